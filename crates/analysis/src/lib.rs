@@ -1,0 +1,10 @@
+//! What a recording means: pure functions from what arrived to the figures that are shown. No IO, no clock, no chance.
+//!
+//! [`recording::Recording`] gathers batches in any order; [`digest::digest`] turns it into the figures of the job, its
+//! processes, sessions, test files, tests and fixtures. Server and agent call the same two, so that the page, the API,
+//! the terminal and `--summary` cannot disagree.
+//!
+//! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
+
+pub mod digest;
+pub mod recording;

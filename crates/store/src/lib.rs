@@ -1,0 +1,1 @@
+//! Every SQL statement; nothing else knows a database.

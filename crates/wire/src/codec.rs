@@ -1,0 +1,178 @@
+//! Bytes of the wire messages, and the checks of what comes from outside.
+//!
+//! The agent sends protobuf compressed with zstd (`Content-Type: application/x-protobuf`, `Content-Encoding: zstd`);
+//! JSON in proto3 mapping serves people with curl. Both end in the same message and the same [`check`](Checked::check).
+
+mod limits;
+
+use std::io::Read;
+
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    VERSION,
+    v1::{Batch, End, Job},
+};
+
+pub use limits::{
+    MAX_BATCH_BYTES, MAX_COMPRESSED_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_SAMPLES, MAX_TEXT_BYTES,
+};
+
+/// Why a message from outside was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// Not zstd, or cut off.
+    #[error("the body is no whole zstd frame: {0}")]
+    Compression(#[source] std::io::Error),
+    /// Would grow past the limit.
+    #[error("the body is larger than {limit} bytes; send smaller batches")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Not protobuf of this schema.
+    #[error("the body is no {what} in protobuf: {source}")]
+    Protobuf {
+        /// Which message was expected.
+        what: &'static str,
+        /// What prost said.
+        source: prost::DecodeError,
+    },
+    /// Not JSON of this schema.
+    #[error("the body is no {what} in JSON: {source}")]
+    Json {
+        /// Which message was expected.
+        what: &'static str,
+        /// What serde said, with line and column.
+        source: serde_json::Error,
+    },
+    /// A version this build does not know.
+    #[error("wire version {found} is not known here (this side reads {VERSION}); update the older side")]
+    Version {
+        /// The version of the message.
+        found: u32,
+    },
+    /// A field that cannot be as it is.
+    #[error("field {field}: {reason}")]
+    Field {
+        /// Path of the field in the message.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Problem {
+    fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Field {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A message that can come from outside.
+pub trait Checked: Message + Default + Serialize + DeserializeOwned {
+    /// Name of the message in errors.
+    const NAME: &'static str;
+
+    /// Checks what the schema cannot say.
+    ///
+    /// # Errors
+    /// The first field that is wrong, and why.
+    fn check(&self) -> Result<(), Problem>;
+}
+
+/// Message to protobuf to zstd.
+///
+/// # Errors
+/// When zstd fails, which only a lack of memory can cause.
+pub fn encode<M: Message>(message: &M) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::compress(&message.encode_to_vec(), 3)
+}
+
+/// zstd to protobuf to checked message.
+///
+/// # Errors
+/// When the bytes are no frame, too large, no such message, or fail its checks.
+pub fn decode<M: Checked>(compressed: &[u8]) -> Result<M, Problem> {
+    decode_plain(&decompress(compressed)?)
+}
+
+/// Protobuf without compression to checked message.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_plain<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
+    let message = M::decode(bytes).map_err(|source| Problem::Protobuf {
+        what: M::NAME,
+        source,
+    })?;
+    message.check()?;
+    Ok(message)
+}
+
+/// JSON to checked message.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_json<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
+    let message: M = serde_json::from_slice(bytes).map_err(|source| Problem::Json {
+        what: M::NAME,
+        source,
+    })?;
+    message.check()?;
+    Ok(message)
+}
+
+/// Decompresses with a bound, so that a small body cannot fill the memory.
+///
+/// # Errors
+/// When the bytes are no frame or pass [`MAX_BATCH_BYTES`].
+pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
+    let decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(Problem::Compression)?;
+    let mut bytes = Vec::new();
+    decoder
+        .take(MAX_BATCH_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Problem::Compression)?;
+    if bytes.len() > MAX_BATCH_BYTES {
+        return Err(Problem::TooLarge { limit: MAX_BATCH_BYTES });
+    }
+    Ok(bytes)
+}
+
+fn check_version(found: u32) -> Result<(), Problem> {
+    if found == VERSION { Ok(()) } else { Err(Problem::Version { found }) }
+}
+
+impl Checked for Job {
+    const NAME: &'static str = "Job";
+
+    fn check(&self) -> Result<(), Problem> {
+        check_version(self.version)?;
+        limits::check_job(self)
+    }
+}
+
+impl Checked for Batch {
+    const NAME: &'static str = "Batch";
+
+    fn check(&self) -> Result<(), Problem> {
+        check_version(self.version)?;
+        limits::check_batch(self)
+    }
+}
+
+impl Checked for End {
+    const NAME: &'static str = "End";
+
+    fn check(&self) -> Result<(), Problem> {
+        check_version(self.version)?;
+        limits::check_end(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! How large and how strange a message may be.
+
+use uuid::Uuid;
+
+use super::Problem;
+use crate::{
+    ids::ProjectSlug,
+    v1::{Batch, End, Job, Mark, Metric, Samples, Series, mark::What},
+};
+
+/// Most bytes of a message after decompression.
+pub const MAX_BATCH_BYTES: usize = 16 << 20;
+/// Most bytes of a request's body.
+pub const MAX_COMPRESSED_BYTES: usize = 4 << 20;
+/// Most bytes of a name: of a job, a branch, a key or value of a variant, a worker.
+pub const MAX_NAME_BYTES: usize = 1_000;
+/// Most bytes of a longer text: a node id, a path, a command line, a URL.
+pub const MAX_TEXT_BYTES: usize = 16_000;
+/// Most bytes of a line of an events file.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Most values in one batch, over all series.
+pub const MAX_SAMPLES: usize = 1 << 20;
+/// Ten years: no time in a job lies further from its start.
+const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
+/// No process holds more: 2^56 bytes.
+const MAX_BYTES: u64 = 1 << 56;
+
+fn text(field: &str, value: &str, most: usize) -> Result<(), Problem> {
+    if value.len() > most {
+        return Err(Problem::field(
+            field,
+            format!("{} bytes are more than the {most} allowed", value.len()),
+        ));
+    }
+    Ok(())
+}
+
+fn name(field: &str, value: &str) -> Result<(), Problem> {
+    text(field, value, MAX_NAME_BYTES)
+}
+
+fn time(field: &str, value: i64) -> Result<(), Problem> {
+    if value.unsigned_abs() > MAX_TIME_US.unsigned_abs() {
+        return Err(Problem::field(
+            field,
+            format!("{value} µs is more than ten years from the job's start"),
+        ));
+    }
+    Ok(())
+}
+
+fn size(field: &str, value: u64) -> Result<(), Problem> {
+    if value > MAX_BYTES {
+        return Err(Problem::field(field, format!("{value} bytes cannot be")));
+    }
+    Ok(())
+}
+
+pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
+    ProjectSlug::new(job.project.as_str()).map_err(|error| Problem::field("project", error.to_string()))?;
+    name("name", &job.name)?;
+    if job.name.is_empty() {
+        return Err(Problem::field("name", "is empty; give the job a name"));
+    }
+    if job.attempt == 0 {
+        return Err(Problem::field("attempt", "counts from 1"));
+    }
+    let Some(run) = &job.run else {
+        return Err(Problem::field("run", "is missing"));
+    };
+    if run.provider.is_empty() || run.id.is_empty() {
+        return Err(Problem::field("run", "needs a provider and an id"));
+    }
+    for (field, value) in [
+        ("run.provider", &run.provider),
+        ("run.id", &run.id),
+        ("run.branch", &run.branch),
+        ("run.head_commit", &run.head_commit),
+        ("run.base_commit", &run.base_commit),
+        ("run.pull_request", &run.pull_request),
+        ("run.event", &run.event),
+        ("boot_id", &job.boot_id),
+        ("agent_version", &job.agent_version),
+    ] {
+        name(field, value)?;
+    }
+    for (field, url) in [("url", &job.url), ("run.url", &run.url)] {
+        text(field, url, MAX_TEXT_BYTES)?;
+        if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+            return Err(Problem::field(field, "is no http or https address"));
+        }
+    }
+    if job.variant.len() > 32 {
+        return Err(Problem::field("variant", "has more than 32 keys"));
+    }
+    for (key, value) in &job.variant {
+        name("variant", key)?;
+        name("variant", value)?;
+    }
+    if let Some(shard) = &job.shard
+        && (shard.index == 0 || shard.index > shard.total)
+    {
+        return Err(Problem::field(
+            "shard",
+            format!("{}/{} is not within 1/n to n/n", shard.index, shard.total),
+        ));
+    }
+    if job.command.len() > 1_000 {
+        return Err(Problem::field("command", "has more than 1,000 words"));
+    }
+    for word in &job.command {
+        text("command", word, MAX_TEXT_BYTES)?;
+    }
+    let year_9999_us = 253_402_300_799_000_000;
+    if !(0..=year_9999_us).contains(&job.started_unix_us) {
+        return Err(Problem::field(
+            "started_unix_us",
+            format!("{} is no time between 1970 and 9999", job.started_unix_us),
+        ));
+    }
+    if !(1_000..=3_600_000_000).contains(&job.interval_us) {
+        return Err(Problem::field(
+            "interval_us",
+            format!("{} is not between 1 ms and 1 hour", job.interval_us),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn check_end(end: &End) -> Result<(), Problem> {
+    time("ended_us", end.ended_us)?;
+    for stream in &end.streams {
+        Uuid::parse_str(&stream.stream)
+            .map_err(|error| Problem::field("streams.stream", format!("{:?}: {error}", stream.stream)))?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
+    time("from_us", batch.from_us)?;
+    time("to_us", batch.to_us)?;
+    if batch.to_us < batch.from_us {
+        return Err(Problem::field("to_us", "lies before from_us"));
+    }
+    for (at, process) in batch.processes.iter().enumerate() {
+        let field = |part: &str| format!("processes[{at}].{part}");
+        if process.pid == 0 {
+            return Err(Problem::field(field("pid"), "is 0"));
+        }
+        text(&field("command"), &process.command, MAX_TEXT_BYTES)?;
+        text(&field("exact_reason"), &process.exact_reason, MAX_TEXT_BYTES)?;
+        name(&field("worker"), &process.worker)?;
+        name(&field("session"), &process.session)?;
+        time(&field("started_us"), process.started_us.unwrap_or(0))?;
+        time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
+        size(&field("lifetime_peak_bytes"), process.lifetime_peak_bytes.unwrap_or(0))?;
+    }
+    for (at, session) in batch.sessions.iter().enumerate() {
+        let field = |part: &str| format!("sessions[{at}].{part}");
+        name(&field("id"), &session.id)?;
+        if session.id.is_empty() {
+            return Err(Problem::field(field("id"), "is empty"));
+        }
+        text(&field("root"), &session.root, MAX_TEXT_BYTES)?;
+        for word in &session.args {
+            text(&field("args"), word, MAX_TEXT_BYTES)?;
+        }
+    }
+    let mut values = 0;
+    for (at, samples) in batch.samples.iter().enumerate() {
+        values += check_samples(at, samples, batch.processes.len())?;
+    }
+    if values > MAX_SAMPLES {
+        return Err(Problem::field(
+            "samples",
+            format!("{values} values are more than the {MAX_SAMPLES} allowed"),
+        ));
+    }
+    for (at, mark) in batch.marks.iter().enumerate() {
+        check_mark(mark, batch.processes.len())
+            .map_err(|(part, reason)| Problem::field(format!("marks[{at}].{part}"), reason))?;
+    }
+    for (at, notice) in batch.notices.iter().enumerate() {
+        name(&format!("notices[{at}].code"), &notice.code)?;
+        text(&format!("notices[{at}].message"), &notice.message, MAX_TEXT_BYTES)?;
+        time(&format!("notices[{at}].t_us"), notice.t_us)?;
+    }
+    Ok(())
+}
+
+fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize, Problem> {
+    let field = |part: &str| format!("samples[{at}].{part}");
+    let ticks = samples.t_us_delta.len();
+    let mut t_us = 0_i64;
+    for (tick, delta) in samples.t_us_delta.iter().enumerate() {
+        if tick > 0 && *delta < 0 {
+            return Err(Problem::field(field("t_us_delta"), "time runs backwards"));
+        }
+        t_us = t_us.saturating_add(*delta);
+    }
+    time(&field("t_us_delta"), t_us)?;
+    if !samples.lateness_us.is_empty() && samples.lateness_us.len() != ticks {
+        return Err(Problem::field(field("lateness_us"), "is neither empty nor as long as the ticks"));
+    }
+    let mut values = 0;
+    for (number, series) in samples.series.iter().enumerate() {
+        values += check_series(series, ticks, processes)
+            .map_err(|reason| Problem::field(format!("samples[{at}].series[{number}]"), reason))?;
+    }
+    Ok(values)
+}
+
+fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<usize, String> {
+    let metric = Metric::try_from(series.metric)
+        .ok()
+        .filter(|metric| *metric != Metric::Unspecified)
+        .ok_or_else(|| format!("metric {} is not known", series.metric))?;
+    let of_process = matches!(metric, Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss);
+    match series.process {
+        None if of_process => return Err("a metric of a process names no process".to_owned()),
+        Some(_) if !of_process => return Err("names a process but is no metric of one".to_owned()),
+        Some(process) if process as usize >= processes => {
+            return Err(format!("process {process} is not in the table of {processes}"));
+        }
+        _ => {}
+    }
+    if series.cgroup.len() > MAX_TEXT_BYTES {
+        return Err("the cgroup's path is too long".to_owned());
+    }
+    let end = series.first as usize + series.value_delta.len();
+    if end > ticks {
+        return Err(format!("has values up to tick {end} of {ticks}"));
+    }
+    let mut value = 0_i64;
+    for delta in &series.value_delta {
+        value = value
+            .checked_add(*delta)
+            .filter(|value| (0..=MAX_BYTES.cast_signed()).contains(value))
+            .ok_or("has a negative or impossible value")?;
+    }
+    Ok(series.value_delta.len())
+}
+
+type MarkProblem = (&'static str, String);
+
+fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
+    let as_part = |part| move |problem: Problem| (part, problem.to_string());
+    if mark.process as usize >= processes {
+        return Err(("process", format!("{} is not in the table of {processes}", mark.process)));
+    }
+    time("t_us", mark.t_us).map_err(as_part("t_us"))?;
+    size("rss_bytes", mark.rss_bytes).map_err(as_part("rss_bytes"))?;
+    size("peak_bytes", mark.peak_bytes.unwrap_or(0)).map_err(as_part("peak_bytes"))?;
+    let texts: &[&str] = match &mark.what {
+        None => return Err(("what", "is missing or not known".to_owned())),
+        Some(What::ImportBegin(import)) => &[&import.path],
+        Some(What::TestBegin(test)) => &[&test.path, &test.nodeid],
+        Some(What::FixtureBegin(fixture)) => &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base],
+        Some(What::TestEnd(test)) => &[&test.outcome, &test.setup, &test.call, &test.teardown],
+        Some(What::ImportEnd(import)) => &[&import.outcome],
+        Some(What::FixtureEnd(fixture)) => &[&fixture.outcome],
+        Some(What::TestPhase(phase)) => &[&phase.phase],
+        Some(_) => &[],
+    };
+    for value in texts {
+        text("text", value, MAX_TEXT_BYTES).map_err(as_part("what"))?;
+    }
+    Ok(())
+}

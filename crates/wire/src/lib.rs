@@ -1,0 +1,24 @@
+//! What crosses a process or the network: the types, their codec and their limits. No IO.
+//!
+//! - [`v1`]: the messages an agent sends, generated from `proto/highwater/v1/highwater.proto`.
+//! - [`codec`]: their bytes (protobuf, zstd, JSON) and the checks of a message that comes from outside.
+//! - [`marks`]: the events file of the pytest plugin (`pytest-plugin/FORMAT.md`).
+//! - [`report`]: the documents that the API and `--summary` answer.
+//! - [`ids`]: the identities of projects, jobs and streams.
+//!
+//! Architecture invariant: nothing here opens a file or a socket, and nothing here knows a database.
+
+pub mod codec;
+pub mod ids;
+pub mod marks;
+pub mod report;
+
+/// The messages of wire version 1.
+#[expect(missing_docs, unused_qualifications, clippy::all, reason = "generated code")]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/highwater.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/highwater.v1.serde.rs"));
+}
+
+/// The wire version this crate writes; the only one it reads.
+pub const VERSION: u32 = 1;

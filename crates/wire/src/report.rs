@@ -1,0 +1,19 @@
+//! The documents that `GET /api/v1/…` answers and `--summary` writes, made alike by server and agent.
+//!
+//! Sizes are bytes and durations microseconds, as integers; times of day are RFC 3339 in UTC; `…_us` without
+//! "duration" in its name counts from the job's start.
+
+mod ending;
+mod files;
+mod job;
+mod processes;
+mod tests_and_fixtures;
+
+pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
+pub use files::{FileRow, FilesPage, WorkerFigures};
+pub use job::{
+    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, PeakMetric, RunReport, SessionReport,
+    ShardReport,
+};
+pub use processes::{Books, PeakKind, ProcessRow, ProcessesPage, Role};
+pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -1,0 +1,102 @@
+use serde::{Deserialize, Serialize};
+
+use super::PeakKind;
+
+/// Answer of `GET /api/v1/jobs/{uuid}/files`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FilesPage {
+    /// One row a path and session, in the order the files first ran.
+    pub files: Vec<FileRow>,
+    /// Key of the next page.
+    pub next: Option<String>,
+}
+
+/// The figures of one test file in one session.
+///
+/// Over several visits and workers `retained_bytes`, `import_bytes` and `between_bytes` are sums, peaks and spikes
+/// the largest, `start_bytes` that of the first visit and `end_bytes` that of the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FileRow {
+    /// Path of the test file.
+    pub path: String,
+    /// Ordinal of the session.
+    pub session: u32,
+    /// Uninterrupted stretches of its tests, over all workers; 0 for a file that was only imported.
+    pub visits: u32,
+    /// When its first visit began; when it was imported, if it had none.
+    pub started_us: i64,
+    /// RSS of the worker when the first visit began.
+    pub start_bytes: i64,
+    /// RSS of the worker when the last visit ended.
+    pub end_bytes: i64,
+    /// Highest RSS of a worker inside a visit.
+    pub peak_bytes: i64,
+    /// Where `peak_bytes` comes from.
+    pub peak_kind: PeakKind,
+    /// Highest simultaneous memory of a worker and its descendants inside a visit; sampled.
+    pub tree_peak_bytes: i64,
+    /// Largest peak minus start of a visit.
+    pub spike_bytes: i64,
+    /// End minus start, summed over visits: still held afterwards.
+    pub retained_bytes: i64,
+    /// Change across the imports of this file, summed over workers; not part of `retained_bytes`.
+    pub import_bytes: i64,
+    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
+    pub fixture_bytes: i64,
+    /// The part of `retained_bytes` that fell between its tests.
+    pub between_bytes: i64,
+    /// Executions of its tests.
+    pub tests: u64,
+    /// Of them failed or in error.
+    pub failed: u64,
+    /// Time in its visits, summed over workers.
+    pub duration_us: i64,
+    /// True when a visit never ended: its figures are lower bounds.
+    pub censored: bool,
+    /// The same figures a worker.
+    pub workers: Vec<WorkerFigures>,
+}
+
+/// The figures of one test file on one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WorkerFigures {
+    /// `gw0`; none outside xdist.
+    pub worker: Option<String>,
+    /// Number of the process in this job.
+    pub process: u32,
+    /// See [`FileRow::visits`].
+    pub visits: u32,
+    /// See [`FileRow::started_us`].
+    pub started_us: i64,
+    /// See [`FileRow::start_bytes`].
+    pub start_bytes: i64,
+    /// See [`FileRow::end_bytes`].
+    pub end_bytes: i64,
+    /// See [`FileRow::peak_bytes`].
+    pub peak_bytes: i64,
+    /// See [`FileRow::peak_kind`].
+    pub peak_kind: PeakKind,
+    /// See [`FileRow::tree_peak_bytes`].
+    pub tree_peak_bytes: i64,
+    /// See [`FileRow::spike_bytes`].
+    pub spike_bytes: i64,
+    /// See [`FileRow::retained_bytes`].
+    pub retained_bytes: i64,
+    /// See [`FileRow::import_bytes`].
+    pub import_bytes: i64,
+    /// See [`FileRow::fixture_bytes`].
+    pub fixture_bytes: i64,
+    /// See [`FileRow::between_bytes`].
+    pub between_bytes: i64,
+    /// See [`FileRow::tests`].
+    pub tests: u64,
+    /// See [`FileRow::failed`].
+    pub failed: u64,
+    /// See [`FileRow::duration_us`].
+    pub duration_us: i64,
+    /// See [`FileRow::censored`].
+    pub censored: bool,
+}

@@ -1,0 +1,226 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Ending, PeakKind};
+
+/// One job: what it was, what it used, how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobReport {
+    /// Identity of the job.
+    pub uuid: Uuid,
+    /// Whether it still runs.
+    pub state: JobState,
+    /// Raised each time the job is finalised again; 0 while it runs.
+    pub revision: u32,
+    /// Slug of the project, `owner/repo`.
+    pub project: String,
+    /// The run it belongs to.
+    pub run: RunReport,
+    /// Name of the job in its run.
+    pub name: String,
+    /// The matrix leg.
+    pub variant: BTreeMap<String, String>,
+    /// Which part of a split suite it is.
+    pub shard: Option<ShardReport>,
+    /// From 1.
+    pub attempt: u32,
+    /// Branch of the run; empty when not known.
+    pub branch: String,
+    /// Commit under test; empty when not known.
+    pub commit: String,
+    /// What its numbers may depend on.
+    pub environment: EnvironmentReport,
+    /// The command it recorded, as words.
+    pub command: Vec<String>,
+    /// Its pytest sessions, in the order they began.
+    pub sessions: Vec<SessionReport>,
+    /// Wall time of the start by the agent's clock, RFC 3339.
+    pub started_at: String,
+    /// Wall time of the end, RFC 3339; none while it runs.
+    pub ended_at: Option<String>,
+    /// From start to end, or to the last thing known.
+    pub duration_us: i64,
+    /// Highest simultaneous memory of the job's processes that was measured.
+    pub peak_bytes: u64,
+    /// When it was reached.
+    pub peak_at_us: i64,
+    /// The sum of the processes' own peaks around that moment: the true peak is not above it.
+    pub peak_high_bytes: u64,
+    /// What `peak_bytes` adds up.
+    pub peak_metric: PeakMetric,
+    /// Whether the kernel's mark or samples gave `peak_bytes`.
+    pub peak_kind: PeakKind,
+    /// How far `peak_bytes` may be off by the kernel's own counting.
+    pub peak_error_bytes: u64,
+    /// Every constraint with its own use.
+    pub limits: Vec<LimitUse>,
+    /// The smallest room left under any limit; none when there was no limit to compare with.
+    pub headroom_bytes: Option<i64>,
+    /// Exit code of the command.
+    pub exit_code: Option<i32>,
+    /// Signal that ended the command.
+    pub signal: Option<i32>,
+    /// True when the job died early, so that its figures are lower bounds.
+    pub censored: bool,
+    /// How it ended; none while it runs.
+    pub ending: Option<Ending>,
+    /// What the recorder has to say about the recording itself.
+    pub notices: Vec<String>,
+    /// Page of the job at its CI provider; empty when there is none.
+    pub ci_url: String,
+    /// Version of the agent that recorded it.
+    pub agent_version: String,
+    /// Address of the job's page; only in `--summary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Folder that holds what is not yet acknowledged; only in `--summary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool: Option<String>,
+}
+
+/// Life cycle of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Batches are coming.
+    Running,
+    /// Its end was reported and every announced batch is there.
+    Finished,
+    /// Its end was reported, but batches are still missing.
+    Incomplete,
+    /// It fell silent without an end.
+    Lost,
+}
+
+/// One CI workflow run or one local invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunReport {
+    /// `github`, `gitlab`, …, or `local`.
+    pub provider: String,
+    /// The provider's run id.
+    pub id: String,
+    /// Branch; empty when not known.
+    pub branch: String,
+    /// The commit under test.
+    pub head_commit: String,
+    /// The commit it is compared with; empty outside pull requests.
+    pub base_commit: String,
+    /// Committer time of the head commit, RFC 3339; empty when not known.
+    pub commit_at: String,
+    /// Number of the pull request; empty outside.
+    pub pull_request: String,
+    /// True when the run belongs to a fork.
+    pub fork: bool,
+    /// What set it off, in the provider's word.
+    pub event: String,
+    /// Page of the run at its provider.
+    pub url: String,
+}
+
+/// Shard `index` of `total`, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShardReport {
+    /// From 1.
+    pub index: u32,
+    /// How many there are.
+    pub total: u32,
+}
+
+/// What a job's numbers may depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvironmentReport {
+    /// `linux`, …
+    pub os: String,
+    /// `x86_64`, …
+    pub arch: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory of the machine.
+    pub memory_total_bytes: u64,
+    /// Swap of the machine.
+    pub swap_total_bytes: u64,
+    /// Size of a page.
+    pub page_bytes: u64,
+    /// 0 (none), 1 or 2.
+    pub cgroup_version: u32,
+    /// Versions of python, pytest and the plugin.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// A pytest session inside the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionReport {
+    /// From 1, in the order they began.
+    pub ordinal: u32,
+    /// Identity made by the plugin; 32 hexadecimal digits.
+    pub id: String,
+    /// Its root directory.
+    pub root: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// xdist's distribution mode; `no` without.
+    pub dist: String,
+    /// Workers asked for with `-n`; 0 without xdist.
+    pub numprocesses: u32,
+    /// When it began.
+    pub began_us: Option<i64>,
+    /// When it ended; none when that was not seen.
+    pub ended_us: Option<i64>,
+    /// pytest's exit status; none when it never said one.
+    pub exit_status: Option<i32>,
+    /// Executions of tests.
+    pub tests: u64,
+    /// Of them failed or in error.
+    pub failed: u64,
+}
+
+/// What a peak of several processes adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PeakMetric {
+    /// RSS of the only process.
+    #[default]
+    Rss,
+    /// RSS corrected by the last measured PSS, so that shared pages count once.
+    PssCorrected,
+    /// Sum of RSS: PSS could not be read, shared pages count once a process.
+    RssSum,
+}
+
+/// A constraint on memory, with its own measure of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LimitUse {
+    /// Which constraint.
+    pub kind: LimitKind,
+    /// Path of the cgroup; empty for others.
+    pub path: String,
+    /// The most it allows.
+    pub limit_bytes: u64,
+    /// The most that was used of it.
+    pub worst_used_bytes: u64,
+}
+
+/// Which constraint a limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// A memory cgroup; use is the working set (usage minus inactive_file).
+    Cgroup,
+    /// The machine; use is total minus MemAvailable.
+    Machine,
+    /// A budget set by the user; use is the tree's memory.
+    Budget,
+}

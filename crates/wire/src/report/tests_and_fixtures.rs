@@ -1,0 +1,113 @@
+use serde::{Deserialize, Serialize};
+
+use super::PeakKind;
+
+/// Answer of `GET /api/v1/jobs/{uuid}/tests`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestsPage {
+    /// One row an execution.
+    pub tests: Vec<TestRow>,
+    /// Key of the next page.
+    pub next: Option<String>,
+}
+
+/// One execution of one node id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestRow {
+    /// pytest's name of the test.
+    pub nodeid: String,
+    /// Path of its test file.
+    pub path: String,
+    /// Ordinal of the session.
+    pub session: u32,
+    /// From 1, counted over the whole session in order of time.
+    pub execution: u32,
+    /// `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, `rerun`, or `unknown` when it never ended.
+    pub outcome: String,
+    /// `gw0`; none outside xdist.
+    pub worker: Option<String>,
+    /// Number of the process that ran it.
+    pub process: u32,
+    /// When its set-up began.
+    pub started_us: i64,
+    /// From set-up to the end of teardown.
+    pub duration_us: i64,
+    /// RSS before the set-up.
+    pub start_bytes: i64,
+    /// RSS after the teardown.
+    pub end_bytes: i64,
+    /// Highest RSS of the process inside.
+    pub peak_bytes: i64,
+    /// Where `peak_bytes` comes from.
+    pub peak_kind: PeakKind,
+    /// Highest simultaneous memory of the process and its descendants inside; sampled.
+    pub tree_peak_bytes: i64,
+    /// Peak minus start.
+    pub spike_bytes: i64,
+    /// End minus start.
+    pub retained_bytes: i64,
+    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
+    pub fixture_bytes: i64,
+    /// Change and peak of each phase that ran: set-up, call, teardown.
+    pub phases: Vec<PhaseRow>,
+}
+
+/// One phase of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PhaseRow {
+    /// `setup`, `call` or `teardown`.
+    pub phase: String,
+    /// As pytest reported it; `-` when it did not.
+    pub outcome: String,
+    /// Its duration.
+    pub duration_us: i64,
+    /// RSS when it began.
+    pub start_bytes: i64,
+    /// RSS when it ended.
+    pub end_bytes: i64,
+    /// Highest RSS inside.
+    pub peak_bytes: i64,
+}
+
+/// Answer of `GET /api/v1/jobs/{uuid}/fixtures`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FixturesPage {
+    /// One row a name, scope, defining place and test file.
+    pub fixtures: Vec<FixtureRow>,
+    /// Key of the next page.
+    pub next: Option<String>,
+}
+
+/// A fixture, over all its set-ups for one test file (for the session, where its scope is that).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FixtureRow {
+    /// Its name.
+    pub name: String,
+    /// `function`, `class`, `module`, `package` or `session`.
+    pub scope: String,
+    /// The test file it was set up for; empty for session scope.
+    pub path: String,
+    /// Node id of where it is defined; empty for a plugin's.
+    pub base: String,
+    /// Ordinal of the session.
+    pub session: u32,
+    /// How often it was set up, over all workers.
+    pub setups: u64,
+    /// Change across its set-ups, without the fixtures it asks for; summed.
+    pub setup_bytes: i64,
+    /// What its teardowns gave back; summed.
+    pub released_bytes: i64,
+    /// `setup_bytes` minus `released_bytes`.
+    pub retained_bytes: i64,
+    /// Largest RSS above its start that one set-up reached, by peaks inside it.
+    pub spike_bytes: i64,
+    /// Time in set-ups and teardowns, summed.
+    pub duration_us: i64,
+    /// Set-ups whose teardown was never seen.
+    pub open: u64,
+}

@@ -1,0 +1,3 @@
+//! Keeps recordings of pytest memory, draws them and answers questions about them.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Tasks of the workspace: demo, test, bench, tidy.
+
+fn main() {}
