@@ -1,1 +1,114 @@
 //! From a recording to its figures.
+//!
+//! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
+//! process's marks say), then the rows: `visits`, `files`, `tests`, `fixtures`; then the job: `peak`, `limits`, `ending`.
+
+mod ending;
+mod files;
+mod fixtures;
+mod job;
+mod limits;
+mod memory;
+mod peak;
+mod processes;
+mod sessions;
+mod tests_rows;
+mod visits;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, ProcessRow, TestRow};
+use uuid::Uuid;
+
+use crate::recording::{ProcessKey, Recording};
+
+pub use memory::TreePoint;
+pub use visits::Visit;
+
+/// What the keeper of a recording knows and the recording does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// Identity of the job.
+    pub uuid: Uuid,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// How often it was finalised.
+    pub revision: u32,
+}
+
+/// Every figure of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// The job as a whole.
+    pub job: JobReport,
+    /// Its processes, in the order they started.
+    pub processes: Vec<ProcessRow>,
+    /// One row a test file and session, in the order they first ran.
+    pub files: Vec<FileRow>,
+    /// One row an execution, in order of time.
+    pub tests: Vec<TestRow>,
+    /// One row a fixture and the file it was set up for.
+    pub fixtures: Vec<FixtureRow>,
+    /// The lanes: who ran which file when.
+    pub visits: Vec<Visit>,
+    /// The job's curve, on the ticks of the grid.
+    pub tree: Vec<TreePoint>,
+}
+
+/// Works out every figure of a recording.
+#[must_use]
+pub fn digest(recording: &Recording, context: &Context) -> Digest {
+    let mut processes = processes::gather(recording);
+    let memory = memory::Memory::of(recording, &processes);
+    let sessions = sessions::Sessions::of(recording, &processes);
+    let mut walks: Vec<walk::Walk> = recording
+        .marks()
+        .filter_map(|(key, marks)| {
+            let process = processes.iter().position(|process| process.key == key)?;
+            Some(walk::walk(process, &marks, &memory, &sessions))
+        })
+        .collect();
+    walk::adopt_forked(&mut walks, &processes);
+    for walk in &walks {
+        processes[walk.process].take(walk);
+    }
+    let visits = visits::rows(&walks, &processes, &memory);
+    let files = files::rows(&walks, &visits, &processes);
+    let tests = tests_rows::rows(&walks, &processes, &memory);
+    let fixtures = fixtures::rows(&walks);
+    let peak = peak::of_job(&memory, &walks, &processes);
+    let job = job::report(&job::Parts {
+        recording,
+        context,
+        processes: &processes,
+        sessions: &sessions,
+        walks: &walks,
+        files: &files,
+        fixtures: &fixtures,
+        tests: &tests,
+        peak,
+        memory: &memory,
+    });
+    Digest {
+        job,
+        processes: processes::rows(&processes, &memory),
+        files,
+        tests,
+        fixtures,
+        visits,
+        tree: memory.tree().to_vec(),
+    }
+}
+
+/// The number of each process in the rows of a digest, so that series can be told by the same number.
+#[must_use]
+pub fn process_numbers(recording: &Recording) -> BTreeMap<ProcessKey, u32> {
+    processes::gather(recording)
+        .iter()
+        .map(|process| (process.key, process.number))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

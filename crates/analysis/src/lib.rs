@@ -8,3 +8,4 @@
 
 pub mod digest;
 pub mod recording;
+pub mod time;

@@ -1,8 +1,15 @@
 //! Everything that arrived of one job, put in order.
 
-use std::collections::BTreeMap;
+mod groups;
+mod sessions;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use highwater_wire::v1::{Batch, End, Job, Mark, Metric, Notice, Process, Session};
+use prost::Message;
 use uuid::Uuid;
 
 /// Identity of a process: number and start in clock ticks since boot.
@@ -63,4 +70,225 @@ pub struct Run {
     pub first: usize,
     /// One value a tick.
     pub values: Vec<i64>,
+}
+
+impl ProcessKey {
+    /// The identity a message speaks of.
+    #[must_use]
+    pub fn of(process: &Process) -> Self {
+        Self {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+        }
+    }
+}
+
+/// Where a mark stands in its process: by time, then by place in what arrived.
+type MarkOrder = (i64, Uuid, u64, usize);
+
+/// What arrived of one job, independent of the order in which it came.
+#[derive(Debug)]
+pub struct Recording {
+    job: Job,
+    end: Option<End>,
+    seen: BTreeSet<(Uuid, u64)>,
+    loose: groups::Loose,
+    merged: OnceLock<BTreeMap<Rate, Group>>,
+    words: BTreeMap<ProcessKey, Vec<Process>>,
+    sessions: BTreeMap<String, Session>,
+    marks: BTreeMap<ProcessKey, BTreeMap<MarkOrder, Mark>>,
+    notices: Vec<Notice>,
+    last_us: i64,
+}
+
+impl Recording {
+    /// A job of which nothing else has arrived.
+    #[must_use]
+    pub fn new(job: Job) -> Self {
+        Self {
+            job,
+            end: None,
+            seen: BTreeSet::new(),
+            loose: groups::Loose::default(),
+            merged: OnceLock::new(),
+            words: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            notices: Vec::new(),
+            last_us: 0,
+        }
+    }
+
+    /// Adds a batch; the same (stream, seq) twice changes nothing.
+    pub fn add(&mut self, stream: Uuid, seq: u64, batch: &Batch) {
+        if !self.seen.insert((stream, seq)) {
+            return;
+        }
+        self.merged = OnceLock::new();
+        self.take_rest(stream, seq, batch);
+        for samples in &batch.samples {
+            self.loose.add(samples, &batch.processes);
+        }
+    }
+
+    fn take_rest(&mut self, stream: Uuid, seq: u64, batch: &Batch) {
+        self.last_us = self.last_us.max(batch.to_us);
+        for process in &batch.processes {
+            let mut word = process.clone();
+            if word.seen_us == 0 {
+                word.seen_us = batch.from_us;
+            }
+            let words = self.words.entry(ProcessKey::of(process)).or_default();
+            if says_something(&word) && !words.contains(&word) {
+                words.push(word);
+                words.sort_by_cached_key(|word| (word.seen_us, word.encode_to_vec()));
+            }
+        }
+        for session in &batch.sessions {
+            self.sessions
+                .entry(session.id.clone())
+                .and_modify(|known| sessions::merge(known, session))
+                .or_insert_with(|| session.clone());
+        }
+        for (position, mark) in batch.marks.iter().enumerate() {
+            let Some(process) = batch.processes.get(mark.process as usize) else {
+                continue;
+            };
+            self.last_us = self.last_us.max(mark.t_us);
+            self.marks
+                .entry(ProcessKey::of(process))
+                .or_default()
+                .insert((mark.t_us, stream, seq, position), mark.clone());
+        }
+        self.notices.extend_from_slice(&batch.notices);
+        self.notices.sort_by(|a, b| {
+            (a.t_us, &a.code, &a.message, a.count).cmp(&(b.t_us, &b.code, &b.message, b.count))
+        });
+    }
+
+    /// Sets the end; of several the one with the highest revision counts.
+    pub fn set_end(&mut self, end: End) {
+        if self
+            .end
+            .as_ref()
+            .is_none_or(|known| known.revision <= end.revision)
+        {
+            self.end = Some(end);
+        }
+    }
+
+    /// How the job began.
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// How its agent said that it ended.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// All samples, merged; for drawing and for pages.
+    pub fn groups(&self) -> &BTreeMap<Rate, Group> {
+        self.merged.get_or_init(|| self.loose.merge())
+    }
+
+    /// Time of the latest thing known, µs since the job's start.
+    #[must_use]
+    pub fn last_us(&self) -> i64 {
+        let ended = self.end.as_ref().map_or(0, |end| end.ended_us);
+        self.last_us.max(ended)
+    }
+
+    /// Every word about each process, in the order the agent learnt them.
+    pub(crate) fn words(&self) -> &BTreeMap<ProcessKey, Vec<Process>> {
+        &self.words
+    }
+
+    /// Sessions in the order they began.
+    pub(crate) fn sessions(&self) -> Vec<&Session> {
+        let mut sessions: Vec<_> = self.sessions.values().collect();
+        sessions.sort_by_key(|session| (session.began_us.unwrap_or(i64::MAX), &session.id));
+        sessions
+    }
+
+    /// Marks of each process, in order.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = (ProcessKey, Vec<&Mark>)> {
+        self.marks
+            .iter()
+            .map(|(key, marks)| (*key, marks.values().collect()))
+    }
+
+    /// What the recorder had to say, in order of time.
+    pub(crate) fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The whole recording without its samples as one batch: with [`groups`](Self::groups) nothing is lost.
+    #[must_use]
+    pub fn residue(&self) -> Batch {
+        let mut processes = Vec::new();
+        let mut marks = Vec::new();
+        let keys: BTreeSet<_> = self
+            .words
+            .keys()
+            .chain(self.marks.keys())
+            .copied()
+            .collect();
+        for key in keys {
+            let position = u32::try_from(processes.len()).unwrap_or(u32::MAX);
+            let words = self.words.get(&key).map_or(&[][..], Vec::as_slice);
+            if words.is_empty() {
+                processes.push(Process {
+                    pid: key.pid,
+                    start_ticks: key.start_ticks,
+                    ..Process::default()
+                });
+            }
+            processes.extend_from_slice(words);
+            for mark in self.marks.get(&key).into_iter().flat_map(BTreeMap::values) {
+                marks.push(Mark {
+                    process: position,
+                    ..mark.clone()
+                });
+            }
+        }
+        Batch {
+            version: highwater_wire::VERSION,
+            from_us: 0,
+            to_us: self.last_us,
+            processes,
+            sessions: self.sessions.values().cloned().collect(),
+            samples: Vec::new(),
+            marks,
+            notices: self.notices.clone(),
+        }
+    }
+
+    /// Undoes [`groups`](Self::groups) and [`residue`](Self::residue).
+    #[must_use]
+    pub fn restore(
+        job: Job,
+        end: Option<End>,
+        groups: &BTreeMap<Rate, Group>,
+        residue: &Batch,
+    ) -> Self {
+        let mut recording = Self::new(job);
+        recording.end = end;
+        recording.take_rest(Uuid::nil(), 0, residue);
+        recording.loose.add_groups(groups);
+        recording
+    }
+}
+
+/// A process named only because samples refer to it says nothing.
+fn says_something(word: &Process) -> bool {
+    *word
+        != Process {
+            pid: word.pid,
+            start_ticks: word.start_ticks,
+            seen_us: word.seen_us,
+            ..Process::default()
+        }
 }

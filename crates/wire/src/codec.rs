@@ -16,7 +16,8 @@ use crate::{
 };
 
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_COMPRESSED_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_SAMPLES, MAX_TEXT_BYTES,
+    MAX_BATCH_BYTES, MAX_COMPRESSED_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_SAMPLES,
+    MAX_TEXT_BYTES,
 };
 
 /// Why a message from outside was refused.
@@ -48,7 +49,9 @@ pub enum Problem {
         source: serde_json::Error,
     },
     /// A version this build does not know.
-    #[error("wire version {found} is not known here (this side reads {VERSION}); update the older side")]
+    #[error(
+        "wire version {found} is not known here (this side reads {VERSION}); update the older side"
+    )]
     Version {
         /// The version of the message.
         found: u32,
@@ -131,20 +134,27 @@ pub fn decode_json<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
 /// # Errors
 /// When the bytes are no frame or pass [`MAX_BATCH_BYTES`].
 pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
-    let decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(Problem::Compression)?;
+    let decoder =
+        zstd::stream::read::Decoder::with_buffer(compressed).map_err(Problem::Compression)?;
     let mut bytes = Vec::new();
     decoder
         .take(MAX_BATCH_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(Problem::Compression)?;
     if bytes.len() > MAX_BATCH_BYTES {
-        return Err(Problem::TooLarge { limit: MAX_BATCH_BYTES });
+        return Err(Problem::TooLarge {
+            limit: MAX_BATCH_BYTES,
+        });
     }
     Ok(bytes)
 }
 
 fn check_version(found: u32) -> Result<(), Problem> {
-    if found == VERSION { Ok(()) } else { Err(Problem::Version { found }) }
+    if found == VERSION {
+        Ok(())
+    } else {
+        Err(Problem::Version { found })
+    }
 }
 
 impl Checked for Job {

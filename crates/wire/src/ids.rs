@@ -30,12 +30,18 @@ impl ProjectSlug {
             !part.is_empty()
                 && part != "."
                 && part != ".."
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         };
         let good = slug.len() <= MAX_SLUG_BYTES
             && slug.split('/').count() >= 2
             && slug.split('/').all(part_is_good);
-        if good { Ok(Self(slug)) } else { Err(SlugError(slug)) }
+        if good {
+            Ok(Self(slug))
+        } else {
+            Err(SlugError(slug))
+        }
     }
 
     /// Reads the form that paths use, `owner~repo`.
@@ -93,8 +99,14 @@ mod tests {
 
     #[test]
     fn what_could_leave_its_place_is_refused() {
-        for slug in ["", "repo", "a/", "/b", "a//b", "a/..", "a/b c", "a~b/c", "a/b\n", "ä/b"] {
-            assert_eq!(ProjectSlug::new(slug), Err(SlugError(slug.to_owned())), "{slug:?}");
+        for slug in [
+            "", "repo", "a/", "/b", "a//b", "a/..", "a/b c", "a~b/c", "a/b\n", "ä/b",
+        ] {
+            assert_eq!(
+                ProjectSlug::new(slug),
+                Err(SlugError(slug.to_owned())),
+                "{slug:?}"
+            );
         }
     }
 }

@@ -14,7 +14,13 @@ pub mod marks;
 pub mod report;
 
 /// The messages of wire version 1.
-#[expect(missing_docs, unused_qualifications, clippy::all, reason = "generated code")]
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes,
+    reason = "generated code"
+)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/highwater.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/highwater.v1.serde.rs"));

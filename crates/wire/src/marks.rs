@@ -8,8 +8,8 @@ mod fields;
 use serde::Deserialize;
 
 use crate::v1::{
-    Blocks, CollectEnd, Empty, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin, ImportEnd, Leave, Mark,
-    SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
+    Blocks, CollectEnd, Empty, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin, ImportEnd, Leave,
+    Mark, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
 };
 use fields::Fields;
 
@@ -99,7 +99,9 @@ pub struct NoticeLine {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Written by a plugin of another major version.
-    #[error("events file of version {found:?}, but this agent reads {FORMAT_VERSION:?}; install the plugin of the agent's version")]
+    #[error(
+        "events file of version {found:?}, but this agent reads {FORMAT_VERSION:?}; install the plugin of the agent's version"
+    )]
     Version {
         /// The version found.
         found: String,
@@ -144,15 +146,14 @@ pub fn parse(line: &[u8]) -> Result<Line, LineError> {
             })),
             ..Mark::default()
         }),
-        "sb" | "cb" | "ce" | "ib" | "ie" | "tb" | "tp" | "te" | "fb" | "fe" | "rb" | "re" | "se" | "xx" => {
-            Line::Mark(Mark {
-                process: 0,
-                t_us: fields.int("t_us")?,
-                rss_bytes: fields.int("rss_bytes")?,
-                peak_bytes: fields.int_or_dash("peak_bytes")?,
-                what: Some(what(kind, &mut fields)?),
-            })
-        }
+        "sb" | "cb" | "ce" | "ib" | "ie" | "tb" | "tp" | "te" | "fb" | "fe" | "rb" | "re"
+        | "se" | "xx" => Line::Mark(Mark {
+            process: 0,
+            t_us: fields.int("t_us")?,
+            rss_bytes: fields.int("rss_bytes")?,
+            peak_bytes: fields.int_or_dash("peak_bytes")?,
+            what: Some(what(kind, &mut fields)?),
+        }),
         _ => Line::Unknown,
     })
 }

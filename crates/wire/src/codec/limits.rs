@@ -57,7 +57,8 @@ fn size(field: &str, value: u64) -> Result<(), Problem> {
 }
 
 pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
-    ProjectSlug::new(job.project.as_str()).map_err(|error| Problem::field("project", error.to_string()))?;
+    ProjectSlug::new(job.project.as_str())
+        .map_err(|error| Problem::field("project", error.to_string()))?;
     name("name", &job.name)?;
     if job.name.is_empty() {
         return Err(Problem::field("name", "is empty; give the job a name"));
@@ -130,8 +131,9 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
 pub(super) fn check_end(end: &End) -> Result<(), Problem> {
     time("ended_us", end.ended_us)?;
     for stream in &end.streams {
-        Uuid::parse_str(&stream.stream)
-            .map_err(|error| Problem::field("streams.stream", format!("{:?}: {error}", stream.stream)))?;
+        Uuid::parse_str(&stream.stream).map_err(|error| {
+            Problem::field("streams.stream", format!("{:?}: {error}", stream.stream))
+        })?;
     }
     Ok(())
 }
@@ -148,12 +150,19 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
             return Err(Problem::field(field("pid"), "is 0"));
         }
         text(&field("command"), &process.command, MAX_TEXT_BYTES)?;
-        text(&field("exact_reason"), &process.exact_reason, MAX_TEXT_BYTES)?;
+        text(
+            &field("exact_reason"),
+            &process.exact_reason,
+            MAX_TEXT_BYTES,
+        )?;
         name(&field("worker"), &process.worker)?;
         name(&field("session"), &process.session)?;
         time(&field("started_us"), process.started_us.unwrap_or(0))?;
         time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
-        size(&field("lifetime_peak_bytes"), process.lifetime_peak_bytes.unwrap_or(0))?;
+        size(
+            &field("lifetime_peak_bytes"),
+            process.lifetime_peak_bytes.unwrap_or(0),
+        )?;
     }
     for (at, session) in batch.sessions.iter().enumerate() {
         let field = |part: &str| format!("sessions[{at}].{part}");
@@ -182,7 +191,11 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
     }
     for (at, notice) in batch.notices.iter().enumerate() {
         name(&format!("notices[{at}].code"), &notice.code)?;
-        text(&format!("notices[{at}].message"), &notice.message, MAX_TEXT_BYTES)?;
+        text(
+            &format!("notices[{at}].message"),
+            &notice.message,
+            MAX_TEXT_BYTES,
+        )?;
         time(&format!("notices[{at}].t_us"), notice.t_us)?;
     }
     Ok(())
@@ -200,7 +213,10 @@ fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize
     }
     time(&field("t_us_delta"), t_us)?;
     if !samples.lateness_us.is_empty() && samples.lateness_us.len() != ticks {
-        return Err(Problem::field(field("lateness_us"), "is neither empty nor as long as the ticks"));
+        return Err(Problem::field(
+            field("lateness_us"),
+            "is neither empty nor as long as the ticks",
+        ));
     }
     let mut values = 0;
     for (number, series) in samples.series.iter().enumerate() {
@@ -215,12 +231,17 @@ fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<usize
         .ok()
         .filter(|metric| *metric != Metric::Unspecified)
         .ok_or_else(|| format!("metric {} is not known", series.metric))?;
-    let of_process = matches!(metric, Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss);
+    let of_process = matches!(
+        metric,
+        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss
+    );
     match series.process {
         None if of_process => return Err("a metric of a process names no process".to_owned()),
         Some(_) if !of_process => return Err("names a process but is no metric of one".to_owned()),
         Some(process) if process as usize >= processes => {
-            return Err(format!("process {process} is not in the table of {processes}"));
+            return Err(format!(
+                "process {process} is not in the table of {processes}"
+            ));
         }
         _ => {}
     }
@@ -246,7 +267,10 @@ type MarkProblem = (&'static str, String);
 fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
     let as_part = |part| move |problem: Problem| (part, problem.to_string());
     if mark.process as usize >= processes {
-        return Err(("process", format!("{} is not in the table of {processes}", mark.process)));
+        return Err((
+            "process",
+            format!("{} is not in the table of {processes}", mark.process),
+        ));
     }
     time("t_us", mark.t_us).map_err(as_part("t_us"))?;
     size("rss_bytes", mark.rss_bytes).map_err(as_part("rss_bytes"))?;
@@ -255,7 +279,9 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
         None => return Err(("what", "is missing or not known".to_owned())),
         Some(What::ImportBegin(import)) => &[&import.path],
         Some(What::TestBegin(test)) => &[&test.path, &test.nodeid],
-        Some(What::FixtureBegin(fixture)) => &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base],
+        Some(What::FixtureBegin(fixture)) => {
+            &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base]
+        }
         Some(What::TestEnd(test)) => &[&test.outcome, &test.setup, &test.call, &test.teardown],
         Some(What::ImportEnd(import)) => &[&import.outcome],
         Some(What::FixtureEnd(fixture)) => &[&fixture.outcome],

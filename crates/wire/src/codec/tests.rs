@@ -62,12 +62,20 @@ fn json_by_hand_may_use_plain_numbers_and_unknown_fields() {
 fn a_bomb_is_refused_before_it_fills_the_memory() {
     let bomb = zstd::bulk::compress(&vec![0_u8; MAX_BATCH_BYTES + 1], 19).unwrap();
     assert!(bomb.len() < 10_000);
-    assert!(matches!(decode::<Batch>(&bomb), Err(Problem::TooLarge { .. })));
+    assert!(matches!(
+        decode::<Batch>(&bomb),
+        Err(Problem::TooLarge { .. })
+    ));
 }
 
 #[test]
 fn an_unknown_version_is_refused_by_its_number() {
-    let problem = Batch { version: 9, ..batch() }.check().unwrap_err();
+    let problem = Batch {
+        version: 9,
+        ..batch()
+    }
+    .check()
+    .unwrap_err();
     assert_eq!(
         problem.to_string(),
         "wire version 9 is not known here (this side reads 1); update the older side"
@@ -81,12 +89,24 @@ fn each_wrong_field_is_named() {
         ("to_us", |b| b.to_us = -1),
         ("from_us", |b| b.from_us = i64::MIN),
         ("processes[0].pid", |b| b.processes[0].pid = 0),
-        ("samples[0].t_us_delta", |b| b.samples[0].t_us_delta = vec![0, -1]),
-        ("samples[0].lateness_us", |b| b.samples[0].lateness_us = vec![1]),
-        ("samples[0].series[0]", |b| b.samples[0].series[0].process = Some(1)),
-        ("samples[0].series[0]", |b| b.samples[0].series[0].process = None),
-        ("samples[0].series[0]", |b| b.samples[0].series[0].metric = 999),
-        ("samples[0].series[0]", |b| b.samples[0].series[0].value_delta = vec![-1]),
+        ("samples[0].t_us_delta", |b| {
+            b.samples[0].t_us_delta = vec![0, -1];
+        }),
+        ("samples[0].lateness_us", |b| {
+            b.samples[0].lateness_us = vec![1];
+        }),
+        ("samples[0].series[0]", |b| {
+            b.samples[0].series[0].process = Some(1);
+        }),
+        ("samples[0].series[0]", |b| {
+            b.samples[0].series[0].process = None;
+        }),
+        ("samples[0].series[0]", |b| {
+            b.samples[0].series[0].metric = 999;
+        }),
+        ("samples[0].series[0]", |b| {
+            b.samples[0].series[0].value_delta = vec![-1];
+        }),
         ("samples[0].series[0]", |b| b.samples[0].series[0].first = 2),
         ("marks[0].process", |b| {
             b.marks = vec![Mark {
@@ -100,7 +120,10 @@ fn each_wrong_field_is_named() {
         let mut broken = batch();
         break_it(&mut broken);
         let problem = broken.check().unwrap_err().to_string();
-        assert!(problem.starts_with(&format!("field {field}:")), "{field}: {problem}");
+        assert!(
+            problem.starts_with(&format!("field {field}:")),
+            "{field}: {problem}"
+        );
     }
     assert!(batch().check().is_ok());
 }
@@ -114,7 +137,9 @@ fn each_wrong_field_of_a_job_is_named() {
         ("attempt", |j| j.attempt = 0),
         ("run", |j| j.run = None),
         ("url", |j| j.url = "javascript:alert(1)".to_owned()),
-        ("shard", |j| j.shard = Some(crate::v1::Shard { index: 3, total: 2 })),
+        ("shard", |j| {
+            j.shard = Some(crate::v1::Shard { index: 3, total: 2 });
+        }),
         ("started_unix_us", |j| j.started_unix_us = -1),
         ("interval_us", |j| j.interval_us = 0),
     ];
@@ -122,7 +147,10 @@ fn each_wrong_field_of_a_job_is_named() {
         let mut broken = job();
         break_it(&mut broken);
         let problem = broken.check().unwrap_err().to_string();
-        assert!(problem.starts_with(&format!("field {field}:")), "{field}: {problem}");
+        assert!(
+            problem.starts_with(&format!("field {field}:")),
+            "{field}: {problem}"
+        );
     }
     assert!(job().check().is_ok());
 }

@@ -28,7 +28,9 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn raw(&mut self, field: &'static str) -> Result<&'a str, LineError> {
-        self.rest.next().ok_or_else(|| self.wrong(field, "is missing"))
+        self.rest
+            .next()
+            .ok_or_else(|| self.wrong(field, "is missing"))
     }
 
     pub(super) fn int<T: FromStr>(&mut self, field: &'static str) -> Result<T, LineError> {
@@ -37,7 +39,10 @@ impl<'a> Fields<'a> {
             .map_err(|_| self.wrong(field, format!("is {:?}, no number that fits", shown(raw))))
     }
 
-    pub(super) fn int_or_dash<T: FromStr>(&mut self, field: &'static str) -> Result<Option<T>, LineError> {
+    pub(super) fn int_or_dash<T: FromStr>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<T>, LineError> {
         let mut ahead = self.rest.clone();
         if ahead.next() == Some("-") {
             self.rest = ahead;
@@ -50,9 +55,13 @@ impl<'a> Fields<'a> {
         Ok(unescape(self.raw(field)?))
     }
 
-    pub(super) fn json<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<T, LineError> {
+    pub(super) fn json<T: DeserializeOwned>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<T, LineError> {
         let raw = self.raw(field)?;
-        serde_json::from_str(raw).map_err(|error| self.wrong(field, format!("is no such JSON: {error}")))
+        serde_json::from_str(raw)
+            .map_err(|error| self.wrong(field, format!("is no such JSON: {error}")))
     }
 }
 

@@ -5,8 +5,13 @@ use super::*;
 #[test]
 fn a_test_begins_with_its_path_and_an_escaped_name() {
     let line = parse(b"tb\t12\t4096\t8192\t2\ta/test_b.py\ta/test_b.py::test[x\\ty\\\\n]").unwrap();
-    let Line::Mark(mark) = line else { panic!("{line:?}") };
-    assert_eq!((mark.t_us, mark.rss_bytes, mark.peak_bytes), (12, 4096, Some(8192)));
+    let Line::Mark(mark) = line else {
+        panic!("{line:?}")
+    };
+    assert_eq!(
+        (mark.t_us, mark.rss_bytes, mark.peak_bytes),
+        (12, 4096, Some(8192))
+    );
     assert_eq!(
         mark.what,
         Some(What::TestBegin(TestBegin {
@@ -37,9 +42,15 @@ fn errors_name_the_kind_the_field_and_the_next_step() {
         parse(b"te\t1\tmuch\t3").unwrap_err().to_string(),
         r#"te: field rss_bytes is "much", no number that fits"#
     );
-    assert_eq!(parse(b"ib\t1\t2\t3").unwrap_err().to_string(), "ib: field path is missing");
+    assert_eq!(
+        parse(b"ib\t1\t2\t3").unwrap_err().to_string(),
+        "ib: field path is missing"
+    );
     let version = parse(b"H\t2\t{}").unwrap_err().to_string();
-    assert!(version.contains("install the plugin of the agent's version"), "{version}");
+    assert!(
+        version.contains("install the plugin of the agent's version"),
+        "{version}"
+    );
 }
 
 proptest! {

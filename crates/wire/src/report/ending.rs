@@ -46,7 +46,10 @@ pub struct Culprit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each name is the documentation; the sentences are made in `analysis::ending`")]
+#[expect(
+    missing_docs,
+    reason = "each name is the documentation; the sentences are made in `analysis::ending`"
+)]
 pub enum Verdict {
     Passed,
     TestsFailed,

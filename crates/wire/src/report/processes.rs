@@ -116,7 +116,11 @@ impl Books {
     /// True when the books balance to the byte.
     #[must_use]
     pub fn balance(&self) -> bool {
-        self.first_bytes + self.import_bytes + self.fixture_bytes + self.test_bytes + self.between_bytes
+        self.first_bytes
+            + self.import_bytes
+            + self.fixture_bytes
+            + self.test_bytes
+            + self.between_bytes
             == self.last_bytes
     }
 }

@@ -1,0 +1,213 @@
+//! An ending in words.
+
+use highwater_wire::report::{Confidence, Ending, Evidence as Figure, LimitKind, Verdict};
+
+use super::evidence::Evidence;
+
+pub(super) fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence) -> Ending {
+    let of_memory = matches!(verdict, Verdict::OomCgroup | Verdict::OomMachine);
+    let died = verdict.is_early();
+    Ending {
+        verdict,
+        confidence,
+        sentence: sentence(verdict, evidence),
+        evidence: figures(evidence),
+        culprits: if of_memory {
+            evidence.holders.clone()
+        } else {
+            Vec::new()
+        },
+        victim: evidence.running.clone().filter(|_| died),
+        next_step: next_step(verdict).to_owned(),
+    }
+}
+
+fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
+    let tests = count(evidence.tests, "test");
+    let signal = evidence
+        .signal()
+        .map_or_else(|| "a signal".to_owned(), signal_name);
+    match verdict {
+        Verdict::Passed => match evidence.exit_code {
+            Some(0) if evidence.statuses.is_empty() => {
+                "The command ended with exit code 0; no pytest session was seen.".to_owned()
+            }
+            Some(code) if code != 0 => {
+                format!(
+                    "All {tests} passed; the command itself ended with exit code {code} afterwards."
+                )
+            }
+            _ => format!("All {tests} passed."),
+        },
+        Verdict::TestsFailed => format!("{} of {tests} failed.", evidence.failed),
+        Verdict::UsageError => {
+            "pytest was called with options or paths that it does not understand.".to_owned()
+        }
+        Verdict::NoTests => "pytest found no tests to run.".to_owned(),
+        Verdict::InternalError => {
+            "pytest ended with an error of its own or of a plugin.".to_owned()
+        }
+        Verdict::Interrupted => format!("The run was interrupted after {tests}."),
+        Verdict::Crashed if evidence.own_signal.is_some() => {
+            format!("A process crashed with {signal} after {tests}.")
+        }
+        Verdict::Crashed if evidence.vanished_sessions == 0 => format!(
+            "The command ended with exit code {}; no pytest session was seen.",
+            evidence.exit_code.unwrap_or_default()
+        ),
+        Verdict::Crashed => format!(
+            "pytest was gone in the middle of its session, after {tests}, without saying how it ended."
+        ),
+        Verdict::OomCgroup => format!(
+            "The kernel killed the job because its cgroup reached its memory limit, after {tests}."
+        ),
+        Verdict::OomMachine => format!(
+            "The kernel killed the job because the machine ran out of memory, after {tests}."
+        ),
+        Verdict::AgentLost => format!(
+            "The recording stopped {} into the job without an end: the agent or its machine was gone.",
+            seconds(evidence.last_us)
+        ),
+        _ => format!("The job was ended from outside by {signal} after {tests}."),
+    }
+}
+
+fn figures(evidence: &Evidence) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let mut say = |at_us: Option<i64>, sentence: String| figures.push(Figure { at_us, sentence });
+    if let Some(signal) = evidence.own_signal {
+        say(
+            None,
+            format!("The command was ended by {}.", signal_name(signal)),
+        );
+    }
+    if let Some(code) = evidence.exit_code {
+        say(None, format!("The command's exit code was {code}."));
+    }
+    if let Some(signal) = evidence.forwarded_signal {
+        say(
+            None,
+            format!(
+                "The agent was sent {} and handed it on.",
+                signal_name(signal)
+            ),
+        );
+    }
+    for status in &evidence.statuses {
+        say(
+            None,
+            format!("A pytest session ended with status {status}."),
+        );
+    }
+    if evidence.vanished_sessions > 0 {
+        say(
+            None,
+            format!(
+                "{} never told its end.",
+                count(evidence.vanished_sessions as u64, "pytest session")
+            ),
+        );
+    }
+    if evidence.cgroup_oom_kills > 0 {
+        say(
+            None,
+            format!(
+                "The cgroup's oom_kill counter rose by {}.",
+                evidence.cgroup_oom_kills
+            ),
+        );
+    }
+    if evidence.machine_oom_kills > 0 {
+        say(
+            None,
+            format!(
+                "The machine's oom_kill counter rose by {}.",
+                evidence.machine_oom_kills
+            ),
+        );
+    }
+    if evidence.peak_bytes > 0 {
+        say(
+            Some(evidence.peak_at_us),
+            format!(
+                "The job's memory was highest with {}.",
+                mebibytes(evidence.peak_bytes)
+            ),
+        );
+    }
+    if let Some(limit) = &evidence.tightest {
+        let name = match limit.kind {
+            LimitKind::Cgroup => "cgroup",
+            LimitKind::Machine => "machine",
+            LimitKind::Budget => "budget",
+        };
+        say(
+            None,
+            format!(
+                "The tightest limit was the {name}'s: {} of {} used at the worst.",
+                mebibytes(limit.worst_used_bytes.cast_signed()),
+                mebibytes(limit.limit_bytes.cast_signed())
+            ),
+        );
+    }
+    if evidence.lost() {
+        say(
+            Some(evidence.last_us),
+            "Nothing arrived after this.".to_owned(),
+        );
+    }
+    figures
+}
+
+fn next_step(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "Nothing to do.",
+        Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
+        Verdict::UsageError => "Check pytest's arguments and configuration.",
+        Verdict::NoTests => "Check the paths and the -k and -m expressions.",
+        Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
+        Verdict::Interrupted => "Run it again, or look for who cancelled it.",
+        Verdict::Crashed => {
+            "Look at the test that was running, and run it with `python -X faulthandler -m pytest`."
+        }
+        Verdict::OomCgroup | Verdict::OomMachine => {
+            "Look at the files and fixtures that retained the most: free what they hold, run them in another job, or raise the limit."
+        }
+        Verdict::AgentLost => {
+            "If the agent's spool is still there, send the rest with `highwater upload`."
+        }
+        _ => {
+            "Look in the CI's log for who sent the signal: a cancel, a timeout, or the runner's own memory guard."
+        }
+    }
+}
+
+fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn seconds(us: i64) -> String {
+    format!("{:.1} s", us as f64 / 1e6)
+}
+
+fn mebibytes(bytes: i64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        super::SIGHUP => "SIGHUP",
+        super::SIGINT => "SIGINT",
+        super::SIGQUIT => "SIGQUIT",
+        super::SIGILL => "SIGILL",
+        super::SIGTRAP => "SIGTRAP",
+        super::SIGABRT => "SIGABRT",
+        super::SIGBUS => "SIGBUS",
+        super::SIGFPE => "SIGFPE",
+        super::SIGKILL => "SIGKILL",
+        super::SIGSEGV => "SIGSEGV",
+        super::SIGTERM => "SIGTERM",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,121 @@
+//! One row a test file and session: its visits added up, a worker and together.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::report::{FileRow, PeakKind, WorkerFigures};
+
+use super::{processes::ProcessFacts, visits::Visit, walk::Walk};
+
+pub(super) fn rows(walks: &[Walk], visits: &[Visit], processes: &[ProcessFacts]) -> Vec<FileRow> {
+    let mut figures: BTreeMap<(u32, &str, u32), WorkerFigures> = BTreeMap::new();
+    for walk in walks {
+        let process = &processes[walk.process];
+        for import in &walk.imports {
+            figures
+                .entry((import.session, &import.path, process.number))
+                .or_insert_with(|| {
+                    nothing_yet(process.worker.clone(), process.number, import.began_us)
+                })
+                .import_bytes += import.own_bytes;
+        }
+    }
+    for visit in visits {
+        let own = figures
+            .entry((visit.session, &visit.path, visit.process))
+            .or_insert_with(|| nothing_yet(visit.worker.clone(), visit.process, visit.began_us));
+        add(own, visit);
+    }
+    let mut files: BTreeMap<(u32, &str), Vec<WorkerFigures>> = BTreeMap::new();
+    for ((session, path, _), own) in figures {
+        files.entry((session, path)).or_default().push(own);
+    }
+    let mut rows: Vec<FileRow> = files
+        .into_iter()
+        .map(|((session, path), workers)| together(path, session, workers))
+        .collect();
+    rows.sort_by(|a, b| {
+        (a.visits == 0, a.started_us, &a.path).cmp(&(b.visits == 0, b.started_us, &b.path))
+    });
+    rows
+}
+
+fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerFigures {
+    WorkerFigures {
+        worker,
+        process,
+        visits: 0,
+        started_us,
+        start_bytes: 0,
+        end_bytes: 0,
+        peak_bytes: 0,
+        peak_kind: PeakKind::Exact,
+        tree_peak_bytes: 0,
+        spike_bytes: 0,
+        retained_bytes: 0,
+        import_bytes: 0,
+        fixture_bytes: 0,
+        between_bytes: 0,
+        tests: 0,
+        failed: 0,
+        duration_us: 0,
+        censored: false,
+    }
+}
+
+/// Adds a visit to the figures of its worker; visits come in order of time.
+fn add(own: &mut WorkerFigures, visit: &Visit) {
+    if own.visits == 0 {
+        own.started_us = visit.began_us;
+        own.start_bytes = visit.start_bytes;
+    }
+    own.visits += 1;
+    own.end_bytes = visit.end_bytes;
+    own.peak_bytes = own.peak_bytes.max(visit.peak_bytes);
+    own.peak_kind = own.peak_kind.max(visit.peak_kind);
+    own.tree_peak_bytes = own.tree_peak_bytes.max(visit.tree_peak_bytes);
+    own.spike_bytes = own.spike_bytes.max(visit.peak_bytes - visit.start_bytes);
+    own.retained_bytes += visit.end_bytes - visit.start_bytes;
+    own.fixture_bytes += visit.fixture_bytes;
+    own.between_bytes += visit.between_bytes;
+    own.tests += visit.tests;
+    own.failed += visit.failed;
+    own.duration_us += visit.ended_us.map_or(0, |ended| ended - visit.began_us);
+    own.censored |= visit.ended_us.is_none();
+}
+
+fn together(path: &str, session: u32, mut workers: Vec<WorkerFigures>) -> FileRow {
+    workers.sort_by_key(|worker| (worker.visits == 0, worker.started_us));
+    let visited = || workers.iter().filter(|worker| worker.visits > 0);
+    let first = visited().min_by_key(|worker| worker.started_us);
+    let last = visited().max_by_key(|worker| worker.started_us);
+    let sum = |figure: fn(&WorkerFigures) -> i64| workers.iter().map(figure).sum::<i64>();
+    let most = |figure: fn(&WorkerFigures) -> i64| visited().map(figure).max().unwrap_or(0);
+    let earliest = workers.iter().map(|worker| worker.started_us).min();
+    FileRow {
+        path: path.to_owned(),
+        session,
+        visits: workers.iter().map(|worker| worker.visits).sum(),
+        started_us: first
+            .map(|worker| worker.started_us)
+            .or(earliest)
+            .unwrap_or(0),
+        start_bytes: first.map_or(0, |worker| worker.start_bytes),
+        end_bytes: last.map_or(0, |worker| worker.end_bytes),
+        peak_bytes: most(|worker| worker.peak_bytes),
+        peak_kind: visited()
+            .map(|worker| worker.peak_kind)
+            .max()
+            .unwrap_or(PeakKind::Exact),
+        tree_peak_bytes: most(|worker| worker.tree_peak_bytes),
+        spike_bytes: most(|worker| worker.spike_bytes),
+        retained_bytes: sum(|worker| worker.retained_bytes),
+        import_bytes: sum(|worker| worker.import_bytes),
+        fixture_bytes: sum(|worker| worker.fixture_bytes),
+        between_bytes: sum(|worker| worker.between_bytes),
+        tests: workers.iter().map(|worker| worker.tests).sum(),
+        failed: workers.iter().map(|worker| worker.failed).sum(),
+        duration_us: sum(|worker| worker.duration_us),
+        censored: workers.iter().any(|worker| worker.censored),
+        workers,
+    }
+}

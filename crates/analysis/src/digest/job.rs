@@ -1,0 +1,190 @@
+//! The job as a whole.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::{
+    report::{
+        EnvironmentReport, FileRow, FixtureRow, JobReport, JobState, RunReport, SessionReport,
+        ShardReport, TestRow,
+    },
+    v1::Job,
+};
+
+use super::{
+    Context, ending, limits, memory::Memory, peak::JobPeak, processes::ProcessFacts,
+    sessions::Sessions, walk::Walk,
+};
+use crate::{recording::Recording, time::rfc3339};
+
+pub(super) struct Parts<'a> {
+    pub(super) recording: &'a Recording,
+    pub(super) context: &'a Context,
+    pub(super) processes: &'a [ProcessFacts],
+    pub(super) sessions: &'a Sessions,
+    pub(super) walks: &'a [Walk],
+    pub(super) files: &'a [FileRow],
+    pub(super) fixtures: &'a [FixtureRow],
+    pub(super) tests: &'a [TestRow],
+    pub(super) peak: JobPeak,
+    pub(super) memory: &'a Memory,
+}
+
+pub(super) fn report(parts: &Parts<'_>) -> JobReport {
+    let job = parts.recording.job();
+    let end = parts.recording.end();
+    let running = parts.context.state == JobState::Running;
+    let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us);
+    let limits = limits::of_job(parts.recording, parts.peak.bytes);
+    let headroom_bytes = limits::headroom(&limits);
+    let sessions = session_reports(parts);
+    let ending = (!running).then(|| {
+        let evidence = ending::Evidence::gather(parts, &sessions, &limits);
+        ending::decide(&evidence)
+    });
+    let run = run_report(job);
+    JobReport {
+        uuid: parts.context.uuid,
+        state: parts.context.state,
+        revision: parts.context.revision,
+        project: job.project.clone(),
+        name: job.name.clone(),
+        variant: job.variant.clone(),
+        shard: job.shard.map(|shard| ShardReport {
+            index: shard.index,
+            total: shard.total,
+        }),
+        attempt: job.attempt,
+        branch: run.branch.clone(),
+        commit: run.head_commit.clone(),
+        run,
+        environment: environment(parts),
+        command: job.command.clone(),
+        sessions,
+        started_at: rfc3339(job.started_unix_us),
+        ended_at: (!running).then(|| rfc3339(job.started_unix_us.saturating_add(duration_us))),
+        duration_us,
+        peak_bytes: parts.peak.bytes.max(0).cast_unsigned(),
+        peak_at_us: parts.peak.at_us,
+        peak_high_bytes: parts.peak.high_bytes.max(0).cast_unsigned(),
+        peak_metric: parts.peak.metric,
+        peak_kind: parts.peak.kind,
+        peak_error_bytes: parts.peak.error_bytes,
+        limits,
+        headroom_bytes,
+        exit_code: end.and_then(|end| end.exit_code),
+        signal: end.and_then(|end| end.signal),
+        censored: ending
+            .as_ref()
+            .is_some_and(|ending| ending.verdict.is_early()),
+        ending,
+        notices: notices(parts.recording),
+        ci_url: job.url.clone(),
+        agent_version: job.agent_version.clone(),
+        url: None,
+        spool: None,
+    }
+}
+
+fn run_report(job: &Job) -> RunReport {
+    let run = job.run.clone().unwrap_or_default();
+    RunReport {
+        provider: run.provider,
+        id: run.id,
+        branch: run.branch,
+        head_commit: run.head_commit,
+        base_commit: run.base_commit,
+        commit_at: if run.commit_unix_us > 0 {
+            rfc3339(run.commit_unix_us)
+        } else {
+            String::new()
+        },
+        pull_request: run.pull_request,
+        fork: run.fork,
+        event: run.event,
+        url: run.url,
+    }
+}
+
+fn environment(parts: &Parts<'_>) -> EnvironmentReport {
+    let environment = parts
+        .recording
+        .job()
+        .environment
+        .clone()
+        .unwrap_or_default();
+    let mut versions = environment.versions;
+    for (name, version) in parts.processes.iter().flat_map(|process| &process.versions) {
+        if !version.is_empty() {
+            versions.insert((*name).to_owned(), version.clone());
+        }
+    }
+    EnvironmentReport {
+        os: environment.os,
+        arch: environment.arch,
+        kernel: environment.kernel,
+        cpus: environment.cpus,
+        memory_total_bytes: environment.memory_total_bytes,
+        swap_total_bytes: environment.swap_total_bytes,
+        page_bytes: environment.page_bytes,
+        cgroup_version: environment.cgroup_version,
+        versions,
+    }
+}
+
+/// pytest's own word on a session counts where the marks have it: a worker's status is not the session's.
+fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
+    let mut statuses: BTreeMap<u32, i32> = BTreeMap::new();
+    for walk in parts.walks {
+        if parts.processes[walk.process].worker.is_none() {
+            statuses.extend(walk.session_ends.iter().copied());
+        }
+    }
+    let mut counts: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for test in parts.tests {
+        let (tests, failed) = counts.entry(test.session).or_default();
+        *tests += 1;
+        *failed += u64::from(matches!(test.outcome.as_str(), "failed" | "error"));
+    }
+    let report = |(session, ordinal): (&highwater_wire::v1::Session, u32)| {
+        let (tests, failed) = counts.get(&ordinal).copied().unwrap_or_default();
+        SessionReport {
+            ordinal,
+            id: session.id.clone(),
+            root: session.root.clone(),
+            args: session.args.clone(),
+            dist: session.dist.clone(),
+            numprocesses: session.numprocesses,
+            began_us: session.began_us,
+            ended_us: session.ended_us,
+            exit_status: statuses.get(&ordinal).copied(),
+            tests,
+            failed,
+        }
+    };
+    parts
+        .sessions
+        .ordered()
+        .iter()
+        .zip(1..)
+        .map(report)
+        .collect()
+}
+
+/// Notices in words, those of one code and message together.
+fn notices(recording: &Recording) -> Vec<String> {
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for notice in recording.notices() {
+        let count = counts.entry((&notice.code, &notice.message)).or_default();
+        *count = count.saturating_add(notice.count.max(1));
+    }
+    counts
+        .into_iter()
+        .map(
+            |((code, message), count)| match (message.is_empty(), count) {
+                (true, count) => format!("{code}: {count}"),
+                (false, 1) => format!("{code}: {message}"),
+                (false, count) => format!("{code}: {message} ({count})"),
+            },
+        )
+        .collect()
+}

@@ -1,0 +1,313 @@
+//! How much memory there was at each tick of the grid: of a process, of a process with its descendants, of the job.
+//!
+//! Summed RSS counts a page once for each process that maps it. The agent reads PSS only now and then, for it is dear,
+//! so at a tick a process counts with its RSS less what it last shared: RSS minus PSS of the latest reading before it
+//! (of the first reading, for ticks before that). A process alone in the tree counts with its RSS, since there is
+//! nobody to share with. The figure is labelled `pss_corrected`.
+//!
+//! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. Until its first
+//! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
+//! exec), it counts whole.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::v1::Metric;
+
+use super::processes::ProcessFacts;
+use crate::recording::{Group, Rate, Recording, SeriesKey, Subject};
+
+/// A child whose first RSS is at least this share of its parent's is taken for a copy of it.
+const FORK_COPY_SHARE: f64 = 0.5;
+/// A copy that falls below this share of itself has called exec.
+const FORK_COPY_LEFT: f64 = 0.9;
+
+/// One point of the job's curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreePoint {
+    /// µs since the job's start.
+    pub t_us: i64,
+    /// Memory of all processes of the job; shared pages counted once as far as known.
+    pub bytes: i64,
+}
+
+/// Memory of one process at consecutive and other ticks.
+#[derive(Debug, Default)]
+struct Curve {
+    /// Tick, RSS, and how much of it is taken as shared with others of the tree.
+    points: Vec<(usize, i64, i64)>,
+}
+
+impl Curve {
+    fn at(&self, tick: usize) -> Option<(i64, i64)> {
+        let position = self
+            .points
+            .binary_search_by_key(&tick, |point| point.0)
+            .ok()?;
+        let (_, rss, shared) = self.points[position];
+        Some((rss, shared))
+    }
+}
+
+/// Memory at each tick.
+#[derive(Debug)]
+pub(super) struct Memory {
+    ticks: Vec<i64>,
+    curves: Vec<Curve>,
+    children: Vec<Vec<usize>>,
+    tree: Vec<TreePoint>,
+    alive: Vec<u32>,
+    has_pss: bool,
+}
+
+impl Memory {
+    pub(super) fn of(recording: &Recording, processes: &[ProcessFacts]) -> Self {
+        let empty = Group::default();
+        let grid = recording.groups().get(&Rate::Grid).unwrap_or(&empty);
+        let slow = recording.groups().get(&Rate::Slow).unwrap_or(&empty);
+        let mut curves: Vec<Curve> = processes
+            .iter()
+            .map(|process| rss_of(grid, process))
+            .collect();
+        let mut has_pss = false;
+        for at in 0..processes.len() {
+            let readings = pss_of(slow, &processes[at]);
+            has_pss |= !readings.is_empty();
+            let copy = copy_of_parent(&curves, processes, at);
+            share(&mut curves[at], &readings, copy, &grid.t_us);
+        }
+        let mut children = vec![Vec::new(); processes.len()];
+        for (at, process) in processes.iter().enumerate() {
+            if let Some(parent) = process.parent {
+                children[parent].push(at);
+            }
+        }
+        let mut memory = Self {
+            ticks: grid.t_us.clone(),
+            curves,
+            children,
+            tree: Vec::new(),
+            alive: vec![0; grid.t_us.len()],
+            has_pss,
+        };
+        memory.add_up();
+        memory
+    }
+
+    fn add_up(&mut self) {
+        let mut whole = vec![0_i64; self.ticks.len()];
+        let mut corrected = vec![0_i64; self.ticks.len()];
+        for (tick, rss, shared) in self.curves.iter().flat_map(|curve| &curve.points) {
+            whole[*tick] += rss;
+            corrected[*tick] += rss - shared;
+            self.alive[*tick] += 1;
+        }
+        self.tree = (0..self.ticks.len())
+            .filter(|tick| self.alive[*tick] > 0)
+            .map(|tick| TreePoint {
+                t_us: self.ticks[tick],
+                bytes: if self.alive[tick] == 1 {
+                    whole[tick]
+                } else {
+                    corrected[tick]
+                },
+            })
+            .collect();
+    }
+
+    /// The job's curve.
+    pub(super) fn tree(&self) -> &[TreePoint] {
+        &self.tree
+    }
+
+    /// Whether any PSS was read.
+    pub(super) fn has_pss(&self) -> bool {
+        self.has_pss
+    }
+
+    /// Processes seen at the tick nearest to an instant, at or before it.
+    pub(super) fn alive_at(&self, t_us: i64) -> u32 {
+        let after = self.ticks.partition_point(|tick| *tick <= t_us);
+        after.checked_sub(1).map_or(0, |tick| self.alive[tick])
+    }
+
+    /// The highest sample of a process, with its time.
+    pub(super) fn highest_rss(&self, process: usize) -> Option<(i64, i64)> {
+        let (tick, rss, _) = self.curves[process]
+            .points
+            .iter()
+            .max_by_key(|point| point.1)?;
+        Some((self.ticks[*tick], *rss))
+    }
+
+    /// The highest sample of a process in a span of time.
+    pub(super) fn highest_rss_in(&self, process: usize, from_us: i64, to_us: i64) -> Option<i64> {
+        let span = self.ticks_in(from_us, to_us);
+        let points = &self.curves[process].points;
+        let first = points.partition_point(|point| point.0 < span.start);
+        points[first..]
+            .iter()
+            .take_while(|point| point.0 < span.end)
+            .map(|point| point.1)
+            .max()
+    }
+
+    /// The last sample of a process.
+    pub(super) fn last_rss(&self, process: usize) -> Option<i64> {
+        self.curves[process].points.last().map(|point| point.1)
+    }
+
+    /// What of a process's RSS is taken as shared, at the last tick at or before an instant.
+    pub(super) fn shared_at(&self, process: usize, t_us: i64) -> i64 {
+        let tick = self.ticks.partition_point(|tick| *tick <= t_us);
+        let points = &self.curves[process].points;
+        let after = points.partition_point(|point| point.0 < tick);
+        after.checked_sub(1).map_or(0, |at| points[at].2)
+    }
+
+    /// The least that all other processes together had at the ticks of a span, or at its neighbours when no tick is inside.
+    pub(super) fn least_of_others(&self, process: usize, from_us: i64, to_us: i64) -> i64 {
+        let mut span = self.ticks_in(from_us, to_us);
+        if span.is_empty() {
+            span = span.start.saturating_sub(1)..(span.start + 1).min(self.ticks.len());
+        }
+        span.map(|tick| {
+            let all: i64 = self
+                .curves
+                .iter()
+                .filter_map(|curve| curve.at(tick))
+                .map(|(rss, shared)| rss - shared)
+                .sum();
+            let own = self.curves[process]
+                .at(tick)
+                .map_or(0, |(rss, shared)| rss - shared);
+            all - own
+        })
+        .min()
+        .unwrap_or(0)
+    }
+
+    /// The highest simultaneous memory of a process and its descendants in a span of time; none without descendants there.
+    pub(super) fn highest_subtree_in(
+        &self,
+        process: usize,
+        from_us: i64,
+        to_us: i64,
+    ) -> Option<i64> {
+        let descendants = self.descendants(process);
+        if descendants.is_empty() {
+            return None;
+        }
+        let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
+        let span = self.ticks_in(from_us, to_us);
+        for descendant in descendants {
+            let points = &self.curves[descendant].points;
+            let first = points.partition_point(|point| point.0 < span.start);
+            for (tick, rss, shared) in points[first..]
+                .iter()
+                .take_while(|point| point.0 < span.end)
+            {
+                *sums.entry(*tick).or_default() += rss - shared;
+            }
+        }
+        sums.into_iter()
+            .filter_map(|(tick, sum)| Some(sum + self.curves[process].at(tick)?.0))
+            .max()
+    }
+
+    fn descendants(&self, process: usize) -> Vec<usize> {
+        let mut found = self.children[process].clone();
+        let mut next = 0;
+        while next < found.len() {
+            let more = &self.children[found[next]];
+            let fresh: Vec<usize> = more
+                .iter()
+                .copied()
+                .filter(|at| !found.contains(at) && *at != process)
+                .collect();
+            found.extend(fresh);
+            next += 1;
+        }
+        found
+    }
+
+    fn ticks_in(&self, from_us: i64, to_us: i64) -> std::ops::Range<usize> {
+        let start = self.ticks.partition_point(|tick| *tick < from_us);
+        let end = self.ticks.partition_point(|tick| *tick <= to_us);
+        start..end.max(start)
+    }
+}
+
+fn rss_of(grid: &Group, process: &ProcessFacts) -> Curve {
+    let key = SeriesKey {
+        subject: Subject::Process(process.key),
+        metric: Metric::Rss,
+    };
+    let runs = grid.series.get(&key).map_or(&[][..], Vec::as_slice);
+    let points = runs
+        .iter()
+        .flat_map(|run| {
+            run.values
+                .iter()
+                .enumerate()
+                .map(|(at, rss)| (run.first + at, *rss, 0))
+        })
+        .collect();
+    Curve { points }
+}
+
+/// Time and PSS of each reading.
+fn pss_of(slow: &Group, process: &ProcessFacts) -> Vec<(i64, i64)> {
+    let key = SeriesKey {
+        subject: Subject::Process(process.key),
+        metric: Metric::Pss,
+    };
+    let runs = slow.series.get(&key).map_or(&[][..], Vec::as_slice);
+    runs.iter()
+        .flat_map(|run| {
+            run.values
+                .iter()
+                .enumerate()
+                .map(|(at, pss)| (slow.t_us[run.first + at], *pss))
+        })
+        .collect()
+}
+
+/// RSS of the copy that a process began as; 0 when it did not begin as one.
+fn copy_of_parent(curves: &[Curve], processes: &[ProcessFacts], at: usize) -> i64 {
+    let Some(parent) = processes[at].parent else {
+        return 0;
+    };
+    let Some((tick, first, _)) = curves[at].points.first().copied() else {
+        return 0;
+    };
+    match curves[parent].at(tick) {
+        Some((rss, _)) if first as f64 >= rss as f64 * FORK_COPY_SHARE => first.min(rss),
+        _ => 0,
+    }
+}
+
+/// Fills in what is shared at each point.
+fn share(curve: &mut Curve, readings: &[(i64, i64)], copy: i64, ticks: &[i64]) {
+    let rss_near = |points: &[(usize, i64, i64)], t_us: i64| {
+        let after = points.partition_point(|point| ticks[point.0] <= t_us);
+        points
+            .get(after.saturating_sub(1))
+            .map_or(0, |point| point.1)
+    };
+    let shared: Vec<(i64, i64)> = readings
+        .iter()
+        .map(|(t_us, pss)| (*t_us, (rss_near(&curve.points, *t_us) - pss).max(0)))
+        .collect();
+    let mut still_copy = copy > 0;
+    for (tick, rss, out) in &mut curve.points {
+        let after = shared.partition_point(|(t_us, _)| *t_us <= ticks[*tick]);
+        still_copy = still_copy && (*rss as f64) >= copy as f64 * FORK_COPY_LEFT;
+        *out = match after.checked_sub(1) {
+            Some(at) => shared[at].1,
+            None if still_copy => copy,
+            None if copy > 0 => 0,
+            None => shared.first().map_or(0, |(_, bytes)| *bytes),
+        }
+        .clamp(0, *rss);
+    }
+}

@@ -1,0 +1,207 @@
+//! Who was there: one record a process, folded from every word the agent said of it.
+
+use std::collections::BTreeSet;
+
+use highwater_wire::{
+    report::{Books, PeakKind, ProcessRow, Role},
+    v1,
+};
+
+use super::{memory::Memory, walk::Walk};
+use crate::recording::{ProcessKey, Recording, Subject};
+
+/// What is known of one process.
+#[derive(Debug, Clone)]
+pub(super) struct ProcessFacts {
+    pub(super) key: ProcessKey,
+    /// From 1, in the order they started.
+    pub(super) number: u32,
+    /// Position of the parent in the same list; the one it was born to, not the one that adopted it.
+    pub(super) parent: Option<usize>,
+    pub(super) parent_pid: u32,
+    pub(super) role: Role,
+    pub(super) worker: Option<String>,
+    /// Sessions it took part in, in the order they were learnt.
+    pub(super) sessions: Vec<String>,
+    pub(super) command: String,
+    pub(super) started_us: i64,
+    pub(super) ended_us: Option<i64>,
+    pub(super) lifetime_peak: Option<u64>,
+    pub(super) exact: Option<bool>,
+    pub(super) exact_reason: String,
+    pub(super) peak_error_bytes: u64,
+    pub(super) exit_code: Option<i32>,
+    pub(super) signal: Option<i32>,
+    pub(super) forked_from: u32,
+    pub(super) versions: [(&'static str, String); 3],
+    pub(super) books: Option<Books>,
+    pub(super) marks_peak: Option<(i64, PeakKind)>,
+    pub(super) first_session: Option<u32>,
+}
+
+impl ProcessFacts {
+    fn new(key: ProcessKey) -> Self {
+        Self {
+            key,
+            number: 0,
+            parent: None,
+            parent_pid: 0,
+            role: Role::Child,
+            worker: None,
+            sessions: Vec::new(),
+            command: String::new(),
+            started_us: i64::MAX,
+            ended_us: None,
+            lifetime_peak: None,
+            exact: None,
+            exact_reason: String::new(),
+            peak_error_bytes: 0,
+            exit_code: None,
+            signal: None,
+            forked_from: 0,
+            versions: [
+                ("python", String::new()),
+                ("pytest", String::new()),
+                ("plugin", String::new()),
+            ],
+            books: None,
+            marks_peak: None,
+            first_session: None,
+        }
+    }
+
+    fn hear(&mut self, word: &v1::Process) {
+        if self.parent_pid == 0 {
+            self.parent_pid = word.parent_pid;
+        }
+        if !word.command.is_empty() {
+            self.command.clone_from(&word.command);
+        }
+        match word.role() {
+            v1::Role::Unspecified | v1::Role::Child => {}
+            v1::Role::Pytest => self.role = Role::Pytest,
+            v1::Role::Controller => self.role = Role::Controller,
+            v1::Role::Worker => self.role = Role::Worker,
+        }
+        if !word.worker.is_empty() {
+            self.worker = Some(word.worker.clone());
+        }
+        if !word.session.is_empty() && !self.sessions.contains(&word.session) {
+            self.sessions.push(word.session.clone());
+        }
+        self.started_us = self.started_us.min(word.started_us.unwrap_or(i64::MAX));
+        self.ended_us = word.ended_us.or(self.ended_us);
+        self.lifetime_peak = self.lifetime_peak.max(word.lifetime_peak_bytes);
+        if let Some(exact) = word.exact {
+            self.exact = Some(exact);
+            self.exact_reason.clone_from(&word.exact_reason);
+        }
+        self.peak_error_bytes = self
+            .peak_error_bytes
+            .max(word.peak_error_bytes.unwrap_or(0));
+        self.exit_code = word.exit_code.or(self.exit_code);
+        self.signal = word.signal.or(self.signal);
+        if word.forked_from != 0 {
+            self.forked_from = word.forked_from;
+        }
+        for ((_, known), said) in
+            self.versions
+                .iter_mut()
+                .zip([&word.python, &word.pytest, &word.plugin])
+        {
+            if !said.is_empty() {
+                known.clone_from(said);
+            }
+        }
+    }
+
+    /// Takes over what its marks said.
+    pub(super) fn take(&mut self, walk: &Walk) {
+        self.books = walk.books;
+        self.marks_peak = walk.peak;
+        self.first_session = walk.tests.first().map(|test| test.session).or(walk.session);
+    }
+}
+
+/// Folds what was said of each process and numbers them.
+pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
+    let mut keys: BTreeSet<ProcessKey> = recording.words().keys().copied().collect();
+    keys.extend(recording.marks().map(|(key, _)| key));
+    let mut first_seen = std::collections::BTreeMap::new();
+    for group in recording.groups().values() {
+        for (series, runs) in &group.series {
+            let Subject::Process(key) = &series.subject else {
+                continue;
+            };
+            let seen = runs
+                .first()
+                .and_then(|run| group.t_us.get(run.first))
+                .copied();
+            let entry = first_seen.entry(*key).or_insert(i64::MAX);
+            *entry = (*entry).min(seen.unwrap_or(i64::MAX));
+            keys.insert(*key);
+        }
+    }
+    let mut processes: Vec<_> = keys.into_iter().map(ProcessFacts::new).collect();
+    for process in &mut processes {
+        for word in recording.words().get(&process.key).into_iter().flatten() {
+            process.hear(word);
+        }
+        if process.started_us == i64::MAX {
+            process.started_us = first_seen.get(&process.key).copied().unwrap_or(0);
+        }
+    }
+    processes.sort_by_key(|process| (process.started_us, process.key));
+    for (position, number) in (1..).enumerate().take(processes.len()) {
+        processes[position].number = number;
+    }
+    for position in 0..processes.len() {
+        processes[position].parent = parent_of(&processes, position);
+    }
+    processes
+}
+
+/// The latest started process of the parent's number that was there when this one started.
+fn parent_of(processes: &[ProcessFacts], child: usize) -> Option<usize> {
+    let ProcessFacts {
+        parent_pid,
+        started_us,
+        ..
+    } = processes[child];
+    (0..processes.len())
+        .filter(|at| *at != child && processes[*at].key.pid == parent_pid)
+        .filter(|at| processes[*at].started_us <= started_us)
+        .max_by_key(|at| processes[*at].started_us)
+}
+
+pub(super) fn rows(processes: &[ProcessFacts], memory: &Memory) -> Vec<ProcessRow> {
+    let row = |(position, process): (usize, &ProcessFacts)| {
+        let sampled = memory.highest_rss(position).map_or(0, |(_, bytes)| bytes);
+        let (mut peak, mut kind) = process.marks_peak.unwrap_or((0, PeakKind::Sampled));
+        if let Some(lifetime) = process.lifetime_peak.map(u64::cast_signed)
+            && lifetime >= peak
+        {
+            (peak, kind) = (lifetime, PeakKind::Exact);
+        }
+        // A sample may be above the kernel's mark of the same moment by what the kernel counts late.
+        if sampled > peak + process.peak_error_bytes.cast_signed() {
+            (peak, kind) = (sampled, PeakKind::Sampled);
+        }
+        ProcessRow {
+            id: process.number,
+            pid: process.key.pid,
+            parent_pid: process.parent_pid,
+            role: process.role,
+            worker: process.worker.clone(),
+            session: process.first_session,
+            command: process.command.clone(),
+            started_us: process.started_us,
+            ended_us: process.ended_us,
+            peak_bytes: peak.max(0).cast_unsigned(),
+            peak_kind: kind,
+            exact_reason: process.exact_reason.clone(),
+            books: process.books,
+        }
+    };
+    processes.iter().enumerate().map(row).collect()
+}

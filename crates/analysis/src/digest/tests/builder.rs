@@ -1,0 +1,220 @@
+//! Recordings in a few words.
+
+use highwater_wire::{
+    VERSION,
+    report::JobState,
+    v1::{
+        Batch, CollectEnd, Empty, End, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
+        ImportEnd, Job, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
+        TestBegin, TestEnd, TestPhase, mark::What,
+    },
+};
+use uuid::Uuid;
+
+use crate::{
+    digest::{Context, Digest, digest},
+    recording::Recording,
+};
+
+pub(crate) const MB: i64 = 1_000_000;
+
+pub(crate) fn sb() -> What {
+    What::SessionBegin(Empty {})
+}
+pub(crate) fn se(exit_status: i32) -> What {
+    What::SessionEnd(SessionEnd { exit_status })
+}
+pub(crate) fn ce(items: u64) -> What {
+    What::CollectEnd(CollectEnd { items })
+}
+pub(crate) fn ib(path: &str) -> What {
+    What::ImportBegin(ImportBegin {
+        path: path.to_owned(),
+    })
+}
+pub(crate) fn ie() -> What {
+    What::ImportEnd(ImportEnd {
+        outcome: "passed".to_owned(),
+    })
+}
+pub(crate) fn tb(path: &str, name: &str) -> What {
+    What::TestBegin(TestBegin {
+        execution: 1,
+        path: path.to_owned(),
+        nodeid: format!("{path}::{name}"),
+    })
+}
+pub(crate) fn tp(phase: &str) -> What {
+    What::TestPhase(TestPhase {
+        phase: phase.to_owned(),
+    })
+}
+pub(crate) fn te(outcome: &str) -> What {
+    What::TestEnd(TestEnd {
+        outcome: outcome.to_owned(),
+        setup: "passed".to_owned(),
+        call: outcome.to_owned(),
+        teardown: "passed".to_owned(),
+    })
+}
+pub(crate) fn fb(fixture: u64, name: &str, scope: &str, path: &str) -> What {
+    What::FixtureBegin(FixtureBegin {
+        fixture,
+        name: name.to_owned(),
+        scope: scope.to_owned(),
+        path: path.to_owned(),
+        base: String::new(),
+    })
+}
+pub(crate) fn fe(fixture: u64) -> What {
+    What::FixtureEnd(FixtureEnd {
+        fixture,
+        outcome: "passed".to_owned(),
+    })
+}
+pub(crate) fn rb(fixture: u64) -> What {
+    What::ReleaseBegin(FixtureRef { fixture })
+}
+pub(crate) fn re(fixture: u64) -> What {
+    What::ReleaseEnd(FixtureRef { fixture })
+}
+
+/// A recording of one batch, built up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Story {
+    pub(crate) batch: Batch,
+    pub(crate) end: Option<End>,
+    pub(crate) budget_bytes: u64,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let mut story = Self::default();
+        story.batch.version = VERSION;
+        story
+    }
+
+    /// A session under the name of its ordinal.
+    pub(crate) fn session(mut self, id: &str, began_us: i64) -> Self {
+        self.batch.sessions.push(Session {
+            id: id.to_owned(),
+            began_us: Some(began_us),
+            ..Session::default()
+        });
+        self
+    }
+
+    pub(crate) fn process(
+        mut self,
+        pid: u32,
+        parent: u32,
+        role: Role,
+        worker: &str,
+        session: &str,
+    ) -> Self {
+        self.batch.processes.push(Process {
+            pid,
+            start_ticks: u64::from(pid),
+            parent_pid: parent,
+            role: Some(role.into()),
+            worker: worker.to_owned(),
+            session: session.to_owned(),
+            started_us: Some(i64::from(pid)),
+            exact: Some(true),
+            command: format!("process {pid}"),
+            ..Process::default()
+        });
+        self
+    }
+
+    /// Marks of the last process: time in ms, RSS and peak in MB.
+    pub(crate) fn marks(mut self, marks: &[(i64, i64, i64, What)]) -> Self {
+        let process = u32::try_from(self.batch.processes.len() - 1).unwrap();
+        for (ms, rss, peak, what) in marks {
+            self.batch.marks.push(Mark {
+                process,
+                t_us: ms * 1_000,
+                rss_bytes: (rss * MB).cast_unsigned(),
+                peak_bytes: (*peak >= 0).then(|| (peak * MB).cast_unsigned()),
+                what: Some(what.clone()),
+            });
+            self.batch.to_us = self.batch.to_us.max(ms * 1_000);
+        }
+        self
+    }
+
+    /// Samples of the last process, one each 50 ms from a time in ms; values in MB.
+    pub(crate) fn samples(self, metric: Metric, from_ms: i64, values: &[i64]) -> Self {
+        let process = u32::try_from(self.batch.processes.len() - 1).unwrap();
+        self.series(metric, Some(process), "", from_ms, values, MB)
+    }
+
+    pub(crate) fn series(
+        mut self,
+        metric: Metric,
+        process: Option<u32>,
+        cgroup: &str,
+        from_ms: i64,
+        values: &[i64],
+        unit: i64,
+    ) -> Self {
+        let mut t_us_delta = vec![50_000; values.len()];
+        t_us_delta[0] = from_ms * 1_000;
+        let mut last = 0;
+        let value_delta = values
+            .iter()
+            .map(|value| {
+                let delta = value * unit - last;
+                last = value * unit;
+                delta
+            })
+            .collect();
+        self.batch.samples.push(Samples {
+            t_us_delta,
+            lateness_us: vec![7; values.len()],
+            series: vec![Series {
+                metric: metric.into(),
+                process,
+                cgroup: cgroup.to_owned(),
+                first: 0,
+                value_delta,
+            }],
+        });
+        self
+    }
+
+    pub(crate) fn ends(mut self, exit_code: Option<i32>, signal: Option<i32>) -> Self {
+        self.end = Some(End {
+            version: VERSION,
+            ended_us: self.batch.to_us,
+            exit_code,
+            signal,
+            ..End::default()
+        });
+        self
+    }
+
+    pub(crate) fn recording(&self) -> Recording {
+        let mut recording = Recording::new(Job {
+            budget_bytes: self.budget_bytes,
+            ..Job::default()
+        });
+        recording.add(Uuid::nil(), 0, &self.batch);
+        if let Some(end) = &self.end {
+            recording.set_end(end.clone());
+        }
+        recording
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        digest(&self.recording(), &context(JobState::Finished))
+    }
+}
+
+pub(crate) fn context(state: JobState) -> Context {
+    Context {
+        uuid: Uuid::nil(),
+        state,
+        revision: 1,
+    }
+}

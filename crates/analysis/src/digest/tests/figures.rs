@@ -1,0 +1,271 @@
+use highwater_wire::{
+    report::PeakKind,
+    v1::{Metric, Role},
+};
+
+use super::builder::{MB, Story, ce, fb, fe, ib, ie, rb, re, sb, se, tb, te, tp};
+
+const A: &str = "tests/test_a.py";
+const B: &str = "tests/test_b.py";
+
+fn one_process() -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+}
+
+#[test]
+fn a_file_retains_what_its_visit_leaves_and_spikes_to_the_kernels_mark() {
+    let digest = one_process()
+        .marks(&[
+            (0, 30, 40, sb()),
+            (1, 30, 30, ib(A)),
+            (2, 35, 36, ie()),
+            (3, 35, 35, ce(2)),
+            (10, 36, 36, tb(A, "one")),
+            (11, 36, 36, tp("call")),
+            (12, 46, 246, tp("teardown")),
+            (13, 46, 46, te("passed")),
+            (14, 47, 47, tb(A, "two")),
+            (15, 47, 47, tp("call")),
+            (16, 57, 57, tp("teardown")),
+            (17, 57, 57, te("failed")),
+            (20, 59, 60, se(1)),
+        ])
+        .ends(Some(1), None)
+        .digest();
+    let file = &digest.files[0];
+    assert_eq!(
+        (file.path.as_str(), file.visits, file.tests, file.failed),
+        (A, 1, 2, 1)
+    );
+    assert_eq!(file.start_bytes, 36 * MB);
+    assert_eq!(file.end_bytes, 57 * MB);
+    assert_eq!(file.retained_bytes, 21 * MB);
+    assert_eq!(file.between_bytes, MB);
+    assert_eq!(file.import_bytes, 5 * MB);
+    assert_eq!(
+        (file.peak_bytes, file.peak_kind),
+        (246 * MB, PeakKind::Exact)
+    );
+    assert_eq!(file.spike_bytes, 210 * MB);
+    let test = &digest.tests[0];
+    assert_eq!((test.spike_bytes, test.retained_bytes), (210 * MB, 10 * MB));
+    assert_eq!(test.phases[1].peak_bytes, 246 * MB);
+    assert_eq!(test.phases[2].peak_bytes, 46 * MB);
+    assert_eq!(digest.job.sessions[0].tests, 2);
+}
+
+#[test]
+fn a_fixture_is_charged_without_what_it_asks_for_and_a_test_without_its_fixtures() {
+    let digest = one_process()
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb(A, "one")),
+            (2, 10, 10, fb(1, "outer", "module", A)),
+            (3, 12, 12, fb(2, "inner", "function", A)),
+            (4, 15, 18, fe(2)),
+            (5, 20, 20, fe(1)),
+            (6, 20, 20, tp("call")),
+            (7, 21, 21, tp("teardown")),
+            (8, 21, 21, rb(2)),
+            (9, 19, 21, re(2)),
+            (10, 19, 19, te("passed")),
+            (11, 19, 19, se(0)),
+        ])
+        .ends(Some(0), None)
+        .digest();
+    let outer = digest
+        .fixtures
+        .iter()
+        .find(|row| row.name == "outer")
+        .unwrap();
+    let inner = digest
+        .fixtures
+        .iter()
+        .find(|row| row.name == "inner")
+        .unwrap();
+    assert_eq!(
+        (outer.setup_bytes, outer.released_bytes, outer.open),
+        (7 * MB, 0, 1)
+    );
+    assert_eq!(
+        (
+            inner.setup_bytes,
+            inner.released_bytes,
+            inner.retained_bytes
+        ),
+        (3 * MB, 2 * MB, MB)
+    );
+    assert_eq!(inner.spike_bytes, 6 * MB);
+    let test = &digest.tests[0];
+    assert_eq!((test.retained_bytes, test.fixture_bytes), (9 * MB, 8 * MB));
+    let books = digest.processes[0].books.unwrap();
+    assert_eq!(
+        (books.fixture_bytes, books.test_bytes, books.between_bytes),
+        (8 * MB, MB, 0)
+    );
+    assert!(books.balance());
+}
+
+#[test]
+fn visits_of_one_file_on_two_workers_add_up_what_they_retain_and_take_the_largest_peak() {
+    let worker = |story: Story, pid, name: &str, shift: i64, grows: i64| {
+        story.process(pid, 9, Role::Worker, name, "s").marks(&[
+            (shift, 10, 10, sb()),
+            (shift + 1, 10, 10, tb(A, &format!("{name}1"))),
+            (shift + 2, 10 + grows, 10 + 2 * grows, te("passed")),
+            (
+                shift + 3,
+                10 + grows,
+                10 + grows,
+                tb(B, &format!("{name}b")),
+            ),
+            (shift + 4, 10 + grows, 10 + grows, te("passed")),
+            (
+                shift + 5,
+                10 + grows,
+                10 + grows,
+                tb(A, &format!("{name}2")),
+            ),
+            (shift + 6, 11 + grows, 11 + grows, te("passed")),
+        ])
+    };
+    let story = Story::new().session("s", 0);
+    let story = worker(story, 10, "gw0", 0, 3);
+    let digest = worker(story, 11, "gw1", 100, 5).digest();
+    let file = digest.files.iter().find(|row| row.path == A).unwrap();
+    assert_eq!((file.visits, file.tests), (4, 4));
+    assert_eq!(file.retained_bytes, (3 + 1 + 5 + 1) * MB);
+    assert_eq!(file.peak_bytes, 20 * MB);
+    assert_eq!(
+        file.workers
+            .iter()
+            .map(|w| w.worker.as_deref())
+            .collect::<Vec<_>>(),
+        [Some("gw0"), Some("gw1")]
+    );
+}
+
+#[test]
+fn a_rerun_is_a_second_execution_and_only_the_last_failure_counts() {
+    let digest = one_process()
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb(A, "flaky")),
+            (2, 10, 10, te("rerun")),
+            (3, 10, 10, tb(A, "flaky")),
+            (4, 10, 10, te("passed")),
+        ])
+        .digest();
+    let executions: Vec<_> = digest
+        .tests
+        .iter()
+        .map(|t| (t.execution, t.outcome.as_str()))
+        .collect();
+    assert_eq!(executions, [(1, "rerun"), (2, "passed")]);
+    assert_eq!(digest.files[0].failed, 0);
+}
+
+#[test]
+fn a_test_that_never_ended_is_censored_and_lives_on_in_the_samples() {
+    let digest = one_process()
+        .samples(Metric::Rss, 0, &[10, 10, 300, 500])
+        .marks(&[(0, 10, 10, sb()), (60, 10, 10, tb(A, "victim"))])
+        .ends(None, Some(9))
+        .digest();
+    let file = &digest.files[0];
+    assert!(file.censored);
+    assert_eq!(
+        (file.peak_bytes, file.peak_kind),
+        (500 * MB, PeakKind::Sampled)
+    );
+    assert_eq!(file.retained_bytes, 490 * MB);
+    let ending = digest.job.ending.unwrap();
+    assert_eq!(ending.victim.as_deref(), Some("tests/test_a.py::victim"));
+    assert!(digest.job.censored);
+}
+
+#[test]
+fn the_memory_of_a_tests_children_counts_in_its_tree_peak_only() {
+    let digest = one_process()
+        .samples(Metric::Rss, 0, &[100, 100, 100, 100])
+        .marks(&[
+            (0, 100, 100, sb()),
+            (40, 100, 100, tb(A, "one")),
+            (160, 100, 101, te("passed")),
+        ])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[20, 70])
+        .digest();
+    let file = &digest.files[0];
+    assert_eq!(file.peak_bytes, 101 * MB);
+    assert_eq!(file.tree_peak_bytes, 170 * MB);
+}
+
+#[test]
+fn without_the_kernels_mark_a_peak_is_sampled_and_says_so() {
+    let digest = one_process()
+        .samples(Metric::Rss, 0, &[10, 80, 10])
+        .marks(&[
+            (0, 10, -1, sb()),
+            (20, 10, -1, tb(A, "one")),
+            (90, 12, -1, te("passed")),
+        ])
+        .digest();
+    assert_eq!(
+        (digest.files[0].peak_bytes, digest.files[0].peak_kind),
+        (80 * MB, PeakKind::Sampled)
+    );
+}
+
+#[test]
+fn two_sessions_of_one_process_stay_apart() {
+    let mut story = Story::new().session("first", 0).session("second", 50_000);
+    story = story.process(10, 1, Role::Pytest, "", "first").marks(&[
+        (0, 10, 10, sb()),
+        (1, 10, 10, tb(A, "one")),
+        (2, 12, 12, te("passed")),
+        (3, 12, 12, se(0)),
+        (50, 12, 12, sb()),
+        (51, 12, 12, tb(A, "one")),
+        (52, 13, 13, te("failed")),
+        (53, 13, 13, se(1)),
+    ]);
+    let mut second = story.batch.processes[0].clone();
+    second.session = "second".to_owned();
+    second.seen_us = 50_000;
+    story.batch.processes.push(second);
+    let digest = story.ends(Some(1), None).digest();
+    let rows: Vec<_> = digest
+        .files
+        .iter()
+        .map(|f| (f.session, f.retained_bytes))
+        .collect();
+    assert_eq!(rows, [(1, 2 * MB), (2, MB)]);
+    let statuses: Vec<_> = digest.job.sessions.iter().map(|s| s.exit_status).collect();
+    assert_eq!(statuses, [Some(0), Some(1)]);
+    assert_eq!(digest.tests[1].execution, 1);
+}
+
+#[test]
+fn a_forked_childs_peak_is_given_to_the_test_of_its_parent() {
+    let mut story = one_process().marks(&[
+        (0, 50, 50, sb()),
+        (1, 50, 50, tb(A, "one")),
+        (9, 50, 50, te("passed")),
+    ]);
+    story = story.process(11, 10, Role::Pytest, "", "s").marks(&[
+        (2, 40, 40, tb(A, "one")),
+        (3, 40, 40, tp("call")),
+        (4, 60, 240, tp("teardown")),
+        (5, 60, 60, te("passed")),
+    ]);
+    story.batch.processes[1].forked_from = 10;
+    let digest = story.digest();
+    assert_eq!(digest.tests.len(), 1);
+    assert_eq!(digest.tests[0].spike_bytes, 200 * MB);
+    assert_eq!(digest.tests[0].retained_bytes, 0);
+    assert_eq!(digest.files[0].visits, 1);
+    assert_eq!(digest.files[0].peak_bytes, 240 * MB);
+}

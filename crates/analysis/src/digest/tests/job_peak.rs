@@ -1,0 +1,111 @@
+use highwater_wire::{
+    report::{LimitKind, PeakKind, PeakMetric},
+    v1::{Metric, Role},
+};
+
+use super::builder::{MB, Story, sb, tb, te};
+
+#[test]
+fn alone_the_job_peaks_where_its_only_process_does_exactly() {
+    let digest = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[10, 10, 10])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (60, 10, 10, tb("a.py", "x")),
+            (70, 10, 210, te("passed")),
+        ])
+        .digest();
+    let job = &digest.job;
+    assert_eq!(job.peak_bytes, 210 * MB as u64);
+    assert_eq!(
+        (job.peak_metric, job.peak_kind),
+        (PeakMetric::Rss, PeakKind::Exact)
+    );
+    assert_eq!(job.peak_high_bytes, job.peak_bytes);
+}
+
+#[test]
+fn shared_pages_count_once_where_pss_was_read() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300, 300, 300])
+        .samples(Metric::Pss, 0, &[160])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300, 300, 340])
+        .samples(Metric::Pss, 0, &[160])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 360 * MB as u64);
+    assert_eq!(digest.job.peak_metric, PeakMetric::PssCorrected);
+    assert_eq!(digest.job.peak_high_bytes, 640 * MB as u64);
+}
+
+#[test]
+fn without_pss_the_sum_of_rss_is_called_so() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300])
+        .process(11, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[100])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 400 * MB as u64);
+    assert_eq!(digest.job.peak_metric, PeakMetric::RssSum);
+}
+
+#[test]
+fn a_fresh_fork_is_no_second_parent() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300, 300, 300, 300])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[300, 310, 20])
+        .digest();
+    let curve: Vec<_> = digest.tree.iter().map(|point| point.bytes / MB).collect();
+    assert_eq!(curve, [300, 300, 310, 320]);
+}
+
+#[test]
+fn an_exact_spike_between_two_ticks_counts_with_what_the_others_had_around_it() {
+    let digest = Story::new()
+        .session("s", 0)
+        .process(9, 1, Role::Controller, "", "s")
+        .samples(Metric::Rss, 0, &[50, 50, 50])
+        .process(10, 9, Role::Worker, "gw0", "s")
+        .samples(Metric::Rss, 0, &[20, 20, 20])
+        .marks(&[
+            (0, 20, 20, sb()),
+            (60, 20, 20, tb("a.py", "x")),
+            (65, 20, 220, te("passed")),
+        ])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 270 * MB as u64);
+    assert_eq!(digest.job.peak_kind, PeakKind::Sampled);
+}
+
+#[test]
+fn headroom_is_the_smallest_over_cgroup_machine_and_budget() {
+    let mut story = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300])
+        .series(Metric::CgroupLimit, None, "/a", 0, &[700, 700], MB)
+        .series(Metric::CgroupWorkingSet, None, "/a", 0, &[100, 650], MB)
+        .series(Metric::MachineTotal, None, "", 0, &[8000, 8000], MB)
+        .series(Metric::MachineAvailable, None, "", 0, &[5000, 4000], MB);
+    story.budget_bytes = 320 * MB as u64;
+    let job = story.digest().job;
+    let kinds: Vec<_> = job
+        .limits
+        .iter()
+        .map(|limit| (limit.kind, limit.worst_used_bytes / MB as u64))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (LimitKind::Cgroup, 650),
+            (LimitKind::Machine, 4000),
+            (LimitKind::Budget, 300)
+        ]
+    );
+    assert_eq!(job.headroom_bytes, Some(20 * MB));
+}

@@ -1,0 +1,73 @@
+//! One row an execution of a test.
+
+use std::collections::HashMap;
+
+use highwater_wire::report::{PhaseRow, TestRow};
+
+use super::{
+    memory::Memory,
+    processes::ProcessFacts,
+    visits::kind_of,
+    walk::{PhaseFacts, TestFacts, Walk},
+};
+
+pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) -> Vec<TestRow> {
+    let mut rows: Vec<TestRow> = walks
+        .iter()
+        .flat_map(|walk| {
+            walk.tests
+                .iter()
+                .map(|test| row(test, walk.process, &processes[walk.process], memory))
+        })
+        .collect();
+    rows.sort_by(|a, b| {
+        (a.started_us, a.process, &a.nodeid).cmp(&(b.started_us, b.process, &b.nodeid))
+    });
+    let mut executions: HashMap<(u32, String), u32> = HashMap::new();
+    for row in &mut rows {
+        let count = executions
+            .entry((row.session, row.nodeid.clone()))
+            .or_default();
+        *count += 1;
+        row.execution = *count;
+    }
+    rows
+}
+
+fn row(test: &TestFacts, position: usize, process: &ProcessFacts, memory: &Memory) -> TestRow {
+    let until = test.ended_us.unwrap_or(i64::MAX);
+    let subtree = memory.highest_subtree_in(position, test.began_us, until);
+    TestRow {
+        nodeid: test.nodeid.clone(),
+        path: test.path.clone(),
+        session: test.session,
+        execution: 1,
+        outcome: test.outcome.clone(),
+        worker: process.worker.clone(),
+        process: process.number,
+        started_us: test.began_us,
+        duration_us: test.ended_us.map_or(0, |ended| ended - test.began_us),
+        start_bytes: test.span.start,
+        end_bytes: test.end,
+        peak_bytes: test.span.peak,
+        peak_kind: kind_of(&test.span),
+        tree_peak_bytes: subtree.unwrap_or(0).max(test.span.peak),
+        spike_bytes: test
+            .forked_spike
+            .unwrap_or(test.span.peak - test.span.start),
+        retained_bytes: test.end - test.span.start,
+        fixture_bytes: test.fixture_bytes,
+        phases: test.phases.iter().map(phase).collect(),
+    }
+}
+
+fn phase(phase: &PhaseFacts) -> PhaseRow {
+    PhaseRow {
+        phase: phase.name.clone(),
+        outcome: phase.outcome.clone(),
+        duration_us: phase.ended_us - phase.began_us,
+        start_bytes: phase.span.start,
+        end_bytes: phase.span.end,
+        peak_bytes: phase.span.peak,
+    }
+}

@@ -1,0 +1,84 @@
+//! The lanes: who ran which file when.
+
+use highwater_wire::report::PeakKind;
+
+use super::{
+    memory::Memory,
+    processes::ProcessFacts,
+    walk::{Span, Walk},
+};
+
+/// An uninterrupted stretch of executions of one test file on one worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// Number of the process.
+    pub process: u32,
+    /// `gw0`; none outside xdist.
+    pub worker: Option<String>,
+    /// Ordinal of the session.
+    pub session: u32,
+    /// Path of the test file.
+    pub path: String,
+    /// µs since the job's start.
+    pub began_us: i64,
+    /// µs since the job's start; none when its last test never ended.
+    pub ended_us: Option<i64>,
+    /// RSS when it began.
+    pub start_bytes: i64,
+    /// RSS when it ended, or the last that was seen.
+    pub end_bytes: i64,
+    /// Highest RSS inside.
+    pub peak_bytes: i64,
+    /// Where that comes from.
+    pub peak_kind: PeakKind,
+    /// Highest simultaneous memory of the process and its descendants inside.
+    pub tree_peak_bytes: i64,
+    /// The part of its change that fixtures' set-ups and teardowns made.
+    pub fixture_bytes: i64,
+    /// The part of its change that fell between its tests.
+    pub between_bytes: i64,
+    /// Executions.
+    pub tests: u64,
+    /// Of them failed or in error.
+    pub failed: u64,
+}
+
+pub(super) fn kind_of(span: &Span) -> PeakKind {
+    if span.sampled {
+        PeakKind::Sampled
+    } else {
+        PeakKind::Exact
+    }
+}
+
+pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) -> Vec<Visit> {
+    let mut visits: Vec<Visit> = walks
+        .iter()
+        .flat_map(|walk| {
+            let process = &processes[walk.process];
+            walk.visits.iter().map(|visit| {
+                let until = visit.ended_us.unwrap_or(i64::MAX);
+                let subtree = memory.highest_subtree_in(walk.process, visit.began_us, until);
+                Visit {
+                    process: process.number,
+                    worker: process.worker.clone(),
+                    session: visit.session,
+                    path: visit.path.clone(),
+                    began_us: visit.began_us,
+                    ended_us: visit.ended_us,
+                    start_bytes: visit.span.start,
+                    end_bytes: visit.span.end,
+                    peak_bytes: visit.span.peak,
+                    peak_kind: kind_of(&visit.span),
+                    tree_peak_bytes: subtree.unwrap_or(0).max(visit.span.peak),
+                    fixture_bytes: visit.fixture_bytes,
+                    between_bytes: visit.between_bytes,
+                    tests: visit.tests,
+                    failed: visit.failed,
+                }
+            })
+        })
+        .collect();
+    visits.sort_by_key(|visit| (visit.began_us, visit.process));
+    visits
+}

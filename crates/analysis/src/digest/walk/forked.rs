@@ -1,0 +1,60 @@
+//! Tests that ran in a forked child (pytest-forked): the child's marks tell of the test, the parent's of the file.
+
+use super::{TestFacts, Walk};
+use crate::digest::processes::ProcessFacts;
+
+/// Gives each test of a forked child to the test of its parent that it is.
+///
+/// The parent's test keeps its own start and end, since what the child held went with it; peak, spike and phases are
+/// the child's. A child's test whose parent said nothing of it stays where it is.
+pub(in crate::digest) fn adopt(walks: &mut [Walk], processes: &[ProcessFacts]) {
+    for child in 0..walks.len() {
+        let from = processes[walks[child].process].forked_from;
+        if from == 0 {
+            continue;
+        }
+        let Some(parent) = walks
+            .iter()
+            .position(|walk| processes[walk.process].key.pid == from && !walk.tests.is_empty())
+            .filter(|parent| *parent != child)
+        else {
+            continue;
+        };
+        let tests = std::mem::take(&mut walks[child].tests);
+        let (given, kept): (Vec<_>, Vec<_>) = tests
+            .into_iter()
+            .partition(|test| same_test(&walks[parent].tests, test).is_some());
+        if kept.is_empty() {
+            walks[child].visits.clear();
+        }
+        walks[child].tests = kept;
+        for test in given {
+            if let Some(at) = same_test(&walks[parent].tests, &test) {
+                give(&mut walks[parent], at, test);
+            }
+        }
+    }
+}
+
+fn same_test(tests: &[TestFacts], child: &TestFacts) -> Option<usize> {
+    tests.iter().rposition(|test| {
+        test.nodeid == child.nodeid
+            && test.began_us <= child.began_us
+            && test.ended_us.is_none_or(|ended| ended >= child.began_us)
+    })
+}
+
+fn give(parent: &mut Walk, at: usize, child: TestFacts) {
+    let test = &mut parent.tests[at];
+    test.forked_spike = Some(child.span.peak - child.span.start);
+    test.span.peak = test.span.peak.max(child.span.peak);
+    test.span.sampled |= child.span.sampled;
+    test.phases = child.phases;
+    let (began_us, peak, sampled) = (test.began_us, test.span.peak, test.span.sampled);
+    if let Some(visit) = parent.visits.iter_mut().rfind(|visit| {
+        visit.began_us <= began_us && visit.ended_us.is_none_or(|ended| ended >= began_us)
+    }) {
+        visit.span.peak = visit.span.peak.max(peak);
+        visit.span.sampled |= sampled;
+    }
+}

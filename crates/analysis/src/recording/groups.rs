@@ -1,0 +1,157 @@
+//! Samples of any number of batches, merged onto one row of ticks a rate.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::v1::{Metric, Process, Samples};
+
+use super::{Group, ProcessKey, Rate, Run, SeriesKey, Subject};
+
+/// Samples as they came, before merging.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Loose {
+    ticks: BTreeMap<Rate, Vec<(i64, u64)>>,
+    values: BTreeMap<SeriesKey, Vec<(i64, i64)>>,
+}
+
+impl Loose {
+    /// Takes the samples of one batch. Series of an unknown metric or process are passed over: the codec refuses them.
+    pub(super) fn add(&mut self, samples: &Samples, processes: &[Process]) {
+        let times = sums(&samples.t_us_delta);
+        for series in &samples.series {
+            let Ok(metric) = Metric::try_from(series.metric) else {
+                continue;
+            };
+            let Some(subject) = subject_of(metric, series.process, &series.cgroup, processes)
+            else {
+                continue;
+            };
+            let rate = rate_of(metric);
+            let first = series.first as usize;
+            let covered = first..(first + series.value_delta.len()).min(times.len());
+            let ticks = self.ticks.entry(rate).or_default();
+            let values = self
+                .values
+                .entry(SeriesKey { subject, metric })
+                .or_default();
+            for (tick, value) in covered.zip(sums(&series.value_delta)) {
+                let lateness = samples.lateness_us.get(tick).copied().unwrap_or(0);
+                if ticks.last() != Some(&(times[tick], lateness)) {
+                    ticks.push((times[tick], lateness));
+                }
+                values.push((times[tick], value));
+            }
+        }
+    }
+
+    pub(super) fn add_groups(&mut self, groups: &BTreeMap<Rate, Group>) {
+        for (rate, group) in groups {
+            let ticks = self.ticks.entry(*rate).or_default();
+            ticks.extend(
+                group
+                    .t_us
+                    .iter()
+                    .copied()
+                    .zip(group.lateness_us.iter().copied()),
+            );
+            for (key, runs) in &group.series {
+                let values = self.values.entry(key.clone()).or_default();
+                for run in runs {
+                    let times = &group.t_us[run.first.min(group.t_us.len())..];
+                    values.extend(times.iter().copied().zip(run.values.iter().copied()));
+                }
+            }
+        }
+    }
+
+    /// Merges: one tick an instant, with the larger lateness and, should two agents have read the same, the larger value.
+    pub(super) fn merge(&self) -> BTreeMap<Rate, Group> {
+        let mut groups = BTreeMap::new();
+        for (rate, loose) in &self.ticks {
+            let mut ticks = loose.clone();
+            ticks.sort_unstable();
+            let mut group = Group::default();
+            for (t_us, lateness_us) in ticks {
+                if group.t_us.last() == Some(&t_us) {
+                    group.lateness_us.pop();
+                } else {
+                    group.t_us.push(t_us);
+                }
+                group.lateness_us.push(lateness_us);
+            }
+            groups.insert(*rate, group);
+        }
+        for (key, values) in &self.values {
+            if let Some(group) = groups.get_mut(&rate_of(key.metric)) {
+                let runs = runs_of(values, &group.t_us);
+                group.series.insert(key.clone(), runs);
+            }
+        }
+        groups
+    }
+}
+
+fn runs_of(values: &[(i64, i64)], ticks: &[i64]) -> Vec<Run> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    let mut runs: Vec<Run> = Vec::new();
+    let mut next_tick = 0;
+    let mut last_t = None;
+    for (t_us, value) in values {
+        if last_t == Some(t_us) {
+            if let Some(last) = runs.last_mut().and_then(|run| run.values.last_mut()) {
+                *last = value;
+            }
+            continue;
+        }
+        last_t = Some(t_us);
+        let tick = next_tick + ticks[next_tick..].partition_point(|tick| *tick < t_us);
+        match runs.last_mut() {
+            Some(run) if tick == next_tick => run.values.push(value),
+            _ => runs.push(Run {
+                first: tick,
+                values: vec![value],
+            }),
+        }
+        next_tick = tick + 1;
+    }
+    runs
+}
+
+fn rate_of(metric: Metric) -> Rate {
+    match metric {
+        Metric::Rss | Metric::Anon => Rate::Grid,
+        Metric::Pss | Metric::Swap => Rate::Slow,
+        _ => Rate::Second,
+    }
+}
+
+fn subject_of(
+    metric: Metric,
+    process: Option<u32>,
+    cgroup: &str,
+    processes: &[Process],
+) -> Option<Subject> {
+    match metric {
+        Metric::Unspecified => None,
+        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss => {
+            let process = processes.get(process? as usize)?;
+            Some(Subject::Process(ProcessKey::of(process)))
+        }
+        Metric::CgroupUsage
+        | Metric::CgroupWorkingSet
+        | Metric::CgroupLimit
+        | Metric::CgroupPeak
+        | Metric::CgroupOomKills => Some(Subject::Cgroup(cgroup.to_owned())),
+        _ => Some(Subject::Machine),
+    }
+}
+
+fn sums(deltas: &[i64]) -> Vec<i64> {
+    deltas
+        .iter()
+        .scan(0_i64, |sum, delta| {
+            *sum = sum.saturating_add(*delta);
+            Some(*sum)
+        })
+        .collect()
+}
