@@ -1,0 +1,160 @@
+"""The hooks of pytest, each translated into a word to the recorder."""
+
+import os
+
+import pytest
+
+_getpid = os.getpid
+# Outcomes of phases, as ``te`` lists them.
+_PHASES = ("setup", "call", "teardown")
+
+
+class Hooks:
+    """Registered for one session. The wrappers are the outermost, so that other plugins' work counts where it happens."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+        self._nodeid = None
+        self._path = None
+        self._reports = {}
+        self._set_up = False
+
+    # Session and collection
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self):
+        self.recorder.collection_begins()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session):
+        self.recorder.collection_ends(len(session.items))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector):
+        path = _file_of(collector)
+        if path is None:
+            yield
+            return
+        self.recorder.import_begins(path)
+        outcome = yield
+        report = outcome.get_result() if outcome.excinfo is None else None
+        self.recorder.import_ends(getattr(report, "outcome", "failed"))
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        yield
+        self.recorder.session_ends(int(getattr(session, "exitstatus", exitstatus)))
+
+    # Tests
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item):
+        self._nodeid, self._path = item.nodeid, _path_of(item)
+        self._begin()
+        yield
+        self._end(last=True)
+        self._nodeid = None
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        if self._nodeid == item.nodeid:
+            if self._set_up:
+                self._end(last=False)
+                self._begin()
+            self._set_up = True
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self):
+        self.recorder.phase_begins("call")
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self):
+        self.recorder.phase_begins("teardown")
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        if report.nodeid == self._nodeid:
+            known = self._reports.get(report.when)
+            # The last word on a phase counts, but a failure is not taken back by a further report of the same phase.
+            if known is None or known[0] != "failed":
+                self._reports[report.when] = (report.outcome, hasattr(report, "wasxfail"))
+
+    def _begin(self):
+        self._reports = {}
+        self._set_up = False
+        self.recorder.test_begins(self._nodeid, self._path)
+
+    def _end(self, last):
+        reports = self._reports
+        phases = tuple(reports[phase][0] if phase in reports else "-" for phase in _PHASES)
+        self.recorder.test_ends(_outcome(reports) if last else "rerun", phases)
+
+    # Fixtures
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        number = self.recorder.fixture_begins(
+            fixturedef.argname, str(fixturedef.scope), _path_of(request.node, request), fixturedef.baseid or ""
+        )
+        outcome = yield
+        if not number:
+            return
+        self.recorder.fixture_ends(number, "passed" if outcome.excinfo is None else "failed")
+        # Finalizers run last in, first out: added after the set-up, this one runs before the fixture's own teardown,
+        # but after those of the fixtures that asked for it.
+        recorder, key = self.recorder, id(fixturedef)
+        fixturedef.addfinalizer(lambda: recorder.release_begins(key, number))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_fixture_post_finalizer(self, fixturedef):
+        self.recorder.release_ends(id(fixturedef))
+
+
+def _outcome(reports):
+    setup, call, teardown = (reports.get(phase) for phase in _PHASES)
+    if any(report and report[0] == "rerun" for report in reports.values()):
+        return "rerun"
+    if setup and setup[0] == "failed" or teardown and teardown[0] == "failed":
+        return "error"
+    deciding = call or setup
+    if deciding is None:
+        return "unknown"
+    outcome, xfail = deciding
+    if xfail:
+        return {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+    return outcome if outcome in ("passed", "failed", "skipped") else "unknown"
+
+
+def _path_of(node, request=None):
+    """Path of the test file of a node; of the test that asks, for a fixture of a wider node."""
+    path = getattr(node, "path", None) or getattr(node, "fspath", None)
+    if request is not None and (path is None or not str(path).endswith(".py") or os.path.basename(str(path)) == "__init__.py"):
+        item = getattr(request, "_pyfuncitem", None)
+        path = getattr(item, "path", None) or path
+    return str(path) if path is not None else None
+
+
+def _file_of(collector):
+    """Path of the file that a collector imports; ``None`` for one that imports nothing by itself."""
+    if not isinstance(collector, pytest.File):
+        return None
+    path = getattr(collector, "path", None)
+    if path is None or os.path.isdir(str(path)):
+        init = os.path.join(str(path), "__init__.py") if path is not None else ""
+        return init if isinstance(collector, pytest.Package) and os.path.exists(init) else None
+    return str(path)
+
+
+class ControllerHooks:
+    """For an xdist controller: its workers are told which session they belong to."""
+
+    def __init__(self, session):
+        self.session = session
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node):
+        shared = {key: self.session[key] for key in ("session", "dist", "numprocesses", "args")}
+        node.workerinput["highwater"] = shared

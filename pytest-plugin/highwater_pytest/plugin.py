@@ -1,0 +1,123 @@
+"""Where the recording begins and ends."""
+
+import os
+import shutil
+import tempfile
+import uuid
+
+from . import nesting
+
+_recording = None
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("highwater", "memory recording")
+    group.addoption(
+        "--highwater",
+        action="store_true",
+        default=False,
+        help="record the memory of this run and show a summary at its end",
+    )
+
+
+def pytest_configure(config):
+    """Begins a recording, if one is wanted and this is no pytest inside a recorded one."""
+    global _recording
+    folder = os.environ.get("HIGHWATER_EVENTS", "")
+    wanted = config.getoption("highwater", False)
+    is_worker = hasattr(config, "workerinput")
+    if _recording is not None or not (folder or wanted) or not nesting.is_outermost(is_worker):
+        return
+    if not hasattr(os, "register_at_fork"):
+        return
+    try:
+        _recording = Recording(config, folder, wanted and not is_worker)
+    except Exception as error:
+        # Nothing is lost but the recording; a summary that was asked for says why it is not there.
+        _tell_unrecorded(config, wanted, error)
+        return
+    _recording.begin()
+
+
+def _tell_unrecorded(config, wanted, error):
+    if wanted:
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line("highwater: nothing is recorded: %s: %s" % (type(error).__name__, error))
+
+
+class Recording:
+    """One session of pytest in this process."""
+
+    def __init__(self, config, folder, summary):
+        import pytest
+
+        from . import __version__
+        from .hooks import ControllerHooks, Hooks
+        from .recorder import Recorder
+
+        self.config = config
+        self.own_folder = None
+        if not folder:
+            folder = self.own_folder = tempfile.mkdtemp(prefix="highwater-")
+            if summary:
+                os.environ["HIGHWATER_EVENTS"] = folder
+        self.folder = folder
+        self.summary = summary
+        root = str(getattr(config, "rootpath", None) or config.rootdir)
+        exact = os.environ.get("HIGHWATER_EXACT", "1") != "0"
+        self.recorder = Recorder(folder, root, exact, {"pytest": pytest.__version__, "plugin": __version__})
+        self.session = describe(config, root, self.recorder.paths.repo_root)
+        if self.recorder.problem or self.recorder.writer.failed:
+            raise OSError(self.recorder.problem or self.recorder.writer.failed)
+        self.plugins = [Hooks(self.recorder)]
+        if self.session["role"] == "controller":
+            self.plugins.append(ControllerHooks(self.session))
+
+    def begin(self):
+        self.before = nesting.enter()
+        for plugin in self.plugins:
+            self.config.pluginmanager.register(plugin)
+        self.recorder.session_begins(self.session)
+        add_cleanup = getattr(self.config, "add_cleanup", None) or self.config._cleanup.append
+        add_cleanup(self.end)
+        if self.summary:
+            from .summary import Summary
+
+            self.config.pluginmanager.register(Summary(self))
+
+    def end(self):
+        """The session is over: pytest unconfigures."""
+        global _recording
+        if os.getpid() != self.recorder.pid:
+            return
+        self.recorder.leave()
+        nesting.leave(self.before)
+        if self.own_folder:
+            os.environ.pop("HIGHWATER_EVENTS", None)
+            shutil.rmtree(self.own_folder, ignore_errors=True)
+        _recording = None
+
+
+def describe(config, root, repo_root):
+    """The session line: who this process is in it."""
+    shared = getattr(config, "workerinput", {}).get("highwater")
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    dist = getattr(config.option, "dist", "no") or "no"
+    numprocesses = getattr(config.option, "numprocesses", None)
+    workers = numprocesses if isinstance(numprocesses, int) else len(getattr(config.option, "tx", None) or [])
+    session = {
+        "session": uuid.uuid4().hex,
+        "role": "worker" if worker else ("controller" if dist != "no" or workers else "pytest"),
+        "worker": worker,
+        "dist": dist,
+        "numprocesses": workers,
+        "root": root,
+        "repo_root": repo_root,
+        "args": [str(arg) for arg in getattr(config.invocation_params, "args", ())],
+    }
+    if shared:
+        session.update(shared)
+    elif worker:
+        session["session"] = (config.workerinput.get("testrunuid") or session["session"])[:32]
+    return session

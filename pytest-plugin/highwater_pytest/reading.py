@@ -1,0 +1,88 @@
+"""Reads events files; FORMAT.md says what they are."""
+
+import json
+
+_MARKS = {
+    "sb": (),
+    "cb": (),
+    "ce": ("items",),
+    "ib": ("path",),
+    "ie": ("outcome",),
+    "tb": ("execution", "path", "nodeid"),
+    "tp": ("phase",),
+    "te": ("outcome", "setup", "call", "teardown"),
+    "fb": ("fixture", "name", "scope", "path", "base"),
+    "fe": ("fixture", "outcome"),
+    "rb": ("fixture",),
+    "re": ("fixture",),
+    "se": ("exit_status",),
+    "xx": ("true_peak_bytes",),
+}
+_NUMBERS = {"items", "execution", "fixture", "exit_status", "true_peak_bytes"}
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
+
+
+class UnknownVersion(ValueError):
+    """An events file of a version that this reader does not know."""
+
+
+def unescape(text):
+    if "\\" not in text:
+        return text
+    out, at = [], 0
+    while at < len(text):
+        following = text[at + 1 : at + 2]
+        if text[at] == "\\" and following in _ESCAPES:
+            out.append(_ESCAPES[following])
+            at += 2
+        else:
+            out.append(text[at])
+            at += 1
+    return "".join(out)
+
+
+def _number(text):
+    return None if text == "-" else int(text)
+
+
+def parse(line):
+    """One line without its newline as a dict with ``kind`` and the fields of FORMAT.md; ``None`` for an unknown kind.
+
+    Raises ``ValueError`` for a malformed line and ``UnknownVersion`` for a header of another version.
+    """
+    kind, _, rest = line.partition("\t")
+    fields = rest.split("\t")
+    if kind == "H":
+        if fields[0] != "1":
+            raise UnknownVersion("events file of version %r, but this reads 1" % fields[0])
+        return dict(json.loads(fields[1]), kind=kind)
+    if kind in ("S", "N"):
+        return dict(json.loads(fields[0]), kind=kind)
+    if kind == "a":
+        return {"kind": kind, "t_us": int(fields[0]), "blocks": int(fields[1]), "cost_us": int(fields[2])}
+    names = _MARKS.get(kind)
+    if names is None:
+        return None
+    if len(fields) < 3 + len(names):
+        raise ValueError("%s: %d fields, but %d are needed" % (kind, len(fields), 3 + len(names)))
+    mark = {"kind": kind, "t_us": int(fields[0]), "rss_bytes": int(fields[1]), "peak_bytes": _number(fields[2])}
+    for name, text in zip(names, fields[3:]):
+        mark[name] = _number(text) if name in _NUMBERS else unescape(text)
+    return mark
+
+
+def read(content):
+    """All whole lines of a file's bytes: the records, and the malformed lines as (number, problem)."""
+    records, problems = [], []
+    whole = content[: content.rfind(b"\n") + 1]
+    for number, line in enumerate(whole.decode("utf-8", "replace").split("\n")[:-1], 1):
+        try:
+            record = parse(line)
+        except UnknownVersion:
+            raise
+        except (ValueError, IndexError) as error:
+            problems.append((number, str(error)))
+            continue
+        if record is not None:
+            records.append(record)
+    return records, problems
