@@ -1,0 +1,65 @@
+//! Work whose cost is only known afterwards, held to a share of one core.
+
+/// Lets work begin when what it cost so far, spread over time, stays within its share.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    share: f64,
+    free_at_us: i64,
+}
+
+impl Budget {
+    /// A share of one core, as 0.001 for a tenth of a percent.
+    #[must_use]
+    pub fn new(share: f64) -> Self {
+        Self {
+            share,
+            free_at_us: i64::MIN,
+        }
+    }
+
+    /// Whether work may begin now.
+    #[must_use]
+    pub fn allows(&self, now_us: i64) -> bool {
+        now_us >= self.free_at_us
+    }
+
+    /// Books work that began at `now_us` and took `cost_us` of CPU time: the next may begin after `cost / share`.
+    pub fn spend(&mut self, now_us: i64, cost_us: i64) {
+        self.free_at_us = self.free_at_us.max(now_us).saturating_add(self.wait_us(cost_us));
+    }
+
+    /// How long work of that cost must be apart to keep within the share, µs.
+    #[must_use]
+    pub fn wait_us(&self, cost_us: i64) -> i64 {
+        (cost_us.max(1) as f64 / self.share) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_is_spread_over_time() {
+        let mut budget = Budget::new(0.001);
+        assert!(budget.allows(0));
+        budget.spend(0, 13_000);
+        assert!(!budget.allows(12_999_999));
+        assert!(budget.allows(13_000_000));
+    }
+
+    #[test]
+    fn what_is_spent_over_a_long_time_is_the_share() {
+        let mut budget = Budget::new(0.001);
+        let mut spent = 0;
+        for now_us in (0..1_000_000_000).step_by(50_000) {
+            if budget.allows(now_us) {
+                let cost = 10 + now_us % 7_000;
+                budget.spend(now_us, cost);
+                spent += cost;
+            }
+        }
+        let share = spent as f64 / 1e9;
+        assert!((0.000_9..=0.001_01).contains(&share), "{share}");
+    }
+}

@@ -1,0 +1,197 @@
+//! `highwater run -- CMD`: starts the command, records it, and ends with its exit code.
+//!
+//! The command comes first. Nothing that fails here keeps it from running or changes how it ends: where recording cannot be set up
+//! one line says why, and the command runs without.
+
+mod child;
+mod environment;
+mod reap;
+mod recording;
+
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use highwater_wire::v1;
+use uuid::Uuid;
+
+use crate::{
+    clock::JobClock,
+    recorder::BatchSink,
+    signals::{self, Happened, Signals},
+};
+use child::exit_code_of;
+use recording::Running;
+
+pub use child::{NOT_EXECUTABLE, NOT_FOUND, StartError};
+pub use environment::inside_outer_job;
+
+/// What `run` needs.
+#[derive(Debug)]
+pub struct RunProps<S> {
+    /// The command's words; the first is the program.
+    pub command: Vec<OsString>,
+    /// How to record it; `None` to only run it.
+    pub recording: Option<RecordingProps<S>>,
+}
+
+/// How to record.
+#[derive(Debug)]
+pub struct RecordingProps<S> {
+    /// The job's identity.
+    pub uuid: Uuid,
+    /// How it began: its start on both clocks, its boot and its interval are used.
+    pub job: v1::Job,
+    /// Where batches go.
+    pub sink: S,
+    /// Folder of the plugin's files; must be there.
+    pub events: PathBuf,
+    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]).
+    pub plugin: PathBuf,
+    /// Root of the repository.
+    pub repo_root: Option<PathBuf>,
+    /// Whether the plugin may reset the kernel's high-water mark.
+    pub exact: bool,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunOutcome<S> {
+    /// What the agent should end with: the command's exit code, 128 and the signal's number, 127 or 126.
+    pub exit_code: u8,
+    /// Why the command could not be started.
+    pub not_started: Option<StartError>,
+    /// The command's exit code, when it exited.
+    pub command_exit: Option<i32>,
+    /// The signal that ended it, otherwise.
+    pub command_signal: Option<i32>,
+    /// When it ended, µs since the job's start; 0 when nothing was recorded.
+    pub ended_us: i64,
+    /// The last signal by which the agent was told to stop.
+    pub forwarded_signal: Option<i32>,
+    /// The sink, given back; `None` when nothing was recorded, or its disk hangs.
+    pub sink: Option<S>,
+    /// Batches that were kept.
+    pub batches: u64,
+    /// What the user should know, a line each.
+    pub warnings: Vec<String>,
+    /// Raised by a signal that came after the command had ended: come to an end soon. The next such signal kills the agent.
+    pub hurry: Arc<AtomicBool>,
+}
+
+/// Runs a command inside the job of another agent, by becoming it: that agent sees and records it already.
+///
+/// # Errors
+/// Only returns when the command cannot be started.
+pub fn become_command(command: &[OsString]) -> StartError {
+    let Some((program, words)) = command.split_first() else {
+        return StartError::no_command();
+    };
+    let source = Command::new(program).args(words).exec();
+    StartError::new(program, source)
+}
+
+/// Runs the command, records it, and tells how it ended.
+pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
+    let mut outcome = RunOutcome::nothing();
+    let mut signals = match Signals::take_over() {
+        Ok(signals) => Some(signals),
+        Err(error) => {
+            outcome.warnings.push(format!("signals are not forwarded: {error}"));
+            None
+        }
+    };
+    let clock = props.recording.as_ref().map(|recording| JobClock::new(recording.job.started_monotonic_us));
+    let command_pid = match child::start(&props.command, props.recording.as_ref()) {
+        Ok(pid) => pid,
+        Err(error) => {
+            outcome.exit_code = error.exit_code();
+            outcome.not_started = Some(error);
+            outcome.sink = props.recording.map(|recording| recording.sink);
+            return outcome;
+        }
+    };
+    let mut running = props.recording.and_then(|recording| match Running::start(recording, command_pid, &props.command) {
+        Ok(running) => Some(running),
+        Err(error) => {
+            eprintln!("highwater: not recording: {error}");
+            None
+        }
+    });
+
+    let mut ended = None;
+    while ended.is_none() {
+        match &mut signals {
+            Some(signals) => {
+                for happened in signals.wait() {
+                    pass_on(happened, command_pid, &mut outcome);
+                }
+            }
+            None => ended = reap_all(true, command_pid, running.as_mut()),
+        }
+        ended = ended.or_else(|| reap_all(false, command_pid, running.as_mut()));
+    }
+    if let Some(status) = ended {
+        (outcome.command_exit, outcome.command_signal) = child::parts_of(status);
+        outcome.exit_code = exit_code_of(status);
+    }
+    outcome.ended_us = clock.map_or(0, |clock| clock.now_us());
+    match signals.map(Signals::hurry) {
+        Some(Ok(hurry)) => outcome.hurry = hurry,
+        Some(Err(error)) => outcome.warnings.push(format!("signals are not heard any more: {error}")),
+        None => {}
+    }
+    if let Some(running) = running {
+        running.finish(&mut outcome);
+    }
+    outcome
+}
+
+fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>) {
+    if let Some(signal) = happened.told_to_stop(command_pid) {
+        outcome.forwarded_signal = Some(signal);
+    }
+    if let Some(signal) = happened.to_forward(command_pid)
+        && let Err(error) = signals::send(command_pid, signal)
+    {
+        outcome.warnings.push(format!("failed to forward signal {signal} to the command: {error}"));
+    }
+}
+
+/// Reaps whoever has ended; the command's status, when it was among them. Until then its number cannot be another's.
+fn reap_all<S>(wait: bool, command_pid: u32, mut running: Option<&mut Running<S>>) -> Option<std::process::ExitStatus> {
+    let mut ended = None;
+    while let Some(reaped) = reap::reap(wait && ended.is_none()) {
+        if let Some(running) = &mut running {
+            running.reaped(reaped);
+        }
+        if reaped.pid == command_pid {
+            ended = Some(reaped.status);
+        }
+    }
+    ended
+}
+
+impl<S> RunOutcome<S> {
+    fn nothing() -> Self {
+        Self {
+            exit_code: 0,
+            not_started: None,
+            command_exit: None,
+            command_signal: None,
+            ended_us: 0,
+            forwarded_signal: None,
+            sink: None,
+            batches: 0,
+            warnings: Vec::new(),
+            hurry: Arc::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

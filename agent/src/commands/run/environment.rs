@@ -1,0 +1,128 @@
+//! The environment of the command: what makes every pytest below it load the plugin and write to this job.
+//!
+//! The plugin comes by `PYTHONPATH` alone, where its entry point is found. `PYTEST_PLUGINS` would make a pytest fail whose
+//! `PYTHONPATH` was replaced on the way; this way it merely runs unrecorded, and the recording says so.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+/// The variables of a job that is being recorded.
+#[derive(Debug)]
+pub(super) struct Injection<'a> {
+    pub(super) job: Uuid,
+    pub(super) events: &'a Path,
+    pub(super) plugin: &'a Path,
+    pub(super) repo_root: Option<&'a Path>,
+    pub(super) exact: bool,
+}
+
+/// Sections in which the versions and file formats of tox 4 keep what a test environment may see.
+const TOX_SECTIONS: [&str; 3] = ["testenv", "env_run_base", "tool.tox.env_run_base"];
+/// What must come through tox.
+const TOX_PASSES: &str = "HIGHWATER_*,PYTHONPATH";
+
+impl Injection<'_> {
+    /// The variables to set, given those that are set.
+    pub(super) fn variables(&self, present: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
+            ("HIGHWATER_JOB", OsString::from(self.job.to_string())),
+            ("HIGHWATER_EVENTS", self.events.into()),
+            ("PYTHONPATH", prepended(self.plugin, present("PYTHONPATH"))),
+            ("TOX_OVERRIDE", tox_4(present("TOX_OVERRIDE"))),
+            ("TOX_TESTENV_PASSENV", tox_3(present("TOX_TESTENV_PASSENV"))),
+        ];
+        if let Some(root) = self.repo_root {
+            variables.push(("HIGHWATER_ROOT", root.into()));
+        }
+        if !self.exact {
+            variables.push(("HIGHWATER_EXACT", "0".into()));
+        }
+        variables
+    }
+}
+
+fn joined(first: Option<OsString>, separator: &str, second: &OsStr) -> OsString {
+    let mut whole = first.filter(|first| !first.is_empty()).unwrap_or_default();
+    if !whole.is_empty() {
+        whole.push(separator);
+    }
+    whole.push(second);
+    whole
+}
+
+fn prepended(folder: &Path, present: Option<OsString>) -> OsString {
+    // An empty part of PYTHONPATH means the working folder, so an empty variable adds nothing, not even its colon.
+    match present.filter(|present| !present.is_empty()) {
+        Some(present) => joined(Some(folder.into()), ":", &present),
+        None => folder.into(),
+    }
+}
+
+fn tox_4(present: Option<OsString>) -> OsString {
+    let ours = TOX_SECTIONS.map(|section| format!("{section}.pass_env+={TOX_PASSES}")).join(";");
+    joined(present, ";", OsStr::new(&ours))
+}
+
+/// tox 3 has no overrides but a list of its own, apart by blanks.
+fn tox_3(present: Option<OsString>) -> OsString {
+    joined(present, " ", OsStr::new(&TOX_PASSES.replace(',', " ")))
+}
+
+/// Whether this agent runs inside the job of another, which records everything already.
+#[must_use]
+pub fn inside_outer_job(present: impl Fn(&str) -> Option<OsString>) -> bool {
+    let job = present("HIGHWATER_JOB").is_some_and(|job| !job.is_empty());
+    let events = present("HIGHWATER_EVENTS").filter(|events| !events.is_empty());
+    job && events.is_some_and(|events| PathBuf::from(events).is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn variables(present: &[(&str, &str)]) -> HashMap<&'static str, String> {
+        let injection = Injection {
+            job: Uuid::nil(),
+            events: Path::new("/spool/events"),
+            plugin: Path::new("/cache/plugin"),
+            repo_root: None,
+            exact: true,
+        };
+        let find = |name: &str| present.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into());
+        let variables = injection.variables(find);
+        variables.into_iter().map(|(name, value)| (name, value.into_string().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_kept() {
+        let with = variables(&[("PYTHONPATH", "src:lib"), ("TOX_OVERRIDE", "testenv.deps=a"), ("TOX_TESTENV_PASSENV", "X")]);
+        assert_eq!(with["PYTHONPATH"], "/cache/plugin:src:lib");
+        assert!(with["TOX_OVERRIDE"].starts_with("testenv.deps=a;testenv.pass"), "{}", with["TOX_OVERRIDE"]);
+        assert_eq!(with["TOX_TESTENV_PASSENV"], "X HIGHWATER_* PYTHONPATH");
+    }
+
+    #[test]
+    fn an_empty_path_does_not_add_the_working_folder() {
+        for present in [&[][..], &[("PYTHONPATH", "")]] {
+            assert_eq!(variables(present)["PYTHONPATH"], "/cache/plugin");
+        }
+    }
+
+    #[test]
+    fn only_a_job_whose_folder_is_there_is_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().to_str().unwrap().to_owned();
+        let check = |job: &'static str, events: String| {
+            inside_outer_job(|name| Some(if name == "HIGHWATER_JOB" { job.into() } else { events.clone().into() }))
+        };
+        assert!(check("id", here.clone()));
+        assert!(!check("", here.clone()));
+        assert!(!check("id", format!("{here}/gone")));
+    }
+}

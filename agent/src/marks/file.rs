@@ -1,0 +1,158 @@
+//! One events file: how far it was read, and whose its lines are.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+};
+
+use highwater_wire::marks::{Header, Line, parse};
+
+use super::{
+    JobStart, Told,
+    lines::{Lines, Piece},
+    named,
+};
+use crate::tree::ProcessKey;
+
+/// Bytes of one read.
+const CHUNK_BYTES: usize = 64 << 10;
+
+#[derive(Debug)]
+pub(super) struct EventsFile {
+    /// Looks since it last grew.
+    pub(super) idle_looks: u32,
+    path: PathBuf,
+    offset: u64,
+    lines: Lines,
+    writer: Option<Writer>,
+    /// Set when a header of an unknown version was met: nothing after it can be trusted.
+    refused: bool,
+}
+
+/// The process that the last header named.
+#[derive(Debug, Clone, Copy)]
+struct Writer {
+    key: ProcessKey,
+    /// Added to an instant of its clock, gives µs since the job's start.
+    shift_us: i64,
+}
+
+impl EventsFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            idle_looks: 0,
+            path,
+            offset: 0,
+            lines: Lines::default(),
+            writer: None,
+            refused: false,
+        }
+    }
+
+    pub(super) fn read_news(
+        &mut self,
+        allowance: &mut usize,
+        chunk: &mut Vec<u8>,
+        start: &JobStart,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()> {
+        let length = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata.len(),
+            // A test suite may clear its temporary folders; what was read stays read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.offset,
+            Err(error) => return Err(named(&self.path)(error)),
+        };
+        self.idle_looks = self.idle_looks.saturating_add(1);
+        if length <= self.offset {
+            return Ok(());
+        }
+        self.idle_looks = 0;
+        let file = File::open(&self.path).map_err(named(&self.path))?;
+        chunk.resize(CHUNK_BYTES, 0);
+        while *allowance > 0 {
+            let most = CHUNK_BYTES.min(*allowance);
+            let read = file.read_at(&mut chunk[..most], self.offset).map_err(named(&self.path))?;
+            if read == 0 {
+                break;
+            }
+            self.offset += read as u64;
+            *allowance -= read;
+            self.take(&chunk[..read], start, told);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8], start: &JobStart, told: &mut Vec<Told>) {
+        let Self {
+            path,
+            lines,
+            writer,
+            refused,
+            ..
+        } = self;
+        lines.push(bytes, |number, piece| {
+            if *refused {
+                return;
+            }
+            let understood = match piece {
+                Piece::TooLong => Err("is longer than any line may be".to_owned()),
+                Piece::Line(line) => hear(line, writer, refused, start, told),
+            };
+            if let Err(reason) = understood {
+                told.push(Told::Malformed {
+                    path: path.clone(),
+                    line: number,
+                    reason,
+                });
+            }
+        });
+    }
+}
+
+fn hear(
+    line: &[u8],
+    writer: &mut Option<Writer>,
+    refused: &mut bool,
+    start: &JobStart,
+    told: &mut Vec<Told>,
+) -> Result<(), String> {
+    let line = parse(line).map_err(|error| {
+        *refused = matches!(error, highwater_wire::marks::LineError::Version { .. });
+        error.to_string()
+    })?;
+    match (line, *writer) {
+        (Line::Unknown, _) => {}
+        (Line::Header(header), _) => {
+            let (new, other_boot) = writer_of(&header, start);
+            *writer = Some(new);
+            told.push(Told::Header(header));
+            if other_boot {
+                told.push(Told::OtherBoot(new.key));
+            }
+        }
+        (_, None) => return Err("stands before any header".to_owned()),
+        (Line::Session(session), Some(writer)) => told.push(Told::Session(writer.key, session)),
+        (Line::Notice(notice), Some(writer)) => told.push(Told::Notice(writer.key, notice)),
+        (Line::Mark(mut mark), Some(writer)) => {
+            mark.t_us = mark.t_us.saturating_add(writer.shift_us);
+            told.push(Told::Mark(writer.key, mark));
+        }
+    }
+    Ok(())
+}
+
+fn writer_of(header: &Header, start: &JobStart) -> (Writer, bool) {
+    let key = ProcessKey {
+        pid: header.pid,
+        start_ticks: header.start_ticks,
+    };
+    let other_boot = !header.boot_id.is_empty() && !start.boot_id.is_empty() && header.boot_id != start.boot_id;
+    let shift_us = if other_boot {
+        header.unix_us.saturating_sub(start.unix_us).saturating_sub(header.monotonic_us)
+    } else {
+        start.monotonic_us.saturating_neg()
+    };
+    (Writer { key, shift_us }, other_boot)
+}

@@ -1,0 +1,81 @@
+//! What the kernel says of processes and of the machine: readers of `/proc`.
+//!
+//! The root is injected, so that tests lay a tree of real files. A process that is gone is no error but `None`; every other
+//! failure carries the path and, where the content was not understood, the line.
+//!
+//! What is read on each tick ([`StatmFile`], [`BirthCounter`]) stays open and is read into the stack.
+
+mod births;
+mod error;
+mod fields;
+mod machine;
+mod pids;
+mod smaps;
+mod stat;
+mod statm;
+mod status;
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+pub use births::BirthCounter;
+pub use error::{ProcError, still_there};
+pub use fields::{number_after, value_of};
+pub(crate) use machine::HeldFile;
+pub use machine::{MachineFiles, MachineReading};
+pub use pids::command_line;
+pub use smaps::Rollup;
+pub use stat::Stat;
+pub use statm::{Statm, StatmFile};
+pub use status::{Status, ignored_signals};
+
+/// A process filesystem: `/proc`, or a tree that looks like it.
+#[derive(Debug, Clone)]
+pub struct Procfs {
+    root: PathBuf,
+}
+
+impl Procfs {
+    /// Reads below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The real one.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new("/proc")
+    }
+
+    /// Where a file of the machine lies.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Where a file of a process lies.
+    #[must_use]
+    pub fn path_of(&self, pid: u32, name: &str) -> PathBuf {
+        self.root.join(format!("{pid}/{name}"))
+    }
+}
+
+/// Reads a whole file into a buffer that is used again and again; `None` when it, or its process, is gone.
+///
+/// # Errors
+/// Every failure but "gone", with the path.
+pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcError> {
+    buffer.clear();
+    let failed = |source| ProcError::io(path, source);
+    let Some(mut file) = still_there(File::open(path)).map_err(failed)? else {
+        return Ok(None);
+    };
+    Ok(still_there(file.read_to_end(buffer)).map_err(failed)?.map(|_| ()))
+}
+
+#[cfg(test)]
+mod tests;

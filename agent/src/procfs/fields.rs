@@ -1,0 +1,27 @@
+//! Numbers out of the kernel's text, without allocation.
+
+/// The number after `key` at the begin of a line, as in `VmHWM:     1740 kB` or `oom_kill 0`; `None` when no line has the key.
+///
+/// # Errors
+/// The line, from 1, where the key stands without a number.
+pub fn value_of(text: &[u8], key: &str) -> Result<Option<u64>, usize> {
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let Some(rest) = line.strip_prefix(key.as_bytes()) else {
+            continue;
+        };
+        let rest = rest.strip_prefix(b":").unwrap_or(rest);
+        if !rest.first().is_some_and(u8::is_ascii_whitespace) {
+            continue;
+        }
+        return number_after(rest).map(Some).ok_or(at + 1);
+    }
+    Ok(None)
+}
+
+/// The unsigned number that follows blanks; `None` where there is none or it does not fit.
+#[must_use]
+pub fn number_after(text: &[u8]) -> Option<u64> {
+    let text = text.trim_ascii_start();
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+}

@@ -1,0 +1,128 @@
+//! The machine: `meminfo`, `vmstat`, `pressure/memory`, each second on open descriptors.
+
+use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf};
+
+use super::{ProcError, Procfs, value_of};
+
+/// What the machine said at one instant. `None` where this kernel does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MachineReading {
+    /// `MemTotal`, bytes.
+    pub total_bytes: Option<u64>,
+    /// `MemAvailable`, bytes.
+    pub available_bytes: Option<u64>,
+    /// `SwapTotal`, bytes.
+    pub swap_total_bytes: Option<u64>,
+    /// `SwapTotal` minus `SwapFree`, bytes.
+    pub swap_used_bytes: Option<u64>,
+    /// Processes killed for want of memory since boot.
+    pub oom_kills: Option<u64>,
+    /// Share of the last 10 s in which some task waited for memory, hundredths of a percent.
+    pub psi_some: Option<u64>,
+    /// Share of the last 10 s in which all tasks waited for memory, hundredths of a percent.
+    pub psi_full: Option<u64>,
+}
+
+/// The open files of the machine.
+#[derive(Debug)]
+pub struct MachineFiles {
+    meminfo: HeldFile,
+    vmstat: Option<HeldFile>,
+    pressure: Option<HeldFile>,
+}
+
+impl Procfs {
+    /// Opens the machine's files; only `meminfo` must be there.
+    ///
+    /// # Errors
+    /// When `meminfo` cannot be opened.
+    pub fn open_machine(&self) -> Result<MachineFiles, ProcError> {
+        Ok(MachineFiles {
+            meminfo: HeldFile::open(self.path("meminfo"))?,
+            vmstat: HeldFile::open(self.path("vmstat")).ok(),
+            pressure: HeldFile::open(self.path("pressure/memory")).ok(),
+        })
+    }
+}
+
+impl MachineFiles {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// When a file that was opened cannot be read or understood.
+    pub fn read(&self, buffer: &mut Vec<u8>) -> Result<MachineReading, ProcError> {
+        let mut reading = MachineReading::default();
+        self.meminfo.read(buffer)?;
+        let bytes = |key| self.meminfo.value(buffer, key).map(|kib| kib.map(|kib| kib * 1024));
+        reading.total_bytes = bytes("MemTotal")?;
+        reading.available_bytes = bytes("MemAvailable")?;
+        reading.swap_total_bytes = bytes("SwapTotal")?;
+        reading.swap_used_bytes = match (reading.swap_total_bytes, bytes("SwapFree")?) {
+            (Some(total), Some(free)) => Some(total.saturating_sub(free)),
+            _ => None,
+        };
+        if let Some(vmstat) = &self.vmstat {
+            vmstat.read(buffer)?;
+            reading.oom_kills = vmstat.value(buffer, "oom_kill")?;
+        }
+        if let Some(pressure) = &self.pressure
+            // The file opens but answers EOPNOTSUPP where PSI is compiled in and switched off.
+            && pressure.read(buffer).is_ok()
+        {
+            reading.psi_some = average(buffer, b"some ");
+            reading.psi_full = average(buffer, b"full ");
+        }
+        Ok(reading)
+    }
+}
+
+/// `avg10` of a line of a pressure file, in hundredths of a percent.
+fn average(text: &[u8], line: &[u8]) -> Option<u64> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|whole| whole.strip_prefix(line))?;
+    let value = std::str::from_utf8(line).ok()?.strip_prefix("avg10=")?.split(' ').next()?;
+    let (whole, hundredths) = value.split_once('.')?;
+    Some(whole.parse::<u64>().ok()? * 100 + hundredths.get(..2)?.parse::<u64>().ok()?)
+}
+
+/// A file of the kernel that stays open and is read again from its begin.
+#[derive(Debug)]
+pub(crate) struct HeldFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl HeldFile {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, ProcError> {
+        match File::open(&path) {
+            Ok(file) => Ok(Self { file, path }),
+            Err(source) => Err(ProcError::Io { path, source }),
+        }
+    }
+
+    /// Reads the whole into a buffer that grows once and is used again.
+    pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> Result<(), ProcError> {
+        let mut length = 0;
+        loop {
+            if buffer.len() < length + 2048 {
+                buffer.resize(length + 4096, 0);
+            }
+            match self.file.read_at(&mut buffer[length..], length as u64) {
+                Ok(0) => break,
+                Ok(more) => length += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(ProcError::io(&self.path, source)),
+            }
+        }
+        buffer.truncate(length);
+        Ok(())
+    }
+
+    /// The number after a key in what was read.
+    pub(crate) fn value(&self, text: &[u8], key: &str) -> Result<Option<u64>, ProcError> {
+        value_of(text, key).map_err(|line| ProcError::malformed(&self.path, line, format!("{key} has no number")))
+    }
+
+    pub(crate) fn wrong(&self, line: usize, reason: impl Into<String>) -> ProcError {
+        ProcError::malformed(&self.path, line, reason)
+    }
+}

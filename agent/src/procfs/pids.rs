@@ -1,0 +1,81 @@
+//! Which processes there are, and what their command is.
+
+use std::fs;
+
+use super::{ProcError, Procfs, number_after, read_into, still_there};
+
+/// Longest command that is kept, in bytes; the wire allows more, but a table of processes needs no more.
+const MAX_COMMAND_BYTES: usize = 4_000;
+
+impl Procfs {
+    /// Every process number in `/proc`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn pids(&self) -> Result<Vec<u32>, ProcError> {
+        let failed = |source| ProcError::io(&self.root, source);
+        let mut pids = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(pids)
+    }
+
+    /// Whether this kernel lists the children of a thread (`CONFIG_PROC_CHILDREN`).
+    #[must_use]
+    pub fn has_children_files(&self, pid: u32) -> bool {
+        self.path_of(pid, &format!("task/{pid}/children")).exists()
+    }
+
+    /// Adds the children of every thread of a process; nothing when it is gone.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn children(&self, pid: u32, buffer: &mut Vec<u8>, found: &mut Vec<u32>) -> Result<(), ProcError> {
+        let tasks = self.path_of(pid, "task");
+        let failed = |source| ProcError::io(&tasks, source);
+        let Some(entries) = still_there(fs::read_dir(&tasks)).map_err(failed)? else {
+            return Ok(());
+        };
+        for entry in entries {
+            let Some(entry) = still_there(entry).map_err(failed)? else {
+                continue;
+            };
+            if read_into(&entry.path().join("children"), buffer)?.is_some() {
+                let numbers = buffer.split(|byte| *byte == b' ').filter_map(number_after);
+                found.extend(numbers.filter_map(|number| u32::try_from(number).ok()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The words a process was started with; empty when it is gone, a zombie, or has none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn words(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<Vec<String>, ProcError> {
+        if read_into(&self.path_of(pid, "cmdline"), buffer)?.is_none() || buffer.is_empty() {
+            return Ok(Vec::new());
+        }
+        let whole = buffer.strip_suffix(&[0]).unwrap_or(buffer);
+        let kept = &whole[..whole.len().min(MAX_COMMAND_BYTES)];
+        Ok(kept
+            .split(|byte| *byte == 0)
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect())
+    }
+}
+
+/// The words as one line, quoted where a shell would need it.
+#[must_use]
+pub fn command_line(words: &[String]) -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_-./=:,@%+~[]{}".contains(c))
+    };
+    let quoted = |word: &String| match plain(word) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}

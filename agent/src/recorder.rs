@@ -1,0 +1,248 @@
+//! Puts together what the sampler saw, what the plugin told and how processes ended, and makes a batch of it each second.
+//!
+//! One recorder a run, on a thread of its own. It may wait for the disk; nothing waits for it. When a batch cannot be kept (a
+//! full disk), recording goes on: what fits in memory is tried again, the rest is lost and said so.
+
+mod advice;
+mod batch;
+mod hearing;
+mod keeper;
+mod notices;
+mod sessions;
+mod table;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use highwater_wire::v1;
+
+use crate::{
+    clock::{JobClock, monotonic_us},
+    marks::{Tailer, Told},
+    sampler::Seen,
+    tree::{ProcessKey, TreeEvent},
+};
+use batch::Gathered;
+use notices::Notices;
+use sessions::Sessions;
+use table::Table;
+
+pub use keeper::{BatchSink, Keeper};
+pub use table::Ending;
+
+/// How often the events files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What a batch covers at most, µs.
+const BATCH_US: i64 = 1_000_000;
+/// A batch with so many bytes of marks is handed on at once.
+const MARKS_BYTES: usize = 512 << 10;
+
+/// What the recorder hears.
+#[derive(Debug)]
+pub enum Message {
+    /// From the sampler.
+    Seen(Seen),
+    /// The agent reaped a child: the command, or an orphan it had adopted.
+    Reaped {
+        /// Its number.
+        pid: u32,
+        /// When, µs since the job's start.
+        t_us: i64,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// The command has ended and the sampler has stopped: read what is left and finish.
+    Finish {
+        /// Ticks of the grid that were missed.
+        missed_ticks: u64,
+    },
+}
+
+impl From<Seen> for Message {
+    fn from(seen: Seen) -> Self {
+        Self::Seen(seen)
+    }
+}
+
+/// What a recorder is made of.
+#[derive(Debug)]
+pub struct RecorderProps<S> {
+    /// The job's clock.
+    pub clock: JobClock,
+    /// Follows the plugin's files.
+    pub tailer: Tailer,
+    /// Where batches go.
+    pub sink: S,
+    /// What it hears.
+    pub messages: Receiver<Message>,
+    /// How many messages did not fit into the channel.
+    pub lost: Arc<AtomicU64>,
+}
+
+/// What a recorder leaves.
+#[derive(Debug)]
+pub struct Recorded<S> {
+    /// Where the batches went.
+    pub sink: S,
+    /// How many were kept.
+    pub batches: u64,
+    /// What the user should know, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// The state of a recording.
+#[derive(Debug)]
+pub struct Recorder<S> {
+    clock: JobClock,
+    tailer: Tailer,
+    messages: Receiver<Message>,
+    lost: Arc<AtomicU64>,
+    keeper: Keeper<S>,
+    table: Table,
+    sessions: Sessions,
+    notices: Notices,
+    gathered: Gathered,
+    told: Vec<Told>,
+}
+
+impl<S: BatchSink> Recorder<S> {
+    /// A recorder that has heard nothing yet.
+    #[must_use]
+    pub fn new(props: RecorderProps<S>) -> Self {
+        Self {
+            clock: props.clock,
+            tailer: props.tailer,
+            messages: props.messages,
+            lost: props.lost,
+            keeper: Keeper::new(props.sink),
+            table: Table::default(),
+            sessions: Sessions::default(),
+            notices: Notices::default(),
+            gathered: Gathered::default(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Records until told to finish, or until nobody is left to tell.
+    pub fn run(mut self) -> Recorded<S> {
+        let mut next_look_us = monotonic_us();
+        let missed_ticks = loop {
+            if monotonic_us() >= next_look_us {
+                let more = self.look(false);
+                let pause = if more { Duration::ZERO } else { LOOK_EVERY };
+                next_look_us = monotonic_us() + pause.as_micros() as i64;
+                self.flush_if_due();
+            }
+            let wait = Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
+            match self.messages.recv_timeout(wait) {
+                Ok(Message::Finish { missed_ticks }) => break missed_ticks,
+                Ok(Message::Seen(seen)) => self.see(seen),
+                Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break 0,
+            }
+        };
+        self.finish(missed_ticks)
+    }
+
+    fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::Tree(TreeEvent::Born(birth), t_us) => self.table.born(birth, t_us, self.clock),
+            Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => self.table.renamed(key, &words, t_us),
+            Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
+            Seen::Grid(block) => self.gathered.grids.push(block),
+            Seen::Second(reading) => self.gathered.seconds.push(reading),
+            Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Failed { t_us, code, message } => self.notices.report(t_us, code, message, 1),
+        }
+    }
+
+    /// Reads the plugin's files; true when more is waiting there.
+    fn look(&mut self, to_the_end: bool) -> bool {
+        let mut told = std::mem::take(&mut self.told);
+        let looked = match to_the_end {
+            true => self.tailer.drain(&mut told),
+            false => self.tailer.look(&mut told),
+        };
+        for news in told.drain(..) {
+            self.hear(news);
+            if self.gathered.marks_bytes >= MARKS_BYTES {
+                self.flush();
+            }
+        }
+        self.told = told;
+        looked.unwrap_or_else(|error| {
+            let message = format!("failed to read the plugin's events: {error}");
+            self.notices.report(self.clock.now_us(), "events_failed", message, 1);
+            false
+        })
+    }
+
+    fn flush_if_due(&mut self) {
+        if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
+            self.advise(false);
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let now_us = self.clock.now_us().max(self.keeper.covered_us());
+        let mut batch = v1::Batch {
+            version: highwater_wire::VERSION,
+            from_us: self.keeper.covered_us(),
+            to_us: now_us,
+            ..v1::Batch::default()
+        };
+        self.sessions.say_news(&mut batch.sessions);
+        self.gathered.fill(&mut batch, &mut self.table);
+        if let Some((reason, dropped)) = batch::drop_impossible_marks(&mut batch) {
+            let message = format!("marks that cannot be were left out: {reason}");
+            self.notices.report(now_us, "marks_malformed", message, dropped);
+        }
+        self.notices.say_news(&mut batch.notices);
+        if !self.keeper.keep(batch, &mut self.notices) {
+            // Whoever reads the rest must still learn who is who.
+            self.table.say_all_again();
+            self.sessions.say_all_again();
+        }
+        self.table.forget_the_dead(now_us);
+    }
+
+    fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
+        while self.look(true) {}
+        self.advise(true);
+        let now_us = self.clock.now_us();
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            let message = "messages did not fit into the recorder's queue and are lost".to_owned();
+            self.notices.report(now_us, "samples_dropped", message, lost);
+        }
+        if missed_ticks > 0 {
+            let message = "ticks of the grid passed before the agent could take them".to_owned();
+            self.notices.report(now_us, "ticks_missed", message, missed_ticks);
+        }
+        self.notices.sum_up(now_us);
+        self.notices.own_cost(now_us);
+        self.flush();
+        self.keeper.finish()
+    }
+
+    /// Says once of each pytest process that it has no plugin.
+    fn advise(&mut self, at_the_end: bool) {
+        let now_us = self.clock.now_us();
+        let tailer = &self.tailer;
+        let unheard = |key: ProcessKey| !tailer.has_file_of(key.pid);
+        for message in advice::without_plugin(&mut self.table, now_us, at_the_end, unheard) {
+            self.notices.report(now_us, "pytest_without_plugin", message, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

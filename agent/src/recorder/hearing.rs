@@ -1,0 +1,45 @@
+//! What the plugin told, put where it belongs.
+
+use highwater_wire::v1::mark::What;
+use prost::Message as _;
+
+use super::{BatchSink, Recorder};
+use crate::marks::Told;
+
+impl<S: BatchSink> Recorder<S> {
+    pub(super) fn hear(&mut self, told: Told) {
+        let now_us = self.clock.now_us();
+        match told {
+            Told::Header(header) => self.table.plugin(&header, now_us),
+            Told::Session(key, line) => {
+                self.table.joined(key, &line, now_us);
+                self.sessions.joined(key, line);
+            }
+            Told::Notice(key, notice) => {
+                let message = format!("process {}: {}", key.pid, notice.message);
+                let code = format!("plugin_{}", notice.code);
+                self.notices.report(now_us, &code, message, 1);
+            }
+            Told::Mark(key, mark) => {
+                match &mark.what {
+                    Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
+                    Some(What::SessionEnd(end)) => self.sessions.ended(key, mark.t_us, end.exit_status),
+                    _ => {}
+                }
+                self.gathered.marks_bytes += mark.encoded_len() + 4;
+                self.gathered.marks.push((key, mark));
+            }
+            Told::Malformed { path, line, reason } => {
+                let message = format!("{}, line {line}: {reason}", path.display());
+                self.notices.report(now_us, "marks_malformed", message, 1);
+            }
+            Told::OtherBoot(key) => {
+                let message = format!(
+                    "process {} counts time since another boot; its marks are placed by the wall clock",
+                    key.pid
+                );
+                self.notices.report(now_us, "marks_of_other_boot", message, 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The pytest sessions of the job, as their processes tell of them.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::{
+    codec::MAX_TEXT_BYTES,
+    marks::SessionLine,
+    v1::Session,
+};
+
+use crate::tree::ProcessKey;
+
+/// Arguments beyond this are left out, with a word that says so.
+const MAX_ARGS: usize = 200;
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    known: BTreeMap<String, (Session, bool)>,
+    /// The session each process is in, and whether the process leads it (is no worker of it).
+    of: BTreeMap<ProcessKey, (String, bool)>,
+}
+
+impl Sessions {
+    pub(super) fn joined(&mut self, key: ProcessKey, line: SessionLine) {
+        let leads = line.role != "worker";
+        let (session, is_news) = self.known.entry(line.session.clone()).or_default();
+        session.id.clone_from(&line.session);
+        if leads {
+            session.root = line.root;
+            session.args = bounded(line.args);
+            session.dist = line.dist;
+            session.numprocesses = line.numprocesses;
+            *is_news = true;
+        } else if session.root.is_empty() {
+            session.root = line.root;
+            *is_news = true;
+        }
+        self.of.insert(key, (line.session, leads));
+    }
+
+    pub(super) fn began(&mut self, key: ProcessKey, t_us: i64) {
+        if let Some(session) = self.led_by(key) {
+            session.began_us = Some(t_us);
+        }
+    }
+
+    pub(super) fn ended(&mut self, key: ProcessKey, t_us: i64, exit_status: i32) {
+        if let Some(session) = self.led_by(key) {
+            session.ended_us = Some(t_us);
+            session.exit_status = Some(exit_status);
+        }
+    }
+
+    fn led_by(&mut self, key: ProcessKey) -> Option<&mut Session> {
+        let (id, true) = self.of.get(&key)? else {
+            return None;
+        };
+        let (session, is_news) = self.known.get_mut(id)?;
+        *is_news = true;
+        Some(session)
+    }
+
+    pub(super) fn say_news(&mut self, sessions: &mut Vec<Session>) {
+        for (session, is_news) in self.known.values_mut() {
+            if std::mem::take(is_news) {
+                sessions.push(session.clone());
+            }
+        }
+    }
+
+    pub(super) fn say_all_again(&mut self) {
+        self.known.values_mut().for_each(|(_, is_news)| *is_news = true);
+    }
+}
+
+fn bounded(mut args: Vec<String>) -> Vec<String> {
+    if args.len() > MAX_ARGS {
+        let left_out = args.len() - MAX_ARGS;
+        args.truncate(MAX_ARGS);
+        args.push(format!("… and {left_out} more"));
+    }
+    args.retain(|arg| arg.len() <= MAX_TEXT_BYTES);
+    args
+}

@@ -1,0 +1,169 @@
+//! The signals of a run: what reaches the agent in the command's stead is handed on, and the agent outlives the command.
+//!
+//! A signal from the terminal (`si_code` `SI_KERNEL`) went to the whole foreground group, so the command, which is in the
+//! agent's group, has it already. One that somebody sent to the agent is forwarded, unless the command itself was the sender.
+//! A signal that was ignored when the agent began (`nohup`, a background job of a plain `sh`) stays ignored, for the agent and,
+//! since dispositions survive exec, for the command.
+
+use std::{
+    fs, io,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::{
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    flag,
+    iterator::{
+        SignalsInfo,
+        exfiltrator::{WithOrigin, origin::Origin},
+    },
+    low_level::siginfo::Cause,
+};
+
+use crate::procfs::ignored_signals;
+
+/// Every signal that is handed on.
+pub const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// What woke the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// A child changed its state; there may be several to reap.
+    ChildEnded,
+    /// A signal came.
+    Signal {
+        /// Which.
+        number: i32,
+        /// Whether the kernel sent it to the whole foreground group.
+        from_terminal: bool,
+        /// Who sent it, where that is known.
+        sender_pid: Option<u32>,
+    },
+}
+
+impl Happened {
+    /// The signal to forward to the command, if there is one it does not have already.
+    #[must_use]
+    pub fn to_forward(self, command_pid: u32) -> Option<i32> {
+        match self {
+            Self::Signal {
+                number,
+                from_terminal: false,
+                sender_pid,
+            } if sender_pid != Some(command_pid) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The signal by which the job was told to stop.
+    #[must_use]
+    pub fn told_to_stop(self, command_pid: u32) -> Option<i32> {
+        match self {
+            Self::Signal { number, sender_pid, .. }
+                if [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number) && sender_pid != Some(command_pid) =>
+            {
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The signals this agent has taken over.
+#[derive(Debug)]
+pub struct Signals {
+    taken: Vec<i32>,
+    info: SignalsInfo<WithOrigin>,
+}
+
+impl Signals {
+    /// Takes over every forwarded signal that was not ignored until now, and `SIGCHLD`.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn take_over() -> io::Result<Self> {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = ignored_signals(&status).unwrap_or(0);
+        let taken: Vec<i32> = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect();
+        let info = SignalsInfo::new(taken.iter().chain([&SIGCHLD]))?;
+        Ok(Self { taken, info })
+    }
+
+    /// Waits for the next to happen.
+    pub fn wait(&mut self) -> impl Iterator<Item = Happened> {
+        self.info.wait().map(|origin| happened(&origin))
+    }
+
+    /// What is to be done with further signals, once the command has ended: the first raises the flag, by which whoever still works
+    /// should come to an end soon; the next ends the agent as if it had never taken over.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn hurry(self) -> io::Result<Arc<AtomicBool>> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in self.taken {
+            flag::register_conditional_default(signal, Arc::clone(&flag))?;
+            flag::register(signal, Arc::clone(&flag))?;
+        }
+        Ok(flag)
+    }
+}
+
+fn happened(origin: &Origin) -> Happened {
+    if origin.signal == SIGCHLD {
+        return Happened::ChildEnded;
+    }
+    Happened::Signal {
+        number: origin.signal,
+        from_terminal: origin.cause == Cause::Kernel,
+        sender_pid: origin.process.and_then(|process| u32::try_from(process.pid).ok()),
+    }
+}
+
+/// Sends a signal to a child that was not reaped yet.
+///
+/// # Errors
+/// When the kernel refuses, as for a command that has become another user.
+pub fn send(pid: u32, signal: i32) -> io::Result<()> {
+    let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+    let pid = Pid::from_raw(pid.cast_signed()).ok_or_else(invalid)?;
+    let signal = Signal::from_named_raw(signal).ok_or_else(invalid)?;
+    Ok(kill_process(pid, signal)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_command_has_or_sent_is_not_sent_again() {
+        let signal = |from_terminal, sender_pid| Happened::Signal {
+            number: SIGTERM,
+            from_terminal,
+            sender_pid,
+        };
+        assert_eq!(signal(false, Some(1)).to_forward(7), Some(SIGTERM));
+        assert_eq!(signal(false, None).to_forward(7), Some(SIGTERM));
+        assert_eq!(signal(true, None).to_forward(7), None);
+        assert_eq!(signal(false, Some(7)).to_forward(7), None);
+        assert_eq!(Happened::ChildEnded.to_forward(7), None);
+    }
+
+    #[test]
+    fn the_terminal_tells_to_stop_too_but_the_command_does_not() {
+        let interrupt = |from_terminal, sender_pid| Happened::Signal {
+            number: SIGINT,
+            from_terminal,
+            sender_pid,
+        };
+        assert_eq!(interrupt(true, None).told_to_stop(7), Some(SIGINT));
+        assert_eq!(interrupt(false, Some(7)).told_to_stop(7), None);
+        let other = Happened::Signal {
+            number: SIGUSR1,
+            from_terminal: false,
+            sender_pid: None,
+        };
+        assert_eq!(other.told_to_stop(7), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! How new processes are found, and how often it may be tried.
+//!
+//! Where the newest number of the pid namespace can be read ([`BirthCounter`]), a look that finds it unmoved costs two
+//! microseconds; when it moved by little, only the numbers it passed are looked at, so even children of a tenth of a second
+//! are seen. Where it cannot be trusted, the kernel's lists of children are read, or all of `/proc`. All of it together is held to
+//! a share of a core; a scan of everything now and then corrects what the cheap way may have missed.
+
+use super::Tree;
+use crate::{
+    budget::Budget,
+    clock::thread_cpu_us,
+    procfs::{BirthCounter, ProcError},
+};
+
+/// Share of one core that finding processes may take.
+pub const DISCOVERY_SHARE: f64 = 0.001;
+/// Above this many new numbers a scan costs less than to look at each.
+const MAX_PROBES: u32 = 64;
+/// How far beyond the command's own number the newest one may be when both are compared at the start.
+const PLAUSIBLE_DISTANCE: u32 = 4_096;
+/// How often everything is looked at, however well the cheap way works, µs.
+const SCAN_EVERY_US: i64 = 5_000_000;
+/// A number is given before its process can be seen (a large parent takes milliseconds to copy), so one that shows nothing is
+/// looked at on so many later ticks.
+const LATER_LOOKS: u8 = 3;
+
+/// Finds the processes of a tree.
+#[derive(Debug)]
+pub struct Discovery {
+    births: Option<BirthCounter>,
+    newest: u32,
+    unborn: Vec<(u32, u8)>,
+    has_children_files: bool,
+    budget: Budget,
+    scanned_us: i64,
+    found: Vec<u32>,
+    buffer: Vec<u8>,
+}
+
+impl Discovery {
+    /// Begins with the command, which must just have been started: the newest number is compared with its own.
+    #[must_use]
+    pub fn begin(tree: &Tree, command_pid: u32) -> Self {
+        let trusted = |counter: &BirthCounter| {
+            let newest = counter.newest().ok()?;
+            let distance = newest.checked_sub(command_pid)?;
+            (distance < PLAUSIBLE_DISTANCE).then_some(())
+        };
+        let births = tree.procfs().open_births().ok().filter(|counter| trusted(counter).is_some());
+        Self {
+            births,
+            newest: command_pid,
+            unborn: Vec::new(),
+            has_children_files: tree.procfs().has_children_files(tree.agent_pid),
+            budget: Budget::new(DISCOVERY_SHARE),
+            scanned_us: i64::MIN,
+            found: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Looks for new members, if there is reason to and the budget allows.
+    ///
+    /// # Errors
+    /// When the kernel's files cannot be read or understood; what was found until then stays.
+    pub fn look(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        if !self.budget.allows(now_us) {
+            return Ok(());
+        }
+        let newest = match &self.births {
+            Some(births) => Some(births.newest()?),
+            None => None,
+        };
+        let scan_is_due = now_us.saturating_sub(self.scanned_us) >= SCAN_EVERY_US;
+        if newest == Some(self.newest) && self.unborn.is_empty() && !scan_is_due {
+            return Ok(());
+        }
+        let began = thread_cpu_us();
+        let result = match newest {
+            Some(newest) if !scan_is_due && newest >= self.newest && newest - self.newest <= MAX_PROBES => {
+                self.probe(tree, newest, now_us)
+            }
+            None if !scan_is_due && self.has_children_files => self.descend(tree, now_us),
+            _ => self.scan(tree, now_us),
+        };
+        if let Some(newest) = newest {
+            self.newest = newest;
+        }
+        self.budget.spend(now_us, thread_cpu_us() - began);
+        result
+    }
+
+    /// Looks at each number given since the last look.
+    fn probe(&mut self, tree: &mut Tree, newest: u32, now_us: i64) -> Result<(), ProcError> {
+        let mut result = Ok(());
+        let fresh = (self.newest + 1..=newest).map(|pid| (pid, LATER_LOOKS));
+        let pids: Vec<_> = self.unborn.drain(..).chain(fresh).collect();
+        for (pid, looks) in pids {
+            match tree.consider(pid, now_us) {
+                Ok(true) => {}
+                Ok(false) if looks > 0 => self.unborn.push((pid, looks - 1)),
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
+    /// Follows the kernel's lists of children from the agent down.
+    fn descend(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        let mut result = Ok(());
+        self.found.clear();
+        self.found.push(tree.agent_pid);
+        let mut next = 0;
+        while let Some(pid) = self.found.get(next).copied() {
+            next += 1;
+            let seen = tree.consider(pid, now_us).map(|_| ());
+            let listed = tree.procfs.children(pid, &mut self.buffer, &mut self.found);
+            result = result.and(seen).and(listed);
+        }
+        result
+    }
+
+    /// Looks at every process there is.
+    fn scan(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        let mut result = Ok(());
+        self.scanned_us = now_us;
+        self.unborn.clear();
+        tree.forget_outsiders();
+        for pid in tree.procfs().pids()? {
+            // Ancestors first met on the way up are not climbed again.
+            result = result.and(tree.climb(pid, now_us, super::MAX_DEPTH).map(|_| ()));
+        }
+        result
+    }
+}

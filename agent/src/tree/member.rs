@@ -1,0 +1,76 @@
+//! One process of the tree.
+
+use crate::procfs::{ProcError, Statm, StatmFile};
+
+pub use highwater_analysis::recording::ProcessKey;
+
+/// When the command of a process is asked for again, µs after it was first seen: a forked child shows its parent's until it
+/// calls exec, and where that runs the same program the size of its code does not betray it.
+const LOOKS_AT_COMMAND_US: [i64; 3] = [200_000, 1_000_000, 5_000_000];
+
+/// A living process of the tree.
+#[derive(Debug)]
+pub struct Member {
+    /// Which process.
+    pub key: ProcessKey,
+    /// When it was first seen, µs since the job's start.
+    pub seen_us: i64,
+    /// Set once it was read and there was nothing left.
+    pub ended: bool,
+    /// Where its values of the running second are gathered.
+    pub column: Option<usize>,
+    /// Whether its PSS was read before.
+    pub has_pss: bool,
+    statm: StatmFile,
+    text_bytes: Option<u64>,
+    command: String,
+    may_be_renamed: bool,
+    looks: usize,
+}
+
+impl Member {
+    pub(super) fn new(key: ProcessKey, statm: StatmFile, command: String, seen_us: i64) -> Self {
+        Self {
+            key,
+            seen_us,
+            ended: false,
+            column: None,
+            has_pss: false,
+            statm,
+            text_bytes: None,
+            command,
+            may_be_renamed: false,
+            looks: 0,
+        }
+    }
+
+    /// Reads its memory; `None`, and [`ended`](Self::ended), when it is gone.
+    ///
+    /// # Errors
+    /// When the kernel's file cannot be read or understood.
+    pub fn read(&mut self) -> Result<Option<Statm>, ProcError> {
+        let statm = self.statm.read()?;
+        match statm {
+            Some(statm) => {
+                let before = self.text_bytes.replace(statm.text_bytes);
+                self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
+            }
+            None => self.ended = true,
+        }
+        Ok(statm)
+    }
+
+    pub(super) fn takes_look_at_command(&mut self, now_us: i64) -> bool {
+        let due = LOOKS_AT_COMMAND_US.get(self.looks).is_some_and(|after| now_us - self.seen_us >= *after);
+        if due {
+            self.looks += 1;
+        }
+        std::mem::take(&mut self.may_be_renamed) || due
+    }
+
+    pub(super) fn rename(&mut self, command: String) -> bool {
+        let other = self.command != command;
+        self.command = command;
+        other
+    }
+}
