@@ -1,1 +1,32 @@
 //! Every SQL statement; nothing else knows a database.
+//!
+//! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details` and `facts` each keep their own
+//! tables; `writer` is the one that writes, in groups.
+//!
+//! Conventions: what is absent is `Ok(None)`; rows are private structs turned into plain data; a stored value that cannot
+//! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
+//! prepares each of them.
+
+mod batches;
+mod db;
+mod details;
+mod error;
+mod facts;
+mod jobs;
+pub mod pages;
+mod projects;
+mod series;
+mod writer;
+
+pub use batches::StoredBatch;
+pub use db::Store;
+pub use details::Kind as DetailKind;
+pub use error::StoreError;
+pub use facts::{FileFact, HistoryPoint};
+pub use jobs::{JobFilter, JobKey, JobRow, RunRow};
+pub use projects::ProjectRow;
+pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
+pub use writer::{Finalised, Put};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The lanes: who ran which file when.
 
 use highwater_wire::report::PeakKind;
+use serde::{Deserialize, Serialize};
 
 use super::{
     memory::Memory,
@@ -9,7 +10,7 @@ use super::{
 };
 
 /// An uninterrupted stretch of executions of one test file on one worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// Number of the process.
     pub process: u32,

@@ -1,0 +1,109 @@
+//! Streams and batches: what arrived.
+
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+pub(crate) const STREAM_NO: &str = "SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2";
+pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, uuid)
+    SELECT $1, COALESCE(MAX(stream_no) + 1, 0), $2 FROM stream WHERE job_id = $1";
+pub(crate) const DIGEST: &str = "SELECT digest FROM batch WHERE job_id = $1 AND stream_no = $2 AND seq = $3";
+pub(crate) const INSERT: &str = "INSERT INTO batch (job_id, stream_no, seq, digest, body) VALUES ($1, $2, $3, $4, $5)";
+pub(crate) const COUNTS: &str = "SELECT s.uuid, COUNT(b.seq) AS batches
+    FROM stream s LEFT JOIN batch b ON b.job_id = s.job_id AND b.stream_no = s.stream_no
+    WHERE s.job_id = $1 GROUP BY s.uuid";
+pub(crate) const BODIES: &str = "SELECT s.uuid, b.seq, b.body
+    FROM batch b JOIN stream s ON s.job_id = b.job_id AND s.stream_no = b.stream_no
+    WHERE b.job_id = $1 AND b.body IS NOT NULL ORDER BY b.stream_no, b.seq";
+pub(crate) const DROP_BODY: &str = "UPDATE batch SET body = NULL
+    WHERE job_id = $1 AND seq = $3 AND stream_no = (SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2)";
+
+/// A batch whose body is still kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// Its stream.
+    pub stream: Uuid,
+    /// Its number there.
+    pub seq: u64,
+    /// Protobuf under zstd.
+    pub body: Vec<u8>,
+}
+
+impl Store {
+    /// How many batches of each stream are there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn batch_counts(&self, job: i64) -> Result<Vec<(Uuid, u64)>, StoreError> {
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(COUNTS).bind(job).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(|(stream, count)| (stream, count.cast_unsigned())).collect())
+    }
+
+    /// The batches that are not yet in the pages.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn batch_bodies(&self, job: i64) -> Result<Vec<StoredBatch>, StoreError> {
+        let rows: Vec<(Uuid, i64, Vec<u8>)> = sqlx::query_as(BODIES).bind(job).fetch_all(&self.readers).await?;
+        Ok(rows
+            .into_iter()
+            .map(|(stream, seq, body)| StoredBatch {
+                stream,
+                seq: seq.cast_unsigned(),
+                body,
+            })
+            .collect())
+    }
+}
+
+/// Keeps a batch. `Some(true)`: new; `Some(false)`: the same was there; `None`: another was there.
+pub(crate) async fn keep(
+    connection: &mut SqliteConnection,
+    job: i64,
+    stream: Uuid,
+    seq: i64,
+    digest: &[u8],
+    body: &[u8],
+) -> Result<Option<bool>, StoreError> {
+    let mut stream_no: Option<i64> =
+        sqlx::query_scalar(STREAM_NO).bind(job).bind(stream).fetch_optional(&mut *connection).await?;
+    if stream_no.is_none() {
+        sqlx::query(INSERT_STREAM).bind(job).bind(stream).execute(&mut *connection).await?;
+        stream_no = sqlx::query_scalar(STREAM_NO).bind(job).bind(stream).fetch_optional(&mut *connection).await?;
+    }
+    let known: Option<Vec<u8>> = sqlx::query_scalar(DIGEST)
+        .bind(job)
+        .bind(stream_no)
+        .bind(seq)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(known) = known {
+        return Ok((known == digest).then_some(false));
+    }
+    sqlx::query(INSERT)
+        .bind(job)
+        .bind(stream_no)
+        .bind(seq)
+        .bind(digest)
+        .bind(body)
+        .execute(connection)
+        .await?;
+    Ok(Some(true))
+}
+
+pub(crate) async fn drop_bodies(
+    connection: &mut SqliteConnection,
+    job: i64,
+    batches: &[(Uuid, u64)],
+) -> Result<(), StoreError> {
+    for (stream, seq) in batches {
+        sqlx::query(DROP_BODY)
+            .bind(job)
+            .bind(stream)
+            .bind(seq.cast_signed())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}

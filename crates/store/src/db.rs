@@ -1,0 +1,71 @@
+//! Opens the database: WAL, one writer, many readers.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{StoreError, writer::Writer};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+const READERS: u32 = 4;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) readers: SqlitePool,
+    pub(crate) writer: Writer,
+}
+
+impl Store {
+    /// Opens `sqlite://PATH`, makes it where it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the address is none, or the file cannot be opened or migrated.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let address = || StoreError::Address { url: url.to_owned() };
+        if !url.starts_with("sqlite:") {
+            return Err(address());
+        }
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|_| address())?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged batch must outlive a loss of power: the log is synced at each commit.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .statement_cache_capacity(64)
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
+        Ok(Self {
+            readers,
+            writer: Writer::start(connection),
+        })
+    }
+
+    /// Waits until what was asked to be written is, and closes the files.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query(PING).execute(&self.readers).await?;
+        Ok(())
+    }
+}
+
+pub(crate) const PING: &str = "SELECT 1";

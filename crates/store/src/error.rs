@@ -1,0 +1,56 @@
+/// Why the store could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A stored value that cannot be.
+    #[error("job {job}: stored {what} cannot be read: {reason}")]
+    Inconsistent {
+        /// Whose.
+        job: i64,
+        /// What of it.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The address of the database is none.
+    #[error("{url:?} is no database address; write sqlite://PATH")]
+    Address {
+        /// What was given.
+        url: String,
+    },
+    /// The writer is gone: the server is stopping.
+    #[error("the store is closing")]
+    Closing,
+}
+
+impl StoreError {
+    pub(crate) fn inconsistent(job: i64, what: &'static str, reason: impl ToString) -> Self {
+        Self::Inconsistent {
+            job,
+            what,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// True when the disk is full or the database cannot be written for now: the sender shall come again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Closing => true,
+            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                // SQLITE_BUSY, SQLITE_IOERR and SQLITE_FULL, with their extended codes.
+                error
+                    .code()
+                    .and_then(|code| code.parse::<i32>().ok())
+                    .is_some_and(|code| matches!(code & 0xff, 5 | 10 | 13))
+            }
+            _ => false,
+        }
+    }
+}

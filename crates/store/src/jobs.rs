@@ -1,0 +1,262 @@
+//! Runs and jobs.
+
+use highwater_wire::v1;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+pub(crate) const INSERT_RUN: &str = "INSERT INTO run
+    (project_id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (project_id, provider, provider_run_id) DO NOTHING";
+pub(crate) const RUN_ID: &str =
+    "SELECT id FROM run WHERE project_id = $1 AND provider = $2 AND provider_run_id = $3";
+pub(crate) const INSERT: &str = "INSERT INTO job
+    (uuid, project_id, run_id, name, variant, shard_index, shard_total, attempt, state, revision, begin_body,
+     started_unix_us, heard_unix_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, 1, 0, 0, 'sampled', 0, 0)";
+pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
+pub(crate) const HEARD: &str = "UPDATE job SET heard_unix_us = $2, unsettled = 1 WHERE id = $1";
+pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
+pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2, heard_unix_us = $3, unsettled = 1 WHERE id = $1";
+pub(crate) const KEY: &str =
+    "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled FROM job WHERE uuid = $1";
+pub(crate) const UNSETTLED: &str = "SELECT uuid FROM job WHERE unsettled = 1 ORDER BY heard_unix_us LIMIT 1000";
+pub(crate) const SETTLE: &str = "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
+    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
+    unsettled = CASE WHEN heard_unix_us = $12 THEN 0 ELSE 1 END WHERE id = $1";
+pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch,
+    r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
+    j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed
+    FROM job j JOIN run r ON r.id = j.run_id JOIN project p ON p.id = j.project_id
+    WHERE j.project_id = $1 AND (j.started_unix_us < $2 OR (j.started_unix_us = $2 AND j.id < $3))
+    AND ($4 IS NULL OR r.branch = $4) AND ($5 IS NULL OR j.name = $5) AND ($6 IS NULL OR j.verdict = $6)
+    AND ($7 IS NULL OR j.run_id = $7)
+    ORDER BY j.started_unix_us DESC, j.id DESC LIMIT $8";
+pub(crate) const RUNS: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
+    FROM run WHERE project_id = $1 AND (started_unix_us < $2 OR (started_unix_us = $2 AND id < $3))
+    ORDER BY started_unix_us DESC, id DESC LIMIT $4";
+pub(crate) const RUN: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
+    FROM run WHERE project_id = $1 AND id = $2";
+pub(crate) const COUNTS: &str = "SELECT COUNT(*), COALESCE(SUM(unsettled), 0) FROM job";
+
+/// A job as ingest and finalising see it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct JobKey {
+    /// Number in the database.
+    pub id: i64,
+    /// Number of its project.
+    pub project_id: i64,
+    /// Where it is in its life, as the API writes it.
+    pub state: String,
+    /// How often it was finalised.
+    pub revision: u32,
+    /// How it began: protobuf.
+    pub begin_body: Vec<u8>,
+    /// How it ended: protobuf.
+    pub end_body: Option<Vec<u8>>,
+    /// When it was last heard of, by the server's clock, µs since 1970.
+    pub heard_unix_us: i64,
+    /// Whether something arrived that is not in the pages.
+    pub unsettled: bool,
+}
+
+/// A job in a list.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct JobRow {
+    /// Number in the database.
+    pub id: i64,
+    /// Identity.
+    pub uuid: Uuid,
+    /// Slug of the project.
+    pub project: String,
+    /// Number of its run.
+    pub run_id: i64,
+    /// CI provider.
+    pub provider: String,
+    /// The provider's id of the run.
+    pub provider_run_id: String,
+    /// Branch of the run.
+    pub branch: String,
+    /// Commit under test.
+    pub head_commit: String,
+    /// Name.
+    pub name: String,
+    /// Matrix leg, as JSON.
+    pub variant: String,
+    /// From 1; 0 when not sharded.
+    pub shard_index: u32,
+    /// How many shards; 0 when not sharded.
+    pub shard_total: u32,
+    /// From 1.
+    pub attempt: u32,
+    /// Where it is in its life.
+    pub state: String,
+    /// When it began, µs since 1970.
+    pub started_unix_us: i64,
+    /// How long it took.
+    pub duration_us: i64,
+    /// Its peak.
+    pub peak_bytes: i64,
+    /// Where that comes from.
+    pub peak_kind: String,
+    /// Room left under the tightest limit.
+    pub headroom_bytes: Option<i64>,
+    /// How it ended.
+    pub verdict: Option<String>,
+    /// How sure that is.
+    pub confidence: Option<String>,
+    /// Executions of tests.
+    pub tests: i64,
+    /// Of them failed.
+    pub failed: i64,
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the same words as `highwater_wire::report::RunReport`")]
+pub struct RunRow {
+    pub id: i64,
+    pub provider: String,
+    pub provider_run_id: String,
+    pub branch: String,
+    pub head_commit: String,
+    pub pull_request: String,
+    pub event: String,
+    pub url: String,
+    pub started_unix_us: i64,
+}
+
+/// Which jobs of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Of this branch only.
+    pub branch: Option<String>,
+    /// Of this name only.
+    pub name: Option<String>,
+    /// With this ending only.
+    pub verdict: Option<String>,
+    /// Of this run only, by its number.
+    pub run: Option<i64>,
+    /// Those that began before this job: its start and number.
+    pub before: Option<(i64, i64)>,
+}
+
+impl Store {
+    /// A job by its identity; `None` when it is not known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job(&self, uuid: Uuid) -> Result<Option<JobKey>, StoreError> {
+        Ok(sqlx::query_as(KEY).bind(uuid).fetch_optional(&self.readers).await?)
+    }
+
+    /// Jobs of which something is not in the pages, the longest silent first; a thousand at most.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unsettled(&self) -> Result<Vec<Uuid>, StoreError> {
+        Ok(sqlx::query_scalar(UNSETTLED).fetch_all(&self.readers).await?)
+    }
+
+    /// Jobs of a project, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs(&self, project: i64, filter: &JobFilter, limit: u32) -> Result<Vec<JobRow>, StoreError> {
+        let (started, id) = filter.before.unwrap_or((i64::MAX, i64::MAX));
+        Ok(sqlx::query_as(LIST)
+            .bind(project)
+            .bind(started)
+            .bind(id)
+            .bind(&filter.branch)
+            .bind(&filter.name)
+            .bind(&filter.verdict)
+            .bind(filter.run)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// Runs of a project, newest first, from before a run (its start and number) on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs(&self, project: i64, before: Option<(i64, i64)>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        let (started, id) = before.unwrap_or((i64::MAX, i64::MAX));
+        Ok(sqlx::query_as(RUNS)
+            .bind(project)
+            .bind(started)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// A run of a project by its number; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run(&self, project: i64, run: i64) -> Result<Option<RunRow>, StoreError> {
+        Ok(sqlx::query_as(RUN).bind(project).bind(run).fetch_optional(&self.readers).await?)
+    }
+
+    /// How many jobs there are, and how many of them are not settled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_counts(&self) -> Result<(i64, i64), StoreError> {
+        Ok(sqlx::query_as(COUNTS).fetch_one(&self.readers).await?)
+    }
+}
+
+/// Begins a job. `Some(true)`: new; `Some(false)`: the same was there; `None`: another was there.
+pub(crate) async fn begin(
+    connection: &mut SqliteConnection,
+    uuid: Uuid,
+    job: &v1::Job,
+    body: &[u8],
+    now_unix_us: i64,
+) -> Result<Option<bool>, StoreError> {
+    let known: Option<(i64, Vec<u8>)> = sqlx::query_as(BEGIN_BODY).bind(uuid).fetch_optional(&mut *connection).await?;
+    if let Some((_, known)) = known {
+        return Ok((known == body).then_some(false));
+    }
+    let run = job.run.clone().unwrap_or_default();
+    let project = crate::projects::ensure(connection, &job.project).await?;
+    sqlx::query(INSERT_RUN)
+        .bind(project)
+        .bind(&run.provider)
+        .bind(&run.id)
+        .bind(&run.branch)
+        .bind(&run.head_commit)
+        .bind(&run.pull_request)
+        .bind(&run.event)
+        .bind(&run.url)
+        .bind(job.started_unix_us)
+        .execute(&mut *connection)
+        .await?;
+    let run_id: i64 = sqlx::query_scalar(RUN_ID)
+        .bind(project)
+        .bind(&run.provider)
+        .bind(&run.id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let variant = serde_json::to_string(&job.variant).map_err(|error| StoreError::inconsistent(0, "variant", error))?;
+    let shard = job.shard.unwrap_or_default();
+    sqlx::query(INSERT)
+        .bind(uuid)
+        .bind(project)
+        .bind(run_id)
+        .bind(&job.name)
+        .bind(variant)
+        .bind(shard.index)
+        .bind(shard.total)
+        .bind(job.attempt)
+        .bind(body)
+        .bind(job.started_unix_us)
+        .bind(now_unix_us)
+        .execute(connection)
+        .await?;
+    Ok(Some(true))
+}

@@ -1,0 +1,194 @@
+//! Packed columns of whole numbers, and their pyramid.
+//!
+//! # Layout of a packed column
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | 1: `pco`; 2: differences in zigzag varints under zstd |
+//! | n | content |
+//!
+//! Whichever is smaller is kept. A page of level 0 is one packed column of up to [`PAGE_VALUES`] values; a page of a higher level is
+//! three, least, greatest and last of each [`FACTOR`] entries of the level below, each behind its length as four little-endian bytes.
+//! A reader says how many values it expects and refuses any other number, so that damaged content cannot fill the memory.
+
+use std::io::Read;
+
+/// Values a page holds at most.
+pub const PAGE_VALUES: usize = 4096;
+/// Entries of a level that make one of the next.
+pub const FACTOR: usize = 64;
+
+const BY_PCO: u8 = 1;
+const BY_ZSTD: u8 = 2;
+const PCO_LEVEL: usize = 8;
+const ZSTD_LEVEL: i32 = 19;
+/// A 64-bit varint has at most ten bytes.
+const MOST_VARINT_BYTES: usize = 10;
+
+/// Content that is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("damaged page: {0}")]
+pub struct Damaged(&'static str);
+
+/// Least, greatest and last of some values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Least of each bucket.
+    pub min: Vec<i64>,
+    /// Greatest of each bucket.
+    pub max: Vec<i64>,
+    /// Last of each bucket.
+    pub last: Vec<i64>,
+}
+
+/// Packs a column.
+#[must_use]
+pub fn pack(values: &[i64]) -> Vec<u8> {
+    let by_zstd = {
+        let mut bytes = Vec::with_capacity(values.len() * 2);
+        let mut before = 0_i64;
+        for value in values {
+            varint(&mut bytes, value.wrapping_sub(before));
+            before = *value;
+        }
+        zstd::bulk::compress(&bytes, ZSTD_LEVEL).ok()
+    };
+    let config = pco::ChunkConfig::default().with_compression_level(PCO_LEVEL);
+    let by_pco = pco::standalone::simple_compress(values, &config).ok();
+    let (code, content) = match (by_pco, by_zstd) {
+        (Some(pco), Some(zstd)) if zstd.len() < pco.len() => (BY_ZSTD, zstd),
+        (Some(pco), _) => (BY_PCO, pco),
+        (None, Some(zstd)) => (BY_ZSTD, zstd),
+        // Neither can fail on whole numbers in memory; an empty page is refused by whoever reads it.
+        (None, None) => (0, Vec::new()),
+    };
+    let mut packed = Vec::with_capacity(content.len() + 1);
+    packed.push(code);
+    packed.extend(content);
+    packed
+}
+
+/// Unpacks a column of a known number of values.
+///
+/// # Errors
+/// When the content is damaged or holds another number.
+pub fn unpack(packed: &[u8], expected: usize) -> Result<Vec<i64>, Damaged> {
+    if expected > PAGE_VALUES {
+        return Err(Damaged("more values than a page holds"));
+    }
+    match packed.split_first() {
+        Some((&BY_PCO, content)) => {
+            let mut values = vec![0_i64; expected + 1];
+            let progress = pco::standalone::simple_decompress_into(content, &mut values)
+                .map_err(|_| Damaged("pco cannot read it"))?;
+            if progress.n_processed != expected || !progress.finished {
+                return Err(Damaged("another number of values"));
+            }
+            values.truncate(expected);
+            Ok(values)
+        }
+        Some((&BY_ZSTD, content)) => unpack_zstd(content, expected),
+        _ => Err(Damaged("unknown packing")),
+    }
+}
+
+fn unpack_zstd(content: &[u8], expected: usize) -> Result<Vec<i64>, Damaged> {
+    let mut bytes = Vec::new();
+    zstd::stream::read::Decoder::new(content)
+        .map_err(|_| Damaged("zstd cannot read it"))?
+        .take((expected * MOST_VARINT_BYTES + 1) as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|_| Damaged("zstd cannot read it"))?;
+    let mut values = Vec::with_capacity(expected);
+    let mut rest = bytes.as_slice();
+    let mut before = 0_i64;
+    while !rest.is_empty() {
+        before = before.wrapping_add(take_varint(&mut rest)?);
+        values.push(before);
+    }
+    if values.len() == expected { Ok(values) } else { Err(Damaged("another number of values")) }
+}
+
+fn varint(bytes: &mut Vec<u8>, value: i64) {
+    let mut rest = (value.wrapping_shl(1) ^ (value >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        bytes.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Result<i64, Damaged> {
+    let mut value = 0_u64;
+    for at in 0..MOST_VARINT_BYTES {
+        let (byte, rest) = bytes.split_first().ok_or(Damaged("torn number"))?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+        }
+    }
+    Err(Damaged("endless number"))
+}
+
+/// Least, greatest and last of each [`FACTOR`] values; buckets lie on the grid of the ticks, `first` being the place of the first value.
+#[must_use]
+pub fn summarise(values: &[i64], first: usize) -> Summary {
+    let mut summary = Summary::default();
+    let mut rest = values;
+    let mut at = first;
+    while !rest.is_empty() {
+        let (bucket, following) = rest.split_at((FACTOR - at % FACTOR).min(rest.len()));
+        summary.min.push(bucket.iter().copied().min().unwrap_or(0));
+        summary.max.push(bucket.iter().copied().max().unwrap_or(0));
+        summary.last.push(bucket[bucket.len() - 1]);
+        at += bucket.len();
+        rest = following;
+    }
+    summary
+}
+
+/// The next level: `first` is the place of the first bucket at this level.
+#[must_use]
+pub fn summarise_again(below: &Summary, first: usize) -> Summary {
+    Summary {
+        min: summarise(&below.min, first).min,
+        max: summarise(&below.max, first).max,
+        last: summarise(&below.last, first).last,
+    }
+}
+
+/// Packs a page of a higher level.
+#[must_use]
+pub fn pack_summary(summary: &Summary) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for column in [&summary.min, &summary.max, &summary.last] {
+        let content = pack(column);
+        packed.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
+        packed.extend(content);
+    }
+    packed
+}
+
+/// Unpacks a page of a higher level with a known number of buckets.
+///
+/// # Errors
+/// When the content is damaged or holds another number.
+pub fn unpack_summary(packed: &[u8], expected: usize) -> Result<Summary, Damaged> {
+    let mut rest = packed;
+    let mut column = || {
+        let (length, after) = rest.split_first_chunk::<4>().ok_or(Damaged("torn column"))?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let content = after.get(..length).ok_or(Damaged("torn column"))?;
+        rest = &after[length..];
+        unpack(content, expected)
+    };
+    Ok(Summary {
+        min: column()?,
+        max: column()?,
+        last: column()?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

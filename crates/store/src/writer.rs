@@ -1,0 +1,303 @@
+//! The one that writes. What waits is committed together: each request has a savepoint of its own within one immediate
+//! transaction, and is answered only after the commit is on disk.
+
+use highwater_wire::v1;
+use prost::Message;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    DetailKind, FileFact, SeriesRow, Store, StoreError, StoredPage, batches, details, facts, jobs, series,
+};
+
+/// Most requests in one transaction.
+const MOST_IN_GROUP: usize = 256;
+/// Most requests that may wait; more wait at their senders.
+const MOST_WAITING: usize = 1024;
+
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(crate) const COMMIT: &str = "COMMIT";
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+pub(crate) const SAVEPOINT: &str = "SAVEPOINT request";
+pub(crate) const RELEASE: &str = "RELEASE SAVEPOINT request";
+pub(crate) const BACK: &str = "ROLLBACK TO SAVEPOINT request";
+
+/// What became of something that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is new.
+    New,
+    /// The same was there already.
+    Same,
+    /// Something else was there: nothing was changed.
+    Conflict,
+    /// The job it belongs to is not known.
+    NoJob,
+}
+
+/// Everything that finalising a job writes.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "columns of the job, named as in `highwater_wire::report::JobReport`")]
+pub struct Finalised {
+    pub job: i64,
+    pub project: i64,
+    /// `heard_unix_us` of the job when its data was read: what arrived later leaves it unsettled.
+    pub heard_unix_us: i64,
+    pub state: String,
+    pub revision: u32,
+    pub duration_us: i64,
+    pub peak_bytes: i64,
+    pub peak_kind: String,
+    pub headroom_bytes: Option<i64>,
+    pub verdict: Option<String>,
+    pub confidence: Option<String>,
+    pub tests: i64,
+    pub failed: i64,
+    pub series: Vec<SeriesRow>,
+    pub pages: Vec<StoredPage>,
+    pub details: Vec<(DetailKind, Vec<u8>)>,
+    pub facts: Vec<FileFact>,
+    /// Batches that are now in the pages.
+    pub settled: Vec<(Uuid, u64)>,
+}
+
+enum Request {
+    Job(Uuid, Box<v1::Job>, i64),
+    Batch(Uuid, Uuid, u64, [u8; 32], Vec<u8>, i64),
+    End(Uuid, Box<v1::End>, i64),
+    Finalised(Box<Finalised>),
+}
+
+type Reply = oneshot::Sender<Result<Put, StoreError>>;
+
+/// The way to the writer.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    requests: mpsc::Sender<(Request, Reply)>,
+    closed: std::sync::Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Request")
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(connection: SqliteConnection) -> Self {
+        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        let task = tokio::spawn(write_all(connection, waiting));
+        Self {
+            requests,
+            closed: std::sync::Arc::new(tokio::sync::Mutex::new(Some(task))),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Put, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send((request, reply)).await.map_err(|_| StoreError::Closing)?;
+        answer.await.map_err(|_| StoreError::Closing)?
+    }
+
+    /// Everything asked before this is written when it returns.
+    pub(crate) async fn close(&self) {
+        let task = self.closed.lock().await.take();
+        // One more round: the writer ends when every sender is gone, and this store's clones may live on.
+        if let Some(task) = task {
+            let (reply, answer) = oneshot::channel();
+            let nothing = Request::Job(Uuid::nil(), Box::default(), i64::MIN);
+            if self.requests.send((nothing, reply)).await.is_ok() {
+                let _ = answer.await;
+            }
+            task.abort();
+        }
+    }
+}
+
+async fn write_all(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<(Request, Reply)>) {
+    let mut group = Vec::with_capacity(MOST_IN_GROUP);
+    while waiting.recv_many(&mut group, MOST_IN_GROUP).await > 0 {
+        let (requests, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
+        match write_group(&mut connection, &requests).await {
+            Ok(outcomes) => {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                    // Whoever asked may have gone; what was asked is done all the same.
+                    let _ = reply.send(outcome);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, requests = replies.len(), "commit failed");
+                // After a failed commit the transaction may still be open.
+                let _ = sqlx::query(ROLLBACK).execute(&mut connection).await;
+                let error = std::sync::Arc::new(error);
+                for reply in replies {
+                    let _ = reply.send(Err(again(&error)));
+                }
+            }
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::error!(%error, "closing the database failed");
+    }
+}
+
+/// The same failure for each request of a group.
+fn again(error: &StoreError) -> StoreError {
+    if error.is_passing() {
+        StoreError::Database(sqlx::Error::Io(std::io::Error::other(error.to_string())))
+    } else {
+        StoreError::Database(sqlx::Error::Protocol(error.to_string()))
+    }
+}
+
+async fn write_group(
+    connection: &mut SqliteConnection,
+    requests: &[Request],
+) -> Result<Vec<Result<Put, StoreError>>, StoreError> {
+    sqlx::query(BEGIN).execute(&mut *connection).await?;
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for request in requests {
+        sqlx::query(SAVEPOINT).execute(&mut *connection).await?;
+        let outcome = write_one(connection, request).await;
+        let ending = if outcome.is_ok() { RELEASE } else { BACK };
+        sqlx::query(ending).execute(&mut *connection).await?;
+        if outcome.is_err() {
+            sqlx::query(RELEASE).execute(&mut *connection).await?;
+        }
+        outcomes.push(outcome);
+    }
+    sqlx::query(COMMIT).execute(&mut *connection).await?;
+    Ok(outcomes)
+}
+
+async fn write_one(connection: &mut SqliteConnection, request: &Request) -> Result<Put, StoreError> {
+    match request {
+        Request::Job(_, _, i64::MIN) => Ok(Put::Same),
+        Request::Job(uuid, job, now) => {
+            let put = jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *now).await?;
+            Ok(as_put(put))
+        }
+        Request::Batch(uuid, stream, seq, digest, body, now) => {
+            let Some((job, _)) = known(connection, *uuid).await? else {
+                return Ok(Put::NoJob);
+            };
+            let put = batches::keep(connection, job, *stream, seq.cast_signed(), digest, body).await?;
+            if put == Some(true) {
+                sqlx::query(jobs::HEARD).bind(job).bind(now).execute(connection).await?;
+            }
+            Ok(as_put(put))
+        }
+        Request::End(uuid, end, now) => {
+            let Some((job, _)) = known(connection, *uuid).await? else {
+                return Ok(Put::NoJob);
+            };
+            write_end(connection, job, end, *now).await
+        }
+        Request::Finalised(finalised) => write_finalised(connection, finalised).await,
+    }
+}
+
+fn as_put(put: Option<bool>) -> Put {
+    match put {
+        Some(true) => Put::New,
+        Some(false) => Put::Same,
+        None => Put::Conflict,
+    }
+}
+
+async fn known(connection: &mut SqliteConnection, uuid: Uuid) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+    Ok(sqlx::query_as(jobs::BEGIN_BODY).bind(uuid).fetch_optional(connection).await?)
+}
+
+/// An end of a higher revision replaces one of a lower; of the same revision it must be the same.
+async fn write_end(connection: &mut SqliteConnection, job: i64, end: &v1::End, now: i64) -> Result<Put, StoreError> {
+    let stored: Option<Vec<u8>> = sqlx::query_scalar(jobs::END_BODY).bind(job).fetch_one(&mut *connection).await?;
+    if let Some(stored) = stored {
+        let known = v1::End::decode(stored.as_slice()).map_err(|error| StoreError::inconsistent(job, "end", error))?;
+        if known == *end || known.revision > end.revision {
+            return Ok(Put::Same);
+        }
+        if known.revision == end.revision {
+            return Ok(Put::Conflict);
+        }
+    }
+    sqlx::query(jobs::SET_END)
+        .bind(job)
+        .bind(end.encode_to_vec())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(Put::New)
+}
+
+async fn write_finalised(connection: &mut SqliteConnection, done: &Finalised) -> Result<Put, StoreError> {
+    series::replace(connection, done.job, &done.series, &done.pages).await?;
+    details::replace(connection, done.job, &done.details).await?;
+    facts::replace(connection, done.project, done.job, &done.facts).await?;
+    batches::drop_bodies(connection, done.job, &done.settled).await?;
+    let updated = sqlx::query(jobs::SETTLE)
+        .bind(done.job)
+        .bind(&done.state)
+        .bind(done.revision)
+        .bind(done.duration_us)
+        .bind(done.peak_bytes)
+        .bind(&done.peak_kind)
+        .bind(done.headroom_bytes)
+        .bind(&done.verdict)
+        .bind(&done.confidence)
+        .bind(done.tests)
+        .bind(done.failed)
+        .bind(done.heard_unix_us)
+        .execute(connection)
+        .await?;
+    if updated.rows_affected() == 1 {
+        Ok(Put::New)
+    } else {
+        Err(StoreError::inconsistent(done.job, "job", "it is gone"))
+    }
+}
+
+impl Store {
+    /// Begins a job, or finds it begun.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn put_job(&self, uuid: Uuid, job: v1::Job, now_unix_us: i64) -> Result<Put, StoreError> {
+        self.writer.ask(Request::Job(uuid, Box::new(job), now_unix_us)).await
+    }
+
+    /// Keeps a batch: its body as the agent sends it, and a digest of its content.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn put_batch(
+        &self,
+        uuid: Uuid,
+        stream: Uuid,
+        seq: u64,
+        digest: [u8; 32],
+        body: Vec<u8>,
+        now_unix_us: i64,
+    ) -> Result<Put, StoreError> {
+        self.writer
+            .ask(Request::Batch(uuid, stream, seq, digest, body, now_unix_us))
+            .await
+    }
+
+    /// Keeps how a job ended.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn put_end(&self, uuid: Uuid, end: v1::End, now_unix_us: i64) -> Result<Put, StoreError> {
+        self.writer.ask(Request::End(uuid, Box::new(end), now_unix_us)).await
+    }
+
+    /// Replaces everything that finalising makes, and drops the bodies that are now in the pages.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn put_finalised(&self, finalised: Finalised) -> Result<(), StoreError> {
+        self.writer.ask(Request::Finalised(Box::new(finalised))).await.map(|_| ())
+    }
+}
