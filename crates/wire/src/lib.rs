@@ -16,7 +16,6 @@ pub mod report;
 /// The messages of wire version 1.
 #[expect(
     missing_docs,
-    unused_qualifications,
     clippy::all,
     clippy::allow_attributes,
     reason = "generated code"

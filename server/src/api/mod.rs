@@ -1,0 +1,14 @@
+//! The JSON API under `/api/v1`.
+
+mod jobs;
+mod openapi;
+mod page;
+mod projects;
+mod series;
+
+pub use openapi::openapi;
+
+pub(crate) use jobs::{files, fixtures, job, processes, tests};
+pub(crate) use openapi::document;
+pub(crate) use projects::{file_history, jobs as project_jobs, projects, runs};
+pub(crate) use series::series;

@@ -1,0 +1,286 @@
+//! Projects, and what is asked across their jobs.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use highwater_analysis::time::rfc3339;
+use highwater_store::{HistoryPoint, JobFilter, JobRow, RunRow};
+use highwater_wire::ids::ProjectSlug;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::page::{PageQuery, next_by_time};
+use crate::{
+    error::{AppError, ErrorEnvelope},
+    state::AppState,
+};
+
+/// All projects.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProjectsPage {
+    projects: Vec<ProjectItem>,
+    next: Option<String>,
+}
+
+/// A project.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProjectItem {
+    /// `owner/repo`.
+    project: String,
+    jobs: i64,
+    newest_at: String,
+}
+
+/// Runs of a project.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunsPage {
+    runs: Vec<RunItem>,
+    next: Option<String>,
+}
+
+/// A run of a project.
+#[derive(Debug, Serialize, ToSchema)]
+struct RunItem {
+    /// Number of the run here.
+    run: i64,
+    provider: String,
+    /// The provider's id.
+    id: String,
+    branch: String,
+    commit: String,
+    pull_request: String,
+    event: String,
+    url: String,
+    started_at: String,
+}
+
+impl From<RunRow> for RunItem {
+    fn from(row: RunRow) -> Self {
+        Self {
+            run: row.id,
+            provider: row.provider,
+            id: row.provider_run_id,
+            branch: row.branch,
+            commit: row.head_commit,
+            pull_request: row.pull_request,
+            event: row.event,
+            url: row.url,
+            started_at: rfc3339(row.started_unix_us),
+        }
+    }
+}
+
+/// Jobs of a project.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobsPage {
+    jobs: Vec<JobItem>,
+    next: Option<String>,
+}
+
+/// A job in a list.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobItem {
+    uuid: Uuid,
+    run: i64,
+    name: String,
+    /// The matrix leg.
+    variant: serde_json::Value,
+    /// `i/n`; empty when not sharded.
+    shard: String,
+    attempt: u32,
+    branch: String,
+    commit: String,
+    state: String,
+    started_at: String,
+    duration_us: i64,
+    peak_bytes: i64,
+    peak_kind: String,
+    headroom_bytes: Option<i64>,
+    verdict: Option<String>,
+    confidence: Option<String>,
+    tests: i64,
+    failed: i64,
+}
+
+impl From<JobRow> for JobItem {
+    fn from(row: JobRow) -> Self {
+        Self {
+            uuid: row.uuid,
+            run: row.run_id,
+            name: row.name,
+            variant: serde_json::from_str(&row.variant).unwrap_or_default(),
+            shard: if row.shard_total > 0 { format!("{}/{}", row.shard_index, row.shard_total) } else { String::new() },
+            attempt: row.attempt,
+            branch: row.branch,
+            commit: row.head_commit,
+            state: row.state,
+            started_at: rfc3339(row.started_unix_us),
+            duration_us: row.duration_us,
+            peak_bytes: row.peak_bytes,
+            peak_kind: row.peak_kind,
+            headroom_bytes: row.headroom_bytes,
+            verdict: row.verdict,
+            confidence: row.confidence,
+            tests: row.tests,
+            failed: row.failed,
+        }
+    }
+}
+
+/// A test file over the jobs of its project.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HistoryPage {
+    path: String,
+    /// Newest first.
+    history: Vec<HistoryItem>,
+}
+
+/// A test file in one job.
+#[derive(Debug, Serialize, ToSchema)]
+struct HistoryItem {
+    job: Uuid,
+    name: String,
+    started_at: String,
+    branch: String,
+    commit: String,
+    verdict: Option<String>,
+    session: u32,
+    start_bytes: i64,
+    peak_bytes: i64,
+    peak_kind: String,
+    tree_peak_bytes: i64,
+    spike_bytes: i64,
+    retained_bytes: i64,
+    import_bytes: i64,
+    tests: i64,
+    failed: i64,
+    duration_us: i64,
+    censored: bool,
+}
+
+impl From<HistoryPoint> for HistoryItem {
+    fn from(point: HistoryPoint) -> Self {
+        Self {
+            job: point.uuid,
+            name: point.name,
+            started_at: rfc3339(point.started_unix_us),
+            branch: point.branch,
+            commit: point.head_commit,
+            verdict: point.verdict,
+            session: point.session,
+            start_bytes: point.start_bytes,
+            peak_bytes: point.peak_bytes,
+            peak_kind: point.peak_kind,
+            tree_peak_bytes: point.tree_peak_bytes,
+            spike_bytes: point.spike_bytes,
+            retained_bytes: point.retained_bytes,
+            import_bytes: point.import_bytes,
+            tests: point.tests,
+            failed: point.failed,
+            duration_us: point.duration_us,
+            censored: point.censored,
+        }
+    }
+}
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct JobsQuery {
+    /// Of this branch only.
+    branch: Option<String>,
+    /// Of this name only.
+    name: Option<String>,
+    /// With this ending only.
+    verdict: Option<String>,
+}
+
+/// Number of the project that a path names.
+pub(crate) async fn find(state: &AppState, project: &str) -> Result<(i64, ProjectSlug), AppError> {
+    let unknown = || AppError::not_found(format!("there is no project {project:?}"), "projects are written owner~repo in paths");
+    let slug = ProjectSlug::from_path(project).map_err(|_| unknown())?;
+    let id = state.store.project_id(slug.as_str()).await?.ok_or_else(unknown)?;
+    Ok((id, slug))
+}
+
+/// All projects, the one with the newest job first.
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(PageQuery),
+    responses((status = 200, body = ProjectsPage), (status = 400, body = ErrorEnvelope)))]
+pub(crate) async fn projects(State(state): State<AppState>, Query(page): Query<PageQuery>) -> Result<Json<ProjectsPage>, AppError> {
+    let (rows, next) = page.cut(state.store.projects().await?)?;
+    let projects = rows.into_iter().map(|row| ProjectItem {
+        project: row.slug,
+        jobs: row.jobs,
+        newest_at: rfc3339(row.newest_unix_us),
+    });
+    Ok(Json(ProjectsPage {
+        projects: projects.collect(),
+        next,
+    }))
+}
+
+/// Runs of a project, newest first.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/runs", tag = "projects", params(("project" = String, Path), PageQuery),
+    responses((status = 200, body = RunsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn runs(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<RunsPage>, AppError> {
+    let (id, _) = find(&state, &project).await?;
+    let limit = page.limit()?;
+    let rows = state.store.runs(id, page.time_and_id()?, limit).await?;
+    let next = next_by_time(&rows, limit, |row| (row.started_unix_us, row.id));
+    Ok(Json(RunsPage {
+        runs: rows.into_iter().map(RunItem::from).collect(),
+        next,
+    }))
+}
+
+/// Jobs of a project, newest first.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/jobs", tag = "projects", params(("project" = String, Path), PageQuery, JobsQuery),
+    responses((status = 200, body = JobsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn jobs(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Query(page): Query<PageQuery>,
+    Query(query): Query<JobsQuery>,
+) -> Result<Json<JobsPage>, AppError> {
+    let (id, _) = find(&state, &project).await?;
+    let limit = page.limit()?;
+    let filter = JobFilter {
+        branch: query.branch,
+        name: query.name,
+        verdict: query.verdict,
+        run: None,
+        before: page.time_and_id()?,
+    };
+    let rows = state.store.jobs(id, &filter, limit).await?;
+    let next = next_by_time(&rows, limit, |row| (row.started_unix_us, row.id));
+    Ok(Json(JobsPage {
+        jobs: rows.into_iter().map(JobItem::from).collect(),
+        next,
+    }))
+}
+
+/// A test file over the jobs of its project, newest first; the last thousand.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/files/{path}", tag = "projects",
+    params(("project" = String, Path), ("path" = String, Path)),
+    responses((status = 200, body = HistoryPage), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn file_history(
+    State(state): State<AppState>,
+    Path((project, path)): Path<(String, String)>,
+) -> Result<Json<HistoryPage>, AppError> {
+    let (id, slug) = find(&state, &project).await?;
+    let history = state.store.file_history(id, &path, None, 1000).await?;
+    if history.is_empty() {
+        let what = format!("{slug} has no finished job with the test file {path:?}");
+        return Err(AppError::not_found(what, "see the files of one of its jobs for their paths"));
+    }
+    Ok(Json(HistoryPage {
+        path,
+        history: history.into_iter().map(HistoryItem::from).collect(),
+    }))
+}

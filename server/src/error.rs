@@ -1,0 +1,119 @@
+//! What a request is answered when it cannot be: one error, as JSON for programs and as a page for people.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use highwater_store::StoreError;
+use highwater_wire::codec::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An answer that is an error. What it says is for the user; causes inside go to the log.
+#[derive(Debug, Clone)]
+pub(crate) struct AppError {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
+    retry_after: bool,
+}
+
+/// `{error: {code, message, hint}}`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorEnvelope {
+    /// What went wrong.
+    error: ErrorBody,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorBody {
+    /// A short name that programs can rely on.
+    code: &'static str,
+    /// What was wrong, and where.
+    message: String,
+    /// What to do next.
+    hint: &'static str,
+}
+
+impl AppError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            hint,
+            retry_after: false,
+        }
+    }
+
+    pub(crate) fn not_found(what: impl Into<String>, hint: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", what, hint)
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>, hint: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
+    }
+
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        let hint = "something else was stored under this name before; nothing was changed";
+        Self::new(StatusCode::CONFLICT, "conflict", message, hint)
+    }
+
+    pub(crate) fn forbidden_host() -> Self {
+        let hint = "open the server by the address it listens on";
+        Self::new(StatusCode::FORBIDDEN, "foreign_host", "this server answers to loopback names only", hint)
+    }
+
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed");
+        let hint = "the server's log says more; try again, and report it if it stays";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed on this request", hint)
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(%error, "store not ready");
+            let hint = "try again in a moment; the agent does so by itself";
+            let mut busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the store cannot take this now", hint);
+            busy.retry_after = true;
+            return busy;
+        }
+        Self::internal(&error)
+    }
+}
+
+impl From<Problem> for AppError {
+    fn from(problem: Problem) -> Self {
+        let (status, code) = match &problem {
+            Problem::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Problem::Version { .. } => (StatusCode::BAD_REQUEST, "unknown_version"),
+            Problem::Compression(_) | Problem::Protobuf { .. } | Problem::Json { .. } => {
+                (StatusCode::BAD_REQUEST, "malformed")
+            }
+            Problem::Field { .. } => (StatusCode::BAD_REQUEST, "invalid_field"),
+        };
+        Self::new(status, code, problem.to_string(), "see /api/v1/openapi.json for what is expected")
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let retry_after = self.retry_after;
+        let body = ErrorEnvelope {
+            error: ErrorBody {
+                code: self.code,
+                message: self.message,
+                hint: self.hint,
+            },
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}

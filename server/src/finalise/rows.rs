@@ -1,0 +1,78 @@
+//! Everything that settling a job writes.
+
+use highwater_analysis::digest::{Digest, process_numbers};
+use highwater_store::{DetailKind, FileFact, Finalised};
+use highwater_wire::report::{FileRow, JobState};
+use prost::Message;
+use serde::Serialize;
+
+use super::{FinaliseError, Loaded, columns};
+
+pub(super) fn finalised(loaded: &Loaded, digest: Digest, heard_unix_us: i64) -> Result<Finalised, FinaliseError> {
+    let job = loaded.key.id;
+    let (series, pages) = columns::pack(&loaded.recording, &digest.tree, &process_numbers(&loaded.recording));
+    let details = vec![
+        (DetailKind::Report, json(job, &digest.job)?),
+        (DetailKind::Processes, json(job, &digest.processes)?),
+        (DetailKind::Files, json(job, &digest.files)?),
+        (DetailKind::Tests, json(job, &digest.tests)?),
+        (DetailKind::Fixtures, json(job, &digest.fixtures)?),
+        (DetailKind::Visits, json(job, &digest.visits)?),
+        (DetailKind::Residue, loaded.recording.residue().encode_to_vec()),
+    ];
+    let report = &digest.job;
+    let sum = |count: fn(&highwater_wire::report::SessionReport) -> u64| {
+        report.sessions.iter().map(count).sum::<u64>().cast_signed()
+    };
+    Ok(Finalised {
+        job,
+        project: loaded.key.project_id,
+        heard_unix_us,
+        state: state_word(loaded.state).to_owned(),
+        revision: report.revision,
+        duration_us: report.duration_us,
+        peak_bytes: report.peak_bytes.cast_signed(),
+        peak_kind: report.peak_kind.as_str().to_owned(),
+        headroom_bytes: report.headroom_bytes,
+        verdict: report.ending.as_ref().map(|ending| ending.verdict.as_str().to_owned()),
+        confidence: report.ending.as_ref().map(|ending| ending.confidence.as_str().to_owned()),
+        tests: sum(|session| session.tests),
+        failed: sum(|session| session.failed),
+        series,
+        pages,
+        details,
+        facts: digest.files.iter().filter(|file| file.visits > 0).map(fact).collect(),
+        settled: loaded.fresh.clone(),
+    })
+}
+
+fn json<T: Serialize>(job: i64, rows: &T) -> Result<Vec<u8>, FinaliseError> {
+    serde_json::to_vec(rows).map_err(|error| FinaliseError::damaged(job, "rows", error))
+}
+
+fn state_word(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "running",
+        JobState::Finished => "finished",
+        JobState::Incomplete => "incomplete",
+        JobState::Lost => "lost",
+    }
+}
+
+fn fact(file: &FileRow) -> FileFact {
+    FileFact {
+        path: file.path.clone(),
+        session: file.session,
+        start_bytes: file.start_bytes,
+        peak_bytes: file.peak_bytes,
+        peak_kind: file.peak_kind.as_str().to_owned(),
+        tree_peak_bytes: file.tree_peak_bytes,
+        spike_bytes: file.spike_bytes,
+        retained_bytes: file.retained_bytes,
+        import_bytes: file.import_bytes,
+        tests: file.tests.cast_signed(),
+        failed: file.failed.cast_signed(),
+        duration_us: file.duration_us,
+        censored: file.censored,
+    }
+}

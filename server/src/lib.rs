@@ -1,0 +1,19 @@
+//! Keeps recordings of pytest memory, draws them and answers questions about them.
+//!
+//! Rooms: `config`, `error`, `state`; `ingest` takes in, `finalise` settles, `reading` answers; `views` turn answers into what a
+//! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
+
+mod api;
+pub mod config;
+mod error;
+mod finalise;
+mod ingest;
+mod reading;
+mod router;
+mod serve;
+mod state;
+mod views;
+mod web;
+
+pub use api::openapi;
+pub use serve::{ServeError, serve};

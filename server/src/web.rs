@@ -1,0 +1,5 @@
+//! Pages.
+
+pub(crate) fn routes() -> axum::Router<crate::state::AppState> {
+    axum::Router::new()
+}
