@@ -25,7 +25,10 @@ impl Budget {
 
     /// Books work that began at `now_us` and took `cost_us` of CPU time: the next may begin after `cost / share`.
     pub fn spend(&mut self, now_us: i64, cost_us: i64) {
-        self.free_at_us = self.free_at_us.max(now_us).saturating_add(self.wait_us(cost_us));
+        self.free_at_us = self
+            .free_at_us
+            .max(now_us)
+            .saturating_add(self.wait_us(cost_us));
     }
 
     /// How long work of that cost must be apart to keep within the share, µs.

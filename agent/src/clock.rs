@@ -35,7 +35,8 @@ impl JobClock {
     pub fn at_ticks(&self, start_ticks: u64) -> i64 {
         let suspended_us = read_us(ClockId::Boottime) - monotonic_us();
         let per_second = rustix::param::clock_ticks_per_second().max(1);
-        let since_boot_us = (start_ticks / per_second) * 1_000_000 + (start_ticks % per_second) * 1_000_000 / per_second;
+        let since_boot_us = (start_ticks / per_second) * 1_000_000
+            + (start_ticks % per_second) * 1_000_000 / per_second;
         self.at(since_boot_us.cast_signed() - suspended_us)
     }
 }

@@ -1,3 +1,24 @@
-//! Records the memory of pytest runs and ships it to a Highwater server.
+//! `highwater`: records the memory of pytest runs.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use highwater_agent::{
+    cli::{Cli, Task},
+    commands, exit_codes,
+};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().into_task() {
+        Task::Run(task) => commands::record::record(*task),
+        Task::Upload(task) => commands::upload::upload(task),
+        Task::Report(task) => commands::report::report(task),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("highwater: {error}");
+            ExitCode::from(exit_codes::FAILED)
+        }
+    }
+}

@@ -93,7 +93,8 @@ impl Tailer {
     /// Whether a process of that number ever wrote.
     #[must_use]
     pub fn has_file_of(&self, pid: u32) -> bool {
-        self.files.contains_key(&OsString::from(format!("{pid}.events")))
+        self.files
+            .contains_key(&OsString::from(format!("{pid}.events")))
     }
 
     /// Takes what is new. True when there is more than one look may take, so the next should follow at once.
@@ -117,7 +118,11 @@ impl Tailer {
         self.read(told, |_| true)
     }
 
-    fn read(&mut self, told: &mut Vec<Told>, wanted: impl Fn(&EventsFile) -> bool) -> io::Result<bool> {
+    fn read(
+        &mut self,
+        told: &mut Vec<Told>,
+        wanted: impl Fn(&EventsFile) -> bool,
+    ) -> io::Result<bool> {
         let mut allowance = MAX_LOOK_BYTES;
         let mut result = Ok(());
         for file in self.files.values_mut().filter(|file| wanted(file)) {
@@ -132,15 +137,22 @@ impl Tailer {
 
     /// A folder's time changes when a file is made in it.
     fn find_files(&mut self) -> io::Result<()> {
-        let changed = fs::metadata(&self.folder).map_err(named(&self.folder))?.modified()?;
+        let changed = fs::metadata(&self.folder)
+            .map_err(named(&self.folder))?
+            .modified()?;
         if self.folder_changed == Some(changed) {
             return Ok(());
         }
         for entry in fs::read_dir(&self.folder).map_err(named(&self.folder))? {
             let entry = entry.map_err(named(&self.folder))?;
             let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "events") {
-                self.files.entry(entry.file_name()).or_insert_with(|| EventsFile::new(path));
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "events")
+            {
+                self.files
+                    .entry(entry.file_name())
+                    .or_insert_with(|| EventsFile::new(path));
             }
         }
         // The kernel's time is coarse: a folder that changed this very moment may change again unnoticed.

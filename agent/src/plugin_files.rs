@@ -66,7 +66,10 @@ fn write(folder: &Path) -> io::Result<()> {
     for (name, content) in embedded::FILES {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(parent)?;
         }
         fs::write(path, content)?;
     }
@@ -82,20 +85,38 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = unpack(root.path()).unwrap();
         assert!(folder.join("highwater_pytest/__init__.py").is_file());
-        let info = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        let info = info.into_iter().find(|path| path.extension().is_some_and(|e| e == "dist-info")).unwrap();
+        let info = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let info = info
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|e| e == "dist-info"))
+            .unwrap();
         let entry_points = fs::read_to_string(info.join("entry_points.txt")).unwrap();
-        assert!(entry_points.contains("[pytest11]\nhighwater_pytest"), "{entry_points}");
+        assert!(
+            entry_points.contains("[pytest11]\nhighwater_pytest"),
+            "{entry_points}"
+        );
     }
 
     #[test]
     fn many_agents_at_once_end_with_one_whole_folder() {
         let root = tempfile::tempdir().unwrap();
         let folders: Vec<_> = std::thread::scope(|scope| {
-            let agents: Vec<_> = (0..8).map(|_| scope.spawn(|| unpack(root.path()).unwrap())).collect();
-            agents.into_iter().map(|agent| agent.join().unwrap()).collect()
+            let agents: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| unpack(root.path()).unwrap()))
+                .collect();
+            agents
+                .into_iter()
+                .map(|agent| agent.join().unwrap())
+                .collect()
         });
-        assert!(folders.iter().all(|folder| *folder == root.path().join(embedded::NAME)), "{folders:?}");
+        assert!(
+            folders
+                .iter()
+                .all(|folder| *folder == root.path().join(embedded::NAME)),
+            "{folders:?}"
+        );
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
@@ -103,7 +124,11 @@ mod tests {
     fn a_damaged_folder_is_not_used() {
         let root = tempfile::tempdir().unwrap();
         let settled = unpack(root.path()).unwrap();
-        fs::write(settled.join("highwater_pytest/__init__.py"), "raise SystemExit").unwrap();
+        fs::write(
+            settled.join("highwater_pytest/__init__.py"),
+            "raise SystemExit",
+        )
+        .unwrap();
         let folder = unpack(root.path()).unwrap();
         assert_ne!(folder, settled);
         assert!(is_whole(&folder));

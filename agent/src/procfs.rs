@@ -74,7 +74,9 @@ pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcEr
     let Some(mut file) = still_there(File::open(path)).map_err(failed)? else {
         return Ok(None);
     };
-    Ok(still_there(file.read_to_end(buffer)).map_err(failed)?.map(|_| ()))
+    Ok(still_there(file.read_to_end(buffer))
+        .map_err(failed)?
+        .map(|_| ()))
 }
 
 #[cfg(test)]

@@ -139,7 +139,8 @@ impl<S: BatchSink> Recorder<S> {
                 next_look_us = monotonic_us() + pause.as_micros() as i64;
                 self.flush_if_due();
             }
-            let wait = Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
+            let wait =
+                Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
                 Ok(Message::Seen(seen)) => self.see(seen),
@@ -154,12 +155,18 @@ impl<S: BatchSink> Recorder<S> {
     fn see(&mut self, seen: Seen) {
         match seen {
             Seen::Tree(TreeEvent::Born(birth), t_us) => self.table.born(birth, t_us, self.clock),
-            Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => self.table.renamed(key, &words, t_us),
+            Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => {
+                self.table.renamed(key, &words, t_us)
+            }
             Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
             Seen::Grid(block) => self.gathered.grids.push(block),
             Seen::Second(reading) => self.gathered.seconds.push(reading),
             Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
-            Seen::Failed { t_us, code, message } => self.notices.report(t_us, code, message, 1),
+            Seen::Failed {
+                t_us,
+                code,
+                message,
+            } => self.notices.report(t_us, code, message, 1),
         }
     }
 
@@ -179,7 +186,8 @@ impl<S: BatchSink> Recorder<S> {
         self.told = told;
         looked.unwrap_or_else(|error| {
             let message = format!("failed to read the plugin's events: {error}");
-            self.notices.report(self.clock.now_us(), "events_failed", message, 1);
+            self.notices
+                .report(self.clock.now_us(), "events_failed", message, 1);
             false
         })
     }
@@ -203,7 +211,8 @@ impl<S: BatchSink> Recorder<S> {
         self.gathered.fill(&mut batch, &mut self.table);
         if let Some((reason, dropped)) = batch::drop_impossible_marks(&mut batch) {
             let message = format!("marks that cannot be were left out: {reason}");
-            self.notices.report(now_us, "marks_malformed", message, dropped);
+            self.notices
+                .report(now_us, "marks_malformed", message, dropped);
         }
         self.notices.say_news(&mut batch.notices);
         if !self.keeper.keep(batch, &mut self.notices) {
@@ -221,11 +230,13 @@ impl<S: BatchSink> Recorder<S> {
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
             let message = "messages did not fit into the recorder's queue and are lost".to_owned();
-            self.notices.report(now_us, "samples_dropped", message, lost);
+            self.notices
+                .report(now_us, "samples_dropped", message, lost);
         }
         if missed_ticks > 0 {
             let message = "ticks of the grid passed before the agent could take them".to_owned();
-            self.notices.report(now_us, "ticks_missed", message, missed_ticks);
+            self.notices
+                .report(now_us, "ticks_missed", message, missed_ticks);
         }
         self.notices.sum_up(now_us);
         self.notices.own_cost(now_us);
@@ -239,7 +250,8 @@ impl<S: BatchSink> Recorder<S> {
         let tailer = &self.tailer;
         let unheard = |key: ProcessKey| !tailer.has_file_of(key.pid);
         for message in advice::without_plugin(&mut self.table, now_us, at_the_end, unheard) {
-            self.notices.report(now_us, "pytest_without_plugin", message, 1);
+            self.notices
+                .report(now_us, "pytest_without_plugin", message, 1);
         }
     }
 }

@@ -185,7 +185,10 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.report(now_us, "command_failed", renamed);
         self.tree.bury();
         self.tell_events(now_us);
-        if let Some(round) = self.rounds.due(now_us, sum, self.tree.members(), self.slow.cost()) {
+        if let Some(round) = self
+            .rounds
+            .due(now_us, sum, self.tree.members(), self.slow.cost())
+        {
             self.slow.ask(round, self.tree.members_mut());
         }
     }
@@ -215,7 +218,10 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
 
     fn read_second(&mut self, now_us: i64) {
         let (reading, result) = self.seconds.read(now_us);
-        self.rounds.has_swap = reading.machine.swap_total_bytes.is_some_and(|bytes| bytes > 0);
+        self.rounds.has_swap = reading
+            .machine
+            .swap_total_bytes
+            .is_some_and(|bytes| bytes > 0);
         self.teller.tell(Seen::Second(reading).into());
         self.report(now_us, "second_failed", result);
     }
@@ -241,7 +247,14 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     fn report(&self, t_us: i64, code: &'static str, result: Result<(), ProcError>) {
         if let Err(error) = result {
             let message = error.to_string();
-            self.teller.tell(Seen::Failed { t_us, code, message }.into());
+            self.teller.tell(
+                Seen::Failed {
+                    t_us,
+                    code,
+                    message,
+                }
+                .into(),
+            );
         }
     }
 }

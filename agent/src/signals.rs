@@ -60,8 +60,10 @@ impl Happened {
     #[must_use]
     pub fn told_to_stop(self, command_pid: u32) -> Option<i32> {
         match self {
-            Self::Signal { number, sender_pid, .. }
-                if [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number) && sender_pid != Some(command_pid) =>
+            Self::Signal {
+                number, sender_pid, ..
+            } if [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number)
+                && sender_pid != Some(command_pid) =>
             {
                 Some(number)
             }
@@ -85,7 +87,10 @@ impl Signals {
     pub fn take_over() -> io::Result<Self> {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let ignored = ignored_signals(&status).unwrap_or(0);
-        let taken: Vec<i32> = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect();
+        let taken: Vec<i32> = FORWARDED
+            .into_iter()
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0)
+            .collect();
         let info = SignalsInfo::new(taken.iter().chain([&SIGCHLD]))?;
         Ok(Self { taken, info })
     }
@@ -117,7 +122,9 @@ fn happened(origin: &Origin) -> Happened {
     Happened::Signal {
         number: origin.signal,
         from_terminal: origin.cause == Cause::Kernel,
-        sender_pid: origin.process.and_then(|process| u32::try_from(process.pid).ok()),
+        sender_pid: origin
+            .process
+            .and_then(|process| u32::try_from(process.pid).ok()),
     }
 }
 

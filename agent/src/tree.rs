@@ -103,7 +103,8 @@ impl Tree {
     /// When the kernel's files cannot be read or understood.
     pub fn consider(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
         self.outsiders.remove(&pid);
-        self.climb(pid, now_us, MAX_DEPTH).map(|found| found != Found::Nothing)
+        self.climb(pid, now_us, MAX_DEPTH)
+            .map(|found| found != Found::Nothing)
     }
 
     /// Takes in the command itself, which may have ended already and then shows no words of its own.
@@ -148,7 +149,12 @@ impl Tree {
                         pid,
                         start_ticks: stat.start_ticks,
                     };
-                    self.add(key, stat.parent_pid, vec![format!("[{}]", stat.comm)], now_us)?;
+                    self.add(
+                        key,
+                        stat.parent_pid,
+                        vec![format!("[{}]", stat.comm)],
+                        now_us,
+                    )?;
                     return Ok(Found::Member);
                 }
             }
@@ -157,7 +163,13 @@ impl Tree {
         Ok(Found::Outsider)
     }
 
-    fn add(&mut self, key: ProcessKey, parent_pid: u32, otherwise: Vec<String>, now_us: i64) -> Result<(), ProcError> {
+    fn add(
+        &mut self,
+        key: ProcessKey,
+        parent_pid: u32,
+        otherwise: Vec<String>,
+        now_us: i64,
+    ) -> Result<(), ProcError> {
         let Some(statm) = self.procfs.open_statm(key.pid, self.page_bytes)? else {
             return Ok(());
         };
@@ -166,8 +178,13 @@ impl Tree {
             words = otherwise;
         }
         self.member_pids.insert(key.pid);
-        self.members.push(Member::new(key, statm, command_line(&words), now_us));
-        self.events.push(TreeEvent::Born(Birth { key, parent_pid, words }));
+        self.members
+            .push(Member::new(key, statm, command_line(&words), now_us));
+        self.events.push(TreeEvent::Born(Birth {
+            key,
+            parent_pid,
+            words,
+        }));
         Ok(())
     }
 

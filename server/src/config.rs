@@ -115,7 +115,10 @@ fn resolve(args: Args) -> Result<Config, ConfigError> {
     }
     Ok(Config {
         listen,
-        database: args.database.or(file.database).unwrap_or_else(|| "sqlite://highwater.db".to_owned()),
+        database: args
+            .database
+            .or(file.database)
+            .unwrap_or_else(|| "sqlite://highwater.db".to_owned()),
         silence: Duration::from_secs(silence),
     })
 }
@@ -153,7 +156,10 @@ mod tests {
     #[test]
     fn it_refuses_to_be_reached_from_elsewhere_and_says_what_to_do() {
         let error = with(&["--listen", "0.0.0.0:8080"]).unwrap_err().to_string();
-        assert!(error.contains("0.0.0.0:8080") && error.contains("listen on 127.0.0.1"), "{error}");
+        assert!(
+            error.contains("0.0.0.0:8080") && error.contains("listen on 127.0.0.1"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -161,7 +167,12 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("settings.toml");
         std::fs::write(&path, "lsiten = 'x'\n").unwrap();
-        let error = with(&["--config", &path.display().to_string()]).unwrap_err().to_string();
-        assert!(error.contains("settings.toml") && error.contains("lsiten"), "{error}");
+        let error = with(&["--config", &path.display().to_string()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("settings.toml") && error.contains("lsiten"),
+            "{error}"
+        );
     }
 }

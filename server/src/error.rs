@@ -38,7 +38,12 @@ struct ErrorBody {
 }
 
 impl AppError {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: &'static str,
+    ) -> Self {
         Self {
             status,
             code,
@@ -63,13 +68,23 @@ impl AppError {
 
     pub(crate) fn forbidden_host() -> Self {
         let hint = "open the server by the address it listens on";
-        Self::new(StatusCode::FORBIDDEN, "foreign_host", "this server answers to loopback names only", hint)
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign_host",
+            "this server answers to loopback names only",
+            hint,
+        )
     }
 
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         let hint = "the server's log says more; try again, and report it if it stays";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed on this request", hint)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the server failed on this request",
+            hint,
+        )
     }
 }
 
@@ -78,7 +93,12 @@ impl From<StoreError> for AppError {
         if error.is_passing() {
             tracing::warn!(%error, "store not ready");
             let hint = "try again in a moment; the agent does so by itself";
-            let mut busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the store cannot take this now", hint);
+            let mut busy = Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the store cannot take this now",
+                hint,
+            );
             busy.retry_after = true;
             return busy;
         }
@@ -96,7 +116,12 @@ impl From<Problem> for AppError {
             }
             Problem::Field { .. } => (StatusCode::BAD_REQUEST, "invalid_field"),
         };
-        Self::new(status, code, problem.to_string(), "see /api/v1/openapi.json for what is expected")
+        Self::new(
+            status,
+            code,
+            problem.to_string(),
+            "see /api/v1/openapi.json for what is expected",
+        )
     }
 }
 
@@ -112,7 +137,9 @@ impl IntoResponse for AppError {
         };
         let mut response = (self.status, Json(body)).into_response();
         if retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response
     }

@@ -111,12 +111,19 @@ pub(crate) async fn state_of(state: &AppState, key: &JobKey) -> Result<JobState,
     let silent_us = now_unix_us().saturating_sub(key.heard_unix_us);
     let silent = silent_us >= i64::try_from(state.silence.as_micros()).unwrap_or(i64::MAX);
     let Some(end) = &key.end_body else {
-        return Ok(if silent { JobState::Lost } else { JobState::Running });
+        return Ok(if silent {
+            JobState::Lost
+        } else {
+            JobState::Running
+        });
     };
-    let end = End::decode(end.as_slice()).map_err(|error| FinaliseError::damaged(key.id, "end", error))?;
+    let end = End::decode(end.as_slice())
+        .map_err(|error| FinaliseError::damaged(key.id, "end", error))?;
     let counts = state.store.batch_counts(key.id).await?;
     let complete = end.streams.iter().all(|announced| {
-        let found = counts.iter().find(|(stream, _)| Uuid::parse_str(&announced.stream).is_ok_and(|uuid| uuid == *stream));
+        let found = counts.iter().find(|(stream, _)| {
+            Uuid::parse_str(&announced.stream).is_ok_and(|uuid| uuid == *stream)
+        });
         found.map_or(0, |(_, count)| *count) >= announced.batches
     });
     Ok(match (complete, silent) {
@@ -129,7 +136,8 @@ pub(crate) async fn state_of(state: &AppState, key: &JobKey) -> Result<JobState,
 /// Puts everything that is there of a job into a recording.
 pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, FinaliseError> {
     let id = key.id;
-    let job = Job::decode(key.begin_body.as_slice()).map_err(|error| FinaliseError::damaged(id, "begin", error))?;
+    let job = Job::decode(key.begin_body.as_slice())
+        .map_err(|error| FinaliseError::damaged(id, "begin", error))?;
     let end = key
         .end_body
         .as_deref()
@@ -138,8 +146,8 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
         .map_err(|error| FinaliseError::damaged(id, "end", error))?;
     let mut recording = match state.store.detail(id, DetailKind::Residue).await? {
         Some(residue) => {
-            let residue =
-                Batch::decode(residue.as_slice()).map_err(|error| FinaliseError::damaged(id, "residue", error))?;
+            let residue = Batch::decode(residue.as_slice())
+                .map_err(|error| FinaliseError::damaged(id, "residue", error))?;
             let groups = columns::restore(&state.store, id).await?;
             Recording::restore(job, end, &groups, &residue)
         }
@@ -154,8 +162,8 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
     let job_state = state_of(state, &key).await?;
     let mut fresh = Vec::new();
     for stored in state.store.batch_bodies(id).await? {
-        let batch: Batch =
-            codec::decode(&stored.body).map_err(|problem| FinaliseError::damaged(id, "batch", problem))?;
+        let batch: Batch = codec::decode(&stored.body)
+            .map_err(|problem| FinaliseError::damaged(id, "batch", problem))?;
         recording.add(stored.stream, stored.seq, &batch);
         fresh.push((stored.stream, stored.seq));
     }
@@ -168,7 +176,11 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
 }
 
 /// The figures of an unsettled job as it stands.
-pub(crate) async fn digest_now(state: &AppState, key: JobKey, uuid: Uuid) -> Result<Digest, FinaliseError> {
+pub(crate) async fn digest_now(
+    state: &AppState,
+    key: JobKey,
+    uuid: Uuid,
+) -> Result<Digest, FinaliseError> {
     let loaded = load(state, key).await?;
     Ok(tokio::task::spawn_blocking(move || {
         let context = Context {
@@ -182,7 +194,11 @@ pub(crate) async fn digest_now(state: &AppState, key: JobKey, uuid: Uuid) -> Res
 }
 
 /// The columns of an unsettled job as it stands.
-pub(crate) async fn columns_now(state: &AppState, key: JobKey, uuid: Uuid) -> Result<Vec<Column>, FinaliseError> {
+pub(crate) async fn columns_now(
+    state: &AppState,
+    key: JobKey,
+    uuid: Uuid,
+) -> Result<Vec<Column>, FinaliseError> {
     let loaded = load(state, key).await?;
     Ok(tokio::task::spawn_blocking(move || {
         let context = Context {
@@ -191,7 +207,11 @@ pub(crate) async fn columns_now(state: &AppState, key: JobKey, uuid: Uuid) -> Re
             revision: loaded.key.revision,
         };
         let tree = digest(&loaded.recording, &context).tree;
-        columns::of_recording(&loaded.recording, &tree, &process_numbers(&loaded.recording))
+        columns::of_recording(
+            &loaded.recording,
+            &tree,
+            &process_numbers(&loaded.recording),
+        )
     })
     .await?)
 }

@@ -58,13 +58,19 @@ pub(crate) async fn put_batch(
     body: Bytes,
 ) -> Result<StatusCode, AppError> {
     if seq > MOST_SEQ {
-        return Err(AppError::bad_request(format!("batch number {seq} is too large"), "batches count from 0"));
+        return Err(AppError::bad_request(
+            format!("batch number {seq} is too large"),
+            "batches count from 0",
+        ));
     }
     let batch: Batch = read(&state, &headers, &body)?;
     let plain = batch.encode_to_vec();
     let digest: [u8; 32] = Sha256::digest(&plain).into();
     let packed = codec::encode(&batch).map_err(|error| AppError::internal(&error))?;
-    let put = state.store.put_batch(uuid, stream, seq, digest, packed, now_unix_us()).await?;
+    let put = state
+        .store
+        .put_batch(uuid, stream, seq, digest, packed, now_unix_us())
+        .await?;
     if put == Put::New {
         state.counters.batches.fetch_add(1, Relaxed);
         state.settle.notify_one();
@@ -100,8 +106,19 @@ fn read<M: Checked>(state: &AppState, headers: &HeaderMap, body: &Bytes) -> Resu
 }
 
 fn decode<M: Checked>(headers: &HeaderMap, body: &Bytes) -> Result<M, AppError> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim();
-    let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+            .trim()
+    };
+    let kind = text(header::CONTENT_TYPE)
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     let plain = match text(header::CONTENT_ENCODING) {
         "zstd" => Bytes::from(codec::decompress(body)?),
         "" | "identity" => body.clone(),
@@ -128,8 +145,13 @@ fn answer(state: &AppState, put: Put, what: &str) -> Result<StatusCode, AppError
         Put::Same => Ok(StatusCode::OK),
         Put::Conflict => {
             state.counters.refused.fetch_add(1, Relaxed);
-            Err(AppError::conflict(format!("{what} is already stored with other content")))
+            Err(AppError::conflict(format!(
+                "{what} is already stored with other content"
+            )))
         }
-        Put::NoJob => Err(AppError::not_found("this job has not begun here", "send PUT /api/v1/jobs/{uuid} first")),
+        Put::NoJob => Err(AppError::not_found(
+            "this job has not begun here",
+            "send PUT /api/v1/jobs/{uuid} first",
+        )),
     }
 }

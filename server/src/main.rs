@@ -18,12 +18,22 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let config = config::read(std::env::args_os())?;
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HIGHWATER_LOG").or_else(|_| tracing_subscriber::EnvFilter::try_new("info"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}; choose another with --listen", config.listen))?;
-    println!("highwater-server: listening on http://{}", listener.local_addr()?);
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HIGHWATER_LOG")
+        .or_else(|_| tracing_subscriber::EnvFilter::try_new("info"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error}; choose another with --listen",
+            config.listen
+        )
+    })?;
+    println!(
+        "highwater-server: listening on http://{}",
+        listener.local_addr()?
+    );
     serve(config, listener, asked_to_stop()).await?;
     Ok(())
 }

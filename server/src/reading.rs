@@ -33,7 +33,10 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     pub(crate) async fn find(state: &'a AppState, uuid: Uuid) -> Result<Self, AppError> {
         let key = state.store.job(uuid).await?.ok_or_else(|| {
-            AppError::not_found(format!("there is no job {uuid}"), "check the uuid, or upload the job's spool")
+            AppError::not_found(
+                format!("there is no job {uuid}"),
+                "check the uuid, or upload the job's spool",
+            )
         })?;
         Ok(Self { state, uuid, key })
     }
@@ -55,7 +58,9 @@ impl<'a> Job<'a> {
 
     async fn detail<T: DeserializeOwned>(&self, kind: DetailKind) -> Result<T, AppError> {
         let content = self.state.store.detail(self.key.id, kind).await?;
-        let content = content.ok_or_else(|| AppError::internal(&format!("job {}: {kind:?} is missing", self.uuid)))?;
+        let content = content.ok_or_else(|| {
+            AppError::internal(&format!("job {}: {kind:?} is missing", self.uuid))
+        })?;
         serde_json::from_slice(&content).map_err(|error| AppError::internal(&error))
     }
 
@@ -102,9 +107,21 @@ impl<'a> Job<'a> {
     }
 
     /// Every series in a span of time, in at most `points` points each.
-    pub(crate) async fn series(&self, from_us: i64, to_us: i64, points: usize) -> Result<Vec<Column>, AppError> {
+    pub(crate) async fn series(
+        &self,
+        from_us: i64,
+        to_us: i64,
+        points: usize,
+    ) -> Result<Vec<Column>, AppError> {
         if self.is_settled() {
-            return Ok(finalise::load_columns(&self.state.store, self.key.id, from_us, to_us, points).await?);
+            return Ok(finalise::load_columns(
+                &self.state.store,
+                self.key.id,
+                from_us,
+                to_us,
+                points,
+            )
+            .await?);
         }
         let mut columns = finalise::columns_now(self.state, self.key.clone(), self.uuid).await?;
         for column in &mut columns {

@@ -28,7 +28,10 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'sel
 pub(crate) fn router(state: AppState) -> Router {
     let api = Router::new()
         .route("/api/v1/jobs/{uuid}", put(ingest::put_job).get(api::job))
-        .route("/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}", put(ingest::put_batch))
+        .route(
+            "/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}",
+            put(ingest::put_batch),
+        )
         .route("/api/v1/jobs/{uuid}/end", put(ingest::put_end))
         .route("/api/v1/jobs/{uuid}/processes", get(api::processes))
         .route("/api/v1/jobs/{uuid}/files", get(api::files))
@@ -38,7 +41,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/v1/projects", get(api::projects))
         .route("/api/v1/projects/{project}/runs", get(api::runs))
         .route("/api/v1/projects/{project}/jobs", get(api::project_jobs))
-        .route("/api/v1/projects/{project}/files/{*path}", get(api::file_history))
+        .route(
+            "/api/v1/projects/{project}/files/{*path}",
+            get(api::file_history),
+        )
         .route("/api/v1/openapi.json", get(api::document))
         .route("/api/{*rest}", axum::routing::any(unknown));
     let header = |name: HeaderName, value: &'static str| {
@@ -56,7 +62,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
         .layer(CompressionLayer::new())
-        .layer(CatchPanicLayer::custom(|_| AppError::internal(&"a handler panicked").into_response()))
+        .layer(CatchPanicLayer::custom(|_| {
+            AppError::internal(&"a handler panicked").into_response()
+        }))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(TraceLayer::new_for_http())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
@@ -64,22 +72,30 @@ pub(crate) fn router(state: AppState) -> Router {
 }
 
 async fn unknown(request: Request) -> AppError {
-    let what = format!("{} {} is no route of this API", request.method(), request.uri().path());
+    let what = format!(
+        "{} {} is no route of this API",
+        request.method(),
+        request.uri().path()
+    );
     AppError::not_found(what, "see /api/v1/openapi.json")
 }
 
 /// A page of another site can make a browser send requests here under a name of its own; such a name is refused.
 async fn loopback_names_only(request: Request, next: Next) -> Response {
-    let host = request
-        .uri()
-        .host()
-        .or_else(|| request.headers().get(header::HOST).and_then(|host| host.to_str().ok()));
+    let host = request.uri().host().or_else(|| {
+        request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+    });
     let name = host.map_or("", |host| match host.strip_prefix('[') {
         Some(inner) => inner.split(']').next().unwrap_or(""),
         None => host.split(':').next().unwrap_or(""),
     });
-    let is_loopback =
-        name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_loopback = name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
     if is_loopback {
         next.run(request).await
     } else {
@@ -96,15 +112,42 @@ async fn metrics(State(state): State<AppState>) -> Result<impl IntoResponse, App
     let (jobs, unsettled) = state.store.job_counts().await?;
     let counters = &state.counters;
     let figures = [
-        ("highwater_batches_total", "counter", "Batches acknowledged.", counters.batches.load(Relaxed)),
-        ("highwater_refused_total", "counter", "Requests refused for what they held.", counters.refused.load(Relaxed)),
-        ("highwater_finalised_total", "counter", "Jobs finalised.", counters.finalised.load(Relaxed)),
-        ("highwater_jobs", "gauge", "Jobs stored.", jobs.cast_unsigned()),
-        ("highwater_unsettled_jobs", "gauge", "Jobs not yet finalised.", unsettled.cast_unsigned()),
+        (
+            "highwater_batches_total",
+            "counter",
+            "Batches acknowledged.",
+            counters.batches.load(Relaxed),
+        ),
+        (
+            "highwater_refused_total",
+            "counter",
+            "Requests refused for what they held.",
+            counters.refused.load(Relaxed),
+        ),
+        (
+            "highwater_finalised_total",
+            "counter",
+            "Jobs finalised.",
+            counters.finalised.load(Relaxed),
+        ),
+        (
+            "highwater_jobs",
+            "gauge",
+            "Jobs stored.",
+            jobs.cast_unsigned(),
+        ),
+        (
+            "highwater_unsettled_jobs",
+            "gauge",
+            "Jobs not yet finalised.",
+            unsettled.cast_unsigned(),
+        ),
     ];
     let text: String = figures
         .iter()
-        .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
+        .map(|(name, kind, help, value)| {
+            format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
+        })
         .collect();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }

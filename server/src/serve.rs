@@ -35,10 +35,12 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let store = Store::open(&config.database).await.map_err(|source| ServeError::Store {
-        database: config.database.clone(),
-        source,
-    })?;
+    let store = Store::open(&config.database)
+        .await
+        .map_err(|source| ServeError::Store {
+            database: config.database.clone(),
+            source,
+        })?;
     let state = AppState::new(store.clone(), config.silence);
     let settling = tokio::spawn(finalise::settle_for_ever(state.clone()));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -48,7 +48,10 @@ impl Place {
     /// Name and folder of each cgroup, from the process's own up to the root of the mount.
     pub(super) fn levels(&self) -> impl Iterator<Item = (String, PathBuf)> {
         // A name outside the mount (another cgroup namespace, a container's bind mount): only the mount itself is visible.
-        let below = self.name.strip_prefix(&self.mount.root).unwrap_or(Path::new(""));
+        let below = self
+            .name
+            .strip_prefix(&self.mount.root)
+            .unwrap_or(Path::new(""));
         let below = if below.components().any(|part| part.as_os_str() == "..") {
             Path::new("")
         } else {
@@ -56,7 +59,10 @@ impl Place {
         };
         below.ancestors().map(|part| {
             let name = self.mount.root.join(part);
-            (name.to_string_lossy().into_owned(), self.mount.point.join(part))
+            (
+                name.to_string_lossy().into_owned(),
+                self.mount.point.join(part),
+            )
         })
     }
 }
@@ -69,7 +75,9 @@ pub(super) fn find(procfs: &Procfs, pid: u32) -> Result<Option<Place>, ProcError
     };
     let cgroups = text("cgroup")?;
     let mounts = text("mountinfo")?;
-    let one = named(&cgroups, |controllers| controllers.split(',').any(|name| name == "memory"));
+    let one = named(&cgroups, |controllers| {
+        controllers.split(',').any(|name| name == "memory")
+    });
     if let (Some(name), Some(mount)) = (one, mount_of(&mounts, Version::One)) {
         return Ok(Some(Place {
             version: Version::One,

@@ -98,15 +98,22 @@ impl Level {
         let inactive = keyed(self.stat.as_ref(), self.inactive, buffer)?;
         Ok(CgroupReading {
             usage_bytes,
-            working_set_bytes: usage_bytes.zip(inactive).map(|(usage, inactive)| usage.saturating_sub(inactive)),
-            limit_bytes: number(self.limit.as_ref(), buffer)?.filter(|limit| *limit < NO_LIMIT_BYTES),
+            working_set_bytes: usage_bytes
+                .zip(inactive)
+                .map(|(usage, inactive)| usage.saturating_sub(inactive)),
+            limit_bytes: number(self.limit.as_ref(), buffer)?
+                .filter(|limit| *limit < NO_LIMIT_BYTES),
             peak_bytes: number(self.peak.as_ref(), buffer)?,
             oom_kills: keyed(self.events.as_ref(), "oom_kill", buffer)?,
         })
     }
 }
 
-fn keyed(file: Option<&HeldFile>, key: &str, buffer: &mut Vec<u8>) -> Result<Option<u64>, ProcError> {
+fn keyed(
+    file: Option<&HeldFile>,
+    key: &str,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<u64>, ProcError> {
     let Some(file) = file else {
         return Ok(None);
     };

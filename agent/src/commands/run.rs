@@ -101,11 +101,16 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
     let mut signals = match Signals::take_over() {
         Ok(signals) => Some(signals),
         Err(error) => {
-            outcome.warnings.push(format!("signals are not forwarded: {error}"));
+            outcome
+                .warnings
+                .push(format!("signals are not forwarded: {error}"));
             None
         }
     };
-    let clock = props.recording.as_ref().map(|recording| JobClock::new(recording.job.started_monotonic_us));
+    let clock = props
+        .recording
+        .as_ref()
+        .map(|recording| JobClock::new(recording.job.started_monotonic_us));
     let command_pid = match child::start(&props.command, props.recording.as_ref()) {
         Ok(pid) => pid,
         Err(error) => {
@@ -115,11 +120,13 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
             return outcome;
         }
     };
-    let mut running = props.recording.and_then(|recording| match Running::start(recording, command_pid, &props.command) {
-        Ok(running) => Some(running),
-        Err(error) => {
-            eprintln!("highwater: not recording: {error}");
-            None
+    let mut running = props.recording.and_then(|recording| {
+        match Running::start(recording, command_pid, &props.command) {
+            Ok(running) => Some(running),
+            Err(error) => {
+                eprintln!("highwater: not recording: {error}");
+                None
+            }
         }
     });
 
@@ -142,7 +149,9 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
     outcome.ended_us = clock.map_or(0, |clock| clock.now_us());
     match signals.map(Signals::hurry) {
         Some(Ok(hurry)) => outcome.hurry = hurry,
-        Some(Err(error)) => outcome.warnings.push(format!("signals are not heard any more: {error}")),
+        Some(Err(error)) => outcome
+            .warnings
+            .push(format!("signals are not heard any more: {error}")),
         None => {}
     }
     if let Some(running) = running {
@@ -158,12 +167,18 @@ fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>)
     if let Some(signal) = happened.to_forward(command_pid)
         && let Err(error) = signals::send(command_pid, signal)
     {
-        outcome.warnings.push(format!("failed to forward signal {signal} to the command: {error}"));
+        outcome.warnings.push(format!(
+            "failed to forward signal {signal} to the command: {error}"
+        ));
     }
 }
 
 /// Reaps whoever has ended; the command's status, when it was among them. Until then its number cannot be another's.
-fn reap_all<S>(wait: bool, command_pid: u32, mut running: Option<&mut Running<S>>) -> Option<std::process::ExitStatus> {
+fn reap_all<S>(
+    wait: bool,
+    command_pid: u32,
+    mut running: Option<&mut Running<S>>,
+) -> Option<std::process::ExitStatus> {
     let mut ended = None;
     while let Some(reaped) = reap::reap(wait && ended.is_none()) {
         if let Some(running) = &mut running {

@@ -73,7 +73,9 @@ impl EventsFile {
         chunk.resize(CHUNK_BYTES, 0);
         while *allowance > 0 {
             let most = CHUNK_BYTES.min(*allowance);
-            let read = file.read_at(&mut chunk[..most], self.offset).map_err(named(&self.path))?;
+            let read = file
+                .read_at(&mut chunk[..most], self.offset)
+                .map_err(named(&self.path))?;
             if read == 0 {
                 break;
             }
@@ -148,9 +150,13 @@ fn writer_of(header: &Header, start: &JobStart) -> (Writer, bool) {
         pid: header.pid,
         start_ticks: header.start_ticks,
     };
-    let other_boot = !header.boot_id.is_empty() && !start.boot_id.is_empty() && header.boot_id != start.boot_id;
+    let other_boot =
+        !header.boot_id.is_empty() && !start.boot_id.is_empty() && header.boot_id != start.boot_id;
     let shift_us = if other_boot {
-        header.unix_us.saturating_sub(start.unix_us).saturating_sub(header.monotonic_us)
+        header
+            .unix_us
+            .saturating_sub(start.unix_us)
+            .saturating_sub(header.monotonic_us)
     } else {
         start.monotonic_us.saturating_neg()
     };

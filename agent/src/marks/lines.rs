@@ -71,7 +71,11 @@ mod tests {
             (3, Some(b"three and more".to_vec())),
         ];
         for cut in 0..text.len() {
-            assert_eq!(lines_of(&[&text[..cut], &text[cut..]]), expected, "cut at {cut}");
+            assert_eq!(
+                lines_of(&[&text[..cut], &text[cut..]]),
+                expected,
+                "cut at {cut}"
+            );
         }
     }
 

@@ -34,7 +34,10 @@ impl BirthCounter {
     /// When it cannot be read or has no such field.
     pub fn newest(&self) -> Result<u32, ProcError> {
         let mut buffer = [0_u8; 128];
-        let length = self.file.read_at(&mut buffer, 0).map_err(|source| ProcError::io(&self.path, source))?;
+        let length = self
+            .file
+            .read_at(&mut buffer, 0)
+            .map_err(|source| ProcError::io(&self.path, source))?;
         buffer[..length]
             .trim_ascii_end()
             .rsplit(|byte| *byte == b' ')

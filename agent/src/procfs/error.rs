@@ -66,5 +66,8 @@ pub fn still_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::SRCH | Errno::NOENT | Errno::NODEV))
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::SRCH | Errno::NOENT | Errno::NODEV)
+    )
 }

@@ -53,7 +53,11 @@ impl MachineFiles {
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<MachineReading, ProcError> {
         let mut reading = MachineReading::default();
         self.meminfo.read(buffer)?;
-        let bytes = |key| self.meminfo.value(buffer, key).map(|kib| kib.map(|kib| kib * 1024));
+        let bytes = |key| {
+            self.meminfo
+                .value(buffer, key)
+                .map(|kib| kib.map(|kib| kib * 1024))
+        };
         reading.total_bytes = bytes("MemTotal")?;
         reading.available_bytes = bytes("MemAvailable")?;
         reading.swap_total_bytes = bytes("SwapTotal")?;
@@ -78,8 +82,14 @@ impl MachineFiles {
 
 /// `avg10` of a line of a pressure file, in hundredths of a percent.
 fn average(text: &[u8], line: &[u8]) -> Option<u64> {
-    let line = text.split(|byte| *byte == b'\n').find_map(|whole| whole.strip_prefix(line))?;
-    let value = std::str::from_utf8(line).ok()?.strip_prefix("avg10=")?.split(' ').next()?;
+    let line = text
+        .split(|byte| *byte == b'\n')
+        .find_map(|whole| whole.strip_prefix(line))?;
+    let value = std::str::from_utf8(line)
+        .ok()?
+        .strip_prefix("avg10=")?
+        .split(' ')
+        .next()?;
     let (whole, hundredths) = value.split_once('.')?;
     Some(whole.parse::<u64>().ok()? * 100 + hundredths.get(..2)?.parse::<u64>().ok()?)
 }
@@ -119,7 +129,8 @@ impl HeldFile {
 
     /// The number after a key in what was read.
     pub(crate) fn value(&self, text: &[u8], key: &str) -> Result<Option<u64>, ProcError> {
-        value_of(text, key).map_err(|line| ProcError::malformed(&self.path, line, format!("{key} has no number")))
+        value_of(text, key)
+            .map_err(|line| ProcError::malformed(&self.path, line, format!("{key} has no number")))
     }
 
     pub(crate) fn wrong(&self, line: usize, reason: impl Into<String>) -> ProcError {

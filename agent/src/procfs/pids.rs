@@ -32,7 +32,12 @@ impl Procfs {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn children(&self, pid: u32, buffer: &mut Vec<u8>, found: &mut Vec<u32>) -> Result<(), ProcError> {
+    pub fn children(
+        &self,
+        pid: u32,
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<u32>,
+    ) -> Result<(), ProcError> {
         let tasks = self.path_of(pid, "task");
         let failed = |source| ProcError::io(&tasks, source);
         let Some(entries) = still_there(fs::read_dir(&tasks)).map_err(failed)? else {
@@ -71,7 +76,10 @@ impl Procfs {
 #[must_use]
 pub fn command_line(words: &[String]) -> String {
     let plain = |word: &str| {
-        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_-./=:,@%+~[]{}".contains(c))
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || "_-./=:,@%+~[]{}".contains(c))
     };
     let quoted = |word: &String| match plain(word) {
         true => word.clone(),

@@ -27,7 +27,8 @@ impl Procfs {
                 .map_err(|line| ProcError::malformed(&path, line, format!("{key} has no number")))
         };
         Ok(Some(Rollup {
-            pss_bytes: bytes("Pss")?.ok_or_else(|| ProcError::malformed(&path, 1, "no line says Pss"))?,
+            pss_bytes: bytes("Pss")?
+                .ok_or_else(|| ProcError::malformed(&path, 1, "no line says Pss"))?,
             swap_bytes: bytes("Swap")?.unwrap_or(0),
         }))
     }

@@ -47,10 +47,19 @@ impl Procfs {
 fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {
     let wrong = |reason: &str| ProcError::malformed(path, 1, reason);
     // The name may hold anything, parentheses and newlines too; nothing after it can hold a `)`.
-    let open = text.iter().position(|byte| *byte == b'(').ok_or_else(|| wrong("has no `(`"))?;
-    let close = text.iter().rposition(|byte| *byte == b')').ok_or_else(|| wrong("has no `)`"))?;
-    let comm = text.get(open + 1..close).ok_or_else(|| wrong("has `)` before `(`"))?;
-    let rest = std::str::from_utf8(&text[close + 1..]).map_err(|_| wrong("is no text after the name"))?;
+    let open = text
+        .iter()
+        .position(|byte| *byte == b'(')
+        .ok_or_else(|| wrong("has no `(`"))?;
+    let close = text
+        .iter()
+        .rposition(|byte| *byte == b')')
+        .ok_or_else(|| wrong("has no `)`"))?;
+    let comm = text
+        .get(open + 1..close)
+        .ok_or_else(|| wrong("has `)` before `(`"))?;
+    let rest =
+        std::str::from_utf8(&text[close + 1..]).map_err(|_| wrong("is no text after the name"))?;
     let fields: [&str; 36] = {
         let mut split = rest.split_ascii_whitespace();
         std::array::from_fn(|_| split.next().unwrap_or(""))
@@ -59,9 +68,16 @@ fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {
     let field = |number: usize| fields[number - 3];
     Ok(Stat {
         comm: String::from_utf8_lossy(comm).into_owned(),
-        state: field(3).chars().next().ok_or_else(|| wrong("field 3 (state) is missing"))?,
-        parent_pid: field(4).parse().map_err(|_| wrong("field 4 (parent) is no number"))?,
-        start_ticks: field(22).parse().map_err(|_| wrong("field 22 (start) is no number"))?,
+        state: field(3)
+            .chars()
+            .next()
+            .ok_or_else(|| wrong("field 3 (state) is missing"))?,
+        parent_pid: field(4)
+            .parse()
+            .map_err(|_| wrong("field 4 (parent) is no number"))?,
+        start_ticks: field(22)
+            .parse()
+            .map_err(|_| wrong("field 22 (start) is no number"))?,
         is_thread: field(38) == EXIT_SIGNAL_OF_THREAD,
     })
 }

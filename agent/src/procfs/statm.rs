@@ -31,7 +31,11 @@ impl Procfs {
     pub fn open_statm(&self, pid: u32, page_bytes: u64) -> Result<Option<StatmFile>, ProcError> {
         let path = self.path_of(pid, "statm");
         let file = still_there(File::open(&path)).map_err(|source| ProcError::io(&path, source))?;
-        Ok(file.map(|file| StatmFile { file, path, page_bytes }))
+        Ok(file.map(|file| StatmFile {
+            file,
+            path,
+            page_bytes,
+        }))
     }
 }
 
@@ -42,13 +46,18 @@ impl StatmFile {
     /// When it cannot be read or understood.
     pub fn read(&self) -> Result<Option<Statm>, ProcError> {
         let mut buffer = [0_u8; 160];
-        let read = still_there(self.file.read_at(&mut buffer, 0)).map_err(|source| ProcError::io(&self.path, source))?;
+        let read = still_there(self.file.read_at(&mut buffer, 0))
+            .map_err(|source| ProcError::io(&self.path, source))?;
         let Some(length) = read else {
             return Ok(None);
         };
-        let mut fields = buffer[..length].split(|byte| *byte == b' ').map(number_after);
+        let mut fields = buffer[..length]
+            .split(|byte| *byte == b' ')
+            .map(number_after);
         let mut pages = || fields.next().flatten();
-        let (Some(size), Some(resident), Some(shared), Some(text)) = (pages(), pages(), pages(), pages()) else {
+        let (Some(size), Some(resident), Some(shared), Some(text)) =
+            (pages(), pages(), pages(), pages())
+        else {
             return Err(ProcError::malformed(&self.path, 1, "has no four numbers"));
         };
         // A process without any address space has given it back: it is a zombie.

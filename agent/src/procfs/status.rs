@@ -36,6 +36,8 @@ impl Procfs {
 /// The signals that `status` says are ignored, as a mask whose lowest bit is signal 1; `None` where it does not say.
 #[must_use]
 pub fn ignored_signals(status: &str) -> Option<u64> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }

@@ -48,12 +48,19 @@ pub(super) fn without_plugin(
 
 fn is_pytest(words: &[String]) -> bool {
     let program = |word: &String| {
-        let name = Path::new(word).file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let name = Path::new(word)
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
         matches!(name, "pytest" | "py.test")
     };
     // Either the script itself, or an interpreter with the script or the module among its first words.
     let mut first = words.iter().take(4);
-    first.any(program) || words.windows(2).take(4).any(|pair| pair[0] == "-m" && pair[1] == "pytest")
+    first.any(program)
+        || words
+            .windows(2)
+            .take(4)
+            .any(|pair| pair[0] == "-m" && pair[1] == "pytest")
 }
 
 fn descends_from_recorded(parents: &HashMap<u32, (u32, bool)>, mut pid: u32) -> bool {
@@ -96,7 +103,12 @@ mod tests {
 
     #[test]
     fn a_pytest_inside_a_recorded_one_is_meant_to_be_silent() {
-        let parents = HashMap::from([(10, (1, true)), (11, (10, false)), (12, (11, false)), (20, (1, false))]);
+        let parents = HashMap::from([
+            (10, (1, true)),
+            (11, (10, false)),
+            (12, (11, false)),
+            (20, (1, false)),
+        ]);
         assert!(descends_from_recorded(&parents, 12));
         assert!(!descends_from_recorded(&parents, 20));
     }

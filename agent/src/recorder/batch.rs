@@ -36,7 +36,9 @@ impl Gathered {
         for key in table.news() {
             places.of(key);
         }
-        batch.samples.extend(self.grids.drain(..).map(|block| grid(block, &mut places)));
+        batch
+            .samples
+            .extend(self.grids.drain(..).map(|block| grid(block, &mut places)));
         if !self.seconds.is_empty() {
             batch.samples.push(seconds(&self.seconds));
             self.seconds.clear();
@@ -50,7 +52,11 @@ impl Gathered {
             batch.marks.push(mark);
         }
         self.marks_bytes = 0;
-        batch.processes = places.order.into_iter().map(|key| table.word_of(key)).collect();
+        batch.processes = places
+            .order
+            .into_iter()
+            .map(|key| table.word_of(key))
+            .collect();
     }
 }
 
@@ -108,11 +114,17 @@ fn slow(values: &[SlowValue], places: &mut Places) -> Samples {
     let mut ticks: Vec<i64> = Vec::new();
     let mut series = Vec::new();
     for value in values {
-        if ticks.last().is_none_or(|last| value.t_us - last > SAME_TICK_US) {
+        if ticks
+            .last()
+            .is_none_or(|last| value.t_us - last > SAME_TICK_US)
+        {
             ticks.push(value.t_us);
         }
         let process = Some(places.of(value.key));
-        for (metric, bytes) in [(Metric::Pss, value.pss_bytes), (Metric::Swap, value.swap_bytes)] {
+        for (metric, bytes) in [
+            (Metric::Pss, value.pss_bytes),
+            (Metric::Swap, value.swap_bytes),
+        ] {
             series.extend(bytes.map(|bytes| Series {
                 metric: metric.into(),
                 process,
@@ -134,7 +146,9 @@ type MachineField = fn(&MachineReading) -> Option<u64>;
 
 const CGROUP_METRICS: [(Metric, CgroupField); 5] = [
     (Metric::CgroupUsage, |reading| reading.usage_bytes),
-    (Metric::CgroupWorkingSet, |reading| reading.working_set_bytes),
+    (Metric::CgroupWorkingSet, |reading| {
+        reading.working_set_bytes
+    }),
     (Metric::CgroupLimit, |reading| reading.limit_bytes),
     (Metric::CgroupPeak, |reading| reading.peak_bytes),
     (Metric::CgroupOomKills, |reading| reading.oom_kills),
@@ -152,10 +166,17 @@ const MACHINE_METRICS: [(Metric, MachineField); 6] = [
 fn seconds(readings: &[SecondReading]) -> Samples {
     let mut series = Vec::new();
     for (metric, field) in MACHINE_METRICS {
-        let values: Vec<_> = readings.iter().map(|reading| field(&reading.machine)).collect();
+        let values: Vec<_> = readings
+            .iter()
+            .map(|reading| field(&reading.machine))
+            .collect();
         in_runs(&values, metric, "", &mut series);
     }
-    let mut names: Vec<&Arc<str>> = readings.iter().flat_map(|reading| &reading.cgroups).map(|(name, _)| name).collect();
+    let mut names: Vec<&Arc<str>> = readings
+        .iter()
+        .flat_map(|reading| &reading.cgroups)
+        .map(|(name, _)| name)
+        .collect();
     names.sort_unstable();
     names.dedup();
     for name in names {

@@ -23,7 +23,9 @@ impl<S: BatchSink> Recorder<S> {
             Told::Mark(key, mark) => {
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
-                    Some(What::SessionEnd(end)) => self.sessions.ended(key, mark.t_us, end.exit_status),
+                    Some(What::SessionEnd(end)) => {
+                        self.sessions.ended(key, mark.t_us, end.exit_status)
+                    }
                     _ => {}
                 }
                 self.gathered.marks_bytes += mark.encoded_len() + 4;
@@ -38,7 +40,8 @@ impl<S: BatchSink> Recorder<S> {
                     "process {} counts time since another boot; its marks are placed by the wall clock",
                     key.pid
                 );
-                self.notices.report(now_us, "marks_of_other_boot", message, 1);
+                self.notices
+                    .report(now_us, "marks_of_other_boot", message, 1);
             }
         }
     }

@@ -80,7 +80,8 @@ impl<S: BatchSink> Keeper<S> {
             self.waiting_bytes -= batch.encoded_len();
             self.lost += 1;
             all_kept = false;
-            let message = "a second of the recording was thrown away, since it could not be kept".to_owned();
+            let message =
+                "a second of the recording was thrown away, since it could not be kept".to_owned();
             notices.report(self.covered_us, "batches_lost", message, 1);
         }
         all_kept
@@ -90,7 +91,10 @@ impl<S: BatchSink> Keeper<S> {
         self.lost += self.waiting.len() as u64;
         let mut warnings = Vec::new();
         if let Some(failure) = self.failure.filter(|_| self.lost > 0) {
-            warnings.push(format!("{} s of the recording are lost: {failure}", self.lost));
+            warnings.push(format!(
+                "{} s of the recording are lost: {failure}",
+                self.lost
+            ));
         }
         Recorded {
             sink: self.sink,
@@ -99,4 +103,3 @@ impl<S: BatchSink> Keeper<S> {
         }
     }
 }
-

@@ -51,7 +51,11 @@ impl Notices {
 
     /// Says of each kind that happened again how often it did in all.
     pub(super) fn sum_up(&mut self, t_us: i64) {
-        for (code, kind) in self.kinds.iter_mut().filter(|(_, kind)| kind.count > kind.said) {
+        for (code, kind) in self
+            .kinds
+            .iter_mut()
+            .filter(|(_, kind)| kind.count > kind.said)
+        {
             kind.said = kind.count;
             self.news.push(Notice {
                 t_us,
@@ -89,7 +93,10 @@ impl Notices {
 
 fn cut(text: &mut String, most: usize) {
     if text.len() > most {
-        let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=most)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
     }
 }

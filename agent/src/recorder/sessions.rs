@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater_wire::{
-    codec::MAX_TEXT_BYTES,
-    marks::SessionLine,
-    v1::Session,
-};
+use highwater_wire::{codec::MAX_TEXT_BYTES, marks::SessionLine, v1::Session};
 
 use crate::tree::ProcessKey;
 
@@ -69,7 +65,9 @@ impl Sessions {
     }
 
     pub(super) fn say_all_again(&mut self) {
-        self.known.values_mut().for_each(|(_, is_news)| *is_news = true);
+        self.known
+            .values_mut()
+            .for_each(|(_, is_news)| *is_news = true);
     }
 }
 

@@ -127,7 +127,10 @@ impl Table {
 
     /// Everybody of whom something is to be said.
     pub(super) fn news(&self) -> impl Iterator<Item = ProcessKey> {
-        self.known.iter().filter(|(_, known)| known.is_news).map(|(key, _)| *key)
+        self.known
+            .iter()
+            .filter(|(_, known)| known.is_news)
+            .map(|(key, _)| *key)
     }
 
     /// What a batch says of a process: all that is known when it is news, otherwise who it is.
@@ -151,16 +154,25 @@ impl Table {
 
     /// Parent and plugin of the process that has a number.
     pub(super) fn parents(&self) -> HashMap<u32, (u32, bool)> {
-        let line = |(key, known): (&ProcessKey, &Known)| (key.pid, (known.word.parent_pid, known.has_plugin));
+        let line = |(key, known): (&ProcessKey, &Known)| {
+            (key.pid, (known.word.parent_pid, known.has_plugin))
+        };
         self.known.iter().map(line).collect()
     }
 
     pub(super) fn say_all_again(&mut self) {
-        self.known.values_mut().for_each(|known| known.is_news = true);
+        self.known
+            .values_mut()
+            .for_each(|known| known.is_news = true);
     }
 
     pub(super) fn forget_the_dead(&mut self, now_us: i64) {
-        let is_kept = |known: &Known| known.is_news || known.gone_us.is_none_or(|gone| now_us - gone < REMEMBERED_US);
+        let is_kept = |known: &Known| {
+            known.is_news
+                || known
+                    .gone_us
+                    .is_none_or(|gone| now_us - gone < REMEMBERED_US)
+        };
         self.known.retain(|_, known| is_kept(known));
     }
 }

@@ -44,11 +44,18 @@ impl Grid {
         let tick = now_us.div_euclid(self.interval_us).max(self.next);
         let second = now_us.div_euclid(SECOND_US);
         // The grid begins with the job, but the first tick is taken once the command runs: nothing was missed before it.
-        let missed = if self.second.is_none() { 0 } else { tick - self.next };
+        let missed = if self.second.is_none() {
+            0
+        } else {
+            tick - self.next
+        };
         let new_second = self.second.replace(second) != Some(second);
         self.next = tick + 1;
         Turn {
-            lateness_us: now_us.saturating_sub(tick.saturating_mul(self.interval_us)).max(0).cast_unsigned(),
+            lateness_us: now_us
+                .saturating_sub(tick.saturating_mul(self.interval_us))
+                .max(0)
+                .cast_unsigned(),
             missed: missed.cast_unsigned(),
             new_second,
         }
@@ -64,10 +71,16 @@ mod tests {
         let mut grid = Grid::new(50_000);
         assert_eq!(grid.due_us(), 0);
         let first = grid.take(7_300);
-        assert_eq!((first.lateness_us, first.missed, first.new_second), (7_300, 0, true));
+        assert_eq!(
+            (first.lateness_us, first.missed, first.new_second),
+            (7_300, 0, true)
+        );
         assert_eq!(grid.due_us(), 50_000);
         let second = grid.take(50_090);
-        assert_eq!((second.lateness_us, second.missed, second.new_second), (90, 0, false));
+        assert_eq!(
+            (second.lateness_us, second.missed, second.new_second),
+            (90, 0, false)
+        );
         assert_eq!(grid.due_us(), 100_000);
     }
 
@@ -76,7 +89,10 @@ mod tests {
         let mut grid = Grid::new(50_000);
         grid.take(0);
         let late = grid.take(1_234_567);
-        assert_eq!((late.lateness_us, late.missed, late.new_second), (34_567, 23, true));
+        assert_eq!(
+            (late.lateness_us, late.missed, late.new_second),
+            (34_567, 23, true)
+        );
         assert_eq!(grid.due_us(), 1_250_000);
     }
 

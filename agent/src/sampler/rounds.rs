@@ -53,9 +53,13 @@ impl Rounds {
         let period = PERIOD_US.max(2 * self.budget.wait_us(self.last_cost_us));
         let is_time = now_us - self.asked_us >= period;
         let round = if members.len() > 1 {
-            let newcomer = members.iter().any(|member| !member.has_pss && now_us - member.seen_us >= SETTLED_US);
+            let newcomer = members
+                .iter()
+                .any(|member| !member.has_pss && now_us - member.seen_us >= SETTLED_US);
             let maximum = sum as f64 > self.highest as f64 * NEW_MAXIMUM;
-            (is_time || newcomer || maximum).then_some(Round::Pss { swap: self.has_swap })
+            (is_time || newcomer || maximum).then_some(Round::Pss {
+                swap: self.has_swap,
+            })
         } else {
             (is_time && self.has_swap && !members.is_empty()).then_some(Round::Swap)
         };

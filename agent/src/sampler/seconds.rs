@@ -31,7 +31,12 @@ impl Seconds {
     /// Reads those.
     #[must_use]
     pub fn new(machine: MachineFiles, cgroups: Cgroups) -> Self {
-        let names = cgroups.levels().iter().map(Level::name).map(Arc::from).collect();
+        let names = cgroups
+            .levels()
+            .iter()
+            .map(Level::name)
+            .map(Arc::from)
+            .collect();
         Self {
             machine,
             cgroups,
@@ -54,7 +59,11 @@ impl Seconds {
                 Err(error) => result = Err(error),
             }
         }
-        let reading = SecondReading { t_us, machine, cgroups };
+        let reading = SecondReading {
+            t_us,
+            machine,
+            cgroups,
+        };
         (reading, result)
     }
 }

@@ -154,7 +154,14 @@ fn serve<T: From<Seen>>(
         if let Some(error) = failure {
             let (t_us, message) = (clock.now_us(), error.to_string());
             let code = "pss_failed";
-            teller.tell(Seen::Failed { t_us, code, message }.into());
+            teller.tell(
+                Seen::Failed {
+                    t_us,
+                    code,
+                    message,
+                }
+                .into(),
+            );
         }
     }
 }
@@ -176,6 +183,8 @@ fn read(
         Round::Pss { swap } => procfs
             .rollup(key.pid, buffer)?
             .map(|rollup| value(Some(rollup.pss_bytes), swap.then_some(rollup.swap_bytes))),
-        Round::Swap => procfs.status(key.pid, buffer)?.map(|status| value(None, Some(status.swap_bytes))),
+        Round::Swap => procfs
+            .status(key.pid, buffer)?
+            .map(|status| value(None, Some(status.swap_bytes))),
     })
 }

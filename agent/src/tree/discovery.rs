@@ -46,7 +46,11 @@ impl Discovery {
             let distance = newest.checked_sub(command_pid)?;
             (distance < PLAUSIBLE_DISTANCE).then_some(())
         };
-        let births = tree.procfs().open_births().ok().filter(|counter| trusted(counter).is_some());
+        let births = tree
+            .procfs()
+            .open_births()
+            .ok()
+            .filter(|counter| trusted(counter).is_some());
         Self {
             births,
             newest: command_pid,
@@ -77,7 +81,9 @@ impl Discovery {
         }
         let began = thread_cpu_us();
         let result = match newest {
-            Some(newest) if !scan_is_due && newest >= self.newest && newest - self.newest <= MAX_PROBES => {
+            Some(newest)
+                if !scan_is_due && newest >= self.newest && newest - self.newest <= MAX_PROBES =>
+            {
                 self.probe(tree, newest, now_us)
             }
             None if !scan_is_due && self.has_children_files => self.descend(tree, now_us),

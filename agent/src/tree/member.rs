@@ -61,7 +61,9 @@ impl Member {
     }
 
     pub(super) fn takes_look_at_command(&mut self, now_us: i64) -> bool {
-        let due = LOOKS_AT_COMMAND_US.get(self.looks).is_some_and(|after| now_us - self.seen_us >= *after);
+        let due = LOOKS_AT_COMMAND_US
+            .get(self.looks)
+            .is_some_and(|after| now_us - self.seen_us >= *after);
         if due {
             self.looks += 1;
         }

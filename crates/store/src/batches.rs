@@ -8,8 +8,10 @@ use crate::{Store, StoreError};
 pub(crate) const STREAM_NO: &str = "SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2";
 pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, uuid)
     SELECT $1, COALESCE(MAX(stream_no) + 1, 0), $2 FROM stream WHERE job_id = $1";
-pub(crate) const DIGEST: &str = "SELECT digest FROM batch WHERE job_id = $1 AND stream_no = $2 AND seq = $3";
-pub(crate) const INSERT: &str = "INSERT INTO batch (job_id, stream_no, seq, digest, body) VALUES ($1, $2, $3, $4, $5)";
+pub(crate) const DIGEST: &str =
+    "SELECT digest FROM batch WHERE job_id = $1 AND stream_no = $2 AND seq = $3";
+pub(crate) const INSERT: &str =
+    "INSERT INTO batch (job_id, stream_no, seq, digest, body) VALUES ($1, $2, $3, $4, $5)";
 pub(crate) const COUNTS: &str = "SELECT s.uuid, COUNT(b.seq) AS batches
     FROM stream s LEFT JOIN batch b ON b.job_id = s.job_id AND b.stream_no = s.stream_no
     WHERE s.job_id = $1 GROUP BY s.uuid";
@@ -36,8 +38,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn batch_counts(&self, job: i64) -> Result<Vec<(Uuid, u64)>, StoreError> {
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as(COUNTS).bind(job).fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().map(|(stream, count)| (stream, count.cast_unsigned())).collect())
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(COUNTS)
+            .bind(job)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(stream, count)| (stream, count.cast_unsigned()))
+            .collect())
     }
 
     /// The batches that are not yet in the pages.
@@ -45,7 +53,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn batch_bodies(&self, job: i64) -> Result<Vec<StoredBatch>, StoreError> {
-        let rows: Vec<(Uuid, i64, Vec<u8>)> = sqlx::query_as(BODIES).bind(job).fetch_all(&self.readers).await?;
+        let rows: Vec<(Uuid, i64, Vec<u8>)> = sqlx::query_as(BODIES)
+            .bind(job)
+            .fetch_all(&self.readers)
+            .await?;
         Ok(rows
             .into_iter()
             .map(|(stream, seq, body)| StoredBatch {
@@ -66,11 +77,22 @@ pub(crate) async fn keep(
     digest: &[u8],
     body: &[u8],
 ) -> Result<Option<bool>, StoreError> {
-    let mut stream_no: Option<i64> =
-        sqlx::query_scalar(STREAM_NO).bind(job).bind(stream).fetch_optional(&mut *connection).await?;
+    let mut stream_no: Option<i64> = sqlx::query_scalar(STREAM_NO)
+        .bind(job)
+        .bind(stream)
+        .fetch_optional(&mut *connection)
+        .await?;
     if stream_no.is_none() {
-        sqlx::query(INSERT_STREAM).bind(job).bind(stream).execute(&mut *connection).await?;
-        stream_no = sqlx::query_scalar(STREAM_NO).bind(job).bind(stream).fetch_optional(&mut *connection).await?;
+        sqlx::query(INSERT_STREAM)
+            .bind(job)
+            .bind(stream)
+            .execute(&mut *connection)
+            .await?;
+        stream_no = sqlx::query_scalar(STREAM_NO)
+            .bind(job)
+            .bind(stream)
+            .fetch_optional(&mut *connection)
+            .await?;
     }
     let known: Option<Vec<u8>> = sqlx::query_scalar(DIGEST)
         .bind(job)

@@ -26,7 +26,9 @@ impl Store {
     /// # Errors
     /// When the address is none, or the file cannot be opened or migrated.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let address = || StoreError::Address { url: url.to_owned() };
+        let address = || StoreError::Address {
+            url: url.to_owned(),
+        };
         if !url.starts_with("sqlite:") {
             return Err(address());
         }

@@ -64,10 +64,13 @@ pub(crate) async fn replace(
     job: i64,
     details: &[(Kind, Vec<u8>)],
 ) -> Result<(), StoreError> {
-    sqlx::query(DELETE).bind(job).execute(&mut *connection).await?;
+    sqlx::query(DELETE)
+        .bind(job)
+        .execute(&mut *connection)
+        .await?;
     for (kind, content) in details {
-        let packed =
-            zstd::bulk::compress(content, 6).map_err(|error| StoreError::inconsistent(job, kind.as_str(), error))?;
+        let packed = zstd::bulk::compress(content, 6)
+            .map_err(|error| StoreError::inconsistent(job, kind.as_str(), error))?;
         sqlx::query(INSERT)
             .bind(job)
             .bind(kind.as_str())

@@ -22,7 +22,10 @@ pub(crate) const HISTORY: &str = "SELECT j.uuid, j.name, j.started_unix_us, j.ve
 
 /// Figures of one test file in one session of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the same figures as `highwater_wire::report::FileRow`")]
+#[expect(
+    missing_docs,
+    reason = "the same figures as `highwater_wire::report::FileRow`"
+)]
 pub struct FileFact {
     pub path: String,
     pub session: u32,
@@ -41,7 +44,10 @@ pub struct FileFact {
 
 /// Figures of a test file in one job of its history.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the same figures as `highwater_wire::report::FileRow`, and whose they are")]
+#[expect(
+    missing_docs,
+    reason = "the same figures as `highwater_wire::report::FileRow`, and whose they are"
+)]
 pub struct HistoryPoint {
     pub uuid: Uuid,
     pub name: String,
@@ -93,7 +99,10 @@ pub(crate) async fn replace(
     job: i64,
     facts: &[FileFact],
 ) -> Result<(), StoreError> {
-    sqlx::query(DELETE).bind(job).execute(&mut *connection).await?;
+    sqlx::query(DELETE)
+        .bind(job)
+        .execute(&mut *connection)
+        .await?;
     for fact in facts {
         sqlx::query(INSERT_FILE)
             .bind(project)

@@ -18,11 +18,13 @@ pub(crate) const INSERT: &str = "INSERT INTO job
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
 pub(crate) const HEARD: &str = "UPDATE job SET heard_unix_us = $2, unsettled = 1 WHERE id = $1";
 pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
-pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2, heard_unix_us = $3, unsettled = 1 WHERE id = $1";
-pub(crate) const KEY: &str =
-    "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled FROM job WHERE uuid = $1";
-pub(crate) const UNSETTLED: &str = "SELECT uuid FROM job WHERE unsettled = 1 ORDER BY heard_unix_us LIMIT 1000";
-pub(crate) const SETTLE: &str = "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
+pub(crate) const SET_END: &str =
+    "UPDATE job SET end_body = $2, heard_unix_us = $3, unsettled = 1 WHERE id = $1";
+pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled FROM job WHERE uuid = $1";
+pub(crate) const UNSETTLED: &str =
+    "SELECT uuid FROM job WHERE unsettled = 1 ORDER BY heard_unix_us LIMIT 1000";
+pub(crate) const SETTLE: &str =
+    "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
     unsettled = CASE WHEN heard_unix_us = $12 THEN 0 ELSE 1 END WHERE id = $1";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch,
@@ -114,7 +116,10 @@ pub struct JobRow {
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the same words as `highwater_wire::report::RunReport`")]
+#[expect(
+    missing_docs,
+    reason = "the same words as `highwater_wire::report::RunReport`"
+)]
 pub struct RunRow {
     pub id: i64,
     pub provider: String,
@@ -148,7 +153,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn job(&self, uuid: Uuid) -> Result<Option<JobKey>, StoreError> {
-        Ok(sqlx::query_as(KEY).bind(uuid).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_as(KEY)
+            .bind(uuid)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// Jobs of which something is not in the pages, the longest silent first; a thousand at most.
@@ -156,14 +164,21 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn unsettled(&self) -> Result<Vec<Uuid>, StoreError> {
-        Ok(sqlx::query_scalar(UNSETTLED).fetch_all(&self.readers).await?)
+        Ok(sqlx::query_scalar(UNSETTLED)
+            .fetch_all(&self.readers)
+            .await?)
     }
 
     /// Jobs of a project, newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn jobs(&self, project: i64, filter: &JobFilter, limit: u32) -> Result<Vec<JobRow>, StoreError> {
+    pub async fn jobs(
+        &self,
+        project: i64,
+        filter: &JobFilter,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, StoreError> {
         let (started, id) = filter.before.unwrap_or((i64::MAX, i64::MAX));
         Ok(sqlx::query_as(LIST)
             .bind(project)
@@ -182,7 +197,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn runs(&self, project: i64, before: Option<(i64, i64)>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+    pub async fn runs(
+        &self,
+        project: i64,
+        before: Option<(i64, i64)>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
         let (started, id) = before.unwrap_or((i64::MAX, i64::MAX));
         Ok(sqlx::query_as(RUNS)
             .bind(project)
@@ -198,7 +218,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn run(&self, project: i64, run: i64) -> Result<Option<RunRow>, StoreError> {
-        Ok(sqlx::query_as(RUN).bind(project).bind(run).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_as(RUN)
+            .bind(project)
+            .bind(run)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// How many jobs there are, and how many of them are not settled.
@@ -218,7 +242,10 @@ pub(crate) async fn begin(
     body: &[u8],
     now_unix_us: i64,
 ) -> Result<Option<bool>, StoreError> {
-    let known: Option<(i64, Vec<u8>)> = sqlx::query_as(BEGIN_BODY).bind(uuid).fetch_optional(&mut *connection).await?;
+    let known: Option<(i64, Vec<u8>)> = sqlx::query_as(BEGIN_BODY)
+        .bind(uuid)
+        .fetch_optional(&mut *connection)
+        .await?;
     if let Some((_, known)) = known {
         return Ok((known == body).then_some(false));
     }
@@ -242,7 +269,8 @@ pub(crate) async fn begin(
         .bind(&run.id)
         .fetch_one(&mut *connection)
         .await?;
-    let variant = serde_json::to_string(&job.variant).map_err(|error| StoreError::inconsistent(0, "variant", error))?;
+    let variant = serde_json::to_string(&job.variant)
+        .map_err(|error| StoreError::inconsistent(0, "variant", error))?;
     let shard = job.shard.unwrap_or_default();
     sqlx::query(INSERT)
         .bind(uuid)

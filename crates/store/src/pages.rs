@@ -106,7 +106,11 @@ fn unpack_zstd(content: &[u8], expected: usize) -> Result<Vec<i64>, Damaged> {
         before = before.wrapping_add(take_varint(&mut rest)?);
         values.push(before);
     }
-    if values.len() == expected { Ok(values) } else { Err(Damaged("another number of values")) }
+    if values.len() == expected {
+        Ok(values)
+    } else {
+        Err(Damaged("another number of values"))
+    }
 }
 
 fn varint(bytes: &mut Vec<u8>, value: i64) {
@@ -164,7 +168,11 @@ pub fn pack_summary(summary: &Summary) -> Vec<u8> {
     let mut packed = Vec::new();
     for column in [&summary.min, &summary.max, &summary.last] {
         let content = pack(column);
-        packed.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
+        packed.extend(
+            u32::try_from(content.len())
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         packed.extend(content);
     }
     packed
@@ -177,7 +185,9 @@ pub fn pack_summary(summary: &Summary) -> Vec<u8> {
 pub fn unpack_summary(packed: &[u8], expected: usize) -> Result<Summary, Damaged> {
     let mut rest = packed;
     let mut column = || {
-        let (length, after) = rest.split_first_chunk::<4>().ok_or(Damaged("torn column"))?;
+        let (length, after) = rest
+            .split_first_chunk::<4>()
+            .ok_or(Damaged("torn column"))?;
         let length = u32::from_le_bytes(*length) as usize;
         let content = after.get(..length).ok_or(Damaged("torn column"))?;
         rest = &after[length..];

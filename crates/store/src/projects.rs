@@ -4,9 +4,11 @@ use sqlx::SqliteConnection;
 
 use crate::{Store, StoreError};
 
-pub(crate) const INSERT: &str = "INSERT INTO project (slug) VALUES ($1) ON CONFLICT (slug) DO NOTHING";
+pub(crate) const INSERT: &str =
+    "INSERT INTO project (slug) VALUES ($1) ON CONFLICT (slug) DO NOTHING";
 pub(crate) const ID: &str = "SELECT id FROM project WHERE slug = $1";
-pub(crate) const LIST: &str = "SELECT p.slug, COUNT(j.id) AS jobs, COALESCE(MAX(j.started_unix_us), 0) AS newest_unix_us
+pub(crate) const LIST: &str =
+    "SELECT p.slug, COUNT(j.id) AS jobs, COALESCE(MAX(j.started_unix_us), 0) AS newest_unix_us
     FROM project p LEFT JOIN job j ON j.project_id = p.id
     GROUP BY p.id, p.slug ORDER BY newest_unix_us DESC, p.slug";
 
@@ -35,11 +37,23 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn project_id(&self, slug: &str) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar(ID).bind(slug).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_scalar(ID)
+            .bind(slug)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 }
 
-pub(crate) async fn ensure(connection: &mut SqliteConnection, slug: &str) -> Result<i64, StoreError> {
-    sqlx::query(INSERT).bind(slug).execute(&mut *connection).await?;
-    Ok(sqlx::query_scalar(ID).bind(slug).fetch_one(connection).await?)
+pub(crate) async fn ensure(
+    connection: &mut SqliteConnection,
+    slug: &str,
+) -> Result<i64, StoreError> {
+    sqlx::query(INSERT)
+        .bind(slug)
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_scalar(ID)
+        .bind(slug)
+        .fetch_one(connection)
+        .await?)
 }

@@ -4,14 +4,13 @@ use sqlx::SqliteConnection;
 
 use crate::{Store, StoreError};
 
-pub(crate) const LIST: &str =
-    "SELECT column_no, rate, metric, process_no, pid, start_ticks, cgroup FROM series WHERE job_id = $1 ORDER BY column_no";
+pub(crate) const LIST: &str = "SELECT column_no, rate, metric, process_no, pid, start_ticks, cgroup FROM series WHERE job_id = $1 ORDER BY column_no";
 pub(crate) const DELETE_SERIES: &str = "DELETE FROM series WHERE job_id = $1";
 pub(crate) const DELETE_PAGES: &str = "DELETE FROM page WHERE job_id = $1";
-pub(crate) const INSERT_SERIES: &str = "INSERT INTO series (job_id, column_no, rate, metric, process_no, pid, start_ticks, cgroup)
+pub(crate) const INSERT_SERIES: &str =
+    "INSERT INTO series (job_id, column_no, rate, metric, process_no, pid, start_ticks, cgroup)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-pub(crate) const INSERT_PAGE: &str =
-    "INSERT INTO page (job_id, column_no, level, first_index, length, content) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(crate) const INSERT_PAGE: &str = "INSERT INTO page (job_id, column_no, level, first_index, length, content) VALUES ($1, $2, $3, $4, $5, $6)";
 pub(crate) const PAGES: &str = "SELECT column_no, level, first_index, length, content FROM page
     WHERE job_id = $1 AND column_no = $2 AND level = $3 AND first_index < $5 AND first_index + length > $4 ORDER BY first_index";
 
@@ -73,14 +72,24 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn series(&self, job: i64) -> Result<Vec<SeriesRow>, StoreError> {
-        Ok(sqlx::query_as(LIST).bind(job).fetch_all(&self.readers).await?)
+        Ok(sqlx::query_as(LIST)
+            .bind(job)
+            .fetch_all(&self.readers)
+            .await?)
     }
 
     /// The pages of a column at a level that touch entries `from..to`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn pages(&self, job: i64, column: i64, level: i64, from: i64, to: i64) -> Result<Vec<StoredPage>, StoreError> {
+    pub async fn pages(
+        &self,
+        job: i64,
+        column: i64,
+        level: i64,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<StoredPage>, StoreError> {
         Ok(sqlx::query_as(PAGES)
             .bind(job)
             .bind(column)
@@ -98,8 +107,14 @@ pub(crate) async fn replace(
     series: &[SeriesRow],
     pages: &[StoredPage],
 ) -> Result<(), StoreError> {
-    sqlx::query(DELETE_SERIES).bind(job).execute(&mut *connection).await?;
-    sqlx::query(DELETE_PAGES).bind(job).execute(&mut *connection).await?;
+    sqlx::query(DELETE_SERIES)
+        .bind(job)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(DELETE_PAGES)
+        .bind(job)
+        .execute(&mut *connection)
+        .await?;
     for row in series {
         sqlx::query(INSERT_SERIES)
             .bind(job)

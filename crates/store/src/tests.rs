@@ -78,7 +78,9 @@ async fn every_statement_can_be_prepared() {
     ];
     let mut connection = store.readers.acquire().await.unwrap();
     for statement in statements {
-        let prepared = connection.prepare(sqlx::SqlStr::from_static(statement)).await;
+        let prepared = connection
+            .prepare(sqlx::SqlStr::from_static(statement))
+            .await;
         assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }
 }
@@ -87,22 +89,64 @@ async fn every_statement_can_be_prepared() {
 async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
     let (_folder, store) = store().await;
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    assert_eq!(store.put_batch(uuid, stream, 0, [1; 32], vec![1], 5).await.unwrap(), Put::NoJob);
+    assert_eq!(
+        store
+            .put_batch(uuid, stream, 0, [1; 32], vec![1], 5)
+            .await
+            .unwrap(),
+        Put::NoJob
+    );
     assert_eq!(store.put_job(uuid, job("unit"), 5).await.unwrap(), Put::New);
-    assert_eq!(store.put_job(uuid, job("unit"), 6).await.unwrap(), Put::Same);
-    assert_eq!(store.put_job(uuid, job("other"), 7).await.unwrap(), Put::Conflict);
-    assert_eq!(store.put_batch(uuid, stream, 0, [1; 32], vec![1], 8).await.unwrap(), Put::New);
-    assert_eq!(store.put_batch(uuid, stream, 0, [1; 32], vec![9], 9).await.unwrap(), Put::Same);
-    assert_eq!(store.put_batch(uuid, stream, 0, [2; 32], vec![1], 9).await.unwrap(), Put::Conflict);
+    assert_eq!(
+        store.put_job(uuid, job("unit"), 6).await.unwrap(),
+        Put::Same
+    );
+    assert_eq!(
+        store.put_job(uuid, job("other"), 7).await.unwrap(),
+        Put::Conflict
+    );
+    assert_eq!(
+        store
+            .put_batch(uuid, stream, 0, [1; 32], vec![1], 8)
+            .await
+            .unwrap(),
+        Put::New
+    );
+    assert_eq!(
+        store
+            .put_batch(uuid, stream, 0, [1; 32], vec![9], 9)
+            .await
+            .unwrap(),
+        Put::Same
+    );
+    assert_eq!(
+        store
+            .put_batch(uuid, stream, 0, [2; 32], vec![1], 9)
+            .await
+            .unwrap(),
+        Put::Conflict
+    );
     let end = v1::End {
         version: 1,
         exit_code: Some(1),
         ..v1::End::default()
     };
-    let later = v1::End { revision: 1, ..end.clone() };
-    let contradicting = v1::End { exit_code: Some(0), ..end.clone() };
-    assert_eq!(store.put_end(uuid, end.clone(), 10).await.unwrap(), Put::New);
-    assert_eq!(store.put_end(uuid, contradicting, 10).await.unwrap(), Put::Conflict);
+    let later = v1::End {
+        revision: 1,
+        ..end.clone()
+    };
+    let contradicting = v1::End {
+        exit_code: Some(0),
+        ..end.clone()
+    };
+    assert_eq!(
+        store.put_end(uuid, end.clone(), 10).await.unwrap(),
+        Put::New
+    );
+    assert_eq!(
+        store.put_end(uuid, contradicting, 10).await.unwrap(),
+        Put::Conflict
+    );
     assert_eq!(store.put_end(uuid, later, 10).await.unwrap(), Put::New);
     assert_eq!(store.put_end(uuid, end, 10).await.unwrap(), Put::Same);
     let key = store.job(uuid).await.unwrap().unwrap();
@@ -122,7 +166,10 @@ async fn requests_that_wait_together_are_each_answered_for_themselves() {
         assert_eq!(put.await.unwrap().unwrap(), Put::New);
     }
     let project = store.project_id("owner/repo").await.unwrap().unwrap();
-    let listed = store.jobs(project, &JobFilter::default(), 100).await.unwrap();
+    let listed = store
+        .jobs(project, &JobFilter::default(), 100)
+        .await
+        .unwrap();
     assert_eq!(listed.len(), 50);
 }
 
@@ -140,5 +187,8 @@ async fn what_was_acknowledged_is_there_after_closing_and_opening() {
 #[tokio::test]
 async fn an_address_that_is_none_is_told() {
     let error = Store::open("postgres://x").await.unwrap_err().to_string();
-    assert_eq!(error, r#""postgres://x" is no database address; write sqlite://PATH"#);
+    assert_eq!(
+        error,
+        r#""postgres://x" is no database address; write sqlite://PATH"#
+    );
 }

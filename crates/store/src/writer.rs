@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    DetailKind, FileFact, SeriesRow, Store, StoreError, StoredPage, batches, details, facts, jobs, series,
+    DetailKind, FileFact, SeriesRow, Store, StoreError, StoredPage, batches, details, facts, jobs,
+    series,
 };
 
 /// Most requests in one transaction.
@@ -38,7 +39,10 @@ pub enum Put {
 
 /// Everything that finalising a job writes.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "columns of the job, named as in `highwater_wire::report::JobReport`")]
+#[expect(
+    missing_docs,
+    reason = "columns of the job, named as in `highwater_wire::report::JobReport`"
+)]
 pub struct Finalised {
     pub job: i64,
     pub project: i64,
@@ -96,7 +100,10 @@ impl Writer {
 
     async fn ask(&self, request: Request) -> Result<Put, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send((request, reply)).await.map_err(|_| StoreError::Closing)?;
+        self.requests
+            .send((request, reply))
+            .await
+            .map_err(|_| StoreError::Closing)?;
         answer.await.map_err(|_| StoreError::Closing)?
     }
 
@@ -115,7 +122,10 @@ impl Writer {
     }
 }
 
-async fn write_all(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<(Request, Reply)>) {
+async fn write_all(
+    mut connection: SqliteConnection,
+    mut waiting: mpsc::Receiver<(Request, Reply)>,
+) {
     let mut group = Vec::with_capacity(MOST_IN_GROUP);
     while waiting.recv_many(&mut group, MOST_IN_GROUP).await > 0 {
         let (requests, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
@@ -171,7 +181,10 @@ async fn write_group(
     Ok(outcomes)
 }
 
-async fn write_one(connection: &mut SqliteConnection, request: &Request) -> Result<Put, StoreError> {
+async fn write_one(
+    connection: &mut SqliteConnection,
+    request: &Request,
+) -> Result<Put, StoreError> {
     match request {
         Request::Job(_, _, i64::MIN) => Ok(Put::Same),
         Request::Job(uuid, job, now) => {
@@ -182,9 +195,14 @@ async fn write_one(connection: &mut SqliteConnection, request: &Request) -> Resu
             let Some((job, _)) = known(connection, *uuid).await? else {
                 return Ok(Put::NoJob);
             };
-            let put = batches::keep(connection, job, *stream, seq.cast_signed(), digest, body).await?;
+            let put =
+                batches::keep(connection, job, *stream, seq.cast_signed(), digest, body).await?;
             if put == Some(true) {
-                sqlx::query(jobs::HEARD).bind(job).bind(now).execute(connection).await?;
+                sqlx::query(jobs::HEARD)
+                    .bind(job)
+                    .bind(now)
+                    .execute(connection)
+                    .await?;
             }
             Ok(as_put(put))
         }
@@ -206,15 +224,30 @@ fn as_put(put: Option<bool>) -> Put {
     }
 }
 
-async fn known(connection: &mut SqliteConnection, uuid: Uuid) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
-    Ok(sqlx::query_as(jobs::BEGIN_BODY).bind(uuid).fetch_optional(connection).await?)
+async fn known(
+    connection: &mut SqliteConnection,
+    uuid: Uuid,
+) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+    Ok(sqlx::query_as(jobs::BEGIN_BODY)
+        .bind(uuid)
+        .fetch_optional(connection)
+        .await?)
 }
 
 /// An end of a higher revision replaces one of a lower; of the same revision it must be the same.
-async fn write_end(connection: &mut SqliteConnection, job: i64, end: &v1::End, now: i64) -> Result<Put, StoreError> {
-    let stored: Option<Vec<u8>> = sqlx::query_scalar(jobs::END_BODY).bind(job).fetch_one(&mut *connection).await?;
+async fn write_end(
+    connection: &mut SqliteConnection,
+    job: i64,
+    end: &v1::End,
+    now: i64,
+) -> Result<Put, StoreError> {
+    let stored: Option<Vec<u8>> = sqlx::query_scalar(jobs::END_BODY)
+        .bind(job)
+        .fetch_one(&mut *connection)
+        .await?;
     if let Some(stored) = stored {
-        let known = v1::End::decode(stored.as_slice()).map_err(|error| StoreError::inconsistent(job, "end", error))?;
+        let known = v1::End::decode(stored.as_slice())
+            .map_err(|error| StoreError::inconsistent(job, "end", error))?;
         if known == *end || known.revision > end.revision {
             return Ok(Put::Same);
         }
@@ -231,7 +264,10 @@ async fn write_end(connection: &mut SqliteConnection, job: i64, end: &v1::End, n
     Ok(Put::New)
 }
 
-async fn write_finalised(connection: &mut SqliteConnection, done: &Finalised) -> Result<Put, StoreError> {
+async fn write_finalised(
+    connection: &mut SqliteConnection,
+    done: &Finalised,
+) -> Result<Put, StoreError> {
     series::replace(connection, done.job, &done.series, &done.pages).await?;
     details::replace(connection, done.job, &done.details).await?;
     facts::replace(connection, done.project, done.job, &done.facts).await?;
@@ -263,8 +299,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
-    pub async fn put_job(&self, uuid: Uuid, job: v1::Job, now_unix_us: i64) -> Result<Put, StoreError> {
-        self.writer.ask(Request::Job(uuid, Box::new(job), now_unix_us)).await
+    pub async fn put_job(
+        &self,
+        uuid: Uuid,
+        job: v1::Job,
+        now_unix_us: i64,
+    ) -> Result<Put, StoreError> {
+        self.writer
+            .ask(Request::Job(uuid, Box::new(job), now_unix_us))
+            .await
     }
 
     /// Keeps a batch: its body as the agent sends it, and a digest of its content.
@@ -289,8 +332,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
-    pub async fn put_end(&self, uuid: Uuid, end: v1::End, now_unix_us: i64) -> Result<Put, StoreError> {
-        self.writer.ask(Request::End(uuid, Box::new(end), now_unix_us)).await
+    pub async fn put_end(
+        &self,
+        uuid: Uuid,
+        end: v1::End,
+        now_unix_us: i64,
+    ) -> Result<Put, StoreError> {
+        self.writer
+            .ask(Request::End(uuid, Box::new(end), now_unix_us))
+            .await
     }
 
     /// Replaces everything that finalising makes, and drops the bodies that are now in the pages.
@@ -298,6 +348,9 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing was written then.
     pub async fn put_finalised(&self, finalised: Finalised) -> Result<(), StoreError> {
-        self.writer.ask(Request::Finalised(Box::new(finalised))).await.map(|_| ())
+        self.writer
+            .ask(Request::Finalised(Box::new(finalised)))
+            .await
+            .map(|_| ())
     }
 }

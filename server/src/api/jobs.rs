@@ -17,7 +17,10 @@ use crate::{
 /// A job: what it was, what it used, how it ended.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}", tag = "jobs", params(("uuid" = Uuid, Path)),
     responses((status = 200, body = JobReport), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn job(State(state): State<AppState>, Path(uuid): Path<Uuid>) -> Result<Json<JobReport>, AppError> {
+pub(crate) async fn job(
+    State(state): State<AppState>,
+    Path(uuid): Path<Uuid>,
+) -> Result<Json<JobReport>, AppError> {
     Ok(Json(Job::find(&state, uuid).await?.report().await?))
 }
 

@@ -8,11 +8,24 @@ use crate::ingest;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Highwater", description = "Memory of pytest runs: recordings in, answers out. Sizes are bytes, durations microseconds."),
+    info(
+        title = "Highwater",
+        description = "Memory of pytest runs: recordings in, answers out. Sizes are bytes, durations microseconds."
+    ),
     paths(
-        ingest::put_job, ingest::put_batch, ingest::put_end,
-        projects::projects, projects::runs, projects::jobs, projects::file_history,
-        jobs::job, jobs::processes, jobs::files, jobs::tests, jobs::fixtures, series::series,
+        ingest::put_job,
+        ingest::put_batch,
+        ingest::put_end,
+        projects::projects,
+        projects::runs,
+        projects::jobs,
+        projects::file_history,
+        jobs::job,
+        jobs::processes,
+        jobs::files,
+        jobs::tests,
+        jobs::fixtures,
+        series::series,
     )
 )]
 struct Document;

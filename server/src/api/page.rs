@@ -32,14 +32,19 @@ impl PageQuery {
 
     fn bad_key(&self) -> AppError {
         AppError::bad_request(
-            format!("after {:?} is no key of this list", self.after.as_deref().unwrap_or("")),
+            format!(
+                "after {:?} is no key of this list",
+                self.after.as_deref().unwrap_or("")
+            ),
             "give the `next` of the page before, unchanged",
         )
     }
 
     /// Position in a list that is kept as a whole.
     pub(crate) fn offset(&self) -> Result<usize, AppError> {
-        self.after.as_deref().map_or(Ok(0), |key| key.parse().map_err(|_| self.bad_key()))
+        self.after
+            .as_deref()
+            .map_or(Ok(0), |key| key.parse().map_err(|_| self.bad_key()))
     }
 
     /// Time and number of the last row of the page before.
@@ -48,7 +53,10 @@ impl PageQuery {
             .as_deref()
             .map(|key| {
                 let (time, id) = key.split_once('-').ok_or_else(|| self.bad_key())?;
-                Ok((time.parse().map_err(|_| self.bad_key())?, id.parse().map_err(|_| self.bad_key())?))
+                Ok((
+                    time.parse().map_err(|_| self.bad_key())?,
+                    id.parse().map_err(|_| self.bad_key())?,
+                ))
             })
             .transpose()
     }
@@ -56,13 +64,18 @@ impl PageQuery {
     /// One page of rows that are all at hand.
     pub(crate) fn cut<T>(&self, rows: Vec<T>) -> Result<(Vec<T>, Option<String>), AppError> {
         let (offset, limit) = (self.offset()?, self.limit()? as usize);
-        let next = (rows.len() > offset.saturating_add(limit)).then(|| (offset + limit).to_string());
+        let next =
+            (rows.len() > offset.saturating_add(limit)).then(|| (offset + limit).to_string());
         Ok((rows.into_iter().skip(offset).take(limit).collect(), next))
     }
 }
 
 /// Key of a page of rows that lie by time and number; none when this page was not full.
-pub(crate) fn next_by_time<T>(rows: &[T], limit: u32, key: impl Fn(&T) -> (i64, i64)) -> Option<String> {
+pub(crate) fn next_by_time<T>(
+    rows: &[T],
+    limit: u32,
+    key: impl Fn(&T) -> (i64, i64),
+) -> Option<String> {
     let last = rows.last().filter(|_| rows.len() >= limit as usize)?;
     let (time, id) = key(last);
     Some(format!("{time}-{id}"))

@@ -111,7 +111,11 @@ impl From<JobRow> for JobItem {
             run: row.run_id,
             name: row.name,
             variant: serde_json::from_str(&row.variant).unwrap_or_default(),
-            shard: if row.shard_total > 0 { format!("{}/{}", row.shard_index, row.shard_total) } else { String::new() },
+            shard: if row.shard_total > 0 {
+                format!("{}/{}", row.shard_index, row.shard_total)
+            } else {
+                String::new()
+            },
             attempt: row.attempt,
             branch: row.branch,
             commit: row.head_commit,
@@ -199,16 +203,28 @@ pub(crate) struct JobsQuery {
 
 /// Number of the project that a path names.
 pub(crate) async fn find(state: &AppState, project: &str) -> Result<(i64, ProjectSlug), AppError> {
-    let unknown = || AppError::not_found(format!("there is no project {project:?}"), "projects are written owner~repo in paths");
+    let unknown = || {
+        AppError::not_found(
+            format!("there is no project {project:?}"),
+            "projects are written owner~repo in paths",
+        )
+    };
     let slug = ProjectSlug::from_path(project).map_err(|_| unknown())?;
-    let id = state.store.project_id(slug.as_str()).await?.ok_or_else(unknown)?;
+    let id = state
+        .store
+        .project_id(slug.as_str())
+        .await?
+        .ok_or_else(unknown)?;
     Ok((id, slug))
 }
 
 /// All projects, the one with the newest job first.
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(PageQuery),
     responses((status = 200, body = ProjectsPage), (status = 400, body = ErrorEnvelope)))]
-pub(crate) async fn projects(State(state): State<AppState>, Query(page): Query<PageQuery>) -> Result<Json<ProjectsPage>, AppError> {
+pub(crate) async fn projects(
+    State(state): State<AppState>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<ProjectsPage>, AppError> {
     let (rows, next) = page.cut(state.store.projects().await?)?;
     let projects = rows.into_iter().map(|row| ProjectItem {
         project: row.slug,
@@ -277,7 +293,10 @@ pub(crate) async fn file_history(
     let history = state.store.file_history(id, &path, None, 1000).await?;
     if history.is_empty() {
         let what = format!("{slug} has no finished job with the test file {path:?}");
-        return Err(AppError::not_found(what, "see the files of one of its jobs for their paths"));
+        return Err(AppError::not_found(
+            what,
+            "see the files of one of its jobs for their paths",
+        ));
     }
     Ok(Json(HistoryPage {
         path,

@@ -94,9 +94,15 @@ pub(crate) async fn series(
     }
     let (from, to) = (query.from.unwrap_or(i64::MIN), query.to.unwrap_or(i64::MAX));
     if from > to {
-        return Err(AppError::bad_request(format!("from {from} lies after to {to}"), "swap them"));
+        return Err(AppError::bad_request(
+            format!("from {from} lies after to {to}"),
+            "swap them",
+        ));
     }
-    let columns = Job::find(&state, uuid).await?.series(from, to, points).await?;
+    let columns = Job::find(&state, uuid)
+        .await?
+        .series(from, to, points)
+        .await?;
     Ok(Json(SeriesPage {
         series: columns.into_iter().map(SeriesRow::from).collect(),
     }))

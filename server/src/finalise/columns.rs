@@ -83,7 +83,11 @@ fn tree_runs(tree: &[TreePoint], ticks: &[i64]) -> Vec<Run> {
 }
 
 /// Everything of a recording that becomes columns, with the job's curve as the last.
-fn all_series(recording: &Recording, tree: &[TreePoint], numbers: &BTreeMap<ProcessKey, u32>) -> Vec<(SeriesRow, Vec<Run>)> {
+fn all_series(
+    recording: &Recording,
+    tree: &[TreePoint],
+    numbers: &BTreeMap<ProcessKey, u32>,
+) -> Vec<(SeriesRow, Vec<Run>)> {
     let mut all = Vec::new();
     let mut row = |rate: Rate, metric: i32, subject: Option<&Subject>, runs: Vec<Run>| {
         let key = match subject {
@@ -126,7 +130,11 @@ pub(super) fn pack(
         let columns = rate_columns(rate_number(*rate));
         let whole = |values: Vec<i64>| [Run { first: 0, values }];
         pack_column(columns.t_us, &whole(group.t_us.clone()), true, &mut stored);
-        let lateness = group.lateness_us.iter().map(|late| late.cast_signed()).collect();
+        let lateness = group
+            .lateness_us
+            .iter()
+            .map(|late| late.cast_signed())
+            .collect();
         pack_column(columns.lateness_us, &whole(lateness), false, &mut stored);
     }
     let series = all_series(recording, tree, numbers)
@@ -142,7 +150,11 @@ pub(super) fn pack(
 fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<StoredPage>) {
     let place = |index: usize| i64::try_from(index).unwrap_or(i64::MAX);
     for run in runs {
-        for (chunk, first) in run.values.chunks(PAGE_VALUES).zip((run.first..).step_by(PAGE_VALUES)) {
+        for (chunk, first) in run
+            .values
+            .chunks(PAGE_VALUES)
+            .zip((run.first..).step_by(PAGE_VALUES))
+        {
             stored.push(StoredPage {
                 column_no,
                 level: 0,
@@ -222,14 +234,25 @@ fn join(parts: &[(usize, Summary)]) -> Vec<(usize, Summary)> {
 }
 
 /// Gives the samples of a finalised job back as they were.
-pub(super) async fn restore(store: &Store, job: i64) -> Result<BTreeMap<Rate, Group>, FinaliseError> {
+pub(super) async fn restore(
+    store: &Store,
+    job: i64,
+) -> Result<BTreeMap<Rate, Group>, FinaliseError> {
     let mut groups: BTreeMap<Rate, Group> = BTreeMap::new();
     for rate in RATES {
         let columns = rate_columns(rate_number(rate));
-        let t_us: Vec<i64> = values(store, job, columns.t_us).await?.into_iter().flat_map(|run| run.values).collect();
+        let t_us: Vec<i64> = values(store, job, columns.t_us)
+            .await?
+            .into_iter()
+            .flat_map(|run| run.values)
+            .collect();
         let late = values(store, job, columns.lateness_us).await?;
         if !t_us.is_empty() {
-            let lateness_us = late.into_iter().flat_map(|run| run.values).map(i64::cast_unsigned).collect();
+            let lateness_us = late
+                .into_iter()
+                .flat_map(|run| run.values)
+                .map(i64::cast_unsigned)
+                .collect();
             let group = Group {
                 t_us,
                 lateness_us,
@@ -238,7 +261,12 @@ pub(super) async fn restore(store: &Store, job: i64) -> Result<BTreeMap<Rate, Gr
             groups.insert(rate, group);
         }
     }
-    for row in store.series(job).await?.into_iter().filter(|row| row.metric != TREE) {
+    for row in store
+        .series(job)
+        .await?
+        .into_iter()
+        .filter(|row| row.metric != TREE)
+    {
         let Ok(metric) = Metric::try_from(row.metric) else {
             continue;
         };
@@ -251,7 +279,9 @@ pub(super) async fn restore(store: &Store, job: i64) -> Result<BTreeMap<Rate, Gr
             (None, None) => Subject::Machine,
         };
         let runs = values(store, job, row.column_no).await?;
-        let rate = RATES.into_iter().find(|rate| rate_number(*rate) == row.rate);
+        let rate = RATES
+            .into_iter()
+            .find(|rate| rate_number(*rate) == row.rate);
         if let Some(group) = rate.and_then(|rate| groups.get_mut(&rate)) {
             group.series.insert(SeriesKey { subject, metric }, runs);
         }
@@ -267,7 +297,10 @@ async fn values(store: &Store, job: i64, column: i64) -> Result<Vec<Run>, Finali
         let fresh = unpack(job, &page)?;
         match runs.last_mut() {
             Some(run) if run.first + run.values.len() == first => run.values.extend(fresh),
-            _ => runs.push(Run { first, values: fresh }),
+            _ => runs.push(Run {
+                first,
+                values: fresh,
+            }),
         }
     }
     Ok(runs)
@@ -281,17 +314,33 @@ fn unpack(job: i64, page: &StoredPage) -> Result<Vec<i64>, FinaliseError> {
 /// One entry of a level: place, least, greatest, last.
 type Entry = (usize, i64, i64, i64);
 
-async fn entries(store: &Store, job: i64, column: i64, level: i64, span: (i64, i64)) -> Result<Vec<Entry>, FinaliseError> {
+async fn entries(
+    store: &Store,
+    job: i64,
+    column: i64,
+    level: i64,
+    span: (i64, i64),
+) -> Result<Vec<Entry>, FinaliseError> {
     let mut found = Vec::new();
     for page in store.pages(job, column, level, span.0, span.1).await? {
         let first = usize::try_from(page.first_index).unwrap_or(0);
         if level == 0 {
-            found.extend(unpack(job, &page)?.into_iter().zip(first..).map(|(value, at)| (at, value, value, value)));
+            found.extend(
+                unpack(job, &page)?
+                    .into_iter()
+                    .zip(first..)
+                    .map(|(value, at)| (at, value, value, value)),
+            );
         } else {
             let length = usize::try_from(page.length).unwrap_or(0);
             let summary = pages::unpack_summary(&page.content, length)
                 .map_err(|error| FinaliseError::damaged(job, "page", error))?;
-            let buckets = summary.min.into_iter().zip(summary.max).zip(summary.last).zip(first..);
+            let buckets = summary
+                .min
+                .into_iter()
+                .zip(summary.max)
+                .zip(summary.last)
+                .zip(first..);
             found.extend(buckets.map(|(((min, max), last), at)| (at, min, max, last)));
         }
     }
@@ -299,14 +348,25 @@ async fn entries(store: &Store, job: i64, column: i64, level: i64, span: (i64, i
 }
 
 /// Reads the columns of a finalised job for a span of time in at most `points` points each, from the level that is fine enough.
-pub(crate) async fn load(store: &Store, job: i64, from_us: i64, to_us: i64, points: usize) -> Result<Vec<Column>, FinaliseError> {
+pub(crate) async fn load(
+    store: &Store,
+    job: i64,
+    from_us: i64,
+    to_us: i64,
+    points: usize,
+) -> Result<Vec<Column>, FinaliseError> {
     let factor = i64::try_from(FACTOR).unwrap_or(i64::MAX);
     let mut ticks: BTreeMap<i64, (i64, Arc<Vec<Entry>>, (i64, i64))> = BTreeMap::new();
     for rate in RATES.map(rate_number) {
         let column = rate_columns(rate).t_us;
         let coarse = entries(store, job, column, LEVELS, (0, i64::MAX)).await?;
         let width = factor.pow(2);
-        let starts = i64::try_from(coarse.partition_point(|entry| entry.1 <= from_us).saturating_sub(1)).unwrap_or(0);
+        let starts = i64::try_from(
+            coarse
+                .partition_point(|entry| entry.1 <= from_us)
+                .saturating_sub(1),
+        )
+        .unwrap_or(0);
         let ends = i64::try_from(coarse.partition_point(|entry| entry.1 <= to_us)).unwrap_or(0);
         let entries_wanted = factor * i64::try_from(points.max(1)).unwrap_or(1);
         let mut level = 0;
@@ -330,25 +390,50 @@ pub(crate) async fn load(store: &Store, job: i64, from_us: i64, to_us: i64, poin
 }
 
 /// The columns of a recording that is not finalised, whole and in full.
-pub(super) fn of_recording(recording: &Recording, tree: &[TreePoint], numbers: &BTreeMap<ProcessKey, u32>) -> Vec<Column> {
+pub(super) fn of_recording(
+    recording: &Recording,
+    tree: &[TreePoint],
+    numbers: &BTreeMap<ProcessKey, u32>,
+) -> Vec<Column> {
     all_series(recording, tree, numbers)
         .into_iter()
         .map(|(row, runs)| {
-            let rate = RATES.into_iter().find(|rate| rate_number(*rate) == row.rate);
+            let rate = RATES
+                .into_iter()
+                .find(|rate| rate_number(*rate) == row.rate);
             let times: Vec<Entry> = rate
                 .and_then(|rate| recording.groups().get(&rate))
-                .map(|group| group.t_us.iter().enumerate().map(|(at, t_us)| (at, *t_us, *t_us, *t_us)).collect())
+                .map(|group| {
+                    group
+                        .t_us
+                        .iter()
+                        .enumerate()
+                        .map(|(at, t_us)| (at, *t_us, *t_us, *t_us))
+                        .collect()
+                })
                 .unwrap_or_default();
             let found: Vec<Entry> = runs
                 .iter()
-                .flat_map(|run| run.values.iter().zip(run.first..).map(|(value, at)| (at, *value, *value, *value)))
+                .flat_map(|run| {
+                    run.values
+                        .iter()
+                        .zip(run.first..)
+                        .map(|(value, at)| (at, *value, *value, *value))
+                })
                 .collect();
             column(&row, &found, &times, i64::MIN, i64::MAX, usize::MAX)
         })
         .collect()
 }
 
-fn column(row: &SeriesRow, found: &[Entry], times: &[Entry], from_us: i64, to_us: i64, points: usize) -> Column {
+fn column(
+    row: &SeriesRow,
+    found: &[Entry],
+    times: &[Entry],
+    from_us: i64,
+    to_us: i64,
+    points: usize,
+) -> Column {
     let (metric, unit) = name_of(row.metric);
     let mut column = Column {
         id: row.column_no,

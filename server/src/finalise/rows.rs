@@ -8,9 +8,17 @@ use serde::Serialize;
 
 use super::{FinaliseError, Loaded, columns};
 
-pub(super) fn finalised(loaded: &Loaded, digest: Digest, heard_unix_us: i64) -> Result<Finalised, FinaliseError> {
+pub(super) fn finalised(
+    loaded: &Loaded,
+    digest: Digest,
+    heard_unix_us: i64,
+) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;
-    let (series, pages) = columns::pack(&loaded.recording, &digest.tree, &process_numbers(&loaded.recording));
+    let (series, pages) = columns::pack(
+        &loaded.recording,
+        &digest.tree,
+        &process_numbers(&loaded.recording),
+    );
     let details = vec![
         (DetailKind::Report, json(job, &digest.job)?),
         (DetailKind::Processes, json(job, &digest.processes)?),
@@ -18,7 +26,10 @@ pub(super) fn finalised(loaded: &Loaded, digest: Digest, heard_unix_us: i64) -> 
         (DetailKind::Tests, json(job, &digest.tests)?),
         (DetailKind::Fixtures, json(job, &digest.fixtures)?),
         (DetailKind::Visits, json(job, &digest.visits)?),
-        (DetailKind::Residue, loaded.recording.residue().encode_to_vec()),
+        (
+            DetailKind::Residue,
+            loaded.recording.residue().encode_to_vec(),
+        ),
     ];
     let report = &digest.job;
     let sum = |count: fn(&highwater_wire::report::SessionReport) -> u64| {
@@ -34,14 +45,25 @@ pub(super) fn finalised(loaded: &Loaded, digest: Digest, heard_unix_us: i64) -> 
         peak_bytes: report.peak_bytes.cast_signed(),
         peak_kind: report.peak_kind.as_str().to_owned(),
         headroom_bytes: report.headroom_bytes,
-        verdict: report.ending.as_ref().map(|ending| ending.verdict.as_str().to_owned()),
-        confidence: report.ending.as_ref().map(|ending| ending.confidence.as_str().to_owned()),
+        verdict: report
+            .ending
+            .as_ref()
+            .map(|ending| ending.verdict.as_str().to_owned()),
+        confidence: report
+            .ending
+            .as_ref()
+            .map(|ending| ending.confidence.as_str().to_owned()),
         tests: sum(|session| session.tests),
         failed: sum(|session| session.failed),
         series,
         pages,
         details,
-        facts: digest.files.iter().filter(|file| file.visits > 0).map(fact).collect(),
+        facts: digest
+            .files
+            .iter()
+            .filter(|file| file.visits > 0)
+            .map(fact)
+            .collect(),
         settled: loaded.fresh.clone(),
     })
 }

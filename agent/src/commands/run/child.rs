@@ -47,11 +47,17 @@ impl StartError {
         let hint = match Errno::from_io_error(&source) {
             Some(Errno::NOENT | Errno::NOTDIR) => return Self::NotFound { program, source },
             Some(Errno::ACCESS) => "make it executable (chmod +x), and see that it is a file",
-            Some(Errno::NOEXEC) => "give it a first line such as `#!/bin/sh`, or run it as `sh SCRIPT`",
+            Some(Errno::NOEXEC) => {
+                "give it a first line such as `#!/bin/sh`, or run it as `sh SCRIPT`"
+            }
             Some(Errno::TOOBIG) => "its arguments and environment are too long",
             _ => "see what the system says",
         };
-        Self::NotExecutable { program, hint, source }
+        Self::NotExecutable {
+            program,
+            hint,
+            source,
+        }
     }
 
     pub(super) fn no_command() -> Self {
@@ -69,7 +75,10 @@ impl StartError {
 }
 
 /// Starts the command in the agent's own process group, with its standard streams, and answers its number.
-pub(super) fn start<S>(words: &[OsString], recording: Option<&RecordingProps<S>>) -> Result<u32, StartError> {
+pub(super) fn start<S>(
+    words: &[OsString],
+    recording: Option<&RecordingProps<S>>,
+) -> Result<u32, StartError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(StartError::no_command());
     };
@@ -85,7 +94,9 @@ pub(super) fn start<S>(words: &[OsString], recording: Option<&RecordingProps<S>>
         };
         command.envs(injection.variables(|name| std::env::var_os(name)));
     }
-    let child = command.spawn().map_err(|source| StartError::new(program, source))?;
+    let child = command
+        .spawn()
+        .map_err(|source| StartError::new(program, source))?;
     Ok(child.id())
 }
 
@@ -97,5 +108,6 @@ pub(super) fn parts_of(status: ExitStatus) -> (Option<i32>, Option<i32>) {
 /// What a shell would make of it: the exit code, or 128 and the signal's number.
 pub(super) fn exit_code_of(status: ExitStatus) -> u8 {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
 }

@@ -27,7 +27,10 @@ const TOX_PASSES: &str = "HIGHWATER_*,PYTHONPATH";
 
 impl Injection<'_> {
     /// The variables to set, given those that are set.
-    pub(super) fn variables(&self, present: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
+    pub(super) fn variables(
+        &self,
+        present: impl Fn(&str) -> Option<OsString>,
+    ) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![
             ("HIGHWATER_JOB", OsString::from(self.job.to_string())),
             ("HIGHWATER_EVENTS", self.events.into()),
@@ -63,7 +66,9 @@ fn prepended(folder: &Path, present: Option<OsString>) -> OsString {
 }
 
 fn tox_4(present: Option<OsString>) -> OsString {
-    let ours = TOX_SECTIONS.map(|section| format!("{section}.pass_env+={TOX_PASSES}")).join(";");
+    let ours = TOX_SECTIONS
+        .map(|section| format!("{section}.pass_env+={TOX_PASSES}"))
+        .join(";");
     joined(present, ";", OsStr::new(&ours))
 }
 
@@ -94,16 +99,32 @@ mod tests {
             repo_root: None,
             exact: true,
         };
-        let find = |name: &str| present.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into());
+        let find = |name: &str| {
+            present
+                .iter()
+                .find(|(other, _)| *other == name)
+                .map(|(_, value)| value.into())
+        };
         let variables = injection.variables(find);
-        variables.into_iter().map(|(name, value)| (name, value.into_string().unwrap())).collect()
+        variables
+            .into_iter()
+            .map(|(name, value)| (name, value.into_string().unwrap()))
+            .collect()
     }
 
     #[test]
     fn what_is_there_is_kept() {
-        let with = variables(&[("PYTHONPATH", "src:lib"), ("TOX_OVERRIDE", "testenv.deps=a"), ("TOX_TESTENV_PASSENV", "X")]);
+        let with = variables(&[
+            ("PYTHONPATH", "src:lib"),
+            ("TOX_OVERRIDE", "testenv.deps=a"),
+            ("TOX_TESTENV_PASSENV", "X"),
+        ]);
         assert_eq!(with["PYTHONPATH"], "/cache/plugin:src:lib");
-        assert!(with["TOX_OVERRIDE"].starts_with("testenv.deps=a;testenv.pass"), "{}", with["TOX_OVERRIDE"]);
+        assert!(
+            with["TOX_OVERRIDE"].starts_with("testenv.deps=a;testenv.pass"),
+            "{}",
+            with["TOX_OVERRIDE"]
+        );
         assert_eq!(with["TOX_TESTENV_PASSENV"], "X HIGHWATER_* PYTHONPATH");
     }
 
@@ -119,7 +140,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().to_str().unwrap().to_owned();
         let check = |job: &'static str, events: String| {
-            inside_outer_job(|name| Some(if name == "HIGHWATER_JOB" { job.into() } else { events.clone().into() }))
+            inside_outer_job(|name| {
+                Some(if name == "HIGHWATER_JOB" {
+                    job.into()
+                } else {
+                    events.clone().into()
+                })
+            })
         };
         assert!(check("id", here.clone()));
         assert!(!check("", here.clone()));

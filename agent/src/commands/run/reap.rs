@@ -18,7 +18,10 @@ pub(super) fn reap(wait: bool) -> Option<Reaped> {
     let options = if wait { 0 } else { libc::WNOHANG };
     loop {
         // SAFETY: both pointers are to live, writable objects of the types wait4 fills in; it keeps neither.
-        #[expect(unsafe_code, reason = "neither std nor rustix gives wait4 with the resource usage of any child")]
+        #[expect(
+            unsafe_code,
+            reason = "neither std nor rustix gives wait4 with the resource usage of any child"
+        )]
         let pid = unsafe { libc::wait4(-1, &raw mut status, options, usage.as_mut_ptr()) };
         if pid < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted {
             continue;

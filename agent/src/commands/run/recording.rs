@@ -56,14 +56,21 @@ pub(super) struct Running<S> {
 
 impl<S: BatchSink + Send + 'static> Running<S> {
     /// Begins to record a command that was just started.
-    pub(super) fn start(props: RecordingProps<S>, command_pid: u32, command: &[OsString]) -> Result<Self, SetupError> {
+    pub(super) fn start(
+        props: RecordingProps<S>,
+        command_pid: u32,
+        command: &[OsString],
+    ) -> Result<Self, SetupError> {
         let procfs = Procfs::system();
         let own_pid = std::process::id();
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| SetupError::Subreaper(error.into()))?;
         let clock = JobClock::new(props.job.started_monotonic_us);
         let mut tree = Tree::new(procfs.clone(), own_pid, rustix::param::page_size() as u64);
-        let words: Vec<_> = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<_> = command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
         let discovery = Discovery::begin(&tree, command_pid);
         tree.adopt(command_pid, words, clock.now_us())?;
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
@@ -124,7 +131,8 @@ impl<S> Running<S> {
         let (exit_code, signal) = parts_of(reaped.status);
         // The kernel's figure survives exec. An orphan's may be that of whoever it was forked from; the command was forked from
         // the agent alone, so what is above the agent's own is the command's.
-        let is_its_own = reaped.pid == self.command_pid && reaped.high_water_bytes > self.own_high_water_bytes;
+        let is_its_own =
+            reaped.pid == self.command_pid && reaped.high_water_bytes > self.own_high_water_bytes;
         self.teller.tell(Message::Reaped {
             pid: reaped.pid,
             t_us: self.clock.now_us(),
@@ -155,6 +163,9 @@ impl<S> Running<S> {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Thread, SetupError> {
-    let handle = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work);
+    let handle = thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(work);
     Ok(handle.map_err(SetupError::Thread)?.thread().clone())
 }

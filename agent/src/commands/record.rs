@@ -1,0 +1,252 @@
+//! `highwater run`: records a command from its settings to its summary.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use highwater_wire::{VERSION, v1};
+use uuid::Uuid;
+
+use super::{
+    CommandError, environment,
+    run::{self, RecordingProps, RunOutcome, RunProps},
+    working_folder,
+};
+use crate::{
+    cli::RunTask,
+    plugin_files,
+    settings::{self, Settings},
+    shipper::{self, Client, Outcome, Shipper},
+    spool::{self, Spool},
+    summary::{self, Look},
+};
+
+/// How long the end waits for a server that has answered before; one that never did gets a fifth.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything that stands ready before the command starts.
+struct Prepared {
+    settings: Settings,
+    folder: PathBuf,
+    uuid: Uuid,
+    stream: Uuid,
+    shipper: Option<Shipper>,
+    page: Option<String>,
+}
+
+/// Runs the command and records it; the exit code is the command's.
+///
+/// # Errors
+/// When a setting cannot be, before the command has started.
+pub fn record(task: RunTask) -> Result<u8, CommandError> {
+    if run::inside_outer_job(|name| std::env::var_os(name)) {
+        let error = run::become_command(&task.command);
+        eprintln!("highwater: {error}");
+        return Ok(error.exit_code());
+    }
+    let words: Vec<String> = task
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let settings = settings::resolve(
+        task.given.clone(),
+        &environment(),
+        &working_folder(),
+        &words,
+    )?;
+    let quiet = task.quiet;
+    let (prepared, recording) = match prepare(settings) {
+        Ok((prepared, recording)) => (Some(prepared), Some(recording)),
+        Err(reason) => {
+            eprintln!("highwater: not recording: {reason}");
+            (None, None)
+        }
+    };
+    if let Some(prepared) = prepared.as_ref().filter(|_| !quiet) {
+        eprintln!("highwater: {}", announcement(prepared));
+    }
+    let mut outcome = run::run(RunProps {
+        command: task.command,
+        recording,
+    });
+    if let Some(error) = &outcome.not_started {
+        eprintln!("highwater: {error}");
+    }
+    for warning in &outcome.warnings {
+        eprintln!("highwater: {warning}");
+    }
+    if let Some(prepared) = prepared {
+        conclude(prepared, &mut outcome, quiet, task.summary.as_deref());
+    }
+    Ok(outcome.exit_code)
+}
+
+fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), String> {
+    let uuid = Uuid::now_v7();
+    let plugin =
+        plugin_files::unpack(&settings.spool.join("plugin")).map_err(|error| error.to_string())?;
+    let spool =
+        Spool::create(&settings.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
+    let token = environment().get("HIGHWATER_TOKEN").cloned();
+    let client = settings
+        .server
+        .as_deref()
+        .map(|server| Client::new(server, token, uuid));
+    let page = client.as_ref().map(Client::page);
+    let shipper = match client
+        .map(|client| Shipper::start(client, spool.folder()))
+        .transpose()
+    {
+        Ok(shipper) => shipper,
+        Err(error) => {
+            eprintln!("highwater: not sending while recording: {error}");
+            None
+        }
+    };
+    let prepared = Prepared {
+        folder: spool.folder().to_path_buf(),
+        uuid,
+        stream: spool.stream(),
+        shipper,
+        page,
+        settings: settings.clone(),
+    };
+    let recording = RecordingProps {
+        uuid,
+        events: spool.events(),
+        sink: spool,
+        plugin,
+        repo_root: Some(settings.repo_root),
+        exact: settings.exact,
+        job: settings.job,
+    };
+    Ok((prepared, recording))
+}
+
+fn announcement(prepared: &Prepared) -> String {
+    match &prepared.page {
+        Some(page) => format!("recording to {page}"),
+        None => format!(
+            "recording to {} (no server is named; `highwater upload` sends it)",
+            prepared.folder.display()
+        ),
+    }
+}
+
+/// Closes the recording, sends what is left and tells the figures. Nothing here changes how the command ended.
+fn conclude(
+    prepared: Prepared,
+    outcome: &mut RunOutcome<Spool>,
+    quiet: bool,
+    summary_file: Option<&Path>,
+) {
+    let end = v1::End {
+        version: VERSION,
+        ended_us: outcome.ended_us,
+        exit_code: outcome.command_exit.or_else(|| {
+            outcome
+                .not_started
+                .as_ref()
+                .map(|_| i32::from(outcome.exit_code))
+        }),
+        signal: outcome.command_signal,
+        streams: vec![v1::StreamCount {
+            stream: prepared.stream.to_string(),
+            batches: outcome.batches,
+        }],
+        agent_lost: false,
+        forwarded_signal: outcome.forwarded_signal,
+        revision: 0,
+    };
+    // The lock goes with the spool: from here on nothing but the end is written.
+    let _sink = outcome.sink.take();
+    if let Err(error) = spool::write_end(&prepared.folder, &end) {
+        eprintln!("highwater: the end of the recording cannot be written: {error}");
+    }
+    let digest = match summary::digest_of(&prepared.folder) {
+        Ok(digest) => Some(digest),
+        Err(error) => {
+            eprintln!("highwater: no summary: {error}");
+            None
+        }
+    };
+    if let Some(digest) = digest.as_ref().filter(|_| !quiet) {
+        let look = Look::of_stderr(&environment());
+        eprint!(
+            "{}",
+            summary::terminal(digest, prepared.page.as_deref(), &look)
+        );
+    }
+    let sent = prepared.shipper.map(|shipper| {
+        let patience = if outcome.hurry.load(Ordering::Relaxed) {
+            Duration::from_secs(1)
+        } else {
+            PATIENCE
+        };
+        let began = Instant::now();
+        let sent = shipper.finish(patience);
+        (sent, began.elapsed())
+    });
+    let kept = settle_spool(&prepared.folder, sent.as_ref().map(|(sent, _)| sent));
+    if let (Some(file), Some(mut digest)) = (summary_file, digest) {
+        digest.job.url = prepared.page;
+        digest.job.spool = kept.as_ref().map(|folder| folder.display().to_string());
+        if let Err(error) = summary::write_json(file, &digest.job) {
+            eprintln!("highwater: {}: {error}", file.display());
+        }
+    }
+    tell_unsent(
+        &prepared.settings,
+        prepared.uuid,
+        kept.as_deref(),
+        sent.map(|(sent, _)| sent),
+        quiet,
+    );
+}
+
+/// Removes the spool once it is acknowledged; answers the folder that stays.
+fn settle_spool(folder: &Path, sent: Option<&Outcome>) -> Option<PathBuf> {
+    if sent.is_some_and(|sent| sent.complete) {
+        match shipper::discard(folder) {
+            Ok(()) => return None,
+            Err(error) => eprintln!("highwater: {}: {error}", folder.display()),
+        }
+    }
+    Some(folder.to_path_buf())
+}
+
+fn tell_unsent(
+    settings: &Settings,
+    uuid: Uuid,
+    kept: Option<&Path>,
+    sent: Option<Outcome>,
+    quiet: bool,
+) {
+    let Some(kept) = kept else {
+        return;
+    };
+    match sent {
+        None if quiet => {}
+        None => eprintln!(
+            "highwater: kept in {}; `highwater upload --server URL {uuid}` sends it",
+            kept.display()
+        ),
+        Some(sent) if sent.complete => {}
+        Some(sent) => {
+            let why = sent
+                .refused
+                .first()
+                .cloned()
+                .or(sent.problem)
+                .unwrap_or_default();
+            eprintln!(
+                "highwater: not all of it reached {} ({why}); kept in {}; `highwater upload` sends it later",
+                settings.server.as_deref().unwrap_or("the server"),
+                kept.display()
+            );
+        }
+    }
+}

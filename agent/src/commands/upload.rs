@@ -1,0 +1,107 @@
+//! `highwater upload`: sends what is in the spool, also what a dead agent left.
+
+use std::{path::Path, time::Duration};
+
+use highwater_wire::{VERSION, v1};
+
+use super::{CommandError, environment, working_folder};
+use crate::{
+    cli::UploadTask,
+    exit_codes,
+    settings::{default_spool, read_pyproject},
+    shipper::{self, Client},
+    spool::{self, SpoolError},
+};
+
+/// How long one recording may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Sends the recordings and removes what was acknowledged.
+///
+/// # Errors
+/// When no server is named, the spool cannot be read, or not everything was sent.
+pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
+    let file = read_pyproject(&working_folder())?;
+    let env = environment();
+    let root = task
+        .spool
+        .or(file.spool)
+        .unwrap_or_else(|| default_spool(&env));
+    let server = task.server.or(file.server).ok_or(CommandError::NoServer)?;
+    let token = env.get("HIGHWATER_TOKEN").cloned();
+    let mut folders = spool::open_jobs(&root)?;
+    if !task.jobs.is_empty() {
+        folders.retain(|folder| spool::uuid_of(folder).is_ok_and(|uuid| task.jobs.contains(&uuid)));
+    }
+    if folders.len() < task.jobs.len() || (folders.is_empty() && !root.exists()) {
+        return Err(CommandError::Nothing(root));
+    }
+    let mut unsent = 0;
+    for folder in &folders {
+        match send(folder, &server, token.clone()) {
+            Ok(line) => println!("{line}"),
+            Err(SpoolError::Busy(_)) => {
+                println!("{}: still recorded, left alone", folder.display())
+            }
+            Err(error) => {
+                unsent += 1;
+                eprintln!("highwater: {error}");
+            }
+        }
+    }
+    if folders.is_empty() {
+        println!("{}: nothing to send", root.display());
+    }
+    if unsent > 0 {
+        return Err(CommandError::NotSent(unsent, folders.len()));
+    }
+    Ok(exit_codes::OK)
+}
+
+fn send(folder: &Path, server: &str, token: Option<String>) -> Result<String, SpoolError> {
+    let _lock = spool::lock(folder)?;
+    let uuid = spool::uuid_of(folder)?;
+    if spool::read_end(folder)?.is_none() {
+        spool::write_end(folder, &end_of_lost(folder)?)?;
+    }
+    let client = Client::new(server, token, uuid);
+    let page = client.page();
+    let outcome = shipper::send_whole(client, folder, PATIENCE);
+    if outcome.complete {
+        shipper::discard(folder).map_err(|source| SpoolError::Io {
+            path: folder.to_path_buf(),
+            source,
+        })?;
+        return Ok(format!("{uuid}: {} batches sent: {page}", outcome.batches));
+    }
+    let reason = outcome
+        .refused
+        .first()
+        .cloned()
+        .or(outcome.problem)
+        .unwrap_or_default();
+    Err(SpoolError::Broken {
+        path: folder.to_path_buf(),
+        reason: format!("not acknowledged by {server}: {reason}"),
+    })
+}
+
+/// The end of a recording whose agent died: when it is known to have lived last, and what it left.
+fn end_of_lost(folder: &Path) -> Result<v1::End, SpoolError> {
+    let recorded = spool::read(folder)?;
+    let mut end = v1::End {
+        version: VERSION,
+        agent_lost: true,
+        ..v1::End::default()
+    };
+    for (stream, _) in spool::segments(folder)? {
+        let own = recorded.batches.iter().filter(|(of, _, _)| *of == stream);
+        end.streams.push(v1::StreamCount {
+            stream: stream.to_string(),
+            batches: own.clone().count() as u64,
+        });
+        let last = own.map(|(_, _, batch)| batch.to_us).max().unwrap_or(0);
+        end.ended_us = end.ended_us.max(last);
+    }
+    Ok(end)
+}

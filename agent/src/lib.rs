@@ -1,0 +1,23 @@
+//! Records the memory of pytest runs and ships it to a Highwater server.
+//!
+//! Rooms, from foundations to the top: `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
+//! `recorder`, `summary` | `commands` | `cli` | `main`.
+
+pub mod budget;
+pub mod cgroup;
+pub mod ci;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod exit_codes;
+pub mod marks;
+pub mod plugin_files;
+pub mod procfs;
+pub mod recorder;
+pub mod sampler;
+pub mod settings;
+pub mod shipper;
+pub mod signals;
+pub mod spool;
+pub mod summary;
+pub mod tree;

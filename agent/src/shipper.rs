@@ -1,0 +1,35 @@
+//! Sends a spool to the server, behind the writer, and retries until it is acknowledged.
+//!
+//! Answers are taken as they mean: 2xx is acknowledged; 408, 429 and 5xx and failures of the network are tried again, with
+//! growing pauses or the server's own `Retry-After`; 404 on a part of the job begins it again; 401 and 403 end the sending; any other refusal
+//! concerns the one item, which stays in the spool while the rest goes on.
+
+mod client;
+mod thread;
+
+pub use client::{Answer, Client, Item};
+pub use thread::{Outcome, Shipper, discard, send_whole};
+
+use std::time::Duration;
+
+/// Pause before the nth try after a failure: doubling from 200 ms to 10 s, the last half of it at random, so that
+/// agents that failed together do not return together. `chance` is from 0 to 1.
+fn pause(failures: u32, chance: f64) -> Duration {
+    let full = Duration::from_millis(200)
+        .saturating_mul(1 << failures.min(6))
+        .min(Duration::from_secs(10));
+    full.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_differ() {
+        assert_eq!(pause(0, 1.0), Duration::from_millis(200));
+        assert_eq!(pause(1, 0.0), Duration::from_millis(200));
+        assert_eq!(pause(90, 1.0), Duration::from_secs(10));
+        assert!(pause(3, 0.1) < pause(3, 0.9));
+    }
+}

@@ -1,0 +1,256 @@
+//! The thread that sends while the recording goes on.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use super::{Answer, Client, Item, pause};
+use crate::spool::{self, Record, SegmentReader, SpoolError};
+
+/// How often the spool is looked at for new batches.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// What became of a spool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Everything, the end included, is on the server's disk.
+    pub complete: bool,
+    /// The server answered at least once.
+    pub reached: bool,
+    /// Batches acknowledged.
+    pub batches: u64,
+    /// What the server refused, and why.
+    pub refused: Vec<String>,
+    /// Why it is not complete.
+    pub problem: Option<String>,
+}
+
+/// A sender in the background.
+#[derive(Debug)]
+pub struct Shipper {
+    thread: JoinHandle<Outcome>,
+    deadline: Sender<Instant>,
+}
+
+impl Shipper {
+    /// Begins to send what a spool holds and will hold.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(client: Client, folder: &Path) -> std::io::Result<Self> {
+        let (deadline, asked) = channel();
+        let sending = Sending::new(client, folder.to_path_buf(), asked);
+        let thread = std::thread::Builder::new()
+            .name("shipper".to_owned())
+            .stack_size(512 << 10)
+            .spawn(move || sending.run())?;
+        Ok(Self { thread, deadline })
+    }
+
+    /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a fifth of it).
+    #[must_use]
+    pub fn finish(self, patience: Duration) -> Outcome {
+        let stopped = Outcome {
+            problem: Some("the sending stopped by itself".to_owned()),
+            ..Outcome::default()
+        };
+        // A thread that is gone has its outcome ready.
+        let _ = self.deadline.send(Instant::now() + patience);
+        self.thread.join().unwrap_or(stopped)
+    }
+}
+
+/// Sends a spool that is no longer written, within `patience`.
+#[must_use]
+pub fn send_whole(client: Client, folder: &Path, patience: Duration) -> Outcome {
+    let (deadline, asked) = channel();
+    let _ = deadline.send(Instant::now() + patience);
+    Sending::new(client, folder.to_path_buf(), asked).run()
+}
+
+struct Sending {
+    client: Client,
+    folder: PathBuf,
+    asked: Receiver<Instant>,
+    deadline: Option<Instant>,
+    outcome: Outcome,
+    failures: u32,
+    job_known: bool,
+    open: Vec<(Uuid, SegmentReader)>,
+}
+
+/// Nothing more will be sent.
+struct Stop;
+
+impl Sending {
+    fn new(client: Client, folder: PathBuf, asked: Receiver<Instant>) -> Self {
+        Self {
+            client,
+            folder,
+            asked,
+            deadline: None,
+            outcome: Outcome::default(),
+            failures: 0,
+            job_known: false,
+            open: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Outcome {
+        let everything = self.send_everything();
+        self.outcome.complete = everything.is_ok() && self.outcome.refused.is_empty();
+        self.outcome
+    }
+
+    fn send_everything(&mut self) -> Result<(), Stop> {
+        let job = self.payload_of("job")?;
+        self.deliver(Item::Job, &job)?;
+        self.job_known = true;
+        loop {
+            // Asked before looking: what was written before the question is seen by the look after it.
+            let over = self.deadline.is_some();
+            while let Some((stream, record)) = self.next_batch()? {
+                self.deliver(Item::Batch(stream, record.seq), &record.payload)?;
+                self.outcome.batches += 1;
+            }
+            if over {
+                break;
+            }
+            self.wait(LOOK);
+        }
+        let end = self.payload_of("end")?;
+        self.deliver(Item::End, &end)
+    }
+
+    fn next_batch(&mut self) -> Result<Option<(Uuid, Record)>, Stop> {
+        let known: BTreeSet<Uuid> = self.open.iter().map(|(stream, _)| *stream).collect();
+        let found = spool::segments(&self.folder).map_err(|error| self.fail(&error))?;
+        for (stream, path) in found
+            .into_iter()
+            .filter(|(stream, _)| !known.contains(stream))
+        {
+            let reader = SegmentReader::open(&path).map_err(|error| self.fail(&error))?;
+            self.open.push((stream, reader));
+        }
+        for at in 0..self.open.len() {
+            let stream = self.open[at].0;
+            match self.open[at].1.next() {
+                Ok(Some(record)) => return Ok(Some((stream, record))),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(&error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn payload_of(&mut self, name: &str) -> Result<Vec<u8>, Stop> {
+        let path = self.folder.join(name);
+        match SegmentReader::open(&path).and_then(|mut reader| reader.next()) {
+            Ok(Some(record)) => Ok(record.payload),
+            Ok(None) => {
+                self.outcome.problem = Some(format!("{}: torn", path.display()));
+                Err(Stop)
+            }
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    fn fail(&mut self, error: &SpoolError) -> Stop {
+        self.outcome.problem = Some(error.to_string());
+        Stop
+    }
+
+    /// Sends one item until it is acknowledged or refused for good.
+    fn deliver(&mut self, item: Item, payload: &[u8]) -> Result<(), Stop> {
+        loop {
+            let answer = self.client.put(item, payload);
+            match answer {
+                Answer::Acknowledged => {
+                    self.outcome.reached = true;
+                    self.outcome.problem = None;
+                    self.failures = 0;
+                    return Ok(());
+                }
+                Answer::Refused(why) => {
+                    self.outcome.reached = true;
+                    self.outcome.refused.push(format!("{item:?}: {why}"));
+                    if item == Item::Job {
+                        self.outcome.problem = Some(why);
+                        return Err(Stop);
+                    }
+                    return Ok(());
+                }
+                Answer::Forbidden(why) => {
+                    self.outcome.problem = Some(why);
+                    return Err(Stop);
+                }
+                Answer::Unknown(why) => {
+                    self.outcome.problem = Some(why);
+                    let job = self.payload_of("job")?;
+                    if self.client.put(Item::Job, &job) != Answer::Acknowledged {
+                        self.back_off(None)?;
+                    }
+                }
+                Answer::Again(wait, why) => {
+                    self.outcome.problem = Some(why);
+                    self.back_off(wait)?;
+                }
+            }
+        }
+    }
+
+    fn back_off(&mut self, wait: Option<Duration>) -> Result<(), Stop> {
+        let chance = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
+        let wait = wait.unwrap_or_else(|| pause(self.failures, chance));
+        self.failures += 1;
+        if self.give_up(wait) {
+            return Err(Stop);
+        }
+        self.wait(wait);
+        if self.give_up(Duration::ZERO) {
+            Err(Stop)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn give_up(&self, wait: Duration) -> bool {
+        self.deadline.is_some_and(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = if self.outcome.reached { left } else { left / 5 };
+            left.is_zero() || (wait > left && self.failures > 2)
+        })
+    }
+
+    /// Waits, but no longer than until the recording is over.
+    fn wait(&mut self, time: Duration) {
+        if self.deadline.is_some() {
+            std::thread::sleep(time);
+            return;
+        }
+        match self.asked.recv_timeout(time) {
+            Ok(deadline) => {
+                self.deadline = Some(deadline);
+                self.failures = self.failures.min(1);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // Whoever recorded is gone without a word: what is there is sent, and that is all.
+            Err(RecvTimeoutError::Disconnected) => self.deadline = Some(Instant::now()),
+        }
+    }
+}
+
+/// Removes a spool that is acknowledged.
+///
+/// # Errors
+/// When the folder cannot be removed.
+pub fn discard(folder: &Path) -> std::io::Result<()> {
+    fs::remove_dir_all(folder)
+}

@@ -1,0 +1,118 @@
+//! What was recorded and is not yet acknowledged, on disk.
+//!
+//! # Constraints
+//!
+//! - The agent may be killed at any instruction; what was appended before stays readable.
+//! - A record is what goes over the network, so that sending needs no second encoding.
+//! - Recording never waits for sending: the sender reads the same file behind the writer.
+//!
+//! # Layout
+//!
+//! A folder a job, `<root>/<job uuid>/`, mode 0700:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `lock` | nothing; its writer holds an exclusive `flock` as long as it lives |
+//! | `job` | one record: the `Job` |
+//! | `<stream uuid>.segment` | the records of one start of an agent: its batches |
+//! | `end` | one record: the `End`; there once the job has ended in an orderly way |
+//! | `events/` | the plugin's files; not sent, kept until the spool goes |
+//!
+//! Each file begins with `HWSPOOL` and the version as one byte. A record is, in little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | length of the payload |
+//! | 4 | CRC-32 of all that follows |
+//! | 1 | kind: 1 job, 2 batch, 3 end |
+//! | 8 | sequence number of a batch; 0 otherwise |
+//! | n | payload: the message in protobuf under zstd |
+//!
+//! # Writing
+//!
+//! One `write` a record on a descriptor opened for appending. No sync: the page cache outlives the death of any process, and a machine
+//! that loses power in CI takes its disk with it. Version 1 is written; version 1 is read.
+//!
+//! # Reading, recovering, deleting
+//!
+//! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
+//! cannot be ends the segment. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
+
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+pub use read::{Recorded, SegmentReader, open_jobs, read, read_end, read_job, segments, uuid_of};
+pub use write::{Spool, lock, write_end};
+
+/// The first bytes of every file; the last is the version.
+const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
+/// Length, CRC, kind and sequence number.
+const HEAD_BYTES: usize = 17;
+
+/// What a record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// How the job began.
+    Job = 1,
+    /// A second of it.
+    Batch = 2,
+    /// How it ended.
+    End = 3,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it holds.
+    pub kind: Kind,
+    /// Sequence number of a batch.
+    pub seq: u64,
+    /// Protobuf under zstd.
+    pub payload: Vec<u8>,
+}
+
+/// Why a spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// A file or folder failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not a spool file, or of a version this agent does not read.
+    #[error("{}: no spool file of version 1; read it with the agent that wrote it", .0.display())]
+    Foreign(PathBuf),
+    /// Another agent writes there.
+    #[error("{}: a running agent records there", .0.display())]
+    Busy(PathBuf),
+    /// The job's own record is missing or broken.
+    #[error("{}: {reason}", path.display())]
+    Broken {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SpoolError {
+    move |source| SpoolError::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn segment_path(folder: &Path, stream: Uuid) -> PathBuf {
+    folder.join(format!("{stream}.segment"))
+}
+
+#[cfg(test)]
+mod tests;

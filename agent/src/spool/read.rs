@@ -1,0 +1,253 @@
+//! The reading side of a spool.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use highwater_wire::{
+    codec::{self, Checked, MAX_BATCH_BYTES},
+    v1,
+};
+use uuid::Uuid;
+
+use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io};
+
+/// Reads the records of one segment while it grows.
+#[derive(Debug)]
+pub struct SegmentReader {
+    path: PathBuf,
+    file: File,
+    at: u64,
+    skipped: u64,
+    ended: bool,
+}
+
+impl SegmentReader {
+    /// Opens a segment.
+    ///
+    /// # Errors
+    /// When it cannot be read or is none of version 1.
+    pub fn open(path: &Path) -> Result<Self, SpoolError> {
+        let file = File::open(path).map_err(io(path))?;
+        let mut magic = [0; MAGIC.len()];
+        let whole = file.read_exact_at(&mut magic, 0);
+        match whole {
+            Ok(()) if magic == *MAGIC => {}
+            // A writer that was killed before its first bytes has written nothing to lose.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+            Ok(()) => return Err(SpoolError::Foreign(path.to_path_buf())),
+            Err(error) => return Err(io(path)(error)),
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            at: MAGIC.len() as u64,
+            skipped: 0,
+            ended: false,
+        })
+    }
+
+    /// The next whole record; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next(&mut self) -> Result<Option<Record>, SpoolError> {
+        while !self.ended {
+            let Some(head) = self.bytes::<HEAD_BYTES>(self.at)? else {
+                return Ok(None);
+            };
+            let [l0, l1, l2, l3, c0, c1, c2, c3, kind, seq @ ..] = head;
+            let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+            if length > MAX_BATCH_BYTES {
+                self.skipped += 1;
+                self.ended = true;
+                break;
+            }
+            let mut payload = vec![0; length];
+            match self
+                .file
+                .read_exact_at(&mut payload, self.at + HEAD_BYTES as u64)
+            {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) => return Err(io(&self.path)(error)),
+            }
+            self.at += (HEAD_BYTES + length) as u64;
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(&head[8..]);
+            crc.update(&payload);
+            let kind = match kind {
+                1 => Some(Kind::Job),
+                2 => Some(Kind::Batch),
+                3 => Some(Kind::End),
+                _ => None,
+            };
+            match kind {
+                Some(kind) if crc.finalize() == u32::from_le_bytes([c0, c1, c2, c3]) => {
+                    return Ok(Some(Record {
+                        kind,
+                        seq: u64::from_le_bytes(seq),
+                        payload,
+                    }));
+                }
+                _ => self.skipped += 1,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Records that were broken and passed over.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    fn bytes<const N: usize>(&self, at: u64) -> Result<Option<[u8; N]>, SpoolError> {
+        let mut bytes = [0; N];
+        match self.file.read_exact_at(&mut bytes, at) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(io(&self.path)(error)),
+        }
+    }
+}
+
+/// A whole spool, read back.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Identity of the job.
+    pub uuid: Uuid,
+    /// How it began.
+    pub job: v1::Job,
+    /// Its batches with stream and number.
+    pub batches: Vec<(Uuid, u64, v1::Batch)>,
+    /// How it ended; none when the agent died.
+    pub end: Option<v1::End>,
+    /// Records that were broken and passed over.
+    pub skipped: u64,
+}
+
+/// Reads everything of a job.
+///
+/// # Errors
+/// When the folder is none, or how the job began cannot be read.
+pub fn read(folder: &Path) -> Result<Recorded, SpoolError> {
+    let mut recorded = Recorded {
+        uuid: uuid_of(folder)?,
+        job: read_job(folder)?,
+        batches: Vec::new(),
+        end: read_end(folder)?,
+        skipped: 0,
+    };
+    for (stream, path) in segments(folder)? {
+        let mut reader = SegmentReader::open(&path)?;
+        while let Some(record) = reader.next()? {
+            match codec::decode::<v1::Batch>(&record.payload) {
+                Ok(batch) => recorded.batches.push((stream, record.seq, batch)),
+                Err(_) => recorded.skipped += 1,
+            }
+        }
+        recorded.skipped += reader.skipped();
+    }
+    Ok(recorded)
+}
+
+/// How the job began.
+///
+/// # Errors
+/// When it is missing or broken.
+pub fn read_job(folder: &Path) -> Result<v1::Job, SpoolError> {
+    let path = folder.join("job");
+    read_one(&path)?.ok_or_else(|| SpoolError::Broken {
+        path,
+        reason: "the record of the job is missing or torn".to_owned(),
+    })
+}
+
+/// How the job ended; `None` when its agent died before it could say.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn read_end(folder: &Path) -> Result<Option<v1::End>, SpoolError> {
+    let path = folder.join("end");
+    if path.exists() {
+        read_one(&path)
+    } else {
+        Ok(None)
+    }
+}
+
+fn read_one<M: Checked>(path: &Path) -> Result<Option<M>, SpoolError> {
+    let Some(record) = SegmentReader::open(path)?.next()? else {
+        return Ok(None);
+    };
+    codec::decode(&record.payload)
+        .map(Some)
+        .map_err(|problem| SpoolError::Broken {
+            path: path.to_path_buf(),
+            reason: problem.to_string(),
+        })
+}
+
+/// The segments of a job with their streams, in the order they were begun.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn segments(folder: &Path) -> Result<Vec<(Uuid, PathBuf)>, SpoolError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        let stream = path
+            .file_stem()
+            .and_then(|stem| Uuid::parse_str(&stem.to_string_lossy()).ok());
+        if let Some(stream) = stream.filter(|_| {
+            path.extension()
+                .is_some_and(|extension| extension == "segment")
+        }) {
+            let begun = path.metadata().and_then(|about| about.created()).ok();
+            found.push((begun, stream, path));
+        }
+    }
+    found.sort();
+    Ok(found
+        .into_iter()
+        .map(|(_, stream, path)| (stream, path))
+        .collect())
+}
+
+/// Every job's folder below a spool's root, oldest first (their names are UUIDs of version 7).
+///
+/// # Errors
+/// When the root cannot be read; a root that is not there holds no jobs.
+pub fn open_jobs(root: &Path) -> Result<Vec<PathBuf>, SpoolError> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(root)(error)),
+    };
+    let mut jobs = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io(root))?.path();
+        if uuid_of(&path).is_ok() && path.join("job").exists() {
+            jobs.push(path);
+        }
+    }
+    jobs.sort();
+    Ok(jobs)
+}
+
+/// The job whose folder this is.
+///
+/// # Errors
+/// When its name is no UUID.
+pub fn uuid_of(folder: &Path) -> Result<Uuid, SpoolError> {
+    folder
+        .file_name()
+        .and_then(|name| Uuid::parse_str(&name.to_string_lossy()).ok())
+        .ok_or_else(|| SpoolError::Broken {
+            path: folder.to_path_buf(),
+            reason: "the name of a job's folder is its uuid".to_owned(),
+        })
+}

@@ -1,0 +1,128 @@
+use std::fs;
+
+use highwater_wire::{VERSION, v1};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn job() -> v1::Job {
+    v1::Job {
+        version: VERSION,
+        project: "owner/repo".to_owned(),
+        run: Some(v1::Run {
+            provider: "local".to_owned(),
+            id: "1".to_owned(),
+            ..v1::Run::default()
+        }),
+        name: "unit".to_owned(),
+        attempt: 1,
+        interval_us: 50_000,
+        ..v1::Job::default()
+    }
+}
+
+fn batch(seq: u64) -> v1::Batch {
+    v1::Batch {
+        version: VERSION,
+        from_us: seq.cast_signed() * 10,
+        to_us: seq.cast_signed() * 10 + 10,
+        ..v1::Batch::default()
+    }
+}
+
+fn recorded(batches: u64) -> (TempDir, Spool) {
+    let root = TempDir::new().unwrap();
+    let mut spool = Spool::create(root.path(), &job(), Uuid::now_v7()).unwrap();
+    for seq in 0..batches {
+        spool.append(seq, &batch(seq)).unwrap();
+    }
+    (root, spool)
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let (_root, mut spool) = recorded(3);
+    let end = v1::End {
+        version: VERSION,
+        ended_us: 30,
+        ..v1::End::default()
+    };
+    spool.finish(&end).unwrap();
+    let back = read(spool.folder()).unwrap();
+    assert_eq!((back.uuid, back.job), (spool.uuid(), job()));
+    assert_eq!(back.end, Some(end));
+    let expected: Vec<_> = (0..3)
+        .map(|seq| (spool.stream(), seq, batch(seq)))
+        .collect();
+    assert_eq!(back.batches, expected);
+}
+
+#[test]
+fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
+    let (_root, mut spool) = recorded(1);
+    let mut reader = SegmentReader::open(&segment_path(spool.folder(), spool.stream())).unwrap();
+    assert_eq!(reader.next().unwrap().map(|record| record.seq), Some(0));
+    assert_eq!(reader.next().unwrap(), None);
+    spool.append(1, &batch(1)).unwrap();
+    assert_eq!(reader.next().unwrap().map(|record| record.seq), Some(1));
+}
+
+#[test]
+fn a_running_agents_spool_is_left_alone_and_a_dead_ones_is_taken() {
+    let (_root, spool) = recorded(1);
+    assert!(matches!(lock(spool.folder()), Err(SpoolError::Busy(_))));
+    let folder = spool.folder().to_path_buf();
+    drop(spool);
+    assert!(lock(&folder).is_ok());
+}
+
+#[test]
+fn a_spool_of_another_version_is_refused() {
+    let (_root, spool) = recorded(0);
+    let path = spool.folder().join("job");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[7] = 2;
+    fs::write(&path, bytes).unwrap();
+    let error = read(spool.folder()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("no spool file of version 1; read it with the agent that wrote it"),
+        "{error}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn cut_anywhere_all_records_before_the_cut_are_there(cut in 0_usize..400) {
+        let (_root, spool) = recorded(5);
+        let path = segment_path(spool.folder(), spool.stream());
+        let bytes = fs::read(&path).unwrap();
+        let cut = cut.min(bytes.len());
+        let whole = (bytes.len() - MAGIC.len()) / 5;
+        fs::write(&path, &bytes[..cut]).unwrap();
+        if cut < MAGIC.len() {
+            prop_assert!(read(spool.folder()).unwrap().batches.is_empty());
+        } else {
+            let back = read(spool.folder()).unwrap();
+            prop_assert!(back.batches.len() >= (cut - MAGIC.len()) / (whole + 8));
+            for (at, (_, seq, found)) in back.batches.iter().enumerate() {
+                prop_assert_eq!((at as u64, found), (*seq, &batch(*seq)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_costs_at_most_what_follows_and_never_lies(at in 8_usize..400, bit in 0_u8..8) {
+        let (_root, spool) = recorded(5);
+        let path = segment_path(spool.folder(), spool.stream());
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at.min(bytes.len() - 1);
+        bytes[at] ^= 1 << bit;
+        fs::write(&path, bytes).unwrap();
+        let back = read(spool.folder()).unwrap();
+        prop_assert!(back.batches.len() < 5);
+        for (_, seq, found) in &back.batches {
+            prop_assert_eq!(found, &batch(*seq));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The writing side of a spool.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use highwater_wire::{codec, v1};
+use prost::Message;
+use rustix::fs::{FlockOperation, flock};
+use uuid::Uuid;
+
+use super::{HEAD_BYTES, Kind, MAGIC, SpoolError, io, segment_path};
+
+/// The spool of a job that is being recorded.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    uuid: Uuid,
+    stream: Uuid,
+    segment: File,
+    batches: u64,
+    _lock: File,
+}
+
+impl Spool {
+    /// Makes the folder of a job and writes how it began.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be made.
+    pub fn create(root: &Path, job: &v1::Job, uuid: Uuid) -> Result<Self, SpoolError> {
+        let folder = root.join(uuid.to_string());
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder.join("events"))
+            .map_err(io(&folder))?;
+        let lock = lock(&folder)?;
+        let stream = Uuid::new_v4();
+        write_whole(&folder.join("job"), Kind::Job, job)?;
+        let path = segment_path(&folder, stream);
+        let mut segment = appending(&path)?;
+        segment.write_all(MAGIC).map_err(io(&path))?;
+        Ok(Self {
+            folder,
+            uuid,
+            stream,
+            segment,
+            batches: 0,
+            _lock: lock,
+        })
+    }
+
+    /// Appends a batch. Numbers count from 0 without holes.
+    ///
+    /// # Errors
+    /// When it cannot be written; what a failed write left is cut off again, so that later batches can be read.
+    pub fn append(&mut self, seq: u64, batch: &v1::Batch) -> Result<(), SpoolError> {
+        let path = segment_path(&self.folder, self.stream);
+        let bytes = record(Kind::Batch, seq, batch).map_err(io(&path))?;
+        let before = self.segment.metadata().map_err(io(&path))?.len();
+        if let Err(source) = self.segment.write_all(&bytes) {
+            self.segment.set_len(before).map_err(io(&path))?;
+            return Err(SpoolError::Io { path, source });
+        }
+        self.batches = self.batches.max(seq + 1);
+        Ok(())
+    }
+
+    /// Writes how the job ended.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self, end: &v1::End) -> Result<(), SpoolError> {
+        write_end(&self.folder, end)
+    }
+
+    /// Folder of the job.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Folder for the plugin's files.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.folder.join("events")
+    }
+
+    /// Identity of the job.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// Identity of this start of the agent.
+    #[must_use]
+    pub fn stream(&self) -> Uuid {
+        self.stream
+    }
+
+    /// How many batches were appended.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+}
+
+/// Takes the lock of a job's folder; it is given back when the file is closed, also by death.
+///
+/// # Errors
+/// [`SpoolError::Busy`] while another process holds it.
+pub fn lock(folder: &Path) -> Result<File, SpoolError> {
+    let path = folder.join("lock");
+    let file = appending(&path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::Busy(folder.to_path_buf())),
+        Err(error) => Err(io(&path)(error.into())),
+    }
+}
+
+/// Writes how a job ended.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_end(folder: &Path, end: &v1::End) -> Result<(), SpoolError> {
+    write_whole(&folder.join("end"), Kind::End, end)
+}
+
+/// Writes a file of one record so that it is there whole or not at all.
+fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), SpoolError> {
+    let fresh = path.with_extension("new");
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(record(kind, 0, message).map_err(io(path))?);
+    fs::write(&fresh, bytes).map_err(io(&fresh))?;
+    fs::rename(&fresh, path).map_err(io(path))
+}
+
+fn record<M: Message>(kind: Kind, seq: u64, message: &M) -> std::io::Result<Vec<u8>> {
+    let payload = codec::encode(message)?;
+    let length = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
+    bytes.extend(length.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.push(kind as u8);
+    bytes.extend(seq.to_le_bytes());
+    bytes.extend(payload);
+    let crc = crc32fast::hash(&bytes[8..]);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+    Ok(bytes)
+}
+
+fn appending(path: &Path) -> Result<File, SpoolError> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io(path))
+}

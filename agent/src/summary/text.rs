@@ -1,0 +1,205 @@
+//! The summary in words.
+
+use std::fmt::Write;
+
+use highwater_analysis::digest::Digest;
+use highwater_wire::report::{FileRow, JobReport, LimitKind, PeakKind, PeakMetric};
+
+use super::{
+    chart,
+    look::Look,
+    table::{fitted, mebibytes},
+};
+
+const MOST_FILES: usize = 10;
+const MOST_SPIKES: usize = 5;
+/// What retains or spikes less is not worth a line.
+const LEAST_SHOWN_BYTES: i64 = 100 << 10;
+
+/// The summary of a job for a terminal; `page` is the address of its page.
+#[must_use]
+pub fn terminal(digest: &Digest, page: Option<&str>, look: &Look) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, digest, page, look);
+    if look.unicode {
+        out
+    } else {
+        out.replace('…', "~").replace('µ', "u")
+    }
+}
+
+fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> std::fmt::Result {
+    let job = &digest.job;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{}",
+        look.bold(&format!("highwater: {}", headline(job)))
+    )?;
+    if let Some(ending) = &job.ending {
+        writeln!(
+            out,
+            "{} ({}, {})",
+            ending.sentence,
+            ending.verdict.as_str(),
+            ending.confidence.as_str()
+        )?;
+        if let Some(victim) = &ending.victim {
+            writeln!(
+                out,
+                "Running at the end: {}",
+                fitted(victim, look.columns.saturating_sub(20))
+            )?;
+        }
+    }
+    for limit in &job.limits {
+        let name = match limit.kind {
+            LimitKind::Cgroup => format!("cgroup {}", limit.path),
+            LimitKind::Machine => "machine".to_owned(),
+            LimitKind::Budget => "budget".to_owned(),
+        };
+        let share = 100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64;
+        let used = mebibytes(limit.worst_used_bytes.cast_signed());
+        let of = mebibytes(limit.limit_bytes.cast_signed());
+        writeln!(
+            out,
+            "limit: {used} of {of} used ({share:.0} %), {}",
+            fitted(&name, 40)
+        )?;
+    }
+    for line in chart::lines(&digest.tree, look) {
+        writeln!(out, "{line}")?;
+    }
+    files(out, digest, look)?;
+    spikes(out, digest, look)?;
+    provenance(out, digest)?;
+    for notice in &job.notices {
+        if !notice.starts_with("agent_") {
+            writeln!(
+                out,
+                "note: {}",
+                fitted(notice, look.columns.saturating_sub(6))
+            )?;
+        }
+    }
+    if let Some(page) = page {
+        writeln!(out, "{page}")?;
+    }
+    Ok(())
+}
+
+fn headline(job: &JobReport) -> String {
+    let metric = match job.peak_metric {
+        PeakMetric::Rss => "RSS",
+        PeakMetric::PssCorrected => "RSS corrected by PSS",
+        PeakMetric::RssSum => "sum of RSS",
+    };
+    format!(
+        "peak {} ({metric}, {}) in {:.1} s",
+        mebibytes(job.peak_bytes.cast_signed()),
+        job.peak_kind.as_str(),
+        job.duration_us as f64 / 1e6
+    )
+}
+
+fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
+    let mut ranked: Vec<&FileRow> = digest
+        .files
+        .iter()
+        .filter(|file| file.visits > 0 && file.retained_bytes >= LEAST_SHOWN_BYTES)
+        .collect();
+    ranked.sort_by_key(|file| -file.retained_bytes);
+    if ranked.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{}",
+        look.bold(&format!(
+            "{:>12} {:>12} {:>6}  retained most",
+            "retained", "peak", "tests"
+        ))
+    )?;
+    for file in ranked.iter().take(MOST_FILES) {
+        let name = fitted(&file.path, look.columns.saturating_sub(36));
+        let mark = if file.censored { " (cut short)" } else { "" };
+        let (retained, peak) = (mebibytes(file.retained_bytes), mebibytes(file.peak_bytes));
+        writeln!(
+            out,
+            "{retained:>12} {peak:>12} {:>6}  {name}{mark}",
+            file.tests
+        )?;
+    }
+    if ranked.len() > MOST_FILES {
+        writeln!(
+            out,
+            "{:>33}  and {} more files",
+            "",
+            ranked.len() - MOST_FILES
+        )?;
+    }
+    Ok(())
+}
+
+fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
+    let mut ranked: Vec<_> = digest
+        .tests
+        .iter()
+        .filter(|test| test.spike_bytes >= LEAST_SHOWN_BYTES)
+        .collect();
+    ranked.sort_by_key(|test| -test.spike_bytes);
+    if ranked.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{}",
+        look.bold(&format!(
+            "{:>12} {:>12}         largest spikes",
+            "spike", "peak"
+        ))
+    )?;
+    for test in ranked.iter().take(MOST_SPIKES) {
+        let name = fitted(&test.nodeid, look.columns.saturating_sub(36));
+        let (spike, peak) = (mebibytes(test.spike_bytes), mebibytes(test.peak_bytes));
+        writeln!(
+            out,
+            "{spike:>12} {peak:>12} {:>7} {name}",
+            test.peak_kind.as_str()
+        )?;
+    }
+    Ok(())
+}
+
+/// What was exact and what sampled.
+fn provenance(out: &mut String, digest: &Digest) -> std::fmt::Result {
+    if digest.tests.is_empty() {
+        return Ok(());
+    }
+    let exact = digest
+        .tests
+        .iter()
+        .filter(|test| test.peak_kind == PeakKind::Exact)
+        .count();
+    let all = digest.tests.len();
+    write!(
+        out,
+        "peaks: {exact} of {all} tests exact by the kernel's mark"
+    )?;
+    let reason = digest
+        .processes
+        .iter()
+        .find(|process| !process.exact_reason.is_empty());
+    match reason {
+        Some(process) if exact < all => {
+            writeln!(out, ", the rest sampled ({})", process.exact_reason)?
+        }
+        _ if exact < all => writeln!(out, ", the rest sampled")?,
+        _ => writeln!(out)?,
+    }
+    writeln!(
+        out,
+        "children of tests and the job's curve are sampled; retained is RSS after minus RSS before"
+    )
+}
