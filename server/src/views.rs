@@ -1,1 +1,24 @@
-//! Views.
+//! From answers to what a page shows: words, links and rounded figures.
+
+pub(crate) mod file;
+pub(crate) mod format;
+pub(crate) mod job;
+pub(crate) mod jobs;
+pub(crate) mod timeline;
+
+/// Filters of the templates.
+pub(crate) mod filters {
+    use super::format;
+
+    /// Bytes in MiB.
+    #[askama::filter_fn]
+    pub(crate) fn mebibytes(bytes: &i64, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(format::mebibytes(*bytes))
+    }
+
+    /// A duration in the unit that fits.
+    #[askama::filter_fn]
+    pub(crate) fn duration(us: &i64, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(format::duration(*us))
+    }
+}

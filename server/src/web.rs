@@ -1,5 +1,210 @@
-//! Pages.
+//! The pages.
 
-pub(crate) fn routes() -> axum::Router<crate::state::AppState> {
-    axum::Router::new()
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use highwater_store::{JobFilter, Store};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    api::{self, PageQuery},
+    error::AppError,
+    reading::Job,
+    state::AppState,
+    views::{
+        file,
+        job::{self, JobData},
+        jobs::{JobLine, project_href},
+    },
+};
+
+/// Points of a line in a chart.
+const CHART_POINTS: usize = 600;
+const JOBS_A_PAGE: u32 = 50;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(home))
+        .route("/p/{project}", get(project))
+        .route("/p/{project}/runs/{run}", get(run))
+        .route("/p/{project}/files/{*path}", get(file_page))
+        .route("/jobs/{uuid}", get(job_page))
+        .route("/static/highwater.css", get(|| asset("text/css; charset=utf-8", include_bytes!("../../static/highwater.css"))))
+        .route("/static/favicon.svg", get(|| asset("image/svg+xml", include_bytes!("../../static/favicon.svg"))))
+        .fallback(|| async { PageError(AppError::not_found("There is no such page.", "Start from the list of projects.")) })
+}
+
+/// An error as a page.
+pub(crate) struct PageError(AppError);
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    message: String,
+    hint: &'static str,
+}
+
+impl<E: Into<AppError>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let page = ErrorPage {
+            message: error.message.clone(),
+            hint: error.hint,
+        };
+        match page.render() {
+            Ok(html) => (error.status, Html(html)).into_response(),
+            Err(_) => error.into_response(),
+        }
+    }
+}
+
+type Page = Result<Html<String>, PageError>;
+
+fn show(template: &impl Template) -> Page {
+    template
+        .render()
+        .map(Html)
+        .map_err(|error| PageError(AppError::internal(&error)))
+}
+
+#[expect(clippy::unused_async, reason = "a handler")]
+async fn asset(kind: &'static str, content: &'static [u8]) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    (StatusCode::OK, headers, content)
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    projects: Vec<ProjectLine>,
+}
+
+struct ProjectLine {
+    slug: String,
+    href: String,
+    jobs: i64,
+    newest: Option<JobLine>,
+}
+
+async fn home(State(state): State<AppState>) -> Page {
+    let mut projects = Vec::new();
+    for row in state.store.projects().await? {
+        let newest = newest_job(&state.store, &row.slug).await?;
+        projects.push(ProjectLine {
+            href: project_href(&row.slug),
+            slug: row.slug,
+            jobs: row.jobs,
+            newest,
+        });
+    }
+    show(&HomePage { projects })
+}
+
+async fn newest_job(store: &Store, slug: &str) -> Result<Option<JobLine>, AppError> {
+    let Some(id) = store.project_id(slug).await? else {
+        return Ok(None);
+    };
+    let newest = store.jobs(id, &JobFilter::default(), 1).await?;
+    Ok(newest.into_iter().next().map(JobLine::from))
+}
+
+#[derive(Template)]
+#[template(path = "project.html")]
+struct ProjectPage {
+    title: String,
+    crumbs: Vec<(String, String)>,
+    facts: Vec<(&'static str, String)>,
+    jobs: Vec<JobLine>,
+    next: Option<String>,
+}
+
+async fn project(State(state): State<AppState>, Path(project): Path<String>, Query(page): Query<PageQuery>) -> Page {
+    let (id, slug) = api::find_project(&state, &project).await?;
+    let filter = JobFilter {
+        before: page.time_and_id()?,
+        ..JobFilter::default()
+    };
+    let rows = state.store.jobs(id, &filter, JOBS_A_PAGE).await?;
+    let next = api::next_by_time(&rows, JOBS_A_PAGE, |row| (row.started_unix_us, row.id));
+    show(&ProjectPage {
+        title: slug.to_string(),
+        crumbs: Vec::new(),
+        facts: Vec::new(),
+        jobs: rows.into_iter().map(JobLine::from).collect(),
+        next,
+    })
+}
+
+async fn run(State(state): State<AppState>, Path((project, run)): Path<(String, i64)>, Query(page): Query<PageQuery>) -> Page {
+    let (id, slug) = api::find_project(&state, &project).await?;
+    let found = state.store.run(id, run).await?;
+    let found = found.ok_or_else(|| AppError::not_found(format!("{slug} has no run {run}."), "Start from the project's page."))?;
+    let filter = JobFilter {
+        run: Some(run),
+        before: page.time_and_id()?,
+        ..JobFilter::default()
+    };
+    let rows = state.store.jobs(id, &filter, JOBS_A_PAGE).await?;
+    let next = api::next_by_time(&rows, JOBS_A_PAGE, |row| (row.started_unix_us, row.id));
+    let facts = [
+        ("Branch", found.branch),
+        ("Commit", found.head_commit),
+        ("Pull request", found.pull_request),
+        ("Event", found.event),
+        ("Page at the provider", found.url),
+    ];
+    show(&ProjectPage {
+        title: format!("{} run {}", found.provider, found.provider_run_id),
+        crumbs: vec![(project_href(slug.as_str()), slug.to_string())],
+        facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        jobs: rows.into_iter().map(JobLine::from).collect(),
+        next,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct SortQuery {
+    #[serde(default)]
+    sort: String,
+}
+
+async fn job_page(State(state): State<AppState>, Path(uuid): Path<String>, Query(query): Query<SortQuery>) -> Page {
+    let uuid = Uuid::parse_str(&uuid)
+        .map_err(|_| AppError::not_found("There is no such job.", "A job is named by its uuid; start from the list of projects."))?;
+    let job = Job::find(&state, uuid).await?;
+    let data = JobData {
+        job: job.report().await?,
+        processes: job.processes().await?,
+        files: job.files().await?,
+        tests: job.tests().await?,
+        fixtures: job.fixtures().await?,
+        visits: job.visits().await?,
+        columns: job.series(i64::MIN, i64::MAX, CHART_POINTS).await?,
+    };
+    show(&job::page(data, &query.sort))
+}
+
+async fn file_page(State(state): State<AppState>, Path((project, path)): Path<(String, String)>) -> Page {
+    let (id, slug) = api::find_project(&state, &project).await?;
+    let points = state.store.file_history(id, &path, None, 200).await?;
+    let newest = points
+        .first()
+        .ok_or_else(|| AppError::not_found(format!("{slug} has no finished job with {path}."), "Start from one of its jobs."))?;
+    let tests = Job::find(&state, newest.uuid).await?.tests().await?;
+    show(&file::page(slug.as_str(), path, &points, tests))
 }

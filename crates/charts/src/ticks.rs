@@ -1,0 +1,60 @@
+//! Where the lines of an axis lie, and what they are called.
+
+/// Steps that people read easily: 1, 2 and 5 times a power of two thousand and twenty-fours.
+pub(crate) fn byte_ticks(top: i64, most: i64) -> Vec<i64> {
+    let mut step = 1_i64 << 20;
+    let factors = [2, 5, 10];
+    let mut at = 0;
+    let base = step;
+    let mut scale = base;
+    while top / step.max(1) > most {
+        step = scale * factors[at % 3];
+        at += 1;
+        if at % 3 == 0 {
+            scale *= 10;
+        }
+    }
+    (0..).map(|n| n * step).take_while(|bytes| *bytes <= top).collect()
+}
+
+/// Steps of time: 1, 2, 5, 10, 15, 30 of a unit.
+pub(crate) fn time_ticks(span_us: i64, most: i64) -> Vec<i64> {
+    const STEPS_MS: [i64; 19] = [
+        10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000,
+        3_600_000, 7_200_000,
+    ];
+    let step = STEPS_MS
+        .iter()
+        .map(|ms| ms * 1_000)
+        .find(|step| span_us / step <= most)
+        .unwrap_or(span_us / most.max(1) + 1);
+    (0..).map(|n| n * step).take_while(|t_us| *t_us <= span_us).collect()
+}
+
+/// Bytes in MiB or GiB.
+#[must_use]
+pub fn bytes_label(bytes: i64) -> String {
+    let mib = bytes as f64 / 1_048_576.0;
+    if mib.abs() >= 10_240.0 {
+        format!("{:.1} GiB", mib / 1_024.0)
+    } else if mib.abs() >= 100.0 || bytes == 0 {
+        format!("{mib:.0} MiB")
+    } else {
+        format!("{mib:.1} MiB")
+    }
+}
+
+/// Time since the job's start.
+#[must_use]
+pub fn time_label(t_us: i64) -> String {
+    let s = t_us as f64 / 1e6;
+    if s >= 3_600.0 {
+        format!("{:.0} h {:02.0} min", (s / 3_600.0).floor(), (s % 3_600.0) / 60.0)
+    } else if s >= 120.0 {
+        format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0)
+    } else if s.fract() == 0.0 {
+        format!("{s:.0} s")
+    } else {
+        format!("{s:.1} s")
+    }
+}

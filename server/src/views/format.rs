@@ -1,0 +1,72 @@
+//! Figures as people read them.
+
+use highwater_analysis::time::rfc3339;
+
+/// Bytes in MiB with one digit; a minus sign that lines up.
+pub(crate) fn mebibytes(bytes: i64) -> String {
+    let mib = bytes as f64 / 1_048_576.0;
+    let text = format!("{:.1} MiB", mib.abs());
+    if mib <= -0.05 { format!("−{text}") } else { text }
+}
+
+/// A duration in the unit that fits.
+pub(crate) fn duration(us: i64) -> String {
+    match us {
+        ..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        1_000_000..120_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+    }
+}
+
+/// Day and minute in UTC.
+pub(crate) fn moment(unix_us: i64) -> String {
+    let text = rfc3339(unix_us);
+    text.get(..16).map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
+}
+
+/// The first characters of a commit.
+pub(crate) fn commit(commit: &str) -> String {
+    commit.chars().take(10).collect()
+}
+
+/// A path as part of an address, its slashes kept.
+pub(crate) fn in_address(path: &str) -> String {
+    use std::fmt::Write;
+    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// How an ending is marked: `good`, `warn`, `bad`, or nothing for what still runs.
+pub(crate) fn tone(verdict: Option<&str>) -> &'static str {
+    match verdict {
+        None => "",
+        Some("passed") => "good",
+        Some("tests_failed" | "no_tests" | "usage_error" | "interrupted") => "warn",
+        Some(_) => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short_and_say_their_unit() {
+        assert_eq!(mebibytes(52_428_800), "50.0 MiB");
+        assert_eq!(mebibytes(-1_048_576), "−1.0 MiB");
+        assert_eq!(mebibytes(-1), "0.0 MiB");
+        assert_eq!(duration(999), "999 µs");
+        assert_eq!(duration(1_500_000), "1.5 s");
+        assert_eq!(duration(125_000_000), "2 min 05 s");
+        assert_eq!(moment(0), "1970-01-01 00:00");
+        assert_eq!(in_address("a b/ü.py"), "a%20b/%C3%BC.py");
+    }
+}

@@ -1,0 +1,260 @@
+//! The page of a job.
+
+use askama::Template;
+use highwater_analysis::digest::Visit;
+use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow, TestRow};
+
+use super::{
+    filters, format,
+    jobs::{detail_of, project_href},
+    timeline,
+};
+use crate::finalise::Column;
+
+const MOST_FILES: usize = 300;
+const MOST_TESTS: usize = 30;
+const MOST_FIXTURES: usize = 30;
+const MOST_PROCESSES: usize = 50;
+
+/// Columns of the table of files: key and name.
+const COLUMNS: &[(&str, &str)] = &[
+    ("retained", "Retained"),
+    ("start", "Start"),
+    ("peak", "Peak"),
+    ("tree_peak", "Tree peak"),
+    ("spike", "Spike"),
+    ("import", "Import"),
+    ("tests", "Tests"),
+    ("duration", "Duration"),
+];
+
+#[derive(Template)]
+#[template(path = "job.html")]
+pub(crate) struct JobPage {
+    job: JobReport,
+    detail: String,
+    project_href: String,
+    tone: &'static str,
+    sentence: String,
+    facts: Vec<(&'static str, String)>,
+    chart: String,
+    chart_words: String,
+    legend: Vec<(String, String)>,
+    sort: &'static str,
+    columns: &'static [(&'static str, &'static str)],
+    files: Vec<FileLine>,
+    files_words: String,
+    files_left: usize,
+    tests: Vec<TestRow>,
+    tests_all: usize,
+    fixtures: Vec<FixtureRow>,
+    fixtures_all: usize,
+    processes: Vec<ProcessLine>,
+    processes_left: usize,
+}
+
+struct FileLine {
+    href: String,
+    path: String,
+    note: String,
+    values: Vec<String>,
+}
+
+struct ProcessLine {
+    pid: u32,
+    command: String,
+    role: String,
+    peak: String,
+    kind: &'static str,
+    books: [String; 6],
+}
+
+/// Everything that a job's page shows.
+pub(crate) struct JobData {
+    pub(crate) job: JobReport,
+    pub(crate) processes: Vec<ProcessRow>,
+    pub(crate) files: Vec<FileRow>,
+    pub(crate) tests: Vec<TestRow>,
+    pub(crate) fixtures: Vec<FixtureRow>,
+    pub(crate) visits: Vec<Visit>,
+    pub(crate) columns: Vec<Column>,
+}
+
+pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
+    let JobData {
+        job,
+        processes,
+        mut files,
+        mut tests,
+        mut fixtures,
+        visits,
+        columns,
+    } = data;
+    let chart = timeline::chart(&job, &processes, &visits, &columns);
+    let sort = COLUMNS.iter().map(|(key, _)| *key).find(|key| *key == sort).unwrap_or("retained");
+    files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
+    tests.sort_by_key(|test| std::cmp::Reverse(test.spike_bytes));
+    fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
+    let project_href = project_href(&job.project);
+    let (tests_all, fixtures_all) = (tests.len(), fixtures.len());
+    tests.truncate(MOST_TESTS);
+    fixtures.truncate(MOST_FIXTURES);
+    JobPage {
+        detail: detail_of(&job.variant, job.shard.map(|shard| (shard.index, shard.total)), job.attempt),
+        tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
+        sentence: sentence(&job),
+        facts: facts(&job),
+        chart: chart.svg,
+        chart_words: chart.words,
+        legend: chart.legend,
+        sort,
+        columns: COLUMNS,
+        files_words: files_words(&files),
+        files_left: files.len().saturating_sub(MOST_FILES),
+        files: files.iter().take(MOST_FILES).map(|file| file_line(file, &job, &project_href)).collect(),
+        tests,
+        tests_all,
+        fixtures,
+        fixtures_all,
+        processes_left: processes.len().saturating_sub(MOST_PROCESSES),
+        processes: processes.iter().take(MOST_PROCESSES).map(process_line).collect(),
+        project_href,
+        job,
+    }
+}
+
+fn sort_key(file: &FileRow, sort: &str) -> i64 {
+    match sort {
+        "start" => file.start_bytes,
+        "peak" => file.peak_bytes,
+        "tree_peak" => file.tree_peak_bytes,
+        "spike" => file.spike_bytes,
+        "import" => file.import_bytes,
+        "tests" => file.tests.cast_signed(),
+        "duration" => file.duration_us,
+        _ => file.retained_bytes,
+    }
+}
+
+fn sentence(job: &JobReport) -> String {
+    match (&job.ending, job.state) {
+        (Some(ending), _) => ending.sentence.clone(),
+        (None, JobState::Running) => "The job is still running; the figures are of what has arrived.".to_owned(),
+        (None, _) => "How the job ended is not known.".to_owned(),
+    }
+}
+
+fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
+    let metric = match job.peak_metric {
+        PeakMetric::Rss => "RSS",
+        PeakMetric::PssCorrected => "RSS corrected by PSS",
+        PeakMetric::RssSum => "sum of RSS",
+    };
+    let mut facts = vec![(
+        "Peak",
+        format!("{} ({metric}, {})", format::mebibytes(job.peak_bytes.cast_signed()), job.peak_kind.as_str()),
+    )];
+    if job.peak_high_bytes > job.peak_bytes {
+        facts.push(("Peak at most", format::mebibytes(job.peak_high_bytes.cast_signed())));
+    }
+    for limit in &job.limits {
+        let name = match limit.kind {
+            LimitKind::Cgroup => "Limit of the cgroup",
+            LimitKind::Machine => "Memory of the machine",
+            LimitKind::Budget => "Budget",
+        };
+        let used = format::mebibytes(limit.worst_used_bytes.cast_signed());
+        facts.push((name, format!("{used} of {} used", format::mebibytes(limit.limit_bytes.cast_signed()))));
+    }
+    if let Some(headroom) = job.headroom_bytes {
+        facts.push(("Headroom", format::mebibytes(headroom)));
+    }
+    facts.push(("Duration", format::duration(job.duration_us)));
+    for session in &job.sessions {
+        let workers = if session.numprocesses > 0 { format!(", -n {} {}", session.numprocesses, session.dist) } else { String::new() };
+        facts.push(("Session", format!("{}: {} tests, {} failed{workers}", session.ordinal, session.tests, session.failed)));
+    }
+    let mut told = |name: &'static str, value: &str| {
+        if !value.is_empty() {
+            facts.push((name, value.to_owned()));
+        }
+    };
+    told("Branch", &job.branch);
+    told("Commit", &format::commit(&job.commit));
+    told("Began", &job.started_at);
+    told("Command", &job.command.join(" ").chars().take(300).collect::<String>());
+    let versions: Vec<String> = job.environment.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    told("Versions", &versions.join(", "));
+    facts
+}
+
+fn files_words(files: &[FileRow]) -> String {
+    let kept: i64 = files.iter().map(|file| file.retained_bytes).sum();
+    let most = files.iter().max_by_key(|file| file.retained_bytes);
+    let ran = files.iter().filter(|file| file.visits > 0).count();
+    match most {
+        Some(most) if most.retained_bytes > 0 => format!(
+            "{ran} files ran and retained {} together; most of it {} with {}.",
+            format::mebibytes(kept),
+            most.path,
+            format::mebibytes(most.retained_bytes)
+        ),
+        _ => format!("{ran} files ran; none retained memory."),
+    }
+}
+
+fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
+    let mut notes = Vec::new();
+    if job.sessions.len() > 1 {
+        notes.push(format!("session {}", file.session));
+    }
+    if file.visits == 0 {
+        notes.push("imported only".to_owned());
+    } else if file.peak_kind == PeakKind::Sampled {
+        notes.push("sampled".to_owned());
+    }
+    if file.censored {
+        notes.push("cut short: lower bounds".to_owned());
+    }
+    let tests = if file.failed > 0 { format!("{} ({} failed)", file.tests, file.failed) } else { file.tests.to_string() };
+    FileLine {
+        href: format!("{project_href}/files/{}", format::in_address(&file.path)),
+        path: file.path.clone(),
+        note: notes.join(", "),
+        values: vec![
+            format::mebibytes(file.retained_bytes),
+            format::mebibytes(file.start_bytes),
+            format::mebibytes(file.peak_bytes),
+            format::mebibytes(file.tree_peak_bytes),
+            format::mebibytes(file.spike_bytes),
+            format::mebibytes(file.import_bytes),
+            tests,
+            format::duration(file.duration_us),
+        ],
+    }
+}
+
+fn process_line(process: &ProcessRow) -> ProcessLine {
+    let books = process.books.map_or_else(
+        || std::array::from_fn(|_| "–".to_owned()),
+        |books| {
+            [
+                books.first_bytes,
+                books.import_bytes,
+                books.fixture_bytes,
+                books.test_bytes,
+                books.between_bytes,
+                books.last_bytes,
+            ]
+            .map(format::mebibytes)
+        },
+    );
+    ProcessLine {
+        pid: process.pid,
+        command: process.command.chars().take(200).collect(),
+        role: process.worker.clone().unwrap_or_else(|| process.role.as_str().to_owned()),
+        peak: format::mebibytes(process.peak_bytes.cast_signed()),
+        kind: process.peak_kind.as_str(),
+        books,
+    }
+}

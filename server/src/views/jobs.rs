@@ -1,0 +1,75 @@
+//! Jobs in a list.
+
+use highwater_analysis::time::rfc3339;
+use highwater_store::JobRow;
+
+use super::format;
+
+/// A job in a list.
+#[derive(Debug, Clone)]
+pub(crate) struct JobLine {
+    pub(crate) href: String,
+    pub(crate) name: String,
+    pub(crate) detail: String,
+    pub(crate) ending: String,
+    pub(crate) tone: &'static str,
+    pub(crate) peak: String,
+    pub(crate) peak_kind: String,
+    pub(crate) headroom: String,
+    pub(crate) tests: String,
+    pub(crate) duration: String,
+    pub(crate) branch: String,
+    pub(crate) commit: String,
+    pub(crate) run: String,
+    pub(crate) run_href: String,
+    pub(crate) started: String,
+    pub(crate) started_at: String,
+}
+
+/// Address of a project's page.
+pub(crate) fn project_href(slug: &str) -> String {
+    format!("/p/{}", slug.replace('/', "~"))
+}
+
+impl From<JobRow> for JobLine {
+    fn from(row: JobRow) -> Self {
+        let running = row.state == "running";
+        let figure = |text: String| if running { "…".to_owned() } else { text };
+        Self {
+            href: format!("/jobs/{}", row.uuid),
+            detail: detail(&row),
+            ending: row.verdict.as_deref().unwrap_or(&row.state).replace('_', " "),
+            tone: format::tone(row.verdict.as_deref()),
+            peak: figure(format::mebibytes(row.peak_bytes)),
+            peak_kind: if running { String::new() } else { row.peak_kind },
+            headroom: figure(row.headroom_bytes.map_or_else(|| "–".to_owned(), format::mebibytes)),
+            tests: figure(if row.failed > 0 { format!("{} ({} failed)", row.tests, row.failed) } else { row.tests.to_string() }),
+            duration: figure(format::duration(row.duration_us)),
+            branch: row.branch,
+            commit: format::commit(&row.head_commit),
+            run: format!("{} {}", row.provider, row.provider_run_id.chars().take(13).collect::<String>()),
+            run_href: format!("{}/runs/{}", project_href(&row.project), row.run_id),
+            started: format::moment(row.started_unix_us),
+            started_at: rfc3339(row.started_unix_us),
+            name: row.name,
+        }
+    }
+}
+
+/// What tells jobs of one name apart: matrix leg, shard, attempt.
+fn detail(row: &JobRow) -> String {
+    let variant: std::collections::BTreeMap<String, String> = serde_json::from_str(&row.variant).unwrap_or_default();
+    let shard = (row.shard_total > 0).then_some((row.shard_index, row.shard_total));
+    detail_of(&variant, shard, row.attempt)
+}
+
+pub(crate) fn detail_of(
+    variant: &std::collections::BTreeMap<String, String>,
+    shard: Option<(u32, u32)>,
+    attempt: u32,
+) -> String {
+    let mut parts: Vec<String> = variant.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    parts.extend(shard.map(|(index, total)| format!("shard {index}/{total}")));
+    parts.extend((attempt > 1).then(|| format!("attempt {attempt}")));
+    parts.join(", ")
+}

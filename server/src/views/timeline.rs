@@ -1,0 +1,137 @@
+//! The timeline of a job: what its chart draws, its legend, and the same in words.
+
+use highwater_analysis::digest::Visit;
+use highwater_charts::{Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline};
+use highwater_wire::report::{JobReport, LimitKind, ProcessRow, Role};
+
+use crate::finalise::Column;
+
+const MOST_PROCESSES: usize = 4;
+const MOST_LANES: usize = 16;
+
+pub(crate) struct Chart {
+    pub(crate) svg: String,
+    pub(crate) words: String,
+    /// Class and label of each line.
+    pub(crate) legend: Vec<(String, String)>,
+}
+
+pub(crate) fn chart(job: &JobReport, processes: &[ProcessRow], visits: &[Visit], columns: &[Column]) -> Chart {
+    let lines = lines(processes, columns);
+    let data = Timeline {
+        span_us: job.duration_us,
+        tree: columns.iter().find(|column| column.metric == "tree").map(bands).unwrap_or_default(),
+        processes: lines,
+        limits: job.limits.iter().map(limit).collect(),
+        peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
+        lanes: lanes(visits, processes, job.duration_us),
+    };
+    let mut legend = vec![("tree".to_owned(), "all processes".to_owned())];
+    legend.extend(data.processes.iter().zip(1..).map(|(line, at)| (format!("process-{at}"), line.label.clone())));
+    let svg = timeline(&data).unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot draw the timeline");
+        String::new()
+    });
+    Chart {
+        svg,
+        words: words(job, &data),
+        legend,
+    }
+}
+
+fn bands(column: &Column) -> Vec<Band> {
+    (0..column.t_us.len())
+        .map(|at| Band {
+            t_us: column.t_us[at],
+            min: column.min[at],
+            max: column.max[at],
+        })
+        .collect()
+}
+
+/// The processes that pytest runs in, else those with the highest memory.
+fn lines(processes: &[ProcessRow], columns: &[Column]) -> Vec<Line> {
+    let mut ranked: Vec<&ProcessRow> = processes.iter().collect();
+    ranked.sort_by_key(|process| (process.role == Role::Child, std::cmp::Reverse(process.peak_bytes)));
+    ranked
+        .into_iter()
+        .filter_map(|process| {
+            let column = columns
+                .iter()
+                .find(|column| column.metric == "rss" && column.process == Some(process.id))?;
+            Some(Line {
+                label: format!("{} RSS", name_of(process)),
+                points: column.t_us.iter().copied().zip(column.max.iter().copied()).collect(),
+            })
+        })
+        .take(MOST_PROCESSES)
+        .collect()
+}
+
+pub(crate) fn name_of(process: &ProcessRow) -> String {
+    match &process.worker {
+        Some(worker) => worker.clone(),
+        None => format!("{} {}", process.role.as_str(), process.pid),
+    }
+}
+
+fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
+    let label = match limit.kind {
+        LimitKind::Cgroup => "cgroup",
+        LimitKind::Machine => "machine",
+        LimitKind::Budget => "budget",
+    };
+    Limit {
+        label: label.to_owned(),
+        bytes: limit.limit_bytes.cast_signed(),
+    }
+}
+
+fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> {
+    let mut lanes: Vec<(u32, Lane)> = Vec::new();
+    for visit in visits {
+        let block = Block {
+            from_us: visit.began_us,
+            to_us: visit.ended_us.unwrap_or(span_us),
+            label: visit.path.clone(),
+            failed: visit.failed > 0,
+        };
+        let known = lanes.iter().position(|(process, _)| *process == visit.process);
+        match known {
+            Some(at) => lanes[at].1.blocks.push(block),
+            None if lanes.len() < MOST_LANES => {
+                let process = processes.iter().find(|process| process.id == visit.process);
+                let label = process.map_or_else(|| "pytest".to_owned(), name_of);
+                lanes.push((visit.process, Lane { label, blocks: vec![block] }));
+            }
+            None => {}
+        }
+    }
+    lanes.into_iter().map(|(_, lane)| lane).collect()
+}
+
+/// What the chart shows, in words.
+fn words(job: &JobReport, data: &Timeline) -> String {
+    if data.tree.is_empty() {
+        return "No sample has arrived: there is no curve to show.".to_owned();
+    }
+    let first = data.tree.first().map_or(0, |band| band.max);
+    let last = data.tree.last().map_or(0, |band| band.max);
+    let files: usize = data.lanes.iter().map(|lane| lane.blocks.len()).sum();
+    let peak = bytes_label(job.peak_bytes.cast_signed());
+    format!(
+        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}. \
+         Below, {} of test files on {}.",
+        time_label(job.duration_us),
+        bytes_label(first),
+        bytes_label(last),
+        job.peak_kind.as_str(),
+        time_label(job.peak_at_us),
+        counted(files, "visit"),
+        counted(data.lanes.len(), "worker"),
+    )
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
