@@ -40,7 +40,7 @@ pub fn history(bars: &[HistoryBar]) -> Result<String, Box<dyn std::error::Error>
         let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs())).into_drawing_area();
         for bytes in ticks::byte_ticks(highest, 4) {
             area.draw(&PathElement::new([(LEFT, y(bytes)), (WIDTH - RIGHT, y(bytes))], theme::GRID))?;
-            let style = TextStyle::from(("sans-serif", 13.0))
+            let style = TextStyle::from(("sans-serif", 16.0))
                 .color(&theme::FAINT)
                 .pos(Pos::new(HPos::Right, VPos::Center));
             area.draw(&Text::new(ticks::bytes_label(bytes), (LEFT - 8, y(bytes)), style))?;

@@ -1,20 +1,14 @@
 //! Where the lines of an axis lie, and what they are called.
 
-/// Steps that people read easily: 1, 2 and 5 times a power of two thousand and twenty-fours.
+/// Steps that people read easily: 1, 2 and 5 times powers of ten of a MiB.
 pub(crate) fn byte_ticks(top: i64, most: i64) -> Vec<i64> {
-    let mut step = 1_i64 << 20;
-    let factors = [2, 5, 10];
-    let mut at = 0;
-    let base = step;
-    let mut scale = base;
-    while top / step.max(1) > most {
-        step = scale * factors[at % 3];
-        at += 1;
-        if at % 3 == 0 {
-            scale *= 10;
-        }
-    }
-    (0..).map(|n| n * step).take_while(|bytes| *bytes <= top).collect()
+    const MIB: i64 = 1 << 20;
+    let scales = std::iter::successors(Some(MIB), |scale| scale.checked_mul(10));
+    let step = scales
+        .flat_map(|scale| [scale, scale.saturating_mul(2), scale.saturating_mul(5)])
+        .find(|step| top / step <= most)
+        .unwrap_or(i64::MAX);
+    (0..=most).map(|n| n.saturating_mul(step)).take_while(|bytes| *bytes <= top).collect()
 }
 
 /// Steps of time: 1, 2, 5, 10, 15, 30 of a unit.
@@ -54,6 +48,8 @@ pub fn time_label(t_us: i64) -> String {
         format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0)
     } else if s.fract() == 0.0 {
         format!("{s:.0} s")
+    } else if s < 1.0 {
+        format!("{s:.2} s")
     } else {
         format!("{s:.1} s")
     }

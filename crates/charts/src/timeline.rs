@@ -17,7 +17,7 @@ const PLOT: i32 = 300;
 const AXIS: i32 = 30;
 const LANE: i32 = 26;
 const LANE_GAP: i32 = 6;
-const FONT: f64 = 13.0;
+const FONT: f64 = 16.0;
 /// About the width of a character, for labels that must fit.
 const CHARACTER: f64 = 7.0;
 /// A limit further away than this many times the peak is told in words only.

@@ -68,7 +68,7 @@ fn words(points: &[HistoryPoint]) -> String {
     let retained = || points.iter().map(|point| point.retained_bytes);
     match (retained().min(), retained().max(), points.first()) {
         (Some(least), Some(most), Some(newest)) => format!(
-            "Retained memory in {} jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.",
+            "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.",
             points.len(),
             format::mebibytes(least),
             format::mebibytes(most),
