@@ -1,3 +1,49 @@
-//! Tasks of the workspace: demo, test, bench, tidy.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | tidy`.
 
-fn main() {}
+mod bench;
+mod chromium;
+mod demo;
+mod server;
+mod test;
+mod tidy;
+mod tools;
+mod venv;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", about = "Tasks of the workspace")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Record two real suites and look at them in the browser.
+    Demo(demo::Options),
+    /// Run every test of every language; installs what it needs.
+    Test(test::Options),
+    /// Measure what Highwater costs, beside a null comparison.
+    Bench(bench::Options),
+    /// Check what no compiler checks: sizes of files, words, links between documents and code.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

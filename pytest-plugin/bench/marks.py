@@ -1,0 +1,64 @@
+"""What the plugin costs, by part: microseconds, the median of several rounds. The last line is the same as JSON.
+
+    PYTHONPATH=pytest-plugin python pytest-plugin/bench/marks.py
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+
+from highwater_pytest.kernel import Kernel
+from highwater_pytest.recorder import Recorder
+
+ROUNDS, CALLS = 15, 2000
+
+
+def measure(call):
+    """Median over rounds of µs a call."""
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter_ns()
+        for _ in range(CALLS):
+            call()
+        rounds.append((time.perf_counter_ns() - began) / CALLS / 1000)
+    return statistics.median(rounds)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = Recorder(folder, folder, True, {})
+        kernel = Kernel()
+        path = os.path.join(folder, "test_a.py")
+
+        def test():
+            recorder.test_begins("test_a.py::test", path)
+            recorder.phase_begins("call")
+            recorder.phase_begins("teardown")
+            recorder.test_ends("passed", ("passed", "passed", "passed"))
+
+        def fixture():
+            number = recorder.fixture_begins("data", "function", path, "test_a.py")
+            recorder.fixture_ends(number, "passed")
+            recorder.release_begins(1, number)
+            recorder.release_ends(1)
+
+        parts = {
+            "readings of one mark (clock apart)": kernel.read,
+            "check of the descriptors, once a test": kernel.check,
+            "one line to the file": lambda: (recorder.writer.put("tb\t%d\n" % 1), recorder.writer.flush()),
+            "a whole test: four marks, two writes": test,
+            "a fixture: four marks, one write": fixture,
+        }
+        figures = {name: round(measure(call), 2) for name, call in parts.items()}
+        if not kernel.exact or not recorder.active:
+            raise SystemExit("the kernel's mark is not to be had here: %s" % (kernel.exact_reason or recorder.problem))
+        recorder.close()
+    for name, us in figures.items():
+        print("%8.2f us  %s" % (us, name))
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+//! `cargo xtask bench`: what Highwater costs, beside the same command against itself.
+
+mod figures;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    server::Server,
+    tools::{Done, build, command, io, root, run_and_read, said, target},
+    venv::{python, venv},
+};
+use figures::{Cost, median, ratios};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Fewer pairs and a smaller part of the suite.
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Done {
+    let data = target().join("bench");
+    if data.exists() {
+        fs::remove_dir_all(&data).map_err(io(&data))?;
+    }
+    fs::create_dir_all(&data).map_err(io(&data))?;
+    let binaries = build(true)?;
+    let venv = venv("demo", &["pytest>=9,<10", "pytest-xdist", "networkx", "numpy", "scipy"])?;
+    let python = python(&venv);
+    println!("# Cost of the plugin, by part");
+    let mut marks = command(&python);
+    marks.arg("pytest-plugin/bench/marks.py").env("PYTHONPATH", root().join("pytest-plugin"));
+    let (good, text) = run_and_read(&mut marks)?;
+    if !good {
+        return Err(said("the micro-benchmark of the marks failed"));
+    }
+    let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
+    let (pairs, suite) = if options.quick { (3, "networkx.algorithms.tests") } else { (7, "networkx.algorithms") };
+    let bench = Bench {
+        binaries,
+        python,
+        data,
+        url: server.url.clone(),
+        suite,
+    };
+    println!("\n# {suite}, {pairs} pairs, in turn");
+    let mut recorded = Vec::new();
+    let mut plain = Vec::new();
+    let mut null = (Vec::new(), Vec::new());
+    let mut agents = Vec::new();
+    bench.plain()?;
+    for pair in 0..pairs {
+        plain.push(bench.plain()?);
+        let (cost, agent) = bench.recorded(pair)?;
+        recorded.push(cost);
+        agents.push(agent);
+        null.0.push(bench.plain()?);
+        null.1.push(bench.plain()?);
+        println!("pair {} of {pairs}", pair + 1);
+    }
+    let with = ratios(&recorded, &plain);
+    let against_itself = ratios(&null.1, &null.0);
+    let bytes = bench.bytes_per_sample()?;
+    println!("                        CPU ratio (min median max)      wall ratio (min median max)");
+    println!("recorded / plain        {}        {}", with.cpu, with.wall);
+    println!("plain / plain (null)    {}        {}", against_itself.cpu, against_itself.wall);
+    let agent_cpu = median(agents.iter().map(|agent| agent.0).collect());
+    let agent_rss = median(agents.iter().map(|agent| agent.1).collect());
+    println!("agent: {:.3} % of a core, {:.1} MB RSS at 20 Hz (medians)", agent_cpu * 100.0, agent_rss / 1e6);
+    println!("database: {bytes:.2} bytes a sample, everything counted");
+    let report = json!({
+        "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
+        "suite": bench.suite, "pairs": pairs,
+        "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
+        "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "database_bytes_per_sample": bytes,
+    });
+    let path = bench.data.join("report.json");
+    fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
+    println!("written to {}", path.display());
+    Ok(())
+}
+
+struct Bench {
+    binaries: PathBuf,
+    python: PathBuf,
+    data: PathBuf,
+    url: String,
+    suite: &'static str,
+}
+
+impl Bench {
+    fn pytest(&self, command: &mut Command) -> Done<Cost> {
+        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", self.suite]);
+        self.timed(command)
+    }
+
+    fn plain(&self) -> Done<Cost> {
+        self.pytest(&mut Command::new(&self.python))
+    }
+
+    /// Cost with Highwater, and the agent's own share of a core and RSS.
+    fn recorded(&self, pair: usize) -> Done<(Cost, (f64, f64))> {
+        let summary = self.data.join(format!("summary-{pair}.json"));
+        let mut highwater = Command::new(self.binaries.join("highwater"));
+        highwater.args(["run", "--quiet", "--server", &self.url, "--project", "bench/networkx"]);
+        highwater.arg("--spool").arg(self.data.join("spool")).arg("--summary").arg(&summary).arg("--").arg(&self.python);
+        let cost = self.pytest(&mut highwater)?;
+        let report = read_json(&summary)?;
+        let noted = |code: &str| {
+            let notices = report["notices"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let text = notices.into_iter().find(|notice| notice.starts_with(code)).unwrap_or("");
+            let digits: String = text.rsplit('(').next().unwrap_or("").chars().filter(char::is_ascii_digit).collect();
+            digits.parse::<f64>().map_err(|_| said(format!("the summary has no {code}")))
+        };
+        let wall_us = report["duration_us"].as_f64().unwrap_or(f64::NAN);
+        Ok((cost, (noted("agent_cpu_us")? / wall_us, noted("agent_rss_bytes")?)))
+    }
+
+    fn timed(&self, command: &mut Command) -> Done<Cost> {
+        // The shell's `times` tells the CPU time of what it ran, children included.
+        let mut words = vec![command.get_program().to_os_string()];
+        words.extend(command.get_args().map(std::ffi::OsStr::to_os_string));
+        let mut shell = Command::new("bash");
+        shell.args(["-c", "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>/dev/null", "bench"]).args(words);
+        shell.current_dir(&self.data).stdin(Stdio::null()).env("PYTHONHASHSEED", "0");
+        let began = Instant::now();
+        let output = shell.output().map_err(io(Path::new("bash")))?;
+        let wall = began.elapsed().as_secs_f64();
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            return Err(said(format!("the suite did not run: {}", output.status)));
+        }
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let cpu = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok()).sum();
+        Ok(Cost { cpu, wall })
+    }
+
+    /// Bytes of the whole database over the samples in it.
+    fn bytes_per_sample(&self) -> Done<f64> {
+        let script = "import sqlite3, sys\n\
+            db = sqlite3.connect(sys.argv[1])\n\
+            db.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n\
+            db.execute('VACUUM')\n\
+            pages = db.execute('PRAGMA page_count').fetchone()[0] * db.execute('PRAGMA page_size').fetchone()[0]\n\
+            samples = db.execute('SELECT SUM(length) FROM page WHERE level = 0 AND column_no >= 0').fetchone()[0]\n\
+            print(pages / samples)\n";
+        let copy = self.data.join("copy.db");
+        fs::copy(self.data.join("highwater.db"), &copy).map_err(io(&copy))?;
+        let wal = self.data.join("highwater.db-wal");
+        if wal.exists() {
+            let to = self.data.join("copy.db-wal");
+            fs::copy(&wal, &to).map_err(io(&to))?;
+        }
+        let output = Command::new(&self.python).args(["-c", script]).arg(&copy).output().map_err(io(&copy))?;
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| said(format!("cannot count the database: {}", String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+fn read_json(path: &Path) -> Done<Value> {
+    let text = fs::read_to_string(path).map_err(io(path))?;
+    serde_json::from_str(&text).map_err(|error| said(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,181 @@
+//! `cargo xtask test`: every test of every language, with one closing line over all.
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    chromium::chromium,
+    tools::{Done, build, command, root, run_and_read, said},
+    venv::{python, venv},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only a part of the tests.
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Rust,
+    Python,
+    E2e,
+}
+
+/// What the runners counted.
+#[derive(Debug, Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    broken: Vec<String>,
+}
+
+/// Packages that the plugin must get along with.
+const COMPATIBLE: &[&str] = &[
+    "pytest-xdist",
+    "pytest-cov",
+    "pytest-randomly",
+    "pytest-timeout",
+    "pytest-rerunfailures",
+    "pytest-repeat",
+    "pytest-asyncio",
+    "pytest-forked",
+    "freezegun",
+    "time-machine",
+    "pyfakefs",
+];
+
+pub(crate) fn run(options: &Options) -> Done {
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    let mut count = Count::default();
+    if wanted(Part::Rust) {
+        rust(&mut count)?;
+    }
+    if wanted(Part::Python) {
+        plugin(&mut count)?;
+    }
+    if wanted(Part::E2e) {
+        end_to_end(&mut count)?;
+    }
+    for broken in &count.broken {
+        println!("xtask: failed: {broken}");
+    }
+    println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    if count.failed == 0 && count.broken.is_empty() && count.passed > 0 {
+        Ok(())
+    } else {
+        Err(said("some tests failed"))
+    }
+}
+
+fn rust(count: &mut Count) -> Done {
+    println!("xtask: Rust");
+    let mut cargo = command(env!("CARGO"));
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("INSTA_UPDATE", "no");
+    let (good, text) = run_and_read(&mut cargo)?;
+    for line in text.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        count.add(line, &["passed"], &["failed"], &["ignored"]);
+    }
+    if !good {
+        count.broken.push("cargo test".to_owned());
+    }
+    Ok(())
+}
+
+fn plugin(count: &mut Count) -> Done {
+    let vermin = venv("vermin", &["vermin"])?;
+    println!("xtask: the plugin runs on Python 3.8, by its syntax and its imports");
+    let mut check = command(python(&vermin));
+    check.args(["-m", "vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "pytest-plugin/highwater_pytest"]);
+    let (good, _) = run_and_read(&mut check)?;
+    count.one(good, "vermin");
+    // The newest pytest meets every package; older ones meet those that still support them.
+    for (name, pytest, packages, compatible) in [
+        ("pytest9", "pytest>=9,<10", COMPATIBLE, true),
+        ("pytest8", "pytest>=8,<9", &["pytest-xdist"][..], false),
+        ("pytest7", "pytest>=7,<8", &["pytest-xdist<3.6"][..], false),
+    ] {
+        println!("xtask: the plugin on {pytest}{}", if compatible { ", with every compatible package" } else { ", with xdist alone" });
+        let venv = venv(name, &[&[pytest][..], packages].concat())?;
+        let mut tests = command(python(&venv));
+        tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "pytest-plugin/tests"]);
+        tests.env("PYTHONPATH", root().join("pytest-plugin"));
+        if compatible {
+            tests.env("HIGHWATER_TEST_COMPAT", "1");
+        }
+        pytest_run(&mut tests, name, count)?;
+        if compatible {
+            println!("xtask: the examples");
+            let mut tests = command(python(&venv));
+            tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "examples/accumulating-suite/tests"]);
+            pytest_run(&mut tests, "examples", count)?;
+        }
+    }
+    Ok(())
+}
+
+fn end_to_end(count: &mut Count) -> Done {
+    println!("xtask: end to end, with the real binaries");
+    let binaries = build(false)?;
+    let browser = chromium()?;
+    let venv = venv(
+        "e2e",
+        &["pytest>=9,<10", "pytest-xdist", "tox", "nox", "networkx", "playwright", "axe-playwright-python"],
+    )?;
+    let mut tests = command(python(&venv));
+    tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "e2e"]);
+    tests.env("HIGHWATER_BIN_DIR", &binaries).env("HIGHWATER_CHROMIUM", browser);
+    pytest_run(&mut tests, "e2e", count)
+}
+
+fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) -> Done {
+    let (good, text) = run_and_read(tests)?;
+    let last = text.lines().rev().find(|line| line.contains(" in ") && line.contains("passed"));
+    count.add(last.unwrap_or(""), &["passed", "xfailed"], &["failed", "error", "errors"], &["skipped"]);
+    if !good || last.is_none() {
+        count.broken.push(name.to_owned());
+    }
+    Ok(())
+}
+
+impl Count {
+    /// Adds the numbers that stand before words in a runner's closing line.
+    fn add(&mut self, line: &str, passed: &[&str], failed: &[&str], skipped: &[&str]) {
+        let words: Vec<&str> = line.split([' ', ',', ';', '.', '=']).filter(|word| !word.is_empty()).collect();
+        for pair in words.windows(2) {
+            let Ok(number) = pair[0].parse::<u64>() else {
+                continue;
+            };
+            if passed.contains(&pair[1]) {
+                self.passed += number;
+            } else if failed.contains(&pair[1]) {
+                self.failed += number;
+            } else if skipped.contains(&pair[1]) {
+                self.skipped += number;
+            }
+        }
+    }
+
+    fn one(&mut self, good: bool, name: &str) {
+        if good {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+            self.broken.push(name.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_of_both_runners_are_added_up() {
+        let mut count = Count::default();
+        count.add("ok. 21 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", &["passed"], &["failed"], &["ignored"]);
+        count.add("== 2 failed, 3 passed, 4 skipped, 1 error in 0.5s ==", &["passed"], &["failed", "error"], &["skipped"]);
+        assert_eq!((count.passed, count.failed, count.skipped), (24, 3, 5));
+    }
+}

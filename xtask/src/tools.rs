@@ -1,0 +1,144 @@
+//! Running other programs.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Why a task failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TaskError {
+    #[error("cannot start `{program}`: {source}{hint}")]
+    Start {
+        program: String,
+        source: std::io::Error,
+        hint: &'static str,
+    },
+    #[error("`{command}` failed with {status}")]
+    Failed {
+        command: String,
+        status: std::process::ExitStatus,
+    },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Said(String),
+}
+
+pub(crate) type Done<T = ()> = Result<T, TaskError>;
+
+pub(crate) fn said(text: impl Into<String>) -> TaskError {
+    TaskError::Said(text.into())
+}
+
+/// Root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TaskError {
+    move |source| TaskError::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// A command in the workspace's root.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+fn start_error(command: &Command, source: std::io::Error) -> TaskError {
+    TaskError::Start {
+        program: command.get_program().to_string_lossy().into_owned(),
+        source,
+        hint: "",
+    }
+}
+
+/// Runs to the end; anything but success is an error.
+pub(crate) fn run(command: &mut Command) -> Done {
+    let status = command.status().map_err(|source| start_error(command, source))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(TaskError::Failed {
+        command: format!("{command:?}"),
+        status,
+    })
+}
+
+/// Runs to the end, passing its output on, and answers whether it succeeded and what it printed.
+pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
+    use std::io::{BufRead, BufReader};
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|source| start_error(command, source))?;
+    let mut text = String::new();
+    if let Some(out) = child.stdout.take() {
+        for line in BufReader::new(out).split(b'\n') {
+            let line = String::from_utf8_lossy(&line.map_err(io(Path::new("stdout")))?).into_owned();
+            println!("{line}");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    let status = child.wait().map_err(|source| start_error(command, source))?;
+    Ok((status.success(), text))
+}
+
+/// Runs quietly; its output is shown only when it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Done {
+    let output = command.output().map_err(|source| start_error(command, source))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(TaskError::Failed {
+        command: format!("{command:?}"),
+        status: output.status,
+    })
+}
+
+/// Builds the two binaries and answers the folder they are in.
+pub(crate) fn build(release: bool) -> Done<PathBuf> {
+    let mut cargo = command(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "highwater", "--package", "highwater-server"]);
+    if release {
+        cargo.arg("--release");
+    }
+    run(&mut cargo)?;
+    Ok(target().join(if release { "release" } else { "debug" }))
+}
+
+/// Installs packages of the system, where it is Debian's kind and we may.
+pub(crate) fn apt_install(packages: &[&str]) -> Done {
+    let hint = format!("install {} with the system's package manager and try again", packages.join(" "));
+    let is_root = rustix_is_root();
+    let mut words: Vec<&str> = if is_root { vec![] } else { vec!["sudo", "-n"] };
+    words.push("apt-get");
+    println!("xtask: installing {} from the system's packages", packages.join(" "));
+    for step in [vec!["update", "-q"], [&["install", "-y", "-q", "--no-install-recommends"][..], packages].concat()] {
+        let mut install = command(words[0]);
+        install.args(&words[1..]).args(step).env("DEBIAN_FRONTEND", "noninteractive");
+        run_quietly(&mut install).map_err(|error| said(format!("{error}; {hint}")))?;
+    }
+    Ok(())
+}
+
+fn rustix_is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
