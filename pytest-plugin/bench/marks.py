@@ -46,7 +46,6 @@ def main():
 
         parts = {
             "readings of one mark (clock apart)": kernel.read,
-            "check of the descriptors, once a test": kernel.check,
             "one line to the file": lambda: (recorder.writer.put("tb\t%d\n" % 1), recorder.writer.flush()),
             "a whole test: four marks, two writes": test,
             "a fixture: four marks, one write": fixture,

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-_getpid = os.getpid
 # Outcomes of phases, as ``te`` lists them.
 _PHASES = ("setup", "call", "teardown")
 

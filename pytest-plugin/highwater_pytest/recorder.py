@@ -5,7 +5,6 @@ for the next begin. Whatever goes wrong in here ends the recording, never the te
 """
 
 import functools
-import os
 import platform
 import sys
 
@@ -13,7 +12,6 @@ from . import kernel
 from .paths import Paths
 from .writer import Writer, escape
 
-_getpid = os.getpid
 _allocated_blocks = getattr(sys, "getallocatedblocks", None)
 
 FORMAT_VERSION = 1
@@ -43,7 +41,7 @@ class Recorder:
     def __init__(self, folder, root, exact, versions):
         self.active = False
         self.problem = ""
-        self.pid = _getpid()
+        self.pid = kernel.real.getpid()
         self.paths = Paths(root)
         self._versions = versions
         self._exact_wanted = exact
@@ -61,6 +59,7 @@ class Recorder:
         self._begin_process(0)
 
     def _begin_process(self, forked_from):
+        self._forked = forked_from != 0
         self._next_peak = kernel.life_peak()
         self.kernel = kernel.Kernel(self._exact_wanted)
         if not self.kernel.exact:
@@ -108,12 +107,12 @@ class Recorder:
 
     def _here(self):
         """True in the process that is recorded; a forked child that reaches a hook begins a recording of its own."""
-        if _getpid() == self.pid:
+        if kernel.real.getpid() == self.pid:
             return True
         return self._begin_in_child()
 
     def _begin_in_child(self):
-        parent, self.pid = self.pid, _getpid()
+        parent, self.pid = self.pid, kernel.real.getpid()
         self.kernel.forget()
         self.writer.abandon()
         self.writer = Writer(self.writer.folder)
@@ -160,7 +159,7 @@ class Recorder:
 
     @guarded
     def session_ends(self, status):
-        if _getpid() == self.pid:
+        if kernel.real.getpid() == self.pid:
             self._blocks(None)
             self._put("se", str(int(status)))
             self.writer.flush()
@@ -168,7 +167,7 @@ class Recorder:
     @guarded
     def leave(self):
         """The last word: the highest RSS of the whole life, which ``ru_maxrss`` no longer tells."""
-        if _getpid() != self.pid:
+        if kernel.real.getpid() != self.pid:
             return
         head = self._mark("xx")
         self.writer.put("%s\t%s\n" % (head, self._true_peak or "-"))
@@ -180,10 +179,9 @@ class Recorder:
     def test_begins(self, nodeid, path):
         if not self._here():
             return
-        if not self.kernel.check():
-            self._next_peak = None
+        if self.kernel.lost:
+            self.kernel.lost = 0
             self.writer.record("N", {"code": "descriptors_lost", "message": "a test closed descriptors that were not its own"})
-        self.writer.check()
         name = self.paths.name(path)
         if name != self._file:
             self._blocks(name)
@@ -208,6 +206,9 @@ class Recorder:
             return
         self._test = None
         self._put("te", outcome, *phases)
+        if self._forked:
+            # The child leaves without another word.
+            self.writer.flush()
 
     def _blocks(self, name):
         self._file = name

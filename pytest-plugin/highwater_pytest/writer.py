@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 
-from .kernel import identity, lifted
-
-_open, _write, _close, _getpid = os.open, os.write, os.close, os.getpid
+from .kernel import identity, lifted, real
 
 MOST_CHARACTERS = 4000
 _KEPT_CHARACTERS = 3980
@@ -37,12 +35,12 @@ class Writer:
 
     @property
     def path(self):
-        return os.path.join(self.folder, "%d.events" % _getpid())
+        return os.path.join(self.folder, "%d.events" % real.getpid())
 
     def _reopen(self):
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._descriptor = lifted(_open(self.path, flags, 0o600))
+            self._descriptor = lifted(real.open(self.path, flags, 0o600))
             self._identity = identity(self._descriptor)
         except OSError as error:
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
@@ -52,7 +50,8 @@ class Writer:
         if self.failed:
             return
         try:
-            if identity(self._descriptor) == self._identity:
+            status = real.fstat(self._descriptor)
+            if (status.st_dev, status.st_ino) == self._identity:
                 return
         except OSError:
             pass
@@ -74,8 +73,12 @@ class Writer:
             return
         content = "".join(self._lines).encode("utf-8", "backslashreplace")
         self._lines.clear()
+        # A test may have closed the descriptor and opened a file of its own under its number.
+        self.check()
+        if self.failed:
+            return
         try:
-            written = _write(self._descriptor, content)
+            written = real.write(self._descriptor, content)
         except OSError as error:
             self.failed = error.strerror or "cannot write"
             return
@@ -88,7 +91,7 @@ class Writer:
         self.flush()
         try:
             if identity(self._descriptor) == self._identity:
-                _close(self._descriptor)
+                real.close(self._descriptor)
         except OSError:
             pass
         self._descriptor = -1
@@ -99,6 +102,6 @@ class Writer:
         self._lines = []
         try:
             if identity(self._descriptor) == self._identity:
-                _close(self._descriptor)
+                real.close(self._descriptor)
         except OSError:
             pass

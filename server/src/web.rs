@@ -35,9 +35,25 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/runs/{run}", get(run))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
-        .route("/static/highwater.css", get(|| asset("text/css; charset=utf-8", include_bytes!("../../static/highwater.css"))))
-        .route("/static/favicon.svg", get(|| asset("image/svg+xml", include_bytes!("../../static/favicon.svg"))))
-        .fallback(|| async { PageError(AppError::not_found("There is no such page.", "Start from the list of projects.")) })
+        .route(
+            "/static/highwater.css",
+            get(|| {
+                asset(
+                    "text/css; charset=utf-8",
+                    include_bytes!("../../static/highwater.css"),
+                )
+            }),
+        )
+        .route(
+            "/static/favicon.svg",
+            get(|| asset("image/svg+xml", include_bytes!("../../static/favicon.svg"))),
+        )
+        .fallback(|| async {
+            PageError(AppError::not_found(
+                "There is no such page.",
+                "Start from the list of projects.",
+            ))
+        })
 }
 
 /// An error as a page.
@@ -83,7 +99,10 @@ fn show(template: &impl Template) -> Page {
 async fn asset(kind: &'static str, content: &'static [u8]) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=300"),
+        ),
     ];
     (StatusCode::OK, headers, content)
 }
@@ -133,7 +152,11 @@ struct ProjectPage {
     next: Option<String>,
 }
 
-async fn project(State(state): State<AppState>, Path(project): Path<String>, Query(page): Query<PageQuery>) -> Page {
+async fn project(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Page {
     let (id, slug) = api::find_project(&state, &project).await?;
     let filter = JobFilter {
         before: page.time_and_id()?,
@@ -150,10 +173,19 @@ async fn project(State(state): State<AppState>, Path(project): Path<String>, Que
     })
 }
 
-async fn run(State(state): State<AppState>, Path((project, run)): Path<(String, i64)>, Query(page): Query<PageQuery>) -> Page {
+async fn run(
+    State(state): State<AppState>,
+    Path((project, run)): Path<(String, i64)>,
+    Query(page): Query<PageQuery>,
+) -> Page {
     let (id, slug) = api::find_project(&state, &project).await?;
     let found = state.store.run(id, run).await?;
-    let found = found.ok_or_else(|| AppError::not_found(format!("{slug} has no run {run}."), "Start from the project's page."))?;
+    let found = found.ok_or_else(|| {
+        AppError::not_found(
+            format!("{slug} has no run {run}."),
+            "Start from the project's page.",
+        )
+    })?;
     let filter = JobFilter {
         run: Some(run),
         before: page.time_and_id()?,
@@ -171,7 +203,10 @@ async fn run(State(state): State<AppState>, Path((project, run)): Path<(String, 
     show(&ProjectPage {
         title: format!("{} run {}", found.provider, found.provider_run_id),
         crumbs: vec![(project_href(slug.as_str()), slug.to_string())],
-        facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        facts: facts
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -183,9 +218,17 @@ struct SortQuery {
     sort: String,
 }
 
-async fn job_page(State(state): State<AppState>, Path(uuid): Path<String>, Query(query): Query<SortQuery>) -> Page {
-    let uuid = Uuid::parse_str(&uuid)
-        .map_err(|_| AppError::not_found("There is no such job.", "A job is named by its uuid; start from the list of projects."))?;
+async fn job_page(
+    State(state): State<AppState>,
+    Path(uuid): Path<String>,
+    Query(query): Query<SortQuery>,
+) -> Page {
+    let uuid = Uuid::parse_str(&uuid).map_err(|_| {
+        AppError::not_found(
+            "There is no such job.",
+            "A job is named by its uuid; start from the list of projects.",
+        )
+    })?;
     let job = Job::find(&state, uuid).await?;
     let data = JobData {
         job: job.report().await?,
@@ -199,12 +242,18 @@ async fn job_page(State(state): State<AppState>, Path(uuid): Path<String>, Query
     show(&job::page(data, &query.sort))
 }
 
-async fn file_page(State(state): State<AppState>, Path((project, path)): Path<(String, String)>) -> Page {
+async fn file_page(
+    State(state): State<AppState>,
+    Path((project, path)): Path<(String, String)>,
+) -> Page {
     let (id, slug) = api::find_project(&state, &project).await?;
     let points = state.store.file_history(id, &path, None, 200).await?;
-    let newest = points
-        .first()
-        .ok_or_else(|| AppError::not_found(format!("{slug} has no finished job with {path}."), "Start from one of its jobs."))?;
+    let newest = points.first().ok_or_else(|| {
+        AppError::not_found(
+            format!("{slug} has no finished job with {path}."),
+            "Start from one of its jobs.",
+        )
+    })?;
     let tests = Job::find(&state, newest.uuid).await?.tests().await?;
     show(&file::page(slug.as_str(), path, &points, tests))
 }

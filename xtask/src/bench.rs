@@ -33,17 +33,32 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     fs::create_dir_all(&data).map_err(io(&data))?;
     let binaries = build(true)?;
-    let venv = venv("demo", &["pytest>=9,<10", "pytest-xdist", "networkx", "numpy", "scipy"])?;
+    let venv = venv(
+        "demo",
+        &[
+            "pytest>=9,<10",
+            "pytest-xdist",
+            "networkx",
+            "numpy",
+            "scipy",
+        ],
+    )?;
     let python = python(&venv);
     println!("# Cost of the plugin, by part");
     let mut marks = command(&python);
-    marks.arg("pytest-plugin/bench/marks.py").env("PYTHONPATH", root().join("pytest-plugin"));
+    marks
+        .arg("pytest-plugin/bench/marks.py")
+        .env("PYTHONPATH", root().join("pytest-plugin"));
     let (good, text) = run_and_read(&mut marks)?;
     if !good {
         return Err(said("the micro-benchmark of the marks failed"));
     }
     let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
-    let (pairs, suite) = if options.quick { (3, "networkx.algorithms.tests") } else { (7, "networkx.algorithms") };
+    let (pairs, suite) = if options.quick {
+        (3, "networkx.algorithms.tests")
+    } else {
+        (7, "networkx.algorithms")
+    };
     let bench = Bench {
         binaries,
         python,
@@ -71,10 +86,17 @@ pub(crate) fn run(options: &Options) -> Done {
     let bytes = bench.bytes_per_sample()?;
     println!("                        CPU ratio (min median max)      wall ratio (min median max)");
     println!("recorded / plain        {}        {}", with.cpu, with.wall);
-    println!("plain / plain (null)    {}        {}", against_itself.cpu, against_itself.wall);
+    println!(
+        "plain / plain (null)    {}        {}",
+        against_itself.cpu, against_itself.wall
+    );
     let agent_cpu = median(agents.iter().map(|agent| agent.0).collect());
     let agent_rss = median(agents.iter().map(|agent| agent.1).collect());
-    println!("agent: {:.3} % of a core, {:.1} MB RSS at 20 Hz (medians)", agent_cpu * 100.0, agent_rss / 1e6);
+    println!(
+        "agent: {:.3} % of a core, {:.1} MB RSS at 20 Hz (medians)",
+        agent_cpu * 100.0,
+        agent_rss / 1e6
+    );
     println!("database: {bytes:.2} bytes a sample, everything counted");
     let report = json!({
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
@@ -98,7 +120,15 @@ struct Bench {
 
 impl Bench {
     fn pytest(&self, command: &mut Command) -> Done<Cost> {
-        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", self.suite]);
+        command.args([
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--pyargs",
+            self.suite,
+        ]);
         self.timed(command)
     }
 
@@ -110,18 +140,49 @@ impl Bench {
     fn recorded(&self, pair: usize) -> Done<(Cost, (f64, f64))> {
         let summary = self.data.join(format!("summary-{pair}.json"));
         let mut highwater = Command::new(self.binaries.join("highwater"));
-        highwater.args(["run", "--quiet", "--server", &self.url, "--project", "bench/networkx"]);
-        highwater.arg("--spool").arg(self.data.join("spool")).arg("--summary").arg(&summary).arg("--").arg(&self.python);
+        highwater.args([
+            "run",
+            "--quiet",
+            "--server",
+            &self.url,
+            "--project",
+            "bench/networkx",
+        ]);
+        highwater
+            .arg("--spool")
+            .arg(self.data.join("spool"))
+            .arg("--summary")
+            .arg(&summary)
+            .arg("--")
+            .arg(&self.python);
         let cost = self.pytest(&mut highwater)?;
         let report = read_json(&summary)?;
         let noted = |code: &str| {
-            let notices = report["notices"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let text = notices.into_iter().find(|notice| notice.starts_with(code)).unwrap_or("");
-            let digits: String = text.rsplit('(').next().unwrap_or("").chars().filter(char::is_ascii_digit).collect();
-            digits.parse::<f64>().map_err(|_| said(format!("the summary has no {code}")))
+            let notices = report["notices"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str);
+            let text = notices
+                .into_iter()
+                .find(|notice| notice.starts_with(code))
+                .unwrap_or("");
+            let digits: String = text
+                .rsplit('(')
+                .next()
+                .unwrap_or("")
+                .chars()
+                .filter(char::is_ascii_digit)
+                .collect();
+            digits
+                .parse::<f64>()
+                .map_err(|_| said(format!("the summary has no {code}")))
         };
         let wall_us = report["duration_us"].as_f64().unwrap_or(f64::NAN);
-        Ok((cost, (noted("agent_cpu_us")? / wall_us, noted("agent_rss_bytes")?)))
+        Ok((
+            cost,
+            (noted("agent_cpu_us")? / wall_us, noted("agent_rss_bytes")?),
+        ))
     }
 
     fn timed(&self, command: &mut Command) -> Done<Cost> {
@@ -129,8 +190,17 @@ impl Bench {
         let mut words = vec![command.get_program().to_os_string()];
         words.extend(command.get_args().map(std::ffi::OsStr::to_os_string));
         let mut shell = Command::new("bash");
-        shell.args(["-c", "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>/dev/null", "bench"]).args(words);
-        shell.current_dir(&self.data).stdin(Stdio::null()).env("PYTHONHASHSEED", "0");
+        shell
+            .args([
+                "-c",
+                "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>/dev/null",
+                "bench",
+            ])
+            .args(words);
+        shell
+            .current_dir(&self.data)
+            .stdin(Stdio::null())
+            .env("PYTHONHASHSEED", "0");
         let began = Instant::now();
         let output = shell.output().map_err(io(Path::new("bash")))?;
         let wall = began.elapsed().as_secs_f64();
@@ -138,7 +208,10 @@ impl Bench {
             return Err(said(format!("the suite did not run: {}", output.status)));
         }
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let cpu = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok()).sum();
+        let cpu = text
+            .split_whitespace()
+            .filter_map(|word| word.parse::<f64>().ok())
+            .sum();
         Ok(Cost { cpu, wall })
     }
 
@@ -158,11 +231,20 @@ impl Bench {
             let to = self.data.join("copy.db-wal");
             fs::copy(&wal, &to).map_err(io(&to))?;
         }
-        let output = Command::new(&self.python).args(["-c", script]).arg(&copy).output().map_err(io(&copy))?;
+        let output = Command::new(&self.python)
+            .args(["-c", script])
+            .arg(&copy)
+            .output()
+            .map_err(io(&copy))?;
         String::from_utf8_lossy(&output.stdout)
             .trim()
             .parse()
-            .map_err(|_| said(format!("cannot count the database: {}", String::from_utf8_lossy(&output.stderr))))
+            .map_err(|_| {
+                said(format!(
+                    "cannot count the database: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                ))
+            })
     }
 }
 

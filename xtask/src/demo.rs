@@ -31,22 +31,43 @@ pub(crate) struct Options {
 }
 
 /// Part of networkx that takes about a minute.
-const NETWORKX: &[&str] = &["networkx.algorithms", "networkx.classes", "networkx.generators"];
+const NETWORKX: &[&str] = &[
+    "networkx.algorithms",
+    "networkx.classes",
+    "networkx.generators",
+];
 
 pub(crate) fn run(options: &Options) -> Done {
-    let data = options.data.clone().unwrap_or_else(|| target().join("demo"));
+    let data = options
+        .data
+        .clone()
+        .unwrap_or_else(|| target().join("demo"));
     if data.exists() {
         fs::remove_dir_all(&data).map_err(io(&data))?;
     }
     fs::create_dir_all(&data).map_err(io(&data))?;
     step(1, "building the agent and the server (release)");
     let binaries = build(true)?;
-    step(2, "making a virtual environment with pytest, pytest-xdist and networkx");
-    let venv = venv("demo", &["pytest>=9,<10", "pytest-xdist", "networkx", "numpy", "scipy"])?;
+    step(
+        2,
+        "making a virtual environment with pytest, pytest-xdist and networkx",
+    );
+    let venv = venv(
+        "demo",
+        &[
+            "pytest>=9,<10",
+            "pytest-xdist",
+            "networkx",
+            "numpy",
+            "scipy",
+        ],
+    )?;
     step(3, "generating the example of 85 files");
     let suite = data.join("suite");
     let mut generate = command(python(&venv));
-    generate.arg(root().join("examples/accumulating-suite/generate.py")).arg(&suite);
+    generate
+        .arg(root().join("examples/accumulating-suite/generate.py"))
+        .arg(&suite);
     generate.args(["--scale", &options.scale.to_string()]);
     tools::run(&mut generate)?;
     let server = Server::start(&binaries, &data.join("highwater.db"), options.port)?;
@@ -58,12 +79,22 @@ pub(crate) fn run(options: &Options) -> Done {
         url: &server.url,
     };
     step(4, "recording the example (85 files, one session)");
-    let mut pages = vec![recorder.record("example/accumulating-suite", "monolith", &suite, &["-q"])?];
-    let pyargs: Vec<&str> = ["-q", "--no-header", "--pyargs"].into_iter().chain(NETWORKX.iter().copied()).collect();
-    step(5, "recording networkx from PyPI, sequential (about a minute)");
+    let mut pages =
+        vec![recorder.record("example/accumulating-suite", "monolith", &suite, &["-q"])?];
+    let pyargs: Vec<&str> = ["-q", "--no-header", "--pyargs"]
+        .into_iter()
+        .chain(NETWORKX.iter().copied())
+        .collect();
+    step(
+        5,
+        "recording networkx from PyPI, sequential (about a minute)",
+    );
     pages.push(recorder.record("networkx/networkx", "sequential", &data, &pyargs)?);
     step(6, "recording networkx again with two workers");
-    let parallel: Vec<&str> = ["-n", "2"].into_iter().chain(pyargs.iter().copied()).collect();
+    let parallel: Vec<&str> = ["-n", "2"]
+        .into_iter()
+        .chain(pyargs.iter().copied())
+        .collect();
     pages.push(recorder.record("networkx/networkx", "two-workers", &data, &parallel)?);
     println!("\nOpen {} in a browser. What was recorded:", server.url);
     for page in pages {
@@ -93,21 +124,36 @@ impl Recorder<'_> {
         let summary = self.data.join(format!("{job}.json"));
         let spool = self.data.join("spool");
         let mut highwater = Command::new(self.binaries.join("highwater"));
-        highwater.arg("run").args(["--server", self.url, "--project", project, "--job", job]);
-        highwater.arg("--spool").arg(spool).arg("--summary").arg(&summary);
-        highwater.arg("--").arg(&self.python).args(["-m", "pytest", "-p", "no:cacheprovider"]).args(args);
-        let status = highwater.current_dir(folder).status().map_err(io(&self.binaries.join("highwater")))?;
+        highwater
+            .arg("run")
+            .args(["--server", self.url, "--project", project, "--job", job]);
+        highwater
+            .arg("--spool")
+            .arg(spool)
+            .arg("--summary")
+            .arg(&summary);
+        highwater
+            .arg("--")
+            .arg(&self.python)
+            .args(["-m", "pytest", "-p", "no:cacheprovider"])
+            .args(args);
+        let status = highwater
+            .current_dir(folder)
+            .status()
+            .map_err(io(&self.binaries.join("highwater")))?;
         // Some tests of networkx fail where an optional package is missing; a suite that did not run is another matter.
         if !matches!(status.code(), Some(0 | 1)) {
             return Err(said(format!("{job} did not run: {status}")));
         }
         let text = fs::read_to_string(&summary).map_err(io(&summary))?;
-        let report: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| said(format!("{}: {error}", summary.display())))?;
+        let report: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| said(format!("{}: {error}", summary.display())))?;
         let page = report["url"].as_str().unwrap_or_default().to_owned();
         match report["spool"].as_str() {
             None => Ok(page),
-            Some(spool) => Err(said(format!("the server did not acknowledge all of {job}; the rest is in {spool}"))),
+            Some(spool) => Err(said(format!(
+                "the server did not acknowledge all of {job}; the rest is in {spool}"
+            ))),
         }
     }
 }

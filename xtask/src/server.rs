@@ -29,14 +29,21 @@ impl Server {
     fn start_at(binaries: &Path, database: &Path, port: u16) -> Done<Self> {
         let program = binaries.join("highwater-server");
         let mut child = Command::new(&program)
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--database", &format!("sqlite://{}", database.display())])
+            .args([
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--database",
+                &format!("sqlite://{}", database.display()),
+            ])
             .env("HIGHWATER_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .map_err(io(&program))?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line).map_err(io(&program))?;
+            BufReader::new(out)
+                .read_line(&mut line)
+                .map_err(io(&program))?;
         }
         match line.trim().rsplit_once(" on ") {
             Some((_, url)) => Ok(Self {
@@ -52,7 +59,9 @@ impl Server {
 
     /// Returns when the server ends.
     pub(crate) fn wait(mut self) -> Done {
-        self.child.wait().map_err(io(Path::new("highwater-server")))?;
+        self.child
+            .wait()
+            .map_err(io(Path::new("highwater-server")))?;
         Ok(())
     }
 }

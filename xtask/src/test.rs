@@ -40,7 +40,6 @@ const COMPATIBLE: &[&str] = &[
     "pytest-rerunfailures",
     "pytest-repeat",
     "pytest-asyncio",
-    "pytest-forked",
     "freezegun",
     "time-machine",
     "pyfakefs",
@@ -61,7 +60,10 @@ pub(crate) fn run(options: &Options) -> Done {
     for broken in &count.broken {
         println!("xtask: failed: {broken}");
     }
-    println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        count.passed, count.failed, count.skipped
+    );
     if count.failed == 0 && count.broken.is_empty() && count.passed > 0 {
         Ok(())
     } else {
@@ -72,9 +74,14 @@ pub(crate) fn run(options: &Options) -> Done {
 fn rust(count: &mut Count) -> Done {
     println!("xtask: Rust");
     let mut cargo = command(env!("CARGO"));
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("INSTA_UPDATE", "no");
+    cargo
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env("INSTA_UPDATE", "no");
     let (good, text) = run_and_read(&mut cargo)?;
-    for line in text.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+    for line in text
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "))
+    {
         count.add(line, &["passed"], &["failed"], &["ignored"]);
     }
     if !good {
@@ -87,19 +94,48 @@ fn plugin(count: &mut Count) -> Done {
     let vermin = venv("vermin", &["vermin"])?;
     println!("xtask: the plugin runs on Python 3.8, by its syntax and its imports");
     let mut check = command(python(&vermin));
-    check.args(["-m", "vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "pytest-plugin/highwater_pytest"]);
+    check.args([
+        "-m",
+        "vermin",
+        "--target=3.8-",
+        "--violations",
+        "--no-tips",
+        "--eval-annotations",
+        "pytest-plugin/highwater_pytest",
+    ]);
     let (good, _) = run_and_read(&mut check)?;
     count.one(good, "vermin");
     // The newest pytest meets every package; older ones meet those that still support them.
     for (name, pytest, packages, compatible) in [
         ("pytest9", "pytest>=9,<10", COMPATIBLE, true),
-        ("pytest8", "pytest>=8,<9", &["pytest-xdist"][..], false),
+        (
+            "pytest8",
+            "pytest>=8,<9",
+            &["pytest-xdist", "pytest-forked"][..],
+            false,
+        ),
         ("pytest7", "pytest>=7,<8", &["pytest-xdist<3.6"][..], false),
     ] {
-        println!("xtask: the plugin on {pytest}{}", if compatible { ", with every compatible package" } else { ", with xdist alone" });
+        println!(
+            "xtask: the plugin on {pytest}{}",
+            if compatible {
+                ", with every compatible package"
+            } else {
+                ", with the packages that still support it"
+            }
+        );
         let venv = venv(name, &[&[pytest][..], packages].concat())?;
         let mut tests = command(python(&venv));
-        tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "pytest-plugin/tests"]);
+        tests.args([
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "pytest-plugin/tests",
+        ]);
         tests.env("PYTHONPATH", root().join("pytest-plugin"));
         if compatible {
             tests.env("HIGHWATER_TEST_COMPAT", "1");
@@ -108,7 +144,16 @@ fn plugin(count: &mut Count) -> Done {
         if compatible {
             println!("xtask: the examples");
             let mut tests = command(python(&venv));
-            tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "examples/accumulating-suite/tests"]);
+            tests.args([
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:randomly",
+                "examples/accumulating-suite/tests",
+            ]);
             pytest_run(&mut tests, "examples", count)?;
         }
     }
@@ -121,18 +166,45 @@ fn end_to_end(count: &mut Count) -> Done {
     let browser = chromium()?;
     let venv = venv(
         "e2e",
-        &["pytest>=9,<10", "pytest-xdist", "tox", "nox", "networkx", "playwright", "axe-playwright-python"],
+        &[
+            "pytest>=9,<10",
+            "pytest-xdist",
+            "tox",
+            "nox",
+            "networkx",
+            "playwright",
+            "axe-playwright-python",
+        ],
     )?;
     let mut tests = command(python(&venv));
-    tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "e2e"]);
-    tests.env("HIGHWATER_BIN_DIR", &binaries).env("HIGHWATER_CHROMIUM", browser);
+    tests.args([
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "e2e",
+    ]);
+    tests
+        .env("HIGHWATER_BIN_DIR", &binaries)
+        .env("HIGHWATER_CHROMIUM", browser);
     pytest_run(&mut tests, "e2e", count)
 }
 
 fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) -> Done {
     let (good, text) = run_and_read(tests)?;
-    let last = text.lines().rev().find(|line| line.contains(" in ") && line.contains("passed"));
-    count.add(last.unwrap_or(""), &["passed", "xfailed"], &["failed", "error", "errors"], &["skipped"]);
+    let last = text
+        .lines()
+        .rev()
+        .find(|line| line.contains(" in ") && line.contains("passed"));
+    count.add(
+        last.unwrap_or(""),
+        &["passed", "xfailed"],
+        &["failed", "error", "errors"],
+        &["skipped"],
+    );
     if !good || last.is_none() {
         count.broken.push(name.to_owned());
     }
@@ -142,7 +214,10 @@ fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) 
 impl Count {
     /// Adds the numbers that stand before words in a runner's closing line.
     fn add(&mut self, line: &str, passed: &[&str], failed: &[&str], skipped: &[&str]) {
-        let words: Vec<&str> = line.split([' ', ',', ';', '.', '=']).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = line
+            .split([' ', ',', ';', '.', '='])
+            .filter(|word| !word.is_empty())
+            .collect();
         for pair in words.windows(2) {
             let Ok(number) = pair[0].parse::<u64>() else {
                 continue;
@@ -174,8 +249,18 @@ mod tests {
     #[test]
     fn closing_lines_of_both_runners_are_added_up() {
         let mut count = Count::default();
-        count.add("ok. 21 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", &["passed"], &["failed"], &["ignored"]);
-        count.add("== 2 failed, 3 passed, 4 skipped, 1 error in 0.5s ==", &["passed"], &["failed", "error"], &["skipped"]);
+        count.add(
+            "ok. 21 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+            &["passed"],
+            &["failed"],
+            &["ignored"],
+        );
+        count.add(
+            "== 2 failed, 3 passed, 4 skipped, 1 error in 0.5s ==",
+            &["passed"],
+            &["failed", "error"],
+            &["skipped"],
+        );
         assert_eq!((count.passed, count.failed, count.skipped), (24, 3, 5));
     }
 }

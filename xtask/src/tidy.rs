@@ -34,12 +34,23 @@ fn tracked() -> Done<Vec<PathBuf>> {
         .output()
         .map_err(io(Path::new("git")))?;
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).filter(|path| root().join(path).is_file()).collect())
+    Ok(names
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| root().join(path).is_file())
+        .collect())
 }
 
 fn check_file(path: &Path, problems: &mut Vec<String>) -> Done {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-    if !matches!(extension, "rs" | "py" | "html" | "css" | "js" | "sql" | "proto") {
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or("");
+    if !matches!(
+        extension,
+        "rs" | "py" | "html" | "css" | "js" | "sql" | "proto"
+    ) {
         return Ok(());
     }
     let full = root().join(path);
@@ -47,15 +58,27 @@ fn check_file(path: &Path, problems: &mut Vec<String>) -> Done {
     let shown = path.display();
     let lines = text.lines().count();
     if lines > MOST_LINES {
-        problems.push(format!("{shown} has {lines} lines; split it by what it does (at most {MOST_LINES})"));
+        problems.push(format!(
+            "{shown} has {lines} lines; split it by what it does (at most {MOST_LINES})"
+        ));
     }
     // The words are put together here, so that this file does not find itself.
-    for mark in [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()] {
-        if text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == mark) {
+    for mark in [
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["XX", "X"].concat(),
+    ] {
+        if text
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word == mark)
+        {
             problems.push(format!("{shown} has an unfinished mark ({mark})"));
         }
     }
-    if extension == "rs" && !path.starts_with("crates/store") && text.contains(&["sqlx", "::query"].concat()) {
+    if extension == "rs"
+        && !path.starts_with("crates/store")
+        && text.contains(&["sqlx", "::query"].concat())
+    {
         problems.push(format!("{shown} speaks SQL; only crates/store does"));
     }
     Ok(())
@@ -74,7 +97,11 @@ fn check_documents(problems: &mut Vec<String>) -> Done {
     }
     let crates = root().join("crates");
     for entry in fs::read_dir(&crates).map_err(io(&crates))? {
-        let name = entry.map_err(io(&crates))?.file_name().to_string_lossy().into_owned();
+        let name = entry
+            .map_err(io(&crates))?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
         if !architecture.contains(&format!("crates/{name}")) {
             problems.push(format!("ARCHITECTURE.md does not speak of crates/{name}"));
         }

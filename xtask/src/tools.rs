@@ -20,7 +20,10 @@ pub(crate) enum TaskError {
         status: std::process::ExitStatus,
     },
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{0}")]
     Said(String),
 }
@@ -67,7 +70,9 @@ fn start_error(command: &Command, source: std::io::Error) -> TaskError {
 
 /// Runs to the end; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Done {
-    let status = command.status().map_err(|source| start_error(command, source))?;
+    let status = command
+        .status()
+        .map_err(|source| start_error(command, source))?;
     if status.success() {
         return Ok(());
     }
@@ -87,23 +92,32 @@ pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
     let mut text = String::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).split(b'\n') {
-            let line = String::from_utf8_lossy(&line.map_err(io(Path::new("stdout")))?).into_owned();
+            let line =
+                String::from_utf8_lossy(&line.map_err(io(Path::new("stdout")))?).into_owned();
             println!("{line}");
             text.push_str(&line);
             text.push('\n');
         }
     }
-    let status = child.wait().map_err(|source| start_error(command, source))?;
+    let status = child
+        .wait()
+        .map_err(|source| start_error(command, source))?;
     Ok((status.success(), text))
 }
 
 /// Runs quietly; its output is shown only when it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Done {
-    let output = command.output().map_err(|source| start_error(command, source))?;
+    let output = command
+        .output()
+        .map_err(|source| start_error(command, source))?;
     if output.status.success() {
         return Ok(());
     }
-    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprintln!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Err(TaskError::Failed {
         command: format!("{command:?}"),
         status: output.status,
@@ -113,7 +127,14 @@ pub(crate) fn run_quietly(command: &mut Command) -> Done {
 /// Builds the two binaries and answers the folder they are in.
 pub(crate) fn build(release: bool) -> Done<PathBuf> {
     let mut cargo = command(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "highwater", "--package", "highwater-server"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "highwater",
+        "--package",
+        "highwater-server",
+    ]);
     if release {
         cargo.arg("--release");
     }
@@ -123,14 +144,30 @@ pub(crate) fn build(release: bool) -> Done<PathBuf> {
 
 /// Installs packages of the system, where it is Debian's kind and we may.
 pub(crate) fn apt_install(packages: &[&str]) -> Done {
-    let hint = format!("install {} with the system's package manager and try again", packages.join(" "));
+    let hint = format!(
+        "install {} with the system's package manager and try again",
+        packages.join(" ")
+    );
     let is_root = rustix_is_root();
     let mut words: Vec<&str> = if is_root { vec![] } else { vec!["sudo", "-n"] };
     words.push("apt-get");
-    println!("xtask: installing {} from the system's packages", packages.join(" "));
-    for step in [vec!["update", "-q"], [&["install", "-y", "-q", "--no-install-recommends"][..], packages].concat()] {
+    println!(
+        "xtask: installing {} from the system's packages",
+        packages.join(" ")
+    );
+    for step in [
+        vec!["update", "-q"],
+        [
+            &["install", "-y", "-q", "--no-install-recommends"][..],
+            packages,
+        ]
+        .concat(),
+    ] {
         let mut install = command(words[0]);
-        install.args(&words[1..]).args(step).env("DEBIAN_FRONTEND", "noninteractive");
+        install
+            .args(&words[1..])
+            .args(step)
+            .env("DEBIAN_FRONTEND", "noninteractive");
         run_quietly(&mut install).map_err(|error| said(format!("{error}; {hint}")))?;
     }
     Ok(())

@@ -15,14 +15,28 @@ pub(crate) fn venv(name: &str, packages: &[&str]) -> Done<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
         return Ok(folder);
     }
-    println!("xtask: making the virtual environment {name} ({})", packages.join(", "));
+    println!(
+        "xtask: making the virtual environment {name} ({})",
+        packages.join(", ")
+    );
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(io(&folder))?;
     }
     make(&folder)?;
     let mut pip = command(python(&folder));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
-    run_quietly(&mut pip).map_err(|error| said(format!("{error}; the packages come from PyPI, which must be reachable")))?;
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+    .args(packages);
+    run_quietly(&mut pip).map_err(|error| {
+        said(format!(
+            "{error}; the packages come from PyPI, which must be reachable"
+        ))
+    })?;
     fs::write(&stamp, wanted).map_err(io(&stamp))?;
     Ok(folder)
 }

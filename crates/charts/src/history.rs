@@ -3,7 +3,10 @@
 use plotters::{
     element::{PathElement, Rectangle, Text},
     prelude::{IntoDrawingArea, SVGBackend},
-    style::{Color, TextStyle, text_anchor::{HPos, Pos, VPos}},
+    style::{
+        Color, TextStyle,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
 use crate::{theme, ticks};
@@ -29,7 +32,14 @@ pub struct HistoryBar {
 /// # Errors
 /// When the backend fails, which drawing into memory does not do.
 pub fn history(bars: &[HistoryBar]) -> Result<String, Box<dyn std::error::Error>> {
-    let highest = bars.iter().map(|bar| bar.bytes).max().unwrap_or(0).max(1 << 20) / 100 * 108;
+    let highest = bars
+        .iter()
+        .map(|bar| bar.bytes)
+        .max()
+        .unwrap_or(0)
+        .max(1 << 20)
+        / 100
+        * 108;
     let lowest = bars.iter().map(|bar| bar.bytes).min().unwrap_or(0).min(0);
     let y = |bytes: i64| {
         let share = (bytes - lowest) as f64 / (highest - lowest).max(1) as f64;
@@ -37,20 +47,35 @@ pub fn history(bars: &[HistoryBar]) -> Result<String, Box<dyn std::error::Error>
     };
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs())).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs()))
+            .into_drawing_area();
         for bytes in ticks::byte_ticks(highest, 4) {
-            area.draw(&PathElement::new([(LEFT, y(bytes)), (WIDTH - RIGHT, y(bytes))], theme::GRID))?;
+            area.draw(&PathElement::new(
+                [(LEFT, y(bytes)), (WIDTH - RIGHT, y(bytes))],
+                theme::GRID,
+            ))?;
             let style = TextStyle::from(("sans-serif", 16.0))
                 .color(&theme::FAINT)
                 .pos(Pos::new(HPos::Right, VPos::Center));
-            area.draw(&Text::new(ticks::bytes_label(bytes), (LEFT - 8, y(bytes)), style))?;
+            area.draw(&Text::new(
+                ticks::bytes_label(bytes),
+                (LEFT - 8, y(bytes)),
+                style,
+            ))?;
         }
         let room = f64::from(WIDTH - LEFT - RIGHT) / bars.len().max(1) as f64;
         let wide = (room * 0.8).clamp(1.0, 40.0);
         for (bar, at) in bars.iter().zip(0_i32..) {
             let from = f64::from(LEFT) + room * f64::from(at) + (room - wide) / 2.0;
-            let corners = [(from as i32, y(bar.bytes.max(0))), ((from + wide).ceil() as i32, y(bar.bytes.min(0)))];
-            let style = if bar.censored { theme::BLOCK_FAILED.stroke_width(2) } else { theme::BLOCK.filled() };
+            let corners = [
+                (from as i32, y(bar.bytes.max(0))),
+                ((from + wide).ceil() as i32, y(bar.bytes.min(0))),
+            ];
+            let style = if bar.censored {
+                theme::BLOCK_FAILED.stroke_width(2)
+            } else {
+                theme::BLOCK.filled()
+            };
             area.draw(&Rectangle::new(corners, style))?;
         }
         area.present()?;

@@ -28,7 +28,8 @@ pub fn sparkline(values: &[i64]) -> Result<String, Box<dyn std::error::Error>> {
         .collect();
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs())).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs()))
+            .into_drawing_area();
         area.draw(&PathElement::new(points, theme::TREE.stroke_width(2)))?;
         area.present()?;
     }

@@ -5,21 +5,49 @@ const MIB: i64 = 1 << 20;
 fn sample() -> Timeline {
     Timeline {
         span_us: 10_000_000,
-        tree: (0..50).map(|at| Band { t_us: at * 200_000, min: at * 9 * MIB, max: at * 10 * MIB }).collect(),
+        tree: (0..50)
+            .map(|at| Band {
+                t_us: at * 200_000,
+                min: at * 9 * MIB,
+                max: at * 10 * MIB,
+            })
+            .collect(),
         processes: vec![
-            Line { label: "gw0".to_owned(), points: vec![(0, 0), (9_000_000, 200 * MIB)] },
-            Line { label: "gw1".to_owned(), points: vec![(0, 0), (9_000_000, 100 * MIB)] },
+            Line {
+                label: "gw0".to_owned(),
+                points: vec![(0, 0), (9_000_000, 200 * MIB)],
+            },
+            Line {
+                label: "gw1".to_owned(),
+                points: vec![(0, 0), (9_000_000, 100 * MIB)],
+            },
         ],
         limits: vec![
-            Limit { label: "cgroup".to_owned(), bytes: 600 * MIB },
-            Limit { label: "machine".to_owned(), bytes: 7_000 * MIB },
+            Limit {
+                label: "cgroup".to_owned(),
+                bytes: 600 * MIB,
+            },
+            Limit {
+                label: "machine".to_owned(),
+                bytes: 7_000 * MIB,
+            },
         ],
         peak: Some((9_800_000, 495 * MIB)),
         lanes: vec![Lane {
             label: "gw0".to_owned(),
             blocks: vec![
-                Block { from_us: 0, to_us: 5_000_000, label: "tests/test_a.py".to_owned(), failed: false },
-                Block { from_us: 5_000_000, to_us: 5_010_000, label: "tests/test_b.py".to_owned(), failed: true },
+                Block {
+                    from_us: 0,
+                    to_us: 5_000_000,
+                    label: "tests/test_a.py".to_owned(),
+                    failed: false,
+                },
+                Block {
+                    from_us: 5_000_000,
+                    to_us: 5_010_000,
+                    label: "tests/test_b.py".to_owned(),
+                    failed: true,
+                },
             ],
         }],
     }
@@ -41,10 +69,18 @@ fn hostile_labels_are_text() {
 
 #[test]
 fn nothing_is_styled_inline_and_every_colour_has_a_role() {
-    let svg = timeline(&sample()).unwrap() + &history(&[HistoryBar { bytes: 5 * MIB, censored: true }]).unwrap();
+    let svg = timeline(&sample()).unwrap()
+        + &history(&[HistoryBar {
+            bytes: 5 * MIB,
+            censored: true,
+        }])
+        .unwrap();
     assert!(!svg.contains("style="), "{svg}");
     for part in svg.split('"').filter(|part| part.starts_with('#')) {
-        assert!(ROLES.iter().any(|(colour, _)| *colour == part), "{part} has no role");
+        assert!(
+            ROLES.iter().any(|(colour, _)| *colour == part),
+            "{part} has no role"
+        );
     }
 }
 

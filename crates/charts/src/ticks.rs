@@ -8,21 +8,27 @@ pub(crate) fn byte_ticks(top: i64, most: i64) -> Vec<i64> {
         .flat_map(|scale| [scale, scale.saturating_mul(2), scale.saturating_mul(5)])
         .find(|step| top / step <= most)
         .unwrap_or(i64::MAX);
-    (0..=most).map(|n| n.saturating_mul(step)).take_while(|bytes| *bytes <= top).collect()
+    (0..=most)
+        .map(|n| n.saturating_mul(step))
+        .take_while(|bytes| *bytes <= top)
+        .collect()
 }
 
 /// Steps of time: 1, 2, 5, 10, 15, 30 of a unit.
 pub(crate) fn time_ticks(span_us: i64, most: i64) -> Vec<i64> {
     const STEPS_MS: [i64; 19] = [
-        10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000,
-        3_600_000, 7_200_000,
+        10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000,
+        300_000, 600_000, 1_800_000, 3_600_000, 7_200_000,
     ];
     let step = STEPS_MS
         .iter()
         .map(|ms| ms * 1_000)
         .find(|step| span_us / step <= most)
         .unwrap_or(span_us / most.max(1) + 1);
-    (0..).map(|n| n * step).take_while(|t_us| *t_us <= span_us).collect()
+    (0..)
+        .map(|n| n * step)
+        .take_while(|t_us| *t_us <= span_us)
+        .collect()
 }
 
 /// Bytes in MiB or GiB.
@@ -43,7 +49,11 @@ pub fn bytes_label(bytes: i64) -> String {
 pub fn time_label(t_us: i64) -> String {
     let s = t_us as f64 / 1e6;
     if s >= 3_600.0 {
-        format!("{:.0} h {:02.0} min", (s / 3_600.0).floor(), (s % 3_600.0) / 60.0)
+        format!(
+            "{:.0} h {:02.0} min",
+            (s / 3_600.0).floor(),
+            (s % 3_600.0) / 60.0
+        )
     } else if s >= 120.0 {
         format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0)
     } else if s.fract() == 0.0 {

@@ -4,7 +4,10 @@ use plotters::{
     coord::Shift,
     element::{Circle, PathElement, Polygon, Rectangle, Text},
     prelude::{DrawingArea, IntoDrawingArea, SVGBackend},
-    style::{Color, RGBColor, ShapeStyle, TextStyle, text_anchor::{HPos, Pos, VPos}},
+    style::{
+        Color, RGBColor, ShapeStyle, TextStyle,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
 use crate::{theme, ticks};
@@ -109,7 +112,12 @@ pub fn timeline(data: &Timeline) -> Result<String, Box<dyn std::error::Error>> {
         draw_axes(&area, &scale)?;
         draw_memory(&area, data, &scale)?;
         for (lane, at) in data.lanes.iter().zip(0..) {
-            draw_lane(&area, lane, TOP + PLOT + AXIS + at * (LANE + LANE_GAP), &scale)?;
+            draw_lane(
+                &area,
+                lane,
+                TOP + PLOT + AXIS + at * (LANE + LANE_GAP),
+                &scale,
+            )?;
         }
         area.present()?;
     }
@@ -124,14 +132,22 @@ struct Scale {
 impl Scale {
     fn of(data: &Timeline) -> Self {
         let of_tree = data.tree.iter().map(|band| band.max);
-        let of_processes = data.processes.iter().flat_map(|line| line.points.iter().map(|point| point.1));
+        let of_processes = data
+            .processes
+            .iter()
+            .flat_map(|line| line.points.iter().map(|point| point.1));
         let highest = of_tree
             .chain(of_processes)
             .chain(data.peak.map(|peak| peak.1))
             .max()
             .unwrap_or(0)
             .max(1 << 20);
-        let limit = data.limits.iter().map(|limit| limit.bytes).filter(|bytes| *bytes <= highest * NEAR_LIMIT).max();
+        let limit = data
+            .limits
+            .iter()
+            .map(|limit| limit.bytes)
+            .filter(|bytes| *bytes <= highest * NEAR_LIMIT)
+            .max();
         Self {
             span_us: data.span_us.max(1),
             top: limit.unwrap_or(0).max(highest) / 100 * 106,
@@ -158,42 +174,84 @@ fn text(colour: RGBColor, across: HPos, along: VPos) -> TextStyle<'static> {
 fn draw_axes(area: &Area<'_>, scale: &Scale) -> Drawn {
     for bytes in ticks::byte_ticks(scale.top, 6) {
         let y = scale.y(bytes);
-        area.draw(&PathElement::new([(LEFT, y), (WIDTH - RIGHT, y)], theme::GRID))?;
+        area.draw(&PathElement::new(
+            [(LEFT, y), (WIDTH - RIGHT, y)],
+            theme::GRID,
+        ))?;
         let style = text(theme::FAINT, HPos::Right, VPos::Center);
         area.draw(&Text::new(ticks::bytes_label(bytes), (LEFT - 8, y), style))?;
     }
     for t_us in ticks::time_ticks(scale.span_us, 10) {
         let x = scale.x(t_us);
-        area.draw(&PathElement::new([(x, TOP + PLOT), (x, TOP + PLOT + 5)], theme::FAINT))?;
+        area.draw(&PathElement::new(
+            [(x, TOP + PLOT), (x, TOP + PLOT + 5)],
+            theme::FAINT,
+        ))?;
         let style = text(theme::FAINT, HPos::Center, VPos::Top);
-        area.draw(&Text::new(ticks::time_label(t_us), (x, TOP + PLOT + 9), style))?;
+        area.draw(&Text::new(
+            ticks::time_label(t_us),
+            (x, TOP + PLOT + 9),
+            style,
+        ))?;
     }
     Ok(())
 }
 
 fn draw_memory(area: &Area<'_>, data: &Timeline, scale: &Scale) -> Drawn {
-    let upper = data.tree.iter().map(|band| (scale.x(band.t_us), scale.y(band.max)));
-    let lower = data.tree.iter().rev().map(|band| (scale.x(band.t_us), scale.y(band.min)));
+    let upper = data
+        .tree
+        .iter()
+        .map(|band| (scale.x(band.t_us), scale.y(band.max)));
+    let lower = data
+        .tree
+        .iter()
+        .rev()
+        .map(|band| (scale.x(band.t_us), scale.y(band.min)));
     if data.tree.len() > 1 {
-        area.draw(&Polygon::new(upper.clone().chain(lower).collect::<Vec<_>>(), theme::BAND.filled()))?;
+        area.draw(&Polygon::new(
+            upper.clone().chain(lower).collect::<Vec<_>>(),
+            theme::BAND.filled(),
+        ))?;
     }
     for (line, at) in data.processes.iter().zip(0..theme::PROCESS.len()) {
-        let points: Vec<_> = line.points.iter().map(|(t_us, bytes)| (scale.x(*t_us), scale.y(*bytes))).collect();
+        let points: Vec<_> = line
+            .points
+            .iter()
+            .map(|(t_us, bytes)| (scale.x(*t_us), scale.y(*bytes)))
+            .collect();
         draw_dashed(area, &points, theme::PROCESS[at], at)?;
     }
-    area.draw(&PathElement::new(upper.collect::<Vec<_>>(), width(theme::TREE, 2)))?;
+    area.draw(&PathElement::new(
+        upper.collect::<Vec<_>>(),
+        width(theme::TREE, 2),
+    ))?;
     for limit in data.limits.iter().filter(|limit| limit.bytes <= scale.top) {
         let y = scale.y(limit.bytes);
-        area.draw(&PathElement::new([(LEFT, y), (WIDTH - RIGHT, y)], width(theme::LIMIT, 2)))?;
+        area.draw(&PathElement::new(
+            [(LEFT, y), (WIDTH - RIGHT, y)],
+            width(theme::LIMIT, 2),
+        ))?;
         let words = format!("limit: {} {}", limit.label, ticks::bytes_label(limit.bytes));
-        area.draw(&Text::new(words, (LEFT + 6, y + 4), text(theme::LIMIT, HPos::Left, VPos::Top)))?;
+        area.draw(&Text::new(
+            words,
+            (LEFT + 6, y + 4),
+            text(theme::LIMIT, HPos::Left, VPos::Top),
+        ))?;
     }
     if let Some((t_us, bytes)) = data.peak {
         let (x, y) = (scale.x(t_us), scale.y(bytes));
         area.draw(&Circle::new((x, y), 4, theme::PEAK.filled()))?;
-        let (across, gap) = if x > WIDTH / 2 { (HPos::Right, -9) } else { (HPos::Left, 9) };
+        let (across, gap) = if x > WIDTH / 2 {
+            (HPos::Right, -9)
+        } else {
+            (HPos::Left, 9)
+        };
         let words = format!("peak {}", ticks::bytes_label(bytes));
-        area.draw(&Text::new(words, (x + gap, y), text(theme::INK, across, VPos::Center)))?;
+        area.draw(&Text::new(
+            words,
+            (x + gap, y),
+            text(theme::INK, across, VPos::Center),
+        ))?;
     }
     Ok(())
 }
@@ -208,7 +266,8 @@ fn draw_dashed(area: &Area<'_>, points: &[(i32, i32)], colour: RGBColor, nth: us
     if off == 0 {
         area.draw(&PathElement::new(points.to_vec(), width(colour, 1)))?;
     } else {
-        let dashed = plotters::element::DashedPathElement::new(points.to_vec(), on, off, width(colour, 1));
+        let dashed =
+            plotters::element::DashedPathElement::new(points.to_vec(), on, off, width(colour, 1));
         area.draw(&dashed)?;
     }
     Ok(())
@@ -216,15 +275,25 @@ fn draw_dashed(area: &Area<'_>, points: &[(i32, i32)], colour: RGBColor, nth: us
 
 fn draw_lane(area: &Area<'_>, lane: &Lane, y: i32, scale: &Scale) -> Drawn {
     let style = text(theme::INK, HPos::Right, VPos::Center);
-    area.draw(&Text::new(fitting(&lane.label, LEFT - 12), (LEFT - 8, y + LANE / 2), style))?;
+    area.draw(&Text::new(
+        fitting(&lane.label, LEFT - 12),
+        (LEFT - 8, y + LANE / 2),
+        style,
+    ))?;
     for (block, at) in lane.blocks.iter().zip(0_usize..) {
-        let (from, to) = (scale.x(block.from_us), scale.x(block.to_us).max(scale.x(block.from_us) + 1));
+        let (from, to) = (
+            scale.x(block.from_us),
+            scale.x(block.to_us).max(scale.x(block.from_us) + 1),
+        );
         let colour = match (block.failed, at % 2) {
             (true, _) => theme::BLOCK_FAILED,
             (false, 0) => theme::BLOCK,
             (false, _) => theme::BLOCK_OTHER,
         };
-        area.draw(&Rectangle::new([(from, y), (to, y + LANE)], colour.filled()))?;
+        area.draw(&Rectangle::new(
+            [(from, y), (to, y + LANE)],
+            colour.filled(),
+        ))?;
         let label = fitting(short(&block.label), to - from - 6);
         if !label.is_empty() {
             let style = text(theme::LABEL, HPos::Left, VPos::Center);

@@ -35,7 +35,12 @@ struct Row {
     commit: String,
 }
 
-pub(crate) fn page(project: &str, path: String, points: &[HistoryPoint], mut tests: Vec<TestRow>) -> FilePage {
+pub(crate) fn page(
+    project: &str,
+    path: String,
+    points: &[HistoryPoint],
+    mut tests: Vec<TestRow>,
+) -> FilePage {
     let bars: Vec<HistoryBar> = points
         .iter()
         .rev()
@@ -87,7 +92,11 @@ fn row(point: &HistoryPoint) -> Row {
         censored: point.censored,
         values: [
             format::mebibytes(point.retained_bytes),
-            format!("{} {}", format::mebibytes(point.spike_bytes), point.peak_kind),
+            format!(
+                "{} {}",
+                format::mebibytes(point.spike_bytes),
+                point.peak_kind
+            ),
             format::mebibytes(point.peak_bytes),
             format::mebibytes(point.tree_peak_bytes),
             format::mebibytes(point.import_bytes),

@@ -6,7 +6,11 @@ use highwater_analysis::time::rfc3339;
 pub(crate) fn mebibytes(bytes: i64) -> String {
     let mib = bytes as f64 / 1_048_576.0;
     let text = format!("{:.1} MiB", mib.abs());
-    if mib <= -0.05 { format!("−{text}") } else { text }
+    if mib <= -0.05 {
+        format!("−{text}")
+    } else {
+        text
+    }
 }
 
 /// A duration in the unit that fits.
@@ -22,7 +26,8 @@ pub(crate) fn duration(us: i64) -> String {
 /// Day and minute in UTC.
 pub(crate) fn moment(unix_us: i64) -> String {
     let text = rfc3339(unix_us);
-    text.get(..16).map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
+    text.get(..16)
+        .map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
 }
 
 /// The first characters of a commit.
@@ -33,15 +38,16 @@ pub(crate) fn commit(commit: &str) -> String {
 /// A path as part of an address, its slashes kept.
 pub(crate) fn in_address(path: &str) -> String {
     use std::fmt::Write;
-    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    path.bytes()
+        .fold(String::with_capacity(path.len()), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+                out.push(char::from(byte));
+            } else {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
+            out
+        })
 }
 
 /// How an ending is marked: `good`, `warn`, `bad`, or nothing for what still runs.

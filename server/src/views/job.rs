@@ -2,7 +2,9 @@
 
 use askama::Template;
 use highwater_analysis::digest::Visit;
-use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow, TestRow};
+use highwater_wire::report::{
+    FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow, TestRow,
+};
 
 use super::{
     filters, format,
@@ -91,7 +93,11 @@ pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
         columns,
     } = data;
     let chart = timeline::chart(&job, &processes, &visits, &columns);
-    let sort = COLUMNS.iter().map(|(key, _)| *key).find(|key| *key == sort).unwrap_or("retained");
+    let sort = COLUMNS
+        .iter()
+        .map(|(key, _)| *key)
+        .find(|key| *key == sort)
+        .unwrap_or("retained");
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
     tests.sort_by_key(|test| std::cmp::Reverse(test.spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
@@ -100,7 +106,11 @@ pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
     tests.truncate(MOST_TESTS);
     fixtures.truncate(MOST_FIXTURES);
     JobPage {
-        detail: detail_of(&job.variant, job.shard.map(|shard| (shard.index, shard.total)), job.attempt),
+        detail: detail_of(
+            &job.variant,
+            job.shard.map(|shard| (shard.index, shard.total)),
+            job.attempt,
+        ),
         tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         sentence: sentence(&job),
         facts: facts(&job),
@@ -111,13 +121,21 @@ pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
         columns: COLUMNS,
         files_words: files_words(&files),
         files_left: files.len().saturating_sub(MOST_FILES),
-        files: files.iter().take(MOST_FILES).map(|file| file_line(file, &job, &project_href)).collect(),
+        files: files
+            .iter()
+            .take(MOST_FILES)
+            .map(|file| file_line(file, &job, &project_href))
+            .collect(),
         tests,
         tests_all,
         fixtures,
         fixtures_all,
         processes_left: processes.len().saturating_sub(MOST_PROCESSES),
-        processes: processes.iter().take(MOST_PROCESSES).map(process_line).collect(),
+        processes: processes
+            .iter()
+            .take(MOST_PROCESSES)
+            .map(process_line)
+            .collect(),
         project_href,
         job,
     }
@@ -139,7 +157,9 @@ fn sort_key(file: &FileRow, sort: &str) -> i64 {
 fn sentence(job: &JobReport) -> String {
     match (&job.ending, job.state) {
         (Some(ending), _) => ending.sentence.clone(),
-        (None, JobState::Running) => "The job is still running; the figures are of what has arrived.".to_owned(),
+        (None, JobState::Running) => {
+            "The job is still running; the figures are of what has arrived.".to_owned()
+        }
         (None, _) => "How the job ended is not known.".to_owned(),
     }
 }
@@ -152,10 +172,17 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     };
     let mut facts = vec![(
         "Peak",
-        format!("{} ({metric}, {})", format::mebibytes(job.peak_bytes.cast_signed()), job.peak_kind.as_str()),
+        format!(
+            "{} ({metric}, {})",
+            format::mebibytes(job.peak_bytes.cast_signed()),
+            job.peak_kind.as_str()
+        ),
     )];
     if job.peak_high_bytes > job.peak_bytes {
-        facts.push(("Peak at most", format::mebibytes(job.peak_high_bytes.cast_signed())));
+        facts.push((
+            "Peak at most",
+            format::mebibytes(job.peak_high_bytes.cast_signed()),
+        ));
     }
     for limit in &job.limits {
         let name = match limit.kind {
@@ -164,15 +191,31 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
             LimitKind::Budget => "Budget",
         };
         let used = format::mebibytes(limit.worst_used_bytes.cast_signed());
-        facts.push((name, format!("{used} of {} used", format::mebibytes(limit.limit_bytes.cast_signed()))));
+        facts.push((
+            name,
+            format!(
+                "{used} of {} used",
+                format::mebibytes(limit.limit_bytes.cast_signed())
+            ),
+        ));
     }
     if let Some(headroom) = job.headroom_bytes {
         facts.push(("Headroom", format::mebibytes(headroom)));
     }
     facts.push(("Duration", format::duration(job.duration_us)));
     for session in &job.sessions {
-        let workers = if session.numprocesses > 0 { format!(", -n {} {}", session.numprocesses, session.dist) } else { String::new() };
-        facts.push(("Session", format!("{}: {} tests, {} failed{workers}", session.ordinal, session.tests, session.failed)));
+        let workers = if session.numprocesses > 0 {
+            format!(", -n {} {}", session.numprocesses, session.dist)
+        } else {
+            String::new()
+        };
+        facts.push((
+            "Session",
+            format!(
+                "{}: {} tests, {} failed{workers}",
+                session.ordinal, session.tests, session.failed
+            ),
+        ));
     }
     let mut told = |name: &'static str, value: &str| {
         if !value.is_empty() {
@@ -182,8 +225,16 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     told("Branch", &job.branch);
     told("Commit", &format::commit(&job.commit));
     told("Began", &job.started_at);
-    told("Command", &job.command.join(" ").chars().take(300).collect::<String>());
-    let versions: Vec<String> = job.environment.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    told(
+        "Command",
+        &job.command.join(" ").chars().take(300).collect::<String>(),
+    );
+    let versions: Vec<String> = job
+        .environment
+        .versions
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
     told("Versions", &versions.join(", "));
     facts
 }
@@ -216,7 +267,11 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
     if file.censored {
         notes.push("cut short: lower bounds".to_owned());
     }
-    let tests = if file.failed > 0 { format!("{} ({} failed)", file.tests, file.failed) } else { file.tests.to_string() };
+    let tests = if file.failed > 0 {
+        format!("{} ({} failed)", file.tests, file.failed)
+    } else {
+        file.tests.to_string()
+    };
     FileLine {
         href: format!("{project_href}/files/{}", format::in_address(&file.path)),
         path: file.path.clone(),
@@ -252,7 +307,10 @@ fn process_line(process: &ProcessRow) -> ProcessLine {
     ProcessLine {
         pid: process.pid,
         command: process.command.chars().take(200).collect(),
-        role: process.worker.clone().unwrap_or_else(|| process.role.as_str().to_owned()),
+        role: process
+            .worker
+            .clone()
+            .unwrap_or_else(|| process.role.as_str().to_owned()),
         peak: format::mebibytes(process.peak_bytes.cast_signed()),
         kind: process.peak_kind.as_str(),
         books,

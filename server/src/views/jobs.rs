@@ -38,16 +38,35 @@ impl From<JobRow> for JobLine {
         Self {
             href: format!("/jobs/{}", row.uuid),
             detail: detail(&row),
-            ending: row.verdict.as_deref().unwrap_or(&row.state).replace('_', " "),
+            ending: row
+                .verdict
+                .as_deref()
+                .unwrap_or(&row.state)
+                .replace('_', " "),
             tone: format::tone(row.verdict.as_deref()),
             peak: figure(format::mebibytes(row.peak_bytes)),
-            peak_kind: if running { String::new() } else { row.peak_kind },
-            headroom: figure(row.headroom_bytes.map_or_else(|| "–".to_owned(), format::mebibytes)),
-            tests: figure(if row.failed > 0 { format!("{} ({} failed)", row.tests, row.failed) } else { row.tests.to_string() }),
+            peak_kind: if running {
+                String::new()
+            } else {
+                row.peak_kind
+            },
+            headroom: figure(
+                row.headroom_bytes
+                    .map_or_else(|| "–".to_owned(), format::mebibytes),
+            ),
+            tests: figure(if row.failed > 0 {
+                format!("{} ({} failed)", row.tests, row.failed)
+            } else {
+                row.tests.to_string()
+            }),
             duration: figure(format::duration(row.duration_us)),
             branch: row.branch,
             commit: format::commit(&row.head_commit),
-            run: format!("{} {}", row.provider, row.provider_run_id.chars().take(13).collect::<String>()),
+            run: format!(
+                "{} {}",
+                row.provider,
+                row.provider_run_id.chars().take(13).collect::<String>()
+            ),
             run_href: format!("{}/runs/{}", project_href(&row.project), row.run_id),
             started: format::moment(row.started_unix_us),
             started_at: rfc3339(row.started_unix_us),
@@ -58,7 +77,8 @@ impl From<JobRow> for JobLine {
 
 /// What tells jobs of one name apart: matrix leg, shard, attempt.
 fn detail(row: &JobRow) -> String {
-    let variant: std::collections::BTreeMap<String, String> = serde_json::from_str(&row.variant).unwrap_or_default();
+    let variant: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(&row.variant).unwrap_or_default();
     let shard = (row.shard_total > 0).then_some((row.shard_index, row.shard_total));
     detail_of(&variant, shard, row.attempt)
 }
@@ -68,7 +88,10 @@ pub(crate) fn detail_of(
     shard: Option<(u32, u32)>,
     attempt: u32,
 ) -> String {
-    let mut parts: Vec<String> = variant.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut parts: Vec<String> = variant
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     parts.extend(shard.map(|(index, total)| format!("shard {index}/{total}")));
     parts.extend((attempt > 1).then(|| format!("attempt {attempt}")));
     parts.join(", ")

@@ -1,7 +1,9 @@
 //! The timeline of a job: what its chart draws, its legend, and the same in words.
 
 use highwater_analysis::digest::Visit;
-use highwater_charts::{Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline};
+use highwater_charts::{
+    Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
+};
 use highwater_wire::report::{JobReport, LimitKind, ProcessRow, Role};
 
 use crate::finalise::Column;
@@ -16,18 +18,32 @@ pub(crate) struct Chart {
     pub(crate) legend: Vec<(String, String)>,
 }
 
-pub(crate) fn chart(job: &JobReport, processes: &[ProcessRow], visits: &[Visit], columns: &[Column]) -> Chart {
+pub(crate) fn chart(
+    job: &JobReport,
+    processes: &[ProcessRow],
+    visits: &[Visit],
+    columns: &[Column],
+) -> Chart {
     let lines = lines(processes, columns);
     let data = Timeline {
         span_us: job.duration_us,
-        tree: columns.iter().find(|column| column.metric == "tree").map(bands).unwrap_or_default(),
+        tree: columns
+            .iter()
+            .find(|column| column.metric == "tree")
+            .map(bands)
+            .unwrap_or_default(),
         processes: lines,
         limits: job.limits.iter().map(limit).collect(),
         peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
         lanes: lanes(visits, processes, job.duration_us),
     };
     let mut legend = vec![("tree".to_owned(), "all processes".to_owned())];
-    legend.extend(data.processes.iter().zip(1..).map(|(line, at)| (format!("process-{at}"), line.label.clone())));
+    legend.extend(
+        data.processes
+            .iter()
+            .zip(1..)
+            .map(|(line, at)| (format!("process-{at}"), line.label.clone())),
+    );
     let svg = timeline(&data).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot draw the timeline");
         String::new()
@@ -52,7 +68,12 @@ fn bands(column: &Column) -> Vec<Band> {
 /// The processes that pytest runs in, else those with the highest memory.
 fn lines(processes: &[ProcessRow], columns: &[Column]) -> Vec<Line> {
     let mut ranked: Vec<&ProcessRow> = processes.iter().collect();
-    ranked.sort_by_key(|process| (process.role == Role::Child, std::cmp::Reverse(process.peak_bytes)));
+    ranked.sort_by_key(|process| {
+        (
+            process.role == Role::Child,
+            std::cmp::Reverse(process.peak_bytes),
+        )
+    });
     ranked
         .into_iter()
         .filter_map(|process| {
@@ -61,7 +82,12 @@ fn lines(processes: &[ProcessRow], columns: &[Column]) -> Vec<Line> {
                 .find(|column| column.metric == "rss" && column.process == Some(process.id))?;
             Some(Line {
                 label: format!("{} RSS", name_of(process)),
-                points: column.t_us.iter().copied().zip(column.max.iter().copied()).collect(),
+                points: column
+                    .t_us
+                    .iter()
+                    .copied()
+                    .zip(column.max.iter().copied())
+                    .collect(),
             })
         })
         .take(MOST_PROCESSES)
@@ -96,13 +122,21 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
             label: visit.path.clone(),
             failed: visit.failed > 0,
         };
-        let known = lanes.iter().position(|(process, _)| *process == visit.process);
+        let known = lanes
+            .iter()
+            .position(|(process, _)| *process == visit.process);
         match known {
             Some(at) => lanes[at].1.blocks.push(block),
             None if lanes.len() < MOST_LANES => {
                 let process = processes.iter().find(|process| process.id == visit.process);
                 let label = process.map_or_else(|| "pytest".to_owned(), name_of);
-                lanes.push((visit.process, Lane { label, blocks: vec![block] }));
+                lanes.push((
+                    visit.process,
+                    Lane {
+                        label,
+                        blocks: vec![block],
+                    },
+                ));
             }
             None => {}
         }

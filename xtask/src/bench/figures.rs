@@ -37,7 +37,11 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 /// Each cost over its partner.
 pub(super) fn ratios(over: &[Cost], under: &[Cost]) -> Ratios {
     let spread = |figure: fn(&Cost) -> f64| {
-        let values: Vec<f64> = over.iter().zip(under).map(|(a, b)| figure(a) / figure(b)).collect();
+        let values: Vec<f64> = over
+            .iter()
+            .zip(under)
+            .map(|(a, b)| figure(a) / figure(b))
+            .collect();
         Spread {
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(0.0, f64::max),
@@ -52,7 +56,8 @@ pub(super) fn ratios(over: &[Cost], under: &[Cost]) -> Ratios {
 
 impl Ratios {
     pub(super) fn to_json(&self) -> Value {
-        let of = |spread: Spread| json!({"min": spread.min, "median": spread.median, "max": spread.max});
+        let of =
+            |spread: Spread| json!({"min": spread.min, "median": spread.median, "max": spread.max});
         json!({"cpu": of(self.cpu), "wall": of(self.wall)})
     }
 }

@@ -59,3 +59,82 @@ proptest! {
         let _ = parse(&line);
     }
 }
+
+/// The golden files of the plugin: what Python reads, Rust reads.
+#[test]
+fn golden_files_are_read_as_they_were_meant() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../pytest-plugin/tests/golden"
+    );
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "events")
+        {
+            continue;
+        }
+        read += 1;
+        let expected: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path.with_extension("json")).unwrap()).unwrap();
+        let content = std::fs::read(&path).unwrap();
+        let whole = &content[..content.iter().rposition(|byte| *byte == b'\n').unwrap()];
+        let (mut lines, mut malformed) = (Vec::new(), Vec::new());
+        for (line, number) in whole.split(|byte| *byte == b'\n').zip(1_u64..) {
+            match parse(line) {
+                Ok(Line::Unknown) => {}
+                Ok(line) => lines.push(line),
+                Err(_) => malformed.push(number),
+            }
+        }
+        let records = expected["records"].as_array().unwrap();
+        assert_eq!(lines.len(), records.len(), "{}", path.display());
+        assert_eq!(
+            serde_json::json!(malformed),
+            expected["malformed_lines"],
+            "{}",
+            path.display()
+        );
+        for (line, record) in lines.iter().zip(records) {
+            agree(line, record);
+        }
+    }
+    assert!(read >= 3);
+}
+
+/// A line and the record of it in JSON say the same.
+fn agree(line: &Line, record: &serde_json::Value) {
+    match line {
+        Line::Header(header) => {
+            assert_eq!(record["pid"], header.pid);
+            assert_eq!(record["exact"], header.exact);
+            assert_eq!(record["forked_from"], header.forked_from);
+        }
+        Line::Session(session) => assert_eq!(record["session"], session.session),
+        Line::Notice(notice) => assert_eq!(record["code"], notice.code),
+        Line::Mark(mark) => {
+            assert_eq!(record["t_us"], mark.t_us);
+            match &mark.what {
+                Some(What::Blocks(blocks)) => assert_eq!(record["blocks"], blocks.blocks),
+                Some(What::TestBegin(test)) => {
+                    assert_eq!(record["nodeid"], test.nodeid);
+                    assert_eq!(record["path"], test.path);
+                    assert_eq!(record["execution"], test.execution);
+                }
+                Some(What::TestEnd(test)) => assert_eq!(record["outcome"], test.outcome),
+                Some(What::FixtureBegin(fixture)) => {
+                    assert_eq!(record["name"], fixture.name);
+                    assert_eq!(record["fixture"], fixture.fixture);
+                }
+                _ => assert_eq!(record["rss_bytes"], mark.rss_bytes),
+            }
+            assert_eq!(
+                record.get("peak_bytes").and_then(serde_json::Value::as_u64),
+                mark.peak_bytes
+            );
+        }
+        Line::Unknown => panic!("an unknown line has no record"),
+    }
+}

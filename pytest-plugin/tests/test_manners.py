@@ -1,0 +1,226 @@
+"""The plugin changes nothing and gets along: outcomes, output, other plugins, tests that break what is under them."""
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+from highwater_pytest.books import add_up
+
+from test_recording import OUTCOMES
+
+PLAIN = "def test_a(): pass\ndef test_b(): pass\n"
+DURATION = re.compile(rb"\d+\.\d+s")
+
+
+def test_output_exit_code_and_junit_are_the_same_with_and_without(suite):
+    suite.write(test_all=OUTCOMES)
+    with_it = suite.run("-v", "--junitxml=with.xml")
+    without = suite.run("-v", "--junitxml=without.xml", HIGHWATER_EVENTS="")
+
+    def plain(done):
+        text = DURATION.sub(b"", done.stdout).replace(b"without.xml", b"with.xml")
+        # pytest lists installed plugins by name; ours is found there in both runs.
+        return text
+
+    assert with_it.returncode == without.returncode == 1
+    assert plain(with_it) == plain(without)
+
+    def cases(name):
+        tree = xml.etree.ElementTree.parse(str(suite.tests / name))
+        return [(case.get("name"), [child.tag for child in case]) for case in tree.iter("testcase")]
+
+    assert cases("with.xml") == cases("without.xml")
+    assert len(suite.records()) == 1
+
+
+def test_without_a_folder_it_does_nothing(suite):
+    suite.write(test_plain=PLAIN)
+    assert suite.run(HIGHWATER_EVENTS="").returncode == 0
+    assert not suite.records()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["sequential", "xdist"])
+def test_alone_it_shows_a_table(suite, need, workers):
+    if workers:
+        need("xdist", "pytest-xdist")
+    suite.write(test_plain="KEPT = []\ndef test_a():\n    KEPT.append(bytearray(30_000_000))\n")
+    done = suite.run("--highwater", *workers, HIGHWATER_EVENTS="")
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert re.search(r"2\d\.\d MiB .* test_plain\.py", text) and "exact" in text, text
+
+
+@pytest.mark.parametrize(
+    "folder", ["/nowhere/at/all", "/proc/self", "/dev/null"], ids=["missing", "not writable", "no folder"]
+)
+def test_a_folder_that_cannot_be_written_changes_nothing(suite, folder):
+    suite.write(test_plain=PLAIN)
+    done = suite.run(HIGHWATER_EVENTS=folder)
+    assert done.returncode == 0 and b"2 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_disk_that_is_full_from_the_start_changes_nothing(suite):
+    suite.write(test_plain=PLAIN)
+    code = (
+        "import os, sys, pytest\n"
+        "os.symlink('/dev/full', os.path.join(os.environ['HIGHWATER_EVENTS'], '%d.events' % os.getpid()))\n"
+        "sys.exit(pytest.main(['-p', 'no:cacheprovider']))\n"
+    )
+    done = suite.call([sys.executable, "-c", code], HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0 and b"2 passed" in done.stdout, done.stdout
+
+
+HOSTILE = {
+    "closes descriptors": "import os\ndef test_a(): os.closerange(200, 400)\ndef test_b(): pass\n",
+    "reuses descriptors": (
+        "import os\nKEPT = []\ndef test_a():\n    os.closerange(200, 400)\n    fd = os.open('mine', os.O_RDWR | os.O_CREAT)\n"
+        "    for n in range(200, 260): os.dup2(fd, n)\n    KEPT.append(fd)\n"
+        "def test_b(): assert os.fstat(KEPT[0]).st_size == 0\n"
+    ),
+    "replaces os.write": (
+        "from unittest import mock\ndef test_a():\n    with mock.patch('os.write', side_effect=OSError), "
+        "mock.patch('os.pread', side_effect=OSError), mock.patch('time.monotonic_ns', return_value=0): pass\ndef test_b(): pass\n"
+    ),
+    "forks": "import os\ndef test_a():\n    if os.fork() == 0: os._exit(0)\n    os.wait()\ndef test_b(): pass\n",
+    "multiprocessing": (
+        "import multiprocessing as m, pytest, sys\ndef grow(): return len(bytearray(10_000_000))\n"
+        "@pytest.mark.parametrize('how', ['fork', 'spawn', 'forkserver'])\ndef test_a(how):\n"
+        "    with m.get_context(how).Pool(2) as pool: assert pool.apply(grow) == 10_000_000\ndef test_b(): pass\n"
+    ),
+    "changes folder": "import os\ndef test_a(tmp_path): os.chdir(tmp_path)\ndef test_b(): pass\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_a_suite_that_does_this_is_recorded_to_its_end(suite, name):
+    suite.write(test_hostile=HOSTILE[name])
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+    records = suite.only()
+    assert suite.outcomes(records)[-1] == ("test_b", "passed")
+    assert add_up(records).balance()
+    times = [mark["t_us"] for mark in records if "t_us" in mark]
+    assert times == sorted(times) and times[0] > 0
+
+
+def test_a_forked_child_does_not_touch_its_parents_mark(suite):
+    suite.write(
+        test_fork="import mmap, os\ndef test_a():\n    pages = mmap.mmap(-1, 100_000_000)\n"
+        "    for at in range(0, 100_000_000, 4096): pages[at] = 1\n    pages.close()\n"
+        "    if os.fork() == 0:\n        os._exit(0)\n    os.wait()\n"
+    )
+    suite.run()
+    row = suite.tests_of(suite.only())[0]
+    assert row["peak"] - row["start"] > 99_000_000
+
+
+def test_pytest_inside_pytest_is_no_part_of_the_suite(suite):
+    suite.write(
+        conftest="pytest_plugins = ['pytester']\n",
+        test_outer="import subprocess, sys\ndef test_in_process(pytester):\n    pytester.makepyfile('def test_inner(): pass')\n"
+        "    pytester.runpytest_inprocess().assert_outcomes(passed=1)\n"
+        "def test_as_child(pytester):\n    pytester.makepyfile('def test_inner(): pass')\n"
+        "    assert subprocess.call([sys.executable, '-m', 'pytest', '-q']) == 0\n",
+    )
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+    assert suite.outcomes(suite.only()) == [("test_in_process", "passed"), ("test_as_child", "passed")]
+
+
+def test_two_sessions_in_one_script_are_two(suite):
+    suite.write(test_plain=PLAIN)
+    code = "import pytest\nfor _ in range(2): assert pytest.main(['-p', 'no:cacheprovider']) == 0\n"
+    assert suite.call([sys.executable, "-c", code], HIGHWATER_EVENTS=str(suite.events)).returncode == 0
+    records = suite.only()
+    assert len({record["session"] for record in records if record["kind"] == "S"}) == 2
+    assert len(suite.tests_of(records)) == 4
+
+
+@pytest.mark.parametrize("how", [("-p", "highwater_pytest"), ()], ids=["named by -p", "named by PYTEST_PLUGINS"])
+def test_found_twice_it_is_there_once(suite, how):
+    suite.write(test_plain=PLAIN)
+    variables = {} if how else {"PYTEST_PLUGINS": "highwater_pytest"}
+    assert suite.run(*how, **variables).returncode == 0
+    assert len(suite.tests_of(suite.only())) == 2
+
+
+OTHER_PLUGINS = {
+    "pytest_cov": ("pytest-cov", ["--cov=."], PLAIN),
+    "pytest_randomly": ("pytest-randomly", [], PLAIN),
+    "pytest_timeout": ("pytest-timeout", ["--timeout=60"], PLAIN),
+    "pytest_repeat": ("pytest-repeat", ["--count=2"], PLAIN),
+    "pytest_asyncio": (
+        "pytest-asyncio",
+        [],
+        "import asyncio, pytest\n@pytest.mark.asyncio\nasync def test_a(): await asyncio.sleep(0)\ndef test_b(): pass\n",
+    ),
+    "freezegun": (
+        "freezegun",
+        [],
+        "import freezegun\n@freezegun.freeze_time('2001-01-01')\ndef test_a(): pass\ndef test_b(): pass\n",
+    ),
+    "time_machine": (
+        "time-machine",
+        [],
+        "import time_machine\n@time_machine.travel('2001-01-01')\ndef test_a(): pass\ndef test_b(): pass\n",
+    ),
+    "pyfakefs": ("pyfakefs", [], "def test_a(fs): fs.create_file('/x')\ndef test_b(): pass\n"),
+}
+
+
+@pytest.mark.parametrize("module", sorted(OTHER_PLUGINS))
+def test_it_gets_along_with(suite, need, module):
+    distribution, options, text = OTHER_PLUGINS[module]
+    need(module, distribution)
+    suite.write(test_other=text)
+    command = suite.command(*options, ordered=module != "pytest_randomly")
+    done = suite.call(command, HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0, done.stdout.decode()
+    records = suite.only()
+    rows = suite.outcomes(records)
+    assert {outcome for _, outcome in rows} == {"passed"} and len(rows) == (4 if module == "pytest_repeat" else 2)
+    assert add_up(records).balance()
+    times = [mark["t_us"] for mark in records if "t_us" in mark]
+    assert times == sorted(times)
+
+
+def test_reruns_are_executions_of_their_own(suite, need):
+    need("pytest_rerunfailures", "pytest-rerunfailures")
+    suite.write(test_flaky="TRIES = []\ndef test_a():\n    TRIES.append(1)\n    assert len(TRIES) == 3\n")
+    assert suite.run("--reruns", "3").returncode == 0
+    rows = suite.tests_of(suite.only())
+    assert [(row["execution"], row["outcome"]) for row in rows] == [(1, "rerun"), (2, "rerun"), (3, "passed")]
+
+
+@pytest.mark.skipif(pytest.version_tuple >= (9,), reason="pytest-forked itself fails on pytest 9; pytest 8 runs this")
+def test_a_forked_test_is_told_by_its_child_and_its_parent(suite, need):
+    need("pytest_forked", "pytest-forked")
+    suite.write(test_plain="def test_a():\n    bytearray(80_000_000)\n")
+    assert suite.run("--forked").returncode == 0
+    parent, child = None, None
+    for records in suite.records().values():
+        if records[0]["forked_from"]:
+            child = records
+        else:
+            parent = records
+    assert child[0]["forked_from"] == parent[0]["pid"]
+    assert suite.outcomes(parent) == [("test_a", "passed")]
+    assert max(mark["peak_bytes"] for mark in child if "peak_bytes" in mark) > 80_000_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_unprivileged_user_has_exact_peaks_too(suite):
+    suite.write(test_plain=PLAIN)
+    for path in [suite.folder] + list(suite.folder.parents)[:3] + [suite.tests, suite.events]:
+        os.chmod(str(path), 0o777)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] + suite.command()
+    readable = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import pytest"], stderr=subprocess.PIPE)
+    if readable.returncode != 0:
+        pytest.skip("this Python is in a folder that other users may not read")
+    done = suite.call(command, HIGHWATER_EVENTS=str(suite.events), HOME="/tmp")
+    assert done.returncode == 0, done.stdout.decode()
+    assert suite.only()[0]["exact"] is True

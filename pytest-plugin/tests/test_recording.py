@@ -1,0 +1,218 @@
+"""What is recorded of a real run: outcomes, exact peaks, fixtures, imports, balanced books."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from highwater_pytest.books import add_up
+
+from conftest import MB
+
+KINDS = """
+import mmap, time
+KEPT = []
+def mapped(size):
+    pages = mmap.mmap(-1, size)
+    for at in range(0, size, 4096):
+        pages[at] = 1
+    return pages
+"""
+EXACT = KINDS + """
+def test_spikes():
+    pages = mapped(200 * 1000 * 1000)
+    time.sleep(0.005)
+    pages.close()
+
+def test_keeps():
+    KEPT.append(mapped(50 * 1000 * 1000))
+"""
+OUTCOMES = """
+import pytest
+
+@pytest.fixture
+def broken():
+    raise RuntimeError
+
+@pytest.fixture
+def breaks_after():
+    yield
+    raise RuntimeError
+
+def test_passes(): pass
+def test_fails(): assert 0
+def test_setup_error(broken): pass
+def test_teardown_error(breaks_after): pass
+@pytest.mark.skip
+def test_skipped(): pass
+def test_skips_itself(): pytest.skip("now")
+@pytest.mark.xfail
+def test_xfailed(): assert 0
+@pytest.mark.xfail
+def test_xpassed(): pass
+"""
+
+
+def check_exact(suite, records):
+    rows = {row["name"]: row for row in suite.tests_of(records)}
+    if "test_spikes" in rows:
+        spike = rows["test_spikes"]["peak"] - rows["test_spikes"]["start"]
+        assert abs(spike - 200 * MB) < MB, spike
+    if "test_keeps" in rows:
+        kept = rows["test_keeps"]["end"] - rows["test_keeps"]["start"]
+        assert abs(kept - 50 * MB) < MB, kept
+    return set(rows)
+
+
+def test_a_spike_of_5_ms_and_what_is_kept_are_exact(suite):
+    suite.write(test_exact=EXACT)
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert records[0]["exact"] is True
+    assert check_exact(suite, records) == {"test_spikes", "test_keeps"}
+
+
+@pytest.mark.parametrize("dist", ["load", "loadfile", "loadscope", "worksteal"])
+def test_the_same_on_workers_that_write_files_of_their_own(suite, need, dist):
+    need("xdist", "pytest-xdist")
+    suite.write(test_exact=EXACT, test_other=OUTCOMES)
+    suite.run("-n", "2", "--dist", dist)
+    seen, workers, sessions = set(), set(), set()
+    for records in suite.records().values():
+        session = next(record for record in records if record["kind"] == "S")
+        sessions.add(session["session"])
+        workers.add((session["role"], session["worker"], session["dist"], session["numprocesses"]))
+        seen |= check_exact(suite, records)
+        assert add_up(records).balance()
+    assert {"test_spikes", "test_keeps", "test_fails"} <= seen
+    assert len(sessions) == 1
+    assert workers == {("controller", "", dist, 2), ("worker", "gw0", dist, 2), ("worker", "gw1", dist, 2)}
+
+
+def test_every_outcome_is_recorded(suite):
+    suite.write(test_all=OUTCOMES)
+    suite.run()
+    assert suite.outcomes(suite.only()) == [
+        ("test_passes", "passed"),
+        ("test_fails", "failed"),
+        ("test_setup_error", "error"),
+        ("test_teardown_error", "error"),
+        ("test_skipped", "skipped"),
+        ("test_skips_itself", "skipped"),
+        ("test_xfailed", "xfailed"),
+        ("test_xpassed", "xpassed"),
+    ]
+
+
+def test_the_books_balance_to_the_byte_and_fixtures_are_charged_apart(suite):
+    suite.write(
+        test_fixtures=KINDS
+        + """
+import pytest
+
+@pytest.fixture(scope="session")
+def outer():
+    held = mapped(30 * 1000 * 1000)
+    yield held
+    held.close()
+
+@pytest.fixture(scope="module", params=[1, 2])
+def inner(request, outer):
+    held = mapped(10 * 1000 * 1000)
+    yield held
+    held.close()
+
+@pytest.fixture
+def asked(request):
+    return request.getfixturevalue("inner")
+
+def test_one(inner): pass
+def test_two(inner, asked): pass
+"""
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert add_up(records).balance()
+    names = {}
+    change, depth = {}, []
+    for before, mark in zip(records, records[1:]):
+        if depth and "rss_bytes" in before and "rss_bytes" in mark:
+            change[depth[-1]] = change.get(depth[-1], 0) + mark["rss_bytes"] - before["rss_bytes"]
+        if mark["kind"] == "fb":
+            names[mark["fixture"]] = (mark["name"], mark["scope"], mark["path"])
+            depth.append(("up", mark["fixture"]))
+        elif mark["kind"] == "rb":
+            depth.append(("down", mark["fixture"]))
+        elif mark["kind"] in ("fe", "re"):
+            depth.pop()
+    set_up = {names[number]: size for (way, number), size in change.items() if way == "up"}
+    torn_down = {names[number]: size for (way, number), size in change.items() if way == "down"}
+    outer, inner = ("outer", "session", ""), ("inner", "module", "test_fixtures.py")
+    assert abs(set_up[outer] - 30 * MB) < MB and abs(set_up[inner] - 10 * MB) < MB
+    assert abs(torn_down[outer] + 30 * MB) < MB and abs(torn_down[inner] + 10 * MB) < MB
+
+
+def test_imports_are_charged_to_the_file(suite):
+    suite.write(test_heavy=KINDS + "KEPT.append(mapped(20 * 1000 * 1000))\ndef test_a(): pass\n")
+    suite.run()
+    records = suite.only()
+    begins = [at for at, mark in enumerate(records) if mark["kind"] == "ib" and mark["path"] == "test_heavy.py"]
+    grown = records[begins[0] + 1]["rss_bytes"] - records[begins[0]]["rss_bytes"]
+    assert abs(grown - 20 * MB) < MB
+    assert add_up(records).imports > 19 * MB
+
+
+@pytest.mark.parametrize(
+    "text, kind, name",
+    [
+        ("import time, pathlib\ndef test_a():\n    pathlib.Path('here').touch(); time.sleep(60)\n", "tb", "test_a"),
+        ("import time, pathlib\npathlib.Path('here').touch(); time.sleep(60)\n", "ib", "test_killed.py"),
+        (
+            "import time, pathlib, pytest\n@pytest.fixture\ndef slow():\n    pathlib.Path('here').touch(); time.sleep(60)\n"
+            "def test_a(slow): pass\n",
+            "fb",
+            "slow",
+        ),
+    ],
+    ids=["test", "import", "set-up"],
+)
+def test_what_ran_when_pytest_was_killed_is_on_disk(suite, text, kind, name):
+    suite.write(test_killed=text)
+    running = subprocess.Popen(
+        suite.command(), cwd=str(suite.tests), env=suite.environment(HIGHWATER_EVENTS=str(suite.events)), stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (suite.tests / "here").exists():
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    last = [mark for mark in suite.only() if mark["kind"] == kind][-1]
+    assert last.get("name", last.get("nodeid", last.get("path"))).endswith(name)
+
+
+def test_without_the_kernels_mark_peaks_are_unknown_and_say_why(suite):
+    suite.write(test_exact=EXACT)
+    suite.run(HIGHWATER_EXACT="0")
+    records = suite.only()
+    assert (records[0]["exact"], records[0]["exact_reason"]) == (False, "switched off")
+    assert all(mark["peak_bytes"] is None for mark in records if "peak_bytes" in mark)
+
+
+def test_the_true_peak_of_the_life_is_in_the_last_mark(suite):
+    suite.write(test_exact=EXACT)
+    suite.run()
+    records = suite.only()
+    assert records[-1]["kind"] == "xx" and records[-1]["true_peak_bytes"] > 200 * MB
+    assert [mark["exit_status"] for mark in records if mark["kind"] == "se"] == [0]
+
+
+def test_ids_of_any_script_and_any_length(suite):
+    suite.write(
+        test_ids="import pytest\n@pytest.mark.parametrize('x', ['日本語', 'عربى', 'tab\\there', 'x' * 2000], ids=lambda x: x)\n"
+        "def test_a(x): pass\n"
+    )
+    assert suite.run().returncode == 0
+    assert len(suite.tests_of(suite.only())) == 4
