@@ -72,6 +72,7 @@ class Hooks:
     def pytest_runtest_teardown(self):
         self.recorder.phase_begins("teardown")
         yield
+        self.recorder.teardown_ends()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):

@@ -200,15 +200,20 @@ class Recorder:
             self.writer.flush()
 
     @guarded
+    def teardown_ends(self):
+        """In a forked child this is the last that is seen of the test; how it ended is for its parent to say."""
+        if self._forked and kernel.real.getpid() == self.pid:
+            self._test = None
+            self._put("te", "unknown", "-", "-", "-")
+            self.writer.flush()
+
+    @guarded
     def test_ends(self, outcome, phases):
         """``phases``: outcomes of set-up, call and teardown as pytest reported them."""
         if not self._here():
             return
         self._test = None
         self._put("te", outcome, *phases)
-        if self._forked:
-            # The child leaves without another word.
-            self.writer.flush()
 
     def _blocks(self, name):
         self._file = name

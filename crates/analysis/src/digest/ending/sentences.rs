@@ -37,7 +37,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
                     "All {tests} passed; the command itself ended with exit code {code} afterwards."
                 )
             }
-            _ => format!("All {tests} passed."),
+            _ => format!("{tests} ran, none failed."),
         },
         Verdict::TestsFailed => format!("{} of {tests} failed.", evidence.failed),
         Verdict::UsageError => {

@@ -1,0 +1,113 @@
+"""The figures against what the suites say of themselves and what the kernel says of an unrecorded twin."""
+
+import json
+import urllib.request
+import subprocess
+import sys
+
+import pytest
+
+from conftest import MB, PYTEST
+
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile"), ("-n", "2")], ids=["sequential", "loadfile", "load"])
+
+
+@WORKERS
+def test_a_spike_of_5_ms_and_50_mb_kept_are_exact_everywhere(server, recorder, example, workers):
+    summary = recorder.run(PYTEST + list(workers), server, cwd=example("exact"))
+    assert "spool" not in summary
+    job = server.job(summary["uuid"])
+    spike = next(test for test in server.rows(job["uuid"], "tests") if "needs_200_mb" in test["nodeid"])
+    assert abs(spike["spike_bytes"] - 200 * MB) < MB and spike["peak_kind"] == "exact"
+    kept = next(file for file in server.rows(job["uuid"], "files") if file["path"].endswith("test_retain.py"))
+    assert abs(kept["retained_bytes"] - 50 * MB) < MB
+    with urllib.request.urlopen(server.url + "/jobs/" + job["uuid"]) as page:
+        html = page.read().decode()
+    shown = "%.1f MiB" % (kept["retained_bytes"] / 1048576)
+    assert shown in html and "exact" in html
+    terminal = recorder.done.stderr.decode()
+    assert shown in terminal and "exact" in terminal
+
+
+@pytest.mark.parametrize("case", ["kinds", "spikes", "reuse", "monolith"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["sequential", "xdist"])
+def test_every_file_agrees_with_its_own_truth_and_the_books_balance(server, recorder, example, tmp_path, case, workers):
+    truth = tmp_path / "truth"
+    options = {"files": 20} if case == "monolith" else {}
+    summary = recorder.run(PYTEST + list(workers), server, cwd=example(case, **options), SUITE_TRUTH=truth)
+    job = server.job(summary["uuid"])
+    assert job["ending"]["verdict"] == "passed", job["ending"]
+    kept = {}
+    for path in truth.glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            kept[row["path"]] = kept.get(row["path"], 0) + row["after"] - row["before"]
+    files = {file["path"]: file for file in server.rows(job["uuid"], "files") if file["visits"]}
+    assert set(kept) == set(files)
+    for path, size in kept.items():
+        # What falls between two tests of a file counts for the file, but the truth is taken around each test.
+        recorded = files[path]["retained_bytes"] - files[path]["between_bytes"]
+        assert abs(recorded - size) <= max(MB, abs(size) // 100), path
+    processes = [process for process in server.rows(job["uuid"], "processes") if process["books"]]
+    assert len(processes) == (3 if workers else 1)
+    for process in processes:
+        books = process["books"]
+        parts = ("first_bytes", "import_bytes", "fixture_bytes", "test_bytes", "between_bytes")
+        assert sum(books[part] for part in parts) == books["last_bytes"]
+
+
+def test_the_peak_of_one_process_is_that_of_an_unrecorded_twin(server, recorder, example):
+    suite = example("kinds")
+    summary = recorder.run(PYTEST, server, cwd=suite)
+    twin = "import os, resource, subprocess, sys\nsubprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n" \
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    # A small parent: ru_maxrss survives exec, so the twin must not be forked from a large one.
+    done = subprocess.run([sys.executable, "-S", "-c", twin] + PYTEST, cwd=str(suite), stdout=subprocess.PIPE, check=True)
+    truth = int(done.stdout)
+    assert summary["peak_metric"] == "rss" and summary["peak_kind"] == "exact"
+    assert abs(summary["peak_bytes"] - truth) < truth / 100
+
+
+SAMPLER = """
+import os, sys, time
+
+def tree(root):
+    found, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        try:
+            for task in os.listdir("/proc/%d/task" % pid):
+                todo += map(int, open("/proc/%d/task/%s/children" % (pid, task)).read().split())
+        except OSError:
+            pass
+    return found
+
+def pss(pid):
+    try:
+        for line in open("/proc/%d/smaps_rollup" % pid):
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return 0
+    return 0
+
+root, highest = int(sys.argv[1]), 0
+while os.path.exists("/proc/%d" % root):
+    members = [pid for pid in tree(root) if pid != root]
+    highest = max(highest, sum(map(pss, members)))
+    time.sleep(0.001)
+    if open("/proc/%d/stat" % root).read().rpartition(")")[2].split()[0] == "Z":
+        break
+print(highest)
+"""
+
+
+def test_the_peak_of_a_tree_is_that_of_an_independent_sampler(server, recorder, example):
+    running = recorder.start(PYTEST, server, cwd=example("plateaus"))
+    sampler = subprocess.run([sys.executable, "-S", "-c", SAMPLER, str(running.pid)], stdout=subprocess.PIPE)
+    running.communicate(timeout=120)
+    truth = int(sampler.stdout)
+    peak = json.loads(recorder.summary.read_text())["peak_bytes"]
+    assert truth > 300 * MB
+    assert abs(peak - truth) < truth * 0.02, (peak, truth)

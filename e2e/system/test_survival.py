@@ -1,0 +1,151 @@
+"""What dies in the middle loses nothing that was written, and nothing is there twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import MB, PYTEST, Recorder, wait_for
+
+SLOW = "import time, pytest\n@pytest.mark.parametrize('n', range(30))\ndef test_a(n): time.sleep(0.1)\n"
+WAITS = "import pathlib, time\ndef test_before(): pass\ndef test_victim():\n    pathlib.Path('here').touch(); time.sleep(60)\n"
+
+
+def seqs(server, uuid):
+    """Numbers of the batches of each stream, as the database has them."""
+    import sqlite3
+
+    database = sqlite3.connect(str(server.database))
+    rows = database.execute(
+        "SELECT b.stream_no, b.seq FROM batch b JOIN job j ON j.id = b.job_id WHERE hex(j.uuid) = ? ORDER BY 1, 2",
+        (uuid.replace("-", "").upper(),),
+    ).fetchall()
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return rows
+
+
+def test_a_server_that_is_killed_and_comes_back_misses_nothing(own_server, recorder):
+    (recorder.folder / "test_slow.py").write_text(SLOW)
+    running = recorder.start(PYTEST, own_server)
+    wait_for("the first batch", lambda: own_server.database.exists() and _batches(own_server) > 0)
+    own_server.kill()
+    own_server.start()
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 0, errors.decode()
+    summary = json.loads(recorder.summary.read_text())
+    assert "spool" not in summary, errors.decode()
+    job = own_server.job(summary["uuid"])
+    assert (job["state"], job["sessions"][0]["tests"]) == ("finished", 30)
+    rows = seqs(own_server, summary["uuid"])
+    assert [seq for _, seq in rows] == list(range(len(rows))) and len(rows) > 2
+
+
+def _batches(server):
+    import sqlite3
+
+    database = sqlite3.connect(str(server.database))
+    return database.execute("SELECT COUNT(*) FROM batch").fetchone()[0]
+
+
+def test_without_a_server_it_is_kept_and_sent_later(server, recorder, example):
+    summary = recorder.run(PYTEST, cwd=example("exact"))
+    assert recorder.done.returncode == 0
+    assert b"highwater upload" in recorder.done.stderr
+    done = recorder.upload(server)
+    assert done.returncode == 0, done.stderr
+    job = server.job(summary["uuid"])
+    files = server.rows(job["uuid"], "files")
+    kept = next(file for file in files if file["path"].endswith("test_retain.py"))
+    assert abs(kept["retained_bytes"] - 50 * MB) < MB
+    same = ("peak_bytes", "peak_kind", "peak_metric", "duration_us", "sessions", "ending", "limits", "headroom_bytes")
+    assert {key: job[key] for key in same} == {key: summary[key] for key in same}
+    assert b"nothing to send" in recorder.upload(server).stdout
+
+
+def test_pytest_killed_leaves_what_came_before_and_the_test_that_ran(server, recorder):
+    (recorder.folder / "test_waits.py").write_text(WAITS)
+    running = recorder.start(PYTEST, server)
+    wait_for("the test", lambda: (recorder.folder / "here").exists())
+    children = open("/proc/%d/task/%d/children" % (running.pid, running.pid)).read().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    running.communicate(timeout=60)
+    assert running.returncode == 137
+    job = server.job(json.loads(recorder.summary.read_text())["uuid"])
+    assert job["ending"]["verdict"] == "killed" and job["ending"]["victim"].endswith("::test_victim")
+    tests = {test["nodeid"].split("::")[1]: test["outcome"] for test in server.rows(job["uuid"], "tests")}
+    assert tests == {"test_before": "passed", "test_victim": "unknown"}
+
+
+@pytest.mark.parametrize("with_server", [True, False], ids=["sending", "spool only"])
+def test_an_agent_that_is_killed_leaves_a_spool_that_can_be_sent(own_server, recorder, with_server):
+    (recorder.folder / "test_slow.py").write_text(SLOW)
+    running = recorder.start(PYTEST, own_server if with_server else None)
+
+    def recorded():
+        return [path for path in recorder.spool.glob("*/*.segment") if path.stat().st_size > 2000]
+
+    wait_for("some batches in the spool", recorded)
+    children = [int(pid) for pid in open("/proc/%d/task/%d/children" % (running.pid, running.pid)).read().split()]
+    running.kill()
+    running.communicate(timeout=60)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    uuid = recorded()[0].parent.name
+    done = recorder.upload(own_server)
+    assert done.returncode == 0, done.stderr
+    job = own_server.job(uuid)
+    assert job["ending"]["verdict"] == "agent_lost" and job["sessions"]
+    rows = seqs(own_server, uuid)
+    assert rows and [seq for _, seq in rows] == list(range(len(rows)))
+
+
+@pytest.mark.parametrize(
+    "text, options, code, verdict",
+    [
+        ("def test_a(): pass\n", (), 0, "passed"),
+        ("def test_a(): assert 0\n", (), 1, "tests_failed"),
+        ("def test_a(): raise KeyboardInterrupt\n", (), 2, "interrupted"),
+        ("", ("--no-such-option",), 4, "usage_error"),
+        ("", (), 5, "no_tests"),
+        ("import os\ndef test_a(): os._exit(0)\n", (), 0, "crashed"),
+        ("import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGSEGV)\n", (), 139, "crashed"),
+        ("import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGTERM)\n", (), 143, "killed"),
+    ],
+)
+def test_exit_codes_and_endings(recorder, text, options, code, verdict):
+    (recorder.folder / "test_it.py").write_text(text)
+    summary = recorder.run(PYTEST + list(options))
+    assert recorder.done.returncode == code
+    assert summary["ending"]["verdict"] == verdict, summary["ending"]
+
+
+@pytest.mark.parametrize("command, code", [(["/no/such/command"], 127), (["/etc/passwd"], 126)])
+def test_a_command_that_cannot_start_has_the_shells_exit_code(recorder, command, code):
+    recorder.run(command)
+    assert recorder.done.returncode == code and command[0].encode() in recorder.done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.isdir("/sys/fs/cgroup/memory"), reason="needs root and a memory cgroup of version 1")
+def test_out_of_memory_in_a_cgroup_is_told_with_its_holders(recorder, example):
+    suite = example("monolith", scale=0.05)
+    cgroup = "/sys/fs/cgroup/memory/highwater-test-%d" % os.getpid()
+    os.mkdir(cgroup)
+    try:
+        with open(cgroup + "/memory.limit_in_bytes", "w") as limit:
+            limit.write(str(120 * MB))
+        inside = ["sh", "-c", "echo $$ > %s/cgroup.procs; exec \"$@\"" % cgroup, "sh"]
+        words = inside + recorder.command(PYTEST)
+        done = subprocess.run(words, cwd=str(suite), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        if not recorder.summary.exists():
+            pytest.fail("the kernel took the agent instead of pytest: %s" % done.stderr.decode())
+        summary = json.loads(recorder.summary.read_text())
+        assert done.returncode == 137
+        assert (summary["ending"]["verdict"], summary["ending"]["confidence"]) == ("oom_cgroup", "certain")
+        assert summary["ending"]["culprits"] and summary["ending"]["victim"]
+        assert any(limit["kind"] == "cgroup" and limit["limit_bytes"] == 120 * MB // 4096 * 4096 for limit in summary["limits"])
+    finally:
+        wait_for("the cgroup to be empty", lambda: not open(cgroup + "/cgroup.procs").read())
+        os.rmdir(cgroup)
