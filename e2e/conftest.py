@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BINARIES = pathlib.Path(os.environ.get("HIGHWATER_BIN_DIR", str(ROOT / "target" / "debug")))
+BINARIES = pathlib.Path(os.environ.get("HIGHWATER_BIN_DIR", str(ROOT / "target" / "debug"))).resolve()
 MB = 1000 * 1000
 
 

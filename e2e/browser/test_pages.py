@@ -1,0 +1,128 @@
+"""Every page in a real Chromium: light and dark, wide and narrow, by keyboard, without JavaScript."""
+
+import os
+import pathlib
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from conftest import PYTEST, Recorder
+
+HOSTILE = (
+    "import pytest\n"
+    "@pytest.mark.parametrize('x', ['<script>alert(1)</script>', 'x' * 2000, 'שלום', '日本語'], ids=lambda x: x)\n"
+    "def test_a(x): pass\n"
+)
+WIDTHS = {"wide": 1280, "narrow": 390}
+
+
+@pytest.fixture(scope="module")
+def recorded(server, tmp_path_factory):
+    """Addresses of every kind of page, of real recordings."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "test_hostile.py").write_text(HOSTILE)
+    (folder / "test_other.py").write_text("def test_b(): assert 0\n")
+    recorder = Recorder(folder)
+    for _ in range(2):
+        summary = recorder.run(PYTEST + ["-n", "2"], server, flags=["--job", "<b>job</b> & co", "--variant", "python=3.11"])
+        job = server.job(summary["uuid"])
+    run = server.get("/api/v1/projects/test~suite/runs")["runs"][0]["run"]
+    return {
+        "home": "/",
+        "project": "/p/test~suite",
+        "run": "/p/test~suite/runs/%d" % run,
+        "job": "/jobs/" + job["uuid"],
+        "job by spike": "/jobs/%s?sort=spike" % job["uuid"],
+        "file": "/p/test~suite/files/test_hostile.py",
+        "no such page": "/nowhere",
+        "no such job": "/jobs/0197a7d4-0000-7000-8000-00000000ffff",
+    }
+
+
+PAGES = ["home", "project", "run", "job", "job by spike", "file", "no such page", "no such job"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = os.environ.get("HIGHWATER_CHROMIUM", "/usr/bin/chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(server, recorded, browser):
+    """Opens a page and answers it; whatever it complains of or asks elsewhere fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(name, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith(server.url) else complaints.append(request.url))
+        page.goto(server.url + recorded[name])
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # The browser itself says that a page answered 404, where that is what was asked for.
+    assert [text for text in complaints if "404" not in text] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", sorted(WIDTHS))
+def test_every_page_is_accessible_and_fits(opened, name, scheme, width):
+    page = opened(name, color_scheme=scheme, viewport={"width": WIDTHS[width], "height": 900})
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert over <= 0, "%s is %d pixels wider than the screen" % (name, over)
+
+
+def test_hostile_names_are_text(opened):
+    page = opened("job")
+    assert "<script>alert(1)</script>" in page.inner_text("main")
+    assert page.locator("main script").count() == 0 and page.locator("h1 b").count() == 0
+
+
+def test_without_javascript_everything_is_there(opened):
+    page = opened("job", java_script_enabled=False)
+    assert page.locator("figure svg").count() == 1
+    assert page.locator("#files ~ div table tbody tr").count() == 2
+
+
+def test_a_page_says_in_words_what_its_chart_shows(opened):
+    page = opened("job")
+    words = page.locator("figure [role=img]").get_attribute("aria-label")
+    assert "highest with" in words and words in page.inner_text("figcaption")
+
+
+def test_from_home_to_a_file_by_keyboard_alone(opened, recorded):
+    page = opened("home")
+
+    def follow(selector):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                page.keyboard.press("Enter")
+                page.wait_for_load_state()
+                return
+        raise AssertionError("no way by keyboard to %s from %s" % (selector, page.url))
+
+    follow("a[href='/p/test~suite']")
+    follow("tbody th a")
+    follow("a[href*='/files/']")
+    assert "/files/" in page.url
+
+
+def test_sorting_is_a_link_and_says_what_is_sorted(opened):
+    page = opened("job")
+    page.click("thead a:has-text('Spike')")
+    assert page.locator("th[aria-sort=descending]").inner_text() == "Spike"
