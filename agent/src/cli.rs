@@ -17,7 +17,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command and record the memory of every pytest below it; ends with the command's exit code.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Send recordings that no server has acknowledged yet.
     Upload(UploadArgs),
     /// Show the summary of a recording that is still in the spool.

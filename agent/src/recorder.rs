@@ -156,7 +156,7 @@ impl<S: BatchSink> Recorder<S> {
         match seen {
             Seen::Tree(TreeEvent::Born(birth), t_us) => self.table.born(birth, t_us, self.clock),
             Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => {
-                self.table.renamed(key, &words, t_us)
+                self.table.renamed(key, &words, t_us);
             }
             Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
             Seen::Grid(block) => self.gathered.grids.push(block),

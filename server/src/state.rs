@@ -20,8 +20,11 @@ pub(crate) struct AppState {
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
     pub(crate) counters: Arc<Counters>,
-    cache: Arc<Mutex<Vec<(Uuid, i64, Arc<Digest>)>>>,
+    cache: Arc<Mutex<Vec<Cached>>>,
 }
+
+/// A job, when it was last heard of, and its digest as of then.
+type Cached = (Uuid, i64, Arc<Digest>);
 
 /// What `/metrics` tells.
 #[derive(Debug, Default)]

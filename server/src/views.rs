@@ -7,6 +7,7 @@ pub(crate) mod jobs;
 pub(crate) mod timeline;
 
 /// Filters of the templates.
+#[expect(unreachable_pub, reason = "the macro makes public structs")]
 pub(crate) mod filters {
     use super::format;
 

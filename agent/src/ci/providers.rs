@@ -6,10 +6,13 @@ use serde_json::Value;
 
 use super::{Env, Metadata, slug_of_remote};
 
+/// Gives the content of a file that a provider names.
+type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
+
 pub(super) struct Provider {
     pub(super) name: &'static str,
     pub(super) is_here: fn(&Env) -> bool,
-    pub(super) read: fn(&Env, &dyn Fn(&Path) -> Option<String>) -> Metadata,
+    pub(super) read: fn(&Env, Read<'_>) -> Metadata,
 }
 
 /// The first that is here counts: some providers also set the general variables of another.
@@ -94,7 +97,7 @@ fn shard(env: &Env, index: &str, total: &str, base: u32) -> Option<(u32, u32)> {
     (total > 1 && (1..=total).contains(&index)).then_some((index, total))
 }
 
-fn github(env: &Env, read: &dyn Fn(&Path) -> Option<String>) -> Metadata {
+fn github(env: &Env, read: Read<'_>) -> Metadata {
     let event: Value = read(Path::new(&get(env, "GITHUB_EVENT_PATH")))
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();

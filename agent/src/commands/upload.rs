@@ -41,7 +41,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
         match send(folder, &server, token.clone()) {
             Ok(line) => println!("{line}"),
             Err(SpoolError::Busy(_)) => {
-                println!("{}: still recorded, left alone", folder.display())
+                println!("{}: still recorded, left alone", folder.display());
             }
             Err(error) => {
                 unsent += 1;

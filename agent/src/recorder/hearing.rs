@@ -24,7 +24,7 @@ impl<S: BatchSink> Recorder<S> {
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
                     Some(What::SessionEnd(end)) => {
-                        self.sessions.ended(key, mark.t_us, end.exit_status)
+                        self.sessions.ended(key, mark.t_us, end.exit_status);
                     }
                     _ => {}
                 }

@@ -9,7 +9,7 @@ use super::slow::{Cost, Round};
 use crate::{budget::Budget, tree::Member};
 
 /// Share of one core that reading PSS and swap may take.
-pub const ROUNDS_SHARE: f64 = 0.001;
+pub(super) const ROUNDS_SHARE: f64 = 0.001;
 /// A tree that grew by this much beyond what it was at the last round has a new maximum worth a round.
 const NEW_MAXIMUM: f64 = 1.05;
 /// Rounds without any reason are this far apart, µs; and twice as far as the budget asks, to leave room for those with one.

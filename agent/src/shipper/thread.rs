@@ -141,7 +141,7 @@ impl Sending {
         }
         for at in 0..self.open.len() {
             let stream = self.open[at].0;
-            match self.open[at].1.next() {
+            match self.open[at].1.next_record() {
                 Ok(Some(record)) => return Ok(Some((stream, record))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(&error)),
@@ -152,7 +152,7 @@ impl Sending {
 
     fn payload_of(&mut self, name: &str) -> Result<Vec<u8>, Stop> {
         let path = self.folder.join(name);
-        match SegmentReader::open(&path).and_then(|mut reader| reader.next()) {
+        match SegmentReader::open(&path).and_then(|mut reader| reader.next_record()) {
             Ok(Some(record)) => Ok(record.payload),
             Ok(None) => {
                 self.outcome.problem = Some(format!("{}: torn", path.display()));

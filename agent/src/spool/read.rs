@@ -53,7 +53,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self) -> Result<Option<Record>, SpoolError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, SpoolError> {
         while !self.ended {
             let Some(head) = self.bytes::<HEAD_BYTES>(self.at)? else {
                 return Ok(None);
@@ -143,7 +143,7 @@ pub fn read(folder: &Path) -> Result<Recorded, SpoolError> {
     };
     for (stream, path) in segments(folder)? {
         let mut reader = SegmentReader::open(&path)?;
-        while let Some(record) = reader.next()? {
+        while let Some(record) = reader.next_record()? {
             match codec::decode::<v1::Batch>(&record.payload) {
                 Ok(batch) => recorded.batches.push((stream, record.seq, batch)),
                 Err(_) => recorded.skipped += 1,
@@ -180,7 +180,7 @@ pub fn read_end(folder: &Path) -> Result<Option<v1::End>, SpoolError> {
 }
 
 fn read_one<M: Checked>(path: &Path) -> Result<Option<M>, SpoolError> {
-    let Some(record) = SegmentReader::open(path)?.next()? else {
+    let Some(record) = SegmentReader::open(path)?.next_record()? else {
         return Ok(None);
     };
     codec::decode(&record.payload)

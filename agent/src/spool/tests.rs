@@ -62,10 +62,16 @@ fn what_was_written_is_read_back() {
 fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
     let (_root, mut spool) = recorded(1);
     let mut reader = SegmentReader::open(&segment_path(spool.folder(), spool.stream())).unwrap();
-    assert_eq!(reader.next().unwrap().map(|record| record.seq), Some(0));
-    assert_eq!(reader.next().unwrap(), None);
+    assert_eq!(
+        reader.next_record().unwrap().map(|record| record.seq),
+        Some(0)
+    );
+    assert_eq!(reader.next_record().unwrap(), None);
     spool.append(1, &batch(1)).unwrap();
-    assert_eq!(reader.next().unwrap().map(|record| record.seq), Some(1));
+    assert_eq!(
+        reader.next_record().unwrap().map(|record| record.seq),
+        Some(1)
+    );
 }
 
 #[test]

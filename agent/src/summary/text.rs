@@ -193,7 +193,7 @@ fn provenance(out: &mut String, digest: &Digest) -> std::fmt::Result {
         .find(|process| !process.exact_reason.is_empty());
     match reason {
         Some(process) if exact < all => {
-            writeln!(out, ", the rest sampled ({})", process.exact_reason)?
+            writeln!(out, ", the rest sampled ({})", process.exact_reason)?;
         }
         _ if exact < all => writeln!(out, ", the rest sampled")?,
         _ => writeln!(out)?,

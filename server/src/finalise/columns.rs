@@ -1,7 +1,7 @@
 //! Samples as columns: packed into pages with their pyramid, restored from them, and read for a span of time in as many points
 //! as are wanted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use highwater_analysis::{
     digest::TreePoint,
@@ -314,6 +314,9 @@ fn unpack(job: i64, page: &StoredPage) -> Result<Vec<i64>, FinaliseError> {
 /// One entry of a level: place, least, greatest, last.
 type Entry = (usize, i64, i64, i64);
 
+/// Level that is read, its ticks, and the span of places they cover.
+type Ticks = (i64, Vec<Entry>, (i64, i64));
+
 async fn entries(
     store: &Store,
     job: i64,
@@ -356,7 +359,7 @@ pub(crate) async fn load(
     points: usize,
 ) -> Result<Vec<Column>, FinaliseError> {
     let factor = i64::try_from(FACTOR).unwrap_or(i64::MAX);
-    let mut ticks: BTreeMap<i64, (i64, Arc<Vec<Entry>>, (i64, i64))> = BTreeMap::new();
+    let mut ticks: BTreeMap<i64, Ticks> = BTreeMap::new();
     for rate in RATES.map(rate_number) {
         let column = rate_columns(rate).t_us;
         let coarse = entries(store, job, column, LEVELS, (0, i64::MAX)).await?;
@@ -376,7 +379,7 @@ pub(crate) async fn load(
             span = (span.0 / factor, span.1 / factor);
         }
         let fine = entries(store, job, column, level, span).await?;
-        ticks.insert(rate, (level, Arc::new(fine), span));
+        ticks.insert(rate, (level, fine, span));
     }
     let mut columns = Vec::new();
     for row in store.series(job).await? {
