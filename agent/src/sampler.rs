@@ -165,6 +165,8 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             self.tick(now_us);
         }
         let now_us = self.clock.now_us();
+        let found = self.bury_the_dead();
+        self.report(now_us, "sample_failed", found);
         self.tell_events(now_us);
         self.hand_over_block();
         self.read_second(now_us);
@@ -214,6 +216,15 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         }
         self.report(now_us, "sample_failed", failure.map_or(Ok(()), Err));
         sum
+    }
+
+    /// Sees who has ended since the last tick.
+    fn bury_the_dead(&mut self) -> Result<(), ProcError> {
+        for member in self.tree.members_mut() {
+            member.read()?;
+        }
+        self.tree.bury();
+        Ok(())
     }
 
     fn read_second(&mut self, now_us: i64) {

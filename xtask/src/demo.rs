@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: records two real suites and serves what came of it.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -74,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Done {
     println!("xtask: serving {}", server.url);
     let recorder = Recorder {
         binaries: &binaries,
-        python: python(&venv),
+        path: path_with(&venv.join("bin")),
         data: &data,
         url: &server.url,
     };
@@ -107,13 +108,23 @@ pub(crate) fn run(options: &Options) -> Done {
     server.wait()
 }
 
+fn path_with(first: &Path) -> OsString {
+    let mut path = first.as_os_str().to_owned();
+    if let Some(rest) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
+}
+
 fn step(number: u32, what: &str) {
     println!("\nxtask: [{number}/6] {what}");
 }
 
 struct Recorder<'a> {
     binaries: &'a Path,
-    python: PathBuf,
+    /// `PATH` with the virtual environment's programs first.
+    path: OsString,
     data: &'a Path,
     url: &'a str,
 }
@@ -134,9 +145,9 @@ impl Recorder<'_> {
             .arg(&summary);
         highwater
             .arg("--")
-            .arg(&self.python)
-            .args(["-m", "pytest", "-p", "no:cacheprovider"])
-            .args(args);
+            .args(["pytest", "-p", "no:cacheprovider"])
+            .args(args)
+            .env("PATH", &self.path);
         let status = highwater
             .current_dir(folder)
             .status()

@@ -5,14 +5,13 @@
 
 mod child;
 mod environment;
-mod reap;
 mod recording;
 
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt,
     path::PathBuf,
-    process::Command,
+    process::{Command, ExitStatus},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -120,7 +119,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
             return outcome;
         }
     };
-    let mut running = props.recording.and_then(|recording| {
+    let running = props.recording.and_then(|recording| {
         match Running::start(recording, command_pid, &props.command) {
             Ok(running) => Some(running),
             Err(error) => {
@@ -138,9 +137,9 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
                     pass_on(happened, command_pid, &mut outcome);
                 }
             }
-            None => ended = reap_all(true, command_pid, running.as_mut()),
+            None => ended = reap_all(true, command_pid, running.as_ref()),
         }
-        ended = ended.or_else(|| reap_all(false, command_pid, running.as_mut()));
+        ended = ended.or_else(|| reap_all(false, command_pid, running.as_ref()));
     }
     if let Some(status) = ended {
         (outcome.command_exit, outcome.command_signal) = child::parts_of(status);
@@ -174,18 +173,17 @@ fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>)
 }
 
 /// Reaps whoever has ended; the command's status, when it was among them. Until then its number cannot be another's.
-fn reap_all<S>(
-    wait: bool,
-    command_pid: u32,
-    mut running: Option<&mut Running<S>>,
-) -> Option<std::process::ExitStatus> {
+///
+/// The kernel's account of a reaped child is not used: its `ru_maxrss` is the largest of the child and all children it waited for
+/// itself, and survives exec, so it says nothing of the one process.
+fn reap_all<S>(wait: bool, command_pid: u32, running: Option<&Running<S>>) -> Option<ExitStatus> {
     let mut ended = None;
-    while let Some(reaped) = reap::reap(wait && ended.is_none()) {
-        if let Some(running) = &mut running {
-            running.reaped(reaped);
+    while let Some((pid, status)) = child::reap(wait && ended.is_none()) {
+        if let Some(running) = running {
+            running.reaped(pid, status);
         }
-        if reaped.pid == command_pid {
-            ended = Some(reaped.status);
+        if pid == command_pid {
+            ended = Some(status);
         }
     }
     ended

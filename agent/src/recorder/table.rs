@@ -24,8 +24,6 @@ pub struct Ending {
     pub exit_code: Option<i32>,
     /// The signal that ended it, otherwise.
     pub signal: Option<i32>,
-    /// The kernel's own high-water mark of its life, where that can be told from its ancestors' (bytes).
-    pub lifetime_peak_bytes: Option<u64>,
 }
 
 /// What is known of one process.
@@ -83,10 +81,6 @@ impl Table {
         known.word.ended_us = Some(t_us);
         known.word.exit_code = ending.exit_code;
         known.word.signal = ending.signal;
-        // The plugin resets the mark: what the kernel says is then only the peak since the last reset.
-        if !known.has_plugin {
-            known.word.lifetime_peak_bytes = ending.lifetime_peak_bytes;
-        }
     }
 
     pub(super) fn plugin(&mut self, header: &Header, t_us: i64) {

@@ -12,6 +12,8 @@ use crate::{budget::Budget, tree::Member};
 pub(super) const ROUNDS_SHARE: f64 = 0.001;
 /// A tree that grew by this much beyond what it was at the last round has a new maximum worth a round.
 const NEW_MAXIMUM: f64 = 1.05;
+/// And by at least so many bytes: in a tree that is small there is little to correct.
+const NEW_MAXIMUM_BYTES: u64 = 4 << 20;
 /// Rounds without any reason are this far apart, µs; and twice as far as the budget asks, to leave room for those with one.
 const PERIOD_US: i64 = 2_000_000;
 /// A process is this old when its PSS is first read, µs: younger ones are mostly copies about to call exec.
@@ -56,7 +58,8 @@ impl Rounds {
             let newcomer = members
                 .iter()
                 .any(|member| !member.has_pss && now_us - member.seen_us >= SETTLED_US);
-            let maximum = sum as f64 > self.highest as f64 * NEW_MAXIMUM;
+            let maximum = sum as f64 > self.highest as f64 * NEW_MAXIMUM
+                && sum - self.highest >= NEW_MAXIMUM_BYTES;
             (is_time || newcomer || maximum).then_some(Round::Pss {
                 swap: self.has_swap,
             })

@@ -7,7 +7,10 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{WaitOptions, wait},
+};
 
 use super::{RecordingProps, environment::Injection};
 
@@ -98,6 +101,18 @@ pub(super) fn start<S>(
         .spawn()
         .map_err(|source| StartError::new(program, source))?;
     Ok(child.id())
+}
+
+/// Reaps one child that has ended; `None` when there is none. Waits for one when told to.
+pub(super) fn reap(waits: bool) -> Option<(u32, ExitStatus)> {
+    let options = if waits {
+        WaitOptions::empty()
+    } else {
+        WaitOptions::NOHANG
+    };
+    let (pid, status) = rustix::io::retry_on_intr(|| wait(options)).ok().flatten()?;
+    let pid = pid.as_raw_nonzero().get().cast_unsigned();
+    Some((pid, ExitStatus::from_raw(status.as_raw())))
 }
 
 /// Exit code and signal; one of them is there.

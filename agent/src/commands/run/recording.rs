@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io,
+    process::ExitStatus,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::{RecordingProps, RunOutcome, child::parts_of, reap::Reaped};
+use super::{RecordingProps, RunOutcome, child::parts_of};
 use crate::{
     cgroup::Cgroups,
     clock::JobClock,
@@ -49,9 +50,6 @@ pub(super) struct Running<S> {
     stop: Arc<AtomicBool>,
     sampler: Thread,
     recorded: Receiver<Recorded<S>>,
-    command_pid: u32,
-    /// The command was born as a copy of the agent: what the kernel says of it below this is the agent's.
-    own_high_water_bytes: u64,
 }
 
 impl<S: BatchSink + Send + 'static> Running<S> {
@@ -74,7 +72,6 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let discovery = Discovery::begin(&tree, command_pid);
         tree.adopt(command_pid, words, clock.now_us())?;
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
-        let own = procfs.status(own_pid, &mut Vec::new())?.unwrap_or_default();
 
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
@@ -119,29 +116,17 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             stop,
             sampler,
             recorded,
-            command_pid,
-            own_high_water_bytes: own.high_water_bytes,
         })
     }
 }
 
 impl<S> Running<S> {
     /// Tells the recorder how a child ended.
-    pub(super) fn reaped(&self, reaped: Reaped) {
-        let (exit_code, signal) = parts_of(reaped.status);
-        // The kernel's figure survives exec. An orphan's may be that of whoever it was forked from; the command was forked from
-        // the agent alone, so what is above the agent's own is the command's.
-        let is_its_own =
-            reaped.pid == self.command_pid && reaped.high_water_bytes > self.own_high_water_bytes;
-        self.teller.tell(Message::Reaped {
-            pid: reaped.pid,
-            t_us: self.clock.now_us(),
-            ending: Ending {
-                exit_code,
-                signal,
-                lifetime_peak_bytes: is_its_own.then_some(reaped.high_water_bytes),
-            },
-        });
+    pub(super) fn reaped(&self, pid: u32, status: ExitStatus) {
+        let (exit_code, signal) = parts_of(status);
+        let ending = Ending { exit_code, signal };
+        let t_us = self.clock.now_us();
+        self.teller.tell(Message::Reaped { pid, t_us, ending });
     }
 
     /// Ends the recording after the command.

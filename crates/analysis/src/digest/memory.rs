@@ -5,7 +5,8 @@
 //! (of the first reading, for ticks before that). A process alone in the tree counts with its RSS, since there is
 //! nobody to share with. The figure is labelled `pss_corrected`.
 //!
-//! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. Until its first
+//! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. It is known by its command, which
+//! is still its parent's, or by an RSS that is. Until its first
 //! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
 //! exec), it counts whole.
 
@@ -16,8 +17,10 @@ use highwater_wire::v1::Metric;
 use super::processes::ProcessFacts;
 use crate::recording::{Group, Rate, Recording, SeriesKey, Subject};
 
-/// A child whose first RSS is at least this share of its parent's is taken for a copy of it.
+/// A child that runs its parent's command is taken for a copy of it when its first RSS is at least this share of the parent's.
 const FORK_COPY_SHARE: f64 = 0.5;
+/// A child that runs another command may have been seen before it called exec: its first RSS was then that of its parent, to this share.
+const FORK_SEEN_SHARE: f64 = 0.02;
 /// A copy that falls below this share of itself has called exec.
 const FORK_COPY_LEFT: f64 = 0.9;
 
@@ -280,10 +283,16 @@ fn copy_of_parent(curves: &[Curve], processes: &[ProcessFacts], at: usize) -> i6
     let Some((tick, first, _)) = curves[at].points.first().copied() else {
         return 0;
     };
-    match curves[parent].at(tick) {
-        Some((rss, _)) if first as f64 >= rss as f64 * FORK_COPY_SHARE => first.min(rss),
-        _ => 0,
-    }
+    let Some((rss, _)) = curves[parent].at(tick) else {
+        return 0;
+    };
+    let (first_share, same_command) = (
+        first as f64 / rss.max(1) as f64,
+        processes[at].command == processes[parent].command,
+    );
+    let is_copy = (same_command && first_share >= FORK_COPY_SHARE)
+        || (first_share - 1.0).abs() <= FORK_SEEN_SHARE;
+    if is_copy { first.min(rss) } else { 0 }
 }
 
 /// Fills in what is shared at each point.

@@ -66,6 +66,17 @@ fn a_fresh_fork_is_no_second_parent() {
 }
 
 #[test]
+fn a_large_child_of_another_command_is_no_copy_of_its_parent() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[135, 135, 135])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[103, 103])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 238 * MB as u64);
+}
+
+#[test]
 fn an_exact_spike_between_two_ticks_counts_with_what_the_others_had_around_it() {
     let digest = Story::new()
         .session("s", 0)
