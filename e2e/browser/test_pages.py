@@ -111,8 +111,8 @@ def test_from_home_to_a_file_by_keyboard_alone(opened, recorded):
         for _ in range(60):
             page.keyboard.press("Tab")
             if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-                page.keyboard.press("Enter")
-                page.wait_for_load_state()
+                with page.expect_navigation():
+                    page.keyboard.press("Enter")
                 return
         raise AssertionError("no way by keyboard to %s from %s" % (selector, page.url))
 

@@ -47,7 +47,11 @@ def _batches(server):
     import sqlite3
 
     database = sqlite3.connect(str(server.database))
-    return database.execute("SELECT COUNT(*) FROM batch").fetchone()[0]
+    try:
+        return database.execute("SELECT COUNT(*) FROM batch").fetchone()[0]
+    except sqlite3.OperationalError:
+        # The server has not made its tables yet.
+        return 0
 
 
 def test_without_a_server_it_is_kept_and_sent_later(server, recorder, example):

@@ -93,10 +93,8 @@ fn rust(count: &mut Count) -> Done {
 fn plugin(count: &mut Count) -> Done {
     let vermin = venv("vermin", &["vermin"])?;
     println!("xtask: the plugin runs on Python 3.8, by its syntax and its imports");
-    let mut check = command(python(&vermin));
+    let mut check = command(vermin.join("bin/vermin"));
     check.args([
-        "-m",
-        "vermin",
         "--target=3.8-",
         "--violations",
         "--no-tips",

@@ -54,8 +54,8 @@ fn is_pytest(words: &[String]) -> bool {
             .unwrap_or("");
         matches!(name, "pytest" | "py.test")
     };
-    // Either the script itself, or an interpreter with the script or the module among its first words.
-    let mut first = words.iter().take(4);
+    // Either the script itself, or an interpreter with the script or the module among its first words; what follows `-c` is code.
+    let mut first = words.iter().take(4).take_while(|word| *word != "-c");
     first.any(program)
         || words
             .windows(2)
