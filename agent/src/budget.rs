@@ -4,6 +4,7 @@
 #[derive(Debug, Clone)]
 pub struct Budget {
     share: f64,
+    saved_us: i64,
     free_at_us: i64,
 }
 
@@ -11,8 +12,15 @@ impl Budget {
     /// A share of one core, as 0.001 for a tenth of a percent.
     #[must_use]
     pub fn new(share: f64) -> Self {
+        Self::saving(share, 0)
+    }
+
+    /// A share of one core of which what was not used in the last `saved_us` may be used at once.
+    #[must_use]
+    pub fn saving(share: f64, saved_us: i64) -> Self {
         Self {
             share,
+            saved_us,
             free_at_us: i64::MIN,
         }
     }
@@ -23,12 +31,11 @@ impl Budget {
         now_us >= self.free_at_us
     }
 
-    /// Books work that began at `now_us` and took `cost_us` of CPU time: the next may begin after `cost / share`.
+    /// Books work that began at `now_us` and took `cost_us` of CPU time: the next may begin after `cost / share`,
+    /// sooner where something was saved.
     pub fn spend(&mut self, now_us: i64, cost_us: i64) {
-        self.free_at_us = self
-            .free_at_us
-            .max(now_us)
-            .saturating_add(self.wait_us(cost_us));
+        let from = self.free_at_us.max(now_us.saturating_sub(self.saved_us));
+        self.free_at_us = from.saturating_add(self.wait_us(cost_us));
     }
 
     /// How long work of that cost must be apart to keep within the share, µs.
@@ -49,6 +56,18 @@ mod tests {
         budget.spend(0, 13_000);
         assert!(!budget.allows(12_999_999));
         assert!(budget.allows(13_000_000));
+    }
+
+    #[test]
+    fn what_was_saved_is_spent_at_once_and_no_more() {
+        let mut budget = Budget::saving(0.001, 10_000_000);
+        let mut rounds = 0;
+        while budget.allows(60_000_000) {
+            budget.spend(60_000_000, 1_000);
+            rounds += 1;
+        }
+        assert_eq!(rounds, 11);
+        assert!(budget.allows(61_000_000));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use crate::procfs::{ProcError, Procfs, command_line};
 
-pub use discovery::{DISCOVERY_SHARE, Discovery};
+pub use discovery::Discovery;
 pub use member::{Member, ProcessKey};
 
 /// What happened to the tree.

@@ -13,12 +13,16 @@ use crate::{
 };
 
 /// Share of one core that finding processes may take.
-pub const DISCOVERY_SHARE: f64 = 0.001;
+const DISCOVERY_SHARE: f64 = 0.001;
+/// So much of that time may be used at once, µs: processes are born together, when a suite and its workers start.
+const DISCOVERY_SAVED_US: i64 = 10_000_000;
+/// Share of one core that scans may take where they only correct a cheaper way.
+const CORRECTION_SHARE: f64 = 0.000_5;
 /// Above this many new numbers a scan costs less than to look at each.
 const MAX_PROBES: u32 = 64;
 /// How far beyond the command's own number the newest one may be when both are compared at the start.
 const PLAUSIBLE_DISTANCE: u32 = 4_096;
-/// How often everything is looked at, however well the cheap way works, µs.
+/// How often everything is looked at at most, however well the cheap way works, µs.
 const SCAN_EVERY_US: i64 = 5_000_000;
 /// A number is given before its process can be seen (a large parent takes milliseconds to copy), so one that shows nothing is
 /// looked at on so many later ticks.
@@ -32,7 +36,7 @@ pub struct Discovery {
     unborn: Vec<(u32, u8)>,
     has_children_files: bool,
     budget: Budget,
-    scanned_us: i64,
+    next_scan_us: i64,
     found: Vec<u32>,
     buffer: Vec<u8>,
 }
@@ -40,7 +44,7 @@ pub struct Discovery {
 impl Discovery {
     /// Begins with the command, which must just have been started: the newest number is compared with its own.
     #[must_use]
-    pub fn begin(tree: &Tree, command_pid: u32) -> Self {
+    pub fn begin(tree: &Tree, command_pid: u32, now_us: i64) -> Self {
         let trusted = |counter: &BirthCounter| {
             let newest = counter.newest().ok()?;
             let distance = newest.checked_sub(command_pid)?;
@@ -56,8 +60,8 @@ impl Discovery {
             newest: command_pid,
             unborn: Vec::new(),
             has_children_files: tree.procfs().has_children_files(tree.agent_pid),
-            budget: Budget::new(DISCOVERY_SHARE),
-            scanned_us: i64::MIN,
+            budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
+            next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
             buffer: Vec::new(),
         }
@@ -68,6 +72,13 @@ impl Discovery {
     /// # Errors
     /// When the kernel's files cannot be read or understood; what was found until then stays.
     pub fn look(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        if now_us >= self.next_scan_us {
+            let began = thread_cpu_us();
+            let result = self.scan(tree, now_us);
+            let wait_us = (thread_cpu_us() - began) as f64 / CORRECTION_SHARE;
+            self.next_scan_us = now_us + SCAN_EVERY_US.max(wait_us as i64);
+            return result;
+        }
         if !self.budget.allows(now_us) {
             return Ok(());
         }
@@ -75,18 +86,15 @@ impl Discovery {
             Some(births) => Some(births.newest()?),
             None => None,
         };
-        let scan_is_due = now_us.saturating_sub(self.scanned_us) >= SCAN_EVERY_US;
-        if newest == Some(self.newest) && self.unborn.is_empty() && !scan_is_due {
+        if newest == Some(self.newest) && self.unborn.is_empty() {
             return Ok(());
         }
         let began = thread_cpu_us();
         let result = match newest {
-            Some(newest)
-                if !scan_is_due && newest >= self.newest && newest - self.newest <= MAX_PROBES =>
-            {
+            Some(newest) if newest >= self.newest && newest - self.newest <= MAX_PROBES => {
                 self.probe(tree, newest, now_us)
             }
-            None if !scan_is_due && self.has_children_files => self.descend(tree, now_us),
+            None if self.has_children_files => self.descend(tree, now_us),
             _ => self.scan(tree, now_us),
         };
         if let Some(newest) = newest {
@@ -130,7 +138,6 @@ impl Discovery {
     /// Looks at every process there is.
     fn scan(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
         let mut result = Ok(());
-        self.scanned_us = now_us;
         self.unborn.clear();
         tree.forget_outsiders();
         for pid in tree.procfs().pids()? {

@@ -69,7 +69,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             .iter()
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        let discovery = Discovery::begin(&tree, command_pid);
+        let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
         tree.adopt(command_pid, words, clock.now_us())?;
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
