@@ -180,7 +180,7 @@ impl<S: BatchSink> Recorder<S> {
         for news in told.drain(..) {
             self.hear(news);
             if self.gathered.marks_bytes >= MARKS_BYTES {
-                self.flush();
+                self.flush(false);
             }
         }
         self.told = told;
@@ -195,11 +195,11 @@ impl<S: BatchSink> Recorder<S> {
     fn flush_if_due(&mut self) {
         if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
             self.advise(false);
-            self.flush();
+            self.flush(false);
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, is_last: bool) {
         let now_us = self.clock.now_us().max(self.keeper.covered_us());
         let mut batch = v1::Batch {
             version: highwater_wire::VERSION,
@@ -213,6 +213,10 @@ impl<S: BatchSink> Recorder<S> {
             let message = format!("marks that cannot be were left out: {reason}");
             self.notices
                 .report(now_us, "marks_malformed", message, dropped);
+        }
+        if is_last {
+            self.notices.sum_up(now_us);
+            self.notices.own_cost(now_us);
         }
         self.notices.say_news(&mut batch.notices);
         if !self.keeper.keep(batch, &mut self.notices) {
@@ -238,9 +242,7 @@ impl<S: BatchSink> Recorder<S> {
             self.notices
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }
-        self.notices.sum_up(now_us);
-        self.notices.own_cost(now_us);
-        self.flush();
+        self.flush(true);
         self.keeper.finish()
     }
 

@@ -57,11 +57,16 @@ impl Place {
         } else {
             below
         };
-        below.ancestors().map(|part| {
-            let name = self.mount.root.join(part);
+        let join = |base: &Path, part: &Path| match part.as_os_str().is_empty() {
+            // Joining nothing would leave a slash at the end.
+            true => base.to_owned(),
+            false => base.join(part),
+        };
+        below.ancestors().map(move |part| {
+            let name = join(&self.mount.root, part);
             (
                 name.to_string_lossy().into_owned(),
-                self.mount.point.join(part),
+                join(&self.mount.point, part),
             )
         })
     }

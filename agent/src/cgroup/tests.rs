@@ -1,1 +1,211 @@
+use std::{fs, path::Path};
 
+use tempfile::TempDir;
+
+use super::*;
+
+/// A `/proc/7` and hierarchies of real files below one folder; `{root}` in the files stands for that folder.
+fn system(cgroup: &str, mountinfo: &str, files: &[(&str, &str)]) -> (TempDir, Cgroups) {
+    let root = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.replace("{root}", root.path().to_str().unwrap())).unwrap();
+    };
+    write("proc/7/cgroup", cgroup);
+    write("proc/7/mountinfo", mountinfo);
+    for (name, text) in files {
+        write(name, text);
+    }
+    let cgroups = Cgroups::of(&Procfs::new(root.path().join("proc")), 7).unwrap();
+    (root, cgroups)
+}
+
+fn readings(cgroups: &Cgroups) -> Vec<(String, CgroupReading)> {
+    let mut buffer = Vec::new();
+    let read = |level: &Level| (level.name().to_owned(), level.read(&mut buffer).unwrap());
+    cgroups.levels().iter().map(read).collect()
+}
+
+const MOUNT_TWO: &str = "30 20 0:26 / {root}/cg rw - cgroup2 cgroup2 rw,nsdelegate\n";
+const MOUNT_ONE: &str = "31 20 0:27 / {root}/memory rw - cgroup cgroup rw,memory\n32 20 0:28 / {root}/cpu rw - cgroup cgroup rw,cpu\n";
+
+#[test]
+fn version_2_is_read_from_the_leaf_to_the_root() {
+    let (_root, cgroups) = system(
+        "0::/a.slice/job\n",
+        MOUNT_TWO,
+        &[
+            ("cg/a.slice/job/memory.current", "1000\n"),
+            (
+                "cg/a.slice/job/memory.stat",
+                "anon 5\ninactive_file 300\nactive_file 9\n",
+            ),
+            ("cg/a.slice/job/memory.max", "5000\n"),
+            ("cg/a.slice/job/memory.peak", "2000\n"),
+            (
+                "cg/a.slice/job/memory.events",
+                "low 0\nhigh 0\nmax 4\noom 2\noom_kill 1\noom_group_kill 0\n",
+            ),
+            ("cg/a.slice/memory.current", "1500\n"),
+            ("cg/a.slice/memory.max", "max\n"),
+            // The root has statistics but no usage.
+            ("cg/memory.stat", "inactive_file 1\n"),
+        ],
+    );
+    assert_eq!(cgroups.version(), Version::Two);
+    let job = CgroupReading {
+        usage_bytes: Some(1000),
+        working_set_bytes: Some(700),
+        limit_bytes: Some(5000),
+        peak_bytes: Some(2000),
+        oom_kills: Some(1),
+    };
+    let slice = CgroupReading {
+        usage_bytes: Some(1500),
+        ..CgroupReading::default()
+    };
+    assert_eq!(
+        readings(&cgroups),
+        [
+            ("/a.slice/job".to_owned(), job),
+            ("/a.slice".to_owned(), slice)
+        ]
+    );
+}
+
+#[test]
+fn version_1_holds_the_controller_where_both_are_mounted() {
+    let (_root, cgroups) = system(
+        "4:memory:/job\n1:cpu:/other\n0::/\n",
+        &format!("{MOUNT_TWO}{MOUNT_ONE}"),
+        &[
+            ("memory/job/memory.usage_in_bytes", "1000\n"),
+            (
+                "memory/job/memory.stat",
+                "inactive_file 1\ntotal_inactive_file 400\n",
+            ),
+            ("memory/job/memory.limit_in_bytes", "4096\n"),
+            ("memory/job/memory.max_usage_in_bytes", "1200\n"),
+            (
+                "memory/job/memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+            ),
+            ("memory/memory.usage_in_bytes", "9000\n"),
+            ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        ],
+    );
+    assert_eq!(
+        (cgroups.version(), cgroups.version().number()),
+        (Version::One, 1)
+    );
+    let job = CgroupReading {
+        usage_bytes: Some(1000),
+        working_set_bytes: Some(600),
+        limit_bytes: Some(4096),
+        peak_bytes: Some(1200),
+        oom_kills: Some(3),
+    };
+    let root = CgroupReading {
+        usage_bytes: Some(9000),
+        ..CgroupReading::default()
+    };
+    assert_eq!(
+        readings(&cgroups),
+        [("/job".to_owned(), job), ("/".to_owned(), root)]
+    );
+}
+
+#[test]
+fn a_container_sees_only_what_is_mounted_in_it() {
+    let files = [
+        ("cg/memory.current", "7\n"),
+        ("cg/inner/memory.current", "3\n"),
+    ];
+    // The container's own cgroup is mounted, and the process is in one below it.
+    let (_root, below) = system(
+        "0::/docker/abc/inner\n",
+        "30 20 0:26 /docker/abc {root}/cg ro - cgroup2 cgroup rw\n",
+        &files,
+    );
+    let names = |cgroups: &Cgroups| {
+        cgroups
+            .levels()
+            .iter()
+            .map(|level| level.name().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&below), ["/docker/abc/inner", "/docker/abc"]);
+    // A name from another namespace leads nowhere: the mount itself is what is visible.
+    for name in ["/../outside", "/elsewhere"] {
+        let (_root, outside) = system(
+            &format!("0::{name}\n"),
+            "30 20 0:26 /docker/abc {root}/cg ro - cgroup2 cgroup rw\n",
+            &files,
+        );
+        assert_eq!(names(&outside), ["/docker/abc"], "{name}");
+    }
+}
+
+#[test]
+fn a_mount_may_have_blanks_in_its_name() {
+    let root = TempDir::new().unwrap();
+    let proc = root.path().join("proc/7");
+    fs::create_dir_all(&proc).unwrap();
+    fs::create_dir_all(root.path().join("c g")).unwrap();
+    fs::write(root.path().join("c g/memory.current"), "1\n").unwrap();
+    fs::write(proc.join("cgroup"), "0::/\n").unwrap();
+    let mount = format!(
+        "30 20 0:26 / {}/c\\040g rw - cgroup2 none rw\n",
+        root.path().display()
+    );
+    fs::write(proc.join("mountinfo"), mount).unwrap();
+    let cgroups = Cgroups::of(&Procfs::new(root.path().join("proc")), 7).unwrap();
+    assert_eq!(cgroups.levels().len(), 1);
+}
+
+#[test]
+fn no_controller_is_no_error() {
+    for (cgroup, mountinfo) in [("", ""), ("0::/\n", ""), ("1:cpu:/\n", MOUNT_ONE)] {
+        let (_root, cgroups) = system(cgroup, mountinfo, &[]);
+        assert_eq!(
+            (cgroups.version(), cgroups.levels().len()),
+            (Version::None, 0),
+            "{cgroup:?}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_named() {
+    let (root, cgroups) = system("0::/\n", MOUNT_TWO, &[("cg/memory.current", "many\n")]);
+    let error = cgroups.levels()[0]
+        .read(&mut Vec::new())
+        .unwrap_err()
+        .to_string();
+    let path = Path::new(root.path()).join("cg/memory.current");
+    let expected = format!(
+        "failed to understand {}, line 1: is no number and not `max`",
+        path.display()
+    );
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_systems_own_cgroups_are_read() {
+    let cgroups = Cgroups::of(&Procfs::system(), std::process::id()).unwrap();
+    if cgroups.levels().is_empty() {
+        eprintln!("not run: no memory controller is visible here");
+        return;
+    }
+    for (name, reading) in readings(&cgroups) {
+        assert!(
+            reading.usage_bytes.is_some_and(|bytes| bytes > 0),
+            "{name}: {reading:?}"
+        );
+        assert!(
+            reading.working_set_bytes <= reading.usage_bytes,
+            "{name}: {reading:?}"
+        );
+    }
+}

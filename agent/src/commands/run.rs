@@ -205,6 +205,3 @@ impl<S> RunOutcome<S> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

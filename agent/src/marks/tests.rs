@@ -1,1 +1,212 @@
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+};
 
+use highwater_wire::v1::mark::What;
+use tempfile::TempDir;
+
+use super::*;
+
+const START: i64 = 1_000_000;
+
+fn start() -> JobStart {
+    JobStart {
+        boot_id: "boot-a".to_owned(),
+        monotonic_us: START,
+        unix_us: 50_000_000,
+    }
+}
+
+fn header(pid: u32, start_ticks: u64, boot: &str) -> String {
+    format!(
+        "H\t1\t{{\"pid\": {pid}, \"start_ticks\": {start_ticks}, \"boot_id\": \"{boot}\", \"monotonic_us\": 7000, \"unix_us\": 50100000}}\n"
+    )
+}
+
+fn append(folder: &Path, name: &str, text: &[u8]) {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(name))
+        .unwrap();
+    file.write_all(text).unwrap();
+}
+
+/// What was told, short: kind of line, process, time.
+fn short(told: &[Told]) -> Vec<String> {
+    told.iter()
+        .map(|told| match told {
+            Told::Header(header) => format!("header {}", header.pid),
+            Told::Session(key, session) => format!("session {} {}", key.pid, session.session),
+            Told::Notice(key, notice) => format!("notice {} {}", key.pid, notice.code),
+            Told::Mark(key, mark) => format!("mark {}.{} {}", key.pid, key.start_ticks, mark.t_us),
+            Told::Malformed { line, .. } => format!("malformed {line}"),
+            Told::OtherBoot(key) => format!("other boot {}", key.pid),
+        })
+        .collect()
+}
+
+#[test]
+fn a_file_is_followed_while_it_grows_however_it_is_cut() {
+    let folder = TempDir::new().unwrap();
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    let text = format!(
+        "{}sb\t1000100\t5\t-\ntb\t1000200\t6\t7\t1\ta.py\ta.py::t\\te\n",
+        header(7, 3, "boot-a")
+    );
+    for byte in text.as_bytes() {
+        append(folder.path(), "7.events", &[*byte]);
+        assert!(!tailer.look(&mut told).unwrap());
+    }
+    assert_eq!(short(&told), ["header 7", "mark 7.3 100", "mark 7.3 200"]);
+    let Told::Mark(_, mark) = &told[2] else {
+        panic!("{told:?}")
+    };
+    assert!(matches!(&mark.what, Some(What::TestBegin(test)) if test.nodeid == "a.py::t\te"));
+    assert!(tailer.has_file_of(7) && !tailer.has_file_of(8));
+}
+
+#[test]
+fn what_follows_another_header_is_another_process() {
+    let folder = TempDir::new().unwrap();
+    let text = format!(
+        "{}sb\t1000100\t5\t-\n{}sb\t1000300\t5\t-\n",
+        header(7, 3, "boot-a"),
+        header(7, 9, "boot-a")
+    );
+    append(folder.path(), "7.events", text.as_bytes());
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    assert_eq!(
+        short(&told),
+        ["header 7", "mark 7.3 100", "header 7", "mark 7.9 300"]
+    );
+}
+
+#[test]
+fn another_boot_is_placed_by_the_wall_clock() {
+    let folder = TempDir::new().unwrap();
+    // Its clock stood at 7,000 µs, 100 ms after the job's start by the wall clock.
+    append(
+        folder.path(),
+        "7.events",
+        format!("{}sb\t7500\t5\t-\n", header(7, 3, "boot-b")).as_bytes(),
+    );
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    assert_eq!(
+        short(&told),
+        ["header 7", "other boot 7", "mark 7.3 100500"]
+    );
+}
+
+#[test]
+fn bad_lines_are_named_and_the_rest_is_read() {
+    let folder = TempDir::new().unwrap();
+    let long = "x".repeat(highwater_wire::codec::MAX_LINE_BYTES + 1);
+    let text = format!(
+        "sb\t1\t2\t3\n{}sb\tsoon\t5\t-\nnew\tkind\n{long}\nN\t{{\"code\": \"c\"}}\n\u{0}\nsb\t1000001\t5\t-\textra\n",
+        header(7, 3, "")
+    );
+    append(folder.path(), "7.events", text.as_bytes());
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    assert_eq!(
+        short(&told),
+        [
+            "malformed 1",
+            "header 7",
+            "malformed 3",
+            "malformed 5",
+            "notice 7 c",
+            "mark 7.3 1"
+        ]
+    );
+    let Told::Malformed { path, reason, .. } = &told[0] else {
+        panic!("{told:?}")
+    };
+    assert!(
+        path.ends_with("7.events") && reason == "stands before any header",
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_file_of_an_unknown_version_is_refused_with_one_word() {
+    let folder = TempDir::new().unwrap();
+    append(
+        folder.path(),
+        "7.events",
+        b"H\t2\t{}\nsb\t1\t2\t3\nsb\t1\t2\t3\n",
+    );
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    assert_eq!(short(&told), ["malformed 1"]);
+}
+
+#[test]
+fn a_quiet_file_is_still_read_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    for _ in 0..2 * QUIET_AFTER {
+        tailer.look(&mut told).unwrap();
+    }
+    append(folder.path(), "7.events", b"sb\t1000100\t5\t-\n");
+    let looks = (1..).find(|_| {
+        tailer.look(&mut told).unwrap();
+        told.len() > 1
+    });
+    assert!(looks.unwrap() <= QUIET_EVERY);
+    for _ in 0..2 * QUIET_AFTER {
+        tailer.look(&mut told).unwrap();
+    }
+    append(
+        folder.path(),
+        "7.events",
+        b"se\t1000200\t5\t-\t0\nhalf a li",
+    );
+    append(folder.path(), "8.events", header(8, 4, "boot-a").as_bytes());
+    tailer.drain(&mut told).unwrap();
+    assert_eq!(
+        short(&told),
+        ["header 7", "mark 7.3 100", "mark 7.3 200", "header 8"]
+    );
+}
+
+#[test]
+fn much_at_once_is_taken_in_pieces() {
+    let folder = TempDir::new().unwrap();
+    let mut text = header(7, 3, "boot-a");
+    let lines = MAX_LOOK_BYTES / 10;
+    for at in 0..lines {
+        text += &format!("sb\t{}\t5\t-\n", START + at as i64);
+    }
+    append(folder.path(), "7.events", text.as_bytes());
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    assert!(tailer.look(&mut told).unwrap());
+    assert!(told.len() < lines);
+    while tailer.look(&mut told).unwrap() {}
+    assert_eq!(told.len(), lines + 1);
+    assert_eq!(short(&told[lines..]), [format!("mark 7.3 {}", lines - 1)]);
+}
+
+#[test]
+fn a_missing_folder_is_an_error_that_names_it_and_a_missing_file_is_none() {
+    let folder = TempDir::new().unwrap();
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
+    tailer.look(&mut told).unwrap();
+    fs::remove_file(folder.path().join("7.events")).unwrap();
+    tailer.look(&mut told).unwrap();
+    let path = folder.path().to_owned();
+    folder.close().unwrap();
+    let error = tailer.look(&mut told).unwrap_err().to_string();
+    assert!(error.starts_with(path.to_str().unwrap()), "{error}");
+}

@@ -6,7 +6,7 @@
 
 use std::{fs::File, os::unix::fs::FileExt, path::PathBuf};
 
-use super::{ProcError, Procfs, number_after};
+use super::{ProcError, Procfs};
 
 /// An open `loadavg`.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ impl BirthCounter {
             .trim_ascii_end()
             .rsplit(|byte| *byte == b' ')
             .next()
-            .and_then(number_after)
-            .and_then(|number| u32::try_from(number).ok())
+            .and_then(|field| std::str::from_utf8(field).ok()?.parse().ok())
             .ok_or_else(|| ProcError::malformed(&self.path, 1, "ends with no process number"))
     }
 }

@@ -52,7 +52,7 @@ pub struct SlowReading {
 /// What rounds cost, shared with the thread that reads them.
 #[derive(Debug, Default)]
 pub struct Cost {
-    busy: AtomicBool,
+    pub(super) busy: AtomicBool,
     /// CPU time of the round that has just finished, µs; negative when there is none.
     finished_us: AtomicI64,
 }
@@ -69,7 +69,7 @@ impl Cost {
         Some(self.finished_us.swap(0, Ordering::AcqRel)).filter(|cost| *cost > 0)
     }
 
-    fn finish(&self, cost_us: i64) {
+    pub(super) fn finish(&self, cost_us: i64) {
         self.finished_us.store(cost_us.max(1), Ordering::Release);
         self.busy.store(false, Ordering::Release);
     }

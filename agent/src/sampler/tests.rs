@@ -1,1 +1,139 @@
+use std::{
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, sync_channel},
+};
 
+use super::*;
+use crate::{cgroup::Cgroups, clock::monotonic_us};
+
+/// A sampler over a real process that lives until its input is closed.
+fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
+    let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let procfs = Procfs::system();
+    let clock = JobClock::new(monotonic_us().cast_unsigned());
+    let own = std::process::id();
+    let mut tree = Tree::new(procfs.clone(), own, rustix::param::page_size() as u64);
+    let discovery = Discovery::begin(&tree, child.id(), 0);
+    tree.adopt(child.id(), vec!["cat".to_owned()], 0).unwrap();
+    let cgroups = Cgroups::of(&procfs, own).unwrap();
+    let seconds = Seconds::new(procfs.open_machine().unwrap(), cgroups);
+    let (sender, seen) = sync_channel(1_000);
+    let sampler = Sampler::new(SamplerProps {
+        procfs,
+        clock,
+        interval_us: 50_000,
+        tree,
+        discovery,
+        seconds,
+        teller: Teller::new(sender),
+    });
+    (child, sampler.unwrap(), seen)
+}
+
+fn column_of(block: &GridBlock, pid: u32) -> &Column {
+    block
+        .columns
+        .iter()
+        .find(|column| column.key.pid == pid)
+        .unwrap()
+}
+
+#[test]
+fn each_second_becomes_one_block() {
+    let (mut child, mut sampler, seen) = sampler();
+    for tick in 0..=40 {
+        sampler.tick(tick * 50_000);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sampler.tick(2_050_000);
+    sampler.tick(3_000_000);
+    drop(sampler);
+    let mut blocks = Vec::new();
+    let (mut seconds, mut gone) = (Vec::new(), Vec::new());
+    for seen in &seen {
+        match seen {
+            Seen::Grid(block) => blocks.push(block),
+            Seen::Second(reading) => seconds.push(reading.t_us),
+            Seen::Tree(TreeEvent::Gone { key }, t_us) if key.pid == child.id() => gone.push(t_us),
+            _ => {}
+        }
+    }
+    assert_eq!(seconds, [0, 1_000_000, 2_000_000, 3_000_000]);
+    assert_eq!(gone, [2_050_000]);
+    let ticks: Vec<_> = blocks.iter().map(|block| block.t_us.len()).collect();
+    assert_eq!(ticks[..2], [20, 20]);
+    for block in &blocks[..2] {
+        let column = column_of(block, child.id());
+        assert_eq!(
+            (column.first, column.rss.len(), column.anon.len()),
+            (0, 20, 20)
+        );
+        assert!(
+            column
+                .rss
+                .iter()
+                .zip(&column.anon)
+                .all(|(rss, anon)| rss > anon && *rss > 0)
+        );
+    }
+    assert_eq!(blocks[2].t_us[0], 2_000_000);
+    assert_eq!(column_of(&blocks[2], child.id()).rss.len(), 1);
+}
+
+#[test]
+fn a_hole_begins_another_column() {
+    let (mut child, mut sampler, _seen) = sampler();
+    sampler.block.begin_tick(0, 0);
+    sampler.block.begin_tick(50_000, 0);
+    let tree = &mut sampler.tree;
+    let member = &mut tree.members_mut()[0];
+    let statm = member.read().unwrap().unwrap();
+    sampler.block.put(member, statm);
+    sampler.block.begin_tick(100_000, 0);
+    sampler.block.begin_tick(150_000, 0);
+    sampler.block.put(member, statm);
+    sampler.block.begin_tick(200_000, 0);
+    sampler.block.put(member, statm);
+    let spans: Vec<_> = sampler
+        .block
+        .columns
+        .iter()
+        .map(|column| (column.first, column.rss.len()))
+        .collect();
+    assert_eq!(spans, [(1, 1), (3, 2)]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn ticking_allocates_nothing_once_it_runs() {
+    let (mut child, mut sampler, _seen) = sampler();
+    for tick in 0..25 {
+        sampler.tick(tick * 50_000);
+    }
+    let before = (
+        sampler.block.t_us.capacity(),
+        sampler.block.columns[0].rss.as_ptr(),
+    );
+    for tick in 25..40 {
+        sampler.tick(tick * 50_000);
+    }
+    let after = (
+        sampler.block.t_us.capacity(),
+        sampler.block.columns[0].rss.as_ptr(),
+    );
+    assert_eq!(before, after, "the columns of a running second do not move");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_full_queue_loses_and_counts_and_does_not_wait() {
+    let (sender, _seen) = sync_channel(1);
+    let teller = Teller::new(sender);
+    for number in 0..5 {
+        teller.tell(number);
+    }
+    assert_eq!(teller.lost().load(Ordering::Relaxed), 4);
+}

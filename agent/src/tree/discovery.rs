@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Share of one core that finding processes may take.
-const DISCOVERY_SHARE: f64 = 0.001;
+const DISCOVERY_SHARE: f64 = 0.000_5;
 /// So much of that time may be used at once, µs: processes are born together, when a suite and its workers start.
-const DISCOVERY_SAVED_US: i64 = 10_000_000;
+const DISCOVERY_SAVED_US: i64 = 20_000_000;
 /// Share of one core that scans may take where they only correct a cheaper way.
 const CORRECTION_SHARE: f64 = 0.000_5;
 /// Above this many new numbers a scan costs less than to look at each.
@@ -26,7 +26,7 @@ const PLAUSIBLE_DISTANCE: u32 = 4_096;
 const SCAN_EVERY_US: i64 = 5_000_000;
 /// A number is given before its process can be seen (a large parent takes milliseconds to copy), so one that shows nothing is
 /// looked at on so many later ticks.
-const LATER_LOOKS: u8 = 3;
+const LATER_LOOKS: u8 = 2;
 
 /// Finds the processes of a tree.
 #[derive(Debug)]
