@@ -21,16 +21,18 @@ _BLOCKS_SHARE = 0.001
 
 def guarded(method):
     """Lets no error of the recording reach pytest: it ends the recording and is told at the end."""
+    getpid = kernel.real.getpid
 
     @functools.wraps(method)
     def call(self, *args):
         if not self.active:
             return None
         try:
-            return method(self, *args)
+            if getpid() == self.pid or self._begin_in_child():
+                return method(self, *args)
         except Exception as error:
             self.stop("%s: %s: %s" % (method.__name__, type(error).__name__, error))
-            return None
+        return None
 
     return call
 
@@ -42,6 +44,7 @@ class Recorder:
         self.active = False
         self.problem = ""
         self.pid = kernel.real.getpid()
+        self._clock = kernel.real.monotonic_ns
         self.paths = Paths(root)
         self._versions = versions
         self._exact_wanted = exact
@@ -64,7 +67,6 @@ class Recorder:
         self.kernel = kernel.Kernel(self._exact_wanted)
         if not self.kernel.exact:
             self._next_peak = None
-        self._read = self.kernel.read
         header = {
             "pid": self.pid,
             "start_ticks": kernel.start_ticks(),
@@ -85,33 +87,25 @@ class Recorder:
 
     # Marks
 
-    def _mark(self, kind):
-        now = kernel.monotonic_us()
-        rss, peak = self._read()
+    def _reading(self):
+        """Clock in µs, RSS in bytes, and the highest RSS since the reading before, ``"-"`` where it is not known."""
+        now = self._clock() // 1000
+        rss, peak = self.kernel.read()
         if self._next_peak is not None:
             peak = max(peak or 0, self._next_peak, rss)
             self._next_peak = None
-        if peak is None:
-            if rss > self._true_peak:
-                self._true_peak = rss
-            return "%s\t%d\t%d\t-" % (kind, now, rss)
-        if peak > self._true_peak:
-            self._true_peak = peak
-        return "%s\t%d\t%d\t%d" % (kind, now, rss, peak)
+        highest = rss if peak is None else peak
+        if highest > self._true_peak:
+            self._true_peak = highest
+        return now, rss, "-" if peak is None else peak
 
-    def _put(self, kind, *fields):
-        head = self._mark(kind)
-        if fields:
-            head += "\t" + "\t".join(fields)
-        self.writer.put(head + "\n")
-
-    def _here(self):
-        """True in the process that is recorded; a forked child that reaches a hook begins a recording of its own."""
-        if kernel.real.getpid() == self.pid:
-            return True
-        return self._begin_in_child()
+    def _put(self, kind, tail=""):
+        """A mark for the next flush; ``tail`` is the rest of its line, each field after a tab."""
+        now, rss, peak = self._reading()
+        self.writer.put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
 
     def _begin_in_child(self):
+        """A forked child that reaches a hook begins a recording of its own; at its own last word it is too late for one."""
         parent, self.pid = self.pid, kernel.real.getpid()
         self.kernel.forget()
         self.writer.abandon()
@@ -122,7 +116,7 @@ class Recorder:
         if self._session is not None:
             self.writer.record("S", self._session)
         if self._test is not None:
-            self._put("tb", *self._test)
+            self._put("tb", self._test)
             self.writer.flush()
         return self.active
 
@@ -137,48 +131,39 @@ class Recorder:
 
     @guarded
     def collection_begins(self):
-        if self._here():
-            self._put("cb")
-            self.writer.flush()
+        self._put("cb")
+        self.writer.flush()
 
     @guarded
     def collection_ends(self, items):
-        if self._here():
-            self._put("ce", str(items))
+        self._put("ce", f"\t{items}")
 
     @guarded
     def import_begins(self, path):
-        if self._here():
-            self._put("ib", escape(self.paths.name(path)))
-            self.writer.flush()
+        self._put("ib", f"\t{escape(self.paths.name(path))}")
+        self.writer.flush()
 
     @guarded
     def import_ends(self, outcome):
-        if self._here():
-            self._put("ie", outcome)
+        self._put("ie", f"\t{outcome}")
 
     @guarded
     def session_ends(self, status):
-        if kernel.real.getpid() == self.pid:
-            self._blocks(None)
-            self._put("se", str(int(status)))
-            self.writer.flush()
+        self._blocks(None)
+        self._put("se", f"\t{int(status)}")
+        self.writer.flush()
 
     @guarded
     def leave(self):
         """The last word: the highest RSS of the whole life, which ``ru_maxrss`` no longer tells."""
-        if kernel.real.getpid() != self.pid:
-            return
-        head = self._mark("xx")
-        self.writer.put("%s\t%s\n" % (head, self._true_peak or "-"))
+        now, rss, peak = self._reading()
+        self.writer.put(f"xx\t{now}\t{rss}\t{peak}\t{self._true_peak}\n")
         self.close()
 
     # Tests
 
     @guarded
     def test_begins(self, nodeid, path):
-        if not self._here():
-            return
         if self.kernel.lost:
             self.kernel.lost = 0
             self.writer.record("N", {"code": "descriptors_lost", "message": "a test closed descriptors that were not its own"})
@@ -187,33 +172,30 @@ class Recorder:
             self._blocks(name)
         execution = self._executions.get(nodeid, 0) + 1
         self._executions[nodeid] = execution
-        self._test = (str(execution), escape(name), escape(nodeid))
-        self._put("tb", *self._test)
+        self._test = f"\t{execution}\t{escape(name)}\t{escape(nodeid)}"
+        self._put("tb", self._test)
         self.writer.flush()
 
     @guarded
     def phase_begins(self, phase):
-        if not self._here():
-            return
-        self._put("tp", phase)
+        self._put("tp", f"\t{phase}")
         if phase == "call":
             self.writer.flush()
 
     @guarded
     def teardown_ends(self):
         """In a forked child this is the last that is seen of the test; how it ended is for its parent to say."""
-        if self._forked and kernel.real.getpid() == self.pid:
+        if self._forked:
             self._test = None
-            self._put("te", "unknown", "-", "-", "-")
+            self._put("te", "\tunknown\t-\t-\t-")
             self.writer.flush()
 
     @guarded
     def test_ends(self, outcome, phases):
         """``phases``: outcomes of set-up, call and teardown as pytest reported them."""
-        if not self._here():
-            return
         self._test = None
-        self._put("te", outcome, *phases)
+        setup, call, teardown = phases
+        self._put("te", f"\t{outcome}\t{setup}\t{call}\t{teardown}")
 
     def _blocks(self, name):
         self._file = name
@@ -229,30 +211,27 @@ class Recorder:
 
     @guarded
     def fixture_begins(self, name, scope, path, base):
-        if not self._here():
-            return 0
+        """The number of this set-up in the process; ``None`` where it is not recorded."""
         self._fixtures += 1
-        file = "" if scope == "session" or path is None else self.paths.name(path)
-        self._put("fb", str(self._fixtures), escape(name), scope, escape(file), escape(base))
+        file = "" if scope == "session" or path is None else escape(self.paths.name(path))
+        self._put("fb", f"\t{self._fixtures}\t{escape(name)}\t{scope}\t{file}\t{escape(base)}")
         self.writer.flush()
         return self._fixtures
 
     @guarded
     def fixture_ends(self, number, outcome):
-        if self._here():
-            self._put("fe", str(number), outcome)
+        self._put("fe", f"\t{number}\t{outcome}")
 
     @guarded
     def release_begins(self, key, number):
-        if self._here():
-            self._open_fixtures[key] = number
-            self._put("rb", str(number))
+        self._open_fixtures[key] = number
+        self._put("rb", f"\t{number}")
 
     @guarded
     def release_ends(self, key):
         number = self._open_fixtures.pop(key, None)
-        if number is not None and self._here():
-            self._put("re", str(number))
+        if number is not None:
+            self._put("re", f"\t{number}")
 
     # The end
 

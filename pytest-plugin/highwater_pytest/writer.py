@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 
-from .kernel import identity, lifted, real
+from .kernel import SEALS, lifted, real, sealed
 
 MOST_CHARACTERS = 4000
 _KEPT_CHARACTERS = 3980
@@ -23,14 +23,18 @@ def escape(text):
 
 
 class Writer:
-    """An events file that only grows. When it cannot be written any more, it says so by ``failed`` and stays silent."""
+    """An events file that only grows. When it cannot be written any more, it says so by ``failed`` and stays silent.
+
+    ``put(line)`` keeps a line for the next flush.
+    """
 
     def __init__(self, folder):
         self.folder = folder
         self.failed = ""
         self._lines = []
+        self.put = self._lines.append
         self._descriptor = -1
-        self._identity = None
+        self._is_ours = lambda: False
         self._reopen()
 
     @property
@@ -41,25 +45,9 @@ class Writer:
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = lifted(real.open(self.path, flags, 0o600))
-            self._identity = identity(self._descriptor)
+            self._is_ours = sealed(self._descriptor, SEALS.events)
         except OSError as error:
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
-
-    def check(self):
-        """Opens the file afresh when a test has closed or replaced the descriptor."""
-        if self.failed:
-            return
-        try:
-            status = real.fstat(self._descriptor)
-            if (status.st_dev, status.st_ino) == self._identity:
-                return
-        except OSError:
-            pass
-        self._reopen()
-
-    def put(self, line):
-        """Keeps a line for the next flush."""
-        self._lines.append(line)
 
     def record(self, kind, content):
         """A line of JSON, on disk at once."""
@@ -68,15 +56,19 @@ class Writer:
 
     def flush(self):
         """Everything kept so far is in the file when this returns, or the writer has failed."""
-        if self.failed:
-            self._lines.clear()
-            return
         content = "".join(self._lines).encode("utf-8", "backslashreplace")
         self._lines.clear()
-        # A test may have closed the descriptor and opened a file of its own under its number.
-        self.check()
         if self.failed:
             return
+        try:
+            # A test may have closed the descriptor and opened a file of its own under its number.
+            ours = self._is_ours()
+        except OSError:
+            ours = False
+        if not ours:
+            self._reopen()
+            if self.failed:
+                return
         try:
             written = real.write(self._descriptor, content)
         except OSError as error:
@@ -89,19 +81,19 @@ class Writer:
     def close(self):
         """Flushes and closes."""
         self.flush()
-        try:
-            if identity(self._descriptor) == self._identity:
-                real.close(self._descriptor)
-        except OSError:
-            pass
-        self._descriptor = -1
+        self._let_go()
         self.failed = self.failed or "closed"
 
     def abandon(self):
         """In a forked child: what waits belongs to the parent, and so does the file."""
-        self._lines = []
+        self._lines.clear()
+        self._let_go()
+
+    def _let_go(self):
         try:
-            if identity(self._descriptor) == self._identity:
+            if self._is_ours():
                 real.close(self._descriptor)
         except OSError:
+            # A test closed it before.
             pass
+        self._descriptor, self._is_ours = -1, lambda: False

@@ -1,0 +1,138 @@
+//! Real memory cgroups: limits, and the counter of kills. Needs root and a memory controller; says so where it has neither.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use highwater_wire::v1::Metric;
+
+use crate::harness::{Place, not_run};
+
+/// A cgroup of version 1 or 2 below this process's own, removed again at the end.
+struct Cgroup {
+    folder: PathBuf,
+    name: String,
+    limit_file: &'static str,
+}
+
+impl Cgroup {
+    /// Makes one with a limit, or tells why that cannot be.
+    fn with_limit(label: &str, bytes: u64) -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("needs root".to_owned());
+        }
+        let own = fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
+        let line = own
+            .lines()
+            .find(|line| line.split(':').nth(1) == Some("memory"));
+        let (mount, limit_file, path) = match line.and_then(|line| line.splitn(3, ':').nth(2)) {
+            Some(path) => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", path),
+            None => {
+                let path = own
+                    .lines()
+                    .find_map(|line| line.strip_prefix("0::"))
+                    .ok_or("no cgroups at all")?;
+                ("/sys/fs/cgroup", "memory.max", path)
+            }
+        };
+        let name = format!(
+            "{}/highwater-{label}-{}",
+            path.trim_end_matches('/'),
+            std::process::id()
+        );
+        let folder = PathBuf::from(format!("{mount}{name}"));
+        fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let cgroup = Self {
+            folder,
+            name,
+            limit_file,
+        };
+        let limit = cgroup.folder.join(limit_file);
+        match fs::write(&limit, bytes.to_string()) {
+            Ok(()) => Ok(cgroup),
+            Err(error) => Err(format!("{}: {error}", limit.display())),
+        }
+    }
+
+    /// Runs the agent in it.
+    fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
+        let agent = place.agent(words);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
+            .arg(&self.folder);
+        shell
+            .arg(agent.get_program())
+            .args(agent.get_args())
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.folder) {
+            eprintln!(
+                "{} with its {} stays: {error}",
+                self.folder.display(),
+                self.limit_file
+            );
+        }
+    }
+}
+
+const HOLD: &str = "import time; held = bytearray(b'x' * (48 << 20)); time.sleep(1.5)";
+
+#[test]
+fn limit_and_use_of_the_cgroup_are_recorded() {
+    let cgroup = match Cgroup::with_limit("limit", 300 << 20) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => {
+            not_run(&format!("memory cgroup: {reason}"));
+            return;
+        }
+    };
+    let place = Place::new();
+    let output = cgroup.run(&place, &["python3", "-c", HOLD]);
+    assert!(output.status.success(), "{output:?}");
+    let recorded = place.recorded();
+    let values = |metric| recorded.cgroup(metric, &cgroup.name);
+    let limits = values(Metric::CgroupLimit);
+    assert!(
+        !limits.is_empty() && limits.iter().all(|bytes| *bytes == 300 << 20),
+        "{limits:?}"
+    );
+    let usage = values(Metric::CgroupUsage);
+    assert!(usage.iter().any(|bytes| *bytes >= 48 << 20), "{usage:?}");
+    let sets = values(Metric::CgroupWorkingSet);
+    assert!(sets.len() == usage.len() && sets.iter().zip(&usage).all(|(set, usage)| set <= usage));
+    assert!(values(Metric::CgroupPeak).last() >= usage.iter().max());
+    assert!(
+        values(Metric::CgroupOomKills)
+            .iter()
+            .all(|kills| *kills == 0)
+    );
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_counted_even_when_it_ends_the_command() {
+    let cgroup = match Cgroup::with_limit("kill", 64 << 20) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => {
+            not_run(&format!("memory cgroup: {reason}"));
+            return;
+        }
+    };
+    let place = Place::new();
+    let output = cgroup.run(
+        &place,
+        &["python3", "-c", "held = bytearray(b'x' * (400 << 20))"],
+    );
+    assert_eq!(output.status.code(), Some(137), "{output:?}");
+    let recorded = place.recorded();
+    let kills = recorded.cgroup(Metric::CgroupOomKills, &cgroup.name);
+    assert_eq!(
+        (kills.first(), kills.last()),
+        (Some(&0), Some(&1)),
+        "before and after"
+    );
+    assert_eq!(recorded.end.unwrap().signal, Some(9));
+}

@@ -1,0 +1,101 @@
+//! The command's own exit code, streams and words.
+
+use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio};
+
+use crate::harness::Place;
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    for (script, code) in [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("kill -TERM $$", 143),
+        ("kill -KILL $$", 137),
+    ] {
+        let place = Place::new();
+        let ended = place.run(&["sh", "-c", script]);
+        assert_eq!(ended.code(), code, "{ended:?}");
+        let end = place.recorded().end.unwrap();
+        let expected = if code > 128 && code < 255 {
+            (None, Some(code - 128))
+        } else {
+            (Some(code), None)
+        };
+        assert_eq!((end.exit_code, end.signal), expected, "{script}");
+        assert_eq!(
+            end.streams[0].batches,
+            place.recorded().batches.len() as u64
+        );
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_started_says_why_with_the_shells_codes() {
+    let place = Place::new();
+    let script = place.file("script");
+    fs::write(&script, "echo never\n").unwrap();
+    for (words, code, message) in [
+        (
+            &["no-such-program-here"][..],
+            127,
+            "no-such-program-here: command not found",
+        ),
+        (
+            &["./script"],
+            126,
+            "./script: cannot be executed; make it executable",
+        ),
+        (&["/"], 126, "/: cannot be executed"),
+    ] {
+        let ended = place.run(words);
+        assert_eq!(ended.code(), code, "{ended:?}");
+        assert!(ended.stderr.contains(message), "{ended:?}");
+    }
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    assert_eq!(place.run(&["./script"]).code(), 127);
+}
+
+#[test]
+fn words_and_streams_go_through_untouched() {
+    let place = Place::new();
+    let mut agent = place
+        .agent(&["sh", "-c", "cat; echo \"$1\" >&2", "name", "a 'b' \u{fc}"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    agent.stdin.take().unwrap().write_all(b"in\0put").unwrap();
+    let output = agent.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"in\0put");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "a 'b' \u{fc}\n");
+}
+
+#[test]
+fn a_spool_that_cannot_be_written_does_not_keep_the_command_from_running() {
+    let place = Place::new();
+    fs::write(place.spool(), "a file where a folder should be").unwrap();
+    let ended = place.run(&["sh", "-c", "echo ran; exit 4"]);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (4, "ran\n"));
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("highwater: not recording: "),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_run_inside_a_run_joins_its_job() {
+    let place = Place::new();
+    let inner = env!("CARGO_BIN_EXE_highwater");
+    let ended = place.run(&[
+        "sh",
+        "-c",
+        "\"$0\" run -- sh -c 'exit 5'; exit $(($? + 1))",
+        inner,
+    ]);
+    assert_eq!(ended.code(), 6, "{ended:?}");
+    assert_eq!(place.jobs().len(), 1);
+    let ended = place.run(&[inner, "run", "--", "no-such-program-here"]);
+    assert_eq!(ended.code(), 127, "{ended:?}");
+}

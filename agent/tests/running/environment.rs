@@ -1,0 +1,95 @@
+//! What the command inherits: variables, and how signals are disposed of.
+
+use std::{collections::HashMap, fs, process::Command};
+
+use crate::harness::Place;
+
+fn variables(text: &str) -> HashMap<&str, &str> {
+    text.split('\0')
+        .filter_map(|line| line.split_once('='))
+        .collect()
+}
+
+#[test]
+fn the_plugin_comes_by_pythonpath_and_finds_its_job() {
+    let place = Place::new();
+    let mut agent = place.agent(&["env", "-0"]);
+    agent
+        .env("PYTHONPATH", "src")
+        .env("TOX_OVERRIDE", "testenv.passenv+=X")
+        .env("OTHER", "kept");
+    let output = agent.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let variables = variables(&text);
+    let folder = &place.jobs()[0];
+    assert_eq!(
+        folder.file_name().unwrap().to_str(),
+        Some(variables["HIGHWATER_JOB"])
+    );
+    assert_eq!(
+        folder.join("events").to_str(),
+        Some(variables["HIGHWATER_EVENTS"])
+    );
+    let (plugin, rest) = variables["PYTHONPATH"].split_once(':').unwrap();
+    assert_eq!(rest, "src");
+    assert!(
+        fs::metadata(format!("{plugin}/highwater_pytest/__init__.py"))
+            .unwrap()
+            .is_file()
+    );
+    assert!(
+        variables["TOX_OVERRIDE"].starts_with("testenv.passenv+=X;"),
+        "{}",
+        variables["TOX_OVERRIDE"]
+    );
+    assert_eq!(variables["OTHER"], "kept");
+    assert!(
+        !variables.contains_key("HIGHWATER_EXACT") && !variables.contains_key("PYTEST_PLUGINS")
+    );
+}
+
+#[test]
+fn without_exactness_the_plugin_is_told_so() {
+    let place = Place::new();
+    let mut agent = place.agent(&[]);
+    agent.env("HIGHWATER_NO_EXACT", "true").args(["env", "-0"]);
+    let text = String::from_utf8(agent.output().unwrap().stdout).unwrap();
+    assert_eq!(variables(&text)["HIGHWATER_EXACT"], "0");
+}
+
+/// Ignored signals as a bit mask, and whether any is blocked, of a process that is started by `script` with `$0` as the agent's words.
+fn dispositions(place: &Place, setup: &str) -> (u64, u64) {
+    let agent = place.agent(&["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{setup} exec \"$0\" \"$@\"")])
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    let output = shell.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mask = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{text:?}"));
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    (mask("SigIgn:"), mask("SigBlk:"))
+}
+
+#[test]
+fn signals_are_disposed_of_as_the_agent_found_them() {
+    let bit = |signal: u32| 1_u64 << (signal - 1);
+    let (ignored, blocked) = dispositions(&Place::new(), "");
+    // The agent itself ignores SIGPIPE; its command must not.
+    assert_eq!(
+        (ignored & (bit(1) | bit(2) | bit(13) | bit(15)), blocked),
+        (0, 0)
+    );
+    let (ignored, _) = dispositions(&Place::new(), "trap '' HUP INT;");
+    assert_eq!(
+        ignored & (bit(1) | bit(2) | bit(15)),
+        bit(1) | bit(2),
+        "as under nohup"
+    );
+}

@@ -1,0 +1,15 @@
+//! `highwater run` with real processes: what the command sees of it, and what the recording holds of the command.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod cgroups;
+mod command;
+mod environment;
+mod harness;
+mod interrupts;
+mod plugin;
+mod processes;

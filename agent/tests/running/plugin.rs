@@ -1,0 +1,129 @@
+//! What the plugin writes, in the recording. A shell stands in for it, so that each byte is known.
+
+use std::{fs, process::Command};
+
+use highwater_wire::v1::{Process, Role, mark::What};
+
+use crate::harness::{Place, wait_for};
+
+/// Writes as the plugin would, half a line at a time, and waits in between until `go` is there.
+const WRITER: &str = r#"
+set -e
+start=$(sed 's/.*) //' /proc/$$/stat | cut -d' ' -f20)
+file="$HIGHWATER_EVENTS/$$.events"
+now() { cut -d" " -f1 /proc/uptime | sed "s/[.]//;s/$/0000/"; }
+printf 'H\t1\t{"pid": %d, "start_ticks": %d, "boot_id": "%s", "exact": true, "pytest": "9.2.0"}\n' $$ "$start" "$(cat /proc/sys/kernel/random/boot_id)" >> "$file"
+printf 'S\t{"session": "0123", "role": "pytest", "dist": "no", "root": "/r", "args": ["-q"]}\n' >> "$file"
+printf 'sb\t%d\t1000\t2000\ntb\t%d\t1000\t-\t1\ta.py\ta.py' "$(now)" "$(now)" >> "$file"
+printf '::test\nnonsense\tx\nsb\tbroken\n' >> "$file"
+while [ ! -e go ]; do sleep 0.05; done
+printf 'te\t%d\t3000\t4000\tpassed\tpassed\tpassed\tpassed\nse\t%d\t3000\t4000\t1\ntorn' "$(now)" "$(now)" >> "$file"
+exit 1
+"#;
+
+#[test]
+fn marks_are_read_while_they_come_and_to_their_end() {
+    let place = Place::new();
+    let running = place.start(&["sh", "-c", WRITER]);
+    let began = wait_for("the mark of the test", || {
+        let recorded = place.jobs().first().map(|_| place.recorded())?;
+        let mut marks = recorded.batches.into_iter().flat_map(|batch| batch.marks);
+        marks.find(
+            |mark| matches!(&mark.what, Some(What::TestBegin(test)) if test.nodeid == "a.py::test"),
+        )
+    });
+    assert_eq!((began.rss_bytes, began.peak_bytes), (1000, None));
+    fs::write(place.file("go"), "").unwrap();
+    assert_eq!(running.end().code(), 1);
+
+    let recorded = place.recorded();
+    let marks: Vec<_> = recorded
+        .batches
+        .iter()
+        .flat_map(|batch| &batch.marks)
+        .collect();
+    assert_eq!(marks.len(), 4);
+    let end = recorded.end.as_ref().unwrap().ended_us;
+    // /proc/uptime counts hundredths, and the job begins between two of them.
+    assert!(
+        marks
+            .iter()
+            .all(|mark| (-10_000..=end).contains(&mark.t_us)),
+        "{marks:?}"
+    );
+    let sessions: Vec<_> = recorded
+        .batches
+        .iter()
+        .flat_map(|batch| &batch.sessions)
+        .collect();
+    let last = sessions.last().unwrap();
+    assert_eq!(
+        (last.id.as_str(), last.exit_status, last.args.as_slice()),
+        ("0123", Some(1), &["-q".to_owned()][..])
+    );
+    let process = recorded
+        .processes("sh -c")
+        .into_iter()
+        .find(|process| process.role() == Role::Pytest)
+        .unwrap();
+    assert_eq!(
+        (
+            process.session.as_str(),
+            process.exact,
+            process.pytest.as_str()
+        ),
+        ("0123", Some(true), "9.2.0")
+    );
+    let malformed = recorded.notices("marks_malformed");
+    assert!(
+        malformed[0]
+            .message
+            .contains(".events, line 6: sb: field t_us"),
+        "{malformed:?}"
+    );
+}
+
+#[test]
+fn a_pytest_whose_path_was_replaced_is_pointed_out() {
+    let place = Place::new();
+    // A program that is called as pytest is, below a script that forgets the environment.
+    fs::write(place.file("pytest"), "import time\ntime.sleep(1.5)\n").unwrap();
+    let ended = place.run(&["sh", "-c", "env -i PATH=\"$PATH\" python3 ./pytest"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let recorded = place.recorded();
+    let notices = recorded.notices("pytest_without_plugin");
+    assert!(
+        notices.len() == 1 && notices[0].message.contains("PYTHONPATH"),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn marks_that_were_written_survive_the_agent() {
+    let place = Place::new();
+    let running = place.start(&["sh", "-c", WRITER]);
+    wait_for("the mark of the test", || {
+        let recorded = place.jobs().first().map(|_| place.recorded())?;
+        recorded
+            .batches
+            .iter()
+            .any(|batch| !batch.marks.is_empty())
+            .then_some(())
+    });
+    let before = place.recorded().batches.len();
+    let is_pytest = |process: &Process| process.role() == Role::Pytest;
+    let command = place.recorded().processes("set -e");
+    let command = command.into_iter().find(is_pytest).unwrap().pid;
+    Command::new("kill")
+        .args(["-s", "KILL", &running.pid().to_string()])
+        .status()
+        .unwrap();
+    fs::write(place.file("go"), "").unwrap();
+    assert!(!running.end().status.success());
+    let recorded = place.recorded();
+    assert!(recorded.batches.len() >= before && recorded.end.is_none());
+    // The command goes on without its agent.
+    wait_for("the command's own end", || {
+        (!fs::exists(format!("/proc/{command}")).unwrap()).then_some(())
+    });
+}
