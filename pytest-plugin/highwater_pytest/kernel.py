@@ -87,6 +87,20 @@ def sealed(descriptor, number):
     return lambda: identity(descriptor) == known
 
 
+# RSS is the sum of three counters: of pages of files, of anonymous and of shared memory. The kernel adds each up per processor and
+# in batches (``percpu_counter_batch``: at least 32 pages, twice the machine's processors), so each may be off by one batch on each processor
+# that this process may run on.
+_COUNTERS = 3
+
+
+def _processors():
+    """How many processors this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
+
+
 class Kernel:
     """The readings of one process.
 
@@ -103,10 +117,7 @@ class Kernel:
         # Descriptors by path, each with the function that tells whether it is still ours.
         self._files = {}
         self._open_all(exact)
-        # The kernel counts pages per thread and processor and adds up in batches (``percpu_counter_batch``: at least 32 pages,
-        # twice the processors); it may be off by one batch on each processor.
-        cpus = os.cpu_count() or 1
-        self.peak_error_bytes = max(32, 2 * cpus) * PAGE_BYTES * min(cpus, 64)
+        self.peak_error_bytes = _COUNTERS * max(32, 2 * (os.cpu_count() or 1)) * _processors() * PAGE_BYTES
         self.read = self._reader()
 
     def _open_all(self, exact):

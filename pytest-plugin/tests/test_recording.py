@@ -216,3 +216,46 @@ def test_ids_of_any_script_and_any_length(suite):
     )
     assert suite.run().returncode == 0
     assert len(suite.tests_of(suite.only())) == 4
+
+
+COUNTED_LATE = """
+import mmap, os, random, resource, threading
+from highwater_pytest.kernel import Kernel
+
+kernel = Kernel()
+shared = open("shared", "w+b")
+shared.truncate(64 << 20)
+processors = sorted(os.sched_getaffinity(0))
+held, above = [], []
+
+def touch(seed):
+    chance = random.Random(seed)
+    for _ in range(400):
+        os.sched_setaffinity(0, {chance.choice(processors)})
+        for number, offset in ((-1, 0), (shared.fileno(), chance.randrange(100) * 4096 * 64)):
+            pages = mmap.mmap(number, chance.randrange(1, 60) * 4096, offset=offset)
+            pages.write(b"x" * len(pages))
+            held.append(pages)
+        with open("/proc/self/statm") as statm:
+            rss = int(statm.read().split()[1]) * mmap.PAGESIZE
+        above.append(rss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+threads = [threading.Thread(target=touch, args=(seed,)) for seed in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(max(above), kernel.peak_error_bytes)
+"""
+
+
+def test_the_mark_is_never_below_what_was_held_by_more_than_its_error(suite):
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("threads cannot be bound to processors here")
+    script = suite.folder / "counted_late.py"
+    script.write_text(COUNTED_LATE)
+    environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    done = subprocess.run([sys.executable, str(script)], cwd=str(suite.folder), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    above, error = map(int, done.stdout.split())
+    assert above <= error

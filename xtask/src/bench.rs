@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     let with = ratios(&recorded, &plain);
     let against_itself = ratios(&null.1, &null.0);
-    let bytes = bench.bytes_per_sample()?;
+    let storage = bench.storage()?;
     println!("                        CPU ratio (min median max)      wall ratio (min median max)");
     println!("recorded / plain        {}        {}", with.cpu, with.wall);
     println!(
@@ -97,12 +97,16 @@ pub(crate) fn run(options: &Options) -> Done {
         agent_cpu * 100.0,
         agent_rss / 1e6
     );
-    println!("database: {bytes:.2} bytes a sample, everything counted");
+    println!(
+        "database: {:.2} bytes a sample with its pyramid; {:.0} kB a recording, marks and all",
+        storage.bytes_per_sample,
+        storage.bytes_per_job / 1e3
+    );
     let report = json!({
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
         "suite": bench.suite, "pairs": pairs,
         "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
-        "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "database_bytes_per_sample": bytes,
+        "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
     });
     let path = bench.data.join("report.json");
     fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
@@ -215,15 +219,16 @@ impl Bench {
         Ok(Cost { cpu, wall })
     }
 
-    /// Bytes of the whole database over the samples in it.
-    fn bytes_per_sample(&self) -> Done<f64> {
+    /// What a sample takes with its pyramid, and what a recording takes with all that is kept of its marks.
+    fn storage(&self) -> Done<Storage> {
         let script = "import sqlite3, sys\n\
             db = sqlite3.connect(sys.argv[1])\n\
             db.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n\
             db.execute('VACUUM')\n\
-            pages = db.execute('PRAGMA page_count').fetchone()[0] * db.execute('PRAGMA page_size').fetchone()[0]\n\
-            samples = db.execute('SELECT SUM(length) FROM page WHERE level = 0 AND column_no >= 0').fetchone()[0]\n\
-            print(pages / samples)\n";
+            one = lambda statement: db.execute(statement).fetchone()[0]\n\
+            samples = one('SELECT SUM(length) FROM page WHERE level = 0 AND column_no >= 0')\n\
+            print(one('SELECT SUM(LENGTH(content)) FROM page') / samples)\n\
+            print(one('PRAGMA page_count') * one('PRAGMA page_size') / one('SELECT COUNT(*) FROM job'))\n";
         let copy = self.data.join("copy.db");
         fs::copy(self.data.join("highwater.db"), &copy).map_err(io(&copy))?;
         let wal = self.data.join("highwater.db-wal");
@@ -236,16 +241,22 @@ impl Bench {
             .arg(&copy)
             .output()
             .map_err(io(&copy))?;
-        String::from_utf8_lossy(&output.stdout)
-            .trim()
-            .parse()
-            .map_err(|_| {
-                said(format!(
-                    "cannot count the database: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                ))
-            })
+        let text = String::from_utf8_lossy(&output.stdout);
+        let figures: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        let [bytes_per_sample, bytes_per_job] = figures[..] else {
+            let why = String::from_utf8_lossy(&output.stderr);
+            return Err(said(format!("cannot count the database: {why}")));
+        };
+        Ok(Storage {
+            bytes_per_sample,
+            bytes_per_job,
+        })
     }
+}
+
+struct Storage {
+    bytes_per_sample: f64,
+    bytes_per_job: f64,
 }
 
 fn read_json(path: &Path) -> Done<Value> {
