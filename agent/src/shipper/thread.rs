@@ -17,6 +17,30 @@ use crate::spool::{self, Record, SegmentReader, SpoolError};
 /// How often the spool is looked at for new batches.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// A server that never answered while the recording went on gets this share of the patience at its end: the command's caller waits.
+const NEVER_ANSWERED: u32 = 20;
+/// The same for an upload, which has nothing else to do.
+const UPLOAD_NEVER_ANSWERED: u32 = 5;
+
+/// Until when to try.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    /// With a server that answered at least once.
+    answered: Instant,
+    /// With one that never did.
+    never_answered: Instant,
+}
+
+impl Deadline {
+    fn after(patience: Duration, never_answered: u32) -> Self {
+        let now = Instant::now();
+        Self {
+            answered: now + patience,
+            never_answered: now + patience / never_answered,
+        }
+    }
+}
+
 /// What became of a spool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -36,7 +60,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Shipper {
     thread: JoinHandle<Outcome>,
-    deadline: Sender<Instant>,
+    deadline: Sender<Deadline>,
 }
 
 impl Shipper {
@@ -54,7 +78,7 @@ impl Shipper {
         Ok(Self { thread, deadline })
     }
 
-    /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a fifth of it).
+    /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it).
     #[must_use]
     pub fn finish(self, patience: Duration) -> Outcome {
         let stopped = Outcome {
@@ -62,7 +86,8 @@ impl Shipper {
             ..Outcome::default()
         };
         // A thread that is gone has its outcome ready.
-        let _ = self.deadline.send(Instant::now() + patience);
+        let deadline = Deadline::after(patience, NEVER_ANSWERED);
+        let _ = self.deadline.send(deadline);
         self.thread.join().unwrap_or(stopped)
     }
 }
@@ -71,15 +96,15 @@ impl Shipper {
 #[must_use]
 pub fn send_whole(client: Client, folder: &Path, patience: Duration) -> Outcome {
     let (deadline, asked) = channel();
-    let _ = deadline.send(Instant::now() + patience);
+    let _ = deadline.send(Deadline::after(patience, UPLOAD_NEVER_ANSWERED));
     Sending::new(client, folder.to_path_buf(), asked).run()
 }
 
 struct Sending {
     client: Client,
     folder: PathBuf,
-    asked: Receiver<Instant>,
-    deadline: Option<Instant>,
+    asked: Receiver<Deadline>,
+    deadline: Option<Deadline>,
     outcome: Outcome,
     failures: u32,
     job_known: bool,
@@ -90,7 +115,7 @@ struct Sending {
 struct Stop;
 
 impl Sending {
-    fn new(client: Client, folder: PathBuf, asked: Receiver<Instant>) -> Self {
+    fn new(client: Client, folder: PathBuf, asked: Receiver<Deadline>) -> Self {
         Self {
             client,
             folder,
@@ -223,8 +248,12 @@ impl Sending {
 
     fn give_up(&self, wait: Duration) -> bool {
         self.deadline.is_some_and(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = if self.outcome.reached { left } else { left / 5 };
+            let until = if self.outcome.reached {
+                deadline.answered
+            } else {
+                deadline.never_answered
+            };
+            let left = until.saturating_duration_since(Instant::now());
             left.is_zero() || (wait > left && self.failures > 2)
         })
     }
@@ -242,7 +271,9 @@ impl Sending {
             }
             Err(RecvTimeoutError::Timeout) => {}
             // Whoever recorded is gone without a word: what is there is sent, and that is all.
-            Err(RecvTimeoutError::Disconnected) => self.deadline = Some(Instant::now()),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.deadline = Some(Deadline::after(Duration::ZERO, 1))
+            }
         }
     }
 }
