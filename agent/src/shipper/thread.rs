@@ -272,7 +272,7 @@ impl Sending {
             Err(RecvTimeoutError::Timeout) => {}
             // Whoever recorded is gone without a word: what is there is sent, and that is all.
             Err(RecvTimeoutError::Disconnected) => {
-                self.deadline = Some(Deadline::after(Duration::ZERO, 1))
+                self.deadline = Some(Deadline::after(Duration::ZERO, 1));
             }
         }
     }
