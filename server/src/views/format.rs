@@ -23,8 +23,11 @@ pub(crate) fn duration(us: i64) -> String {
     }
 }
 
-/// Day and minute in UTC.
+/// Day and minute in UTC; a job sent by hand may not say when it began.
 pub(crate) fn moment(unix_us: i64) -> String {
+    if unix_us == 0 {
+        return "time not told".to_owned();
+    }
     let text = rfc3339(unix_us);
     text.get(..16)
         .map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
@@ -72,7 +75,8 @@ mod tests {
         assert_eq!(duration(999), "999 µs");
         assert_eq!(duration(1_500_000), "1.5 s");
         assert_eq!(duration(125_000_000), "2 min 05 s");
-        assert_eq!(moment(0), "1970-01-01 00:00");
+        assert_eq!(moment(1_700_000_000_000_000), "2023-11-14 22:13");
+        assert_eq!(moment(0), "time not told");
         assert_eq!(in_address("a b/ü.py"), "a%20b/%C3%BC.py");
     }
 }
