@@ -73,7 +73,7 @@ pub struct Given {
 pub struct Settings {
     /// Address of the server; none records to the spool alone.
     pub server: Option<String>,
-    /// Root of the spool.
+    /// Root of the spool, absolute where the folder of the command is.
     pub spool: PathBuf,
     /// How the job begins.
     pub job: v1::Job,
@@ -182,10 +182,13 @@ pub fn resolve(
     job.check()?;
     Ok(Settings {
         server: given.server.or(file.server),
-        spool: given
-            .spool
-            .or(file.spool)
-            .unwrap_or_else(|| default_spool(env)),
+        // The command and what it starts may leave the folder, and find plugin and events by this path.
+        spool: folder.join(
+            given
+                .spool
+                .or(file.spool)
+                .unwrap_or_else(|| default_spool(env)),
+        ),
         job,
         exact: given.exact && file.exact.unwrap_or(true),
         repo_root,

@@ -1,7 +1,7 @@
 //! Sends a spool to the server, behind the writer, and retries until it is acknowledged.
 //!
 //! Answers are taken as they mean: 2xx is acknowledged; 408, 429 and 5xx and failures of the network are tried again, with
-//! growing pauses or the server's own `Retry-After`; 404 on a part of the job begins it again; 401 and 403 end the sending; any other refusal
+//! growing pauses or the server's own `Retry-After`; 404 means that the server does not know the job (any more): all of it is sent again; 401 and 403 end the sending; any other refusal
 //! concerns the one item, which stays in the spool while the rest goes on.
 
 mod client;

@@ -43,6 +43,24 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(own_server, recor
     assert [seq for _, seq in rows] == list(range(len(rows))) and len(rows) > 2
 
 
+def test_a_server_that_lost_its_database_gets_everything_again(own_server, recorder):
+    (recorder.folder / "test_slow.py").write_text(SLOW)
+    running = recorder.start(PYTEST, own_server)
+    wait_for("the first batch", lambda: own_server.database.exists() and _batches(own_server) > 0)
+    own_server.kill()
+    for part in own_server.database.parent.glob(own_server.database.name + "*"):
+        part.unlink()
+    own_server.start()
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 0, errors.decode()
+    summary = json.loads(recorder.summary.read_text())
+    assert "spool" not in summary, errors.decode()
+    job = own_server.job(summary["uuid"])
+    assert (job["state"], job["sessions"][0]["tests"]) == ("finished", 30)
+    rows = seqs(own_server, summary["uuid"])
+    assert [seq for _, seq in rows] == list(range(len(rows))) and len(rows) > 2
+
+
 def _batches(server):
     import sqlite3
 

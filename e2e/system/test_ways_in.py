@@ -15,6 +15,16 @@ PLAIN = "def test_a(): pass\ndef test_b(): pass\n"
 QUOTED = " ".join("'%s'" % word for word in PYTEST)
 
 
+def test_a_spool_below_the_working_folder_serves_a_command_that_leaves_it(recorder):
+    below = recorder.folder / "below"
+    below.mkdir()
+    (below / "test_plain.py").write_text(PLAIN)
+    recorder.spool = "spool"
+    summary = recorder.run(["sh", "-c", "cd below && exec %s" % QUOTED])
+    assert recorder.done.returncode == 0, recorder.done.stderr
+    assert [session["tests"] for session in summary["sessions"]] == [2]
+
+
 @pytest.mark.parametrize(
     "name, files, command",
     [

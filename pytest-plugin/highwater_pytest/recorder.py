@@ -105,7 +105,7 @@ class Recorder:
         self.writer.put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
 
     def _begin_in_child(self):
-        """A forked child that reaches a hook begins a recording of its own; at its own last word it is too late for one."""
+        """A forked child that reaches a hook begins a recording of its own; False where it cannot."""
         parent, self.pid = self.pid, kernel.real.getpid()
         self.kernel.forget()
         self.writer.abandon()

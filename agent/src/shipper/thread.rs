@@ -29,6 +29,8 @@ struct Deadline {
     answered: Instant,
     /// With one that never did.
     never_answered: Instant,
+    /// Whether somebody waits who has better things to do than to wait for a slow server.
+    somebody_waits: bool,
 }
 
 impl Deadline {
@@ -37,6 +39,7 @@ impl Deadline {
         Self {
             answered: now + patience,
             never_answered: now + patience / never_answered,
+            somebody_waits: true,
         }
     }
 }
@@ -92,11 +95,14 @@ impl Shipper {
     }
 }
 
-/// Sends a spool that is no longer written, within `patience`.
+/// Sends a spool that is no longer written; gives up on a server that does not take anything for want of `patience`, not on a slow one.
 #[must_use]
 pub fn send_whole(client: Client, folder: &Path, patience: Duration) -> Outcome {
     let (deadline, asked) = channel();
-    let _ = deadline.send(Deadline::after(patience, UPLOAD_NEVER_ANSWERED));
+    let _ = deadline.send(Deadline {
+        somebody_waits: false,
+        ..Deadline::after(patience, UPLOAD_NEVER_ANSWERED)
+    });
     Sending::new(client, folder.to_path_buf(), asked).run()
 }
 
@@ -107,12 +113,19 @@ struct Sending {
     deadline: Option<Deadline>,
     outcome: Outcome,
     failures: u32,
-    job_known: bool,
     open: Vec<(Uuid, SegmentReader)>,
 }
 
 /// Nothing more will be sent.
 struct Stop;
+
+/// What became of one item.
+enum Delivered {
+    /// Acknowledged, or refused for good.
+    Settled,
+    /// The server does not know the job, or not any more.
+    JobUnknown,
+}
 
 impl Sending {
     fn new(client: Client, folder: PathBuf, asked: Receiver<Deadline>) -> Self {
@@ -123,7 +136,6 @@ impl Sending {
             deadline: None,
             outcome: Outcome::default(),
             failures: 0,
-            job_known: false,
             open: Vec::new(),
         }
     }
@@ -135,14 +147,30 @@ impl Sending {
     }
 
     fn send_everything(&mut self) -> Result<(), Stop> {
+        while let Delivered::JobUnknown = self.send_from_the_beginning()? {
+            // What the server acknowledged before is not there any more, so all of it is sent again.
+            self.open.clear();
+            self.outcome.batches = 0;
+            self.outcome.refused.clear();
+            self.back_off(None)?;
+        }
+        Ok(())
+    }
+
+    fn send_from_the_beginning(&mut self) -> Result<Delivered, Stop> {
         let job = self.payload_of("job")?;
-        self.deliver(Item::Job, &job)?;
-        self.job_known = true;
+        if let Delivered::JobUnknown = self.deliver(Item::Job, &job)? {
+            return Ok(Delivered::JobUnknown);
+        }
         loop {
             // Asked before looking: what was written before the question is seen by the look after it.
             let over = self.deadline.is_some();
             while let Some((stream, record)) = self.next_batch()? {
-                self.deliver(Item::Batch(stream, record.seq), &record.payload)?;
+                self.in_time()?;
+                let item = Item::Batch(stream, record.seq);
+                if let Delivered::JobUnknown = self.deliver(item, &record.payload)? {
+                    return Ok(Delivered::JobUnknown);
+                }
                 self.outcome.batches += 1;
             }
             if over {
@@ -151,7 +179,32 @@ impl Sending {
             self.wait(LOOK);
         }
         let end = self.payload_of("end")?;
-        self.deliver(Item::End, &end)
+        let delivered = self.deliver(Item::End, &end)?;
+        self.nothing_was_skipped()?;
+        Ok(delivered)
+    }
+
+    /// A server that takes everything, but slowly, keeps nobody waiting beyond the patience either.
+    fn in_time(&mut self) -> Result<(), Stop> {
+        self.listen();
+        let somebody_waits = self
+            .deadline
+            .is_some_and(|deadline| deadline.somebody_waits);
+        if somebody_waits && self.give_up(Duration::ZERO) {
+            self.outcome.problem = Some("the server is too slow".to_owned());
+            return Err(Stop);
+        }
+        Ok(())
+    }
+
+    /// What could not be read from the spool is not on the server: the spool is the only place where it may still be found.
+    fn nothing_was_skipped(&mut self) -> Result<(), Stop> {
+        let skipped: u64 = self.open.iter().map(|(_, reader)| reader.skipped()).sum();
+        if skipped == 0 {
+            return Ok(());
+        }
+        self.outcome.problem = Some(format!("{skipped} damaged records in the spool"));
+        Err(Stop)
     }
 
     fn next_batch(&mut self) -> Result<Option<(Uuid, Record)>, Stop> {
@@ -192,16 +245,19 @@ impl Sending {
         Stop
     }
 
-    /// Sends one item until it is acknowledged or refused for good.
-    fn deliver(&mut self, item: Item, payload: &[u8]) -> Result<(), Stop> {
+    /// Sends one item until it is acknowledged or refused for good, or the server turns out not to know the job.
+    fn deliver(&mut self, item: Item, payload: &[u8]) -> Result<Delivered, Stop> {
         loop {
             let answer = self.client.put(item, payload);
             match answer {
                 Answer::Acknowledged => {
                     self.outcome.reached = true;
                     self.outcome.problem = None;
-                    self.failures = 0;
-                    return Ok(());
+                    // A server that takes the job and then does not know it would be asked without pause.
+                    if item != Item::Job {
+                        self.failures = 0;
+                    }
+                    return Ok(Delivered::Settled);
                 }
                 Answer::Refused(why) => {
                     self.outcome.reached = true;
@@ -210,7 +266,7 @@ impl Sending {
                         self.outcome.problem = Some(why);
                         return Err(Stop);
                     }
-                    return Ok(());
+                    return Ok(Delivered::Settled);
                 }
                 Answer::Forbidden(why) => {
                     self.outcome.problem = Some(why);
@@ -218,10 +274,7 @@ impl Sending {
                 }
                 Answer::Unknown(why) => {
                     self.outcome.problem = Some(why);
-                    let job = self.payload_of("job")?;
-                    if self.client.put(Item::Job, &job) != Answer::Acknowledged {
-                        self.back_off(None)?;
-                    }
+                    return Ok(Delivered::JobUnknown);
                 }
                 Answer::Again(wait, why) => {
                     self.outcome.problem = Some(why);
@@ -265,16 +318,25 @@ impl Sending {
             return;
         }
         match self.asked.recv_timeout(time) {
-            Ok(deadline) => {
-                self.deadline = Some(deadline);
-                self.failures = self.failures.min(1);
-            }
+            Ok(deadline) => self.hear(deadline),
             Err(RecvTimeoutError::Timeout) => {}
             // Whoever recorded is gone without a word: what is there is sent, and that is all.
             Err(RecvTimeoutError::Disconnected) => {
                 self.deadline = Some(Deadline::after(Duration::ZERO, 1));
             }
         }
+    }
+
+    /// Hears a deadline that came while something was sent.
+    fn listen(&mut self) {
+        if let Ok(deadline) = self.asked.try_recv() {
+            self.hear(deadline);
+        }
+    }
+
+    fn hear(&mut self, deadline: Deadline) {
+        self.deadline = Some(deadline);
+        self.failures = self.failures.min(1);
     }
 }
 
