@@ -66,7 +66,6 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
         Some(SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT) => {
             return (Verdict::Crashed, Certain);
         }
-        Some(SIGKILL | SIGTERM | SIGHUP) => return (Verdict::Killed, Likely),
         Some(_) => return (Verdict::Killed, Likely),
         None => {}
     }

@@ -23,7 +23,8 @@ pub(super) fn rows(walks: &[Walk], visits: &[Visit], processes: &[ProcessFacts])
         let own = figures
             .entry((visit.session, &visit.path, visit.process))
             .or_insert_with(|| nothing_yet(visit.worker.clone(), visit.process, visit.began_us));
-        add(own, visit);
+        let duration_us = visit_duration_us(processes, visit);
+        add(own, visit, duration_us);
     }
     let mut files: BTreeMap<(u32, &str), Vec<WorkerFigures>> = BTreeMap::new();
     for ((session, path, _), own) in figures {
@@ -62,8 +63,17 @@ fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerF
     }
 }
 
+fn visit_duration_us(processes: &[ProcessFacts], visit: &Visit) -> i64 {
+    processes
+        .iter()
+        .find(|process| process.number == visit.process)
+        .map_or(0, |process| {
+            process.duration_us(visit.began_us, visit.ended_us)
+        })
+}
+
 /// Adds a visit to the figures of its worker; visits come in order of time.
-fn add(own: &mut WorkerFigures, visit: &Visit) {
+fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     if own.visits == 0 {
         own.started_us = visit.began_us;
         own.start_bytes = visit.start_bytes;
@@ -79,7 +89,7 @@ fn add(own: &mut WorkerFigures, visit: &Visit) {
     own.between_bytes += visit.between_bytes;
     own.tests += visit.tests;
     own.failed += visit.failed;
-    own.duration_us += visit.ended_us.map_or(0, |ended| ended - visit.began_us);
+    own.duration_us += duration_us;
     own.censored |= visit.ended_us.is_none();
 }
 

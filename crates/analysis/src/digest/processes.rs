@@ -26,6 +26,8 @@ pub(super) struct ProcessFacts {
     pub(super) command: String,
     pub(super) started_us: i64,
     pub(super) ended_us: Option<i64>,
+    /// When it ended, or until when anything is known at all.
+    pub(super) until_us: i64,
     pub(super) lifetime_peak: Option<u64>,
     pub(super) exact: Option<bool>,
     pub(super) exact_reason: String,
@@ -52,6 +54,7 @@ impl ProcessFacts {
             command: String::new(),
             started_us: i64::MAX,
             ended_us: None,
+            until_us: 0,
             lifetime_peak: None,
             exact: None,
             exact_reason: String::new(),
@@ -68,6 +71,11 @@ impl ProcessFacts {
             marks_peak: None,
             first_session: None,
         }
+    }
+
+    /// How long something took that began in this process at an instant, in µs; what never ended took until the process's own end.
+    pub(super) fn duration_us(&self, began_us: i64, ended_us: Option<i64>) -> i64 {
+        (ended_us.unwrap_or(self.until_us) - began_us).max(0)
     }
 
     fn hear(&mut self, word: &v1::Process) {
@@ -150,6 +158,7 @@ pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
         if process.started_us == i64::MAX {
             process.started_us = first_seen.get(&process.key).copied().unwrap_or(0);
         }
+        process.until_us = process.ended_us.unwrap_or_else(|| recording.last_us());
     }
     processes.sort_by_key(|process| (process.started_us, process.key));
     for (position, number) in (1..).enumerate().take(processes.len()) {

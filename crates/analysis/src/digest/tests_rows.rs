@@ -46,7 +46,7 @@ fn row(test: &TestFacts, position: usize, process: &ProcessFacts, memory: &Memor
         worker: process.worker.clone(),
         process: process.number,
         started_us: test.began_us,
-        duration_us: test.ended_us.map_or(0, |ended| ended - test.began_us),
+        duration_us: process.duration_us(test.began_us, test.ended_us),
         start_bytes: test.span.start,
         end_bytes: test.end,
         peak_bytes: test.span.peak,

@@ -160,6 +160,7 @@ impl Story {
     ) -> Self {
         let mut t_us_delta = vec![50_000; values.len()];
         t_us_delta[0] = from_ms * 1_000;
+        self.batch.to_us = self.batch.to_us.max(t_us_delta.iter().sum());
         let mut last = 0;
         let value_delta = values
             .iter()

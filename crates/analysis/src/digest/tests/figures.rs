@@ -181,6 +181,12 @@ fn a_test_that_never_ended_is_censored_and_lives_on_in_the_samples() {
         (500 * MB, PeakKind::Sampled)
     );
     assert_eq!(file.retained_bytes, 490 * MB);
+    let until_the_end = digest.job.duration_us - 60_000;
+    assert!(until_the_end > 0);
+    assert_eq!(
+        (file.duration_us, digest.tests[0].duration_us),
+        (until_the_end, until_the_end)
+    );
     let ending = digest.job.ending.unwrap();
     assert_eq!(ending.victim.as_deref(), Some("tests/test_a.py::victim"));
     assert!(digest.job.censored);
