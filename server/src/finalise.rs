@@ -6,13 +6,17 @@
 mod columns;
 mod rows;
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use highwater_analysis::{
     digest::{Context, Digest, digest, process_numbers},
     recording::Recording,
 };
-use highwater_store::{DetailKind, JobKey, StoreError};
+use highwater_store::{DetailKind, JobKey, Put, Snapshot, StoreError};
 use highwater_wire::{
     codec,
     report::JobState,
@@ -27,6 +31,9 @@ pub(crate) use columns::{Column, load as load_columns};
 
 /// How often silent jobs are looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a job that could not be settled is left alone: doubled with each failure, up to the longest.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// Why a job could not be settled or read.
 #[derive(Debug, thiserror::Error)]
@@ -53,23 +60,56 @@ impl FinaliseError {
     }
 }
 
-/// Everything that is there of a job, with what tells how far it is.
+/// Everything that is there of a job at one moment, with what tells how far it is.
 pub(crate) struct Loaded {
     pub(crate) key: JobKey,
     pub(crate) recording: Recording,
     pub(crate) state: JobState,
+    uuid: Uuid,
     fresh: Vec<(Uuid, u64)>,
+}
+
+impl Loaded {
+    /// The figures of the job as it stands. Work for a thread that may block.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest_as(self.key.revision)
+    }
+
+    fn digest_as(&self, revision: u32) -> Digest {
+        let context = Context {
+            uuid: self.uuid,
+            state: self.state,
+            revision,
+        };
+        digest(&self.recording, &context)
+    }
+
+    /// The samples of the job as it stands, with the curve of its digest.
+    pub(crate) fn columns(&self, digest: &Digest) -> Vec<Column> {
+        columns::of_recording(
+            &self.recording,
+            &digest.tree,
+            &process_numbers(&self.recording),
+        )
+    }
+}
+
+/// A job that could not be settled, as it was then: it is tried again when more arrives, or after a rest.
+struct Failure {
+    arrivals: i64,
+    rest: Duration,
+    since: Instant,
 }
 
 /// Settles jobs as they become ready, until the server stops.
 pub(crate) async fn settle_for_ever(state: AppState) {
+    let mut failures: HashMap<Uuid, Failure> = HashMap::new();
     loop {
-        match state.store.unsettled().await {
+        match state.store.unsettled(silent_since(&state)).await {
             Ok(jobs) => {
-                for uuid in jobs {
-                    if let Err(error) = settle(&state, uuid).await {
-                        tracing::error!(%uuid, %error, "cannot finalise");
-                    }
+                failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
+                for (uuid, arrivals) in jobs {
+                    settle_or_rest(&state, uuid, arrivals, &mut failures).await;
                 }
             }
             Err(error) => tracing::error!(%error, "cannot look for jobs to finalise"),
@@ -80,36 +120,75 @@ pub(crate) async fn settle_for_ever(state: AppState) {
     }
 }
 
+async fn settle_or_rest(
+    state: &AppState,
+    uuid: Uuid,
+    arrivals: i64,
+    failures: &mut HashMap<Uuid, Failure>,
+) {
+    let known = failures.get(&uuid);
+    if known.is_some_and(|known| known.arrivals == arrivals && known.since.elapsed() < known.rest) {
+        return;
+    }
+    match settle(state, uuid).await {
+        Ok(()) => {
+            failures.remove(&uuid);
+        }
+        Err(error) => {
+            let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));
+            tracing::error!(%uuid, %error, again_in_s = rest.as_secs(), "cannot finalise");
+            let since = Instant::now();
+            failures.insert(
+                uuid,
+                Failure {
+                    arrivals,
+                    rest,
+                    since,
+                },
+            );
+        }
+    }
+}
+
 async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
-    let Some(key) = state.store.job(uuid).await? else {
+    let mut snapshot = state.store.snapshot().await?;
+    let Some(key) = snapshot.job(uuid).await? else {
         return Ok(());
     };
-    let job_state = state_of(state, &key).await?;
-    if job_state == JobState::Running {
+    if state_of(state, &mut snapshot, &key).await? == JobState::Running {
         return Ok(());
     }
-    let loaded = load(state, key).await?;
-    let (heard, revision) = (loaded.key.heard_unix_us, loaded.key.revision + 1);
+    let loaded = load(state, &mut snapshot, uuid, key).await?;
+    drop(snapshot);
+    let (revision, job_state) = (loaded.key.revision + 1, loaded.state);
     let finalised = tokio::task::spawn_blocking(move || {
-        let context = Context {
-            uuid,
-            state: loaded.state,
-            revision,
-        };
-        let digest = digest(&loaded.recording, &context);
-        rows::finalised(&loaded, digest, heard)
+        let digest = loaded.digest_as(revision);
+        rows::finalised(&loaded, digest)
     })
     .await??;
-    state.store.put_finalised(finalised).await?;
+    if state.store.put_finalised(finalised).await? == Put::Conflict {
+        // Another server on this database was faster; what it did not see is still unsettled.
+        tracing::info!(%uuid, revision, "finalised elsewhere");
+        return Ok(());
+    }
     state.counters.finalised.fetch_add(1, Relaxed);
     tracing::info!(%uuid, revision, state = ?job_state, "finalised");
     Ok(())
 }
 
+/// Jobs last heard of by this time are silent, µs since 1970.
+fn silent_since(state: &AppState) -> i64 {
+    let silence = i64::try_from(state.silence.as_micros()).unwrap_or(i64::MAX);
+    now_unix_us().saturating_sub(silence)
+}
+
 /// Where a job is in its life, by what is there and how long it has been silent.
-pub(crate) async fn state_of(state: &AppState, key: &JobKey) -> Result<JobState, FinaliseError> {
-    let silent_us = now_unix_us().saturating_sub(key.heard_unix_us);
-    let silent = silent_us >= i64::try_from(state.silence.as_micros()).unwrap_or(i64::MAX);
+async fn state_of(
+    state: &AppState,
+    snapshot: &mut Snapshot,
+    key: &JobKey,
+) -> Result<JobState, FinaliseError> {
+    let silent = key.heard_unix_us <= silent_since(state);
     let Some(end) = &key.end_body else {
         return Ok(if silent {
             JobState::Lost
@@ -119,7 +198,7 @@ pub(crate) async fn state_of(state: &AppState, key: &JobKey) -> Result<JobState,
     };
     let end = End::decode(end.as_slice())
         .map_err(|error| FinaliseError::damaged(key.id, "end", error))?;
-    let counts = state.store.batch_counts(key.id).await?;
+    let counts = snapshot.batch_counts(key.id).await?;
     let complete = end.streams.iter().all(|announced| {
         let found = counts.iter().find(|(stream, _)| {
             Uuid::parse_str(&announced.stream).is_ok_and(|uuid| uuid == *stream)
@@ -134,7 +213,12 @@ pub(crate) async fn state_of(state: &AppState, key: &JobKey) -> Result<JobState,
 }
 
 /// Puts everything that is there of a job into a recording.
-pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, FinaliseError> {
+pub(crate) async fn load(
+    state: &AppState,
+    snapshot: &mut Snapshot,
+    uuid: Uuid,
+    key: JobKey,
+) -> Result<Loaded, FinaliseError> {
     let id = key.id;
     let job = Job::decode(key.begin_body.as_slice())
         .map_err(|error| FinaliseError::damaged(id, "begin", error))?;
@@ -144,11 +228,11 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
         .map(End::decode)
         .transpose()
         .map_err(|error| FinaliseError::damaged(id, "end", error))?;
-    let mut recording = match state.store.detail(id, DetailKind::Residue).await? {
+    let mut recording = match snapshot.detail(id, DetailKind::Residue).await? {
         Some(residue) => {
             let residue = Batch::decode(residue.as_slice())
                 .map_err(|error| FinaliseError::damaged(id, "residue", error))?;
-            let groups = columns::restore(&state.store, id).await?;
+            let groups = columns::restore(snapshot, id).await?;
             Recording::restore(job, end, &groups, &residue)
         }
         None => {
@@ -159,9 +243,9 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
             recording
         }
     };
-    let job_state = state_of(state, &key).await?;
+    let job_state = state_of(state, snapshot, &key).await?;
     let mut fresh = Vec::new();
-    for stored in state.store.batch_bodies(id).await? {
+    for stored in snapshot.batch_bodies(id).await? {
         let batch: Batch = codec::decode(&stored.body)
             .map_err(|problem| FinaliseError::damaged(id, "batch", problem))?;
         recording.add(stored.stream, stored.seq, &batch);
@@ -171,47 +255,7 @@ pub(crate) async fn load(state: &AppState, key: JobKey) -> Result<Loaded, Finali
         key,
         recording,
         state: job_state,
+        uuid,
         fresh,
     })
-}
-
-/// The figures of an unsettled job as it stands.
-pub(crate) async fn digest_now(
-    state: &AppState,
-    key: JobKey,
-    uuid: Uuid,
-) -> Result<Digest, FinaliseError> {
-    let loaded = load(state, key).await?;
-    Ok(tokio::task::spawn_blocking(move || {
-        let context = Context {
-            uuid,
-            state: loaded.state,
-            revision: loaded.key.revision,
-        };
-        digest(&loaded.recording, &context)
-    })
-    .await?)
-}
-
-/// The columns of an unsettled job as it stands.
-pub(crate) async fn columns_now(
-    state: &AppState,
-    key: JobKey,
-    uuid: Uuid,
-) -> Result<Vec<Column>, FinaliseError> {
-    let loaded = load(state, key).await?;
-    Ok(tokio::task::spawn_blocking(move || {
-        let context = Context {
-            uuid,
-            state: loaded.state,
-            revision: loaded.key.revision,
-        };
-        let tree = digest(&loaded.recording, &context).tree;
-        columns::of_recording(
-            &loaded.recording,
-            &tree,
-            &process_numbers(&loaded.recording),
-        )
-    })
-    .await?)
 }

@@ -23,7 +23,7 @@ pub(crate) struct AppState {
     cache: Arc<Mutex<Vec<Cached>>>,
 }
 
-/// A job, when it was last heard of, and its digest as of then.
+/// A job, how often something had arrived for it, and its digest as of then.
 type Cached = (Uuid, i64, Arc<Digest>);
 
 /// What `/metrics` tells.
@@ -45,22 +45,22 @@ impl AppState {
         }
     }
 
-    /// The digest of a job as it was when it was last heard of.
-    pub(crate) fn cached(&self, uuid: Uuid, heard: i64) -> Option<Arc<Digest>> {
+    /// The digest of a job as it was when so much had arrived.
+    pub(crate) fn cached(&self, uuid: Uuid, arrivals: i64) -> Option<Arc<Digest>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache
             .iter()
-            .find(|(known, at, _)| *known == uuid && *at == heard)
+            .find(|(known, at, _)| *known == uuid && *at == arrivals)
             .map(|(_, _, digest)| Arc::clone(digest))
     }
 
-    pub(crate) fn keep(&self, uuid: Uuid, heard: i64, digest: &Arc<Digest>) {
+    pub(crate) fn keep(&self, uuid: Uuid, arrivals: i64, digest: &Arc<Digest>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.retain(|(known, _, _)| *known != uuid);
         if cache.len() >= MOST_CACHED {
             cache.remove(0);
         }
-        cache.push((uuid, heard, Arc::clone(digest)));
+        cache.push((uuid, arrivals, Arc::clone(digest)));
     }
 }
 

@@ -229,7 +229,7 @@ async fn job_page(
             "A job is named by its uuid; start from the list of projects.",
         )
     })?;
-    let job = Job::find(&state, uuid).await?;
+    let mut job = Job::find(&state, uuid).await?;
     let data = JobData {
         job: job.report().await?,
         processes: job.processes().await?,

@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{Snapshot, StoreError};
 
 pub(crate) const STREAM_NO: &str = "SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2";
 pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, uuid)
@@ -32,15 +32,15 @@ pub struct StoredBatch {
     pub body: Vec<u8>,
 }
 
-impl Store {
+impl Snapshot {
     /// How many batches of each stream are there.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn batch_counts(&self, job: i64) -> Result<Vec<(Uuid, u64)>, StoreError> {
+    pub async fn batch_counts(&mut self, job: i64) -> Result<Vec<(Uuid, u64)>, StoreError> {
         let rows: Vec<(Uuid, i64)> = sqlx::query_as(COUNTS)
             .bind(job)
-            .fetch_all(&self.readers)
+            .fetch_all(self.connection())
             .await?;
         Ok(rows
             .into_iter()
@@ -52,10 +52,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn batch_bodies(&self, job: i64) -> Result<Vec<StoredBatch>, StoreError> {
+    pub async fn batch_bodies(&mut self, job: i64) -> Result<Vec<StoredBatch>, StoreError> {
         let rows: Vec<(Uuid, i64, Vec<u8>)> = sqlx::query_as(BODIES)
             .bind(job)
-            .fetch_all(&self.readers)
+            .fetch_all(self.connection())
             .await?;
         Ok(rows
             .into_iter()

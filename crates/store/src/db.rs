@@ -11,7 +11,7 @@ use crate::{StoreError, writer::Writer};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
-const READERS: u32 = 4;
+const READERS: u32 = 8;
 
 /// The database.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{Store, StoreError};
+use crate::{Snapshot, StoreError};
 
 pub(crate) const GET: &str = "SELECT content FROM detail WHERE job_id = $1 AND kind = $2";
 pub(crate) const DELETE: &str = "DELETE FROM detail WHERE job_id = $1";
@@ -41,16 +41,16 @@ impl Kind {
     }
 }
 
-impl Store {
+impl Snapshot {
     /// The content of a detail, decompressed; `None` when the job is not finalised.
     ///
     /// # Errors
     /// When the database fails or the blob cannot be decompressed.
-    pub async fn detail(&self, job: i64, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn detail(&mut self, job: i64, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
         let content: Option<Vec<u8>> = sqlx::query_scalar(GET)
             .bind(job)
             .bind(kind.as_str())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.connection())
             .await?;
         content
             .map(|content| zstd::stream::decode_all(content.as_slice()))

@@ -4,7 +4,7 @@ use highwater_wire::v1;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{Snapshot, Store, StoreError};
 
 pub(crate) const INSERT_RUN: &str = "INSERT INTO run
     (project_id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us)
@@ -16,17 +16,19 @@ pub(crate) const INSERT: &str = "INSERT INTO job
      started_unix_us, heard_unix_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, 1, 0, 0, 'sampled', 0, 0)";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
-pub(crate) const HEARD: &str = "UPDATE job SET heard_unix_us = $2, unsettled = 1 WHERE id = $1";
+pub(crate) const HEARD: &str =
+    "UPDATE job SET heard_unix_us = $2, unsettled = 1, arrivals = arrivals + 1,
+    state = CASE WHEN state = 'lost' THEN 'running' ELSE state END WHERE id = $1";
 pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
-pub(crate) const SET_END: &str =
-    "UPDATE job SET end_body = $2, heard_unix_us = $3, unsettled = 1 WHERE id = $1";
-pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled FROM job WHERE uuid = $1";
-pub(crate) const UNSETTLED: &str =
-    "SELECT uuid FROM job WHERE unsettled = 1 ORDER BY heard_unix_us LIMIT 1000";
+pub(crate) const SET_END: &str = "UPDATE job
+    SET end_body = $2, heard_unix_us = $3, unsettled = 1, arrivals = arrivals + 1 WHERE id = $1";
+pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled, arrivals FROM job WHERE uuid = $1";
+pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
+    WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1) ORDER BY heard_unix_us";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
-    unsettled = CASE WHEN heard_unix_us = $12 THEN 0 ELSE 1 END WHERE id = $1";
+    unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch,
     r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
     j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed
@@ -61,6 +63,8 @@ pub struct JobKey {
     pub heard_unix_us: i64,
     /// Whether something arrived that is not in the pages.
     pub unsettled: bool,
+    /// How often something new arrived.
+    pub arrivals: i64,
 }
 
 /// A job in a list.
@@ -147,24 +151,28 @@ pub struct JobFilter {
     pub before: Option<(i64, i64)>,
 }
 
-impl Store {
+impl Snapshot {
     /// A job by its identity; `None` when it is not known.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn job(&self, uuid: Uuid) -> Result<Option<JobKey>, StoreError> {
+    pub async fn job(&mut self, uuid: Uuid) -> Result<Option<JobKey>, StoreError> {
         Ok(sqlx::query_as(KEY)
             .bind(uuid)
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.connection())
             .await?)
     }
+}
 
-    /// Jobs of which something is not in the pages, the longest silent first; a thousand at most.
+impl Store {
+    /// Jobs that may be settled, the longest silent first, each with its arrivals: of which something is not in the pages, and which
+    /// ended or were last heard of by `silent_unix_us`, µs since 1970.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn unsettled(&self) -> Result<Vec<Uuid>, StoreError> {
-        Ok(sqlx::query_scalar(UNSETTLED)
+    pub async fn unsettled(&self, silent_unix_us: i64) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        Ok(sqlx::query_as(UNSETTLED)
+            .bind(silent_unix_us)
             .fetch_all(&self.readers)
             .await?)
     }

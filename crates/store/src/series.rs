@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{Store, StoreError};
+use crate::{Snapshot, StoreError};
 
 pub(crate) const LIST: &str = "SELECT column_no, rate, metric, process_no, pid, start_ticks, cgroup FROM series WHERE job_id = $1 ORDER BY column_no";
 pub(crate) const DELETE_SERIES: &str = "DELETE FROM series WHERE job_id = $1";
@@ -66,15 +66,15 @@ pub struct StoredPage {
     pub content: Vec<u8>,
 }
 
-impl Store {
+impl Snapshot {
     /// The series of a job.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn series(&self, job: i64) -> Result<Vec<SeriesRow>, StoreError> {
+    pub async fn series(&mut self, job: i64) -> Result<Vec<SeriesRow>, StoreError> {
         Ok(sqlx::query_as(LIST)
             .bind(job)
-            .fetch_all(&self.readers)
+            .fetch_all(self.connection())
             .await?)
     }
 
@@ -83,7 +83,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn pages(
-        &self,
+        &mut self,
         job: i64,
         column: i64,
         level: i64,
@@ -96,7 +96,7 @@ impl Store {
             .bind(level)
             .bind(from)
             .bind(to)
-            .fetch_all(&self.readers)
+            .fetch_all(self.connection())
             .await?)
     }
 }

@@ -149,9 +149,12 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
     );
     assert_eq!(store.put_end(uuid, later, 10).await.unwrap(), Put::New);
     assert_eq!(store.put_end(uuid, end, 10).await.unwrap(), Put::Same);
-    let key = store.job(uuid).await.unwrap().unwrap();
-    assert_eq!(store.batch_counts(key.id).await.unwrap(), [(stream, 1)]);
-    assert_eq!(store.batch_bodies(key.id).await.unwrap()[0].body, [1]);
+    let mut snapshot = store.snapshot().await.unwrap();
+    let key = snapshot.job(uuid).await.unwrap().unwrap();
+    // The batch and two ends were new.
+    assert_eq!(key.arrivals, 3);
+    assert_eq!(snapshot.batch_counts(key.id).await.unwrap(), [(stream, 1)]);
+    assert_eq!(snapshot.batch_bodies(key.id).await.unwrap()[0].body, [1]);
 }
 
 #[tokio::test]
@@ -181,7 +184,113 @@ async fn what_was_acknowledged_is_there_after_closing_and_opening() {
     store.close().await;
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     let again = Store::open(&url).await.unwrap();
-    assert!(again.job(uuid).await.unwrap().is_some());
+    let mut snapshot = again.snapshot().await.unwrap();
+    assert!(snapshot.job(uuid).await.unwrap().is_some());
+}
+
+/// What finalising would write of an empty job at this revision, as of these arrivals.
+fn finalised(
+    key: &crate::JobKey,
+    revision: u32,
+    arrivals: i64,
+    settled: Vec<(Uuid, u64)>,
+) -> Finalised {
+    Finalised {
+        job: key.id,
+        project: key.project_id,
+        arrivals,
+        state: "finished".to_owned(),
+        revision,
+        duration_us: 1,
+        peak_bytes: i64::from(revision),
+        peak_kind: "sampled".to_owned(),
+        headroom_bytes: None,
+        verdict: None,
+        confidence: None,
+        tests: 0,
+        failed: 0,
+        series: Vec::new(),
+        pages: Vec::new(),
+        details: vec![(DetailKind::Report, revision.to_string().into_bytes())],
+        facts: Vec::new(),
+        settled,
+    }
+}
+
+async fn key_of(store: &Store, uuid: Uuid) -> crate::JobKey {
+    let mut snapshot = store.snapshot().await.unwrap();
+    snapshot.job(uuid).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn what_arrives_while_a_job_is_finalised_leaves_it_unsettled_and_keeps_its_body() {
+    let (_folder, store) = store().await;
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    for seq in 0..2 {
+        // The clock stands still: only the count of arrivals tells them apart.
+        let put = store
+            .put_batch(uuid, stream, seq, [1; 32], vec![1], 5)
+            .await;
+        assert_eq!(put.unwrap(), Put::New);
+    }
+    let key = key_of(&store, uuid).await;
+    let seen_one = finalised(&key, 1, key.arrivals - 1, vec![(stream, 0)]);
+    assert_eq!(store.put_finalised(seen_one).await.unwrap(), Put::New);
+    let key = key_of(&store, uuid).await;
+    assert!(key.unsettled);
+    let mut snapshot = store.snapshot().await.unwrap();
+    let left = snapshot.batch_bodies(key.id).await.unwrap();
+    assert_eq!(left.iter().map(|batch| batch.seq).collect::<Vec<_>>(), [1]);
+    drop(snapshot);
+    let seen_both = finalised(&key, 2, key.arrivals, vec![(stream, 1)]);
+    assert_eq!(store.put_finalised(seen_both).await.unwrap(), Put::New);
+    assert!(!key_of(&store, uuid).await.unsettled);
+}
+
+#[tokio::test]
+async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
+    let (_folder, store) = store().await;
+    let uuid = Uuid::now_v7();
+    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    let key = key_of(&store, uuid).await;
+    let first = finalised(&key, 1, key.arrivals, Vec::new());
+    let mut second = finalised(&key, 1, key.arrivals, Vec::new());
+    second.details = vec![(DetailKind::Report, b"another".to_vec())];
+    assert_eq!(store.put_finalised(first).await.unwrap(), Put::New);
+    assert_eq!(store.put_finalised(second).await.unwrap(), Put::Conflict);
+    let mut snapshot = store.snapshot().await.unwrap();
+    let report = snapshot.detail(key.id, DetailKind::Report).await.unwrap();
+    assert_eq!(report.unwrap(), b"1");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_one_moment() {
+    let (_folder, store) = store().await;
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    let mut snapshot = store.snapshot().await.unwrap();
+    let key = snapshot.job(uuid).await.unwrap().unwrap();
+    store
+        .put_batch(uuid, stream, 0, [1; 32], vec![1], 6)
+        .await
+        .unwrap();
+    assert_eq!(snapshot.batch_bodies(key.id).await.unwrap(), []);
+    assert_eq!(snapshot.job(uuid).await.unwrap().unwrap(), key);
+    drop(snapshot);
+    assert_eq!(key_of(&store, uuid).await.arrivals, key.arrivals + 1);
+}
+
+#[tokio::test]
+async fn only_jobs_that_ended_or_are_silent_are_to_be_settled() {
+    let (_folder, store) = store().await;
+    let (silent, live, ended) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    store.put_job(silent, job("unit"), 5).await.unwrap();
+    store.put_job(live, job("unit"), 50).await.unwrap();
+    store.put_job(ended, job("unit"), 60).await.unwrap();
+    store.put_end(ended, v1::End::default(), 60).await.unwrap();
+    let found = store.unsettled(20).await.unwrap();
+    assert_eq!(found, [(silent, 0), (ended, 1)]);
 }
 
 #[tokio::test]

@@ -46,8 +46,8 @@ pub enum Put {
 pub struct Finalised {
     pub job: i64,
     pub project: i64,
-    /// `heard_unix_us` of the job when its data was read: what arrived later leaves it unsettled.
-    pub heard_unix_us: i64,
+    /// `arrivals` of the job when its data was read: what arrived later leaves it unsettled.
+    pub arrivals: i64,
     pub state: String,
     pub revision: u32,
     pub duration_us: i64,
@@ -268,10 +268,6 @@ async fn write_finalised(
     connection: &mut SqliteConnection,
     done: &Finalised,
 ) -> Result<Put, StoreError> {
-    series::replace(connection, done.job, &done.series, &done.pages).await?;
-    details::replace(connection, done.job, &done.details).await?;
-    facts::replace(connection, done.project, done.job, &done.facts).await?;
-    batches::drop_bodies(connection, done.job, &done.settled).await?;
     let updated = sqlx::query(jobs::SETTLE)
         .bind(done.job)
         .bind(&done.state)
@@ -284,14 +280,17 @@ async fn write_finalised(
         .bind(&done.confidence)
         .bind(done.tests)
         .bind(done.failed)
-        .bind(done.heard_unix_us)
-        .execute(connection)
+        .bind(done.arrivals)
+        .execute(&mut *connection)
         .await?;
-    if updated.rows_affected() == 1 {
-        Ok(Put::New)
-    } else {
-        Err(StoreError::inconsistent(done.job, "job", "it is gone"))
+    if updated.rows_affected() == 0 {
+        return Ok(Put::Conflict);
     }
+    series::replace(connection, done.job, &done.series, &done.pages).await?;
+    details::replace(connection, done.job, &done.details).await?;
+    facts::replace(connection, done.project, done.job, &done.facts).await?;
+    batches::drop_bodies(connection, done.job, &done.settled).await?;
+    Ok(Put::New)
 }
 
 impl Store {
@@ -343,14 +342,14 @@ impl Store {
             .await
     }
 
-    /// Replaces everything that finalising makes, and drops the bodies that are now in the pages.
+    /// Replaces everything that finalising makes, and drops the bodies that are now in the pages. [`Put::Conflict`], and nothing
+    /// written, when somebody else finalised the job since its data was read.
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
-    pub async fn put_finalised(&self, finalised: Finalised) -> Result<(), StoreError> {
+    pub async fn put_finalised(&self, finalised: Finalised) -> Result<Put, StoreError> {
         self.writer
             .ask(Request::Finalised(Box::new(finalised)))
             .await
-            .map(|_| ())
     }
 }

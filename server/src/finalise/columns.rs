@@ -8,7 +8,7 @@ use highwater_analysis::{
     recording::{Group, ProcessKey, Rate, Recording, Run, SeriesKey, Subject},
 };
 use highwater_store::{
-    SeriesRow, Store, StoredPage,
+    SeriesRow, Snapshot, StoredPage,
     pages::{self, FACTOR, PAGE_VALUES, Summary},
     rate_columns,
 };
@@ -235,18 +235,18 @@ fn join(parts: &[(usize, Summary)]) -> Vec<(usize, Summary)> {
 
 /// Gives the samples of a finalised job back as they were.
 pub(super) async fn restore(
-    store: &Store,
+    snapshot: &mut Snapshot,
     job: i64,
 ) -> Result<BTreeMap<Rate, Group>, FinaliseError> {
     let mut groups: BTreeMap<Rate, Group> = BTreeMap::new();
     for rate in RATES {
         let columns = rate_columns(rate_number(rate));
-        let t_us: Vec<i64> = values(store, job, columns.t_us)
+        let t_us: Vec<i64> = values(snapshot, job, columns.t_us)
             .await?
             .into_iter()
             .flat_map(|run| run.values)
             .collect();
-        let late = values(store, job, columns.lateness_us).await?;
+        let late = values(snapshot, job, columns.lateness_us).await?;
         if !t_us.is_empty() {
             let lateness_us = late
                 .into_iter()
@@ -261,7 +261,7 @@ pub(super) async fn restore(
             groups.insert(rate, group);
         }
     }
-    for row in store
+    for row in snapshot
         .series(job)
         .await?
         .into_iter()
@@ -278,7 +278,7 @@ pub(super) async fn restore(
             (None, Some(path)) => Subject::Cgroup(path),
             (None, None) => Subject::Machine,
         };
-        let runs = values(store, job, row.column_no).await?;
+        let runs = values(snapshot, job, row.column_no).await?;
         let rate = RATES
             .into_iter()
             .find(|rate| rate_number(*rate) == row.rate);
@@ -290,9 +290,9 @@ pub(super) async fn restore(
 }
 
 /// All values of a column, pages that touch put together.
-async fn values(store: &Store, job: i64, column: i64) -> Result<Vec<Run>, FinaliseError> {
+async fn values(snapshot: &mut Snapshot, job: i64, column: i64) -> Result<Vec<Run>, FinaliseError> {
     let mut runs: Vec<Run> = Vec::new();
-    for page in store.pages(job, column, 0, 0, i64::MAX).await? {
+    for page in snapshot.pages(job, column, 0, 0, i64::MAX).await? {
         let first = usize::try_from(page.first_index).unwrap_or(0);
         let fresh = unpack(job, &page)?;
         match runs.last_mut() {
@@ -318,14 +318,14 @@ type Entry = (usize, i64, i64, i64);
 type Ticks = (i64, Vec<Entry>, (i64, i64));
 
 async fn entries(
-    store: &Store,
+    snapshot: &mut Snapshot,
     job: i64,
     column: i64,
     level: i64,
     span: (i64, i64),
 ) -> Result<Vec<Entry>, FinaliseError> {
     let mut found = Vec::new();
-    for page in store.pages(job, column, level, span.0, span.1).await? {
+    for page in snapshot.pages(job, column, level, span.0, span.1).await? {
         let first = usize::try_from(page.first_index).unwrap_or(0);
         if level == 0 {
             found.extend(
@@ -352,7 +352,7 @@ async fn entries(
 
 /// Reads the columns of a finalised job for a span of time in at most `points` points each, from the level that is fine enough.
 pub(crate) async fn load(
-    store: &Store,
+    snapshot: &mut Snapshot,
     job: i64,
     from_us: i64,
     to_us: i64,
@@ -362,7 +362,7 @@ pub(crate) async fn load(
     let mut ticks: BTreeMap<i64, Ticks> = BTreeMap::new();
     for rate in RATES.map(rate_number) {
         let column = rate_columns(rate).t_us;
-        let coarse = entries(store, job, column, LEVELS, (0, i64::MAX)).await?;
+        let coarse = entries(snapshot, job, column, LEVELS, (0, i64::MAX)).await?;
         let width = factor.pow(2);
         let starts = i64::try_from(
             coarse
@@ -378,15 +378,15 @@ pub(crate) async fn load(
             level += 1;
             span = (span.0 / factor, span.1 / factor);
         }
-        let fine = entries(store, job, column, level, span).await?;
+        let fine = entries(snapshot, job, column, level, span).await?;
         ticks.insert(rate, (level, fine, span));
     }
     let mut columns = Vec::new();
-    for row in store.series(job).await? {
+    for row in snapshot.series(job).await? {
         let Some((level, times, span)) = ticks.get(&row.rate) else {
             continue;
         };
-        let found = entries(store, job, row.column_no, *level, *span).await?;
+        let found = entries(snapshot, job, row.column_no, *level, *span).await?;
         columns.push(column(&row, &found, times, from_us, to_us, points));
     }
     Ok(columns)

@@ -8,11 +8,7 @@ use serde::Serialize;
 
 use super::{FinaliseError, Loaded, columns};
 
-pub(super) fn finalised(
-    loaded: &Loaded,
-    digest: Digest,
-    heard_unix_us: i64,
-) -> Result<Finalised, FinaliseError> {
+pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;
     let (series, pages) = columns::pack(
         &loaded.recording,
@@ -38,7 +34,7 @@ pub(super) fn finalised(
     Ok(Finalised {
         job,
         project: loaded.key.project_id,
-        heard_unix_us,
+        arrivals: loaded.key.arrivals,
         state: state_word(loaded.state).to_owned(),
         revision: report.revision,
         duration_us: report.duration_us,
