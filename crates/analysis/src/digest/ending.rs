@@ -37,19 +37,8 @@ pub(super) fn decide(evidence: &Evidence) -> Ending {
 
 fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
     use Confidence::{Certain, Likely, Possible};
-    let killed_hard = evidence.signal() == Some(SIGKILL) || evidence.vanished_sessions > 0;
-    if killed_hard && evidence.cgroup_oom_kills > 0 {
-        return (Verdict::OomCgroup, Certain);
-    }
-    if killed_hard && evidence.machine_oom_kills > 0 {
-        return (
-            Verdict::OomMachine,
-            if evidence.signal() == Some(SIGKILL) {
-                Certain
-            } else {
-                Likely
-            },
-        );
+    if let Some(of_memory) = out_of_memory(evidence) {
+        return of_memory;
     }
     if evidence.lost() {
         return (
@@ -74,6 +63,9 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
     }
     if let Some(worst) = worst_status(&evidence.statuses) {
         return match worst {
+            status::TESTS_FAILED if evidence.vanished_workers > 0 && evidence.failed == 0 => {
+                (Verdict::WorkerCrashed, Likely)
+            }
             status::OK => (
                 Verdict::Passed,
                 if evidence.exit_code == Some(0) {
@@ -92,13 +84,53 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
             _ => (Verdict::InternalError, Possible),
         };
     }
-    // No session was heard of: pytest refuses wrong options before any plugin is asked.
     match evidence.exit_code {
+        // The recording of a session broke off, and the command went on: its exit code is the next best word.
+        Some(code) if evidence.torn_sessions > 0 => match code {
+            status::OK => (Verdict::Passed, Likely),
+            status::TESTS_FAILED => (Verdict::TestsFailed, Likely),
+            status::INTERRUPTED => (Verdict::Interrupted, Possible),
+            status::INTERNAL_ERROR => (Verdict::InternalError, Possible),
+            status::USAGE_ERROR => (Verdict::UsageError, Possible),
+            status::NO_TESTS => (Verdict::NoTests, Possible),
+            _ => (Verdict::Crashed, Possible),
+        },
+        // pytest refuses wrong options before any plugin is asked.
         Some(status::USAGE_ERROR) => (Verdict::UsageError, Possible),
-        Some(0) => (Verdict::Passed, Possible),
-        Some(_) => (Verdict::Crashed, Possible),
+        Some(_) => (Verdict::NoSession, Certain),
         None => (Verdict::AgentLost, Possible),
     }
+}
+
+/// Whether the kernel took the job for its memory. A kill is counted in the cgroup of whoever was killed and, by version 2, in all
+/// above it, whether a cgroup or the whole machine was short; so the job's own counter must have risen, and what was short is
+/// whatever was full. Above it, and in the machine's counter, the kills of neighbours count too.
+fn out_of_memory(evidence: &Evidence) -> Option<(Verdict, Confidence)> {
+    use Confidence::{Certain, Likely, Possible};
+    let by_kill = evidence.signal() == Some(SIGKILL);
+    if !by_kill && evidence.vanished_sessions == 0 {
+        return None;
+    }
+    let sure = if by_kill { Certain } else { Likely };
+    let oom = &evidence.oom;
+    if oom.own_kills > 0 {
+        return Some(match (oom.cgroup_full, oom.machine_full) {
+            (true, _) => (Verdict::OomCgroup, sure),
+            (false, true) => (Verdict::OomMachine, sure),
+            (false, false) if oom.machine_kills > 0 && !oom.cgroup_limited => {
+                (Verdict::OomMachine, Likely)
+            }
+            (false, false) => (Verdict::OomCgroup, Likely),
+        });
+    }
+    if oom.above_kills > 0 && oom.cgroup_full {
+        return Some((Verdict::OomCgroup, Likely));
+    }
+    // Where the job's own counter was read and stood still, the machine's rose for somebody else.
+    (oom.machine_kills > 0 && !oom.own_read).then_some((
+        Verdict::OomMachine,
+        if oom.machine_full { Likely } else { Possible },
+    ))
 }
 
 /// Of several sessions the worst counts: an internal error before an interruption, a wrong use, failures, no tests, success.

@@ -131,7 +131,8 @@ fn environment(parts: &Parts<'_>) -> EnvironmentReport {
     }
 }
 
-/// pytest's own word on a session counts where the marks have it: a worker's status is not the session's.
+/// pytest's own word on a session counts where the marks have it: a worker's status is not the session's. Without marks, the
+/// sender's word on the session.
 fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
     let mut statuses: BTreeMap<u32, i32> = BTreeMap::new();
     for walk in parts.walks {
@@ -156,7 +157,7 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             numprocesses: session.numprocesses,
             began_us: session.began_us,
             ended_us: session.ended_us,
-            exit_status: statuses.get(&ordinal).copied(),
+            exit_status: statuses.get(&ordinal).copied().or(session.exit_status),
             tests,
             failed,
         }

@@ -61,16 +61,34 @@ pub(super) fn headroom(limits: &[LimitUse]) -> Option<i64> {
         .min()
 }
 
-/// How often a counter rose between its first and its last reading.
-pub(super) fn rise(recording: &Recording, subject: &Subject, metric: Metric) -> i64 {
+/// How often a counter rose between its first and its last reading; `None` where it was not read.
+pub(super) fn rise(recording: &Recording, subject: &Subject, metric: Metric) -> Option<i64> {
+    let group = recording.groups().get(&Rate::Second)?;
+    let first = values(group, subject, metric).next()?;
+    let last = values(group, subject, metric).last()?;
+    Some((last - first).max(0))
+}
+
+/// Whether a cgroup came within a twentieth of its limit, by its use or by the kernel's own mark of it; `None` without a limit.
+pub(super) fn was_full(recording: &Recording, cgroup: &Subject) -> Option<bool> {
+    let group = recording.groups().get(&Rate::Second)?;
+    let limit = values(group, cgroup, Metric::CgroupLimit).min()?;
+    let most = values(group, cgroup, Metric::CgroupUsage)
+        .chain(values(group, cgroup, Metric::CgroupPeak))
+        .max()?;
+    Some(most >= limit - limit / 20)
+}
+
+/// Whether the machine came within a twentieth of its memory.
+pub(super) fn machine_was_full(recording: &Recording) -> bool {
     let Some(group) = recording.groups().get(&Rate::Second) else {
-        return 0;
+        return false;
     };
-    let first = values(group, subject, metric).next();
-    let last = values(group, subject, metric).last();
-    first
-        .zip(last)
-        .map_or(0, |(first, last)| (last - first).max(0))
+    let total = values(group, &Subject::Machine, Metric::MachineTotal).max();
+    let least = values(group, &Subject::Machine, Metric::MachineAvailable).min();
+    total
+        .zip(least)
+        .is_some_and(|(total, least)| least <= total / 20)
 }
 
 /// The cgroups that were read, from the innermost: the longest path first.

@@ -71,6 +71,7 @@ pub enum Verdict {
     Cancelled,
     Killed,
     AgentLost,
+    NoSession,
 }
 
 impl Verdict {
@@ -98,6 +99,7 @@ impl Verdict {
             Self::Cancelled => "cancelled",
             Self::Killed => "killed",
             Self::AgentLost => "agent_lost",
+            Self::NoSession => "no_session",
         }
     }
 
@@ -106,7 +108,7 @@ impl Verdict {
     pub fn is_early(self) -> bool {
         !matches!(
             self,
-            Self::Passed | Self::TestsFailed | Self::UsageError | Self::NoTests
+            Self::Passed | Self::TestsFailed | Self::UsageError | Self::NoTests | Self::NoSession
         )
     }
 }

@@ -29,9 +29,9 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         .map_or_else(|| "a signal".to_owned(), signal_name);
     match verdict {
         Verdict::Passed => match evidence.exit_code {
-            Some(0) if evidence.statuses.is_empty() => {
-                "The command ended with exit code 0; no pytest session was seen.".to_owned()
-            }
+            Some(0) if evidence.torn_sessions > 0 => format!(
+                "The command ended with exit code 0; the recording broke off before that, after {tests}."
+            ),
             Some(code) if code != 0 => {
                 format!(
                     "All {tests} passed; the command itself ended with exit code {code} afterwards."
@@ -39,7 +39,21 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             }
             _ => format!("{tests} ran, none failed."),
         },
+        Verdict::TestsFailed if evidence.failed == 0 => {
+            format!("pytest reports failures; of the {tests} that were recorded none failed.")
+        }
         Verdict::TestsFailed => format!("{} of {tests} failed.", evidence.failed),
+        Verdict::WorkerCrashed => format!(
+            "{} gone in the middle of a test; pytest went on without, and {tests} ran.",
+            match evidence.vanished_workers {
+                1 => "A worker process was".to_owned(),
+                several => format!("{several} worker processes were"),
+            }
+        ),
+        Verdict::NoSession => format!(
+            "The command ended with exit code {}; no pytest session was seen.",
+            evidence.exit_code.unwrap_or_default()
+        ),
         Verdict::UsageError => {
             "pytest was called with options or paths that it does not understand.".to_owned()
         }
@@ -51,8 +65,8 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::Crashed if evidence.own_signal.is_some() => {
             format!("A process crashed with {signal} after {tests}.")
         }
-        Verdict::Crashed if evidence.vanished_sessions == 0 => format!(
-            "The command ended with exit code {}; no pytest session was seen.",
+        Verdict::Crashed if evidence.torn_sessions > 0 => format!(
+            "The command ended with exit code {}; the recording broke off before that, after {tests}.",
             evidence.exit_code.unwrap_or_default()
         ),
         Verdict::Crashed => format!(
@@ -108,23 +122,38 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
             ),
         );
     }
-    if evidence.cgroup_oom_kills > 0 {
+    if evidence.torn_sessions > 0 {
         say(
             None,
             format!(
-                "The cgroup's oom_kill counter rose by {}.",
-                evidence.cgroup_oom_kills
+                "The recording of {} broke off.",
+                count(evidence.torn_sessions as u64, "pytest session")
             ),
         );
     }
-    if evidence.machine_oom_kills > 0 {
+    if evidence.vanished_workers > 0 {
         say(
             None,
             format!(
-                "The machine's oom_kill counter rose by {}.",
-                evidence.machine_oom_kills
+                "{} never told an end, while the session did.",
+                count(evidence.vanished_workers as u64, "worker process")
             ),
         );
+    }
+    let oom = &evidence.oom;
+    for (whose, kills) in [
+        ("The cgroup's", oom.own_kills),
+        ("The oom_kill counter of a cgroup above", oom.above_kills),
+        ("The machine's", oom.machine_kills),
+    ] {
+        if kills > 0 {
+            let counter = if whose.contains("counter") {
+                ""
+            } else {
+                " oom_kill counter"
+            };
+            say(None, format!("{whose}{counter} rose by {kills}."));
+        }
     }
     if evidence.peak_bytes > 0 {
         say(
@@ -167,7 +196,10 @@ fn next_step(verdict: Verdict) -> &'static str {
         Verdict::NoTests => "Check the paths and the -k and -m expressions.",
         Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
         Verdict::Interrupted => "Run it again, or look for who cancelled it.",
-        Verdict::Crashed => {
+        Verdict::NoSession => {
+            "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest.plugin`."
+        }
+        Verdict::Crashed | Verdict::WorkerCrashed => {
             "Look at the test that was running, and run it with `python -X faulthandler -m pytest`."
         }
         Verdict::OomCgroup | Verdict::OomMachine => {
@@ -183,7 +215,12 @@ fn next_step(verdict: Verdict) -> &'static str {
 }
 
 fn count(number: u64, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+    let plural = match (number, thing.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {thing}{plural}")
 }
 
 fn seconds(us: i64) -> String {

@@ -1,6 +1,6 @@
 use highwater_wire::{
     report::{Confidence, JobState, Verdict},
-    v1::{Metric, Role},
+    v1::{Metric, Notice, Role},
 };
 
 use super::builder::{Story, context, sb, se, tb, te};
@@ -16,6 +16,72 @@ fn session(status: Option<i32>, outcome: &str) -> Story {
         .session("s", 0)
         .process(10, 1, Role::Pytest, "", "s")
         .marks(&marks)
+}
+
+/// Readings of a cgroup's counter of kills.
+fn kills(story: Story, cgroup: &str, readings: &[i64]) -> Story {
+    story.series(Metric::CgroupOomKills, None, cgroup, 0, readings, 1)
+}
+
+/// A cgroup that was at its limit by the kernel's mark.
+fn full(story: Story, cgroup: &str) -> Story {
+    story
+        .series(Metric::CgroupLimit, None, cgroup, 0, &[100, 100], 1)
+        .series(Metric::CgroupPeak, None, cgroup, 0, &[40, 99], 1)
+}
+
+fn notice(mut story: Story, code: &str) -> Story {
+    story.batch.notices.push(Notice {
+        code: code.to_owned(),
+        count: 1,
+        ..Notice::default()
+    });
+    story
+}
+
+#[test]
+fn a_job_with_missing_batches_is_not_called_crashed() {
+    let recording = session(None, "").ends(Some(0), None).recording();
+    let ending = digest(&recording, &context(JobState::Incomplete))
+        .job
+        .ending
+        .unwrap();
+    assert_eq!(
+        (ending.verdict, ending.confidence),
+        (Verdict::Passed, Confidence::Likely)
+    );
+    assert!(ending.sentence.contains("broke off"), "{ending:?}");
+}
+
+#[test]
+fn a_worker_that_was_gone_is_told_with_what_it_ran() {
+    let ending = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Controller, "", "s")
+        .marks(&[(0, 10, 10, sb()), (9, 10, 10, se(1))])
+        .process(11, 10, Role::Worker, "gw0", "s")
+        .marks(&[(1, 10, 10, sb()), (2, 10, 10, tb("a.py", "killed"))])
+        .process(12, 10, Role::Worker, "gw1", "s")
+        .marks(&[
+            (1, 10, 10, sb()),
+            (2, 10, 10, tb("a.py", "x")),
+            (3, 10, 10, te("passed")),
+            (4, 10, 10, se(0)),
+        ])
+        .ends(Some(1), None)
+        .digest()
+        .job
+        .ending
+        .unwrap();
+    assert_eq!(
+        (ending.verdict, ending.confidence),
+        (Verdict::WorkerCrashed, Confidence::Likely)
+    );
+    assert_eq!(ending.victim.as_deref(), Some("a.py::killed"));
+    assert!(
+        ending.sentence.starts_with("A worker process was gone"),
+        "{ending:?}"
+    );
 }
 
 #[test]
@@ -109,14 +175,19 @@ fn each_ending_of_the_first_form() {
             Confidence::Likely,
         ),
         (
-            "137 and the cgroup's counter",
-            oom(
-                session(None, "").ends(Some(137), None),
-                Metric::CgroupOomKills,
+            "137 and the counter of the full cgroup",
+            full(
+                kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
                 "/job",
             ),
             Verdict::OomCgroup,
             Confidence::Certain,
+        ),
+        (
+            "137 and the counter of a cgroup that was not seen full",
+            kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
+            Verdict::OomCgroup,
+            Confidence::Likely,
         ),
         (
             "SIGKILL and the machine's counter",
@@ -126,14 +197,14 @@ fn each_ending_of_the_first_form() {
                 "",
             ),
             Verdict::OomMachine,
-            Confidence::Certain,
+            Confidence::Possible,
         ),
         (
             "a child was killed for memory, the tests went on",
-            oom(
+            kills(
                 session(Some(0), "passed").ends(Some(0), None),
-                Metric::CgroupOomKills,
                 "/job",
+                &[3, 4],
             ),
             Verdict::Passed,
             Confidence::Certain,
@@ -141,8 +212,83 @@ fn each_ending_of_the_first_form() {
         (
             "exit code 137 without any session",
             Story::new().ends(Some(137), None),
+            Verdict::NoSession,
+            Confidence::Certain,
+        ),
+        (
+            "exit code 0 without any session",
+            Story::new().ends(Some(0), None),
+            Verdict::NoSession,
+            Confidence::Certain,
+        ),
+        (
+            "a plugin that stopped, and a command that passed",
+            notice(session(None, ""), "plugin_stopped").ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
+            "a full disk, and a command that failed",
+            notice(session(None, ""), "spool_failed").ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Likely,
+        ),
+        (
+            "a plugin that stopped, and a crash",
+            notice(session(None, ""), "plugin_stopped").ends(Some(139), None),
             Verdict::Crashed,
-            Confidence::Possible,
+            Confidence::Certain,
+        ),
+        (
+            "SIGKILL, a neighbour's kill in the cgroup above, nothing full",
+            kills(
+                kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
+                "/slice",
+                &[0, 1],
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL, a kill in the cgroup above, which was full",
+            full(
+                kills(
+                    kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
+                    "/slice",
+                    &[0, 1],
+                ),
+                "/slice",
+            ),
+            Verdict::OomCgroup,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL, a neighbour's kill in the machine's counter",
+            oom(
+                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 0]),
+                Metric::MachineOomKills,
+                "",
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "the job's counter and the machine's, no limit",
+            oom(
+                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1]),
+                Metric::MachineOomKills,
+                "",
+            ),
+            Verdict::OomMachine,
+            Confidence::Likely,
+        ),
+        (
+            "the job's counter, no limit, a full machine",
+            kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1])
+                .series(Metric::MachineTotal, None, "", 0, &[100, 100], 1)
+                .series(Metric::MachineAvailable, None, "", 0, &[50, 2], 1),
+            Verdict::OomMachine,
+            Confidence::Certain,
         ),
     ];
     for (name, story, verdict, confidence) in cases {
