@@ -6,6 +6,10 @@ import pytest
 
 # Outcomes of phases, as ``te`` lists them.
 _PHASES = ("setup", "call", "teardown")
+# pytest gives a test its parameters through fixtures that nobody wrote; they hold nothing of their own.
+_PARAMETER = "get_direct_param_fixture_func"
+# Fixtures whose node lies in the file of the test that asks for them.
+_IN_FILE = ("function", "class", "module")
 
 
 class Hooks:
@@ -15,6 +19,8 @@ class Hooks:
         self.recorder = recorder
         self._nodeid = None
         self._path = None
+        # What is written of a fixture, by its definition and the file that asks for it.
+        self._fixtures = {}
         self._reports = {}
         self._set_up = False
 
@@ -54,19 +60,17 @@ class Hooks:
         self._end(last=True)
         self._nodeid = None
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
         if self._nodeid == item.nodeid:
             if self._set_up:
                 self._end(last=False)
                 self._begin()
             self._set_up = True
-        yield
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self):
         self.recorder.phase_begins("call")
-        yield
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self):
@@ -96,21 +100,31 @@ class Hooks:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef, request):
-        number = self.recorder.fixture_begins(
-            fixturedef.argname, str(fixturedef.scope), _path_of(request.node, request), fixturedef.baseid or ""
-        )
+        recorder, key = self.recorder, (fixturedef, self._path)
+        words = self._fixtures.get(key)
+        if words is None:
+            words = self._fixtures[key] = self._words_of(fixturedef, request)
+        number = recorder.fixture_begins(words) if words else None
         outcome = yield
         if not number:
             return
-        self.recorder.fixture_ends(number, "passed" if outcome.excinfo is None else "failed")
+        recorder.fixture_ends(number, "passed" if outcome.excinfo is None else "failed")
         # Finalizers run last in, first out: added after the set-up, this one runs before the fixture's own teardown,
         # but after those of the fixtures that asked for it.
-        recorder, key = self.recorder, id(fixturedef)
-        fixturedef.addfinalizer(lambda: recorder.release_begins(key, number))
+        fixturedef.addfinalizer(lambda: recorder.release_begins(fixturedef, number))
 
     @pytest.hookimpl(trylast=True)
     def pytest_fixture_post_finalizer(self, fixturedef):
-        self.recorder.release_ends(id(fixturedef))
+        if fixturedef in self.recorder.open_fixtures:
+            self.recorder.release_ends(fixturedef)
+
+    def _words_of(self, fixturedef, request):
+        """What is written of a fixture; ``""`` of what is none."""
+        if getattr(fixturedef.func, "__name__", "") == _PARAMETER:
+            return ""
+        scope = str(fixturedef.scope)
+        path = self._path if self._path and scope in _IN_FILE else _path_of(request.node, request)
+        return self.recorder.words_of_fixture(fixturedef.argname, scope, path, fixturedef.baseid or "")
 
 
 def _outcome(reports):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 
@@ -92,6 +93,9 @@ class Recording:
         if os.getpid() != self.recorder.pid:
             return
         self.recorder.leave()
+        self.recorder.close()
+        if self.recorder.problem:
+            sys.__stderr__.write("highwater: the recording of process %d broke off: %s\n" % (os.getpid(), self.recorder.problem))
         nesting.leave(self.before)
         if self.own_folder:
             os.environ.pop("HIGHWATER_EVENTS", None)

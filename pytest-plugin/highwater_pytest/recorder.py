@@ -15,6 +15,9 @@ from .writer import Writer, escape
 _allocated_blocks = getattr(sys, "getallocatedblocks", None)
 
 FORMAT_VERSION = 1
+# A mark that follows a reading within this time repeats it. In 50 µs the kernel hands out less than 1 MB, and no peak is lost: its
+# mark is not reset, so what it saw counts for the interval after.
+_YOUNG_US = 50
 # Share of the run that reading ``sys.getallocatedblocks`` may take.
 _BLOCKS_SHARE = 0.001
 
@@ -50,13 +53,15 @@ class Recorder:
         self._exact_wanted = exact
         self._executions = {}
         self._fixtures = 0
-        self._open_fixtures = {}
+        # Fixtures that are being torn down, by their definition.
+        self.open_fixtures = {}
         self._test = None
         self._file = None
         self._true_peak = 0
         self._blocks_cost_us = 0
         self._blocks_since_us = kernel.monotonic_us()
         self._next_peak = None
+        self._read_us, self._rss, self._flat = 0, 0, "-"
         self._session = None
         self.writer = Writer(folder)
         self._begin_process(0)
@@ -97,11 +102,20 @@ class Recorder:
         highest = rss if peak is None else peak
         if highest > self._true_peak:
             self._true_peak = highest
-        return now, rss, "-" if peak is None else peak
+        self._read_us, self._rss = now, rss
+        if peak is None:
+            self._flat = peak = "-"
+        else:
+            self._flat = rss
+        return now, rss, peak
 
     def _put(self, kind, tail=""):
         """A mark for the next flush; ``tail`` is the rest of its line, each field after a tab."""
-        now, rss, peak = self._reading()
+        now = self._clock() // 1000
+        if now - self._read_us < _YOUNG_US:
+            rss, peak = self._rss, self._flat
+        else:
+            now, rss, peak = self._reading()
         self.writer.put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
 
     def _begin_in_child(self):
@@ -111,7 +125,8 @@ class Recorder:
         self.writer.abandon()
         self.writer = Writer(self.writer.folder)
         self._true_peak = 0
-        self._open_fixtures = {}
+        self.open_fixtures = {}
+        self._read_us = 0
         self._begin_process(parent)
         if self._session is not None:
             self.writer.record("S", self._session)
@@ -158,7 +173,6 @@ class Recorder:
         """The last word: the highest RSS of the whole life, which ``ru_maxrss`` no longer tells."""
         now, rss, peak = self._reading()
         self.writer.put(f"xx\t{now}\t{rss}\t{peak}\t{self._true_peak}\n")
-        self.close()
 
     # Tests
 
@@ -210,11 +224,16 @@ class Recorder:
     # Fixtures
 
     @guarded
-    def fixture_begins(self, name, scope, path, base):
+    def words_of_fixture(self, name, scope, path, base):
+        """The fields of a fixture's line that are the same at each set-up."""
+        file = "" if scope == "session" or path is None else escape(self.paths.name(path))
+        return f"\t{escape(name)}\t{scope}\t{file}\t{escape(base)}"
+
+    @guarded
+    def fixture_begins(self, words):
         """The number of this set-up in the process; ``None`` where it is not recorded."""
         self._fixtures += 1
-        file = "" if scope == "session" or path is None else escape(self.paths.name(path))
-        self._put("fb", f"\t{self._fixtures}\t{escape(name)}\t{scope}\t{file}\t{escape(base)}")
+        self._put("fb", f"\t{self._fixtures}{words}")
         self.writer.flush()
         return self._fixtures
 
@@ -223,15 +242,13 @@ class Recorder:
         self._put("fe", f"\t{number}\t{outcome}")
 
     @guarded
-    def release_begins(self, key, number):
-        self._open_fixtures[key] = number
+    def release_begins(self, fixturedef, number):
+        self.open_fixtures[fixturedef] = number
         self._put("rb", f"\t{number}")
 
     @guarded
-    def release_ends(self, key):
-        number = self._open_fixtures.pop(key, None)
-        if number is not None:
-            self._put("re", f"\t{number}")
+    def release_ends(self, fixturedef):
+        self._put("re", f"\t{self.open_fixtures.pop(fixturedef)}")
 
     # The end
 
@@ -247,5 +264,6 @@ class Recorder:
 
     def close(self):
         self.active = False
-        self.writer.close()
+        failed = self.writer.close()
+        self.problem = self.problem or failed
         self.kernel.forget()

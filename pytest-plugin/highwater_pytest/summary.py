@@ -23,7 +23,10 @@ class Summary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter):
-        self.recording.recorder.writer.flush()
+        writer = self.recording.recorder.writer
+        writer.flush()
+        if writer.failed:
+            terminalreporter.write_line("highwater: the recording broke off: %s" % writer.failed)
         terminalreporter.section("memory (highwater)")
         for line in self.lines():
             terminalreporter.write_line(line)
@@ -53,6 +56,8 @@ class Summary:
             yield "%12s  %12s  %6d  %s" % (mebibytes(retained), mebibytes(spike), tests, path)
         if len(ranked) > _ROWS:
             yield "... and %d more files" % (len(ranked) - _ROWS)
+        path, (_, spike, _) = max(files.items(), key=lambda item: item[1][1])
+        yield "largest spike: %s in %s" % (mebibytes(spike), path)
 
     def _files(self):
         return sorted(glob.glob(os.path.join(glob.escape(self.recording.folder), "*.events")))

@@ -79,10 +79,11 @@ class Writer:
             self.failed = "no space left"
 
     def close(self):
-        """Flushes and closes."""
+        """Flushes and closes; answers what failed before, ``""`` for nothing."""
         self.flush()
         self._let_go()
-        self.failed = self.failed or "closed"
+        failed, self.failed = self.failed, "closed"
+        return failed
 
     def abandon(self):
         """In a forked child: what waits belongs to the parent, and so does the file."""

@@ -224,3 +224,33 @@ def test_an_unprivileged_user_has_exact_peaks_too(suite):
     done = suite.call(command, HIGHWATER_EVENTS=str(suite.events), HOME="/tmp")
     assert done.returncode == 0, done.stdout.decode()
     assert suite.only()[0]["exact"] is True
+
+
+def test_a_recording_that_cannot_be_written_any_more_says_so_once_and_changes_nothing(suite):
+    suite.write(
+        test_full="import resource\n\ndef test_a():\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n"
+    )
+    done = suite.run("-s", "--highwater")
+    told = done.stdout.decode()
+    assert done.returncode == 0 and "3 passed" in told, told
+    assert told.count("the recording of process") == 1 and "File too large" in told, told
+
+
+def test_parameters_are_no_fixtures(suite):
+    suite.write(
+        test_plain="import pytest\n\n@pytest.fixture(params=[1, 2])\ndef real(request):\n    return request.param\n\n"
+        "@pytest.mark.parametrize('number', [1, 2])\ndef test_a(real, number):\n    pass\n"
+    )
+    assert suite.run().returncode == 0
+    begun = [record for record in suite.only() if record["kind"] == "fb"]
+    assert [record["name"] for record in begun if record["scope"] == "function"] == ["real"] * 4
+
+
+def test_the_largest_spike_is_named_where_its_file_kept_nothing(suite):
+    suite.write(
+        test_spike="def test_a():\n    bytearray(60_000_000)\n",
+        **{"test_%02d" % at: "HELD = []\ndef test_a():\n    HELD.append(bytearray(2_000_000))\n" for at in range(11)},
+    )
+    told = suite.call(suite.command("--highwater")).stdout.decode()
+    assert "largest spike: 5" in told and "MiB in test_spike.py" in told.split("largest spike")[1].splitlines()[0], told

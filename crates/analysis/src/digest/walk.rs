@@ -4,6 +4,9 @@
 //! belongs to the innermost thing open in it (an import, a fixture's set-up or teardown, a test), else to "between"; so
 //! first + imports + fixtures + tests + between = last, to the byte, whatever the marks are. The peak of an interval counts
 //! for everything open in it.
+//!
+//! One refinement: pytest lets go of a fixture's value only after its teardown, and of the test's arguments after all teardowns. What
+//! a test gives back after a teardown in it is therefore a release of the fixtures torn down, up to what their set-up took.
 
 mod facts;
 mod forked;
@@ -71,6 +74,7 @@ pub(super) fn walk(process: usize, marks: &[&Mark], memory: &Memory, sessions: &
         open_visit: false,
         tail: Span::default(),
         fixture_at: HashMap::new(),
+        torn_down: Vec::new(),
         sessions_begun: 0,
         memory,
         sessions,
@@ -102,6 +106,8 @@ struct Walker<'a> {
     /// What came after the last test of the open visit: part of it only if another test of the same file follows.
     tail: Span,
     fixture_at: HashMap<u64, usize>,
+    /// Fixtures that were torn down in the open test.
+    torn_down: Vec<usize>,
     sessions_begun: usize,
     memory: &'a Memory,
     sessions: &'a Sessions,
@@ -172,12 +178,38 @@ impl Walker<'_> {
                 self.books.fixture_bytes += change;
                 self.walk.fixtures[*at].released_bytes -= change;
             }
-            Some(Frame::Test(_)) => self.books.test_bytes += change,
+            Some(Frame::Test(_)) => {
+                let released = self.released_after_teardown(-change);
+                self.books.test_bytes += change + released;
+                self.charge_fixtures(-released);
+            }
             None => self.books.between_bytes += change,
         }
-        if !matches!(self.stack.last(), Some(Frame::SetUp(_) | Frame::Release(_))) {
-            return;
+        if matches!(self.stack.last(), Some(Frame::SetUp(_) | Frame::Release(_))) {
+            self.charge_open_test(change);
         }
+    }
+
+    /// Of what a test gave back, the part that fixtures torn down in it still held; largest first.
+    fn released_after_teardown(&mut self, given_back: i64) -> i64 {
+        let mut left = given_back.max(0);
+        let fixtures = &mut self.walk.fixtures;
+        self.torn_down
+            .sort_by_key(|at| std::cmp::Reverse(fixtures[*at].held()));
+        for at in &self.torn_down {
+            let part = left.min(fixtures[*at].held().max(0));
+            fixtures[*at].released_bytes += part;
+            left -= part;
+        }
+        given_back.max(0) - left
+    }
+
+    fn charge_fixtures(&mut self, change: i64) {
+        self.books.fixture_bytes += change;
+        self.charge_open_test(change);
+    }
+
+    fn charge_open_test(&mut self, change: i64) {
         if let Some(test) = self.open_test() {
             self.walk.tests[test].fixture_bytes += change;
             if let Some(visit) = self.walk.visits.last_mut() {
@@ -279,6 +311,7 @@ impl Walker<'_> {
                     && self.pop_to(Frame::Release(at))
                 {
                     self.walk.fixtures[at].end_release(mark.t_us);
+                    self.torn_down.push(at);
                 }
             }
             Some(What::SessionEnd(end)) => {
@@ -327,6 +360,7 @@ impl Walker<'_> {
             )),
         }
         self.open_visit = true;
+        self.torn_down.clear();
         self.tail = Span::default();
         self.stack.push(Frame::Test(self.walk.tests.len()));
         self.walk

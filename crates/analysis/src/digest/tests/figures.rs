@@ -109,6 +109,39 @@ fn a_fixture_is_charged_without_what_it_asks_for_and_a_test_without_its_fixtures
 }
 
 #[test]
+fn a_value_that_pytest_lets_go_of_after_the_teardown_is_released_by_its_fixture() {
+    let digest = one_process()
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb(A, "one")),
+            (2, 10, 10, fb(1, "large", "module", A)),
+            (3, 60, 60, fe(1)),
+            (4, 60, 60, fb(2, "small", "function", A)),
+            (5, 65, 65, fe(2)),
+            (6, 65, 65, tp("call")),
+            (7, 67, 67, tp("teardown")),
+            (8, 67, 67, rb(2)),
+            (9, 67, 67, re(2)),
+            (10, 67, 67, rb(1)),
+            (11, 67, 67, re(1)),
+            // Both values, and one of the two that the test itself took.
+            (12, 11, 67, te("passed")),
+            (13, 11, 11, se(0)),
+        ])
+        .ends(Some(0), None)
+        .digest();
+    let released: Vec<_> = digest
+        .fixtures
+        .iter()
+        .map(|row| (row.name.as_str(), row.released_bytes, row.retained_bytes))
+        .collect();
+    assert_eq!(released, [("large", 50 * MB, 0), ("small", 5 * MB, 0)]);
+    let books = digest.processes[0].books.unwrap();
+    assert_eq!((books.fixture_bytes, books.test_bytes), (0, MB));
+    assert!(books.balance());
+}
+
+#[test]
 fn visits_of_one_file_on_two_workers_add_up_what_they_retain_and_take_the_largest_peak() {
     let worker = |story: Story, pid, name: &str, shift: i64, grows: i64| {
         story.process(pid, 9, Role::Worker, name, "s").marks(&[

@@ -207,6 +207,11 @@ impl FixtureFacts {
         }
     }
 
+    /// What its set-up took and nothing gave back yet.
+    pub(super) fn held(&self) -> i64 {
+        self.setup_bytes - self.released_bytes
+    }
+
     pub(super) fn see(&mut self, interval: Interval) {
         if !self.set_up {
             self.setup_peak = self.setup_peak.max(interval.peak);
