@@ -75,6 +75,10 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
                 },
             ),
             status::TESTS_FAILED => (Verdict::TestsFailed, Certain),
+            // pytest calls it an interruption of its own when a test file cannot be imported.
+            status::INTERRUPTED if !evidence.failed_imports.is_empty() => {
+                (Verdict::TestsFailed, Certain)
+            }
             status::INTERRUPTED => (Verdict::Interrupted, Certain),
             status::INTERNAL_ERROR => (Verdict::InternalError, Certain),
             status::USAGE_ERROR => (Verdict::UsageError, Certain),

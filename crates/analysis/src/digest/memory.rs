@@ -154,6 +154,21 @@ impl Memory {
             .max()
     }
 
+    /// When the highest sample of a process in a span of time was.
+    pub(super) fn highest_tick_in(&self, process: usize, from_us: i64, to_us: i64) -> Option<i64> {
+        let (t_us, _) = self
+            .rss_points(process)
+            .filter(|(t_us, _)| (from_us..=to_us).contains(t_us))
+            .max_by_key(|(_, rss)| *rss)?;
+        Some(t_us)
+    }
+
+    /// Samples of a process with their times.
+    pub(super) fn rss_points(&self, process: usize) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let points = self.curves[process].points.iter();
+        points.map(|(tick, rss, _)| (self.ticks[*tick], *rss))
+    }
+
     /// The last sample of a process.
     pub(super) fn last_rss(&self, process: usize) -> Option<i64> {
         self.curves[process].points.last().map(|point| point.1)

@@ -68,7 +68,7 @@ pub(super) fn of_job(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]
                 || (alone && best.kind == PeakKind::Sampled && bytes + error >= best.bytes);
             if wins {
                 best.bytes = bytes;
-                best.at_us = interval.to_us;
+                best.at_us = instant_of(memory, walk.process, interval);
                 best.kind = if alone {
                     PeakKind::Exact
                 } else {
@@ -78,35 +78,57 @@ pub(super) fn of_job(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]
             }
         }
     }
-    best.high_bytes = highest_possible(memory, walks, processes, best.at_us).max(best.bytes);
+    best.high_bytes = highest_possible(memory, walks, processes).max(best.bytes);
     best
 }
 
-/// The sum of every process's own peak in the interval that holds an instant; of its samples nearby, without marks.
-fn highest_possible(
-    memory: &Memory,
-    walks: &[Walk],
-    processes: &[ProcessFacts],
-    at_us: i64,
-) -> i64 {
-    const NEARBY_US: i64 = 1_000_000;
-    (0..processes.len())
-        .map(|process| {
-            let marked = walks
+/// When a peak between two marks was: at the highest sample between them, else at the mark that told of it.
+fn instant_of(memory: &Memory, process: usize, interval: &Interval) -> i64 {
+    memory
+        .highest_tick_in(process, interval.from_us, interval.to_us)
+        .unwrap_or(interval.to_us)
+}
+
+/// The highest sum over time of what each process can have had: between marks its exact peak of that interval, elsewhere the larger
+/// of the samples around. Shared pages count in each process, so nothing that was there at once can have been more.
+fn highest_possible(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]) -> i64 {
+    let mut steps: Vec<(i64, usize, i64)> = Vec::new();
+    for (process, facts) in processes.iter().enumerate() {
+        let walk = walks.iter().find(|walk| walk.process == process);
+        let exact: Vec<&Interval> = walk
+            .into_iter()
+            .flat_map(|walk| &walk.intervals)
+            .filter(|interval| interval.exact)
+            .collect();
+        let marked = exact
+            .first()
+            .zip(exact.last())
+            .map(|(first, last)| first.from_us..last.to_us);
+        steps.extend(
+            exact
                 .iter()
-                .find(|walk| walk.process == process)
-                .and_then(|walk| {
-                    let after = walk
-                        .intervals
-                        .partition_point(|interval: &Interval| interval.to_us < at_us);
-                    walk.intervals
-                        .get(after)
-                        .filter(|interval| interval.exact && interval.from_us <= at_us)
-                        .map(|interval| interval.peak)
-                });
-            marked
-                .or_else(|| memory.highest_rss_in(process, at_us - NEARBY_US, at_us + NEARBY_US))
-                .unwrap_or(0)
-        })
-        .sum()
+                .map(|interval| (interval.from_us, process, interval.peak)),
+        );
+        let points: Vec<(i64, i64)> = memory.rss_points(process).collect();
+        for (at, (t_us, rss)) in points.iter().enumerate() {
+            let next = points.get(at + 1).map_or(*rss, |(_, next)| *next);
+            if marked.as_ref().is_none_or(|marked| !marked.contains(t_us)) {
+                steps.push((*t_us, process, next.max(*rss)));
+            }
+        }
+        if let Some(marked) = marked {
+            let after = memory.highest_rss_in(process, marked.end, i64::MAX);
+            steps.push((marked.end, process, after.unwrap_or(0)));
+        }
+        steps.push((facts.until_us.saturating_add(1), process, 0));
+    }
+    steps.sort_unstable_by_key(|(t_us, process, _)| (*t_us, *process));
+    let mut now = vec![0; processes.len()];
+    let (mut sum, mut highest) = (0, 0);
+    for (_, process, bytes) in steps {
+        sum += bytes - now[process];
+        now[process] = bytes;
+        highest = highest.max(sum);
+    }
+    highest
 }

@@ -273,14 +273,18 @@ impl Walker<'_> {
                     session: self.session(),
                     began_us: mark.t_us,
                     own_bytes: 0,
+                    failed: false,
                 });
             }
-            Some(What::ImportEnd(_)) => {
+            Some(What::ImportEnd(end)) => {
                 let open = self
                     .stack
                     .iter()
                     .rposition(|frame| matches!(frame, Frame::Import(_)));
                 if let Some(at) = open {
+                    if let Frame::Import(import) = self.stack[at] {
+                        self.walk.imports[import].failed = end.outcome == "failed";
+                    }
                     self.stack.truncate(at);
                 }
             }

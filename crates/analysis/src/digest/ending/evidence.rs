@@ -1,5 +1,7 @@
 //! What speaks for one ending or another.
 
+use std::collections::BTreeSet;
+
 use highwater_wire::{
     report::{Culprit, JobState, LimitUse, Role, SessionReport},
     v1::Metric,
@@ -30,6 +32,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) vanished_workers: usize,
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) failed: u64,
+    /// Files that could not be imported, each once.
+    pub(in crate::digest) failed_imports: Vec<String>,
     pub(in crate::digest) oom: OomKills,
     pub(in crate::digest) agent_lost: bool,
     /// No end was reported: the job fell silent.
@@ -69,6 +73,7 @@ impl Evidence {
             vanished_workers: vanished_workers(parts, sessions),
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),
+            failed_imports: failed_imports(parts),
             oom: OomKills::of(recording),
             agent_lost: end.is_some_and(|end| end.agent_lost),
             silent: end.is_none() || parts.context.state == JobState::Lost,
@@ -144,6 +149,15 @@ impl OomKills {
             machine_full: limits::machine_was_full(recording),
         }
     }
+}
+
+fn failed_imports(parts: &Parts<'_>) -> Vec<String> {
+    let imports = parts.walks.iter().flat_map(|walk| &walk.imports);
+    let failed: BTreeSet<&str> = imports
+        .filter(|import| import.failed)
+        .map(|import| import.path.as_str())
+        .collect();
+    failed.into_iter().map(str::to_owned).collect()
 }
 
 /// True where the recording itself broke off, so that what was not heard may well have been.

@@ -4,6 +4,9 @@ use highwater_wire::report::{Confidence, Ending, Evidence as Figure, LimitKind, 
 
 use super::evidence::Evidence;
 
+/// Most files that are named as evidence.
+const MOST_FILES_NAMED: usize = 10;
+
 pub(super) fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence) -> Ending {
     let of_memory = matches!(verdict, Verdict::OomCgroup | Verdict::OomMachine);
     let died = verdict.is_early();
@@ -18,7 +21,7 @@ pub(super) fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence
             Vec::new()
         },
         victim: evidence.running.clone().filter(|_| died),
-        next_step: next_step(verdict).to_owned(),
+        next_step: next_step(verdict, evidence).to_owned(),
     }
 }
 
@@ -37,8 +40,15 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
                     "All {tests} passed; the command itself ended with exit code {code} afterwards."
                 )
             }
-            _ => format!("{tests} ran, none failed."),
+            _ if evidence.tests == 0 => "pytest ended well and ran no test.".to_owned(),
+            _ => format!("{tests} ran, none failed.{}", over_budget(evidence)),
         },
+        Verdict::TestsFailed if evidence.failed == 0 && !evidence.failed_imports.is_empty() => {
+            format!(
+                "{} could not be collected, and {tests} ran.",
+                count(evidence.failed_imports.len() as u64, "test file")
+            )
+        }
         Verdict::TestsFailed if evidence.failed == 0 => {
             format!("pytest reports failures; of the {tests} that were recorded none failed.")
         }
@@ -86,6 +96,22 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
     }
 }
 
+/// A budget is the user's own wish: to pass it changes no verdict, but it is told.
+fn over_budget(evidence: &Evidence) -> String {
+    match &evidence.tightest {
+        Some(limit)
+            if limit.kind == LimitKind::Budget && limit.worst_used_bytes > limit.limit_bytes =>
+        {
+            format!(
+                " It used {} of a budget of {}.",
+                mebibytes(limit.worst_used_bytes.cast_signed()),
+                mebibytes(limit.limit_bytes.cast_signed())
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 fn figures(evidence: &Evidence) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut say = |at_us: Option<i64>, sentence: String| figures.push(Figure { at_us, sentence });
@@ -106,6 +132,9 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
                 signal_name(signal)
             ),
         );
+    }
+    for path in evidence.failed_imports.iter().take(MOST_FILES_NAMED) {
+        say(None, format!("{path} could not be collected."));
     }
     for status in &evidence.statuses {
         say(
@@ -188,8 +217,11 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
     figures
 }
 
-fn next_step(verdict: Verdict) -> &'static str {
+fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
     match verdict {
+        Verdict::Passed if !over_budget(evidence).is_empty() => {
+            "Look at the files and fixtures that retained the most, or raise the budget."
+        }
         Verdict::Passed => "Nothing to do.",
         Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
         Verdict::UsageError => "Check pytest's arguments and configuration.",

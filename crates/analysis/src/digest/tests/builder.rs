@@ -32,6 +32,11 @@ pub(crate) fn ib(path: &str) -> What {
         path: path.to_owned(),
     })
 }
+pub(crate) fn ie_failed() -> What {
+    What::ImportEnd(ImportEnd {
+        outcome: "failed".to_owned(),
+    })
+}
 pub(crate) fn ie() -> What {
     What::ImportEnd(ImportEnd {
         outcome: "passed".to_owned(),

@@ -3,7 +3,7 @@ use highwater_wire::{
     v1::{Metric, Notice, Role},
 };
 
-use super::builder::{Story, context, sb, se, tb, te};
+use super::builder::{Story, context, ib, ie_failed, sb, se, tb, te};
 use crate::digest::digest;
 
 fn session(status: Option<i32>, outcome: &str) -> Story {
@@ -51,6 +51,56 @@ fn a_job_with_missing_batches_is_not_called_crashed() {
         (Verdict::Passed, Confidence::Likely)
     );
     assert!(ending.sentence.contains("broke off"), "{ending:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_imported_is_no_interruption() {
+    for (status, tests) in [(2, false), (1, true)] {
+        let mut marks = vec![
+            (0, 10, 10, sb()),
+            (1, 10, 10, ib("broken.py")),
+            (2, 10, 10, ie_failed()),
+        ];
+        if tests {
+            marks.push((3, 10, 10, tb("a.py", "x")));
+            marks.push((4, 10, 10, te("passed")));
+        }
+        marks.push((5, 10, 10, se(status)));
+        let ending = Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Pytest, "", "s")
+            .marks(&marks)
+            .ends(Some(status), None)
+            .digest()
+            .job
+            .ending
+            .unwrap();
+        assert_eq!(ending.verdict, Verdict::TestsFailed);
+        assert!(
+            ending
+                .sentence
+                .starts_with("1 test file could not be collected"),
+            "{ending:?}"
+        );
+        assert!(
+            ending
+                .evidence
+                .iter()
+                .any(|e| e.sentence.contains("broken.py"))
+        );
+    }
+}
+
+#[test]
+fn a_passed_budget_is_told_and_changes_no_verdict() {
+    let mut story = session(Some(0), "passed").ends(Some(0), None);
+    story.budget_bytes = 5_000_000;
+    let ending = story.digest().job.ending.unwrap();
+    assert_eq!(ending.verdict, Verdict::Passed);
+    assert!(
+        ending.sentence.contains("of a budget of 4.8 MiB"),
+        "{ending:?}"
+    );
 }
 
 #[test]

@@ -95,6 +95,35 @@ fn an_exact_spike_between_two_ticks_counts_with_what_the_others_had_around_it() 
 }
 
 #[test]
+fn what_may_have_been_at_once_bounds_the_peak_at_every_instant() {
+    let job = Story::new()
+        .session("s", 0)
+        .process(10, 9, Role::Worker, "gw0", "s")
+        .samples(Metric::Rss, 0, &[20, 20, 20, 20, 20])
+        .marks(&[
+            (0, 20, 20, sb()),
+            (10, 20, 20, tb("a.py", "x")),
+            (60, 20, 120, te("passed")),
+            (140, 20, 20, tb("a.py", "y")),
+            // The highest of one process, while the other is low.
+            (150, 20, 320, te("passed")),
+        ])
+        .process(11, 9, Role::Worker, "gw1", "s")
+        .samples(Metric::Rss, 0, &[20, 20, 20, 20, 20])
+        .marks(&[
+            (0, 20, 20, sb()),
+            (20, 20, 20, tb("b.py", "x")),
+            (70, 20, 290, te("passed")),
+            (200, 20, 20, tb("b.py", "y")),
+        ])
+        .digest()
+        .job;
+    // Measured: 320 and 20. Possible: 120 and 290 between 20 and 60 ms.
+    assert_eq!(job.peak_bytes, 340 * MB as u64);
+    assert_eq!(job.peak_high_bytes, 410 * MB as u64);
+}
+
+#[test]
 fn headroom_is_the_smallest_over_cgroup_machine_and_budget() {
     let mut story = Story::new()
         .process(10, 1, Role::Child, "", "")

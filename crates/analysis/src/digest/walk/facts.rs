@@ -167,6 +167,7 @@ pub(in crate::digest) struct ImportFacts {
     pub(in crate::digest) session: u32,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) own_bytes: i64,
+    pub(in crate::digest) failed: bool,
 }
 
 #[derive(Debug, Clone)]
