@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Given, parse_bytes, parse_duration, parse_pair, parse_shard};
+use crate::settings::{Given, parse_bytes, parse_interval, parse_pair, parse_shard};
+
+const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
+HIGHWATER_JOB_NAME. An option goes before its variable, both before [tool.highwater] in pyproject.toml.";
 
 /// Records the memory of pytest runs and says where it went.
 #[derive(Debug, Parser)]
@@ -17,6 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command and record the memory of every pytest below it; ends with the command's exit code.
+    #[command(after_help = VARIABLES)]
     Run(Box<RunArgs>),
     /// Send recordings that no server has acknowledged yet.
     Upload(UploadArgs),
@@ -29,25 +33,28 @@ struct RunArgs {
     #[command(flatten)]
     about: About,
     /// Address of the server, such as http://127.0.0.1:8080; without one the recording stays in the spool.
-    #[arg(long, env = "HIGHWATER_SERVER", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Folder that holds what is not yet acknowledged.
-    #[arg(long, env = "HIGHWATER_SPOOL", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
     /// Length of the sampling grid [default: 50ms].
-    #[arg(long, env = "HIGHWATER_INTERVAL", value_name = "TIME", value_parser = interval)]
+    #[arg(long, value_name = "TIME", value_parser = parse_interval)]
     interval: Option<Duration>,
     /// Memory that the job may use, such as 3GB; shown as a limit.
-    #[arg(long, env = "HIGHWATER_BUDGET", value_name = "SIZE", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
     /// Write the summary as JSON to a file.
-    #[arg(long, env = "HIGHWATER_SUMMARY", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
     /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
-    #[arg(long, env = "HIGHWATER_NO_EXACT")]
+    #[arg(long, overrides_with = "exact")]
     no_exact: bool,
+    /// Use the kernel's high-water mark, where pyproject.toml says not to.
+    #[arg(long, overrides_with = "no_exact")]
+    exact: bool,
     /// Say nothing but errors.
-    #[arg(long, short, env = "HIGHWATER_QUIET")]
+    #[arg(long, short)]
     quiet: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -58,56 +65,56 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct About {
     /// The project, `owner/repo`.
-    #[arg(long, env = "HIGHWATER_PROJECT", value_name = "OWNER/REPO")]
+    #[arg(long, value_name = "OWNER/REPO")]
     project: Option<String>,
     /// Name of the job.
-    #[arg(long, env = "HIGHWATER_JOB_NAME", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     job: Option<String>,
     /// The matrix leg; may be given several times.
-    #[arg(long, env = "HIGHWATER_VARIANT", value_name = "K=V", value_delimiter = ',', value_parser = parse_pair)]
+    #[arg(long, value_name = "K=V", value_delimiter = ',', value_parser = parse_pair)]
     variant: Vec<(String, String)>,
     /// Which part of a split suite this is, from 1/N.
-    #[arg(long, env = "HIGHWATER_SHARD", value_name = "I/N", value_parser = parse_shard)]
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     shard: Option<(u32, u32)>,
     /// Attempt, from 1.
-    #[arg(long, env = "HIGHWATER_ATTEMPT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
     /// Name of the CI provider.
-    #[arg(long, env = "HIGHWATER_PROVIDER", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     provider: Option<String>,
     /// Id of the CI run; jobs of one run belong together.
-    #[arg(long, env = "HIGHWATER_RUN_ID", value_name = "ID")]
+    #[arg(long, value_name = "ID")]
     run_id: Option<String>,
     /// Branch.
-    #[arg(long, env = "HIGHWATER_BRANCH", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     branch: Option<String>,
     /// Commit under test.
-    #[arg(long, env = "HIGHWATER_COMMIT", value_name = "SHA")]
+    #[arg(long, value_name = "SHA")]
     commit: Option<String>,
     /// Commit it is compared with.
-    #[arg(long, env = "HIGHWATER_BASE_COMMIT", value_name = "SHA")]
+    #[arg(long, value_name = "SHA")]
     base_commit: Option<String>,
     /// Number of the pull request.
-    #[arg(long, env = "HIGHWATER_PULL_REQUEST", value_name = "N")]
+    #[arg(long, value_name = "N")]
     pull_request: Option<String>,
     /// Whether the run belongs to a fork.
-    #[arg(long, env = "HIGHWATER_FORK", value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL")]
     fork: Option<bool>,
     /// What set the run off.
-    #[arg(long, env = "HIGHWATER_EVENT", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// Page of the job at its provider.
-    #[arg(long, env = "HIGHWATER_URL", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct UploadArgs {
     /// Address of the server.
-    #[arg(long, env = "HIGHWATER_SERVER", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Folder that holds the recordings.
-    #[arg(long, env = "HIGHWATER_SPOOL", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
     /// The jobs to send, by uuid; all where none is named.
     #[arg(value_name = "JOB")]
@@ -117,7 +124,7 @@ struct UploadArgs {
 #[derive(Debug, Args)]
 struct ReportArgs {
     /// Folder that holds the recordings.
-    #[arg(long, env = "HIGHWATER_SPOOL", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
     /// The job, by uuid; the newest where none is named.
     #[arg(value_name = "JOB")]
@@ -142,10 +149,6 @@ pub struct RunTask {
     pub given: Given,
     /// The command, as words.
     pub command: Vec<OsString>,
-    /// File for the summary as JSON.
-    pub summary: Option<PathBuf>,
-    /// Say nothing but errors.
-    pub quiet: bool,
 }
 
 /// `highwater upload`.
@@ -211,21 +214,16 @@ impl RunArgs {
                 spool: self.spool,
                 interval: self.interval,
                 budget_bytes: self.budget,
-                exact: !self.no_exact,
+                exact: match (self.exact, self.no_exact) {
+                    (true, _) => Some(true),
+                    (_, true) => Some(false),
+                    _ => None,
+                },
+                summary: self.summary,
+                quiet: self.quiet.then_some(true),
             },
             command: self.command,
-            summary: self.summary,
-            quiet: self.quiet,
         }
-    }
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval = parse_duration(text)?;
-    if (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&interval) {
-        Ok(interval)
-    } else {
-        Err(format!("{text:?} is not between 1ms and 1 hour"))
     }
 }
 
@@ -258,6 +256,6 @@ mod tests {
         };
         assert_eq!(task.command, ["pytest", "--job", "x"]);
         assert_eq!(task.given.job.as_deref(), Some("unit"));
-        assert!(task.given.exact);
+        assert_eq!(task.given.exact, None);
     }
 }

@@ -10,7 +10,7 @@ use highwater_agent::{
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().into_task() {
-        Task::Run(task) => commands::record::record(*task),
+        Task::Run(task) => Ok(commands::record::record(*task)),
         Task::Upload(task) => commands::upload::upload(task),
         Task::Report(task) => commands::report::report(task),
     };

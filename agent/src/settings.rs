@@ -1,11 +1,12 @@
 //! Where each setting comes from.
 //!
-//! In this order, the first that says something counts: flag, `HIGHWATER_*` variable (clap reads both), `[tool.highwater]` in the
-//! nearest `pyproject.toml`, the CI's own variables, git, default. A value that cannot be is an error that names the setting and
-//! its source; nothing is guessed.
+//! In this order, the first that says something counts: flag, `HIGHWATER_*` variable, `[tool.highwater]` in the nearest
+//! `pyproject.toml`, the CI's own variables, git, default. A flag that cannot be is an error before anything runs; what is wrong with
+//! the other sources is told with its name, and left out: it must not keep the tests from running.
 
 mod pyproject;
 mod units;
+mod variables;
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +17,15 @@ use std::{
 use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
 use uuid::Uuid;
 
+use pyproject::File;
+
 use crate::{
     ci::{self, Env, Metadata},
     clock,
     procfs::Procfs,
 };
 
-pub use pyproject::{File, read as read_pyproject};
-pub use units::{parse_bytes, parse_duration, parse_pair, parse_shard};
+pub use units::{parse_bytes, parse_duration, parse_interval, parse_pair, parse_shard};
 
 /// What was said by flag or variable; `None` where nothing was.
 #[derive(Debug, Clone, Default)]
@@ -64,36 +66,75 @@ pub struct Given {
     pub interval: Option<Duration>,
     /// Memory the user allows, bytes.
     pub budget_bytes: Option<u64>,
-    /// False with `--no-exact`.
-    pub exact: bool,
+    /// Whether the kernel's mark is used.
+    pub exact: Option<bool>,
+    /// File for the summary as JSON.
+    pub summary: Option<PathBuf>,
+    /// Say nothing but errors.
+    pub quiet: Option<bool>,
+}
+
+impl Given {
+    /// What is said here, else what is said there. Variants add up.
+    #[must_use]
+    fn or(self, other: Self) -> Self {
+        let mut variant = other.variant;
+        variant.extend(self.variant);
+        Self {
+            server: self.server.or(other.server),
+            project: self.project.or(other.project),
+            job: self.job.or(other.job),
+            variant,
+            shard: self.shard.or(other.shard),
+            attempt: self.attempt.or(other.attempt),
+            provider: self.provider.or(other.provider),
+            run_id: self.run_id.or(other.run_id),
+            branch: self.branch.or(other.branch),
+            commit: self.commit.or(other.commit),
+            base_commit: self.base_commit.or(other.base_commit),
+            pull_request: self.pull_request.or(other.pull_request),
+            fork: self.fork.or(other.fork),
+            event: self.event.or(other.event),
+            url: self.url.or(other.url),
+            spool: self.spool.or(other.spool),
+            interval: self.interval.or(other.interval),
+            budget_bytes: self.budget_bytes.or(other.budget_bytes),
+            exact: self.exact.or(other.exact),
+            summary: self.summary.or(other.summary),
+            quiet: self.quiet.or(other.quiet),
+        }
+    }
+}
+
+/// Where recordings are and where they go; all that `upload` and `report` need.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Address of the server; none records to the spool alone.
+    pub server: Option<String>,
+    /// Root of the spool, absolute where the working folder is.
+    pub spool: PathBuf,
+    /// What was wrong with a setting and is left out, a line each.
+    pub problems: Vec<String>,
 }
 
 /// Everything `run` needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Address of the server; none records to the spool alone.
-    pub server: Option<String>,
-    /// Root of the spool, absolute where the folder of the command is.
-    pub spool: PathBuf,
+    /// Where the recording is kept and sent.
+    pub places: Places,
     /// How the job begins.
     pub job: v1::Job,
     /// Whether the kernel's mark is used.
     pub exact: bool,
     /// Root of the repository.
     pub repo_root: PathBuf,
+    /// File for the summary as JSON.
+    pub summary: Option<PathBuf>,
 }
 
 /// A setting that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The file is there and cannot be read.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The settings together make no job.
     #[error("{0}")]
     Job(#[from] highwater_wire::codec::Problem),
@@ -102,14 +143,15 @@ pub enum SettingsError {
 /// Works out the settings of a command in a folder.
 ///
 /// # Errors
-/// When a file is malformed or the outcome is no valid job.
+/// When the outcome is no valid job.
 pub fn resolve(
     given: Given,
     env: &Env,
     folder: &Path,
     command: &[String],
 ) -> Result<Settings, SettingsError> {
-    let file = pyproject::read(folder)?;
+    let (given, file, mut problems) = gather(given, env, folder);
+    let server = address(given.server.clone().or(file.server.clone()), &mut problems);
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let ci = ci::detect(env, &read);
     let git = ci::from_git(folder);
@@ -181,18 +223,67 @@ pub fn resolve(
     };
     job.check()?;
     Ok(Settings {
-        server: given.server.or(file.server),
-        // The command and what it starts may leave the folder, and find plugin and events by this path.
-        spool: folder.join(
-            given
-                .spool
-                .or(file.spool)
-                .unwrap_or_else(|| default_spool(env)),
-        ),
+        places: Places {
+            server,
+            spool: spool(given.spool.or(file.spool), env, folder),
+            problems,
+        },
         job,
-        exact: given.exact && file.exact.unwrap_or(true),
+        exact: given.exact.or(file.exact).unwrap_or(true),
         repo_root,
+        summary: given.summary,
     })
+}
+
+/// Works out where recordings are and where they go.
+#[must_use]
+pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
+    let (given, file, mut problems) = gather(given, env, folder);
+    Places {
+        server: address(given.server.or(file.server), &mut problems),
+        spool: spool(given.spool.or(file.spool), env, folder),
+        problems,
+    }
+}
+
+/// Whether nothing but errors is to be said.
+#[must_use]
+pub fn quiet(given: &Given, env: &Env) -> bool {
+    let (variables, _) = variables::read(env);
+    given.quiet.or(variables.quiet).unwrap_or(false)
+}
+
+fn gather(given: Given, env: &Env, folder: &Path) -> (Given, File, Vec<String>) {
+    let (variables, mut problems) = variables::read(env);
+    let (file, more) = pyproject::read(folder);
+    problems.extend(more);
+    (given.or(variables), file, problems)
+}
+
+/// The command and what it starts may leave the folder, and find plugin and events by this path.
+fn spool(said: Option<PathBuf>, env: &Env, folder: &Path) -> PathBuf {
+    folder.join(said.unwrap_or_else(|| default_spool(env)))
+}
+
+/// `host:port` is taken as `http://host:port`.
+fn address(said: Option<String>, problems: &mut Vec<String>) -> Option<String> {
+    let said = said.filter(|text| !text.trim().is_empty())?;
+    let text = said.trim();
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let known = whole.parse::<ureq::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|h| !h.is_empty())
+    });
+    if !known {
+        problems.push(format!(
+            "server: {said:?} is no address such as http://127.0.0.1:8080; it is left out"
+        ));
+    }
+    known.then_some(whole)
 }
 
 fn said(text: &str) -> Option<String> {

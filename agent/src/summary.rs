@@ -18,20 +18,20 @@ use crate::spool::{self, SpoolError};
 pub use look::Look;
 pub use text::terminal;
 
-/// Reads a recording back from the spool and works out its figures.
+/// Reads a recording back from the spool and works out its figures; one without an end is lost, unless its agent still lives.
 ///
 /// # Errors
 /// When the spool cannot be read.
-pub fn digest_of(folder: &Path) -> Result<Digest, SpoolError> {
+pub fn digest_of(folder: &Path, agent_lives: bool) -> Result<Digest, SpoolError> {
     let recorded = spool::read(folder)?;
     let mut recording = Recording::new(recorded.job);
     for (stream, seq, batch) in &recorded.batches {
         recording.add(*stream, *seq, batch);
     }
-    let state = if recorded.end.is_some() {
-        JobState::Finished
-    } else {
-        JobState::Lost
+    let state = match (&recorded.end, agent_lives) {
+        (Some(_), _) => JobState::Finished,
+        (None, true) => JobState::Running,
+        (None, false) => JobState::Lost,
     };
     if let Some(end) = recorded.end {
         recording.set_end(end);

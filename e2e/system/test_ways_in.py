@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from conftest import PYTEST, Recorder
+from conftest import MB, PYTEST, Recorder
 
 PLAIN = "def test_a(): pass\ndef test_b(): pass\n"
 QUOTED = " ".join("'%s'" % word for word in PYTEST)
@@ -167,3 +167,22 @@ def test_curl_can_speak_json(server):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(request)
         assert (error.value.code, json.loads(error.value.read())["error"]["code"]) == (400, code)
+
+
+def test_settings_that_cannot_be_are_told_and_the_tests_run(recorder):
+    (recorder.folder / "test_it.py").write_text("def test_a(): pass\n")
+    (recorder.folder / "pyproject.toml").write_text("[tool.highwater]\nintervall = '50ms'\nbudget = '1GB'\n")
+    empty = dict.fromkeys(["HIGHWATER_SHARD", "HIGHWATER_VARIANT", "HIGHWATER_ATTEMPT", "HIGHWATER_FORK", "HIGHWATER_SERVER"], "")
+    summary = recorder.run(PYTEST, HIGHWATER_BUDGET="3X", HIGHWATER_NO_EXACT="0", **empty)
+    told = recorder.done.stderr.decode()
+    assert recorder.done.returncode == 0 and b"1 passed" in recorder.done.stdout
+    assert "HIGHWATER_BUDGET: \"3X\"" in told and "intervall: there is no such setting" in told, told
+    assert [limit["limit_bytes"] for limit in summary["limits"] if limit["kind"] == "budget"] == [1000 * MB]
+    assert summary["peak_kind"] == "exact"
+
+
+def test_a_command_without_pytest_is_called_neither_passed_nor_crashed(recorder):
+    for command, code in [("true", 0), ("false", 1)]:
+        summary = recorder.run([command])
+        assert recorder.done.returncode == code
+        assert summary["ending"]["verdict"] == "no_session", summary["ending"]

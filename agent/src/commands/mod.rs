@@ -7,14 +7,11 @@ pub mod upload;
 
 use std::path::PathBuf;
 
-use crate::{ci::Env, settings::SettingsError, spool::SpoolError};
+use crate::{ci::Env, spool::SpoolError};
 
 /// Why a subcommand could not do its work. `highwater: ` is written before it.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// A setting cannot be.
-    #[error("settings: {0}")]
-    Settings(#[from] SettingsError),
     /// The spool cannot be used.
     #[error("spool: {0}")]
     Spool(#[from] SpoolError),
@@ -24,9 +21,19 @@ pub enum CommandError {
     /// The folder holds no recording.
     #[error("{}: no recording is here; name the folder with --spool", .0.display())]
     Nothing(PathBuf),
+    /// The folder holds no recording of this job.
+    #[error("{}: no recording of job {} is here: it was sent, or is in another folder (--spool)", .1.display(), .0)]
+    NoSuchJob(uuid::Uuid, PathBuf),
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]
     NotSent(usize, usize),
+}
+
+/// Tells what is wrong and does not stop anything, a line each.
+fn tell(problems: &[String]) {
+    for problem in problems {
+        eprintln!("highwater: settings: {problem}");
+    }
 }
 
 /// The environment, without what is no Unicode.

@@ -2,17 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use highwater_wire::{VERSION, v1};
 use uuid::Uuid;
 
 use super::{
-    CommandError, environment,
+    environment,
     run::{self, RecordingProps, RunOutcome, RunProps},
-    working_folder,
+    tell, working_folder,
 };
 use crate::{
     cli::RunTask,
@@ -38,27 +37,25 @@ struct Prepared {
 
 /// Runs the command and records it; the exit code is the command's.
 ///
-/// # Errors
-/// When a setting cannot be, before the command has started.
-pub fn record(task: RunTask) -> Result<u8, CommandError> {
+/// Whatever is wrong with the settings, the command runs.
+pub fn record(task: RunTask) -> u8 {
     if run::inside_outer_job(|name| std::env::var_os(name)) {
         let error = run::become_command(&task.command);
         eprintln!("highwater: {error}");
-        return Ok(error.exit_code());
+        return error.exit_code();
     }
     let words: Vec<String> = task
         .command
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let settings = settings::resolve(
-        task.given.clone(),
-        &environment(),
-        &working_folder(),
-        &words,
-    )?;
-    let quiet = task.quiet;
-    let (prepared, recording) = match prepare(settings) {
+    let env = environment();
+    let quiet = settings::quiet(&task.given, &env);
+    let settings = settings::resolve(task.given, &env, &working_folder(), &words);
+    let prepared = settings
+        .map_err(|error| error.to_string())
+        .and_then(prepare);
+    let (prepared, recording) = match prepared {
         Ok((prepared, recording)) => (Some(prepared), Some(recording)),
         Err(reason) => {
             eprintln!("highwater: not recording: {reason}");
@@ -79,19 +76,21 @@ pub fn record(task: RunTask) -> Result<u8, CommandError> {
         eprintln!("highwater: {warning}");
     }
     if let Some(prepared) = prepared {
-        conclude(prepared, &mut outcome, quiet, task.summary.as_deref());
+        conclude(prepared, &mut outcome, quiet);
     }
-    Ok(outcome.exit_code)
+    outcome.exit_code
 }
 
 fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), String> {
+    tell(&settings.places.problems);
+    let places = &settings.places;
     let uuid = Uuid::now_v7();
     let plugin =
-        plugin_files::unpack(&settings.spool.join("plugin")).map_err(|error| error.to_string())?;
+        plugin_files::unpack(&places.spool.join("plugin")).map_err(|error| error.to_string())?;
     let spool =
-        Spool::create(&settings.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
+        Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
     let token = environment().get("HIGHWATER_TOKEN").cloned();
-    let client = settings
+    let client = places
         .server
         .as_deref()
         .map(|server| Client::new(server, token, uuid));
@@ -137,12 +136,7 @@ fn announcement(prepared: &Prepared) -> String {
 }
 
 /// Closes the recording, sends what is left and tells the figures. Nothing here changes how the command ended.
-fn conclude(
-    prepared: Prepared,
-    outcome: &mut RunOutcome<Spool>,
-    quiet: bool,
-    summary_file: Option<&Path>,
-) {
+fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     let end = v1::End {
         version: VERSION,
         ended_us: outcome.ended_us,
@@ -166,7 +160,7 @@ fn conclude(
     if let Err(error) = spool::write_end(&prepared.folder, &end) {
         eprintln!("highwater: the end of the recording cannot be written: {error}");
     }
-    let digest = match summary::digest_of(&prepared.folder) {
+    let digest = match summary::digest_of(&prepared.folder, false) {
         Ok(digest) => Some(digest),
         Err(error) => {
             eprintln!("highwater: no summary: {error}");
@@ -180,19 +174,12 @@ fn conclude(
             summary::terminal(digest, prepared.page.as_deref(), &look)
         );
     }
-    let sent = prepared.shipper.map(|shipper| {
-        let patience = if outcome.hurry.load(Ordering::Relaxed) {
-            Duration::from_secs(1)
-        } else {
-            PATIENCE
-        };
-        let began = Instant::now();
-        let sent = shipper.finish(patience);
-        (sent, began.elapsed())
-    });
-    let kept = settle_spool(&prepared.folder, sent.as_ref().map(|(sent, _)| sent));
-    if let (Some(file), Some(mut digest)) = (summary_file, digest) {
-        digest.job.url = prepared.page;
+    let sent = prepared
+        .shipper
+        .map(|shipper| shipper.finish(PATIENCE, &outcome.hurry));
+    let kept = settle_spool(&prepared.folder, sent.as_ref());
+    if let (Some(file), Some(mut digest)) = (&prepared.settings.summary, digest) {
+        digest.job.url = prepared.page.clone();
         digest.job.spool = kept.as_ref().map(|folder| folder.display().to_string());
         if let Err(error) = summary::write_json(file, &digest.job) {
             eprintln!("highwater: {}: {error}", file.display());
@@ -202,7 +189,7 @@ fn conclude(
         &prepared.settings,
         prepared.uuid,
         kept.as_deref(),
-        sent.map(|(sent, _)| sent),
+        sent,
         quiet,
     );
 }
@@ -236,6 +223,7 @@ fn tell_unsent(
         ),
         Some(sent) if sent.complete => {}
         Some(sent) => {
+            let server = settings.places.server.as_deref().unwrap_or("URL");
             let why = sent
                 .refused
                 .first()
@@ -243,8 +231,7 @@ fn tell_unsent(
                 .or(sent.problem)
                 .unwrap_or_default();
             eprintln!(
-                "highwater: not all of it reached {} ({why}); kept in {}; `highwater upload` sends it later",
-                settings.server.as_deref().unwrap_or("the server"),
+                "highwater: not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
                 kept.display()
             );
         }

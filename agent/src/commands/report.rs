@@ -1,11 +1,11 @@
 //! `highwater report`: the summary of a recording that is still in the spool.
 
-use super::{CommandError, environment, working_folder};
+use super::{CommandError, environment, tell, working_folder};
 use crate::{
     cli::ReportTask,
     exit_codes,
-    settings::{default_spool, read_pyproject},
-    spool,
+    settings::{self, Given},
+    spool::{self, SpoolError},
     summary::{self, Look},
 };
 
@@ -14,11 +14,13 @@ use crate::{
 /// # Errors
 /// When there is no such recording or it cannot be read.
 pub fn report(task: ReportTask) -> Result<u8, CommandError> {
-    let file = read_pyproject(&working_folder())?;
-    let root = task
-        .spool
-        .or(file.spool)
-        .unwrap_or_else(|| default_spool(&environment()));
+    let given = Given {
+        spool: task.spool,
+        ..Given::default()
+    };
+    let places = settings::places(given, &environment(), &working_folder());
+    tell(&places.problems);
+    let root = places.spool;
     let jobs = spool::open_jobs(&root)?;
     let wanted = match task.job {
         Some(uuid) => jobs
@@ -26,8 +28,12 @@ pub fn report(task: ReportTask) -> Result<u8, CommandError> {
             .find(|folder| spool::uuid_of(folder).is_ok_and(|found| found == uuid)),
         None => jobs.into_iter().next_back(),
     };
-    let folder = wanted.ok_or(CommandError::Nothing(root))?;
-    let digest = summary::digest_of(&folder)?;
+    let folder = wanted.ok_or(match task.job {
+        Some(uuid) => CommandError::NoSuchJob(uuid, root),
+        None => CommandError::Nothing(root),
+    })?;
+    let agent_lives = matches!(spool::lock(&folder), Err(SpoolError::Busy(_)));
+    let digest = summary::digest_of(&folder, agent_lives)?;
     print!(
         "{}",
         summary::terminal(&digest, None, &Look::of_stdout(&environment()))

@@ -4,11 +4,11 @@ use std::{path::Path, time::Duration};
 
 use highwater_wire::{VERSION, v1};
 
-use super::{CommandError, environment, working_folder};
+use super::{CommandError, environment, tell, working_folder};
 use crate::{
     cli::UploadTask,
     exit_codes,
-    settings::{default_spool, read_pyproject},
+    settings::{self, Given},
     shipper::{self, Client},
     spool::{self, SpoolError},
 };
@@ -21,19 +21,29 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// # Errors
 /// When no server is named, the spool cannot be read, or not everything was sent.
 pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
-    let file = read_pyproject(&working_folder())?;
     let env = environment();
-    let root = task
-        .spool
-        .or(file.spool)
-        .unwrap_or_else(|| default_spool(&env));
-    let server = task.server.or(file.server).ok_or(CommandError::NoServer)?;
+    let given = Given {
+        server: task.server,
+        spool: task.spool,
+        ..Given::default()
+    };
+    let places = settings::places(given, &env, &working_folder());
+    tell(&places.problems);
+    let root = places.spool;
+    let server = places.server.ok_or(CommandError::NoServer)?;
     let token = env.get("HIGHWATER_TOKEN").cloned();
     let mut folders = spool::open_jobs(&root)?;
     if !task.jobs.is_empty() {
         folders.retain(|folder| spool::uuid_of(folder).is_ok_and(|uuid| task.jobs.contains(&uuid)));
     }
-    if folders.len() < task.jobs.len() || (folders.is_empty() && !root.exists()) {
+    let is_there = |job: &&uuid::Uuid| {
+        let mut uuids = folders.iter().map(|folder| spool::uuid_of(folder));
+        !uuids.any(|uuid| uuid.is_ok_and(|uuid| uuid == **job))
+    };
+    if let Some(job) = task.jobs.iter().find(is_there) {
+        return Err(CommandError::NoSuchJob(*job, root));
+    }
+    if folders.is_empty() && !root.exists() {
         return Err(CommandError::Nothing(root));
     }
     let mut unsent = 0;
@@ -72,7 +82,13 @@ fn send(folder: &Path, server: &str, token: Option<String>) -> Result<String, Sp
             path: folder.to_path_buf(),
             source,
         })?;
-        return Ok(format!("{uuid}: {} batches sent: {page}", outcome.batches));
+        return Ok(format!(
+            "{uuid}: sent ({} new): {page}",
+            match outcome.batches {
+                1 => "1 batch".to_owned(),
+                batches => format!("{batches} batches"),
+            }
+        ));
     }
     let reason = outcome
         .refused

@@ -47,16 +47,24 @@ pub(super) fn without_plugin(
 }
 
 fn is_pytest(words: &[String]) -> bool {
-    let program = |word: &String| {
-        let name = Path::new(word)
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("");
-        matches!(name, "pytest" | "py.test")
+    let name = |word: &str| -> String {
+        let name = Path::new(word).file_name().and_then(|name| name.to_str());
+        name.unwrap_or("").to_owned()
+    };
+    let is_script = |word: &String| matches!(name(word).as_str(), "pytest" | "py.test");
+    let Some(program) = words.first() else {
+        return false;
     };
     // Either the script itself, or an interpreter with the script or the module among its first words; what follows `-c` is code.
+    // Another program with pytest among its words (`timeout 60 pytest`) starts it as a process of its own.
+    if !["python", "pypy"]
+        .iter()
+        .any(|python| name(program).starts_with(python))
+    {
+        return is_script(program);
+    }
     let mut first = words.iter().take(4).take_while(|word| *word != "-c");
-    first.any(program)
+    first.any(is_script)
         || words
             .windows(2)
             .take(4)
@@ -96,6 +104,8 @@ mod tests {
             "python -c import pytest",
             "sh -c sleep 1",
             "python -m pytest_watch",
+            "timeout 60 pytest -q",
+            "env A=1 python -m pytest",
         ] {
             assert!(!is_pytest(&words(line)), "{line}");
         }

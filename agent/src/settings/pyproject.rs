@@ -6,91 +6,95 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-
-use super::{SettingsError, parse_bytes, parse_duration};
+use super::{parse_bytes, parse_interval};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct File {
+pub(super) struct File {
     /// Address of the server.
-    pub server: Option<String>,
+    pub(super) server: Option<String>,
     /// `owner/repo`.
-    pub project: Option<String>,
+    pub(super) project: Option<String>,
     /// Name of the job.
-    pub job: Option<String>,
+    pub(super) job: Option<String>,
     /// The matrix leg.
-    pub variant: BTreeMap<String, String>,
+    pub(super) variant: BTreeMap<String, String>,
     /// Root of the spool; relative to the file.
-    pub spool: Option<PathBuf>,
+    pub(super) spool: Option<PathBuf>,
     /// Length of the sampling grid.
-    pub interval: Option<Duration>,
+    pub(super) interval: Option<Duration>,
     /// Memory the user allows, bytes.
-    pub budget_bytes: Option<u64>,
+    pub(super) budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
-    pub exact: Option<bool>,
+    pub(super) exact: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    server: Option<String>,
-    project: Option<String>,
-    job: Option<String>,
-    #[serde(default)]
-    variant: BTreeMap<String, String>,
-    spool: Option<PathBuf>,
-    interval: Option<String>,
-    budget: Option<String>,
-    exact: Option<bool>,
-}
-
-/// Reads the file; none, or one without the table, says nothing.
-///
-/// # Errors
-/// When it is no TOML, or a setting is unknown or cannot be.
-pub fn read(folder: &Path) -> Result<File, SettingsError> {
+/// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
+/// settings of many tools, and none of its faults may keep the tests from running.
+#[must_use]
+pub(super) fn read(folder: &Path) -> (File, Vec<String>) {
+    let mut file = File::default();
     let Some(path) = folder
         .ancestors()
         .map(|folder| folder.join("pyproject.toml"))
         .find(|path| path.is_file())
     else {
-        return Ok(File::default());
+        return (file, Vec::new());
     };
-    let wrong = |reason: String| SettingsError::File {
-        path: path.clone(),
-        reason,
+    let told = |problem: String| format!("{}: {problem}; it is left out", path.display());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return (file, vec![told(error.to_string())]),
     };
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-    let all: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let Some(table) = all.get("tool").and_then(|tool| tool.get("highwater")) else {
-        return Ok(File::default());
+    let all: toml::Table = match toml::from_str(&text) {
+        Ok(all) => all,
+        Err(error) => return (file, vec![told(error.to_string().trim_end().to_owned())]),
     };
-    let raw: Raw = table.clone().try_into().map_err(|error: toml::de::Error| {
-        wrong(format!("[tool.highwater]: {}", error.message()))
-    })?;
-    let setting = |name: &str| {
-        let name = name.to_owned();
-        move |problem: String| format!("[tool.highwater] {name}: {problem}")
+    let table = all.get("tool").and_then(|tool| tool.get("highwater"));
+    let Some(table) = table.and_then(toml::Value::as_table) else {
+        return (file, Vec::new());
     };
-    Ok(File {
-        server: raw.server,
-        project: raw.project,
-        job: raw.job,
-        variant: raw.variant,
-        spool: raw
-            .spool
-            .map(|spool| path.parent().unwrap_or(folder).join(spool)),
-        interval: raw
-            .interval
-            .map(|text| parse_duration(&text).map_err(setting("interval")))
-            .transpose()
-            .map_err(wrong)?,
-        budget_bytes: raw
-            .budget
-            .map(|text| parse_bytes(&text).map_err(setting("budget")))
-            .transpose()
-            .map_err(wrong)?,
-        exact: raw.exact,
-    })
+    let mut problems = Vec::new();
+    for (name, value) in table {
+        if let Err(problem) = file.take(name, value.clone(), path.parent().unwrap_or(folder)) {
+            problems.push(told(format!("[tool.highwater] {name}: {problem}")));
+        }
+    }
+    (file, problems)
+}
+
+impl File {
+    fn take(&mut self, name: &str, value: toml::Value, folder: &Path) -> Result<(), String> {
+        match name {
+            "server" => self.server = Some(text(value)?),
+            "project" => self.project = Some(text(value)?),
+            "job" => self.job = Some(text(value)?),
+            "variant" => {
+                self.variant = value.try_into().map_err(|_| {
+                    "write a table of words, such as { python = \"3.12\" }".to_owned()
+                })?;
+            }
+            "spool" => self.spool = Some(folder.join(text(value)?)),
+            "interval" => self.interval = Some(parse_interval(&text(value)?)?),
+            "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
+            "exact" => {
+                let exact = value.as_bool();
+                self.exact = Some(exact.ok_or("write true or false")?);
+            }
+            _ => {
+                return Err(
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact"
+                        .to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(value: toml::Value) -> Result<String, String> {
+    match value {
+        toml::Value::String(text) => Ok(text),
+        other => Err(format!("{other} is no text; put it into quotes")),
+    }
 }

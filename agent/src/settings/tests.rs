@@ -40,7 +40,6 @@ fn a_flag_beats_the_file_beats_the_ci_beats_the_default() {
     let with_file = folder("[tool.highwater]\nproject = 'file/repo'\njob = 'file-job'\n");
     let given = || Given {
         project: Some("flag/repo".to_owned()),
-        exact: true,
         ..Given::default()
     };
     assert_eq!(resolve_in(&with_file, given(), CI).job.project, "flag/repo");
@@ -63,32 +62,126 @@ fn a_flag_beats_the_file_beats_the_ci_beats_the_default() {
 }
 
 #[test]
-fn an_error_names_the_file_the_setting_and_what_is_expected() {
+fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is_left_out() {
     let cases = [
         (
-            "[tool.highwater]\ninterval = 'soon'\n",
+            "[tool.highwater]\ninterval = 'soon'\njob = 'mine'\n",
             r#"[tool.highwater] interval: "soon" is not a duration such as 50ms or 1s"#,
         ),
         (
-            "[tool.highwater]\nbudget = '3 apples'\n",
+            "[tool.highwater]\nbudget = '3 apples'\njob = 'mine'\n",
             r#"[tool.highwater] budget: "3 apples" is not one of the units"#,
         ),
         (
-            "[tool.highwater]\nsevrer = 'x'\n",
-            "[tool.highwater]: unknown field `sevrer`",
+            "[tool.highwater]\nsevrer = 'x'\njob = 'mine'\n",
+            "[tool.highwater] sevrer: there is no such setting; there are server,",
         ),
-        ("[tool.highwater\n", "TOML parse error"),
+        (
+            "[tool.highwater]\nproject = 7\njob = 'mine'\n",
+            "[tool.highwater] project: 7 is no text",
+        ),
     ];
     for (text, expected) in cases {
-        let folder = folder(text);
-        let error = resolve(Given::default(), &Env::new(), folder.path(), &[])
-            .unwrap_err()
-            .to_string();
+        let settings = resolve_in(&folder(text), Given::default(), &[]);
+        let [problem] = settings.places.problems.as_slice() else {
+            panic!("{:?}", settings.places.problems)
+        };
         assert!(
-            error.contains("pyproject.toml: ") && error.contains(expected),
-            "{error}"
+            problem.contains("pyproject.toml: ") && problem.contains(expected),
+            "{problem}"
         );
+        assert_eq!(settings.job.name, "mine");
     }
+    let broken = resolve_in(&folder("[tool.highwater\n"), Given::default(), &[]);
+    assert!(broken.places.problems[0].contains("TOML parse error"));
+}
+
+#[test]
+fn empty_variables_say_nothing_and_impossible_ones_are_told() {
+    let bare = folder("");
+    let names = [
+        "SERVER",
+        "PROJECT",
+        "JOB_NAME",
+        "VARIANT",
+        "SHARD",
+        "ATTEMPT",
+        "PROVIDER",
+        "RUN_ID",
+        "BRANCH",
+        "COMMIT",
+        "BASE_COMMIT",
+        "PULL_REQUEST",
+        "FORK",
+        "EVENT",
+        "URL",
+        "SPOOL",
+        "INTERVAL",
+        "BUDGET",
+        "NO_EXACT",
+        "SUMMARY",
+        "QUIET",
+    ];
+    let all = |value: &str| -> Env {
+        let names = names.iter().map(|name| format!("HIGHWATER_{name}"));
+        names.map(|name| (name, value.to_owned())).collect()
+    };
+    for value in ["", "  "] {
+        let settings = resolve(Given::default(), &all(value), bare.path(), &[]).unwrap();
+        assert_eq!(settings.places.problems, Vec::<String>::new());
+        assert!(settings.exact);
+    }
+    let wrong = env(&[
+        ("HIGHWATER_BUDGET", "3X"),
+        ("HIGHWATER_SHARD", "4/3"),
+        ("HIGHWATER_FORK", "perhaps"),
+        ("HIGHWATER_SERVER", "ftp://x"),
+        ("HIGHWATER_ATTEMPT", "2"),
+    ]);
+    let settings = resolve(Given::default(), &wrong, bare.path(), &[]).unwrap();
+    assert_eq!(
+        settings.places.problems.len(),
+        4,
+        "{:?}",
+        settings.places.problems
+    );
+    assert!(settings.places.problems[0].starts_with(r#"HIGHWATER_SHARD: "4/3" is not a shard"#));
+    assert_eq!((settings.job.attempt, settings.places.server), (2, None));
+}
+
+#[test]
+fn switches_are_read_from_variables_and_a_flag_beats_the_file() {
+    let off = folder("[tool.highwater]\nexact = false\n");
+    assert!(!resolve_in(&off, Given::default(), &[]).exact);
+    assert!(resolve_in(&off, Given::default(), &[("HIGHWATER_NO_EXACT", "0")]).exact);
+    let given = Given {
+        exact: Some(true),
+        ..Given::default()
+    };
+    assert!(resolve_in(&off, given, &[]).exact);
+    for (value, quiet) in [("1", true), ("true", true), ("0", false), ("", false)] {
+        let env = env(&[("HIGHWATER_QUIET", value)]);
+        assert_eq!(super::quiet(&Given::default(), &env), quiet, "{value}");
+    }
+}
+
+#[test]
+fn a_server_without_a_scheme_is_taken_as_http() {
+    let bare = folder("");
+    let at = |server: &str| {
+        resolve_in(&bare, Given::default(), &[("HIGHWATER_SERVER", server)])
+            .places
+            .server
+    };
+    assert_eq!(
+        at("localhost:8080").as_deref(),
+        Some("http://localhost:8080")
+    );
+    assert_eq!(
+        at("https://x.example/").as_deref(),
+        Some("https://x.example/")
+    );
+    assert_eq!(at("http://"), None);
 }
 
 #[test]

@@ -22,6 +22,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| expected("a duration such as 50ms or 1s", text))
 }
 
+/// The length of a sampling grid: a duration from 1 ms to 1 hour.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err(expected("between 1ms and 1 hour", text))
+    }
+}
+
 /// `3GB` (10⁹), `200MiB` (2²⁰), a bare number is bytes.
 ///
 /// # Errors

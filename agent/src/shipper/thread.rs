@@ -4,8 +4,12 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread::JoinHandle,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -21,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(300);
 const NEVER_ANSWERED: u32 = 20;
 /// The same for an upload, which has nothing else to do.
 const UPLOAD_NEVER_ANSWERED: u32 = 5;
+/// What is left to a caller who is told to hurry.
+const IN_A_HURRY: Duration = Duration::from_secs(1);
+/// How long after its deadline the thread may take to notice.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Until when to try.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +57,6 @@ impl Deadline {
 pub struct Outcome {
     /// Everything, the end included, is on the server's disk.
     pub complete: bool,
-    /// The server answered at least once.
-    pub reached: bool,
     /// Batches acknowledged.
     pub batches: u64,
     /// What the server refused, and why.
@@ -64,6 +70,7 @@ pub struct Outcome {
 pub struct Shipper {
     thread: JoinHandle<Outcome>,
     deadline: Sender<Deadline>,
+    reached: Arc<AtomicBool>,
 }
 
 impl Shipper {
@@ -74,16 +81,22 @@ impl Shipper {
     pub fn start(client: Client, folder: &Path) -> std::io::Result<Self> {
         let (deadline, asked) = channel();
         let sending = Sending::new(client, folder.to_path_buf(), asked);
-        let thread = std::thread::Builder::new()
+        let reached = Arc::clone(&sending.reached);
+        let thread = thread::Builder::new()
             .name("shipper".to_owned())
             .stack_size(512 << 10)
             .spawn(move || sending.run())?;
-        Ok(Self { thread, deadline })
+        Ok(Self {
+            thread,
+            deadline,
+            reached,
+        })
     }
 
-    /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it).
+    /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it),
+    /// and no longer than a second once `hurry` is raised.
     #[must_use]
-    pub fn finish(self, patience: Duration) -> Outcome {
+    pub fn finish(self, patience: Duration, hurry: &AtomicBool) -> Outcome {
         let stopped = Outcome {
             problem: Some("the sending stopped by itself".to_owned()),
             ..Outcome::default()
@@ -91,6 +104,25 @@ impl Shipper {
         // A thread that is gone has its outcome ready.
         let deadline = Deadline::after(patience, NEVER_ANSWERED);
         let _ = self.deadline.send(deadline);
+        let (answered, never_answered) = (deadline.answered, deadline.never_answered);
+        let mut in_a_hurry = None;
+        while !self.thread.is_finished() {
+            if in_a_hurry.is_none() && hurry.load(Ordering::Relaxed) {
+                let deadline = Deadline::after(IN_A_HURRY, 1);
+                in_a_hurry = Some(deadline.answered);
+                let _ = self.deadline.send(deadline);
+            }
+            let reached = self.reached.load(Ordering::Relaxed);
+            let until = in_a_hurry.unwrap_or(if reached { answered } else { never_answered });
+            if Instant::now() >= until + LEAVING {
+                // A request hangs. What it carries is in the spool, so the thread may be left behind.
+                return Outcome {
+                    problem: Some("given up while the server was silent".to_owned()),
+                    ..Outcome::default()
+                };
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
         self.thread.join().unwrap_or(stopped)
     }
 }
@@ -112,6 +144,8 @@ struct Sending {
     asked: Receiver<Deadline>,
     deadline: Option<Deadline>,
     outcome: Outcome,
+    /// The server answered at least once.
+    reached: Arc<AtomicBool>,
     failures: u32,
     open: Vec<(Uuid, SegmentReader)>,
 }
@@ -135,6 +169,7 @@ impl Sending {
             asked,
             deadline: None,
             outcome: Outcome::default(),
+            reached: Arc::default(),
             failures: 0,
             open: Vec::new(),
         }
@@ -251,7 +286,7 @@ impl Sending {
             let answer = self.client.put(item, payload);
             match answer {
                 Answer::Acknowledged => {
-                    self.outcome.reached = true;
+                    self.reached.store(true, Ordering::Relaxed);
                     self.outcome.problem = None;
                     // A server that takes the job and then does not know it would be asked without pause.
                     if item != Item::Job {
@@ -260,7 +295,7 @@ impl Sending {
                     return Ok(Delivered::Settled);
                 }
                 Answer::Refused(why) => {
-                    self.outcome.reached = true;
+                    self.reached.store(true, Ordering::Relaxed);
                     self.outcome.refused.push(format!("{item:?}: {why}"));
                     if item == Item::Job {
                         self.outcome.problem = Some(why);
@@ -301,7 +336,7 @@ impl Sending {
 
     fn give_up(&self, wait: Duration) -> bool {
         self.deadline.is_some_and(|deadline| {
-            let until = if self.outcome.reached {
+            let until = if self.reached.load(Ordering::Relaxed) {
                 deadline.answered
             } else {
                 deadline.never_answered
