@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use highwater_store::StoreError;
-use highwater_wire::codec::Problem;
+use highwater_wire::codec::{MAX_COMPRESSED_BYTES, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -64,6 +64,24 @@ impl AppError {
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         let hint = "something else was stored under this name before; nothing was changed";
         Self::new(StatusCode::CONFLICT, "conflict", message, hint)
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("the body has more than {MAX_COMPRESSED_BYTES} bytes"),
+            "send smaller batches",
+        )
+    }
+
+    pub(crate) fn method_not_allowed(what: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            what,
+            "see /api/v1/openapi.json",
+        )
     }
 
     pub(crate) fn forbidden_host() -> Self {

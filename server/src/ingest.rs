@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use highwater_store::Put;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{AppError, ErrorEnvelope},
+    extract::{Body, Path},
     state::{AppState, now_unix_us},
 };
 
@@ -35,7 +36,7 @@ pub(crate) async fn put_job(
     State(state): State<AppState>,
     Path(uuid): Path<Uuid>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<StatusCode, AppError> {
     let job: Job = read(&state, &headers, &body)?;
     let put = state.store.put_job(uuid, job, now_unix_us()).await?;
@@ -55,7 +56,7 @@ pub(crate) async fn put_batch(
     State(state): State<AppState>,
     Path((uuid, stream, seq)): Path<(Uuid, Uuid, u64)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<StatusCode, AppError> {
     if seq > MOST_SEQ {
         return Err(AppError::bad_request(
@@ -89,7 +90,7 @@ pub(crate) async fn put_end(
     State(state): State<AppState>,
     Path(uuid): Path<Uuid>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<StatusCode, AppError> {
     let end: End = read(&state, &headers, &body)?;
     let put = state.store.put_end(uuid, end, now_unix_us()).await?;

@@ -6,6 +6,7 @@
 mod api;
 pub mod config;
 mod error;
+mod extract;
 mod finalise;
 mod ingest;
 mod reading;

@@ -56,6 +56,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .merge(web::routes())
+        .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_COMPRESSED_BYTES))
         .layer(middleware::from_fn(loopback_names_only))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY))
@@ -78,6 +79,14 @@ async fn unknown(request: Request) -> AppError {
         request.uri().path()
     );
     AppError::not_found(what, "see /api/v1/openapi.json")
+}
+
+async fn not_allowed(request: Request) -> AppError {
+    AppError::method_not_allowed(format!(
+        "{} does not go with {}",
+        request.method(),
+        request.uri().path()
+    ))
 }
 
 /// A page of another site can make a browser send requests here under a name of its own; such a name is refused.

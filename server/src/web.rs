@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{FromRequestParts, State},
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -57,13 +57,31 @@ pub(crate) fn routes() -> Router<AppState> {
 }
 
 /// An error as a page.
+#[derive(Debug)]
 pub(crate) struct PageError(AppError);
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage {
     message: String,
-    hint: &'static str,
+    hint: String,
+}
+
+/// Messages of the API begin small and end without a stop.
+fn as_sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let stop = if message.ends_with(['.', '?', '!']) {
+        ""
+    } else {
+        "."
+    };
+    first
+        .into_iter()
+        .flatten()
+        .chain(letters)
+        .collect::<String>()
+        + stop
 }
 
 impl<E: Into<AppError>> From<E> for PageError {
@@ -76,8 +94,8 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let page = ErrorPage {
-            message: error.message.clone(),
-            hint: error.hint,
+            message: as_sentence(&error.message),
+            hint: as_sentence(error.hint),
         };
         match page.render() {
             Ok(html) => (error.status, Html(html)).into_response(),
@@ -85,6 +103,16 @@ impl IntoResponse for PageError {
         }
     }
 }
+
+/// Parts of the path; what cannot be is answered by a page.
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(PageError))]
+struct Path<T>(T);
+
+/// What comes after the question mark; what cannot be is answered by a page.
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(PageError))]
+struct Query<T>(T);
 
 type Page = Result<Html<String>, PageError>;
 
@@ -159,11 +187,11 @@ async fn project(
 ) -> Page {
     let (id, slug) = api::find_project(&state, &project).await?;
     let filter = JobFilter {
-        before: page.time_and_id()?,
+        before: page.numbers()?,
         ..JobFilter::default()
     };
     let rows = state.store.jobs(id, &filter, JOBS_A_PAGE).await?;
-    let next = api::next_by_time(&rows, JOBS_A_PAGE, |row| (row.started_unix_us, row.id));
+    let next = api::next_after(&rows, JOBS_A_PAGE, |row| [row.started_unix_us, row.id]);
     show(&ProjectPage {
         title: slug.to_string(),
         crumbs: Vec::new(),
@@ -175,24 +203,25 @@ async fn project(
 
 async fn run(
     State(state): State<AppState>,
-    Path((project, run)): Path<(String, i64)>,
+    Path((project, run)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Page {
     let (id, slug) = api::find_project(&state, &project).await?;
-    let found = state.store.run(id, run).await?;
-    let found = found.ok_or_else(|| {
+    let none = || {
         AppError::not_found(
             format!("{slug} has no run {run}."),
             "Start from the project's page.",
         )
-    })?;
+    };
+    let number: i64 = run.parse().map_err(|_| none())?;
+    let found = state.store.run(id, number).await?.ok_or_else(none)?;
     let filter = JobFilter {
-        run: Some(run),
-        before: page.time_and_id()?,
+        run: Some(number),
+        before: page.numbers()?,
         ..JobFilter::default()
     };
     let rows = state.store.jobs(id, &filter, JOBS_A_PAGE).await?;
-    let next = api::next_by_time(&rows, JOBS_A_PAGE, |row| (row.started_unix_us, row.id));
+    let next = api::next_after(&rows, JOBS_A_PAGE, |row| [row.started_unix_us, row.id]);
     let facts = [
         ("Branch", found.branch),
         ("Commit", found.head_commit),

@@ -12,13 +12,13 @@ pub(crate) const INSERT: &str = "INSERT INTO file_fact
     (project_id, file_id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
      import_bytes, tests, failed, duration_us, censored)
     SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM file WHERE project_id = $1 AND path = $2";
-pub(crate) const HISTORY: &str = "SELECT j.uuid, j.name, j.started_unix_us, j.verdict, r.branch, r.head_commit, f.session,
+pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.started_unix_us, j.verdict, r.branch, r.head_commit, f.session,
     f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes, f.import_bytes, f.tests,
     f.failed, f.duration_us, f.censored
     FROM file_fact f JOIN job j ON j.id = f.job_id JOIN run r ON r.id = j.run_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
-    AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND j.id < $4))
-    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $5";
+    AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND (j.id < $4 OR (j.id = $4 AND f.session > $5))))
+    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6";
 
 /// Figures of one test file in one session of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub struct FileFact {
     reason = "the same figures as `highwater_wire::report::FileRow`, and whose they are"
 )]
 pub struct HistoryPoint {
+    pub job: i64,
     pub uuid: Uuid,
     pub name: String,
     pub started_unix_us: i64,
@@ -70,7 +71,7 @@ pub struct HistoryPoint {
 }
 
 impl Store {
-    /// A test file over the jobs of its project, newest first, from before a job (its start and number) on.
+    /// A test file over the jobs of its project, newest first, from after a point (its start, job and session) on.
     ///
     /// # Errors
     /// When the database fails.
@@ -78,15 +79,16 @@ impl Store {
         &self,
         project: i64,
         path: &str,
-        before: Option<(i64, i64)>,
+        after: Option<[i64; 3]>,
         limit: u32,
     ) -> Result<Vec<HistoryPoint>, StoreError> {
-        let (started, id) = before.unwrap_or((i64::MAX, i64::MAX));
+        let [started, id, session] = after.unwrap_or([i64::MAX; 3]);
         Ok(sqlx::query_as(HISTORY)
             .bind(project)
             .bind(path)
             .bind(started)
             .bind(id)
+            .bind(session)
             .bind(limit)
             .fetch_all(&self.readers)
             .await?)

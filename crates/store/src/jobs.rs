@@ -148,7 +148,7 @@ pub struct JobFilter {
     /// Of this run only, by its number.
     pub run: Option<i64>,
     /// Those that began before this job: its start and number.
-    pub before: Option<(i64, i64)>,
+    pub before: Option<[i64; 2]>,
 }
 
 impl Snapshot {
@@ -187,7 +187,7 @@ impl Store {
         filter: &JobFilter,
         limit: u32,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let (started, id) = filter.before.unwrap_or((i64::MAX, i64::MAX));
+        let [started, id] = filter.before.unwrap_or([i64::MAX; 2]);
         Ok(sqlx::query_as(LIST)
             .bind(project)
             .bind(started)
@@ -208,10 +208,10 @@ impl Store {
     pub async fn runs(
         &self,
         project: i64,
-        before: Option<(i64, i64)>,
+        before: Option<[i64; 2]>,
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
-        let (started, id) = before.unwrap_or((i64::MAX, i64::MAX));
+        let [started, id] = before.unwrap_or([i64::MAX; 2]);
         Ok(sqlx::query_as(RUNS)
             .bind(project)
             .bind(started)

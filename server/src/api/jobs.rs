@@ -1,15 +1,13 @@
 //! One job and the rows within it.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use highwater_wire::report::{FilesPage, FixturesPage, JobReport, ProcessesPage, TestsPage};
 use uuid::Uuid;
 
 use super::page::PageQuery;
 use crate::{
     error::{AppError, ErrorEnvelope},
+    extract::{Path, Query},
     reading::Job,
     state::AppState,
 };

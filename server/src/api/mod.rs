@@ -10,7 +10,7 @@ pub use openapi::openapi;
 
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use openapi::document;
-pub(crate) use page::{PageQuery, next_by_time};
+pub(crate) use page::{PageQuery, next_after};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };

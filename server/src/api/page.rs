@@ -47,18 +47,14 @@ impl PageQuery {
             .map_or(Ok(0), |key| key.parse().map_err(|_| self.bad_key()))
     }
 
-    /// Time and number of the last row of the page before.
-    pub(crate) fn time_and_id(&self) -> Result<Option<(i64, i64)>, AppError> {
-        self.after
-            .as_deref()
-            .map(|key| {
-                let (time, id) = key.split_once('-').ok_or_else(|| self.bad_key())?;
-                Ok((
-                    time.parse().map_err(|_| self.bad_key())?,
-                    id.parse().map_err(|_| self.bad_key())?,
-                ))
-            })
-            .transpose()
+    /// The numbers that place the last row of the page before.
+    pub(crate) fn numbers<const N: usize>(&self) -> Result<Option<[i64; N]>, AppError> {
+        let Some(key) = self.after.as_deref() else {
+            return Ok(None);
+        };
+        let numbers: Result<Vec<i64>, _> = key.split('_').map(str::parse).collect();
+        let numbers = numbers.ok().and_then(|numbers| numbers.try_into().ok());
+        numbers.map(Some).ok_or_else(|| self.bad_key())
     }
 
     /// One page of rows that are all at hand.
@@ -70,13 +66,30 @@ impl PageQuery {
     }
 }
 
-/// Key of a page of rows that lie by time and number; none when this page was not full.
-pub(crate) fn next_by_time<T>(
+/// Key of a page of rows by the numbers they are ordered by; none when this page was not full.
+pub(crate) fn next_after<T, const N: usize>(
     rows: &[T],
     limit: u32,
-    key: impl Fn(&T) -> (i64, i64),
+    key: impl Fn(&T) -> [i64; N],
 ) -> Option<String> {
     let last = rows.last().filter(|_| rows.len() >= limit as usize)?;
-    let (time, id) = key(last);
-    Some(format!("{time}-{id}"))
+    Some(key(last).map(|number| number.to_string()).join("_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_finds_its_place_again_and_another_does_not() {
+        let next = next_after(&[(-5_i64, 7_i64)], 1, |row| [row.0, row.1]);
+        let page = |after: &str| PageQuery {
+            limit: None,
+            after: Some(after.to_owned()),
+        };
+        assert_eq!(page(&next.unwrap()).numbers().unwrap(), Some([-5, 7]));
+        for bad in ["", "7", "1_2_3", "1_x", "1-2"] {
+            assert!(page(bad).numbers::<2>().is_err(), "{bad}");
+        }
+    }
 }

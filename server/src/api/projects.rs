@@ -1,19 +1,17 @@
 //! Projects, and what is asked across their jobs.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use highwater_analysis::time::rfc3339;
 use highwater_store::{HistoryPoint, JobFilter, JobRow, RunRow};
-use highwater_wire::ids::ProjectSlug;
+use highwater_wire::{ids::ProjectSlug, report::Verdict};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{PageQuery, next_by_time};
+use super::page::{PageQuery, next_after};
 use crate::{
     error::{AppError, ErrorEnvelope},
+    extract::{Path, Query},
     state::AppState,
 };
 
@@ -139,6 +137,7 @@ pub(crate) struct HistoryPage {
     path: String,
     /// Newest first.
     history: Vec<HistoryItem>,
+    next: Option<String>,
 }
 
 /// A test file in one job.
@@ -198,7 +197,7 @@ pub(crate) struct JobsQuery {
     /// Of this name only.
     name: Option<String>,
     /// With this ending only.
-    verdict: Option<String>,
+    verdict: Option<Verdict>,
 }
 
 /// Number of the project that a path names.
@@ -247,8 +246,8 @@ pub(crate) async fn runs(
 ) -> Result<Json<RunsPage>, AppError> {
     let (id, _) = find(&state, &project).await?;
     let limit = page.limit()?;
-    let rows = state.store.runs(id, page.time_and_id()?, limit).await?;
-    let next = next_by_time(&rows, limit, |row| (row.started_unix_us, row.id));
+    let rows = state.store.runs(id, page.numbers()?, limit).await?;
+    let next = next_after(&rows, limit, |row| [row.started_unix_us, row.id]);
     Ok(Json(RunsPage {
         runs: rows.into_iter().map(RunItem::from).collect(),
         next,
@@ -269,36 +268,41 @@ pub(crate) async fn jobs(
     let filter = JobFilter {
         branch: query.branch,
         name: query.name,
-        verdict: query.verdict,
+        verdict: query.verdict.map(|verdict| verdict.as_str().to_owned()),
         run: None,
-        before: page.time_and_id()?,
+        before: page.numbers()?,
     };
     let rows = state.store.jobs(id, &filter, limit).await?;
-    let next = next_by_time(&rows, limit, |row| (row.started_unix_us, row.id));
+    let next = next_after(&rows, limit, |row| [row.started_unix_us, row.id]);
     Ok(Json(JobsPage {
         jobs: rows.into_iter().map(JobItem::from).collect(),
         next,
     }))
 }
 
-/// A test file over the jobs of its project, newest first; the last thousand.
+/// A test file over the jobs of its project, newest first; one row a job and session.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/files/{path}", tag = "projects",
-    params(("project" = String, Path), ("path" = String, Path)),
-    responses((status = 200, body = HistoryPage), (status = 404, body = ErrorEnvelope)))]
+    params(("project" = String, Path), ("path" = String, Path), PageQuery),
+    responses((status = 200, body = HistoryPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn file_history(
     State(state): State<AppState>,
     Path((project, path)): Path<(String, String)>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<HistoryPage>, AppError> {
     let (id, slug) = find(&state, &project).await?;
-    let history = state.store.file_history(id, &path, None, 1000).await?;
-    if history.is_empty() {
+    let limit = page.limit()?;
+    let before = page.numbers()?;
+    let history = state.store.file_history(id, &path, before, limit).await?;
+    if history.is_empty() && before.is_none() {
         let what = format!("{slug} has no finished job with the test file {path:?}");
         return Err(AppError::not_found(
             what,
             "see the files of one of its jobs for their paths",
         ));
     }
+    let key = |point: &HistoryPoint| [point.started_unix_us, point.job, point.session.into()];
     Ok(Json(HistoryPage {
+        next: next_after(&history, limit, key),
         path,
         history: history.into_iter().map(HistoryItem::from).collect(),
     }))

@@ -1,15 +1,13 @@
 //! The samples of a job.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
     error::{AppError, ErrorEnvelope},
+    extract::{Path, Query},
     finalise::Column,
     reading::Job,
     state::AppState,

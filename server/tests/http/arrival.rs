@@ -1,0 +1,156 @@
+//! The same requests twice, out of order or late leave the same as once, in order, in time.
+
+use std::time::Duration;
+
+use proptest::{
+    prelude::{Just, Strategy, any},
+    test_runner::{Config, TestRunner},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::app::{App, batch, end, job, wait_for};
+
+const BATCHES: i64 = 5;
+
+/// A request of the job: a batch by its number, or its end.
+type Request = i64;
+
+fn send(app: &App, uuid: Uuid, stream: Uuid, request: Request) {
+    let path = format!("/api/v1/jobs/{uuid}");
+    let answer = if request == BATCHES {
+        app.put(&format!("{path}/end"), &end(stream, BATCHES))
+    } else {
+        let path = format!("{path}/streams/{stream}/batches/{request}");
+        app.put(&path, &batch(request, &format!("test_{}.py", request / 2)))
+    };
+    assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+}
+
+/// Everything that can be asked of a job, without what tells one job from another.
+fn everything(app: &App, uuid: Uuid) -> Vec<Value> {
+    app.settled(uuid, "finished");
+    let kinds = [
+        "",
+        "/processes",
+        "/files",
+        "/tests",
+        "/fixtures",
+        "/series?points=5000",
+    ];
+    kinds
+        .iter()
+        .map(|kind| {
+            let mut answer = app.get(&format!("/api/v1/jobs/{uuid}{kind}")).json();
+            if let Some(job) = answer.as_object_mut() {
+                for own in ["uuid", "revision", "run", "name"] {
+                    job.remove(own);
+                }
+            }
+            answer
+        })
+        .collect()
+}
+
+#[test]
+fn order_repetition_and_lateness_do_not_matter() {
+    let app = App::start();
+    let begin = |name: &str| {
+        let uuid = Uuid::now_v7();
+        app.put_new(&format!("/api/v1/jobs/{uuid}"), &job(name));
+        uuid
+    };
+    let (plain, stream) = (begin("plain"), Uuid::new_v4());
+    for request in 0..=BATCHES {
+        send(&app, plain, stream, request);
+    }
+    let expected = everything(&app, plain);
+    assert_eq!(expected[3]["tests"].as_array().map(Vec::len), Some(5));
+    let order = Just((0..=BATCHES).collect::<Vec<_>>()).prop_shuffle();
+    let cases = (order, any::<[bool; 6]>(), any::<bool>());
+    let mut runner = TestRunner::new(Config {
+        cases: 12,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let outcome = runner.run(&cases, |(order, twice, pause)| {
+        let (uuid, stream) = (begin("shuffled"), Uuid::new_v4());
+        for (at, request) in order.iter().enumerate() {
+            send(&app, uuid, stream, *request);
+            if twice[at] {
+                send(&app, uuid, stream, *request);
+            }
+            if pause {
+                // Read in between: an unsettled job is answered from what is there.
+                let status = app.get(&format!("/api/v1/jobs/{uuid}")).status;
+                assert_eq!(status, 200);
+            }
+        }
+        assert_eq!(everything(&app, uuid), expected);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn a_batch_that_comes_after_the_job_was_given_up_joins_it() {
+    let app = App::with_silence(Duration::from_millis(300));
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    app.put_new(&format!("/api/v1/jobs/{uuid}"), &job("late"));
+    for request in [0, 1, 3] {
+        send(&app, uuid, stream, request);
+    }
+    let lost = app.settled(uuid, "lost");
+    assert_eq!(lost["ending"]["verdict"], "agent_lost");
+    send(&app, uuid, stream, BATCHES);
+    let incomplete = app.settled(uuid, "incomplete");
+    assert_eq!(incomplete["sessions"][0]["tests"], 3);
+    for request in [2, 4] {
+        send(&app, uuid, stream, request);
+    }
+    let whole = App::start();
+    whole.put_new(&format!("/api/v1/jobs/{uuid}"), &job("late"));
+    for request in 0..=BATCHES {
+        send(&whole, uuid, stream, request);
+    }
+    assert_eq!(everything(&app, uuid), everything(&whole, uuid));
+}
+
+#[test]
+fn a_second_server_like_start_finds_everything() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    app.put_new(&format!("/api/v1/jobs/{uuid}"), &job("history"));
+    for request in 0..=BATCHES {
+        send(&app, uuid, stream, request);
+    }
+    app.settled(uuid, "finished");
+    let other = Uuid::now_v7();
+    app.put_new(&format!("/api/v1/jobs/{other}"), &job("history"));
+    for request in 0..=BATCHES {
+        send(&app, other, stream, request);
+    }
+    app.settled(other, "finished");
+    let path = "/api/v1/projects/owner~repo/files/test_0.py";
+    let first = app.get(&format!("{path}?limit=1")).json();
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("{path}?limit=1&after={next}")).json();
+    let uuid_of = |page: &Value| page["history"][0]["job"].clone();
+    assert_ne!(uuid_of(&first), uuid_of(&second));
+    let next = second["next"].as_str().unwrap();
+    let third = app.get(&format!("{path}?limit=1&after={next}")).json();
+    assert_eq!(
+        (third["history"].as_array().map(Vec::len), &third["next"]),
+        (Some(0), &Value::Null)
+    );
+    let jobs = app
+        .get("/api/v1/projects/owner~repo/jobs?verdict=crashed")
+        .json();
+    assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(2));
+    wait_for("metrics", || {
+        app.get("/metrics")
+            .text
+            .contains("highwater_finalised_total 2")
+            .then_some(())
+    });
+}

@@ -1,0 +1,14 @@
+//! The server over HTTP: a database of its own, a real listener, real requests.
+
+mod app;
+mod arrival;
+mod errors;
+mod pages;
+
+/// The document that programs are written against: a change of it is a change for them.
+#[test]
+fn the_openapi_document_is_the_one_that_was_reviewed() {
+    let document = serde_json::to_string_pretty(&highwater_server::openapi()).unwrap();
+    assert!(document.starts_with("{\n  \"openapi\": \"3.1.0\""));
+    insta::assert_snapshot!("openapi", document);
+}
