@@ -1,5 +1,11 @@
 //! The server over HTTP: a database of its own, a real listener, real requests.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod app;
 mod arrival;
 mod errors;
