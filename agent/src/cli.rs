@@ -20,7 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a command and record the memory of every pytest below it; ends with the command's exit code.
-    #[command(after_help = VARIABLES)]
+    #[command(after_help = VARIABLES, args_override_self = true)]
     Run(Box<RunArgs>),
     /// Send recordings that no server has acknowledged yet.
     Upload(UploadArgs),

@@ -245,6 +245,9 @@ async fn run(
 struct SortQuery {
     #[serde(default)]
     sort: String,
+    /// `all`: every file.
+    #[serde(default)]
+    files: String,
 }
 
 async fn job_page(
@@ -268,7 +271,7 @@ async fn job_page(
         visits: job.visits().await?,
         columns: job.series(i64::MIN, i64::MAX, CHART_POINTS).await?,
     };
-    show(&job::page(data, &query.sort))
+    show(&job::page(data, &query.sort, query.files == "all"))
 }
 
 async fn file_page(

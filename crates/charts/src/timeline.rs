@@ -15,7 +15,7 @@ use crate::{theme, ticks};
 const WIDTH: i32 = 1100;
 const LEFT: i32 = 84;
 const RIGHT: i32 = 14;
-const TOP: i32 = 14;
+const TOP: i32 = 26;
 const PLOT: i32 = 300;
 const AXIS: i32 = 30;
 const LANE: i32 = 26;
@@ -241,16 +241,17 @@ fn draw_memory(area: &Area<'_>, data: &Timeline, scale: &Scale) -> Drawn {
     if let Some((t_us, bytes)) = data.peak {
         let (x, y) = (scale.x(t_us), scale.y(bytes));
         area.draw(&Circle::new((x, y), 4, theme::PEAK.filled()))?;
+        // Above the point, where no curve can be.
         let (across, gap) = if x > WIDTH / 2 {
-            (HPos::Right, -9)
+            (HPos::Right, 5)
         } else {
-            (HPos::Left, 9)
+            (HPos::Left, -5)
         };
         let words = format!("peak {}", ticks::bytes_label(bytes));
         area.draw(&Text::new(
             words,
-            (x + gap, y),
-            text(theme::INK, across, VPos::Center),
+            (x + gap, y - 8),
+            text(theme::INK, across, VPos::Bottom),
         ))?;
     }
     Ok(())

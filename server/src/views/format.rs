@@ -2,10 +2,17 @@
 
 use highwater_analysis::time::rfc3339;
 
-/// Bytes in MiB with one digit; a minus sign that lines up.
+/// From here on a size is written in GiB.
+const GIBIBYTES_FROM: f64 = 10_240.0;
+
+/// Bytes in MiB with one digit, in GiB from 10 GiB on; a minus sign that lines up.
 pub(crate) fn mebibytes(bytes: i64) -> String {
     let mib = bytes as f64 / 1_048_576.0;
-    let text = format!("{:.1} MiB", mib.abs());
+    let text = if mib.abs() < GIBIBYTES_FROM {
+        format!("{:.1} MiB", mib.abs())
+    } else {
+        format!("{:.1} GiB", mib.abs() / 1024.0)
+    };
     if mib <= -0.05 {
         format!("−{text}")
     } else {
@@ -33,6 +40,19 @@ pub(crate) fn moment(unix_us: i64) -> String {
         .map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
 }
 
+/// A time of day to the second, from RFC 3339 in UTC.
+pub(crate) fn whole_moment(rfc3339: &str) -> String {
+    rfc3339.get(..19).map_or_else(
+        || rfc3339.to_owned(),
+        |second| format!("{} UTC", second.replace('T', " ")),
+    )
+}
+
+/// A number of things, in words.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The first characters of a commit.
 pub(crate) fn commit(commit: &str) -> String {
     commit.chars().take(10).collect()
@@ -58,7 +78,7 @@ pub(crate) fn tone(verdict: Option<&str>) -> &'static str {
     match verdict {
         None => "",
         Some("passed") => "good",
-        Some("tests_failed" | "no_tests" | "usage_error" | "interrupted") => "warn",
+        Some("tests_failed" | "no_tests" | "no_session" | "usage_error" | "interrupted") => "warn",
         Some(_) => "bad",
     }
 }
@@ -70,6 +90,7 @@ mod tests {
     #[test]
     fn figures_are_short_and_say_their_unit() {
         assert_eq!(mebibytes(52_428_800), "50.0 MiB");
+        assert_eq!(mebibytes(24_658_313_216), "23.0 GiB");
         assert_eq!(mebibytes(-1_048_576), "−1.0 MiB");
         assert_eq!(mebibytes(-1), "0.0 MiB");
         assert_eq!(duration(999), "999 µs");

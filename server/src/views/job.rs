@@ -13,10 +13,12 @@ use super::{
 };
 use crate::finalise::Column;
 
-const MOST_FILES: usize = 300;
+const MOST_FILES: usize = 50;
 const MOST_TESTS: usize = 30;
 const MOST_FIXTURES: usize = 30;
 const MOST_PROCESSES: usize = 50;
+/// A fixture that took and kept less would be a row of 0.0 MiB.
+const LEAST_SHOWN_BYTES: i64 = 52_429;
 
 /// Columns of the table of files: key and name.
 const COLUMNS: &[(&str, &str)] = &[
@@ -47,6 +49,7 @@ pub(crate) struct JobPage {
     files: Vec<FileLine>,
     files_words: String,
     files_left: usize,
+    notices: Vec<String>,
     tests: Vec<TestRow>,
     tests_all: usize,
     fixtures: Vec<FixtureRow>,
@@ -82,7 +85,8 @@ pub(crate) struct JobData {
     pub(crate) columns: Vec<Column>,
 }
 
-pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
+/// `all`: every file, however many there are.
+pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
     let JobData {
         job,
         processes,
@@ -104,6 +108,9 @@ pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
     let project_href = project_href(&job.project);
     let (tests_all, fixtures_all) = (tests.len(), fixtures.len());
     tests.truncate(MOST_TESTS);
+    fixtures.retain(|fixture| {
+        fixture.setup_bytes.abs().max(fixture.retained_bytes.abs()) >= LEAST_SHOWN_BYTES
+    });
     fixtures.truncate(MOST_FIXTURES);
     JobPage {
         detail: detail_of(
@@ -120,10 +127,13 @@ pub(crate) fn page(data: JobData, sort: &str) -> JobPage {
         sort,
         columns: COLUMNS,
         files_words: files_words(&files),
-        files_left: files.len().saturating_sub(MOST_FILES),
+        files_left: files
+            .len()
+            .saturating_sub(if all { usize::MAX } else { MOST_FILES }),
+        notices: notices(&job),
         files: files
             .iter()
-            .take(MOST_FILES)
+            .take(if all { usize::MAX } else { MOST_FILES })
             .map(|file| file_line(file, &job, &project_href))
             .collect(),
         tests,
@@ -212,8 +222,10 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         facts.push((
             "Session",
             format!(
-                "{}: {} tests, {} failed{workers}",
-                session.ordinal, session.tests, session.failed
+                "{}: {}, {} failed{workers}",
+                session.ordinal,
+                format::count(usize::try_from(session.tests).unwrap_or(usize::MAX), "test"),
+                session.failed
             ),
         ));
     }
@@ -224,7 +236,7 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     };
     told("Branch", &job.branch);
     told("Commit", &format::commit(&job.commit));
-    told("Began", &job.started_at);
+    told("Began", &format::whole_moment(&job.started_at));
     told(
         "Command",
         &job.command.join(" ").chars().take(300).collect::<String>(),
@@ -236,7 +248,38 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
     told("Versions", &versions.join(", "));
+    if let Some(recorder) = recorder(job) {
+        facts.push(("Recorder", recorder));
+    }
     facts
+}
+
+/// What the agent took itself, which it says in notices of these names.
+const AGENT_CPU: &str = "agent_cpu_us: ";
+const AGENT_RSS: &str = "agent_rss_bytes: ";
+
+fn recorder(job: &JobReport) -> Option<String> {
+    let figure = |name: &str| -> Option<i64> {
+        let notice = job.notices.iter().find(|notice| notice.starts_with(name))?;
+        let (_, figure) = notice.rsplit_once('(')?;
+        figure.trim_end_matches(')').parse().ok()
+    };
+    Some(format!(
+        "{} of CPU, {}",
+        format::duration(figure(AGENT_CPU)?),
+        format::mebibytes(figure(AGENT_RSS)?)
+    ))
+}
+
+/// What the recorder has to say, without what is told as facts; and what of the recording is missing.
+fn notices(job: &JobReport) -> Vec<String> {
+    let missing = (job.state == JobState::Incomplete)
+        .then(|| "Part of the recording never arrived: the figures are of what did.".to_owned());
+    let said = job
+        .notices
+        .iter()
+        .filter(|notice| !notice.starts_with(AGENT_CPU) && !notice.starts_with(AGENT_RSS));
+    missing.into_iter().chain(said.cloned()).collect()
 }
 
 fn files_words(files: &[FileRow]) -> String {
@@ -245,12 +288,13 @@ fn files_words(files: &[FileRow]) -> String {
     let ran = files.iter().filter(|file| file.visits > 0).count();
     match most {
         Some(most) if most.retained_bytes > 0 => format!(
-            "{ran} files ran and retained {} together; most of it {} with {}.",
+            "{} ran and retained {} together; the most by {}, {}.",
+            format::count(ran, "file"),
             format::mebibytes(kept),
             most.path,
             format::mebibytes(most.retained_bytes)
         ),
-        _ => format!("{ran} files ran; none retained memory."),
+        _ => format!("{} ran; none retained memory.", format::count(ran, "file")),
     }
 }
 

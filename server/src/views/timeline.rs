@@ -116,9 +116,14 @@ fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
 fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> {
     let mut lanes: Vec<(u32, Lane)> = Vec::new();
     for visit in visits {
+        let process = processes.iter().find(|process| process.id == visit.process);
         let block = Block {
             from_us: visit.began_us,
-            to_us: visit.ended_us.unwrap_or(span_us),
+            // What never ended went on until its process was gone.
+            to_us: visit
+                .ended_us
+                .or_else(|| process?.ended_us)
+                .unwrap_or(span_us),
             label: visit.path.clone(),
             failed: visit.failed > 0,
         };
@@ -128,8 +133,8 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
         match known {
             Some(at) => lanes[at].1.blocks.push(block),
             None if lanes.len() < MOST_LANES => {
-                let process = processes.iter().find(|process| process.id == visit.process);
-                let label = process.map_or_else(|| "pytest".to_owned(), name_of);
+                let label = process
+                    .map_or_else(|| "pytest".to_owned(), |process| lane_name(process, visits));
                 lanes.push((
                     visit.process,
                     Lane {
@@ -142,6 +147,15 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
         }
     }
     lanes.into_iter().map(|(_, lane)| lane).collect()
+}
+
+/// A lane has little room: a worker's name, else the number of a process only where several ran tests.
+fn lane_name(process: &ProcessRow, visits: &[Visit]) -> String {
+    match &process.worker {
+        Some(worker) => worker.clone(),
+        None if visits.iter().all(|visit| visit.process == process.id) => "pytest".to_owned(),
+        None => format!("pid {}", process.pid),
+    }
 }
 
 /// What the chart shows, in words.
@@ -161,11 +175,7 @@ fn words(job: &JobReport, data: &Timeline) -> String {
         bytes_label(last),
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
-        counted(files, "visit"),
-        counted(data.lanes.len(), "worker"),
+        super::format::count(files, "visit"),
+        super::format::count(data.lanes.len(), "worker"),
     )
-}
-
-fn counted(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }

@@ -93,7 +93,8 @@ fn every_wrong_body_is_told_and_changes_nothing() {
     let json = "application/json";
     let proto = "application/x-protobuf";
     let bomb = zstd::bulk::compress(&vec![0; 256 << 20], 3).unwrap();
-    let cases: &[(&str, &str, &str, &[u8], u16, &str)] = &[
+    type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
+    let cases: &[Case<'_>] = &[
         ("no JSON", json, "", b"{", 400, "malformed"),
         ("no text", json, "", &[0xff, 0xfe], 400, "malformed"),
         ("no protobuf", proto, "", &[0xff; 40], 400, "malformed"),
