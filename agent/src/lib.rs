@@ -1,7 +1,7 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
 //! Rooms, from foundations to the top: `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
-//! `recorder`, `summary` | `commands` | `cli` | `main`.
+//! `recorder`, `rescue`, `summary` | `commands` | `cli` | `main`.
 
 pub mod budget;
 pub mod cgroup;
@@ -14,6 +14,7 @@ pub mod marks;
 pub mod plugin_files;
 pub mod procfs;
 pub mod recorder;
+pub mod rescue;
 pub mod sampler;
 pub mod settings;
 pub mod shipper;

@@ -124,6 +124,50 @@ def test_an_agent_that_is_killed_leaves_a_spool_that_can_be_sent(own_server, rec
     assert rows and [seq for _, seq in rows] == list(range(len(rows)))
 
 
+def test_what_pytest_wrote_after_its_agent_was_killed_is_sent_too(recorder, own_server):
+    (recorder.folder / "test_it.py").write_text(
+        "import os, time\nimport pytest\n\n@pytest.mark.parametrize('n', range(12))\ndef test_a(n):\n"
+        "    time.sleep(0.25)\n    if n == 11:\n        open('over', 'w').close()\n"
+    )
+    running = recorder.start(PYTEST)
+
+    def executed():
+        return sum(path.read_bytes().count(b"\nte\t") for path in recorder.spool.glob("*/events/*.events"))
+
+    wait_for("some tests", lambda: executed() > 3)
+    running.kill()
+    running.wait()
+    early = recorder.upload(own_server)
+    assert b"left alone" in early.stdout, (early.stdout, early.stderr)
+    wait_for("pytest to end", lambda: executed() == 12 and (recorder.folder / "over").exists())
+
+    def sent():
+        done = recorder.upload(own_server)
+        assert done.returncode == 0, done.stderr
+        return done if b"left alone" not in done.stdout else None
+
+    wait_for("the rest to be sent", sent)
+    (job,) = own_server.get("/api/v1/projects/test~suite/jobs")["jobs"]
+    rows = own_server.rows(job["uuid"], "tests")
+    assert [row["nodeid"].split("::")[1] for row in rows] == ["test_a[%d]" % n for n in range(12)]
+    assert all(row["outcome"] == "passed" for row in rows)
+    ending = own_server.job(job["uuid"])["ending"]
+    assert (ending["verdict"], ending["confidence"]) == ("passed", "likely"), ending
+    assert all(row["books"] is None or row["books"]["first_bytes"] for row in own_server.rows(job["uuid"], "processes"))
+
+
+def test_a_plugin_that_stops_is_told_and_is_no_crash(recorder):
+    (recorder.folder / "test_it.py").write_text(
+        "import highwater_pytest.recorder\n\ndef test_a():\n    highwater_pytest.recorder.escape = None\n\n\ndef test_b():\n    pass\n"
+    )
+    summary = recorder.run(PYTEST)
+    assert recorder.done.returncode == 0 and b"2 passed" in recorder.done.stdout
+    assert (summary["ending"]["verdict"], summary["ending"]["confidence"]) == ("passed", "likely"), summary["ending"]
+    assert "broke off" in summary["ending"]["sentence"]
+    assert any(notice.startswith("plugin_stopped") for notice in summary["notices"]), summary["notices"]
+    assert b"highwater: the recording of process" in recorder.done.stderr
+
+
 @pytest.mark.parametrize(
     "text, options, code, verdict",
     [

@@ -181,6 +181,39 @@ def test_settings_that_cannot_be_are_told_and_the_tests_run(recorder):
     assert summary["peak_kind"] == "exact"
 
 
+def test_ids_in_any_script_and_of_2000_characters_arrive_whole(recorder, server):
+    ids = ["ж" * 1900, "漢字" * 900, "e\u0301" * 500, "\U0001f9ea" * 400, "\u202eright-to-left\u202c", "a b\tc", "[x]::y/../z", "<b>&\"'", "x" * 1900]
+    (recorder.folder / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.parametrize('n', range(%d), ids=%r)\ndef test_a(n):\n    pass\n" % (len(ids), ids), encoding="utf-8"
+    )
+    (recorder.folder / "pytest.ini").write_text(
+        "[pytest]\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
+    )
+    summary = recorder.run(PYTEST, server)
+    assert recorder.done.returncode == 0, recorder.done.stdout.decode()
+    server.job(summary["uuid"])
+    got = [row["nodeid"] for row in server.rows(summary["uuid"], "tests")]
+    assert got == ["test_it.py::test_a[%s]" % text for text in ids]
+    with urllib.request.urlopen(server.url + "/jobs/" + summary["uuid"]) as page:
+        assert "漢字漢字" in page.read().decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_unprivileged_user_records_exactly_too(recorder, server):
+    (recorder.folder / "test_it.py").write_text("def test_a():\n    bytearray(200_000_000)\n")
+    for folder in [recorder.folder] + list(recorder.folder.parents)[:3]:
+        os.chmod(str(folder), 0o777)
+    # Without any of root's powers but to read: Python or the binaries may lie in a folder of root's.
+    somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    command = recorder.command(PYTEST, server)
+    environment = dict(recorder.environment(), HOME="/nonexistent")
+    done = subprocess.run(somebody + command, cwd=str(recorder.folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    summary = json.loads(recorder.summary.read_text())
+    assert summary["peak_kind"] == "exact" and summary["peak_bytes"] > 200 * MB
+    assert server.job(summary["uuid"])["ending"]["verdict"] == "passed"
+
+
 def test_a_command_without_pytest_is_called_neither_passed_nor_crashed(recorder):
     for command, code in [("true", 0), ("false", 1)]:
         summary = recorder.run([command])

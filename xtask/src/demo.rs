@@ -47,7 +47,10 @@ pub(crate) fn run(options: &Options) -> Done {
         fs::remove_dir_all(&data).map_err(io(&data))?;
     }
     fs::create_dir_all(&data).map_err(io(&data))?;
-    step(1, "building the agent and the server (release)");
+    step(
+        1,
+        "building the agent and the server (release; some minutes the first time)",
+    );
     let binaries = build(true)?;
     step(
         2,
@@ -71,6 +74,9 @@ pub(crate) fn run(options: &Options) -> Done {
         .arg(&suite);
     generate.args(["--scale", &options.scale.to_string()]);
     tools::run(&mut generate)?;
+    for folder in [&data, &suite] {
+        a_repository_of_its_own(folder);
+    }
     let server = Server::start(&binaries, &data.join("highwater.db"), options.port)?;
     println!("xtask: serving {}", server.url);
     let recorder = Recorder {
@@ -106,6 +112,17 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     println!("The server runs until Ctrl-C.");
     server.wait()
+}
+
+/// Files are named, and commits told, from the nearest repository: without one of its own that would be Highwater's.
+fn a_repository_of_its_own(folder: &Path) {
+    let made = Command::new("git")
+        .args(["init", "--quiet"])
+        .arg(folder)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("xtask: no git here; the files of the example are named from this repository");
+    }
 }
 
 fn path_with(first: &Path) -> OsString {

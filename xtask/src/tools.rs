@@ -129,7 +129,6 @@ pub(crate) fn build(release: bool) -> Done<PathBuf> {
     let mut cargo = command(env!("CARGO"));
     cargo.args([
         "build",
-        "--quiet",
         "--package",
         "highwater",
         "--package",

@@ -7,7 +7,7 @@ use highwater_wire::{VERSION, v1};
 use super::{CommandError, environment, tell, working_folder};
 use crate::{
     cli::UploadTask,
-    exit_codes,
+    exit_codes, rescue,
     settings::{self, Given},
     shipper::{self, Client},
     spool::{self, SpoolError},
@@ -72,6 +72,7 @@ fn send(folder: &Path, server: &str, token: Option<String>) -> Result<String, Sp
     let _lock = spool::lock(folder)?;
     let uuid = spool::uuid_of(folder)?;
     if spool::read_end(folder)?.is_none() {
+        rescue::rescue(folder)?;
         spool::write_end(folder, &end_of_lost(folder)?)?;
     }
     let client = Client::new(server, token, uuid);

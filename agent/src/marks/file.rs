@@ -7,7 +7,10 @@ use std::{
     path::PathBuf,
 };
 
-use highwater_wire::marks::{Header, Line, parse};
+use highwater_wire::{
+    codec::{MAX_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    marks::{Header, Line, SessionLine, parse},
+};
 
 use super::{
     JobStart, Told,
@@ -127,6 +130,7 @@ fn hear(
     match (line, *writer) {
         (Line::Unknown, _) => {}
         (Line::Header(header), _) => {
+            possible_header(&header)?;
             let (new, other_boot) = writer_of(&header, start);
             *writer = Some(new);
             told.push(Told::Header(header));
@@ -135,12 +139,41 @@ fn hear(
             }
         }
         (_, None) => return Err("stands before any header".to_owned()),
-        (Line::Session(session), Some(writer)) => told.push(Told::Session(writer.key, session)),
+        (Line::Session(session), Some(writer)) => {
+            possible_session(&session)?;
+            told.push(Told::Session(writer.key, session));
+        }
         (Line::Notice(notice), Some(writer)) => told.push(Told::Notice(writer.key, notice)),
         (Line::Mark(mut mark), Some(writer)) => {
             mark.t_us = mark.t_us.saturating_add(writer.shift_us);
             told.push(Told::Mark(writer.key, mark));
         }
+    }
+    Ok(())
+}
+
+/// The file may be written by anybody who runs in the tests; what no server takes is not let in.
+fn possible_header(header: &Header) -> Result<(), String> {
+    if header.pid == 0 {
+        return Err("names process 0".to_owned());
+    }
+    if header.peak_error_bytes > MAX_BYTES {
+        return Err(format!(
+            "says that peaks are off by {} bytes",
+            header.peak_error_bytes
+        ));
+    }
+    Ok(())
+}
+
+fn possible_session(session: &SessionLine) -> Result<(), String> {
+    let longest = [
+        (&session.session, MAX_NAME_BYTES),
+        (&session.dist, MAX_NAME_BYTES),
+        (&session.root, MAX_TEXT_BYTES),
+    ];
+    if session.session.is_empty() || longest.iter().any(|(text, most)| text.len() > *most) {
+        return Err("is no session: a text is missing or too long".to_owned());
     }
     Ok(())
 }

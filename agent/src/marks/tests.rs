@@ -210,3 +210,32 @@ fn a_missing_folder_is_an_error_that_names_it_and_a_missing_file_is_none() {
     let error = tailer.look(&mut told).unwrap_err().to_string();
     assert!(error.starts_with(path.to_str().unwrap()), "{error}");
 }
+
+#[test]
+fn what_no_server_takes_is_malformed() {
+    let folder = TempDir::new().unwrap();
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    let session = |id: &str| format!("S\t{{\"session\": \"{id}\", \"role\": \"pytest\"}}\n");
+    let text = [
+        header(0, 3, "boot-a"),
+        "H\t1\t{\"pid\": 7, \"start_ticks\": 3, \"peak_error_bytes\": 18446744073709551615}\n"
+            .to_owned(),
+        header(7, 3, "boot-a"),
+        session(""),
+        session(&"s".repeat(2_000)),
+        session("s"),
+    ]
+    .concat();
+    append(folder.path(), "7.events", text.as_bytes());
+    assert!(!tailer.look(&mut told).unwrap());
+    let expected = [
+        "malformed 1",
+        "malformed 2",
+        "header 7",
+        "malformed 4",
+        "malformed 5",
+        "session 7 s",
+    ];
+    assert_eq!(short(&told), expected);
+}

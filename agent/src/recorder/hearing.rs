@@ -6,6 +6,9 @@ use prost::Message as _;
 use super::{BatchSink, Recorder};
 use crate::marks::Told;
 
+/// How the codes of the plugin's own notices begin.
+const OF_THE_PLUGIN: &str = "plugin_";
+
 impl<S: BatchSink> Recorder<S> {
     pub(super) fn hear(&mut self, told: Told) {
         let now_us = self.clock.now_us();
@@ -17,7 +20,10 @@ impl<S: BatchSink> Recorder<S> {
             }
             Told::Notice(key, notice) => {
                 let message = format!("process {}: {}", key.pid, notice.message);
-                let code = format!("plugin_{}", notice.code);
+                let code = match notice.code.strip_prefix(OF_THE_PLUGIN) {
+                    Some(_) => notice.code,
+                    None => format!("{OF_THE_PLUGIN}{}", notice.code),
+                };
                 self.notices.report(now_us, &code, message, 1);
             }
             Told::Mark(key, mark) => {

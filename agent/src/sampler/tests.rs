@@ -1,4 +1,5 @@
 use std::{
+    io::{Read, Write},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
 };
@@ -8,7 +9,14 @@ use crate::{cgroup::Cgroups, clock::monotonic_us};
 
 /// A sampler over a real process that lives until its input is closed.
 fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
-    let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A process that answers has come to its full size: one that has just been started has next to nothing.
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let procfs = Procfs::system();
     let clock = JobClock::new(monotonic_us().cast_unsigned());
     let own = std::process::id();

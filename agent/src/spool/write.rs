@@ -22,7 +22,8 @@ pub struct Spool {
     stream: Uuid,
     segment: File,
     batches: u64,
-    _lock: File,
+    /// Held by whoever goes on with the spool of a dead agent.
+    _lock: Option<File>,
 }
 
 impl Spool {
@@ -38,8 +39,20 @@ impl Spool {
             .create(folder.join("events"))
             .map_err(io(&folder))?;
         let lock = lock(&folder)?;
-        let stream = Uuid::new_v4();
         write_whole(&folder.join("job"), Kind::Job, job)?;
+        Self::with_stream(folder, uuid, Some(lock))
+    }
+
+    /// Goes on with the spool of a dead agent, in another stream; whoever calls holds its lock.
+    ///
+    /// # Errors
+    /// When the folder is none of a job, or the segment cannot be made.
+    pub fn another_stream(folder: &Path) -> Result<Self, SpoolError> {
+        Self::with_stream(folder.to_path_buf(), super::uuid_of(folder)?, None)
+    }
+
+    fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
+        let stream = Uuid::new_v4();
         let path = segment_path(&folder, stream);
         let mut segment = appending(&path)?;
         segment.write_all(MAGIC).map_err(io(&path))?;

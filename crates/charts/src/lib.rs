@@ -4,13 +4,11 @@
 //! light and dark. Nothing here is styled inline, so a strict content policy holds.
 
 mod history;
-mod sparkline;
 mod theme;
 mod ticks;
 mod timeline;
 
 pub use history::{HistoryBar, history};
-pub use sparkline::sparkline;
 pub use theme::ROLES;
 pub use ticks::{bytes_label, time_label};
 pub use timeline::{Band, Block, Lane, Limit, Line, Timeline, timeline};

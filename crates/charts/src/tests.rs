@@ -88,7 +88,6 @@ fn nothing_is_styled_inline_and_every_colour_has_a_role() {
 fn an_empty_job_is_drawn_too() {
     assert!(timeline(&Timeline::default()).unwrap().contains("</svg>"));
     assert!(history(&[]).unwrap().contains("</svg>"));
-    assert!(sparkline(&[]).unwrap().contains("</svg>"));
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
     if let Some(of_memory) = out_of_memory(evidence) {
         return of_memory;
     }
-    if evidence.lost() {
+    let all_told = evidence.vanished_sessions == 0 && !evidence.statuses.is_empty();
+    if evidence.lost() && !(evidence.agent_lost && all_told) {
         return (
             Verdict::AgentLost,
             if evidence.agent_lost {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Problem;
 use crate::{
     ids::ProjectSlug,
-    v1::{Batch, End, Job, Mark, Metric, Samples, Series, mark::What},
+    v1::{Batch, End, Environment, Job, Mark, Metric, Samples, Series, mark::What},
 };
 
 /// Most bytes of a message after decompression.
@@ -20,10 +20,20 @@ pub const MAX_TEXT_BYTES: usize = 16_000;
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most values in one batch, over all series.
 pub const MAX_SAMPLES: usize = 1 << 20;
+/// Most versions in an environment.
+const MAX_VERSIONS: usize = 100;
+/// Most words of a command or a session.
+const MAX_WORDS: usize = 1_000;
+/// Most streams of a job: starts of an agent.
+const MAX_STREAMS: usize = 10_000;
+/// Most batches of a stream: they count one a second.
+const MAX_BATCHES: u64 = 1 << 40;
 /// Ten years: no time in a job lies further from its start.
 const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
+/// A machine that has run for thirty thousand years.
+const MAX_MONOTONIC_US: u64 = 1 << 60;
 /// No process holds more: 2^56 bytes.
-const MAX_BYTES: u64 = 1 << 56;
+pub const MAX_BYTES: u64 = 1 << 56;
 
 fn text(field: &str, value: &str, most: usize) -> Result<(), Problem> {
     if value.len() > most {
@@ -37,6 +47,17 @@ fn text(field: &str, value: &str, most: usize) -> Result<(), Problem> {
 
 fn name(field: &str, value: &str) -> Result<(), Problem> {
     text(field, value, MAX_NAME_BYTES)
+}
+
+/// A list has no more entries than that.
+fn count(field: &str, entries: usize, most: usize) -> Result<(), Problem> {
+    if entries > most {
+        return Err(Problem::field(
+            field,
+            format!("{entries} entries are more than the {most} allowed"),
+        ));
+    }
+    Ok(())
 }
 
 fn time(field: &str, value: i64) -> Result<(), Problem> {
@@ -106,9 +127,17 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
             format!("{}/{} is not within 1/n to n/n", shard.index, shard.total),
         ));
     }
-    if job.command.len() > 1_000 {
-        return Err(Problem::field("command", "has more than 1,000 words"));
+    if let Some(environment) = &job.environment {
+        check_environment(environment)?;
     }
+    size("budget_bytes", job.budget_bytes)?;
+    if job.started_monotonic_us > MAX_MONOTONIC_US {
+        return Err(Problem::field(
+            "started_monotonic_us",
+            format!("{} µs is no time since boot", job.started_monotonic_us),
+        ));
+    }
+    count("command", job.command.len(), MAX_WORDS)?;
     for word in &job.command {
         text("command", word, MAX_TEXT_BYTES)?;
     }
@@ -128,9 +157,50 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
     Ok(())
 }
 
+fn check_environment(environment: &Environment) -> Result<(), Problem> {
+    for (field, value) in [
+        ("environment.os", &environment.os),
+        ("environment.arch", &environment.arch),
+        ("environment.kernel", &environment.kernel),
+        ("environment.hostname_hash", &environment.hostname_hash),
+    ] {
+        name(field, value)?;
+    }
+    for (field, bytes) in [
+        (
+            "environment.memory_total_bytes",
+            environment.memory_total_bytes,
+        ),
+        ("environment.swap_total_bytes", environment.swap_total_bytes),
+        ("environment.page_bytes", environment.page_bytes),
+    ] {
+        size(field, bytes)?;
+    }
+    count(
+        "environment.versions",
+        environment.versions.len(),
+        MAX_VERSIONS,
+    )?;
+    for (key, value) in &environment.versions {
+        name("environment.versions", key)?;
+        name("environment.versions", value)?;
+    }
+    Ok(())
+}
+
 pub(super) fn check_end(end: &End) -> Result<(), Problem> {
     time("ended_us", end.ended_us)?;
+    count("streams", end.streams.len(), MAX_STREAMS)?;
     for stream in &end.streams {
+        if stream.batches > MAX_BATCHES {
+            return Err(Problem::field(
+                "streams.batches",
+                format!(
+                    "{} are more than the {MAX_BATCHES} there can be",
+                    stream.batches
+                ),
+            ));
+        }
         Uuid::parse_str(&stream.stream).map_err(|error| {
             Problem::field("streams.stream", format!("{:?}: {error}", stream.stream))
         })?;
@@ -156,7 +226,19 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
             MAX_TEXT_BYTES,
         )?;
         name(&field("worker"), &process.worker)?;
-        name(&field("session"), &process.session)?;
+        for (part, value) in [
+            ("session", &process.session),
+            ("python", &process.python),
+            ("pytest", &process.pytest),
+            ("plugin", &process.plugin),
+        ] {
+            name(&field(part), value)?;
+        }
+        time(&field("seen_us"), process.seen_us)?;
+        size(
+            &field("peak_error_bytes"),
+            process.peak_error_bytes.unwrap_or(0),
+        )?;
         time(&field("started_us"), process.started_us.unwrap_or(0))?;
         time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
         size(
@@ -171,6 +253,10 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
             return Err(Problem::field(field("id"), "is empty"));
         }
         text(&field("root"), &session.root, MAX_TEXT_BYTES)?;
+        name(&field("dist"), &session.dist)?;
+        time(&field("began_us"), session.began_us.unwrap_or(0))?;
+        time(&field("ended_us"), session.ended_us.unwrap_or(0))?;
+        count(&field("args"), session.args.len(), MAX_WORDS)?;
         for word in &session.args {
             text(&field("args"), word, MAX_TEXT_BYTES)?;
         }
@@ -210,6 +296,9 @@ fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize
             return Err(Problem::field(field("t_us_delta"), "time runs backwards"));
         }
         t_us = t_us.saturating_add(*delta);
+        if tick == 0 {
+            time(&field("t_us_delta"), t_us)?;
+        }
     }
     time(&field("t_us_delta"), t_us)?;
     if !samples.lateness_us.is_empty() && samples.lateness_us.len() != ticks {
@@ -217,6 +306,12 @@ fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize
             field("lateness_us"),
             "is neither empty nor as long as the ticks",
         ));
+    }
+    for lateness in &samples.lateness_us {
+        time(
+            &field("lateness_us"),
+            i64::try_from(*lateness).unwrap_or(i64::MAX),
+        )?;
     }
     let mut values = 0;
     for (number, series) in samples.series.iter().enumerate() {
@@ -288,6 +383,9 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
         Some(What::TestPhase(phase)) => &[&phase.phase],
         Some(_) => &[],
     };
+    if let Some(What::Leave(leave)) = &mark.what {
+        size("true_peak_bytes", leave.true_peak_bytes.unwrap_or(0)).map_err(as_part("leave"))?;
+    }
     for value in texts {
         text("text", value, MAX_TEXT_BYTES).map_err(as_part("what"))?;
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::v1::{Mark, Metric, Process, Run, Samples, Series};
+use crate::v1::{Environment, Mark, Metric, Process, Run, Samples, Series, Session, StreamCount};
 
 fn job() -> Job {
     Job {
@@ -163,4 +163,86 @@ proptest! {
         let _ = decode_json::<Job>(&bytes);
         let _ = decode_plain::<End>(&bytes);
     }
+}
+
+/// Makes a good message one that cannot be.
+type Spoil<M> = fn(&mut M);
+
+#[test]
+fn no_field_of_a_job_may_hold_what_cannot_be() {
+    let cases: [(&str, Spoil<Job>); 4] = [
+        ("budget_bytes", |job| job.budget_bytes = u64::MAX),
+        ("started_monotonic_us", |job| {
+            job.started_monotonic_us = u64::MAX;
+        }),
+        ("environment.memory_total_bytes", |job| {
+            job.environment = Some(Environment {
+                memory_total_bytes: u64::MAX,
+                ..Environment::default()
+            });
+        }),
+        ("environment.versions", |job| {
+            let versions = (0..101).map(|n| (n.to_string(), String::new())).collect();
+            job.environment = Some(Environment {
+                versions,
+                ..Environment::default()
+            });
+        }),
+    ];
+    job().check().unwrap();
+    for (field, spoil) in cases {
+        let mut spoilt = job();
+        spoil(&mut spoilt);
+        let problem = spoilt.check().unwrap_err().to_string();
+        assert!(problem.contains(field), "{field}: {problem}");
+    }
+}
+
+#[test]
+fn no_field_of_a_batch_may_hold_what_cannot_be() {
+    let cases: [(&str, Spoil<Batch>); 7] = [
+        ("seen_us", |batch| batch.processes[0].seen_us = i64::MIN),
+        ("peak_error_bytes", |batch| {
+            batch.processes[0].peak_error_bytes = Some(u64::MAX);
+        }),
+        ("python", |batch| {
+            batch.processes[0].python = "x".repeat(MAX_NAME_BYTES + 1);
+        }),
+        ("began_us", |batch| {
+            batch.sessions.push(Session {
+                id: "s".to_owned(),
+                began_us: Some(i64::MAX),
+                ..Session::default()
+            });
+        }),
+        ("t_us_delta", |batch| {
+            batch.samples[0].t_us_delta = vec![i64::MIN, i64::MAX];
+        }),
+        ("lateness_us", |batch| {
+            batch.samples[0].lateness_us[0] = u64::MAX;
+        }),
+        ("args", |batch| {
+            batch.sessions.push(Session {
+                id: "s".to_owned(),
+                args: vec![String::new(); 1_001],
+                ..Session::default()
+            });
+        }),
+    ];
+    batch().check().unwrap();
+    for (field, spoil) in cases {
+        let mut spoilt = batch();
+        spoil(&mut spoilt);
+        let problem = spoilt.check().unwrap_err().to_string();
+        assert!(problem.contains(field), "{field}: {problem}");
+    }
+    let end = End {
+        version: VERSION,
+        streams: vec![StreamCount {
+            stream: uuid::Uuid::nil().to_string(),
+            batches: u64::MAX,
+        }],
+        ..End::default()
+    };
+    assert!(end.check().unwrap_err().to_string().contains("batches"));
 }

@@ -208,6 +208,12 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
             ),
         );
     }
+    if evidence.agent_lost {
+        say(
+            None,
+            "The agent was gone before the command's end.".to_owned(),
+        );
+    }
     if evidence.lost() {
         say(
             Some(evidence.last_us),

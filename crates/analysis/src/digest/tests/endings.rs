@@ -54,6 +54,24 @@ fn a_job_with_missing_batches_is_not_called_crashed() {
 }
 
 #[test]
+fn a_lost_agent_does_not_hide_how_pytest_ended() {
+    let mut story = session(Some(0), "passed").ends(None, None);
+    story.end.as_mut().unwrap().agent_lost = true;
+    let ending = story.digest().job.ending.unwrap();
+    assert_eq!(
+        (ending.verdict, ending.confidence),
+        (Verdict::Passed, Confidence::Likely)
+    );
+    assert!(
+        ending
+            .evidence
+            .iter()
+            .any(|e| e.sentence.contains("agent was gone")),
+        "{ending:?}"
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_imported_is_no_interruption() {
     for (status, tests) in [(2, false), (1, true)] {
         let mut marks = vec![

@@ -1,0 +1,134 @@
+//! What the plugin wrote after its agent had died: the events files stand in the spool, and pytest went on writing them.
+//!
+//! The files are read again from their begin by a recorder of their own, into a stream of its own; of its batches only the marks stay
+//! that no batch before holds.
+
+use std::{
+    collections::HashSet,
+    error::Error,
+    path::Path,
+    sync::{Arc, mpsc::sync_channel},
+};
+
+use highwater_wire::v1::{Batch, Job, Mark};
+use prost::Message as _;
+
+use crate::{
+    clock::JobClock,
+    marks::{JobStart, Tailer, Told},
+    procfs::Procfs,
+    recorder::{BatchSink, Message, Recorder, RecorderProps},
+    spool::{self, Spool, SpoolError},
+};
+
+/// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock.
+///
+/// # Errors
+/// [`SpoolError::Busy`] while a pytest still writes; else when the spool cannot be read or written.
+pub fn rescue(folder: &Path) -> Result<(), SpoolError> {
+    let events = folder.join("events");
+    if !events.is_dir() {
+        return Ok(());
+    }
+    let recorded = spool::read(folder)?;
+    let io = |source| SpoolError::Io {
+        path: events.clone(),
+        source,
+    };
+    if somebody_writes(&events, &recorded.job).map_err(io)? {
+        return Err(SpoolError::Busy(folder.to_path_buf()));
+    }
+    let known: HashSet<Identity> = recorded
+        .batches
+        .iter()
+        .flat_map(|(_, _, batch)| batch.marks.iter().map(|mark| identity(batch, mark)))
+        .collect();
+    let spool = Spool::another_stream(folder)?;
+    let (sender, messages) = sync_channel(1);
+    // The only message there will be: there is room for it.
+    drop(sender.send(Message::Finish { missed_ticks: 0 }));
+    let recorder = Recorder::new(RecorderProps {
+        clock: JobClock::new(recorded.job.started_monotonic_us),
+        tailer: Tailer::new(&events, start_of(&recorded.job)),
+        sink: OnlyNew { spool, known },
+        messages,
+        lost: Arc::default(),
+    });
+    let warnings = recorder.run().warnings;
+    match warnings.first() {
+        None => Ok(()),
+        Some(warning) => Err(SpoolError::Broken {
+            path: folder.to_path_buf(),
+            reason: warning.clone(),
+        }),
+    }
+}
+
+fn start_of(job: &Job) -> JobStart {
+    JobStart {
+        boot_id: job.boot_id.clone(),
+        monotonic_us: job.started_monotonic_us.cast_signed(),
+        unix_us: job.started_unix_us,
+    }
+}
+
+/// Whether a process that wrote events still lives.
+fn somebody_writes(events: &Path, job: &Job) -> std::io::Result<bool> {
+    let mut tailer = Tailer::new(events, start_of(job));
+    let (procfs, mut buffer, mut told) = (Procfs::system(), Vec::new(), Vec::new());
+    loop {
+        let more = tailer.drain(&mut told)?;
+        for news in told.drain(..) {
+            let Told::Header(header) = news else {
+                continue;
+            };
+            let found = procfs.stat(header.pid, &mut buffer);
+            let lives = found.is_ok_and(|stat| {
+                stat.is_some_and(|stat| stat.start_ticks == header.start_ticks && !stat.is_dead())
+            });
+            if lives {
+                return Ok(true);
+            }
+        }
+        if !more {
+            return Ok(false);
+        }
+    }
+}
+
+/// A mark and whose it is: process, start, and all it says.
+type Identity = (u32, u64, Vec<u8>);
+
+fn identity(batch: &Batch, mark: &Mark) -> Identity {
+    let process = batch.processes.get(mark.process as usize);
+    let (pid, start_ticks) = process.map_or((0, 0), |process| (process.pid, process.start_ticks));
+    let mark = Mark {
+        process: 0,
+        ..mark.clone()
+    };
+    (pid, start_ticks, mark.encode_to_vec())
+}
+
+/// A spool that takes of each batch what is not known yet.
+struct OnlyNew {
+    spool: Spool,
+    known: HashSet<Identity>,
+}
+
+impl BatchSink for OnlyNew {
+    fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut rest = batch.clone();
+        rest.marks
+            .retain(|mark| !self.known.contains(&identity(batch, mark)));
+        // The recorder's remarks are on its own reading, not on the job; and it reads long after what it reads was written.
+        rest.notices
+            .retain(|notice| notice.code.starts_with("plugin_"));
+        let times = rest.marks.iter().map(|mark| mark.t_us);
+        rest.from_us = times.clone().min().unwrap_or(0);
+        rest.to_us = times.max().unwrap_or(0);
+        for process in &mut rest.processes {
+            process.seen_us = rest.to_us;
+        }
+        Ok(Spool::append(&mut self.spool, seq, &rest)?)
+    }
+}
