@@ -8,12 +8,16 @@ use crate::ci::Env;
 const DEFAULT_COLUMNS: usize = 80;
 const LEAST_COLUMNS: usize = 40;
 const MOST_COLUMNS: usize = 160;
+/// Room for the longest node id there can be.
+const UNCUT_COLUMNS: usize = 8_000;
 
 /// How text is laid out for a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Columns of the terminal.
     pub columns: usize,
+    /// Columns that lines with names may take: in a file or a CI's log nothing has to be cut.
+    pub name_columns: usize,
     /// Whether escape sequences for bold and dim text are understood.
     pub colour: bool,
     /// Whether block characters can be shown.
@@ -55,6 +59,11 @@ impl Look {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(said);
         Self {
             columns: columns.clamp(LEAST_COLUMNS, MOST_COLUMNS),
+            name_columns: if is_terminal {
+                columns.clamp(LEAST_COLUMNS, MOST_COLUMNS)
+            } else {
+                UNCUT_COLUMNS
+            },
             colour: is_terminal
                 && said("NO_COLOR").is_none()
                 && said("TERM").is_none_or(|term| term != "dumb"),

@@ -108,6 +108,7 @@ fn sample() -> Digest {
 fn look(columns: usize, unicode: bool) -> Look {
     Look {
         columns,
+        name_columns: columns,
         colour: false,
         unicode,
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{FileRow, JobReport, LimitKind, PeakKind, PeakMetric};
+use highwater_wire::report::{FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict};
 
 use super::{
     chart,
@@ -13,6 +13,8 @@ use super::{
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
+/// A notice says at its end what to do, so it is shown whole over several lines.
+const MOST_NOTICE_COLUMNS: usize = 2_000;
 /// What retains or spikes less is not worth a line.
 const LEAST_SHOWN_BYTES: i64 = 100 << 10;
 
@@ -49,8 +51,11 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             writeln!(
                 out,
                 "Running at the end: {}",
-                fitted(victim, look.columns.saturating_sub(20))
+                fitted(victim, look.name_columns.saturating_sub(20))
             )?;
+        }
+        if ending.verdict != Verdict::Passed {
+            writeln!(out, "Next: {}", ending.next_step)?;
         }
     }
     for limit in &job.limits {
@@ -76,11 +81,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     provenance(out, digest)?;
     for notice in &job.notices {
         if !notice.starts_with("agent_") {
-            writeln!(
-                out,
-                "note: {}",
-                fitted(notice, look.columns.saturating_sub(6))
-            )?;
+            writeln!(out, "note: {}", fitted(notice, MOST_NOTICE_COLUMNS))?;
         }
     }
     if let Some(page) = page {
@@ -122,7 +123,7 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for file in ranked.iter().take(MOST_FILES) {
-        let name = fitted(&file.path, look.columns.saturating_sub(36));
+        let name = fitted(&file.path, look.name_columns.saturating_sub(36));
         let mark = if file.censored { " (cut short)" } else { "" };
         let (retained, peak) = (mebibytes(file.retained_bytes), mebibytes(file.peak_bytes));
         writeln!(
@@ -132,12 +133,7 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         )?;
     }
     if ranked.len() > MOST_FILES {
-        writeln!(
-            out,
-            "{:>33}  and {} more files",
-            "",
-            ranked.len() - MOST_FILES
-        )?;
+        writeln!(out, "{:>33}  and {} more", "", ranked.len() - MOST_FILES)?;
     }
     Ok(())
 }
@@ -161,7 +157,7 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for test in ranked.iter().take(MOST_SPIKES) {
-        let name = fitted(&test.nodeid, look.columns.saturating_sub(36));
+        let name = fitted(&test.nodeid, look.name_columns.saturating_sub(36));
         let (spike, peak) = (mebibytes(test.spike_bytes), mebibytes(test.peak_bytes));
         writeln!(
             out,

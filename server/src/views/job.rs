@@ -105,6 +105,11 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
     tests.sort_by_key(|test| std::cmp::Reverse(test.spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
+    if job.state == JobState::Running {
+        for test in tests.iter_mut().filter(|test| test.outcome == "unknown") {
+            test.outcome = "running".to_owned();
+        }
+    }
     let project_href = project_href(&job.project);
     let (tests_all, fixtures_all) = (tests.len(), fixtures.len());
     tests.truncate(MOST_TESTS);
@@ -168,7 +173,7 @@ fn sentence(job: &JobReport) -> String {
     match (&job.ending, job.state) {
         (Some(ending), _) => ending.sentence.clone(),
         (None, JobState::Running) => {
-            "The job is still running; the figures are of what has arrived.".to_owned()
+            "The job is still running; the figures are of what has arrived. Load the page again for more.".to_owned()
         }
         (None, _) => "How the job ended is not known.".to_owned(),
     }
@@ -308,8 +313,10 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
     } else if file.peak_kind == PeakKind::Sampled {
         notes.push("sampled".to_owned());
     }
-    if file.censored {
-        notes.push("cut short: lower bounds".to_owned());
+    match (file.censored, job.state) {
+        (true, JobState::Running) => notes.push("still running".to_owned()),
+        (true, _) => notes.push("cut short: lower bounds".to_owned()),
+        (false, _) => {}
     }
     let tests = if file.failed > 0 {
         format!("{} ({} failed)", file.tests, file.failed)
