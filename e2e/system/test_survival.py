@@ -176,6 +176,8 @@ def test_a_plugin_that_stops_is_told_and_is_no_crash(recorder):
         ("def test_a(): raise KeyboardInterrupt\n", (), 2, "interrupted"),
         ("", ("--no-such-option",), 4, "usage_error"),
         ("", (), 5, "no_tests"),
+        ("def pytest_runtestloop(session): raise RuntimeError\n", ("-p", "test_it"), 3, "internal_error"),
+        ("import no_such_module\n", (), 2, "tests_failed"),
         ("import os\ndef test_a(): os._exit(0)\n", (), 0, "crashed"),
         ("import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGSEGV)\n", (), 139, "crashed"),
         ("import os, signal\ndef test_a(): os.kill(os.getpid(), signal.SIGTERM)\n", (), 143, "killed"),

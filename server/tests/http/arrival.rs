@@ -6,7 +6,7 @@ use proptest::{
     prelude::{Just, Strategy, any},
     test_runner::{Config, TestRunner},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::{App, batch, end, job, wait_for};
@@ -117,7 +117,56 @@ fn a_batch_that_comes_after_the_job_was_given_up_joins_it() {
 }
 
 #[test]
-fn a_second_server_like_start_finds_everything() {
+fn a_job_of_thousands_of_tests_is_answered_whole() {
+    const BATCHES: i64 = 40;
+    const TESTS: i64 = 125;
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("large"));
+    for n in 0..BATCHES {
+        let mut large = batch(n, "test_large.py");
+        let marks = (0..TESTS).flat_map(|test| {
+            let (at, rss) = (n * 1_000_000 + test * 4_000, 20_000_000);
+            let nodeid = format!("test_large.py::test_{}", n * TESTS + test);
+            let begin = json!({"execution": 1, "path": "test_large.py", "nodeid": nodeid});
+            [
+                json!({"tUs": at, "rssBytes": rss, "peakBytes": rss, "testBegin": begin}),
+                json!({"tUs": at + 2_000, "rssBytes": rss, "peakBytes": rss, "testEnd": {"outcome": "passed"}}),
+            ]
+        });
+        large["marks"] = marks.collect();
+        app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &large);
+    }
+    app.put_new(&format!("{path}/end"), &end(stream, BATCHES));
+    app.settled(uuid, "finished");
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = app.get(&format!("{path}/tests?limit=1000{after}")).json();
+        let rows = page["tests"].as_array().unwrap();
+        found.extend(
+            rows.iter()
+                .map(|row| row["nodeid"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    let expected: Vec<String> = (0..BATCHES * TESTS)
+        .map(|test| format!("test_large.py::test_{test}"))
+        .collect();
+    assert_eq!(found, expected);
+    let html = app.get(&format!("/jobs/{uuid}")).text;
+    assert!(
+        html.contains("5000 executions in all") && html.len() < 400_000,
+        "{}",
+        html.len()
+    );
+}
+
+#[test]
+fn a_files_history_is_paged_to_its_end() {
     let app = App::start();
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
     app.put_new(&format!("/api/v1/jobs/{uuid}"), &job("history"));
