@@ -90,7 +90,7 @@ pub struct RecorderProps<S> {
 pub struct Recorded<S> {
     /// Where the batches went.
     pub sink: S,
-    /// How many were kept.
+    /// How many were made, those among them that were lost: what is announced and not there makes a recording incomplete.
     pub batches: u64,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,

@@ -11,28 +11,47 @@ use highwater_analysis::{
     digest::{Context, Digest, digest},
     recording::Recording,
 };
-use highwater_wire::report::{JobReport, JobState};
+use highwater_wire::{
+    report::{JobReport, JobState},
+    v1,
+};
 
-use crate::spool::{self, SpoolError};
+use crate::spool::{self, Recorded, SpoolError};
 
 pub use look::Look;
 pub use text::terminal;
 
-/// Reads a recording back from the spool and works out its figures; one without an end is lost, unless its agent still lives.
+/// What is known of the end of a recording beside its spool.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Nothing: one without an end in its spool is lost.
+    InSpool,
+    /// Its agent still lives.
+    NotYet,
+    /// All of it, also where the disk was too full to write it.
+    Known(v1::End),
+}
+
+/// Reads a recording back from the spool and works out its figures.
 ///
 /// # Errors
 /// When the spool cannot be read.
-pub fn digest_of(folder: &Path, agent_lives: bool) -> Result<Digest, SpoolError> {
-    let recorded = spool::read(folder)?;
+pub fn digest_of(folder: &Path, end: End) -> Result<Digest, SpoolError> {
+    let mut recorded = spool::read(folder)?;
+    let agent_lives = end == End::NotYet;
+    if let End::Known(end) = end {
+        recorded.end.get_or_insert(end);
+    }
+    let state = match (&recorded.end, agent_lives) {
+        (Some(end), _) if is_whole(&recorded, end) => JobState::Finished,
+        (Some(_), _) => JobState::Incomplete,
+        (None, true) => JobState::Running,
+        (None, false) => JobState::Lost,
+    };
     let mut recording = Recording::new(recorded.job);
     for (stream, seq, batch) in &recorded.batches {
         recording.add(*stream, *seq, batch);
     }
-    let state = match (&recorded.end, agent_lives) {
-        (Some(_), _) => JobState::Finished,
-        (None, true) => JobState::Running,
-        (None, false) => JobState::Lost,
-    };
     if let Some(end) = recorded.end {
         recording.set_end(end);
     }
@@ -42,6 +61,12 @@ pub fn digest_of(folder: &Path, agent_lives: bool) -> Result<Digest, SpoolError>
         revision: 1,
     };
     Ok(digest(&recording, &context))
+}
+
+/// Whether every batch that was announced is there, and could be read.
+fn is_whole(recorded: &Recorded, end: &v1::End) -> bool {
+    let announced: u64 = end.streams.iter().map(|stream| stream.batches).sum();
+    recorded.skipped == 0 && recorded.batches.len() as u64 >= announced
 }
 
 /// Writes the report of a job as JSON so that it is there whole or not at all.

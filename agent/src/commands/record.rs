@@ -160,7 +160,7 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     if let Err(error) = spool::write_end(&prepared.folder, &end) {
         eprintln!("highwater: the end of the recording cannot be written: {error}");
     }
-    let digest = match summary::digest_of(&prepared.folder, false) {
+    let digest = match summary::digest_of(&prepared.folder, summary::End::Known(end)) {
         Ok(digest) => Some(digest),
         Err(error) => {
             eprintln!("highwater: no summary: {error}");

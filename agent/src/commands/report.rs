@@ -32,8 +32,11 @@ pub fn report(task: ReportTask) -> Result<u8, CommandError> {
         Some(uuid) => CommandError::NoSuchJob(uuid, root),
         None => CommandError::Nothing(root),
     })?;
-    let agent_lives = matches!(spool::lock(&folder), Err(SpoolError::Busy(_)));
-    let digest = summary::digest_of(&folder, agent_lives)?;
+    let end = match spool::lock(&folder) {
+        Err(SpoolError::Busy(_)) => summary::End::NotYet,
+        _ => summary::End::InSpool,
+    };
+    let digest = summary::digest_of(&folder, end)?;
     print!(
         "{}",
         summary::terminal(&digest, None, &Look::of_stdout(&environment()))

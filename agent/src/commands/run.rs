@@ -74,7 +74,7 @@ pub struct RunOutcome<S> {
     pub forwarded_signal: Option<i32>,
     /// The sink, given back; `None` when nothing was recorded, or its disk hangs.
     pub sink: Option<S>,
-    /// Batches that were kept.
+    /// Batches that were made.
     pub batches: u64,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,

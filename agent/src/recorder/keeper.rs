@@ -98,7 +98,7 @@ impl<S: BatchSink> Keeper<S> {
         }
         Recorded {
             sink: self.sink,
-            batches: self.next_seq,
+            batches: self.next_seq + self.lost,
             warnings,
         }
     }

@@ -102,6 +102,7 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
         },
         // pytest refuses wrong options before any plugin is asked.
         Some(status::USAGE_ERROR) => (Verdict::UsageError, Possible),
+        Some(_) if evidence.torn => (Verdict::NoSession, Possible),
         Some(_) => (Verdict::NoSession, Certain),
         None => (Verdict::AgentLost, Possible),
     }

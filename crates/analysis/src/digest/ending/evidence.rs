@@ -28,6 +28,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) vanished_sessions: usize,
     /// Sessions whose end is not known because the recording of them broke off.
     pub(in crate::digest) torn_sessions: usize,
+    /// The recording itself broke off somewhere: what was not heard may well have been.
+    pub(in crate::digest) torn: bool,
     /// Workers that were gone while a session that told its end went on.
     pub(in crate::digest) vanished_workers: usize,
     pub(in crate::digest) tests: u64,
@@ -70,6 +72,7 @@ impl Evidence {
                 .collect(),
             vanished_sessions: if torn { 0 } else { open },
             torn_sessions: if torn { open } else { 0 },
+            torn,
             vanished_workers: vanished_workers(parts, sessions),
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),

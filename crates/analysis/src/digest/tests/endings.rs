@@ -290,6 +290,12 @@ fn each_ending_of_the_first_form() {
             Confidence::Certain,
         ),
         (
+            "events that could not be read, and no session",
+            notice(Story::new(), "events_failed").ends(Some(0), None),
+            Verdict::NoSession,
+            Confidence::Possible,
+        ),
+        (
             "a plugin that stopped, and a command that passed",
             notice(session(None, ""), "plugin_stopped").ends(Some(0), None),
             Verdict::Passed,
