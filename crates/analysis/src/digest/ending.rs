@@ -19,6 +19,9 @@ const SIGKILL: i32 = 9;
 const SIGSEGV: i32 = 11;
 const SIGTERM: i32 = 15;
 
+/// What `timeout` of the GNU core utilities ends with when the time was up.
+const EXIT_CODE_OF_TIMEOUT: i32 = 124;
+
 /// pytest's exit statuses, as its documentation numbers them.
 mod status {
     pub(super) const OK: i32 = 0;
@@ -60,7 +63,13 @@ fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
         None => {}
     }
     if evidence.vanished_sessions > 0 {
-        return (Verdict::Crashed, Likely);
+        let timed_out = evidence.exit_code == Some(EXIT_CODE_OF_TIMEOUT);
+        let verdict = if timed_out {
+            Verdict::TimedOut
+        } else {
+            Verdict::Crashed
+        };
+        return (verdict, Likely);
     }
     if let Some(worst) = worst_status(&evidence.statuses) {
         return match worst {

@@ -88,6 +88,9 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::OomMachine => format!(
             "The kernel killed the job because the machine ran out of memory, after {tests}."
         ),
+        Verdict::TimedOut => {
+            format!("The command's time was up in the middle of a pytest session, after {tests}.")
+        }
         Verdict::AgentLost => format!(
             "The recording stopped {} into the job without an end: the agent or its machine was gone.",
             seconds(evidence.last_us)
@@ -234,6 +237,7 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::NoTests => "Check the paths and the -k and -m expressions.",
         Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
         Verdict::Interrupted => "Run it again, or look for who cancelled it.",
+        Verdict::TimedOut => "Look at the test that was running, or allow more time.",
         Verdict::NoSession => {
             "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest.plugin`."
         }

@@ -219,6 +219,12 @@ fn each_ending_of_the_first_form() {
             Confidence::Likely,
         ),
         (
+            "`timeout` around pytest",
+            session(None, "").ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
             "segmentation fault",
             session(None, "").ends(None, Some(11)),
             Verdict::Crashed,
