@@ -20,6 +20,9 @@ pub use limits::{
     MAX_TEXT_BYTES,
 };
 
+/// The fastest: the agent compresses beside the tests it measures.
+const LEVEL: i32 = 1;
+
 /// Why a message from outside was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
@@ -92,7 +95,7 @@ pub trait Checked: Message + Default + Serialize + DeserializeOwned {
 /// # Errors
 /// When zstd fails, which only a lack of memory can cause.
 pub fn encode<M: Message>(message: &M) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(&message.encode_to_vec(), 3)
+    zstd::bulk::compress(&message.encode_to_vec(), LEVEL)
 }
 
 /// zstd to protobuf to checked message.
