@@ -324,10 +324,12 @@ impl Walker<'_> {
                 let session = self.session();
                 self.walk.session_ends.push((session, end.exit_status));
             }
-            Some(
-                What::CollectBegin(_) | What::CollectEnd(_) | What::Leave(_) | What::Blocks(_),
-            )
-            | None => {}
+            Some(What::Leave(leave)) => {
+                if let Some(peak) = leave.true_peak_bytes {
+                    self.higher(peak.cast_signed(), mark.peak_bytes.is_some());
+                }
+            }
+            Some(What::CollectBegin(_) | What::CollectEnd(_) | What::Blocks(_)) | None => {}
         }
     }
 

@@ -239,7 +239,7 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::Interrupted => "Run it again, or look for who cancelled it.",
         Verdict::TimedOut => "Look at the test that was running, or allow more time.",
         Verdict::NoSession => {
-            "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest.plugin`."
+            "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest`."
         }
         Verdict::Crashed | Verdict::WorkerCrashed => {
             "Look at the test that was running, and run it with `python -X faulthandler -m pytest`."
