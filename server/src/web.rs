@@ -209,7 +209,7 @@ async fn run(
     let (id, slug) = api::find_project(&state, &project).await?;
     let none = || {
         AppError::not_found(
-            format!("{slug} has no run {run}."),
+            format!("There is no run {run} of {slug}."),
             "Start from the project's page.",
         )
     };
@@ -282,7 +282,7 @@ async fn file_page(
     let points = state.store.file_history(id, &path, None, 200).await?;
     let newest = points.first().ok_or_else(|| {
         AppError::not_found(
-            format!("{slug} has no finished job with {path}."),
+            format!("No finished job of {slug} ran {path}."),
             "Start from one of its jobs.",
         )
     })?;
