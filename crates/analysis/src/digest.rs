@@ -1,7 +1,8 @@
 //! From a recording to its figures.
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
-//! process's marks say), then the rows: `visits`, `files`, `tests`, `fixtures`; then the job: `peak`, `limits`, `ending`.
+//! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
+//! the job from its `parts`: `peak`, `limits`, `ending`, `job`.
 
 mod ending;
 mod files;
@@ -9,7 +10,9 @@ mod fixtures;
 mod job;
 mod limits;
 mod memory;
+mod parts;
 mod peak;
+mod process_rows;
 mod processes;
 mod sessions;
 mod tests_rows;
@@ -59,7 +62,7 @@ pub struct Digest {
 /// Works out every figure of a recording.
 #[must_use]
 pub fn digest(recording: &Recording, context: &Context) -> Digest {
-    let mut processes = processes::gather(recording);
+    let processes = processes::gather(recording);
     let memory = memory::Memory::of(recording, &processes);
     let sessions = sessions::Sessions::of(recording, &processes);
     let mut walks: Vec<walk::Walk> = recording
@@ -70,15 +73,12 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         })
         .collect();
     walk::adopt_forked(&mut walks, &processes);
-    for walk in &walks {
-        processes[walk.process].take(walk);
-    }
     let visits = visits::rows(&walks, &processes, &memory);
     let files = files::rows(&walks, &visits, &processes);
     let tests = tests_rows::rows(&walks, &processes, &memory);
     let fixtures = fixtures::rows(&walks);
     let peak = peak::of_job(&memory, &walks, &processes);
-    let job = job::report(&job::Parts {
+    let job = job::report(&parts::Parts {
         recording,
         context,
         processes: &processes,
@@ -92,7 +92,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
     });
     Digest {
         job,
-        processes: processes::rows(&processes, &memory),
+        processes: process_rows::rows(&processes, &walks, &memory),
         files,
         tests,
         fixtures,

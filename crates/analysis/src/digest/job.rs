@@ -3,31 +3,12 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::{
-    report::{
-        EnvironmentReport, FileRow, FixtureRow, JobReport, JobState, RunReport, SessionReport,
-        ShardReport, TestRow,
-    },
+    report::{EnvironmentReport, JobReport, JobState, RunReport, SessionReport, ShardReport},
     v1::Job,
 };
 
-use super::{
-    Context, ending, limits, memory::Memory, peak::JobPeak, processes::ProcessFacts,
-    sessions::Sessions, walk::Walk,
-};
+use super::{ending, limits, parts::Parts};
 use crate::{recording::Recording, time::rfc3339};
-
-pub(super) struct Parts<'a> {
-    pub(super) recording: &'a Recording,
-    pub(super) context: &'a Context,
-    pub(super) processes: &'a [ProcessFacts],
-    pub(super) sessions: &'a Sessions,
-    pub(super) walks: &'a [Walk],
-    pub(super) files: &'a [FileRow],
-    pub(super) fixtures: &'a [FixtureRow],
-    pub(super) tests: &'a [TestRow],
-    pub(super) peak: JobPeak,
-    pub(super) memory: &'a Memory,
-}
 
 pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let job = parts.recording.job();

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use highwater_wire::{
-    report::{Books, PeakKind, ProcessRow, Role},
-    v1,
-};
+use highwater_wire::{report::Role, v1};
 
-use super::{memory::Memory, walk::Walk};
 use crate::recording::{ProcessKey, Recording, Subject};
 
 /// What is known of one process.
@@ -36,9 +32,6 @@ pub(super) struct ProcessFacts {
     pub(super) signal: Option<i32>,
     pub(super) forked_from: u32,
     pub(super) versions: [(&'static str, String); 3],
-    pub(super) books: Option<Books>,
-    pub(super) marks_peak: Option<(i64, PeakKind)>,
-    pub(super) first_session: Option<u32>,
 }
 
 impl ProcessFacts {
@@ -67,9 +60,6 @@ impl ProcessFacts {
                 ("pytest", String::new()),
                 ("plugin", String::new()),
             ],
-            books: None,
-            marks_peak: None,
-            first_session: None,
         }
     }
 
@@ -121,13 +111,6 @@ impl ProcessFacts {
                 known.clone_from(said);
             }
         }
-    }
-
-    /// Takes over what its marks said.
-    pub(super) fn take(&mut self, walk: &Walk) {
-        self.books = walk.books;
-        self.marks_peak = walk.peak;
-        self.first_session = walk.tests.first().map(|test| test.session).or(walk.session);
     }
 }
 
@@ -181,36 +164,4 @@ fn parent_of(processes: &[ProcessFacts], child: usize) -> Option<usize> {
         .filter(|at| *at != child && processes[*at].key.pid == parent_pid)
         .filter(|at| processes[*at].started_us <= started_us)
         .max_by_key(|at| processes[*at].started_us)
-}
-
-pub(super) fn rows(processes: &[ProcessFacts], memory: &Memory) -> Vec<ProcessRow> {
-    let row = |(position, process): (usize, &ProcessFacts)| {
-        let sampled = memory.highest_rss(position).map_or(0, |(_, bytes)| bytes);
-        let (mut peak, mut kind) = process.marks_peak.unwrap_or((0, PeakKind::Sampled));
-        if let Some(lifetime) = process.lifetime_peak.map(u64::cast_signed)
-            && lifetime >= peak
-        {
-            (peak, kind) = (lifetime, PeakKind::Exact);
-        }
-        // A sample may be above the kernel's mark of the same moment by what the kernel counts late.
-        if sampled > peak + process.peak_error_bytes.cast_signed() {
-            (peak, kind) = (sampled, PeakKind::Sampled);
-        }
-        ProcessRow {
-            id: process.number,
-            pid: process.key.pid,
-            parent_pid: process.parent_pid,
-            role: process.role,
-            worker: process.worker.clone(),
-            session: process.first_session,
-            command: process.command.clone(),
-            started_us: process.started_us,
-            ended_us: process.ended_us,
-            peak_bytes: peak.max(0).cast_unsigned(),
-            peak_kind: kind,
-            exact_reason: process.exact_reason.clone(),
-            books: process.books,
-        }
-    };
-    processes.iter().enumerate().map(row).collect()
 }

@@ -7,7 +7,7 @@ use highwater_wire::{
     v1::Metric,
 };
 
-use super::super::{job::Parts, limits};
+use super::super::{limits, parts::Parts};
 use crate::recording::{Recording, Subject};
 
 /// Most culprits that are named.

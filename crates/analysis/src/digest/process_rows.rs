@@ -1,0 +1,45 @@
+//! One row a process: who it was, its highest RSS, and the balance of its memory.
+
+use highwater_wire::report::{PeakKind, ProcessRow};
+
+use super::{memory::Memory, processes::ProcessFacts, walk::Walk};
+
+pub(super) fn rows(processes: &[ProcessFacts], walks: &[Walk], memory: &Memory) -> Vec<ProcessRow> {
+    let row = |(position, process): (usize, &ProcessFacts)| {
+        let walk = walks.iter().find(|walk| walk.process == position);
+        let sampled = memory.highest_rss(position).map_or(0, |(_, bytes)| bytes);
+        let (mut peak, mut kind) = walk
+            .and_then(|walk| walk.peak)
+            .unwrap_or((0, PeakKind::Sampled));
+        if let Some(lifetime) = process.lifetime_peak.map(u64::cast_signed)
+            && lifetime >= peak
+        {
+            (peak, kind) = (lifetime, PeakKind::Exact);
+        }
+        // A sample may be above the kernel's mark of the same moment by what the kernel counts late.
+        if sampled > peak + process.peak_error_bytes.cast_signed() {
+            (peak, kind) = (sampled, PeakKind::Sampled);
+        }
+        ProcessRow {
+            id: process.number,
+            pid: process.key.pid,
+            parent_pid: process.parent_pid,
+            role: process.role,
+            worker: process.worker.clone(),
+            session: walk.and_then(first_session),
+            command: process.command.clone(),
+            started_us: process.started_us,
+            ended_us: process.ended_us,
+            peak_bytes: peak.max(0).cast_unsigned(),
+            peak_kind: kind,
+            exact_reason: process.exact_reason.clone(),
+            books: walk.and_then(|walk| walk.books),
+        }
+    };
+    processes.iter().enumerate().map(row).collect()
+}
+
+/// The session of its first test, else the one it began.
+fn first_session(walk: &Walk) -> Option<u32> {
+    walk.tests.first().map(|test| test.session).or(walk.session)
+}
