@@ -221,14 +221,12 @@ impl Bench {
 
     /// What a sample takes with its pyramid, and what a recording takes with all that is kept of its marks.
     fn storage(&self) -> Done<Storage> {
-        let script = "import sqlite3, sys\n\
+        let script = "import os, sqlite3, sys\n\
             db = sqlite3.connect(sys.argv[1])\n\
             db.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n\
             db.execute('VACUUM')\n\
-            one = lambda statement: db.execute(statement).fetchone()[0]\n\
-            samples = one('SELECT SUM(length) FROM page WHERE level = 0 AND column_no >= 0')\n\
-            print(one('SELECT SUM(LENGTH(content)) FROM page') / samples)\n\
-            print(one('PRAGMA page_count') * one('PRAGMA page_size') / one('SELECT COUNT(*) FROM job'))\n";
+            db.close()\n\
+            print(os.path.getsize(sys.argv[1]))\n";
         let copy = self.data.join("copy.db");
         fs::copy(self.data.join("highwater.db"), &copy).map_err(io(&copy))?;
         let wal = self.data.join("highwater.db-wal");
@@ -241,17 +239,38 @@ impl Bench {
             .arg(&copy)
             .output()
             .map_err(io(&copy))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let figures: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
-        let [bytes_per_sample, bytes_per_job] = figures[..] else {
+        let file_bytes = numbers(&output.stdout);
+        let mut sizes = command(env!("CARGO"));
+        sizes.args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "highwater-store",
+        ]);
+        sizes.args(["--example", "sizes", "--"]);
+        sizes.arg(format!("sqlite://{}", copy.display()));
+        let (good, text) = run_and_read(&mut sizes)?;
+        let counted = numbers(text.as_bytes());
+        let ([file_bytes], [samples, page_bytes, jobs], true) =
+            (&file_bytes[..], &counted[..], good)
+        else {
             let why = String::from_utf8_lossy(&output.stderr);
-            return Err(said(format!("cannot count the database: {why}")));
+            return Err(said(format!("cannot count the database: {why}{text}")));
         };
+        let (bytes_per_sample, bytes_per_job) = (page_bytes / samples, file_bytes / jobs);
         Ok(Storage {
             bytes_per_sample,
             bytes_per_job,
         })
     }
+}
+
+fn numbers(text: &[u8]) -> Vec<f64> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect()
 }
 
 struct Storage {

@@ -1,7 +1,7 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details` and `facts` each keep their own
-//! tables; `snapshot` is how a job is read, `writer` the one that writes, in groups.
+//! tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
@@ -16,6 +16,7 @@ mod jobs;
 pub mod pages;
 mod projects;
 mod series;
+mod sizes;
 mod snapshot;
 mod writer;
 
@@ -27,6 +28,7 @@ pub use facts::{FileFact, HistoryPoint};
 pub use jobs::{JobFilter, JobKey, JobRow, RunRow};
 pub use projects::ProjectRow;
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
+pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 pub use writer::{Finalised, Put};
 

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::{batches, db, details, facts, jobs, projects, series, writer};
+use crate::{batches, db, details, facts, jobs, projects, series, sizes, writer};
 
 async fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
@@ -69,6 +69,8 @@ async fn every_statement_can_be_prepared() {
         facts::INSERT_FILE,
         facts::INSERT,
         facts::HISTORY,
+        sizes::SAMPLES,
+        sizes::PAGE_BYTES,
         writer::BEGIN,
         writer::COMMIT,
         writer::ROLLBACK,
@@ -259,6 +261,14 @@ async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
     second.details = vec![(DetailKind::Report, b"another".to_vec())];
     assert_eq!(store.put_finalised(first).await.unwrap(), Put::New);
     assert_eq!(store.put_finalised(second).await.unwrap(), Put::Conflict);
+    assert_eq!(
+        store.sizes().await.unwrap(),
+        Sizes {
+            samples: 0,
+            page_bytes: 0,
+            jobs: 1
+        }
+    );
     let mut snapshot = store.snapshot().await.unwrap();
     let report = snapshot.detail(key.id, DetailKind::Report).await.unwrap();
     assert_eq!(report.unwrap(), b"1");
