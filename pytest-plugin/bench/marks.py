@@ -36,15 +36,15 @@ def main():
 
         def test():
             recorder.test_begins("test_a.py::test", path)
-            recorder.phase_begins("call")
-            recorder.phase_begins("teardown")
+            recorder.mark("tp", "\tcall", True)
+            recorder.mark("tp", "\tteardown")
             recorder.test_ends("passed", ("passed", "passed", "passed"))
 
         def fixture():
             number = recorder.fixture_begins(words)
-            recorder.fixture_ends(number, "passed")
-            recorder.release_begins(1, number)
-            recorder.release_ends(1)
+            recorder.mark("fe", number + "\tpassed")
+            recorder.release_begins(number)
+            recorder.release_ends(number)
 
         parts = {
             "readings of one mark (clock apart)": kernel.read,

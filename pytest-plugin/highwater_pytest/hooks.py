@@ -1,6 +1,7 @@
 """The hooks of pytest, each translated into a word to the recorder."""
 
 import os
+from functools import partial
 
 import pytest
 
@@ -28,11 +29,11 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self):
-        self.recorder.collection_begins()
+        self.recorder.mark("cb", "", True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
-        self.recorder.collection_ends(len(session.items))
+        self.recorder.mark("ce", f"\t{len(session.items)}")
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector):
@@ -43,7 +44,7 @@ class Hooks:
         self.recorder.import_begins(path)
         outcome = yield
         report = outcome.get_result() if outcome.excinfo is None else None
-        self.recorder.import_ends(getattr(report, "outcome", "failed"))
+        self.recorder.mark("ie", f"\t{getattr(report, 'outcome', 'failed')}")
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):
@@ -70,11 +71,11 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self):
-        self.recorder.phase_begins("call")
+        self.recorder.mark("tp", "\tcall", True)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self):
-        self.recorder.phase_begins("teardown")
+        self.recorder.mark("tp", "\tteardown")
         yield
         self.recorder.teardown_ends()
 
@@ -100,23 +101,24 @@ class Hooks:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef, request):
-        recorder, key = self.recorder, (fixturedef, self._path)
+        key = (fixturedef, self._path)
         words = self._fixtures.get(key)
         if words is None:
             words = self._fixtures[key] = self._words_of(fixturedef, request)
-        number = recorder.fixture_begins(words) if words else None
-        outcome = yield
-        if not number:
+        if not words:
+            yield
             return
-        recorder.fixture_ends(number, "passed" if outcome.excinfo is None else "failed")
-        # Finalizers run last in, first out: added after the set-up, this one runs before the fixture's own teardown,
-        # but after those of the fixtures that asked for it.
-        fixturedef.addfinalizer(lambda: recorder.release_begins(fixturedef, number))
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_fixture_post_finalizer(self, fixturedef):
-        if fixturedef in self.recorder.open_fixtures:
-            self.recorder.release_ends(fixturedef)
+        recorder = self.recorder
+        number = recorder.fixture_begins(words)
+        # Finalizers run last in, first out: one added before the set-up runs after the fixture's own teardown; one added after it
+        # runs before that, but after those of the fixtures that asked for this one.
+        fixturedef.addfinalizer(partial(recorder.release_ends, number))
+        outcome = yield
+        if outcome.excinfo is None:
+            recorder.mark("fe", number + "\tpassed")
+            fixturedef.addfinalizer(partial(recorder.release_begins, number))
+        else:
+            recorder.mark("fe", number + "\tfailed")
 
     def _words_of(self, fixturedef, request):
         """What is written of a fixture; ``""`` of what is none."""

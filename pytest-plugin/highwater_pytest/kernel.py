@@ -40,6 +40,9 @@ SEALS = types.SimpleNamespace(statm=60, clear=61, status=62, events=63)
 _STATM, _CLEAR, _STATUS = "/proc/self/statm", "/proc/self/clear_refs", "/proc/self/status"
 PAGE_BYTES = resource.getpagesize()
 _LEAST_DESCRIPTOR = 200
+# The mark is reset only where it stands above the RSS by more than this: what a reset would change is then less than the kernel's own error,
+# and in most tests half the system calls of a reading are spared. An interval's peak may be too high by as much.
+_KEPT_BYTES = 64 * 1024
 # What the kernel may count late between two readings of the same mark.
 _SLACK_BYTES = 256 * PAGE_BYTES
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -105,7 +108,8 @@ class Kernel:
     """The readings of one process.
 
     ``read()`` gives RSS in bytes and the highest RSS since the call before in bytes, or ``None`` where only samples could tell; it
-    resets the mark. Where a descriptor was closed or replaced the peak of that interval is not known: what was lost is opened afresh.
+    resets the mark where that makes a difference. Where a descriptor was closed or replaced the peak of that interval may not be known; what was
+    lost is opened afresh.
     """
 
     def __init__(self, exact=True):
@@ -117,7 +121,7 @@ class Kernel:
         # Descriptors by path, each with the function that tells whether it is still ours.
         self._files = {}
         self._open_all(exact)
-        self.peak_error_bytes = _COUNTERS * max(32, 2 * (os.cpu_count() or 1)) * _processors() * PAGE_BYTES
+        self.peak_error_bytes = _KEPT_BYTES + _COUNTERS * max(32, 2 * (os.cpu_count() or 1)) * _processors() * PAGE_BYTES
         self.read = self._reader()
 
     def _open_all(self, exact):
@@ -164,22 +168,22 @@ class Kernel:
         def rss_and_peak():
             try:
                 rss = int(pread(statm, 96, 0).split(b" ", 2)[1]) * PAGE_BYTES
-                # Nothing is written to what may be somebody else's file by now.
-                if not clear_is_ours():
-                    return reopened()
-                if status < 0:
-                    peak = getrusage(_SELF).ru_maxrss * _MAXRSS_BYTES
-                else:
-                    peak = _vmhwm_of(pread(status, 4096, 0))
-                write(clear, b"5")
+                peak = getrusage(_SELF).ru_maxrss * _MAXRSS_BYTES if status < 0 else _vmhwm_of(pread(status, 4096, 0))
+                if peak is None or peak <= rss:
+                    return rss, peak and rss
+                if peak - rss > _KEPT_BYTES:
+                    # Nothing is written to what may be somebody else's file by now.
+                    if not _holds(clear_is_ours):
+                        return reopened(peak)
+                    write(clear, b"5")
             except (OSError, IndexError, ValueError):
                 return reopened()
-            return rss, peak if peak is None or peak >= rss else rss
+            return rss, peak
 
         return rss_and_peak
 
-    def _reopened(self):
-        """The reading of a moment at which a descriptor was found lost."""
+    def _reopened(self, peak=None):
+        """The reading of a moment at which a descriptor was found lost, with the peak where that was read before."""
         self.lost += 1
         for path, (_, is_ours, flags, number) in list(self._files.items()):
             if not _holds(is_ours):
@@ -188,7 +192,7 @@ class Kernel:
         rss = int(real.pread(self._files[_STATM][0], 96, 0).split(b" ", 2)[1]) * PAGE_BYTES
         if self.exact:
             real.write(self._files[_CLEAR][0], b"5")
-        return rss, None
+        return rss, peak
 
     def forget(self):
         """Closes what is still ours. In a forked child the descriptors speak of the parent: closing them there is harmless."""

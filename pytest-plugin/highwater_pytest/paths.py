@@ -2,6 +2,8 @@
 
 import os
 
+from .writer import escape
+
 _PACKAGES = ("site-packages", "dist-packages")
 
 
@@ -28,13 +30,13 @@ class Paths:
         self.repo_root = repo_root(root)
         self._known = {}
 
-    def name(self, path):
-        """The name of a file by its path on this machine."""
+    def word(self, path):
+        """The name of a file by its path on this machine, as a field of a line."""
         key = str(path)
-        name = self._known.get(key)
-        if name is None:
-            name = self._known[key] = self._work_out(os.path.realpath(key))
-        return name
+        word = self._known.get(key)
+        if word is None:
+            word = self._known[key] = escape(self._work_out(os.path.realpath(key)))
+        return word
 
     def _work_out(self, path):
         parts = path.split(os.sep)

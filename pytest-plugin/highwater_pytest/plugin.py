@@ -1,10 +1,7 @@
 """Where the recording begins and ends."""
 
 import os
-import shutil
 import sys
-import tempfile
-import uuid
 
 from . import nesting
 
@@ -60,6 +57,8 @@ class Recording:
         self.config = config
         self.own_folder = None
         if not folder:
+            import tempfile
+
             folder = self.own_folder = tempfile.mkdtemp(prefix="highwater-")
             if summary:
                 os.environ["HIGHWATER_EVENTS"] = folder
@@ -99,6 +98,8 @@ class Recording:
         nesting.leave(self.before)
         if self.own_folder:
             os.environ.pop("HIGHWATER_EVENTS", None)
+            import shutil
+
             shutil.rmtree(self.own_folder, ignore_errors=True)
         _recording = None
 
@@ -111,7 +112,7 @@ def describe(config, root, repo_root):
     numprocesses = getattr(config.option, "numprocesses", None)
     workers = numprocesses if isinstance(numprocesses, int) else len(getattr(config.option, "tx", None) or [])
     session = {
-        "session": uuid.uuid4().hex,
+        "session": os.urandom(16).hex(),
         "role": "worker" if worker else ("controller" if dist != "no" or workers else "pytest"),
         "worker": worker,
         "dist": dist,

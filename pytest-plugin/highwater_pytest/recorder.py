@@ -1,12 +1,14 @@
 """Turns what pytest does into marks.
 
-A mark is taken by ``_mark``: clock, RSS, peak, as the head of a line. Begin lines are flushed before the thing begins; end lines wait
-for the next begin. Whatever goes wrong in here ends the recording, never the tests: every entry is guarded by ``guarded``.
+A mark is taken by ``mark``: clock, RSS, peak, as the head of a line. Begin lines are flushed before the thing begins; end lines wait
+for the next begin. Whatever goes wrong in here ends the recording, never the tests: ``mark`` guards itself, and what does more than mark
+is guarded by ``guarded``.
 """
 
 import functools
-import platform
+import os
 import sys
+import weakref
 
 from . import kernel
 from .paths import Paths
@@ -24,17 +26,14 @@ _BLOCKS_SHARE = 0.001
 
 def guarded(method):
     """Lets no error of the recording reach pytest: it ends the recording and is told at the end."""
-    getpid = kernel.real.getpid
 
     @functools.wraps(method)
     def call(self, *args):
-        if not self.active:
-            return None
         try:
-            if getpid() == self.pid or self._begin_in_child():
+            if self.active or self._wakes():
                 return method(self, *args)
         except Exception as error:
-            self.stop("%s: %s: %s" % (method.__name__, type(error).__name__, error))
+            self.fail(method.__name__, error)
         return None
 
     return call
@@ -53,18 +52,21 @@ class Recorder:
         self._exact_wanted = exact
         self._executions = {}
         self._fixtures = 0
-        # Fixtures that are being torn down, by their definition.
-        self.open_fixtures = {}
+        # Fixtures that are being torn down, the innermost last.
+        self._releasing = []
         self._test = None
         self._file = None
         self._true_peak = 0
         self._blocks_cost_us = 0
         self._blocks_since_us = kernel.monotonic_us()
         self._next_peak = None
-        self._read_us, self._rss, self._flat = 0, 0, "-"
+        # The last reading: when, and its words in a line that repeats it.
+        self._read_us, self._figures = 0, ""
         self._session = None
+        self._asleep = False
         self.writer = Writer(folder)
         self._begin_process(0)
+        os.register_at_fork(after_in_child=_sleeper(self))
 
     def _begin_process(self, forked_from):
         self._forked = forked_from != 0
@@ -78,7 +80,7 @@ class Recorder:
             "boot_id": kernel.boot_id(),
             "monotonic_us": kernel.monotonic_us(),
             "unix_us": kernel.unix_us(),
-            "python": platform.python_version(),
+            "python": sys.version.split()[0],
             "exact": self.kernel.exact,
             "exact_reason": self.kernel.exact_reason,
             "peak_source": self.kernel.peak_source,
@@ -87,14 +89,14 @@ class Recorder:
             "forked_from": forked_from,
         }
         header.update(self._versions)
+        self._put = self.writer.put
         self.writer.record("H\t%d" % FORMAT_VERSION, header)
         self.active = not self.writer.failed
 
     # Marks
 
-    def _reading(self):
-        """Clock in µs, RSS in bytes, and the highest RSS since the reading before, ``"-"`` where it is not known."""
-        now = self._clock() // 1000
+    def _reading(self, now):
+        """RSS in bytes, and the highest RSS since the reading before, ``"-"`` where it is not known."""
         rss, peak = self.kernel.read()
         if self._next_peak is not None:
             peak = max(peak or 0, self._next_peak, rss)
@@ -102,37 +104,49 @@ class Recorder:
         highest = rss if peak is None else peak
         if highest > self._true_peak:
             self._true_peak = highest
-        self._read_us, self._rss = now, rss
+        self._read_us = now
         if peak is None:
-            self._flat = peak = "-"
+            self._figures, peak = f"\t{rss}\t-", "-"
         else:
-            self._flat = rss
-        return now, rss, peak
+            self._figures = f"\t{rss}\t{rss}"
+        return rss, peak
 
-    def _put(self, kind, tail=""):
-        """A mark for the next flush; ``tail`` is the rest of its line, each field after a tab."""
-        now = self._clock() // 1000
-        if now - self._read_us < _YOUNG_US:
-            rss, peak = self._rss, self._flat
-        else:
-            now, rss, peak = self._reading()
-        self.writer.put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
+    def mark(self, kind, tail="", flush=False):
+        """A mark; ``tail`` is the rest of its line, each field after a tab. It waits for the next that is flushed."""
+        if not self.active and not self._wakes():
+            return
+        try:
+            now = self._clock() // 1000
+            if now - self._read_us < _YOUNG_US:
+                self._put(f"{kind}\t{now}{self._figures}{tail}\n")
+            else:
+                rss, peak = self._reading(now)
+                self._put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
+            if flush:
+                self.writer.flush()
+        except Exception as error:
+            self.fail(kind, error)
 
-    def _begin_in_child(self):
-        """A forked child that reaches a hook begins a recording of its own; False where it cannot."""
-        parent, self.pid = self.pid, kernel.real.getpid()
-        self.kernel.forget()
-        self.writer.abandon()
-        self.writer = Writer(self.writer.folder)
-        self._true_peak = 0
-        self.open_fixtures = {}
-        self._read_us = 0
-        self._begin_process(parent)
-        if self._session is not None:
-            self.writer.record("S", self._session)
-        if self._test is not None:
-            self._put("tb", self._test)
-            self.writer.flush()
+    def _wakes(self):
+        """A forked child that reaches a hook begins a recording of its own; False where there is none to be had."""
+        if not self._asleep:
+            return False
+        self._asleep = False
+        try:
+            parent, self.pid = self.pid, kernel.real.getpid()
+            self.kernel.forget()
+            self.writer.abandon()
+            self.writer = Writer(self.writer.folder)
+            self._true_peak = 0
+            self._releasing = []
+            self._read_us = 0
+            self._begin_process(parent)
+            if self._session is not None:
+                self.writer.record("S", self._session)
+            if self._test is not None:
+                self.mark("tb", self._test, True)
+        except Exception as error:
+            self.fail("fork", error)
         return self.active
 
     # Session
@@ -141,37 +155,22 @@ class Recorder:
     def session_begins(self, session):
         self._session = session
         self.writer.record("S", session)
-        self._put("sb")
-        self.writer.flush()
-
-    @guarded
-    def collection_begins(self):
-        self._put("cb")
-        self.writer.flush()
-
-    @guarded
-    def collection_ends(self, items):
-        self._put("ce", f"\t{items}")
+        self.mark("sb", "", True)
 
     @guarded
     def import_begins(self, path):
-        self._put("ib", f"\t{escape(self.paths.name(path))}")
-        self.writer.flush()
-
-    @guarded
-    def import_ends(self, outcome):
-        self._put("ie", f"\t{outcome}")
+        self.mark("ib", f"\t{self.paths.word(path)}", True)
 
     @guarded
     def session_ends(self, status):
         self._blocks(None)
-        self._put("se", f"\t{int(status)}")
-        self.writer.flush()
+        self.mark("se", f"\t{int(status)}", True)
 
     @guarded
     def leave(self):
         """The last word: the highest RSS of the whole life, which ``ru_maxrss`` no longer tells."""
-        now, rss, peak = self._reading()
+        now = self._clock() // 1000
+        rss, peak = self._reading(now)
         self.writer.put(f"xx\t{now}\t{rss}\t{peak}\t{self._true_peak}\n")
 
     # Tests
@@ -181,35 +180,25 @@ class Recorder:
         if self.kernel.lost:
             self.kernel.lost = 0
             self.writer.record("N", {"code": "descriptors_lost", "message": "a test closed descriptors that were not its own"})
-        name = self.paths.name(path)
+        name = self.paths.word(path)
         if name != self._file:
             self._blocks(name)
         execution = self._executions.get(nodeid, 0) + 1
         self._executions[nodeid] = execution
-        self._test = f"\t{execution}\t{escape(name)}\t{escape(nodeid)}"
-        self._put("tb", self._test)
-        self.writer.flush()
+        self._test = f"\t{execution}\t{name}\t{escape(nodeid)}"
+        self.mark("tb", self._test, True)
 
-    @guarded
-    def phase_begins(self, phase):
-        self._put("tp", f"\t{phase}")
-        if phase == "call":
-            self.writer.flush()
-
-    @guarded
     def teardown_ends(self):
         """In a forked child this is the last that is seen of the test; how it ended is for its parent to say."""
         if self._forked:
             self._test = None
-            self._put("te", "\tunknown\t-\t-\t-")
-            self.writer.flush()
+            self.mark("te", "\tunknown\t-\t-\t-", True)
 
-    @guarded
     def test_ends(self, outcome, phases):
         """``phases``: outcomes of set-up, call and teardown as pytest reported them."""
         self._test = None
         setup, call, teardown = phases
-        self._put("te", f"\t{outcome}\t{setup}\t{call}\t{teardown}")
+        self.mark("te", f"\t{outcome}\t{setup}\t{call}\t{teardown}")
 
     def _blocks(self, name):
         self._file = name
@@ -226,34 +215,31 @@ class Recorder:
     @guarded
     def words_of_fixture(self, name, scope, path, base):
         """The fields of a fixture's line that are the same at each set-up."""
-        file = "" if scope == "session" or path is None else escape(self.paths.name(path))
+        file = "" if scope == "session" or path is None else self.paths.word(path)
         return f"\t{escape(name)}\t{scope}\t{file}\t{escape(base)}"
 
-    @guarded
     def fixture_begins(self, words):
-        """The number of this set-up in the process; ``None`` where it is not recorded."""
+        """The number of this set-up in the process, as a field."""
         self._fixtures += 1
-        self._put("fb", f"\t{self._fixtures}{words}")
-        self.writer.flush()
-        return self._fixtures
+        number = f"\t{self._fixtures}"
+        self.mark("fb", number + words, True)
+        return number
 
-    @guarded
-    def fixture_ends(self, number, outcome):
-        self._put("fe", f"\t{number}\t{outcome}")
+    def release_begins(self, number):
+        self._releasing.append(number)
+        self.mark("rb", number)
 
-    @guarded
-    def release_begins(self, fixturedef, number):
-        self.open_fixtures[fixturedef] = number
-        self._put("rb", f"\t{number}")
-
-    @guarded
-    def release_ends(self, fixturedef):
-        self._put("re", f"\t{self.open_fixtures.pop(fixturedef)}")
+    def release_ends(self, number):
+        """Does nothing for a set-up that failed: there is nothing to release."""
+        if self._releasing and self._releasing[-1] == number:
+            self._releasing.pop()
+            self.mark("re", number)
 
     # The end
 
-    def stop(self, problem):
+    def fail(self, where, error):
         """Ends the recording for a problem of its own."""
+        problem = "%s: %s: %s" % (where, type(error).__name__, error)
         self.active = False
         self.problem = problem
         try:
@@ -263,7 +249,19 @@ class Recorder:
             self.problem += " (and could not be written)"
 
     def close(self):
-        self.active = False
+        self.active = self._asleep = False
         failed = self.writer.close()
         self.problem = self.problem or failed
         self.kernel.forget()
+
+
+def _sleeper(recorder):
+    """What runs in every forked child: the recording sleeps there until a hook is reached. Most children never reach one."""
+    weak = weakref.ref(recorder)
+
+    def sleep():
+        asleep = weak()
+        if asleep is not None and asleep.active:
+            asleep.active, asleep._asleep = False, True
+
+    return sleep

@@ -1,6 +1,5 @@
 """Appends lines to the events file of this process; FORMAT.md says what they are."""
 
-import hashlib
 import json
 import os
 
@@ -13,6 +12,9 @@ _KEPT_CHARACTERS = 3980
 def escape(text):
     """A text field: bounded, and without the characters that end fields and lines."""
     if len(text) > MOST_CHARACTERS:
+        # Rare, and slow to import.
+        import hashlib
+
         digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
         text = text[:_KEPT_CHARACTERS] + "\u2026#" + digest
     if "\\" in text:
