@@ -1,9 +1,11 @@
 """The hooks of pytest, each translated into a word to the recorder."""
 
 import os
-from functools import partial
+from functools import partial, wraps
 
 import pytest
+
+from .nesting import SHARED
 
 # Outcomes of phases, as ``te`` lists them.
 _PHASES = ("setup", "call", "teardown")
@@ -11,6 +13,20 @@ _PHASES = ("setup", "call", "teardown")
 _PARAMETER = "get_direct_param_fixture_func"
 # Fixtures whose node lies in the file of the test that asks for them.
 _IN_FILE = ("function", "class", "module")
+
+
+def careful(method):
+    """Lets no error of a hook's own part reach pytest: it ends the recording."""
+
+    @wraps(method)
+    def call(self, *args):
+        try:
+            return method(self, *args)
+        except Exception as error:
+            self.recorder.fail(method.__name__, error)
+            return None
+
+    return call
 
 
 class Hooks:
@@ -37,26 +53,30 @@ class Hooks:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector):
+        begun = self._import_begins(collector)
+        outcome = yield
+        if begun:
+            report = outcome.get_result() if outcome.excinfo is None else None
+            self.recorder.mark("ie", f"\t{getattr(report, 'outcome', 'failed')}")
+
+    @careful
+    def _import_begins(self, collector):
         path = _file_of(collector)
         if path is None:
-            yield
-            return
+            return False
         self.recorder.import_begins(path)
-        outcome = yield
-        report = outcome.get_result() if outcome.excinfo is None else None
-        self.recorder.mark("ie", f"\t{getattr(report, 'outcome', 'failed')}")
+        return True
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):
         yield
-        self.recorder.session_ends(int(getattr(session, "exitstatus", exitstatus)))
+        self.recorder.session_ends(getattr(session, "exitstatus", exitstatus))
 
     # Tests
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item):
-        self._nodeid, self._path = item.nodeid, _path_of(item)
-        self._begin()
+        self._begin(item)
         yield
         self._end(last=True)
         self._nodeid = None
@@ -66,7 +86,7 @@ class Hooks:
         if self._nodeid == item.nodeid:
             if self._set_up:
                 self._end(last=False)
-                self._begin()
+                self._begin(item)
             self._set_up = True
 
     @pytest.hookimpl(tryfirst=True)
@@ -87,7 +107,9 @@ class Hooks:
             if known is None or known[0] != "failed":
                 self._reports[report.when] = (report.outcome, hasattr(report, "wasxfail"))
 
-    def _begin(self):
+    @careful
+    def _begin(self, item):
+        self._nodeid, self._path = item.nodeid, _path_of(item)
         self._reports = {}
         self._set_up = False
         self.recorder.test_begins(self._nodeid, self._path)
@@ -101,19 +123,22 @@ class Hooks:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef, request):
-        key = (fixturedef, self._path)
-        words = self._fixtures.get(key)
-        if words is None:
-            words = self._fixtures[key] = self._words_of(fixturedef, request)
-        if not words:
-            yield
-            return
-        recorder = self.recorder
-        number = recorder.fixture_begins(words)
-        # Finalizers run last in, first out: one added before the set-up runs after the fixture's own teardown; one added after it
-        # runs before that, but after those of the fixtures that asked for this one.
-        fixturedef.addfinalizer(partial(recorder.release_ends, number))
+        recorder, number = self.recorder, None
+        try:
+            key = (fixturedef, self._path)
+            words = self._fixtures.get(key)
+            if words is None:
+                words = self._fixtures[key] = self._words_of(fixturedef, request)
+            if words:
+                number = recorder.fixture_begins(words)
+                # Finalizers run last in, first out: one added before the set-up runs after the fixture's own teardown; one added
+                # after it runs before that, but after those of the fixtures that asked for this one.
+                fixturedef.addfinalizer(partial(recorder.release_ends, number))
+        except Exception as error:
+            recorder.fail("pytest_fixture_setup", error)
         outcome = yield
+        if number is None:
+            return
         if outcome.excinfo is None:
             recorder.mark("fe", number + "\tpassed")
             fixturedef.addfinalizer(partial(recorder.release_begins, number))
@@ -173,4 +198,4 @@ class ControllerHooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node):
         shared = {key: self.session[key] for key in ("session", "dist", "numprocesses", "args")}
-        node.workerinput["highwater"] = shared
+        node.workerinput[SHARED] = shared

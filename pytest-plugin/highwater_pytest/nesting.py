@@ -3,20 +3,19 @@
 import os
 
 _VARIABLE = "HIGHWATER_RECORDING"
+# Where a recorded controller tells its workers of their session.
+SHARED = "highwater"
 
 
-def is_outermost(is_worker):
+def is_outermost(workerinput):
     """False where this pytest was started by a test, a fixture or an import of a recorded one.
 
-    A recorded pytest leaves its number in the environment, which what it starts inherits. Its xdist workers inherit it too, and are
-    told apart by what xdist gives them; but a worker started by a nested controller has two recorded ancestors.
+    A recorded pytest leaves its number in the environment, which what it starts inherits. Its xdist workers inherit it too, but they are
+    given their session by the recorded controller (``workerinput``; ``None`` for what is no worker): those of a nested one are not.
     """
-    recorded = os.environ.get(_VARIABLE, "")
-    if not recorded:
+    if not os.environ.get(_VARIABLE):
         return True
-    if is_worker:
-        return recorded == str(os.getppid())
-    return False
+    return workerinput is not None and SHARED in workerinput
 
 
 def enter():

@@ -23,25 +23,21 @@ def pytest_configure(config):
     global _recording
     folder = os.environ.get("HIGHWATER_EVENTS", "")
     wanted = config.getoption("highwater", False)
-    is_worker = hasattr(config, "workerinput")
-    if _recording is not None or not (folder or wanted) or not nesting.is_outermost(is_worker):
+    workerinput = getattr(config, "workerinput", None)
+    if _recording is not None or not (folder or wanted) or not nesting.is_outermost(workerinput):
         return
     if not hasattr(os, "register_at_fork"):
         return
     try:
-        _recording = Recording(config, folder, wanted and not is_worker)
+        _recording = Recording(config, folder, wanted and workerinput is None)
+        _recording.begin()
     except Exception as error:
         # Nothing is lost but the recording; a summary that was asked for says why it is not there.
-        _tell_unrecorded(config, wanted, error)
-        return
-    _recording.begin()
+        _recording = None
+        if wanted and workerinput is None:
+            from .summary import Unrecorded
 
-
-def _tell_unrecorded(config, wanted, error):
-    if wanted:
-        reporter = config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line("highwater: nothing is recorded: %s: %s" % (type(error).__name__, error))
+            config.pluginmanager.register(Unrecorded(error))
 
 
 class Recording:
@@ -94,7 +90,7 @@ class Recording:
         self.recorder.leave()
         self.recorder.close()
         if self.recorder.problem:
-            sys.__stderr__.write("highwater: the recording of process %d broke off: %s\n" % (os.getpid(), self.recorder.problem))
+            _complain("highwater: the recording of process %d broke off: %s\n" % (os.getpid(), self.recorder.problem))
         nesting.leave(self.before)
         if self.own_folder:
             os.environ.pop("HIGHWATER_EVENTS", None)
@@ -104,9 +100,19 @@ class Recording:
         _recording = None
 
 
+def _complain(line):
+    """On standard error, if there is one that takes it."""
+    try:
+        sys.__stderr__.write(line)
+        sys.__stderr__.flush()
+    except (AttributeError, OSError, ValueError):
+        # Closed, not there, or on a full disk: the tests' own outcome goes before this line.
+        pass
+
+
 def describe(config, root, repo_root):
     """The session line: who this process is in it."""
-    shared = getattr(config, "workerinput", {}).get("highwater")
+    shared = getattr(config, "workerinput", {}).get(nesting.SHARED)
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     dist = getattr(config.option, "dist", "no") or "no"
     numprocesses = getattr(config.option, "numprocesses", None)

@@ -15,6 +15,18 @@ def mebibytes(size):
     return "%.1f MiB" % (size / 1048576.0)
 
 
+class Unrecorded:
+    """Stands where the table would, when there is nothing to show."""
+
+    def __init__(self, error):
+        self.error = error
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter):
+        terminalreporter.section("memory (highwater)")
+        terminalreporter.write_line("Nothing was recorded: %s: %s" % (type(self.error).__name__, self.error))
+
+
 class Summary:
     """Reads back what every process of the session wrote, and says which files kept what."""
 

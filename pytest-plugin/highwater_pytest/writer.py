@@ -24,6 +24,17 @@ def escape(text):
     return text
 
 
+def plain(value):
+    """What JSON and UTF-8 can hold: a lone surrogate, as names that are no UTF-8 bring, is written out as ``\\udcXX``."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
 class Writer:
     """An events file that only grows. When it cannot be written any more, it says so by ``failed`` and stays silent.
 
@@ -45,15 +56,19 @@ class Writer:
 
     def _reopen(self):
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = lifted(real.open(self.path, flags, 0o600))
             self._is_ours = sealed(self._descriptor, SEALS.events)
+            # Whoever wrote here before may have been stopped within a line, by a full disk or a signal.
+            length = real.fstat(self._descriptor).st_size
+            if length and real.pread(self._descriptor, 1, length - 1) != b"\n":
+                real.write(self._descriptor, b"\n")
         except OSError as error:
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
 
     def record(self, kind, content):
         """A line of JSON, on disk at once."""
-        self.put("%s\t%s\n" % (kind, json.dumps(content, separators=(",", ":"))))
+        self.put("%s\t%s\n" % (kind, json.dumps(plain(content), separators=(",", ":"))))
         self.flush()
 
     def flush(self):
@@ -77,7 +92,7 @@ class Writer:
             self.failed = error.strerror or "cannot write"
             return
         if written != len(content):
-            # A torn line would spoil the next: end it, and stop.
+            # The line is torn; what writes to this file next begins a new one.
             self.failed = "no space left"
 
     def close(self):

@@ -8,6 +8,7 @@ import xml.etree.ElementTree
 
 import pytest
 from highwater_pytest.books import add_up
+from highwater_pytest.reading import read
 
 from test_recording import OUTCOMES
 
@@ -129,6 +130,56 @@ def test_pytest_inside_pytest_is_no_part_of_the_suite(suite):
     done = suite.run()
     assert done.returncode == 0, done.stdout.decode()
     assert suite.outcomes(suite.only()) == [("test_in_process", "passed"), ("test_as_child", "passed")]
+
+
+def test_workers_of_a_pytest_inside_pytest_are_no_part_of_the_suite(suite, need):
+    need("xdist", "pytest-xdist")
+    suite.write(
+        conftest="pytest_plugins = ['pytester']\n",
+        test_outer="def test_a(pytester):\n    pytester.makepyfile('def test_inner(): pass')\n"
+        "    pytester.runpytest_inprocess('-n2').assert_outcomes(passed=1)\n",
+    )
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+    assert suite.outcomes(suite.only()) == [("test_a", "passed")]
+
+
+def test_names_that_are_no_utf_8_are_written_out(suite):
+    suite.write(test_plain=PLAIN)
+    odd = os.path.join(os.fsencode(str(suite.folder)), b"caf\xe9")
+    os.rename(str(suite.tests), odd)
+    suite.tests = os.fsdecode(odd)
+    done = suite.run("--deselect", os.fsdecode(b"caf\xe9"))
+    assert done.returncode == 0, done.stdout
+    session = next(record for record in suite.only() if record["kind"] == "S")
+    assert session["root"].endswith("caf\\udce9") and session["args"][-1] == "caf\\udce9"
+
+
+def test_an_error_of_the_recording_ends_the_recording_alone(suite):
+    suite.write(
+        conftest="import pathlib, sys\n\nclass Path(type(pathlib.Path())):\n    def __str__(self):\n"
+        "        if 'highwater' in sys._getframe(1).f_globals['__name__']:\n            raise RuntimeError('no path')\n"
+        "        return super().__str__()\n\n"
+        "def pytest_collection_modifyitems(items):\n    items[1].path = Path(items[1].path)\n",
+        test_plain=PLAIN,
+    )
+    done = suite.run()
+    assert done.returncode == 0 and b"2 passed" in done.stdout, done.stdout.decode()
+    records = suite.only()
+    assert suite.outcomes(records) == [("test_a", "passed")]
+    notice = next(record for record in records if record["kind"] == "N")
+    assert notice["code"] == "plugin_stopped" and "no path" in notice["message"]
+
+
+def test_a_line_torn_by_whoever_wrote_before_spoils_no_other(suite):
+    suite.write(test_plain=PLAIN)
+    # What the shell replaces itself by keeps its number.
+    script = "printf 'tb\\t1' > $HIGHWATER_EVENTS/$$.events; exec \"$@\""
+    suite.call(["sh", "-c", script, "sh"] + suite.command(), HIGHWATER_EVENTS=str(suite.events))
+    (path,) = suite.events.glob("*.events")
+    records, problems = read(path.read_bytes())
+    assert [number for number, _ in problems] == [1]
+    assert suite.outcomes(records) == [("test_a", "passed"), ("test_b", "passed")]
 
 
 def test_two_sessions_in_one_script_are_two(suite):
