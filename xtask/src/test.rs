@@ -1,10 +1,12 @@
 //! `cargo xtask test`: every test of every language, with one closing line over all.
 
+use std::fs;
+
 use clap::{Args, ValueEnum};
 
 use crate::{
     chromium::chromium,
-    tools::{Done, build, command, root, run_and_read, said},
+    tools::{Done, build, command, io, root, run_and_read, said, target},
     venv::{python, venv},
 };
 
@@ -73,16 +75,25 @@ pub(crate) fn run(options: &Options) -> Done {
 
 fn rust(count: &mut Count) -> Done {
     println!("xtask: Rust");
+    // A Rust test cannot say that it was skipped: one that could not run leaves its reason here.
+    let not_run = target().join("not-run.txt");
+    fs::write(&not_run, "").map_err(io(&not_run))?;
     let mut cargo = command(env!("CARGO"));
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
-        .env("INSTA_UPDATE", "no");
+        .env("INSTA_UPDATE", "no")
+        .env("HIGHWATER_NOT_RUN", &not_run);
     let (good, text) = run_and_read(&mut cargo)?;
     for line in text
         .lines()
         .filter_map(|line| line.strip_prefix("test result: "))
     {
         count.add(line, &["passed"], &["failed"], &["ignored"]);
+    }
+    for reason in fs::read_to_string(&not_run).map_err(io(&not_run))?.lines() {
+        println!("xtask: not run: {reason}");
+        count.passed = count.passed.saturating_sub(1);
+        count.skipped += 1;
     }
     if !good {
         count.broken.push("cargo test".to_owned());

@@ -8,11 +8,10 @@ use std::{
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TaskError {
-    #[error("cannot start `{program}`: {source}{hint}")]
+    #[error("cannot start `{program}`: {source}")]
     Start {
         program: String,
         source: std::io::Error,
-        hint: &'static str,
     },
     #[error("`{command}` failed with {status}")]
     Failed {
@@ -64,7 +63,6 @@ fn start_error(command: &Command, source: std::io::Error) -> TaskError {
     TaskError::Start {
         program: command.get_program().to_string_lossy().into_owned(),
         source,
-        hint: "",
     }
 }
 
@@ -147,8 +145,7 @@ pub(crate) fn apt_install(packages: &[&str]) -> Done {
         "install {} with the system's package manager and try again",
         packages.join(" ")
     );
-    let is_root = rustix_is_root();
-    let mut words: Vec<&str> = if is_root { vec![] } else { vec!["sudo", "-n"] };
+    let mut words: Vec<&str> = if is_root() { vec![] } else { vec!["sudo", "-n"] };
     words.push("apt-get");
     println!(
         "xtask: installing {} from the system's packages",
@@ -172,7 +169,7 @@ pub(crate) fn apt_install(packages: &[&str]) -> Done {
     Ok(())
 }
 
-fn rustix_is_root() -> bool {
+fn is_root() -> bool {
     Command::new("id")
         .arg("-u")
         .output()
