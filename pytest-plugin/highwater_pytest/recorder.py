@@ -194,11 +194,10 @@ class Recorder:
             self._test = None
             self.mark("te", "\tunknown\t-\t-\t-", True)
 
-    def test_ends(self, outcome, phases):
-        """``phases``: outcomes of set-up, call and teardown as pytest reported them."""
+    def test_ends(self, outcomes):
+        """``outcomes``: of the test, and of set-up, call and teardown as pytest reported them, as fields."""
         self._test = None
-        setup, call, teardown = phases
-        self.mark("te", f"\t{outcome}\t{setup}\t{call}\t{teardown}")
+        self.mark("te", outcomes)
 
     def _blocks(self, name):
         self._file = name
