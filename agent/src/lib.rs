@@ -1,7 +1,9 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `summary` | `commands` | `cli` | `main`.
+
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod budget;
 pub mod cgroup;
@@ -21,4 +23,5 @@ pub mod shipper;
 pub mod signals;
 pub mod spool;
 pub mod summary;
+pub mod terminal;
 pub mod tree;

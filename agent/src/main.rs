@@ -5,10 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use highwater_agent::{
     cli::{Cli, Task},
-    commands, exit_codes,
+    commands, exit_codes, signals, terminal,
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = signals::outlive_the_file_limit() {
+        terminal::tell(format_args!(
+            "a limit of the file size may end this program: {error}"
+        ));
+    }
     let outcome = match Cli::parse().into_task() {
         Task::Run(task) => Ok(commands::record::record(*task)),
         Task::Upload(task) => commands::upload::upload(task),
@@ -17,7 +22,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("highwater: {error}");
+            terminal::tell(error);
             ExitCode::from(exit_codes::FAILED)
         }
     }

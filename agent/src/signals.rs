@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     flag,
     iterator::{
         SignalsInfo,
@@ -22,6 +22,24 @@ use signal_hook::{
 };
 
 use crate::procfs::ignored_signals;
+
+/// Lets a limit of the file size (`ulimit -f`) be an error of the write that met it, as a full disk is, instead of the end of the agent.
+///
+/// A handler, unlike a signal that is ignored, does not go to the command: after exec the signal does there what it always did.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn outlive_the_file_limit() -> io::Result<()> {
+    if is_ignored(SIGXFSZ) {
+        return Ok(());
+    }
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status).unwrap_or(0) & (1 << (signal - 1)) != 0
+}
 
 /// Every signal that is handed on.
 pub const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -85,11 +103,9 @@ impl Signals {
     /// # Errors
     /// When the system refuses a handler.
     pub fn take_over() -> io::Result<Self> {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let ignored = ignored_signals(&status).unwrap_or(0);
         let taken: Vec<i32> = FORWARDED
             .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0)
+            .filter(|signal| !is_ignored(*signal))
             .collect();
         let info = SignalsInfo::new(taken.iter().chain([&SIGCHLD]))?;
         Ok(Self { taken, info })

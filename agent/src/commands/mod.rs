@@ -7,7 +7,7 @@ pub mod upload;
 
 use std::path::PathBuf;
 
-use crate::{ci::Env, spool::SpoolError};
+use crate::{ci::Env, spool::SpoolError, terminal};
 
 /// Why a subcommand could not do its work. `highwater: ` is written before it.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum CommandError {
 /// Tells what is wrong and does not stop anything, a line each.
 fn tell(problems: &[String]) {
     for problem in problems {
-        eprintln!("highwater: settings: {problem}");
+        terminal::tell(format_args!("settings: {problem}"));
     }
 }
 

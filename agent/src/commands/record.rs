@@ -20,6 +20,7 @@ use crate::{
     shipper::{self, Client, Outcome, Shipper},
     spool::{self, Spool},
     summary::{self, Look},
+    terminal,
 };
 
 /// How long the end waits for a server that has answered before; one that never did gets a fifth.
@@ -41,7 +42,7 @@ struct Prepared {
 pub fn record(task: RunTask) -> u8 {
     if run::inside_outer_job(|name| std::env::var_os(name)) {
         let error = run::become_command(&task.command);
-        eprintln!("highwater: {error}");
+        terminal::tell(&error);
         return error.exit_code();
     }
     let words: Vec<String> = task
@@ -58,22 +59,22 @@ pub fn record(task: RunTask) -> u8 {
     let (prepared, recording) = match prepared {
         Ok((prepared, recording)) => (Some(prepared), Some(recording)),
         Err(reason) => {
-            eprintln!("highwater: not recording: {reason}");
+            terminal::tell(format_args!("not recording: {reason}"));
             (None, None)
         }
     };
     if let Some(prepared) = prepared.as_ref().filter(|_| !quiet) {
-        eprintln!("highwater: {}", announcement(prepared));
+        terminal::tell(announcement(prepared));
     }
     let mut outcome = run::run(RunProps {
         command: task.command,
         recording,
     });
     if let Some(error) = &outcome.not_started {
-        eprintln!("highwater: {error}");
+        terminal::tell(&error);
     }
     for warning in &outcome.warnings {
-        eprintln!("highwater: {warning}");
+        terminal::tell(warning);
     }
     if let Some(prepared) = prepared {
         conclude(prepared, &mut outcome, quiet);
@@ -101,7 +102,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     {
         Ok(shipper) => shipper,
         Err(error) => {
-            eprintln!("highwater: not sending while recording: {error}");
+            terminal::tell(format_args!("not sending while recording: {error}"));
             None
         }
     };
@@ -158,21 +159,20 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     // The lock goes with the spool: from here on nothing but the end is written.
     let _sink = outcome.sink.take();
     if let Err(error) = spool::write_end(&prepared.folder, &end) {
-        eprintln!("highwater: the end of the recording cannot be written: {error}");
+        terminal::tell(format_args!(
+            "the end of the recording cannot be written: {error}"
+        ));
     }
     let digest = match summary::digest_of(&prepared.folder, summary::End::Known(end)) {
         Ok(digest) => Some(digest),
         Err(error) => {
-            eprintln!("highwater: no summary: {error}");
+            terminal::tell(format_args!("no summary: {error}"));
             None
         }
     };
     if let Some(digest) = digest.as_ref().filter(|_| !quiet) {
         let look = Look::of_stderr(&environment());
-        eprint!(
-            "{}",
-            summary::terminal(digest, prepared.page.as_deref(), &look)
-        );
+        terminal::show(&summary::terminal(digest, prepared.page.as_deref(), &look));
     }
     let sent = prepared
         .shipper
@@ -182,7 +182,7 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         digest.job.url = prepared.page.clone();
         digest.job.spool = kept.as_ref().map(|folder| folder.display().to_string());
         if let Err(error) = summary::write_json(file, &digest.job) {
-            eprintln!("highwater: {}: {error}", file.display());
+            terminal::tell(format_args!("{}: {error}", file.display()));
         }
     }
     tell_unsent(
@@ -199,7 +199,7 @@ fn settle_spool(folder: &Path, sent: Option<&Outcome>) -> Option<PathBuf> {
     if sent.is_some_and(|sent| sent.complete) {
         match shipper::discard(folder) {
             Ok(()) => return None,
-            Err(error) => eprintln!("highwater: {}: {error}", folder.display()),
+            Err(error) => terminal::tell(format_args!("{}: {error}", folder.display())),
         }
     }
     Some(folder.to_path_buf())
@@ -217,10 +217,10 @@ fn tell_unsent(
     };
     match sent {
         None if quiet => {}
-        None => eprintln!(
-            "highwater: kept in {}; `highwater upload --server URL {uuid}` sends it",
+        None => terminal::tell(format_args!(
+            "kept in {}; `highwater upload --server URL {uuid}` sends it",
             kept.display()
-        ),
+        )),
         Some(sent) if sent.complete => {}
         Some(sent) => {
             let server = settings.places.server.as_deref().unwrap_or("URL");
@@ -230,10 +230,10 @@ fn tell_unsent(
                 .cloned()
                 .or(sent.problem)
                 .unwrap_or_default();
-            eprintln!(
-                "highwater: not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
+            terminal::tell(format_args!(
+                "not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
                 kept.display()
-            );
+            ));
         }
     }
 }

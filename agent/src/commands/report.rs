@@ -7,6 +7,7 @@ use crate::{
     settings::{self, Given},
     spool::{self, SpoolError},
     summary::{self, Look},
+    terminal,
 };
 
 /// Prints the summary of a job to standard output.
@@ -37,9 +38,7 @@ pub fn report(task: ReportTask) -> Result<u8, CommandError> {
         _ => summary::End::InSpool,
     };
     let digest = summary::digest_of(&folder, end)?;
-    print!(
-        "{}",
-        summary::terminal(&digest, None, &Look::of_stdout(&environment()))
-    );
+    let look = Look::of_stdout(&environment());
+    terminal::answer(&summary::terminal(&digest, None, &look));
     Ok(exit_codes::OK)
 }

@@ -22,6 +22,7 @@ use crate::{
     clock::JobClock,
     recorder::BatchSink,
     signals::{self, Happened, Signals},
+    terminal,
 };
 use child::exit_code_of;
 use recording::Running;
@@ -123,7 +124,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         match Running::start(recording, command_pid, &props.command) {
             Ok(running) => Some(running),
             Err(error) => {
-                eprintln!("highwater: not recording: {error}");
+                terminal::tell(format_args!("not recording: {error}"));
                 None
             }
         }

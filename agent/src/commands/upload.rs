@@ -11,6 +11,7 @@ use crate::{
     settings::{self, Given},
     shipper::{self, Client},
     spool::{self, SpoolError},
+    terminal,
 };
 
 /// How long one recording may take.
@@ -49,18 +50,18 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     let mut unsent = 0;
     for folder in &folders {
         match send(folder, &server, token.clone()) {
-            Ok(line) => println!("{line}"),
+            Ok(line) => terminal::answer(&line),
             Err(SpoolError::Busy(_)) => {
-                println!("{}: still recorded, left alone", folder.display());
+                terminal::answer(&format!("{}: still recorded, left alone", folder.display()));
             }
             Err(error) => {
                 unsent += 1;
-                eprintln!("highwater: {error}");
+                terminal::tell(&error);
             }
         }
     }
     if folders.is_empty() {
-        println!("{}: nothing to send", root.display());
+        terminal::answer(&format!("{}: nothing to send", root.display()));
     }
     if unsent > 0 {
         return Err(CommandError::NotSent(unsent, folders.len()));

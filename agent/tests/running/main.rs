@@ -13,3 +13,4 @@ mod harness;
 mod interrupts;
 mod plugin;
 mod processes;
+mod terminal;

@@ -1,0 +1,51 @@
+//! The one place that writes to the terminal.
+//!
+//! What cannot be written is lost, and nothing else happens: a log on a full disk or a reader that has gone must neither keep the
+//! tests from running nor change how they end.
+
+use std::{fmt::Display, io::Write};
+
+/// Says something of the agent's own on standard error, in one line, whatever it quotes: text from elsewhere can neither
+/// move the cursor nor begin a line of its own.
+pub fn tell(what: impl Display) {
+    drop(std::io::stderr().write_all(line(what).as_bytes()));
+}
+
+/// Writes laid out text to standard error.
+pub fn show(text: &str) {
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}
+
+/// Writes the answer of a subcommand to standard output, as lines.
+pub fn answer(text: &str) {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut stdout = std::io::stdout();
+    drop(write!(stdout, "{text}{end}").and_then(|()| stdout.flush()));
+}
+
+fn line(what: impl Display) -> String {
+    let mut line = "highwater: ".to_owned();
+    for c in what.to_string().trim_end().chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn what_is_quoted_stays_in_its_line() {
+        assert_eq!(line("kept in /tmp/ü"), "highwater: kept in /tmp/ü\n");
+        assert_eq!(
+            line("403: \u{1b}[2Ja\u{7}\nhighwater: forged\n"),
+            "highwater: 403: \\u{1b}[2Ja\\u{7}\\nhighwater: forged\n"
+        );
+    }
+}
