@@ -24,8 +24,6 @@ pub struct Metadata {
     pub project: String,
     /// Name of the job.
     pub job: String,
-    /// The matrix leg.
-    pub variant: BTreeMap<String, String>,
     /// Shard index (from 1) and total.
     pub shard: Option<(u32, u32)>,
     /// From 1; 0 when not known.
@@ -34,7 +32,7 @@ pub struct Metadata {
     pub branch: String,
     /// Commit under test.
     pub head_commit: String,
-    /// Commit it is compared with.
+    /// Commit it is compared with: where a pull request began, or what a push came after.
     pub base_commit: String,
     /// Committer time of the head commit, µs since 1970; 0 when not known.
     pub commit_unix_us: i64,
@@ -69,6 +67,16 @@ pub fn detect(env: &Env, read: &dyn Fn(&Path) -> Option<String>) -> Option<Metad
         *text = text.trim().chars().filter(|c| !c.is_control()).collect();
     }
     Some(metadata)
+}
+
+/// A name as a part of a slug: what a slug may not hold is replaced.
+#[must_use]
+pub fn slug_part(name: &str) -> String {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.chars()
+        .map(|c| if is_allowed(c) { c } else { '-' })
+        .take(100)
+        .collect()
 }
 
 /// `owner/repo` from the address of a remote, in any of the forms git knows; `None` when there is none in it.

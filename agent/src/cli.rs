@@ -1,10 +1,18 @@
 //! The command line. Only this file knows clap; what it reads becomes plain props before anything runs.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
-use crate::settings::{Given, parse_bytes, parse_interval, parse_pair, parse_shard};
+use crate::settings::{
+    Given, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
+    parse_server, parse_shard, parse_url, said,
+};
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
 HIGHWATER_JOB_NAME. An option goes before its variable, both before [tool.highwater] in pyproject.toml.";
@@ -33,7 +41,7 @@ struct RunArgs {
     #[command(flatten)]
     about: About,
     /// Address of the server, such as http://127.0.0.1:8080; without one the recording stays in the spool.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = ServerParser)]
     server: Option<String>,
     /// Folder that holds what is not yet acknowledged.
     #[arg(long, value_name = "DIR")]
@@ -65,10 +73,10 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct About {
     /// The project, `owner/repo`.
-    #[arg(long, value_name = "OWNER/REPO")]
+    #[arg(long, value_name = "OWNER/REPO", value_parser = parse_project)]
     project: Option<String>,
     /// Name of the job.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     job: Option<String>,
     /// The matrix leg; may be given several times.
     #[arg(long, value_name = "K=V", value_delimiter = ',', value_parser = parse_pair)]
@@ -80,38 +88,38 @@ struct About {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
     /// Name of the CI provider.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     provider: Option<String>,
     /// Id of the CI run; jobs of one run belong together.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = parse_name)]
     run_id: Option<String>,
     /// Branch.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     branch: Option<String>,
     /// Commit under test.
-    #[arg(long, value_name = "SHA")]
+    #[arg(long, value_name = "SHA", value_parser = parse_commit)]
     commit: Option<String>,
     /// Commit it is compared with.
-    #[arg(long, value_name = "SHA")]
+    #[arg(long, value_name = "SHA", value_parser = parse_commit)]
     base_commit: Option<String>,
     /// Number of the pull request.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_name)]
     pull_request: Option<String>,
     /// Whether the run belongs to a fork.
     #[arg(long, value_name = "BOOL")]
     fork: Option<bool>,
     /// What set the run off.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
     event: Option<String>,
     /// Page of the job at its provider.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
     url: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct UploadArgs {
     /// Address of the server.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = ServerParser)]
     server: Option<String>,
     /// Folder that holds the recordings.
     #[arg(long, value_name = "DIR")]
@@ -178,7 +186,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => Task::Run(Box::new(args.into_task())),
             Command::Upload(args) => Task::Upload(UploadTask {
-                server: args.server,
+                server: args.server.and_then(said),
                 spool: args.spool,
                 jobs: args.jobs,
             }),
@@ -196,21 +204,21 @@ impl RunArgs {
         let variant: BTreeMap<_, _> = about.variant.into_iter().collect();
         RunTask {
             given: Given {
-                server: self.server,
-                project: about.project,
-                job: about.job,
+                server: self.server.and_then(said),
+                project: about.project.and_then(said),
+                job: about.job.and_then(said),
                 variant,
                 shard: about.shard,
                 attempt: about.attempt,
-                provider: about.provider,
-                run_id: about.run_id,
-                branch: about.branch,
-                commit: about.commit,
-                base_commit: about.base_commit,
-                pull_request: about.pull_request,
+                provider: about.provider.and_then(said),
+                run_id: about.run_id.and_then(said),
+                branch: about.branch.and_then(said),
+                commit: about.commit.and_then(said),
+                base_commit: about.base_commit.and_then(said),
+                pull_request: about.pull_request.and_then(said),
                 fork: about.fork,
-                event: about.event,
-                url: about.url,
+                event: about.event.and_then(said),
+                url: about.url.and_then(said),
                 spool: self.spool,
                 interval: self.interval,
                 budget_bytes: self.budget,
@@ -221,9 +229,30 @@ impl RunArgs {
                 },
                 summary: self.summary,
                 quiet: self.quiet.then_some(true),
+                token: None,
             },
             command: self.command,
         }
+    }
+}
+
+/// Reads the address of a server; unlike clap's own way, an error does not repeat it, for there may be a password in it.
+#[derive(Debug, Clone)]
+struct ServerParser;
+
+impl TypedValueParser for ServerParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        parse_server(&value.to_string_lossy()).map_err(|problem| {
+            let mut command = command.clone();
+            command.error(ErrorKind::ValueValidation, format!("--server: {problem}"))
+        })
     }
 }
 
@@ -257,5 +286,71 @@ mod tests {
         assert_eq!(task.command, ["pytest", "--job", "x"]);
         assert_eq!(task.given.job.as_deref(), Some("unit"));
         assert_eq!(task.given.exact, None);
+    }
+
+    fn refused(flags: &[&str]) -> String {
+        let words = ["highwater", "run"].iter().chain(flags);
+        let error = Cli::try_parse_from(words.chain(&["--", "pytest"])).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{flags:?}");
+        error.to_string()
+    }
+
+    #[test]
+    fn a_flag_that_cannot_be_is_an_error_that_names_it() {
+        let long = "x".repeat(2_000);
+        for (flag, value) in [
+            ("--project", "a"),
+            ("--project", "a/b c"),
+            ("--url", "javascript:x"),
+            ("--commit", long.as_str()),
+            ("--base-commit", long.as_str()),
+            ("--branch", "a\nb"),
+            ("--job", long.as_str()),
+            ("--run-id", long.as_str()),
+            ("--variant", "python"),
+            ("--shard", "4/3"),
+            ("--attempt", "0"),
+            ("--interval", "soon"),
+            ("--budget", "3 apples"),
+            ("--server", "ftp://x"),
+        ] {
+            let said = refused(&[flag, value]);
+            assert!(said.contains(flag), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        let said = refused(&["--server", "http://user:hunter2@127.0.0.1:8080"]);
+        assert!(
+            said.contains("HIGHWATER_TOKEN") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_flag_that_is_empty_says_nothing() {
+        let names = [
+            "server",
+            "project",
+            "job",
+            "provider",
+            "run-id",
+            "branch",
+            "commit",
+            "base-commit",
+            "pull-request",
+            "event",
+            "url",
+        ];
+        let flags = names.map(|name| format!("--{name}="));
+        let words = ["highwater", "run"].map(str::to_owned).into_iter();
+        let words = words
+            .chain(flags)
+            .chain(["--", "pytest"].map(str::to_owned));
+        let Task::Run(task) = Cli::try_parse_from(words).unwrap().into_task() else {
+            panic!("no run")
+        };
+        assert_eq!(task.given, Given::default());
     }
 }

@@ -1,10 +1,11 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `summary` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod bounds;
 pub mod budget;
 pub mod cgroup;
 pub mod ci;

@@ -1,15 +1,19 @@
 //! Where each setting comes from.
 //!
 //! In this order, the first that says something counts: flag, `HIGHWATER_*` variable, `[tool.highwater]` in the nearest
-//! `pyproject.toml`, the CI's own variables, git, default. A flag that cannot be is an error before anything runs; what is wrong with
-//! the other sources is told with its name, and left out: it must not keep the tests from running.
+//! `pyproject.toml`, the CI's own variables, git, default. What is empty says nothing. A flag that cannot be is an error before anything
+//! runs (the command line is read with the parsers of this room); what is wrong with the other sources is told with its name, and left
+//! out, and the next source counts: it must not keep the tests from running.
 
+mod machine;
+mod of_ci;
 mod pyproject;
 mod units;
 mod variables;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,18 +21,44 @@ use std::{
 use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
 use uuid::Uuid;
 
+use machine::{boot_id, environment, unix_us};
+use of_ci::possible;
 use pyproject::File;
 
 use crate::{
+    bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
-    procfs::Procfs,
 };
 
-pub use units::{parse_bytes, parse_duration, parse_interval, parse_pair, parse_shard};
+pub use units::{
+    parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
+    parse_project, parse_server, parse_shard, parse_token, parse_url,
+};
+
+/// Most keys of a variant.
+const MAX_VARIANT: usize = 32;
+
+/// A secret: no message and no debug output shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The secret itself, for whoever sends it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
 
 /// What was said by flag or variable; `None` where nothing was.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
     /// Address of the server.
     pub server: Option<String>,
@@ -72,6 +102,8 @@ pub struct Given {
     pub summary: Option<PathBuf>,
     /// Say nothing but errors.
     pub quiet: Option<bool>,
+    /// What a proxy before the server asks for; a variable alone gives it, for others can read the command line.
+    pub token: Option<Token>,
 }
 
 impl Given {
@@ -102,6 +134,7 @@ impl Given {
             exact: self.exact.or(other.exact),
             summary: self.summary.or(other.summary),
             quiet: self.quiet.or(other.quiet),
+            token: self.token.or(other.token),
         }
     }
 }
@@ -111,6 +144,8 @@ impl Given {
 pub struct Places {
     /// Address of the server; none records to the spool alone.
     pub server: Option<String>,
+    /// Sent to the server as a bearer token.
+    pub token: Option<Token>,
     /// Root of the spool, absolute where the working folder is.
     pub spool: PathBuf,
     /// What was wrong with a setting and is left out, a line each.
@@ -151,10 +186,12 @@ pub fn resolve(
     command: &[String],
 ) -> Result<Settings, SettingsError> {
     let (given, file, mut problems) = gather(given, env, folder);
-    let server = address(given.server.clone().or(file.server.clone()), &mut problems);
     let read = |path: &Path| std::fs::read_to_string(path).ok();
-    let ci = ci::detect(env, &read);
-    let git = ci::from_git(folder);
+    let ci = ci::detect(env, &read).map(|ci| {
+        let provider = ci.provider.clone();
+        possible(ci, &provider, &mut problems)
+    });
+    let git = possible(ci::from_git(folder), "git", &mut problems);
     let repo_root = ci::repo_root(folder).unwrap_or_else(|| folder.to_path_buf());
     let in_ci = ci.is_some();
     let ci = ci.unwrap_or_default();
@@ -173,10 +210,7 @@ pub fn resolve(
     };
     let shard = given.shard.or(ci.shard);
     let head_commit = text(given.commit, None, &ci.head_commit, &git.head_commit);
-    let variant = [ci.variant.clone(), file.variant, given.variant]
-        .into_iter()
-        .flatten()
-        .collect();
+    let variant = variant([given.variant, file.variant], &mut problems);
     let run_id = text(given.run_id, None, &ci.run_id, "");
     let run = v1::Run {
         provider: text(given.provider, None, &ci.provider, "local"),
@@ -217,14 +251,15 @@ pub fn resolve(
         started_unix_us: unix_us(),
         interval_us: u64::try_from(interval.as_micros()).unwrap_or(u64::MAX),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command.to_vec(),
+        command: bounded(command.to_vec()),
         url: text(given.url, None, &ci.job_url, ""),
         budget_bytes: given.budget_bytes.or(file.budget_bytes).unwrap_or(0),
     };
     job.check()?;
     Ok(Settings {
         places: Places {
-            server,
+            server: given.server.or(file.server),
+            token: given.token,
             spool: spool(given.spool.or(file.spool), env, folder),
             problems,
         },
@@ -238,9 +273,10 @@ pub fn resolve(
 /// Works out where recordings are and where they go.
 #[must_use]
 pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
-    let (given, file, mut problems) = gather(given, env, folder);
+    let (given, file, problems) = gather(given, env, folder);
     Places {
-        server: address(given.server.or(file.server), &mut problems),
+        server: given.server.or(file.server),
+        token: given.token,
         spool: spool(given.spool.or(file.spool), env, folder),
         problems,
     }
@@ -265,29 +301,27 @@ fn spool(said: Option<PathBuf>, env: &Env, folder: &Path) -> PathBuf {
     folder.join(said.unwrap_or_else(|| default_spool(env)))
 }
 
-/// `host:port` is taken as `http://host:port`.
-fn address(said: Option<String>, problems: &mut Vec<String>) -> Option<String> {
-    let said = said.filter(|text| !text.trim().is_empty())?;
-    let text = said.trim();
-    let whole = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    let known = whole.parse::<ureq::http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|h| !h.is_empty())
-    });
-    if !known {
-        problems.push(format!(
-            "server: {said:?} is no address such as http://127.0.0.1:8080; it is left out"
-        ));
-    }
-    known.then_some(whole)
+/// What a source said; an empty text says nothing.
+pub(crate) fn said(text: impl Into<String>) -> Option<String> {
+    Some(text.into()).filter(|text: &String| !text.trim().is_empty())
 }
 
-fn said(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+/// What the sources say together, the first over the next.
+fn variant(
+    sources: [BTreeMap<String, String>; 2],
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let mut variant = BTreeMap::new();
+    for (key, value) in sources.into_iter().flatten() {
+        if variant.len() < MAX_VARIANT || variant.contains_key(&key) {
+            variant.entry(key).or_insert(value);
+        } else {
+            problems.push(format!(
+                "variant: {key} is one more than the {MAX_VARIANT} keys allowed; it is left out"
+            ));
+        }
+    }
+    variant
 }
 
 /// git knows the time of its own head only.
@@ -303,21 +337,8 @@ fn commit_time(head_commit: &str, ci: &Metadata, git: &Metadata) -> i64 {
 
 /// `local/<folder>`, with what a slug may not hold replaced.
 fn local_project(root: &Path) -> String {
-    let name: String = root
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(100)
-        .collect();
-    let slug = format!("local/{name}");
+    let name = root.file_name().unwrap_or_default();
+    let slug = format!("local/{}", ci::slug_part(&name.to_string_lossy()));
     if ProjectSlug::new(slug.as_str()).is_ok() {
         slug
     } else {
@@ -355,62 +376,6 @@ pub fn default_spool(env: &Env) -> PathBuf {
             },
             |state| state.join("highwater"),
         )
-}
-
-fn environment(env: &Env) -> v1::Environment {
-    let names = rustix::system::uname();
-    let machine = Procfs::system()
-        .open_machine()
-        .and_then(|files| files.read(&mut Vec::new()))
-        .unwrap_or_default();
-    v1::Environment {
-        os: names.sysname().to_string_lossy().to_lowercase(),
-        arch: names.machine().to_string_lossy().into_owned(),
-        kernel: names.release().to_string_lossy().into_owned(),
-        cpus: std::thread::available_parallelism()
-            .map_or(0, |count| u32::try_from(count.get()).unwrap_or(0)),
-        memory_total_bytes: machine.total_bytes.unwrap_or(0),
-        swap_total_bytes: machine.swap_total_bytes.unwrap_or(0),
-        page_bytes: rustix::param::page_size() as u64,
-        cgroup_version: cgroup_version(),
-        hostname_hash: hostname_hash(&names.nodename().to_string_lossy()),
-        versions: env
-            .get("ImageVersion")
-            .map(|version| ("runner_image".to_owned(), version.clone()))
-            .into_iter()
-            .collect(),
-    }
-}
-
-/// 2 where the memory controller is in the unified hierarchy, 1 where it has its own, else 0.
-fn cgroup_version() -> u32 {
-    let has_memory = |path: &str| {
-        std::fs::read_to_string(path)
-            .is_ok_and(|controllers| controllers.split_whitespace().any(|name| name == "memory"))
-    };
-    if has_memory("/sys/fs/cgroup/cgroup.controllers") {
-        2
-    } else if Path::new("/sys/fs/cgroup/memory").exists() {
-        1
-    } else {
-        0
-    }
-}
-
-/// Tells machines apart without their names.
-fn hostname_hash(name: &str) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_DNS, name.as_bytes())
-        .simple()
-        .to_string()
-}
-
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
-}
-
-fn unix_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Env, Metadata, slug_of_remote};
+use super::{Env, Metadata, slug_of_remote, slug_part};
 
 /// Gives the content of a file that a provider names.
 type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
@@ -97,6 +97,23 @@ fn shard(env: &Env, index: &str, total: &str, base: u32) -> Option<(u32, u32)> {
     (total > 1 && (1..=total).contains(&index)).then_some((index, total))
 }
 
+/// A page below the address that a variable holds; empty where it holds none, as in a container that is given few variables.
+fn page(env: &Env, base: &str, rest: &str) -> String {
+    match get(env, base) {
+        base if base.is_empty() => base,
+        base => base + rest,
+    }
+}
+
+/// `owner/repo`, where both are there.
+fn slug(owner: &str, repo: &str) -> String {
+    if owner.is_empty() || repo.is_empty() {
+        String::new()
+    } else {
+        format!("{}/{}", slug_part(owner), slug_part(repo))
+    }
+}
+
 fn github(env: &Env, read: Read<'_>) -> Metadata {
     let event: Value = read(Path::new(&get(env, "GITHUB_EVENT_PATH")))
         .and_then(|text| serde_json::from_str(&text).ok())
@@ -110,10 +127,10 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
     };
     let is_pull = event.get("pull_request").is_some();
     let project = get(env, "GITHUB_REPOSITORY");
-    let run_url = format!(
-        "{}/{project}/actions/runs/{}",
-        get(env, "GITHUB_SERVER_URL"),
-        get(env, "GITHUB_RUN_ID")
+    let run_url = page(
+        env,
+        "GITHUB_SERVER_URL",
+        &format!("/{project}/actions/runs/{}", get(env, "GITHUB_RUN_ID")),
     );
     let head_repo = text("/pull_request/head/repo/full_name");
     Metadata {
@@ -184,10 +201,9 @@ fn gitlab(env: &Env) -> Metadata {
 fn circleci(env: &Env) -> Metadata {
     let pull = first(env, &["CIRCLE_PULL_REQUEST", "CI_PULL_REQUEST"]);
     Metadata {
-        project: format!(
-            "{}/{}",
-            get(env, "CIRCLE_PROJECT_USERNAME"),
-            get(env, "CIRCLE_PROJECT_REPONAME")
+        project: slug(
+            &get(env, "CIRCLE_PROJECT_USERNAME"),
+            &get(env, "CIRCLE_PROJECT_REPONAME"),
         ),
         run_id: first(env, &["CIRCLE_WORKFLOW_ID", "CIRCLE_BUILD_NUM"]),
         job: get(env, "CIRCLE_JOB"),
@@ -241,10 +257,10 @@ fn buildkite(env: &Env) -> Metadata {
         },
         pull_request: pull,
         run_url: get(env, "BUILDKITE_BUILD_URL"),
-        job_url: format!(
-            "{}#{}",
-            get(env, "BUILDKITE_BUILD_URL"),
-            get(env, "BUILDKITE_JOB_ID")
+        job_url: page(
+            env,
+            "BUILDKITE_BUILD_URL",
+            &format!("#{}", get(env, "BUILDKITE_JOB_ID")),
         ),
         project,
         ..Metadata::default()
@@ -252,11 +268,15 @@ fn buildkite(env: &Env) -> Metadata {
 }
 
 fn azure(env: &Env) -> Metadata {
-    let run_url = format!(
-        "{}{}/_build/results?buildId={}",
-        get(env, "SYSTEM_COLLECTIONURI"),
-        get(env, "SYSTEM_TEAMPROJECT"),
-        get(env, "BUILD_BUILDID")
+    let team = get(env, "SYSTEM_TEAMPROJECT");
+    let run_url = page(
+        env,
+        "SYSTEM_COLLECTIONURI",
+        &format!(
+            "{}/_build/results?buildId={}",
+            team.replace(' ', "%20"),
+            get(env, "BUILD_BUILDID")
+        ),
     );
     let branch = first(
         env,
@@ -267,7 +287,7 @@ fn azure(env: &Env) -> Metadata {
         project: if name.contains('/') {
             name
         } else {
-            format!("{}/{name}", get(env, "SYSTEM_TEAMPROJECT"))
+            slug(&team, &name)
         },
         run_id: get(env, "BUILD_BUILDID"),
         job: first(env, &["SYSTEM_JOBDISPLAYNAME", "AGENT_JOBNAME"]),
@@ -301,10 +321,10 @@ fn azure(env: &Env) -> Metadata {
 
 fn bitbucket(env: &Env) -> Metadata {
     let project = get(env, "BITBUCKET_REPO_FULL_NAME");
-    let run_url = format!(
-        "{}/pipelines/results/{}",
-        get(env, "BITBUCKET_GIT_HTTP_ORIGIN"),
-        get(env, "BITBUCKET_BUILD_NUMBER")
+    let run_url = page(
+        env,
+        "BITBUCKET_GIT_HTTP_ORIGIN",
+        &format!("/pipelines/results/{}", get(env, "BITBUCKET_BUILD_NUMBER")),
     );
     Metadata {
         run_id: get(env, "BITBUCKET_BUILD_NUMBER"),

@@ -90,7 +90,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         plugin_files::unpack(&places.spool.join("plugin")).map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
-    let token = environment().get("HIGHWATER_TOKEN").cloned();
+    let token = places.token.as_ref().map(|token| token.reveal().to_owned());
     let client = places
         .server
         .as_deref()

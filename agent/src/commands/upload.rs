@@ -32,7 +32,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     tell(&places.problems);
     let root = places.spool;
     let server = places.server.ok_or(CommandError::NoServer)?;
-    let token = env.get("HIGHWATER_TOKEN").cloned();
+    let token = places.token.map(|token| token.reveal().to_owned());
     let mut folders = spool::open_jobs(&root)?;
     if !task.jobs.is_empty() {
         folders.retain(|folder| spool::uuid_of(folder).is_ok_and(|uuid| task.jobs.contains(&uuid)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use highwater_wire::{codec::MAX_NAME_BYTES, v1::Notice};
 
-use crate::{clock::process_cpu_us, procfs::Procfs};
+use crate::{bounds::cut, clock::process_cpu_us, procfs::Procfs};
 
 /// Longest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2_000;
@@ -88,15 +88,5 @@ impl Notices {
 
     pub(super) fn say_news(&mut self, notices: &mut Vec<Notice>) {
         notices.append(&mut self.news);
-    }
-}
-
-fn cut(text: &mut String, most: usize) {
-    if text.len() > most {
-        let end = (0..=most)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0);
-        text.truncate(end);
     }
 }

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use highwater_wire::{codec::MAX_TEXT_BYTES, marks::SessionLine, v1::Session};
+use highwater_wire::{marks::SessionLine, v1::Session};
 
-use crate::tree::ProcessKey;
-
-/// Arguments beyond this are left out, with a word that says so.
-const MAX_ARGS: usize = 200;
+use crate::{bounds::bounded, tree::ProcessKey};
 
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -69,14 +66,4 @@ impl Sessions {
             .values_mut()
             .for_each(|(_, is_news)| *is_news = true);
     }
-}
-
-fn bounded(mut args: Vec<String>) -> Vec<String> {
-    if args.len() > MAX_ARGS {
-        let left_out = args.len() - MAX_ARGS;
-        args.truncate(MAX_ARGS);
-        args.push(format!("… and {left_out} more"));
-    }
-    args.retain(|arg| arg.len() <= MAX_TEXT_BYTES);
-    args
 }

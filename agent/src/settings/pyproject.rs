@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{parse_bytes, parse_interval};
+use super::{parse_bytes, parse_interval, parse_name, parse_project, parse_server, said};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) fn read(folder: &Path) -> (File, Vec<String>) {
     };
     let all: toml::Table = match toml::from_str(&text) {
         Ok(all) => all,
-        Err(error) => return (file, vec![told(error.to_string().trim_end().to_owned())]),
+        Err(error) => return (file, vec![told(in_a_line(&text, &error))]),
     };
     let table = all.get("tool").and_then(|tool| tool.get("highwater"));
     let Some(table) = table.and_then(toml::Value::as_table) else {
@@ -66,15 +66,11 @@ pub(super) fn read(folder: &Path) -> (File, Vec<String>) {
 impl File {
     fn take(&mut self, name: &str, value: toml::Value, folder: &Path) -> Result<(), String> {
         match name {
-            "server" => self.server = Some(text(value)?),
-            "project" => self.project = Some(text(value)?),
-            "job" => self.job = Some(text(value)?),
-            "variant" => {
-                self.variant = value.try_into().map_err(|_| {
-                    "write a table of words, such as { python = \"3.12\" }".to_owned()
-                })?;
-            }
-            "spool" => self.spool = Some(folder.join(text(value)?)),
+            "server" => self.server = said(parse_server(&text(value)?)?),
+            "project" => self.project = said(parse_project(&text(value)?)?),
+            "job" => self.job = said(parse_name(&text(value)?)?),
+            "variant" => self.variant = variant(value)?,
+            "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
             "exact" => {
@@ -89,6 +85,29 @@ impl File {
             }
         }
         Ok(())
+    }
+}
+
+fn variant(value: toml::Value) -> Result<BTreeMap<String, String>, String> {
+    let pairs: BTreeMap<String, String> = value
+        .try_into()
+        .map_err(|_| "write a table of words, such as { python = \"3.12\" }".to_owned())?;
+    pairs
+        .iter()
+        .map(|(key, value)| Ok((parse_name(key)?, parse_name(value)?)))
+        .collect()
+}
+
+/// What is wrong with the text, and where; the parser itself draws the place over four lines.
+fn in_a_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!(
+            "TOML, line {}: {}",
+            before.matches('\n').count() + 1,
+            error.message()
+        ),
+        None => format!("TOML: {}", error.message()),
     }
 }
 

@@ -80,6 +80,14 @@ fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is
             "[tool.highwater]\nproject = 7\njob = 'mine'\n",
             "[tool.highwater] project: 7 is no text",
         ),
+        (
+            "[tool.highwater]\nproject = 'repo'\njob = 'mine'\n",
+            "[tool.highwater] project: \"repo\" is not `owner/repo`",
+        ),
+        (
+            "[tool.highwater]\nserver = 'http://me:secret@x'\njob = 'mine'\n",
+            "[tool.highwater] server: an address with a user or password",
+        ),
     ];
     for (text, expected) in cases {
         let settings = resolve_in(&folder(text), Given::default(), &[]);
@@ -92,8 +100,14 @@ fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is
         );
         assert_eq!(settings.job.name, "mine");
     }
-    let broken = resolve_in(&folder("[tool.highwater\n"), Given::default(), &[]);
-    assert!(broken.places.problems[0].contains("TOML parse error"));
+    let broken = resolve_in(&folder("[a]\n[tool.highwater\n"), Given::default(), &[]);
+    let [problem] = broken.places.problems.as_slice() else {
+        panic!("{:?}", broken.places.problems)
+    };
+    assert!(
+        problem.contains("TOML, line 2: ") && !problem.contains('\n'),
+        "{problem}"
+    );
 }
 
 #[test]
@@ -121,6 +135,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "NO_EXACT",
         "SUMMARY",
         "QUIET",
+        "TOKEN",
     ];
     let all = |value: &str| -> Env {
         let names = names.iter().map(|name| format!("HIGHWATER_{name}"));
@@ -145,7 +160,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "{:?}",
         settings.places.problems
     );
-    assert!(settings.places.problems[0].starts_with(r#"HIGHWATER_SHARD: "4/3" is not a shard"#));
+    assert!(settings.places.problems[1].starts_with(r#"HIGHWATER_SHARD: "4/3" is not a shard"#));
     assert_eq!((settings.job.attempt, settings.places.server), (2, None));
 }
 
@@ -182,6 +197,150 @@ fn a_server_without_a_scheme_is_taken_as_http() {
         Some("https://x.example/")
     );
     assert_eq!(at("http://"), None);
+}
+
+#[test]
+fn what_cannot_be_is_told_with_its_source_and_the_next_source_counts() {
+    let with_file = folder("[tool.highwater]\nproject = 'file/repo'\njob = ''\nspool = ''\n");
+    let long = "j".repeat(3_000);
+    let mut variables = vec![
+        ("HIGHWATER_PROJECT", "x"),
+        ("HIGHWATER_URL", "javascript:x"),
+        ("HIGHWATER_COMMIT", long.as_str()),
+    ];
+    variables.extend(CI);
+    let settings = resolve_in(&with_file, Given::default(), &variables);
+    assert_eq!(
+        (settings.job.project.as_str(), settings.job.name.as_str()),
+        ("file/repo", "ci-job")
+    );
+    assert_eq!(settings.places.spool, default_spool(&env(&variables)));
+    assert_eq!(settings.places.problems.len(), 3);
+
+    // Each of these is a CI whose variables reached a container in part only, or hold what no server takes.
+    let cases: [(&[(&str, &str)], &str); 8] = [
+        (&[("GITHUB_ACTIONS", "true")], ""),
+        (
+            &[("GITHUB_ACTIONS", "true"), ("GITHUB_JOB", &long)],
+            "github: job: 3000 bytes",
+        ),
+        (&[("BUILDKITE", "true")], ""),
+        (&[("BITBUCKET_BUILD_NUMBER", "1")], ""),
+        (
+            &[("CIRCLECI", "true"), ("CIRCLE_PROJECT_REPONAME", "r")],
+            "",
+        ),
+        (&[("TF_BUILD", "True")], ""),
+        (
+            &[("DRONE", "true"), ("DRONE_REPO", "not a slug")],
+            "drone: project: ",
+        ),
+        (
+            &[("DRONE", "true"), ("DRONE_BUILD_LINK", "/builds/7")],
+            "drone: url of the run: ",
+        ),
+    ];
+    for (variables, told) in cases {
+        let settings = resolve_in(&folder(""), Given::default(), variables);
+        assert!(settings.job.project.starts_with("local/"), "{variables:?}");
+        assert_eq!(settings.job.url, "", "{variables:?}");
+        let problems = &settings.places.problems;
+        assert_eq!(problems.is_empty(), told.is_empty(), "{problems:?}");
+        assert!(
+            problems.iter().any(|line| line.starts_with(told)) || told.is_empty(),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn a_project_of_azure_may_have_blanks_in_its_name() {
+    let settings = resolve_in(
+        &folder(""),
+        Given::default(),
+        &[
+            ("TF_BUILD", "True"),
+            ("SYSTEM_TEAMPROJECT", "My Team"),
+            ("SYSTEM_COLLECTIONURI", "https://dev.example/org/"),
+            ("BUILD_REPOSITORY_NAME", "repo"),
+            ("BUILD_BUILDID", "7"),
+        ],
+    );
+    assert_eq!(settings.job.project, "My-Team/repo");
+    assert_eq!(
+        settings.job.url,
+        "https://dev.example/org/My%20Team/_build/results?buildId=7"
+    );
+}
+
+#[test]
+fn the_zeros_of_a_new_branch_are_no_commit() {
+    let zeros = "0".repeat(40);
+    let run = |pairs: &[(&str, &str)]| {
+        let settings = resolve_in(&folder(""), Given::default(), pairs);
+        settings.job.run.unwrap().base_commit
+    };
+    assert_eq!(
+        run(&[("DRONE", "true"), ("DRONE_COMMIT_BEFORE", &zeros)]),
+        ""
+    );
+    assert_eq!(
+        run(&[("DRONE", "true"), ("DRONE_COMMIT_BEFORE", "abc0")]),
+        "abc0"
+    );
+    assert_eq!(run(&[("HIGHWATER_BASE_COMMIT", &zeros)]), "");
+}
+
+#[test]
+fn a_command_of_thousands_of_words_is_recorded_in_part() {
+    let mut words: Vec<_> = (0..2_000).map(|n| format!("test_{n}.py")).collect();
+    words.push("x".repeat(20_000));
+    let settings = resolve(Given::default(), &env(&[]), folder("").path(), &words).unwrap();
+    let command = settings.job.command;
+    assert_eq!((command.len(), command[0].as_str()), (201, "test_0.py"));
+    assert_eq!(command[200], "… and 1801 more");
+    let script = ["sh".to_owned(), "-c".to_owned(), "x".repeat(20_000)];
+    let settings = resolve(Given::default(), &env(&[]), folder("").path(), &script).unwrap();
+    assert_eq!(settings.job.command[2].len(), 16_000);
+}
+
+#[test]
+fn a_variant_of_too_many_keys_loses_the_last() {
+    let pair = |n: u32| (format!("{n:03}"), "x".to_owned());
+    let given = Given {
+        variant: (0..31).map(pair).collect(),
+        ..Given::default()
+    };
+    let with_file = folder("[tool.highwater]\nvariant = { 000 = 'y', a = '1', b = '2' }\n");
+    let settings = resolve_in(&with_file, given, &[]);
+    assert_eq!(settings.job.variant.len(), 32);
+    assert_eq!(
+        (
+            settings.job.variant["000"].as_str(),
+            settings.job.variant["a"].as_str()
+        ),
+        ("x", "1")
+    );
+    assert_eq!(settings.places.problems.len(), 1);
+}
+
+#[test]
+fn a_token_is_cleaned_of_its_line_end_and_shown_nowhere() {
+    let with =
+        |token: &str| resolve_in(&folder(""), Given::default(), &[("HIGHWATER_TOKEN", token)]);
+    let settings = with("sesame-1\n");
+    assert_eq!(
+        settings.places.token.as_ref().map(Token::reveal),
+        Some("sesame-1")
+    );
+    assert!(!format!("{settings:?}").contains("sesame"));
+    let settings = with("sesame\n1");
+    assert_eq!(settings.places.token, None);
+    let problem = &settings.places.problems[0];
+    assert!(
+        problem.starts_with("HIGHWATER_TOKEN: ") && !problem.contains("sesame"),
+        "{problem}"
+    );
 }
 
 #[test]

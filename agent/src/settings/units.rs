@@ -1,6 +1,11 @@
-//! Sizes, durations and pairs as people write them. Each error says what is expected.
+//! Values as people write them. Each error says what is expected. What is empty says nothing: whoever asks leaves it out.
 
 use std::time::Duration;
+
+use highwater_wire::{
+    codec::{MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    ids::ProjectSlug,
+};
 
 /// `50ms`, `1s`, `2m`; a bare number is milliseconds.
 ///
@@ -64,15 +69,102 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A name, of a job or a branch for instance.
+///
+/// # Errors
+/// When it is too long or holds a control character.
+pub fn parse_name(text: &str) -> Result<String, String> {
+    bounded(text, MAX_NAME_BYTES)
+}
+
+/// A commit; the zeros that stand for none where a branch is new say nothing.
+///
+/// # Errors
+/// As of a name.
+pub fn parse_commit(text: &str) -> Result<String, String> {
+    let commit = parse_name(text)?;
+    let is_none = commit.bytes().all(|byte| byte == b'0');
+    Ok(if is_none { String::new() } else { commit })
+}
+
+/// `owner/repo`.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_project(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Ok(String::new()),
+        slug => ProjectSlug::new(slug)
+            .map(String::from)
+            .map_err(|_| expected("`owner/repo` of letters, digits, `.`, `_` and `-`", text)),
+    }
+}
+
+/// Address of a page.
+///
+/// # Errors
+/// When it is no address that a browser opens, or too long.
+pub fn parse_url(text: &str) -> Result<String, String> {
+    let url = bounded(text, MAX_TEXT_BYTES)?;
+    let is_page = url.starts_with("https://") || url.starts_with("http://");
+    if url.is_empty() || is_page {
+        Ok(url)
+    } else {
+        Err(expected("an http or https address", text))
+    }
+}
+
+/// Address of a server; `host:port` is taken as `http://host:port`.
+///
+/// # Errors
+/// When it is none, or holds a password, which is then not repeated: the address is printed and written to files.
+pub fn parse_server(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    if whole.contains('@') {
+        return Err(
+            "an address with a user or password would be shown in logs; put a token into HIGHWATER_TOKEN"
+                .to_owned(),
+        );
+    }
+    let is_known = whole.parse::<ureq::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    if is_known {
+        Ok(whole)
+    } else {
+        Err(expected("an address such as http://127.0.0.1:8080", text))
+    }
+}
+
+/// What goes into a header as a bearer token; the line end of a pasted secret is left out.
+///
+/// # Errors
+/// When no header can carry it. The token is not repeated.
+pub fn parse_token(text: &str) -> Result<String, String> {
+    let token = text.trim();
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token.to_owned())
+    } else {
+        Err("a token is one word of ASCII letters, digits and signs".to_owned())
+    }
+}
+
 /// `K=V`.
 ///
 /// # Errors
-/// When there is no `=` or nothing before it.
+/// When there is no `=`, nothing before it, or a part is no name.
 pub fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        }
+        Some((key, value)) if !key.trim().is_empty() => Ok((parse_name(key)?, parse_name(value)?)),
         _ => Err(expected("KEY=VALUE", text)),
     }
 }
@@ -96,6 +188,21 @@ fn split(text: &str) -> (&str, &str) {
     (&text[..at], text[at..].trim())
 }
 
+fn bounded(text: &str, most: usize) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > most {
+        return Err(format!(
+            "{} bytes are more than the {most} allowed",
+            text.len()
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(expected("one line of text", text));
+    }
+    Ok(text.to_owned())
+}
+
 fn expected(what: &str, text: &str) -> String {
-    format!("{text:?} is not {what}")
+    let shown: String = text.chars().take(100).collect();
+    format!("{shown:?} is not {what}")
 }

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Given, parse_bytes, parse_interval, parse_pair, parse_shard};
+use super::{
+    Given, Token, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
+    parse_server, parse_shard, parse_token, parse_url, said,
+};
 use crate::ci::Env;
 
 /// What the variables say, and what is wrong with them.
@@ -14,27 +17,28 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         problems: Vec::new(),
     };
     let given = Given {
-        server: variables.text("SERVER"),
-        project: variables.text("PROJECT"),
-        job: variables.text("JOB_NAME"),
+        server: variables.word("SERVER", parse_server),
+        project: variables.word("PROJECT", parse_project),
+        job: variables.word("JOB_NAME", parse_name),
         variant: variables.read("VARIANT", pairs).unwrap_or_default(),
         shard: variables.read("SHARD", parse_shard),
         attempt: variables.read("ATTEMPT", attempt),
-        provider: variables.text("PROVIDER"),
-        run_id: variables.text("RUN_ID"),
-        branch: variables.text("BRANCH"),
-        commit: variables.text("COMMIT"),
-        base_commit: variables.text("BASE_COMMIT"),
-        pull_request: variables.text("PULL_REQUEST"),
+        provider: variables.word("PROVIDER", parse_name),
+        run_id: variables.word("RUN_ID", parse_name),
+        branch: variables.word("BRANCH", parse_name),
+        commit: variables.word("COMMIT", parse_commit),
+        base_commit: variables.word("BASE_COMMIT", parse_commit),
+        pull_request: variables.word("PULL_REQUEST", parse_name),
         fork: variables.read("FORK", yes_or_no),
-        event: variables.text("EVENT"),
-        url: variables.text("URL"),
+        event: variables.word("EVENT", parse_name),
+        url: variables.word("URL", parse_url),
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),
         budget_bytes: variables.read("BUDGET", parse_bytes),
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),
+        token: variables.word("TOKEN", parse_token).map(Token),
     };
     (given, variables.problems)
 }
@@ -47,7 +51,16 @@ struct Variables<'a> {
 impl Variables<'_> {
     fn text(&self, name: &str) -> Option<String> {
         let text = self.env.get(&format!("HIGHWATER_{name}"))?;
-        (!text.trim().is_empty()).then(|| text.clone())
+        said(text)
+    }
+
+    /// A text that may turn out to say nothing.
+    fn word(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<String, String>,
+    ) -> Option<String> {
+        self.read(name, parse).and_then(said)
     }
 
     fn read<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {

@@ -1,6 +1,11 @@
 //! The command's own exit code, streams and words.
 
-use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use crate::harness::Place;
 
@@ -98,4 +103,14 @@ fn a_run_inside_a_run_joins_its_job() {
     assert_eq!(place.jobs().len(), 1);
     let ended = place.run(&[inner, "run", "--", "no-such-program-here"]);
     assert_eq!(ended.code(), 127, "{ended:?}");
+}
+
+#[test]
+fn a_flag_that_cannot_be_ends_before_anything_runs() {
+    let place = Place::new();
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_highwater"));
+    agent.args(["run", "--project", "a", "--", "touch"]);
+    let output = agent.arg(place.file("ran")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!place.file("ran").exists());
 }
