@@ -9,6 +9,7 @@ mod hearing;
 mod keeper;
 mod notices;
 mod sessions;
+mod sieve;
 mod table;
 
 use std::{
@@ -31,6 +32,7 @@ use crate::{
 use batch::Gathered;
 use notices::Notices;
 use sessions::Sessions;
+use sieve::leave_out_impossible;
 use table::Table;
 
 pub use keeper::{BatchSink, Keeper};
@@ -159,7 +161,12 @@ impl<S: BatchSink> Recorder<S> {
                 self.table.renamed(key, &words, t_us);
             }
             Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
-            Seen::Grid(block) => self.gathered.grids.push(block),
+            Seen::Grid(block) => {
+                if self.gathered.has_no_room_for(&block) {
+                    self.flush(false);
+                }
+                self.gathered.grids.push(block);
+            }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
             Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
             Seen::Failed {
@@ -209,10 +216,9 @@ impl<S: BatchSink> Recorder<S> {
         };
         self.sessions.say_news(&mut batch.sessions);
         self.gathered.fill(&mut batch, &mut self.table);
-        if let Some((reason, dropped)) = batch::drop_impossible_marks(&mut batch) {
-            let message = format!("marks that cannot be were left out: {reason}");
-            self.notices
-                .report(now_us, "marks_malformed", message, dropped);
+        for left in leave_out_impossible(&mut batch) {
+            let message = format!("what cannot be was left out: {}", left.reason);
+            self.notices.report(now_us, left.code, message, left.count);
         }
         if is_last {
             self.notices.sum_up(now_us);

@@ -20,6 +20,8 @@ use std::{
     time::Duration,
 };
 
+use highwater_wire::codec::MAX_SAMPLES;
+
 use crate::{
     clock::JobClock,
     procfs::{ProcError, Procfs},
@@ -96,6 +98,9 @@ impl<T> Teller<T> {
         Arc::clone(&self.lost)
     }
 }
+
+/// A block with so many values is handed over before its second is full: a batch must hold it.
+const BLOCK_VALUES: usize = MAX_SAMPLES / 8;
 
 /// Everything the sampling thread holds.
 #[derive(Debug)]
@@ -183,6 +188,9 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
         let sum = self.read_members(now_us, turn.lateness_us);
+        if self.block.most_values() >= BLOCK_VALUES {
+            self.hand_over_block();
+        }
         let renamed = self.tree.refresh_commands(now_us);
         self.report(now_us, "command_failed", renamed);
         self.tree.bury();

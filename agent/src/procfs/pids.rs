@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::bounds::cut;
+
 use super::{ProcError, Procfs, number_after, read_into, still_there};
 
 /// Longest command that is kept, in bytes; the wire allows more, but a table of processes needs no more.
@@ -72,7 +74,7 @@ impl Procfs {
     }
 }
 
-/// The words as one line, quoted where a shell would need it.
+/// The words as one line, quoted where a shell would need it, and cut where it grows too long.
 #[must_use]
 pub fn command_line(words: &[String]) -> String {
     let plain = |word: &str| {
@@ -85,5 +87,8 @@ pub fn command_line(words: &[String]) -> String {
         true => word.clone(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    let mut line = words.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    // Quoting makes four characters of one.
+    cut(&mut line, MAX_COMMAND_BYTES);
+    line
 }

@@ -217,6 +217,7 @@ fn commands_are_kept_as_words_and_shown_as_a_line() {
     let words = procfs.words(7, &mut Vec::new()).unwrap();
     assert_eq!(words, ["sh", "-c", "echo 'a b'", ""]);
     assert_eq!(command_line(&words), r"sh -c 'echo '\''a b'\''' ''");
+    assert_eq!(command_line(&["'".repeat(4_000)]).len(), 4_000);
     assert_eq!(
         procfs.words(8, &mut Vec::new()).unwrap(),
         Vec::<String>::new()

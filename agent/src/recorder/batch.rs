@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use highwater_wire::{
-    codec::Checked,
+    codec::MAX_SAMPLES,
     v1::{Batch, Mark, Metric, Samples, Series},
 };
 
@@ -30,6 +30,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    /// Whether a batch could not hold this block too, beside the few values that are no columns of a grid.
+    pub(super) fn has_no_room_for(&self, block: &GridBlock) -> bool {
+        let held: usize = self.grids.iter().map(GridBlock::most_values).sum();
+        held + block.most_values() > MAX_SAMPLES / 2
+    }
+
     /// Moves everything into a batch, with every process it speaks of.
     pub(super) fn fill(&mut self, batch: &mut Batch, table: &mut Table) {
         let mut places = Places::default();
@@ -57,6 +63,8 @@ impl Gathered {
             .into_iter()
             .map(|key| table.word_of(key))
             .collect();
+        // Said once more under another session, each process that was in several since the last batch.
+        batch.processes.extend(table.past_sessions());
     }
 }
 
@@ -211,27 +219,4 @@ fn in_runs(values: &[Option<u64>], metric: Metric, cgroup: &str, series: &mut Ve
         }
         first += run.len() + 1;
     }
-}
-
-/// Takes out the marks that a server would refuse, so that one of them does not cost the whole batch; answers why the first was.
-pub(super) fn drop_impossible_marks(batch: &mut Batch) -> Option<(String, u64)> {
-    batch.check().err()?;
-    let mut alone = Batch {
-        version: batch.version,
-        processes: batch.processes.clone(),
-        ..Batch::default()
-    };
-    let (mut reason, mut dropped) = (None, 0);
-    batch.marks.retain(|mark| {
-        alone.marks = vec![mark.clone()];
-        match alone.check() {
-            Ok(()) => true,
-            Err(problem) => {
-                reason.get_or_insert_with(|| problem.to_string());
-                dropped += 1;
-                false
-            }
-        }
-    });
-    reason.map(|reason| (reason, dropped))
 }

@@ -38,6 +38,12 @@ pub(super) struct Known {
     pub(super) born_us: i64,
     is_news: bool,
     gone_us: Option<i64>,
+    /// When it joined the session that its word names.
+    joined_us: i64,
+    /// Whether a batch named that session.
+    has_said_session: bool,
+    /// The sessions before that one, and whether a batch named them.
+    past: Vec<(Process, bool)>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +107,10 @@ impl Table {
 
     pub(super) fn joined(&mut self, key: ProcessKey, line: &SessionLine, t_us: i64) {
         let known = self.change(key, t_us);
+        known.leave_session();
+        // Whoever reads this puts the sessions of a process in the order of their words.
+        known.joined_us = t_us.max(known.joined_us + 1);
+        known.word.seen_us = known.joined_us;
         known.word.session = short(&line.session);
         known.word.worker = short(&line.worker);
         known.word.set_role(match line.role.as_str() {
@@ -114,7 +124,8 @@ impl Table {
         let known = self.known.entry(key).or_default();
         known.word.pid = key.pid;
         known.word.start_ticks = key.start_ticks;
-        known.word.seen_us = t_us;
+        // The sampler's news may be older than what the plugin told since.
+        known.word.seen_us = t_us.max(known.joined_us);
         known.is_news = true;
         known
     }
@@ -132,6 +143,7 @@ impl Table {
         match self.known.get_mut(&key) {
             Some(known) if known.is_news => {
                 known.is_news = false;
+                known.has_said_session = true;
                 known.word.clone()
             }
             _ => Process {
@@ -140,6 +152,12 @@ impl Table {
                 ..Process::default()
             },
         }
+    }
+
+    /// A word for each session that a process left before any batch named it: two of one process may both lie within a second.
+    pub(super) fn past_sessions(&mut self) -> impl Iterator<Item = Process> {
+        let past = self.known.values_mut().flat_map(|known| &mut known.past);
+        past.filter_map(|(word, is_said)| (!std::mem::replace(is_said, true)).then(|| word.clone()))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ProcessKey, &mut Known)> {
@@ -155,9 +173,14 @@ impl Table {
     }
 
     pub(super) fn say_all_again(&mut self) {
-        self.known
-            .values_mut()
-            .for_each(|known| known.is_news = true);
+        for known in self.known.values_mut() {
+            known.is_news = true;
+            known.has_said_session = false;
+            known
+                .past
+                .iter_mut()
+                .for_each(|(_, is_said)| *is_said = false);
+        }
     }
 
     pub(super) fn forget_the_dead(&mut self, now_us: i64) {
@@ -172,6 +195,20 @@ impl Table {
 }
 
 impl Known {
+    fn leave_session(&mut self) {
+        let word = Process {
+            pid: self.word.pid,
+            start_ticks: self.word.start_ticks,
+            session: std::mem::take(&mut self.word.session),
+            seen_us: self.joined_us,
+            ..Process::default()
+        };
+        if !word.session.is_empty() {
+            self.past.push((word, self.has_said_session));
+        }
+        self.has_said_session = false;
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.gone_us.is_some()
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use highwater_wire::{
-    codec::Checked,
+    codec::{Checked, MAX_SAMPLES},
     v1::{Batch, Metric, Role, mark::What},
 };
 use tempfile::TempDir;
@@ -319,6 +319,70 @@ fn what_was_said_of_a_process_is_not_said_again() {
         (third.parent_pid, third.seen_us),
         (1, 9),
         "news says everything again"
+    );
+}
+
+#[test]
+fn each_session_of_a_process_is_named_also_where_two_lie_within_a_second() {
+    let mut scene = scene(0);
+    scene.write(7, &header(7));
+    let session = |id: &str, t_us: i64| {
+        format!(
+            "S\t{{\"role\": \"pytest\", \"session\": \"{id}\"}}\nsb\t{t_us}\t5\t-\nse\t{}\t5\t-\t0\n",
+            t_us + 1
+        )
+    };
+    for (number, id) in ["b", "a", "c"].into_iter().enumerate() {
+        scene.write(7, &session(id, 100 * number as i64));
+    }
+    scene.recorder.look(false);
+    scene.recorder.flush(false);
+    scene.write(7, &session("d", 900));
+    let recorded = scene.finish();
+    let mut named: Vec<_> = recorded
+        .sink
+        .kept
+        .iter()
+        .flat_map(|batch| &batch.processes)
+        .filter(|word| !word.session.is_empty())
+        .map(|word| (word.seen_us, word.session.as_str()))
+        .collect();
+    named.sort_unstable();
+    let order: Vec<_> = named.iter().map(|(_, session)| *session).collect();
+    assert_eq!(order, ["b", "a", "c", "d"], "once each, in their order");
+    let distinct = named.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    assert!(distinct, "{named:?}");
+}
+
+#[test]
+fn what_one_batch_cannot_hold_becomes_several() {
+    let scene = scene(0);
+    let ticks = MAX_SAMPLES / 8;
+    for number in 0..6 {
+        let block = GridBlock {
+            t_us: (0..ticks as i64)
+                .map(|tick| number * 1_000_000 + tick)
+                .collect(),
+            lateness_us: vec![0; ticks],
+            columns: vec![Column {
+                key: key(7),
+                first: 0,
+                rss: vec![1; ticks],
+                anon: vec![1; ticks],
+            }],
+        };
+        scene.tell(Message::Seen(Seen::Grid(block)));
+    }
+    let recorded = scene.finish();
+    let values = |batch: &Batch| -> usize {
+        let series = batch.samples.iter().flat_map(|samples| &samples.series);
+        series.map(|series| series.value_delta.len()).sum()
+    };
+    let counts: Vec<_> = recorded.sink.kept.iter().map(values).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 12 * ticks);
+    assert!(
+        counts.iter().all(|count| *count <= MAX_SAMPLES),
+        "{counts:?}"
     );
 }
 

@@ -36,6 +36,12 @@ impl GridBlock {
         self.t_us.is_empty()
     }
 
+    /// At most so many values are in it.
+    #[must_use]
+    pub fn most_values(&self) -> usize {
+        2 * self.columns.len() * self.t_us.len()
+    }
+
     /// An empty block with room for as much as this one holds.
     pub(super) fn successor(&self) -> Self {
         Self {
