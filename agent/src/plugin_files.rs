@@ -2,16 +2,24 @@
 //!
 //! The folder's name holds a hash of the content, so agents of different versions do not meet. It is written under another
 //! name and renamed, so it is there whole or not at all, however many agents do this at once. What is found there already is
-//! compared byte by byte and replaced by a fresh folder when it differs.
+//! compared byte by byte and changes places with a fresh folder when it differs. A folder that no agent has used for a week, of
+//! another version or half written, is removed.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use uuid::Uuid;
+
+/// A folder is used anew by each run, and no run is this long.
+const UNUSED_AFTER: Duration = Duration::from_secs(7 * 86_400);
+/// How the names of these folders begin.
+const PREFIX: &str = "plugin-";
 
 /// Files and `NAME`, made by the build script from `pytest-plugin/`.
 mod embedded {
@@ -34,25 +42,63 @@ pub struct PluginFilesError {
 /// When a file cannot be written.
 pub fn unpack(root: &Path) -> Result<PathBuf, PluginFilesError> {
     let settled = root.join(embedded::NAME);
-    if is_whole(&settled) {
-        return Ok(settled);
-    }
+    let folder = if is_whole(&settled) {
+        settled
+    } else {
+        settle(root, settled)?
+    };
+    sweep(root, &folder);
+    Ok(folder)
+}
+
+fn settle(root: &Path, settled: PathBuf) -> Result<PathBuf, PluginFilesError> {
     let fresh = root.join(format!("{}-{}", embedded::NAME, Uuid::new_v4().simple()));
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| PluginFilesError { path, source }
     };
-    write(&fresh).map_err(failed(&fresh))?;
-    // Another agent may have been quicker, and then its folder is as good.
+    if let Err(error) = write(&fresh) {
+        discard(&fresh);
+        return Err(failed(&fresh)(error));
+    }
     match fs::rename(&fresh, &settled) {
         Ok(()) => Ok(settled),
-        Err(_) if is_whole(&settled) => {
-            fs::remove_dir_all(&fresh).map_err(failed(&fresh))?;
+        Err(source) if !settled.exists() => {
+            discard(&fresh);
+            Err(failed(&settled)(source))
+        }
+        // Another agent was quicker, and its folder is as good; or what lies there is damaged and may be in use this very moment.
+        Err(_) if is_whole(&settled) || exchange(&fresh, &settled).is_ok() => {
+            discard(&fresh);
             Ok(settled)
         }
-        // What lies there is damaged and may be in use: leave it and use the fresh one.
-        Err(_) if settled.exists() => Ok(fresh),
-        Err(source) => Err(failed(&settled)(source)),
+        // Not every filesystem exchanges.
+        Err(_) => Ok(fresh),
+    }
+}
+
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// What cannot be removed now is swept up later.
+fn discard(folder: &Path) {
+    drop(fs::remove_dir_all(folder));
+}
+
+/// Notes that a folder is used, and removes those that have not been for long. A failure leaves a folder too many.
+fn sweep(root: &Path, used: &Path) {
+    drop(File::open(used).and_then(|folder| folder.set_modified(SystemTime::now())));
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let is_ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > UNUSED_AFTER));
+        if is_ours && is_old {
+            discard(&entry.path());
+        }
     }
 }
 
@@ -121,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_folder_is_not_used() {
+    fn a_damaged_folder_is_mended() {
         let root = tempfile::tempdir().unwrap();
         let settled = unpack(root.path()).unwrap();
         fs::write(
@@ -129,8 +175,37 @@ mod tests {
             "raise SystemExit",
         )
         .unwrap();
-        let folder = unpack(root.path()).unwrap();
-        assert_ne!(folder, settled);
-        assert!(is_whole(&folder));
+        fs::remove_file(settled.join("highwater_pytest/recorder.py")).unwrap();
+        for _ in 0..3 {
+            assert_eq!(unpack(root.path()).unwrap(), settled);
+            assert!(is_whole(&settled));
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_no_agent_has_used_for_long_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let make = |name: &str, age: Duration| {
+            let folder = root.path().join(name);
+            fs::create_dir_all(folder.join("highwater_pytest")).unwrap();
+            let at = SystemTime::now() - age;
+            File::open(&folder).unwrap().set_modified(at).unwrap();
+        };
+        let hour = Duration::from_secs(3_600);
+        make("plugin-0.0.1-old", UNUSED_AFTER + hour);
+        make("plugin-0.0.2-used", UNUSED_AFTER - hour);
+        make("not ours", UNUSED_AFTER + hour);
+        make(embedded::NAME, UNUSED_AFTER + hour);
+        let settled = unpack(root.path()).unwrap();
+        let mut names: Vec<_> = fs::read_dir(root.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let mut expected = ["not ours", "plugin-0.0.2-used", embedded::NAME];
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        assert!(is_whole(&settled));
     }
 }

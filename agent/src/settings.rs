@@ -163,6 +163,8 @@ pub struct Settings {
     pub exact: bool,
     /// Root of the repository.
     pub repo_root: PathBuf,
+    /// Where the plugin's folder is laid out.
+    pub plugin_root: PathBuf,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
 }
@@ -256,11 +258,13 @@ pub fn resolve(
         budget_bytes: given.budget_bytes.or(file.budget_bytes).unwrap_or(0),
     };
     job.check()?;
+    let spool = spool(given.spool.or(file.spool), env, folder);
     Ok(Settings {
+        plugin_root: plugin_root(&spool, env),
         places: Places {
             server: given.server.or(file.server),
             token: given.token,
-            spool: spool(given.spool.or(file.spool), env, folder),
+            spool,
             problems,
         },
         job,
@@ -299,6 +303,16 @@ fn gather(given: Given, env: &Env, folder: &Path) -> (Given, File, Vec<String>) 
 /// The command and what it starts may leave the folder, and find plugin and events by this path.
 fn spool(said: Option<PathBuf>, env: &Env, folder: &Path) -> PathBuf {
     folder.join(said.unwrap_or_else(|| default_spool(env)))
+}
+
+/// Below the spool, unless its path holds a colon: that is where `PYTHONPATH` is cut, and no colon can be escaped there.
+fn plugin_root(spool: &Path, env: &Env) -> PathBuf {
+    let has_colon = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b':');
+    [spool.to_path_buf(), default_spool(env), homeless_spool()]
+        .into_iter()
+        .find(|root| !has_colon(root))
+        .unwrap_or_else(homeless_spool)
+        .join("plugin")
 }
 
 /// What a source said; an empty text says nothing.
@@ -367,15 +381,12 @@ pub fn default_spool(env: &Env) -> PathBuf {
     };
     absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-        .map_or_else(
-            || {
-                PathBuf::from(format!(
-                    "/var/tmp/highwater-{}",
-                    rustix::process::getuid().as_raw()
-                ))
-            },
-            |state| state.join("highwater"),
-        )
+        .map_or_else(homeless_spool, |state| state.join("highwater"))
+}
+
+fn homeless_spool() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    PathBuf::from(format!("/var/tmp/highwater-{uid}"))
 }
 
 #[cfg(test)]

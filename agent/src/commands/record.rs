@@ -86,8 +86,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     tell(&settings.places.problems);
     let places = &settings.places;
     let uuid = Uuid::now_v7();
-    let plugin =
-        plugin_files::unpack(&places.spool.join("plugin")).map_err(|error| error.to_string())?;
+    let plugin = plugin_files::unpack(&settings.plugin_root).map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
     let token = places.token.as_ref().map(|token| token.reveal().to_owned());

@@ -358,6 +358,21 @@ fn the_spool_is_where_the_user_keeps_state() {
 }
 
 #[test]
+fn the_plugin_lies_where_no_colon_cuts_its_path() {
+    let at = |spool: &str, home: &str| {
+        let settings = resolve_in(
+            &folder(""),
+            Given::default(),
+            &[("HIGHWATER_SPOOL", spool), ("HOME", home)],
+        );
+        settings.plugin_root.display().to_string()
+    };
+    assert_eq!(at("/s", "/h"), "/s/plugin");
+    assert_eq!(at("/a:b", "/h"), "/h/.local/state/highwater/plugin");
+    assert!(at("/a:b", "/c:d").starts_with("/var/tmp/highwater-"));
+}
+
+#[test]
 fn units_are_read_as_people_write_them() {
     assert_eq!(parse_duration("50ms"), Ok(Duration::from_millis(50)));
     assert_eq!(parse_duration("0.5 s"), Ok(Duration::from_millis(500)));
