@@ -50,7 +50,7 @@ pub enum Told {
         /// What is wrong with it.
         reason: String,
     },
-    /// A process whose clock belongs to another boot; its times are shifted by the wall clock.
+    /// A process whose clock belongs to another boot or a time namespace; its times are shifted by the wall clock.
     OtherBoot(ProcessKey),
 }
 

@@ -7,6 +7,7 @@ mod advice;
 mod batch;
 mod hearing;
 mod keeper;
+mod names;
 mod notices;
 mod sessions;
 mod sieve;
@@ -30,6 +31,7 @@ use crate::{
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
+use names::Names;
 use notices::Notices;
 use sessions::Sessions;
 use sieve::leave_out_impossible;
@@ -107,6 +109,7 @@ pub struct Recorder<S> {
     lost: Arc<AtomicU64>,
     keeper: Keeper<S>,
     table: Table,
+    names: Names,
     sessions: Sessions,
     notices: Notices,
     gathered: Gathered,
@@ -124,6 +127,7 @@ impl<S: BatchSink> Recorder<S> {
             lost: props.lost,
             keeper: Keeper::new(props.sink),
             table: Table::default(),
+            names: Names::default(),
             sessions: Sessions::default(),
             notices: Notices::default(),
             gathered: Gathered::default(),

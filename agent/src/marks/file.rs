@@ -19,6 +19,8 @@ use super::{
 };
 use crate::tree::ProcessKey;
 
+/// The wall clock may be set while the job runs, but not by so much, µs.
+const CLOCK_SLACK_US: i64 = 3_600_000_000;
 /// Bytes of one read.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -178,13 +180,25 @@ fn possible_session(session: &SessionLine) -> Result<(), String> {
     Ok(())
 }
 
+/// A time namespace has a monotonic clock of its own. Nobody begins to write before the job does, and the monotonic clock may stand
+/// still beside the wall clock (a laptop asleep) but not run ahead of it.
+fn is_other_clock(header: &Header, start: &JobStart) -> bool {
+    let is_told = header.monotonic_us != 0 && header.unix_us != 0;
+    let monotonic_us = header.monotonic_us.saturating_sub(start.monotonic_us);
+    let wall_us = header.unix_us.saturating_sub(start.unix_us);
+    is_told
+        && (monotonic_us < -CLOCK_SLACK_US || monotonic_us > wall_us.saturating_add(CLOCK_SLACK_US))
+}
+
 fn writer_of(header: &Header, start: &JobStart) -> (Writer, bool) {
     let key = ProcessKey {
         pid: header.pid,
         start_ticks: header.start_ticks,
     };
-    let other_boot =
-        !header.boot_id.is_empty() && !start.boot_id.is_empty() && header.boot_id != start.boot_id;
+    let other_boot = (!header.boot_id.is_empty()
+        && !start.boot_id.is_empty()
+        && header.boot_id != start.boot_id)
+        || is_other_clock(header, start);
     let shift_us = if other_boot {
         header
             .unix_us

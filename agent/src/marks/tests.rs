@@ -87,6 +87,31 @@ fn what_follows_another_header_is_another_process() {
 }
 
 #[test]
+fn another_clock_of_the_same_boot_is_placed_by_the_wall_clock() {
+    const HOUR_US: i64 = 3_600_000_000;
+    for (monotonic_us, unix_us, expected) in [
+        // A time namespace ahead, and one behind.
+        (START + 1_000 * HOUR_US, 50_200_000, "mark 7.3 200500"),
+        (START - 1_000 * HOUR_US, 50_200_000, "mark 7.3 200500"),
+        // A machine that slept, and a clock that was set a little.
+        (START + 100_000, 50_000_000 + 9 * HOUR_US, "mark 7.3 100500"),
+        (START + 100_000, 20_000_000, "mark 7.3 100500"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let text = format!(
+            "H\t1\t{{\"pid\": 7, \"start_ticks\": 3, \"boot_id\": \"boot-a\", \"monotonic_us\": {monotonic_us}, \"unix_us\": {unix_us}}}\nsb\t{}\t5\t-\n",
+            monotonic_us + 500
+        );
+        append(folder.path(), "7.events", text.as_bytes());
+        let mut told = Vec::new();
+        let mut tailer = Tailer::new(folder.path(), start());
+        tailer.drain(&mut told).unwrap();
+        let told = short(&told);
+        assert_eq!(told.last().map(String::as_str), Some(expected), "{told:?}");
+    }
+}
+
+#[test]
 fn another_boot_is_placed_by_the_wall_clock() {
     let folder = TempDir::new().unwrap();
     // Its clock stood at 7,000 µs, 100 ms after the job's start by the wall clock.

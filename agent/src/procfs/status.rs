@@ -33,6 +33,22 @@ impl Procfs {
     }
 }
 
+impl Procfs {
+    /// The number that a process has in the innermost PID namespace it is in, where that is not the one of this `/proc`; `None` also when
+    /// it is gone.
+    #[must_use]
+    pub fn innermost_pid(&self, pid: u32, buffer: &mut Vec<u8>) -> Option<u32> {
+        read_into(&self.path_of(pid, "status"), buffer).ok()??;
+        let status = String::from_utf8_lossy(buffer);
+        let numbers = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        let mut numbers = numbers.split_ascii_whitespace();
+        numbers.next()?;
+        numbers.next_back()?.parse().ok()
+    }
+}
+
 /// The signals that `status` says are ignored, as a mask whose lowest bit is signal 1; `None` where it does not say.
 #[must_use]
 pub fn ignored_signals(status: &str) -> Option<u64> {

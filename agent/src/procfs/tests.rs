@@ -303,3 +303,14 @@ fn what_is_forbidden_is_known_as_such() {
     assert!(error.is_forbidden());
     assert!(!ProcError::malformed(Path::new("/x"), 1, "y").is_forbidden());
 }
+
+#[test]
+fn the_innermost_number_is_told_where_there_is_one() {
+    let (_root, procfs) = tree(&[
+        ("7/status", "Name:\tx\nNSpid:\t7\t3\t1\nNSpgid:\t9\t8\n"),
+        ("8/status", "Name:\tx\nNSpid:\t8\n"),
+        ("9/status", "Name:\tx\n"),
+    ]);
+    let numbers = [7, 8, 9, 10].map(|pid| procfs.innermost_pid(pid, &mut Vec::new()));
+    assert_eq!(numbers, [Some(1), None, None, None]);
+}

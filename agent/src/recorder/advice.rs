@@ -46,7 +46,8 @@ pub(super) fn without_plugin(
     said
 }
 
-fn is_pytest(words: &[String]) -> bool {
+/// Whether these are the words of a command that runs pytest in its own process.
+pub(super) fn is_pytest(words: &[String]) -> bool {
     let name = |word: &str| -> String {
         let name = Path::new(word).file_name().and_then(|name| name.to_str());
         name.unwrap_or("").to_owned()

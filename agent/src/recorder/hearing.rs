@@ -13,12 +13,17 @@ impl<S: BatchSink> Recorder<S> {
     pub(super) fn hear(&mut self, told: Told) {
         let now_us = self.clock.now_us();
         match told {
-            Told::Header(header) => self.table.plugin(&header, now_us),
+            Told::Header(mut header) => {
+                self.names.learn(&mut header, &self.table);
+                self.table.plugin(&header, now_us);
+            }
             Told::Session(key, line) => {
+                let key = self.names.outside(key);
                 self.table.joined(key, &line, now_us);
                 self.sessions.joined(key, line);
             }
             Told::Notice(key, notice) => {
+                let key = self.names.outside(key);
                 let message = format!("process {}: {}", key.pid, notice.message);
                 let code = match notice.code.strip_prefix(OF_THE_PLUGIN) {
                     Some(_) => notice.code,
@@ -27,6 +32,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.notices.report(now_us, &code, message, 1);
             }
             Told::Mark(key, mark) => {
+                let key = self.names.outside(key);
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
                     Some(What::SessionEnd(end)) => {
@@ -43,7 +49,7 @@ impl<S: BatchSink> Recorder<S> {
             }
             Told::OtherBoot(key) => {
                 let message = format!(
-                    "process {} counts time since another boot; its marks are placed by the wall clock",
+                    "process {} has a clock of its own (another boot, a time namespace); its marks are placed by the wall clock",
                     key.pid
                 );
                 self.notices

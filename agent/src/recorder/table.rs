@@ -130,6 +130,27 @@ impl Table {
         known
     }
 
+    /// Whether the tree saw this process.
+    pub(super) fn was_born(&self, key: ProcessKey) -> bool {
+        self.known.get(&key).is_some_and(Known::was_born)
+    }
+
+    /// The one process that started then, has such words, and of whose plugin nothing was heard.
+    pub(super) fn silent(
+        &self,
+        start_ticks: u64,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> Option<ProcessKey> {
+        let mut silent = self.known.iter().filter(|(key, known)| {
+            key.start_ticks == start_ticks
+                && known.was_born()
+                && !known.has_plugin
+                && has_words(&known.words)
+        });
+        let (key, _) = silent.next()?;
+        silent.next().is_none().then_some(*key)
+    }
+
     /// Everybody of whom something is to be said.
     pub(super) fn news(&self) -> impl Iterator<Item = ProcessKey> {
         self.known
@@ -207,6 +228,10 @@ impl Known {
             self.past.push((word, self.has_said_session));
         }
         self.has_said_session = false;
+    }
+
+    fn was_born(&self) -> bool {
+        self.word.started_us.is_some()
     }
 
     pub(super) fn is_gone(&self) -> bool {

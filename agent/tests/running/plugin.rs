@@ -2,9 +2,9 @@
 
 use std::{fs, process::Command};
 
-use highwater_wire::v1::{Process, Role, mark::What};
+use highwater_wire::v1::{Metric, Process, Role, mark::What};
 
-use crate::harness::{Place, wait_for};
+use crate::harness::{Place, not_run, wait_for};
 
 /// Writes as the plugin would, half a line at a time, and waits in between until `go` is there.
 const WRITER: &str = r#"
@@ -126,4 +126,59 @@ fn marks_that_were_written_survive_the_agent() {
     wait_for("the command's own end", || {
         (!fs::exists(format!("/proc/{command}")).unwrap()).then_some(())
     });
+}
+
+/// Holds memory for a second between its header and its first mark, below a shell that stands where pytest would.
+const SANDBOXED: &str = r#"
+import json, os, time
+with open("/proc/self/stat") as stat:
+    start = int(stat.read().rsplit(")", 1)[1].split()[19])
+held = bytearray(b"x" * (64 << 20))
+with open(f"{os.environ['HIGHWATER_EVENTS']}/{os.getpid()}.events", "a") as file:
+    header = {"pid": os.getpid(), "start_ticks": start, "exact": True, "pytest": "9.2.0"}
+    file.write(f"H\t1\t{json.dumps(header)}\n")
+    file.write('S\t{"session": "0123", "role": "pytest", "root": "/r"}\n')
+    file.write(f"sb\t{time.monotonic_ns() // 1000}\t{64 << 20}\t{64 << 20}\n")
+    file.flush()
+    time.sleep(1.2)
+    file.write(f"se\t{time.monotonic_ns() // 1000}\t{64 << 20}\t{64 << 20}\t0\n")
+"#;
+
+#[test]
+fn a_pytest_in_a_pid_namespace_of_its_own_is_one_process() {
+    let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
+    let mut can = Command::new(unshare[0]);
+    can.args(&unshare[1..]).arg("true");
+    if !can.output().is_ok_and(|output| output.status.success()) {
+        not_run("PID namespaces: `unshare --pid --fork --mount-proc` is not allowed");
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.file("sandboxed.py"), SANDBOXED).unwrap();
+    let words = [&unshare[..], &["python3", "sandboxed.py"]].concat();
+    let ended = place.run(&words);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let recorded = place.recorded();
+    let pytest: Vec<_> = recorded
+        .processes("")
+        .into_iter()
+        .filter(|process| process.role() == Role::Pytest)
+        .collect();
+    let [process] = pytest.as_slice() else {
+        panic!("{pytest:?}")
+    };
+    assert!(process.command.ends_with("python3 sandboxed.py"));
+    let rss = recorded.values(Metric::Rss, process.pid);
+    assert!(rss.iter().any(|bytes| *bytes >= 64 << 20), "{rss:?}");
+    for batch in &recorded.batches {
+        let pids = batch
+            .marks
+            .iter()
+            .map(|mark| batch.processes[mark.process as usize].pid);
+        assert!(
+            pids.clone().all(|pid| pid == process.pid),
+            "marks and samples are of one process"
+        );
+        assert!(batch.processes.iter().all(|other| other.pid != 1));
+    }
 }
