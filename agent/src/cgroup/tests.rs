@@ -195,7 +195,7 @@ fn what_cannot_be_understood_is_named() {
 fn the_systems_own_cgroups_are_read() {
     let cgroups = Cgroups::of(&Procfs::system(), std::process::id()).unwrap();
     if cgroups.levels().is_empty() {
-        eprintln!("not run: no memory controller is visible here");
+        crate::terminal::answer("NOT RUN: memory cgroup: no memory controller is visible here");
         return;
     }
     for (name, reading) in readings(&cgroups) {

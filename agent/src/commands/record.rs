@@ -23,7 +23,7 @@ use crate::{
     terminal,
 };
 
-/// How long the end waits for a server that has answered before; one that never did gets a fifth.
+/// How long the end waits for a server that has answered before; one that never did gets a twentieth.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Everything that stands ready before the command starts.

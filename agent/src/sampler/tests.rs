@@ -115,7 +115,7 @@ fn a_hole_begins_another_column() {
 }
 
 #[test]
-fn ticking_allocates_nothing_once_it_runs() {
+fn the_columns_of_a_running_second_do_not_move() {
     let (mut child, mut sampler, _seen) = sampler();
     for tick in 0..25 {
         sampler.tick(tick * 50_000);
@@ -131,7 +131,7 @@ fn ticking_allocates_nothing_once_it_runs() {
         sampler.block.t_us.capacity(),
         sampler.block.columns[0].rss.as_ptr(),
     );
-    assert_eq!(before, after, "the columns of a running second do not move");
+    assert_eq!(before, after);
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Read,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_agent::spool;
+use highwater_agent::{spool, terminal};
 use highwater_wire::v1::{Batch, End, Metric, Notice, Process};
 use tempfile::TempDir;
 
@@ -231,10 +231,9 @@ pub(crate) fn wait_for_file(path: &Path) -> String {
     })
 }
 
-/// Tells that a check could not run, past the test runner, which shows only what failing tests print.
+/// Tells that a check could not run, past the test runner, which shows only what failing tests print; `cargo xtask test` counts it.
 pub(crate) fn not_run(reason: &str) {
-    let line = format!("NOT RUN: {reason}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    terminal::answer(&format!("NOT RUN: {reason}"));
 }
 
 /// Sends a signal, as somebody else.
