@@ -22,8 +22,8 @@ pub(super) struct Injection<'a> {
 
 /// Sections in which the versions and file formats of tox 4 keep what a test environment may see.
 const TOX_SECTIONS: [&str; 3] = ["testenv", "env_run_base", "tool.tox.env_run_base"];
-/// What must come through tox.
-const TOX_PASSES: &str = "HIGHWATER_*,PYTHONPATH";
+/// What must come through tox, which drops what it does not know.
+const TOX_PASSES: [&str; 2] = ["HIGHWATER_*", "PYTHONPATH"];
 
 impl Injection<'_> {
     /// The variables to set, given those that are set.
@@ -31,12 +31,21 @@ impl Injection<'_> {
         &self,
         present: impl Fn(&str) -> Option<OsString>,
     ) -> Vec<(&'static str, OsString)> {
+        // What else is on the path was not for the tests that tox runs: then its own rules stand, and a plugin that does not come
+        // through costs the recording instead of changing what the tests import.
+        let passes = match present("PYTHONPATH").filter(|path| !path.is_empty()) {
+            Some(_) => &TOX_PASSES[..1],
+            None => &TOX_PASSES,
+        };
         let mut variables = vec![
             ("HIGHWATER_JOB", OsString::from(self.job.to_string())),
             ("HIGHWATER_EVENTS", self.events.into()),
             ("PYTHONPATH", prepended(self.plugin, present("PYTHONPATH"))),
-            ("TOX_OVERRIDE", tox_4(present("TOX_OVERRIDE"))),
-            ("TOX_TESTENV_PASSENV", tox_3(present("TOX_TESTENV_PASSENV"))),
+            ("TOX_OVERRIDE", tox_4(passes, present("TOX_OVERRIDE"))),
+            (
+                "TOX_TESTENV_PASSENV",
+                tox_3(passes, present("TOX_TESTENV_PASSENV")),
+            ),
         ];
         if let Some(root) = self.repo_root {
             variables.push(("HIGHWATER_ROOT", root.into()));
@@ -65,16 +74,16 @@ fn prepended(folder: &Path, present: Option<OsString>) -> OsString {
     }
 }
 
-fn tox_4(present: Option<OsString>) -> OsString {
+fn tox_4(passes: &[&str], present: Option<OsString>) -> OsString {
     let ours = TOX_SECTIONS
-        .map(|section| format!("{section}.pass_env+={TOX_PASSES}"))
+        .map(|section| format!("{section}.pass_env+={}", passes.join(",")))
         .join(";");
     joined(present, ";", OsStr::new(&ours))
 }
 
 /// tox 3 has no overrides but a list of its own, apart by blanks.
-fn tox_3(present: Option<OsString>) -> OsString {
-    joined(present, " ", OsStr::new(&TOX_PASSES.replace(',', " ")))
+fn tox_3(passes: &[&str], present: Option<OsString>) -> OsString {
+    joined(present, " ", OsStr::new(&passes.join(" ")))
 }
 
 /// Whether this agent runs inside the job of another, which records everything already.
@@ -125,7 +134,17 @@ mod tests {
             "{}",
             with["TOX_OVERRIDE"]
         );
-        assert_eq!(with["TOX_TESTENV_PASSENV"], "X HIGHWATER_* PYTHONPATH");
+        assert_eq!(with["TOX_TESTENV_PASSENV"], "X HIGHWATER_*");
+    }
+
+    #[test]
+    fn tox_lets_the_plugin_through_but_no_path_that_it_would_have_dropped() {
+        let alone = variables(&[]);
+        assert_eq!(alone["TOX_TESTENV_PASSENV"], "HIGHWATER_* PYTHONPATH");
+        let passed = "testenv.pass_env+=HIGHWATER_*,PYTHONPATH;";
+        assert!(alone["TOX_OVERRIDE"].starts_with(passed), "{alone:?}");
+        let beside = variables(&[("PYTHONPATH", "src")]);
+        assert!(!beside["TOX_OVERRIDE"].contains("PYTHONPATH"), "{beside:?}");
     }
 
     #[test]
