@@ -71,7 +71,7 @@ pub fn record(task: RunTask) -> u8 {
         recording,
     });
     if let Some(error) = &outcome.not_started {
-        terminal::tell(&error);
+        terminal::tell(error);
     }
     for warning in &outcome.warnings {
         terminal::tell(warning);

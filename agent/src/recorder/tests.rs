@@ -8,7 +8,7 @@ use std::{
 
 use highwater_wire::{
     codec::{Checked, MAX_SAMPLES},
-    v1::{Batch, Metric, Role, mark::What},
+    v1::{Batch, Metric, mark::What},
 };
 use tempfile::TempDir;
 
@@ -19,6 +19,8 @@ use crate::{
     sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue},
     tree::Birth,
 };
+
+mod writers;
 
 /// Keeps batches in memory, and fails where it is told to.
 #[derive(Debug, Default)]
@@ -96,6 +98,12 @@ impl Scene {
         self.messages.send(message).unwrap();
     }
 
+    fn hear_all(&mut self) {
+        while let Ok(Message::Seen(seen)) = self.recorder.messages.try_recv() {
+            self.recorder.see(seen);
+        }
+    }
+
     fn finish(self) -> Recorded<Sink> {
         self.tell(Message::Finish { missed_ticks: 0 });
         self.recorder.run()
@@ -120,67 +128,6 @@ fn notices(batches: &[Batch]) -> BTreeMap<&str, u64> {
     let all = batches.iter().flat_map(|batch| &batch.notices);
     all.map(|notice| (notice.code.as_str(), notice.count))
         .collect()
-}
-
-#[test]
-fn marks_sessions_and_roles_come_from_the_plugin() {
-    let scene = scene(0);
-    scene.born(7, 1, "pytest -n 1", 5);
-    scene.born(8, 7, "python -c x", 6);
-    let session = "\"session\": \"abc\", \"dist\": \"load\", \"numprocesses\": 1, \"root\": \"/r\", \"args\": [\"-n\", \"1\"]";
-    scene.write(7, &header(7));
-    scene.write(
-        7,
-        &format!("S\t{{\"role\": \"controller\", {session}}}\nsb\t100\t5\t-\nse\t900\t5\t-\t1\n"),
-    );
-    scene.write(8, &header(8));
-    scene.write(8, &format!("S\t{{\"role\": \"worker\", \"worker\": \"gw0\", {session}}}\nsb\t200\t5\t6\nse\t800\t5\t6\t5\n"));
-    let recorded = scene.finish();
-    let batch = &recorded.sink.kept[0];
-    let process = |pid| {
-        batch
-            .processes
-            .iter()
-            .find(|process| process.pid == pid)
-            .unwrap()
-    };
-    assert_eq!(
-        (process(7).role(), process(7).session.as_str()),
-        (Role::Controller, "abc")
-    );
-    assert_eq!(
-        (process(8).role(), process(8).worker.as_str()),
-        (Role::Worker, "gw0")
-    );
-    assert_eq!(
-        (process(8).parent_pid, process(8).command.as_str()),
-        (7, "python -c x")
-    );
-    assert_eq!(
-        (process(8).exact, process(8).python.as_str()),
-        (Some(true), "3.11.7")
-    );
-    let [session] = batch.sessions.as_slice() else {
-        panic!("{:?}", batch.sessions)
-    };
-    // Of the controller, not of the worker.
-    assert_eq!(
-        (session.began_us, session.ended_us, session.exit_status),
-        (Some(100), Some(900), Some(1))
-    );
-    assert_eq!((session.numprocesses, session.args.len()), (1, 2));
-    let of = |pid| {
-        batch
-            .marks
-            .iter()
-            .filter(move |mark| batch.processes[mark.process as usize].pid == pid)
-    };
-    assert_eq!((of(7).count(), of(8).count()), (2, 2));
-    assert!(
-        of(8).any(
-            |mark| mark.peak_bytes == Some(6) && matches!(mark.what, Some(What::SessionEnd(_)))
-        )
-    );
 }
 
 #[test]
@@ -281,9 +228,7 @@ fn what_was_said_of_a_process_is_not_said_again() {
     let mut scene = scene(0);
     scene.born(7, 1, "sh", 5);
     let hear = |scene: &mut Scene| {
-        while let Ok(Message::Seen(seen)) = scene.recorder.messages.try_recv() {
-            scene.recorder.see(seen);
-        }
+        scene.hear_all();
         scene.recorder.flush(false);
     };
     let block = || GridBlock {
@@ -320,38 +265,6 @@ fn what_was_said_of_a_process_is_not_said_again() {
         (1, 9),
         "news says everything again"
     );
-}
-
-#[test]
-fn each_session_of_a_process_is_named_also_where_two_lie_within_a_second() {
-    let mut scene = scene(0);
-    scene.write(7, &header(7));
-    let session = |id: &str, t_us: i64| {
-        format!(
-            "S\t{{\"role\": \"pytest\", \"session\": \"{id}\"}}\nsb\t{t_us}\t5\t-\nse\t{}\t5\t-\t0\n",
-            t_us + 1
-        )
-    };
-    for (number, id) in ["b", "a", "c"].into_iter().enumerate() {
-        scene.write(7, &session(id, 100 * number as i64));
-    }
-    scene.recorder.look(false);
-    scene.recorder.flush(false);
-    scene.write(7, &session("d", 900));
-    let recorded = scene.finish();
-    let mut named: Vec<_> = recorded
-        .sink
-        .kept
-        .iter()
-        .flat_map(|batch| &batch.processes)
-        .filter(|word| !word.session.is_empty())
-        .map(|word| (word.seen_us, word.session.as_str()))
-        .collect();
-    named.sort_unstable();
-    let order: Vec<_> = named.iter().map(|(_, session)| *session).collect();
-    assert_eq!(order, ["b", "a", "c", "d"], "once each, in their order");
-    let distinct = named.windows(2).all(|pair| pair[0].0 < pair[1].0);
-    assert!(distinct, "{named:?}");
 }
 
 #[test]
