@@ -40,7 +40,8 @@ pub(super) fn leave_out_impossible(batch: &mut Batch) -> Vec<LeftOut> {
         }
     }
     sieve.alone.processes.clone_from(&batch.processes);
-    sieve.sift("parts_malformed", &mut batch.sessions, |alone| {
+    // A session is what marks told, and without it nothing says that it ended: the ending is judged by this code.
+    sieve.sift("marks_malformed", &mut batch.sessions, |alone| {
         &mut alone.sessions
     });
     sieve.sift("parts_malformed", &mut batch.samples, |alone| {
@@ -146,7 +147,7 @@ mod tests {
             .iter()
             .map(|left| (left.code, left.count))
             .collect();
-        assert_eq!(counts, [("parts_malformed", 4), ("marks_malformed", 1)]);
+        assert_eq!(counts, [("parts_malformed", 3), ("marks_malformed", 2)]);
         assert_eq!(batch.processes, [process(7, ""), process(8, "sh")]);
         assert_eq!(
             (
