@@ -13,6 +13,7 @@ use std::{
 };
 
 use highwater_analysis::{
+    arrival,
     digest::{Context, Digest, digest, process_numbers},
     recording::Recording,
 };
@@ -199,13 +200,11 @@ async fn state_of(
     let end = End::decode(end.as_slice())
         .map_err(|error| FinaliseError::damaged(key.id, "end", error))?;
     let counts = snapshot.batch_counts(key.id).await?;
-    let complete = end.streams.iter().all(|announced| {
-        let found = counts.iter().find(|(stream, _)| {
-            Uuid::parse_str(&announced.stream).is_ok_and(|uuid| uuid == *stream)
-        });
-        found.map_or(0, |(_, count)| *count) >= announced.batches
+    let missing = arrival::missing(&end, |stream| {
+        let found = counts.iter().find(|(counted, _)| *counted == stream);
+        found.map_or(0, |(_, count)| *count)
     });
-    Ok(match (complete, silent) {
+    Ok(match (missing == 0, silent) {
         (true, _) => JobState::Finished,
         (false, true) => JobState::Incomplete,
         (false, false) => JobState::Running,

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::{
+    Json,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -10,6 +11,7 @@ use axum::{
 use highwater_store::Put;
 use highwater_wire::{
     codec::{self, Checked},
+    receipt::Receipt,
     v1::{Batch, End, Job},
 };
 use prost::Message;
@@ -30,17 +32,17 @@ const MOST_SEQ: u64 = 1 << 40;
 /// The same body again changes nothing; another body under the same uuid is a conflict.
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}", tag = "ingest", params(("uuid" = Uuid, Path)),
     request_body(content = Vec<u8>, description = "`Job` of the wire schema: JSON, or protobuf, plain or under zstd"),
-    responses((status = 201, description = "begun"), (status = 200, description = "begun before"),
+    responses((status = 201, description = "begun", body = Receipt), (status = 200, description = "begun before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope)))]
 pub(crate) async fn put_job(
     State(state): State<AppState>,
     Path(uuid): Path<Uuid>,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<StatusCode, AppError> {
+) -> Result<(StatusCode, Json<Receipt>), AppError> {
     let job: Job = read(&state, &headers, &body)?;
     let put = state.store.put_job(uuid, job, now_unix_us()).await?;
-    answer(&state, put, &format!("job {uuid}"))
+    answer(&state, put, Receipt::of_job(uuid), &format!("job {uuid}"))
 }
 
 /// Add a batch to a job.
@@ -49,7 +51,7 @@ pub(crate) async fn put_job(
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}", tag = "ingest",
     params(("uuid" = Uuid, Path), ("stream" = Uuid, Path), ("seq" = u64, Path)),
     request_body(content = Vec<u8>, description = "`Batch` of the wire schema: JSON, or protobuf, plain or under zstd"),
-    responses((status = 201, description = "on disk"), (status = 200, description = "was there before"),
+    responses((status = 201, description = "on disk", body = Receipt), (status = 200, description = "was there before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
         (status = 413, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
 pub(crate) async fn put_batch(
@@ -57,7 +59,7 @@ pub(crate) async fn put_batch(
     Path((uuid, stream, seq)): Path<(Uuid, Uuid, u64)>,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<StatusCode, AppError> {
+) -> Result<(StatusCode, Json<Receipt>), AppError> {
     if seq > MOST_SEQ {
         return Err(AppError::bad_request(
             format!("batch number {seq} is too large"),
@@ -76,7 +78,13 @@ pub(crate) async fn put_batch(
         state.counters.batches.fetch_add(1, Relaxed);
         state.settle.notify_one();
     }
-    answer(&state, put, &format!("batch {seq} of stream {stream}"))
+    let receipt = Receipt::of_batch(uuid, stream, seq);
+    answer(
+        &state,
+        put,
+        receipt,
+        &format!("batch {seq} of stream {stream}"),
+    )
 }
 
 /// End a job.
@@ -84,18 +92,23 @@ pub(crate) async fn put_batch(
 /// The counts of its streams tell when everything is there; it is finalised then.
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}/end", tag = "ingest", params(("uuid" = Uuid, Path)),
     request_body(content = Vec<u8>, description = "`End` of the wire schema: JSON, or protobuf, plain or under zstd"),
-    responses((status = 201, description = "ended"), (status = 200, description = "ended before"),
+    responses((status = 201, description = "ended", body = Receipt), (status = 200, description = "ended before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn put_end(
     State(state): State<AppState>,
     Path(uuid): Path<Uuid>,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<StatusCode, AppError> {
+) -> Result<(StatusCode, Json<Receipt>), AppError> {
     let end: End = read(&state, &headers, &body)?;
     let put = state.store.put_end(uuid, end, now_unix_us()).await?;
     state.settle.notify_one();
-    answer(&state, put, &format!("the end of job {uuid}"))
+    answer(
+        &state,
+        put,
+        Receipt::of_end(uuid),
+        &format!("the end of job {uuid}"),
+    )
 }
 
 fn read<M: Checked>(state: &AppState, headers: &HeaderMap, body: &Bytes) -> Result<M, AppError> {
@@ -140,10 +153,15 @@ fn decode<M: Checked>(headers: &HeaderMap, body: &Bytes) -> Result<M, AppError> 
     }
 }
 
-fn answer(state: &AppState, put: Put, what: &str) -> Result<StatusCode, AppError> {
+fn answer(
+    state: &AppState,
+    put: Put,
+    receipt: Receipt,
+    what: &str,
+) -> Result<(StatusCode, Json<Receipt>), AppError> {
     match put {
-        Put::New => Ok(StatusCode::CREATED),
-        Put::Same => Ok(StatusCode::OK),
+        Put::New => Ok((StatusCode::CREATED, Json(receipt))),
+        Put::Same => Ok((StatusCode::OK, Json(receipt))),
         Put::Conflict => {
             state.counters.refused.fetch_add(1, Relaxed);
             Err(AppError::conflict(format!(

@@ -6,6 +6,7 @@
 //!
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
+pub mod arrival;
 pub mod digest;
 pub mod recording;
 pub mod time;

@@ -17,7 +17,7 @@ use crate::{
 
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BYTES, MAX_COMPRESSED_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_SAMPLES,
-    MAX_TEXT_BYTES,
+    MAX_TEXT_BYTES, MAX_TIME_US,
 };
 
 /// The fastest: the agent compresses beside the tests it measures.

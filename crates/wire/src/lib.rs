@@ -11,6 +11,7 @@
 pub mod codec;
 pub mod ids;
 pub mod marks;
+pub mod receipt;
 pub mod report;
 
 /// The messages of wire version 1.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use highwater_wire::receipt::Receipt;
 use proptest::{
     prelude::{Just, Strategy, any},
     test_runner::{Config, TestRunner},
@@ -18,13 +19,20 @@ type Request = i64;
 
 fn send(app: &App, uuid: Uuid, stream: Uuid, request: Request) {
     let path = format!("/api/v1/jobs/{uuid}");
-    let answer = if request == BATCHES {
-        app.put(&format!("{path}/end"), &end(stream, BATCHES))
+    let (answer, receipt) = if request == BATCHES {
+        (
+            app.put(&format!("{path}/end"), &end(stream, BATCHES)),
+            Receipt::of_end(uuid),
+        )
     } else {
         let path = format!("{path}/streams/{stream}/batches/{request}");
-        app.put(&path, &batch(request, &format!("test_{}.py", request / 2)))
+        (
+            app.put(&path, &batch(request, &format!("test_{}.py", request / 2))),
+            Receipt::of_batch(uuid, stream, request.unsigned_abs()),
+        )
     };
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+    assert_eq!(answer.json(), json!(receipt));
 }
 
 /// Everything that can be asked of a job, without what tells one job from another.

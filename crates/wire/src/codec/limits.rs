@@ -29,7 +29,7 @@ const MAX_STREAMS: usize = 10_000;
 /// Most batches of a stream: they count one a second.
 const MAX_BATCHES: u64 = 1 << 40;
 /// Ten years: no time in a job lies further from its start.
-const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
+pub const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
 /// A machine that has run for thirty thousand years.
 const MAX_MONOTONIC_US: u64 = 1 << 60;
 /// No process holds more: 2^56 bytes.
