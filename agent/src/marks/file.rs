@@ -1,15 +1,11 @@
 //! One events file: how far it was read, and whose its lines are.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
-};
+use std::{fs, io, os::unix::fs::FileExt, path::PathBuf};
 
 use highwater_wire::{
-    codec::{MAX_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    codec::{MAX_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_TIME_US},
     marks::{Header, Line, SessionLine, parse},
+    v1::Mark,
 };
 
 use super::{
@@ -17,12 +13,15 @@ use super::{
     lines::{Lines, Piece},
     named,
 };
-use crate::tree::ProcessKey;
+use crate::{regular, tree::ProcessKey};
 
 /// The wall clock may be set while the job runs, but not by so much, µs.
 const CLOCK_SLACK_US: i64 = 3_600_000_000;
 /// Bytes of one read.
 const CHUNK_BYTES: usize = 64 << 10;
+/// A line that goes on for so long, and so many lines in a row that say nothing, are not the plugin's.
+const MOST_FOREIGN_BYTES: usize = 4 * MAX_LINE_BYTES;
+const MOST_FOREIGN_LINES: u32 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct EventsFile {
@@ -32,8 +31,10 @@ pub(super) struct EventsFile {
     offset: u64,
     lines: Lines,
     writer: Option<Writer>,
-    /// Set when a header of an unknown version was met: nothing after it can be trusted.
+    /// Set when a header of an unknown version was met, or what no plugin writes: nothing after it can be trusted, nor is it read.
     refused: bool,
+    /// Lines since one was understood.
+    foreign_lines: u32,
 }
 
 /// The process that the last header named.
@@ -53,6 +54,7 @@ impl EventsFile {
             lines: Lines::default(),
             writer: None,
             refused: false,
+            foreign_lines: 0,
         }
     }
 
@@ -63,8 +65,13 @@ impl EventsFile {
         start: &JobStart,
         told: &mut Vec<Told>,
     ) -> io::Result<()> {
-        let length = match fs::metadata(&self.path) {
-            Ok(metadata) => metadata.len(),
+        if self.refused {
+            return Ok(());
+        }
+        let length = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            // Whoever runs in the tests can put a pipe or a link there.
+            Ok(_) => return Ok(()),
             // A test suite may clear its temporary folders; what was read stays read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.offset,
             Err(error) => return Err(named(&self.path)(error)),
@@ -74,9 +81,9 @@ impl EventsFile {
             return Ok(());
         }
         self.idle_looks = 0;
-        let file = File::open(&self.path).map_err(named(&self.path))?;
+        let file = regular::open(&self.path).map_err(named(&self.path))?;
         chunk.resize(CHUNK_BYTES, 0);
-        while *allowance > 0 {
+        while *allowance > 0 && !self.refused {
             let most = CHUNK_BYTES.min(*allowance);
             let read = file
                 .read_at(&mut chunk[..most], self.offset)
@@ -97,40 +104,62 @@ impl EventsFile {
             lines,
             writer,
             refused,
+            foreign_lines,
             ..
         } = self;
         lines.push(bytes, |number, piece| {
             if *refused {
                 return;
             }
-            let understood = match piece {
+            let heard = match piece {
                 Piece::TooLong => Err("is longer than any line may be".to_owned()),
                 Piece::Line(line) => hear(line, writer, refused, start, told),
             };
-            if let Err(reason) = understood {
-                told.push(Told::Malformed {
-                    path: path.clone(),
-                    line: number,
-                    reason,
-                });
+            let mut reason = match heard {
+                Ok(true) => {
+                    *foreign_lines = 0;
+                    return;
+                }
+                Ok(false) => None,
+                Err(reason) => Some(reason),
+            };
+            *foreign_lines += 1;
+            if *foreign_lines >= MOST_FOREIGN_LINES {
+                *refused = true;
+                let last = "is one of too many that say nothing: the rest is not read";
+                reason = Some(last.to_owned());
             }
+            told.extend(reason.map(|reason| Told::Malformed {
+                path: path.clone(),
+                line: number,
+                reason,
+            }));
         });
+        if lines.unended_bytes() > MOST_FOREIGN_BYTES && !*refused {
+            *refused = true;
+            told.push(Told::Malformed {
+                path: path.clone(),
+                line: lines.ended() + 1,
+                reason: "has no end, so the rest is not read".to_owned(),
+            });
+        }
     }
 }
 
+/// Takes in one line; false for one that a later plugin may understand.
 fn hear(
     line: &[u8],
     writer: &mut Option<Writer>,
     refused: &mut bool,
     start: &JobStart,
     told: &mut Vec<Told>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let line = parse(line).map_err(|error| {
         *refused = matches!(error, highwater_wire::marks::LineError::Version { .. });
         error.to_string()
     })?;
     match (line, *writer) {
-        (Line::Unknown, _) => {}
+        (Line::Unknown, _) => return Ok(false),
         (Line::Header(header), _) => {
             possible_header(&header)?;
             let (new, other_boot) = writer_of(&header, start);
@@ -148,10 +177,11 @@ fn hear(
         (Line::Notice(notice), Some(writer)) => told.push(Told::Notice(writer.key, notice)),
         (Line::Mark(mut mark), Some(writer)) => {
             mark.t_us = mark.t_us.saturating_add(writer.shift_us);
+            possible_mark(&mark)?;
             told.push(Told::Mark(writer.key, mark));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The file may be written by anybody who runs in the tests; what no server takes is not let in.
@@ -164,6 +194,13 @@ fn possible_header(header: &Header) -> Result<(), String> {
             "says that peaks are off by {} bytes",
             header.peak_error_bytes
         ));
+    }
+    Ok(())
+}
+
+fn possible_mark(mark: &Mark) -> Result<(), String> {
+    if mark.t_us.unsigned_abs() > MAX_TIME_US.unsigned_abs() {
+        return Err("is years from the job's start".to_owned());
     }
     Ok(())
 }

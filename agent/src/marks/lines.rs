@@ -15,6 +15,7 @@ pub(super) struct Lines {
     begin: Vec<u8>,
     too_long: bool,
     number: u64,
+    unended_bytes: usize,
 }
 
 impl Lines {
@@ -34,13 +35,25 @@ impl Lines {
             }
             self.begin.clear();
             self.too_long = false;
+            self.unended_bytes = 0;
         }
+        self.unended_bytes = self.unended_bytes.saturating_add(bytes.len());
         if self.too_long || self.begin.len() + bytes.len() > MAX_LINE_BYTES {
             self.too_long = true;
             self.begin = Vec::new();
         } else {
             self.begin.extend_from_slice(bytes);
         }
+    }
+
+    /// Lines that have ended.
+    pub(super) fn ended(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes since the last of them.
+    pub(super) fn unended_bytes(&self) -> usize {
+        self.unended_bytes
     }
 }
 

@@ -264,3 +264,55 @@ fn what_no_server_takes_is_malformed() {
     ];
     assert_eq!(short(&told), expected);
 }
+
+#[test]
+fn a_mark_that_cannot_be_is_malformed_and_costs_only_itself() {
+    let folder = TempDir::new().unwrap();
+    let text = [
+        header(7, 3, "boot-a"),
+        "sb\t99999999999999999\t5\t-\n".to_owned(),
+        "sb\t-99999999999999999\t5\t-\n".to_owned(),
+        "sb\t1000100\t5\t-\n".to_owned(),
+    ]
+    .concat();
+    append(folder.path(), "7.events", text.as_bytes());
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    let expected = ["header 7", "malformed 2", "malformed 3", "mark 7.3 100"];
+    assert_eq!(short(&told), expected);
+}
+
+#[test]
+fn a_file_that_is_no_plugins_is_left_after_a_while() {
+    let folder = TempDir::new().unwrap();
+    let sparse = fs::File::create(folder.path().join("1.events")).unwrap();
+    sparse.set_len(3 << 30).unwrap();
+    for (name, line) in [("2.events", "sb\tx\n"), ("20.events", "?\n")] {
+        append(folder.path(), name, line.repeat(1_000_000).as_bytes());
+    }
+    append(folder.path(), "3.events", header(3, 3, "boot-a").as_bytes());
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    let looks = (1..).find(|_| !tailer.drain(&mut told).unwrap());
+    assert!(looks.unwrap() < 5, "{looks:?}");
+    assert_eq!(told.len(), 1 + 1_000 + 1 + 1);
+    assert_eq!(short(&told[..2]), ["malformed 1", "malformed 1"]);
+    let rest = ["malformed 1000", "malformed 1000", "header 3"];
+    assert_eq!(short(&told[1_000..]), rest);
+}
+
+#[test]
+fn pipes_and_links_are_passed_over() {
+    let folder = TempDir::new().unwrap();
+    let elsewhere = TempDir::new().unwrap();
+    append(elsewhere.path(), "file", header(9, 3, "boot-a").as_bytes());
+    let link = folder.path().join("1.events");
+    std::os::unix::fs::symlink(elsewhere.path().join("file"), link).unwrap();
+    let pipe = folder.path().join("2.events");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    append(folder.path(), "3.events", header(3, 3, "boot-a").as_bytes());
+    let mut told = Vec::new();
+    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    assert_eq!(short(&told), ["header 3"]);
+}
