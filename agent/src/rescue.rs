@@ -12,23 +12,25 @@ use std::{
 
 use highwater_wire::v1::{Batch, Job, Mark};
 use prost::Message as _;
+use uuid::Uuid;
 
 use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
-    spool::{self, Spool, SpoolError},
+    spool::{self, Spool, SpoolError, Unwritten},
 };
 
-/// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock.
+/// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock. Answers what found no room
+/// there: it can still be sent.
 ///
 /// # Errors
-/// [`SpoolError::Busy`] while a pytest still writes; else when the spool cannot be read or written.
-pub fn rescue(folder: &Path) -> Result<(), SpoolError> {
+/// [`SpoolError::Busy`] while a pytest still writes; else when the spool cannot be read.
+pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
     let events = folder.join("events");
     if !events.is_dir() {
-        return Ok(());
+        return Ok(Unwritten::default());
     }
     let recorded = spool::read(folder)?;
     let io = |source| SpoolError::Io {
@@ -43,20 +45,26 @@ pub fn rescue(folder: &Path) -> Result<(), SpoolError> {
         .iter()
         .flat_map(|(_, _, batch)| batch.marks.iter().map(|mark| identity(batch, mark)))
         .collect();
-    let spool = Spool::another_stream(folder)?;
+    let spool = Spool::another_stream(folder).ok();
+    let stream = spool.as_ref().map_or_else(Uuid::new_v4, Spool::stream);
     let (sender, messages) = sync_channel(1);
     // The only message there will be: there is room for it.
     drop(sender.send(Message::Finish { missed_ticks: 0 }));
     let recorder = Recorder::new(RecorderProps {
         clock: JobClock::new(recorded.job.started_monotonic_us),
         tailer: Tailer::new(&events, start_of(&recorded.job)),
-        sink: OnlyNew { spool, known },
+        sink: OnlyNew {
+            spool,
+            stream,
+            known,
+            unwritten: Unwritten::default(),
+        },
         messages,
         lost: Arc::default(),
     });
-    let warnings = recorder.run().warnings;
-    match warnings.first() {
-        None => Ok(()),
+    let rescued = recorder.run();
+    match rescued.warnings.first() {
+        None => Ok(rescued.sink.unwritten),
         Some(warning) => Err(SpoolError::Broken {
             path: folder.to_path_buf(),
             reason: warning.clone(),
@@ -109,10 +117,12 @@ fn identity(batch: &Batch, mark: &Mark) -> Identity {
     (pid, start_ticks, mark.encode_to_vec())
 }
 
-/// A spool that takes of each batch what is not known yet.
+/// A spool that takes of each batch what is not known yet; what it has no room for is held in memory.
 struct OnlyNew {
-    spool: Spool,
+    spool: Option<Spool>,
+    stream: Uuid,
     known: HashSet<Identity>,
+    unwritten: Unwritten,
 }
 
 impl BatchSink for OnlyNew {
@@ -129,6 +139,14 @@ impl BatchSink for OnlyNew {
         for process in &mut rest.processes {
             process.seen_us = rest.to_us;
         }
-        Ok(Spool::append(&mut self.spool, seq, &rest)?)
+        let written = self
+            .spool
+            .as_mut()
+            .is_some_and(|spool| spool.append(seq, &rest).is_ok());
+        if !written {
+            let record = spool::record_of(seq, &rest)?;
+            self.unwritten.batches.push((self.stream, record));
+        }
+        Ok(())
     }
 }

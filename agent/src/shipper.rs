@@ -1,13 +1,20 @@
 //! Sends a spool to the server, behind the writer, and retries until it is acknowledged.
 //!
-//! Answers are taken as they mean: 2xx is acknowledged; 408, 429 and 5xx and failures of the network are tried again, with
-//! growing pauses or the server's own `Retry-After`; 404 means that the server does not know the job (any more): all of it is sent again; 401 and 403 end the sending; any other refusal
-//! concerns the one item, which stays in the spool while the rest goes on.
+//! Answers are taken as they mean. Acknowledged is what the server names in its answer, and nothing else: a redirect is not followed, and a
+//! 200 from somebody else ends the sending, as 401 and 403 do. 408, 429 and 5xx and failures of the network are tried again, with growing
+//! pauses or the server's own `Retry-After`; 404 means that the server does not know the job (any more): all of it is sent again. Any other
+//! refusal concerns the one item, which stays in the spool while the rest goes on.
 
+mod answer;
 mod client;
+mod deadline;
+mod route;
+mod sending;
+mod source;
 mod thread;
 
-pub use client::{Answer, Client, Item};
+pub use answer::Answer;
+pub use client::{Client, Item};
 pub use thread::{Outcome, Shipper, discard, send_whole};
 
 use std::time::Duration;

@@ -36,7 +36,7 @@
 //! # Reading, recovering, deleting
 //!
 //! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
-//! cannot be ends the segment. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
+//! cannot be ends the segment. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 
 mod read;
 mod write;
@@ -45,8 +45,10 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-pub use read::{Recorded, SegmentReader, open_jobs, read, read_end, read_job, segments, uuid_of};
-pub use write::{Spool, lock, write_end};
+pub use read::{
+    Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, segments, uuid_of,
+};
+pub use write::{Spool, lock, record_of, write_end};
 
 /// The first bytes of every file; the last is the version.
 const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
@@ -74,6 +76,15 @@ pub struct Record {
     pub seq: u64,
     /// Protobuf under zstd.
     pub payload: Vec<u8>,
+}
+
+/// What belongs into a spool and found no room there, as it would have been written.
+#[derive(Debug, Clone, Default)]
+pub struct Unwritten {
+    /// Batches with their streams.
+    pub batches: Vec<(Uuid, Record)>,
+    /// How the job ended.
+    pub end: Option<Vec<u8>>,
 }
 
 /// Why a spool cannot be used.

@@ -42,8 +42,12 @@ pub fn digest_of(folder: &Path, end: End) -> Result<Digest, SpoolError> {
     if let End::Known(end) = end {
         recorded.end.get_or_insert(end);
     }
+    let shortfall = recorded
+        .end
+        .as_ref()
+        .and_then(|end| shortfall(&recorded, end));
     let state = match (&recorded.end, agent_lives) {
-        (Some(end), _) if is_whole(&recorded, end) => JobState::Finished,
+        (Some(_), _) if shortfall.is_none() => JobState::Finished,
         (Some(_), _) => JobState::Incomplete,
         (None, true) => JobState::Running,
         (None, false) => JobState::Lost,
@@ -60,13 +64,22 @@ pub fn digest_of(folder: &Path, end: End) -> Result<Digest, SpoolError> {
         state,
         revision: 1,
     };
-    Ok(digest(&recording, &context))
+    let mut digest = digest(&recording, &context);
+    digest.job.notices.extend(shortfall);
+    Ok(digest)
 }
 
-/// Whether every batch that was announced is there, and could be read.
-fn is_whole(recorded: &Recorded, end: &v1::End) -> bool {
-    let announced: u64 = end.streams.iter().map(|stream| stream.batches).sum();
-    recorded.skipped == 0 && recorded.batches.len() as u64 >= announced
+/// What of a recording is not there, in words; none where all that was announced can be read.
+fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<String> {
+    match (recorded.shortfall(end), recorded.skipped) {
+        ((_, 0), 0) => None,
+        ((_, 0), damaged) => Some(format!(
+            "batches_missing: the spool holds {damaged} damaged records; all that was announced could be read"
+        )),
+        ((announced, missing), _) => Some(format!(
+            "batches_missing: {missing} of {announced} announced batches are missing or damaged; the figures are of the rest"
+        )),
+    }
 }
 
 /// Writes the report of a job as JSON so that it is there whole or not at all.

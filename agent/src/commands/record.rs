@@ -89,11 +89,10 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     let plugin = plugin_files::unpack(&settings.plugin_root).map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
-    let token = places.token.as_ref().map(|token| token.reveal().to_owned());
     let client = places
         .server
         .as_deref()
-        .map(|server| Client::new(server, token, uuid));
+        .map(|server| Client::new(server, &environment(), uuid));
     let page = client.as_ref().map(Client::page);
     let shipper = match client
         .map(|client| Shipper::start(client, spool.folder()))
@@ -179,7 +178,10 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     let kept = settle_spool(&prepared.folder, sent.as_ref());
     if let (Some(file), Some(mut digest)) = (&prepared.settings.summary, digest) {
         digest.job.url = prepared.page.clone();
-        digest.job.spool = kept.as_ref().map(|folder| folder.display().to_string());
+        digest.job.spool = kept
+            .as_ref()
+            .filter(|folder| spool::is_job(folder))
+            .map(|folder| folder.display().to_string());
         if let Err(error) = summary::write_json(file, &digest.job) {
             terminal::tell(format_args!("{}: {error}", file.display()));
         }
@@ -214,6 +216,13 @@ fn tell_unsent(
     let Some(kept) = kept else {
         return;
     };
+    if !spool::is_job(kept) {
+        terminal::tell(format_args!(
+            "{} was removed while the recording went on: what had not been sent is lost",
+            kept.display()
+        ));
+        return;
+    }
     match sent {
         None if quiet => {}
         None => terminal::tell(format_args!(

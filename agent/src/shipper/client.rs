@@ -1,9 +1,22 @@
-//! One request and what its answer means.
+//! One request.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use ureq::{Agent, http::StatusCode};
+use highwater_wire::receipt::Receipt;
+use ureq::{Agent, Error, http::HeaderValue, tls::TlsConfig};
 use uuid::Uuid;
+
+use super::{
+    answer::{Answer, Asked, Reply, legible, meaning},
+    route,
+};
+use crate::ci::Env;
+
+const CONNECTING: Duration = Duration::from_secs(3);
+/// What one request may take, its answer included.
+const REQUEST: Duration = Duration::from_secs(20);
+/// The longest answer that is read: a server of ours says less.
+const MOST_ANSWER_BYTES: u64 = 64 << 10;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,44 +29,58 @@ pub enum Item {
     End,
 }
 
-/// What an answer means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// It is on the server's disk.
-    Acknowledged,
-    /// Try again, after this pause where the server named one.
-    Again(Option<Duration>, String),
-    /// The server does not know the job.
-    Unknown(String),
-    /// This item will never be taken.
-    Refused(String),
-    /// Nothing will be taken from this agent.
-    Forbidden(String),
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job => f.write_str("the job's begin"),
+            Self::Batch(stream, seq) => write!(f, "batch {seq} of stream {stream}"),
+            Self::End => f.write_str("the job's end"),
+        }
+    }
 }
 
 /// A server and a job there.
 #[derive(Debug, Clone)]
 pub struct Client {
-    agent: Agent,
+    /// Or why nothing can be sent.
+    agent: Result<Agent, String>,
     server: String,
-    token: Option<String>,
+    token: Option<HeaderValue>,
     uuid: Uuid,
+    /// How the proxy on the way is called.
+    proxy: Option<String>,
 }
 
 impl Client {
-    /// Speaks of a job to a server, as `http://host:port`.
+    /// Speaks of a job to a server, as `http://host:port`; the token, the proxy and the certificates to trust come from the environment.
+    /// What is wrong with these is the answer to every request.
     #[must_use]
-    pub fn new(server: &str, token: Option<String>, uuid: Uuid) -> Self {
-        let config = Agent::config_builder()
-            .timeout_connect(Some(Duration::from_secs(3)))
-            .timeout_global(Some(Duration::from_secs(20)))
-            .http_status_as_error(false)
-            .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
-            .build();
+    pub fn new(server: &str, env: &Env, uuid: Uuid) -> Self {
+        let server = server.trim_end_matches('/').to_owned();
+        let token = token(env);
+        let proxy = route::proxy_for(&server, env);
+        let name = proxy.as_ref().ok().and_then(Option::as_ref);
         Self {
-            agent: config.into(),
-            server: server.trim_end_matches('/').to_owned(),
-            token,
+            proxy: name.map(|proxy| proxy.name.clone()),
+            agent: proxy.and_then(|proxy| {
+                token.clone()?;
+                let roots = match server.starts_with("https:") {
+                    true => route::roots(env)?,
+                    false => ureq::tls::RootCerts::WebPki,
+                };
+                let config = Agent::config_builder()
+                    .timeout_connect(Some(CONNECTING))
+                    .timeout_global(Some(REQUEST))
+                    .http_status_as_error(false)
+                    .max_redirects(0)
+                    .proxy(proxy.map(|proxy| proxy.proxy))
+                    .tls_config(TlsConfig::builder().root_certs(roots).build())
+                    .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
+                    .build();
+                Ok(config.into())
+            }),
+            token: token.unwrap_or_default(),
+            server,
             uuid,
         }
     }
@@ -64,102 +91,84 @@ impl Client {
         format!("{}/jobs/{}", self.server, self.uuid)
     }
 
-    /// The server's address.
-    #[must_use]
-    pub fn server(&self) -> &str {
-        &self.server
-    }
-
     /// Sends one item, protobuf under zstd.
     #[must_use]
     pub fn put(&self, item: Item, payload: &[u8]) -> Answer {
-        let Self { server, uuid, .. } = self;
-        let url = match item {
-            Item::Job => format!("{server}/api/v1/jobs/{uuid}"),
-            Item::Batch(stream, seq) => {
-                format!("{server}/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}")
-            }
-            Item::End => format!("{server}/api/v1/jobs/{uuid}/end"),
+        let agent = match &self.agent {
+            Ok(agent) => agent,
+            Err(problem) => return Answer::Closed(problem.clone()),
         };
-        let mut request = self
-            .agent
+        let Self { server, uuid, .. } = self;
+        let (url, receipt) = match item {
+            Item::Job => (
+                format!("{server}/api/v1/jobs/{uuid}"),
+                Receipt::of_job(*uuid),
+            ),
+            Item::Batch(stream, seq) => (
+                format!("{server}/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}"),
+                Receipt::of_batch(*uuid, stream, seq),
+            ),
+            Item::End => (
+                format!("{server}/api/v1/jobs/{uuid}/end"),
+                Receipt::of_end(*uuid),
+            ),
+        };
+        let mut request = agent
             .put(&url)
             .header("Content-Type", "application/x-protobuf")
             .header("Content-Encoding", "zstd");
         if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+            request = request.header("Authorization", token);
         }
-        match request.send(payload) {
-            Err(error) => Answer::Again(None, error.to_string()),
-            Ok(mut response) => {
-                let status = response.status();
-                let wait = response
-                    .headers()
-                    .get("retry-after")
-                    .and_then(|value| value.to_str().ok()?.parse().ok())
-                    .map(|seconds: u64| Duration::from_secs(seconds.min(60)));
-                let body = response
-                    .body_mut()
-                    .with_config()
-                    .limit(64 << 10)
-                    .read_to_string();
-                meaning(item, status, wait, &body.unwrap_or_default())
-            }
+        let mut response = match request.send(payload) {
+            Ok(response) => response,
+            Err(error) => return Answer::Again(None, self.failure(&error)),
+        };
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(MOST_ANSWER_BYTES)
+            .read_to_string();
+        let body = match body {
+            Ok(body) => body,
+            // No answer of a server of ours, whatever it says.
+            Err(Error::BodyExceedsLimit(_)) => String::new(),
+            Err(error) => return Answer::Again(None, self.failure(&error)),
+        };
+        let header = |name| response.headers().get(name)?.to_str().ok();
+        let reply = Reply {
+            status: response.status(),
+            location: header("location"),
+            retry_after: header("retry-after"),
+            body: &body,
+        };
+        let asked = Asked {
+            receipt,
+            begins_job: item == Item::Job,
+            has_token: self.token.is_some(),
+            bytes: payload.len(),
+        };
+        meaning(&asked, &reply)
+    }
+
+    /// Why no answer came, with what stood between.
+    fn failure(&self, error: &Error) -> String {
+        let why = legible(&error.to_string());
+        match &self.proxy {
+            Some(proxy) => format!("{why}, through {proxy}"),
+            None => why,
         }
     }
 }
 
-fn meaning(item: Item, status: StatusCode, wait: Option<Duration>, body: &str) -> Answer {
-    let said = format!(
-        "{status}{}",
-        message_of(body).map_or_else(String::new, |message| format!(": {message}"))
-    );
-    match status.as_u16() {
-        200..=299 => Answer::Acknowledged,
-        408 | 425 | 429 | 500..=599 => Answer::Again(wait, said),
-        401 | 403 => Answer::Forbidden(said),
-        404 if item != Item::Job => Answer::Unknown(said),
-        _ => Answer::Refused(said),
+/// The header that the token makes; a secret that was pasted with its line's end is meant without.
+fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
+    let token = env.get("HIGHWATER_TOKEN").map_or("", |token| token.trim());
+    if token.is_empty() {
+        return Ok(None);
     }
-}
-
-/// Message and hint of the server's error envelope.
-fn message_of(body: &str) -> Option<String> {
-    let envelope: serde_json::Value = serde_json::from_str(body).ok()?;
-    let error = envelope.get("error")?;
-    let message = error.get("message")?.as_str()?;
-    let hint = error
-        .get("hint")
-        .and_then(serde_json::Value::as_str)
-        .filter(|hint| !hint.is_empty());
-    Some(hint.map_or_else(|| message.to_owned(), |hint| format!("{message} ({hint})")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_status_is_taken_as_it_means() {
-        let batch = Item::Batch(Uuid::nil(), 0);
-        let of = |item, status: u16| meaning(item, StatusCode::from_u16(status).unwrap(), None, "");
-        assert_eq!(of(batch, 204), Answer::Acknowledged);
-        assert!(matches!(of(batch, 503), Answer::Again(None, _)));
-        assert!(matches!(of(batch, 429), Answer::Again(..)));
-        assert!(matches!(of(batch, 404), Answer::Unknown(_)));
-        assert!(matches!(of(Item::Job, 404), Answer::Refused(_)));
-        assert!(matches!(of(batch, 409), Answer::Refused(_)));
-        assert!(matches!(of(batch, 413), Answer::Refused(_)));
-        assert!(matches!(of(batch, 403), Answer::Forbidden(_)));
-    }
-
-    #[test]
-    fn the_servers_own_words_are_passed_on() {
-        let body = r#"{"error":{"code":"x","message":"too large","hint":"send less"}}"#;
-        let answer = meaning(Item::End, StatusCode::BAD_REQUEST, None, body);
-        assert_eq!(
-            answer,
-            Answer::Refused("400 Bad Request: too large (send less)".to_owned())
-        );
-    }
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| "HIGHWATER_TOKEN has characters that no token has".to_owned())?;
+    header.set_sensitive(true);
+    Ok(Some(header))
 }

@@ -1,11 +1,13 @@
 //! The reading side of a spool.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
+use highwater_analysis::arrival;
 use highwater_wire::{
     codec::{self, Checked, MAX_BATCH_BYTES},
     v1,
@@ -13,6 +15,7 @@ use highwater_wire::{
 use uuid::Uuid;
 
 use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io};
+use crate::regular;
 
 /// Reads the records of one segment while it grows.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ impl SegmentReader {
     /// # Errors
     /// When it cannot be read or is none of version 1.
     pub fn open(path: &Path) -> Result<Self, SpoolError> {
-        let file = File::open(path).map_err(io(path))?;
+        let file = regular::open(path).map_err(io(path))?;
         let mut magic = [0; MAGIC.len()];
         let whole = file.read_exact_at(&mut magic, 0);
         match whole {
@@ -104,6 +107,15 @@ impl SegmentReader {
         self.skipped
     }
 
+    /// Whether bytes are left behind the last whole record: a record that was torn, or a segment whose rest cannot be read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_rest(&self) -> Result<bool, SpoolError> {
+        let length = self.file.metadata().map_err(io(&self.path))?.len();
+        Ok(self.ended || length > self.at)
+    }
+
     fn bytes<const N: usize>(&self, at: u64) -> Result<Option<[u8; N]>, SpoolError> {
         let mut bytes = [0; N];
         match self.file.read_exact_at(&mut bytes, at) {
@@ -127,6 +139,19 @@ pub struct Recorded {
     pub end: Option<v1::End>,
     /// Records that were broken and passed over.
     pub skipped: u64,
+}
+
+impl Recorded {
+    /// How many batches an end announces, and how many of them are not there or cannot be read.
+    #[must_use]
+    pub fn shortfall(&self, end: &v1::End) -> (u64, u64) {
+        let mut there: BTreeMap<Uuid, BTreeSet<u64>> = BTreeMap::new();
+        for (stream, seq, _) in &self.batches {
+            there.entry(*stream).or_default().insert(*seq);
+        }
+        let count = |stream| there.get(&stream).map_or(0, |seqs| seqs.len() as u64);
+        (arrival::announced(end), arrival::missing(end, count))
+    }
 }
 
 /// Reads everything of a job.
@@ -172,10 +197,9 @@ pub fn read_job(folder: &Path) -> Result<v1::Job, SpoolError> {
 /// When the file is there and cannot be read.
 pub fn read_end(folder: &Path) -> Result<Option<v1::End>, SpoolError> {
     let path = folder.join("end");
-    if path.exists() {
-        read_one(&path)
-    } else {
-        Ok(None)
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => read_one(&path),
     }
 }
 
@@ -198,7 +222,11 @@ fn read_one<M: Checked>(path: &Path) -> Result<Option<M>, SpoolError> {
 pub fn segments(folder: &Path) -> Result<Vec<(Uuid, PathBuf)>, SpoolError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
+        let entry = entry.map_err(io(folder))?;
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let path = entry.path();
         let stream = path
             .file_stem()
             .and_then(|stem| Uuid::parse_str(&stem.to_string_lossy()).ok());
@@ -230,12 +258,18 @@ pub fn open_jobs(root: &Path) -> Result<Vec<PathBuf>, SpoolError> {
     let mut jobs = Vec::new();
     for entry in entries {
         let path = entry.map_err(io(root))?.path();
-        if uuid_of(&path).is_ok() && path.join("job").exists() {
+        if uuid_of(&path).is_ok() && is_job(&path) {
             jobs.push(path);
         }
     }
     jobs.sort();
     Ok(jobs)
+}
+
+/// Whether a folder holds a recording.
+#[must_use]
+pub fn is_job(folder: &Path) -> bool {
+    folder.join("job").is_file()
 }
 
 /// The job whose folder this is.

@@ -12,7 +12,8 @@ use prost::Message;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
-use super::{HEAD_BYTES, Kind, MAGIC, SpoolError, io, segment_path};
+use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io, segment_path};
+use crate::regular;
 
 /// The spool of a job that is being recorded.
 #[derive(Debug)]
@@ -127,7 +128,11 @@ impl Spool {
 /// [`SpoolError::Busy`] while another process holds it.
 pub fn lock(folder: &Path) -> Result<File, SpoolError> {
     let path = folder.join("lock");
-    let file = appending(&path)?;
+    // A disk may be too full, or not writable, for one that is there already.
+    let file = match regular::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => appending(&path)?,
+        opened => opened.map_err(io(&path))?,
+    };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::Busy(folder.to_path_buf())),
@@ -143,12 +148,33 @@ pub fn write_end(folder: &Path, end: &v1::End) -> Result<(), SpoolError> {
     write_whole(&folder.join("end"), Kind::End, end)
 }
 
+/// A batch as a record, for where it cannot be written.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn record_of(seq: u64, batch: &v1::Batch) -> std::io::Result<Record> {
+    Ok(Record {
+        kind: Kind::Batch,
+        seq,
+        payload: codec::encode(batch)?,
+    })
+}
+
 /// Writes a file of one record so that it is there whole or not at all.
 fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), SpoolError> {
     let fresh = path.with_extension("new");
     let mut bytes = MAGIC.to_vec();
     bytes.extend(record(kind, 0, message).map_err(io(path))?);
-    fs::write(&fresh, bytes).map_err(io(&fresh))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let written = regular::open_with(&mut options, &fresh)
+        .and_then(|mut file| file.write_all(&bytes))
+        .map_err(io(&fresh));
+    if written.is_err() {
+        // Where there was no room, the half of it must not take what there is.
+        drop(fs::remove_file(&fresh));
+    }
+    written?;
     fs::rename(&fresh, path).map_err(io(path))
 }
 
@@ -167,10 +193,7 @@ fn record<M: Message>(kind: Kind, seq: u64, message: &M) -> std::io::Result<Vec<
 }
 
 fn appending(path: &Path) -> Result<File, SpoolError> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io(path))
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    regular::open_with(&mut options, path).map_err(io(path))
 }

@@ -11,6 +11,8 @@ mod command;
 mod environment;
 mod harness;
 mod interrupts;
+mod peer;
 mod plugin;
 mod processes;
 mod terminal;
+mod shipping;

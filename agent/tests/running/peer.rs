@@ -1,0 +1,185 @@
+//! A server that answers by a script, and notes what it was asked.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+/// What becomes of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// The answer of a server of ours.
+    Take,
+    /// A status with headers, as lines, and a body.
+    Say(u16, &'static str, String),
+    /// The same after a while.
+    Late(Duration, Box<Act>),
+    /// The connection ends before the answer.
+    Cut,
+    /// The connection ends in the middle of the answer that `Take` gives.
+    CutInside,
+}
+
+impl Act {
+    pub(crate) fn status(status: u16) -> Self {
+        Self::Say(status, "", String::new())
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+}
+
+/// Chooses by the path and how often it was asked before.
+type Script = dyn Fn(&str, usize) -> Act + Send + Sync;
+
+/// The server; its threads end with the test's process.
+pub(crate) struct Peer {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Peer {
+    pub(crate) fn new(script: impl Fn(&str, usize) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (script, noted): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&asked));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (script, noted) = (Arc::clone(&script), Arc::clone(&noted));
+                // An agent that leaves is no failure of the peer.
+                thread::spawn(move || drop(serve(stream, &*script, &noted)));
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The last parts of the paths that were asked, each once.
+    pub(crate) fn items(&self) -> Vec<String> {
+        let mut items = Vec::new();
+        for asked in self.asked() {
+            let item = asked.path.rsplit('/').next().unwrap_or("").to_owned();
+            if !items.contains(&item) {
+                items.push(item);
+            }
+        }
+        items
+    }
+}
+
+fn serve(stream: TcpStream, script: &Script, noted: &Mutex<Vec<Asked>>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let (mut length, mut authorization) = (0, None);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let Some((name, value)) = header.trim_end().split_once(": ") else {
+                break;
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.parse().map_err(io::Error::other)?,
+                "authorization" => authorization = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+        let times = {
+            let mut noted = noted.lock().unwrap();
+            let times = noted.iter().filter(|asked| asked.path == path).count();
+            noted.push(Asked {
+                at: Instant::now(),
+                method,
+                path: path.clone(),
+                authorization,
+            });
+            times
+        };
+        if !act(&mut stream, &script(&path, times), &path)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Does as the script says; false where the connection ends.
+fn act(stream: &mut TcpStream, what: &Act, path: &str) -> io::Result<bool> {
+    let receipt = receipt(path);
+    match what {
+        Act::Take => say(stream, 201, "", &receipt),
+        Act::Say(status, headers, body) => say(stream, *status, headers, body),
+        Act::Late(pause, then) => {
+            thread::sleep(*pause);
+            return act(stream, then, path);
+        }
+        Act::Cut => return Ok(false),
+        Act::CutInside => {
+            let length = receipt.len() + 10;
+            write!(
+                stream,
+                "HTTP/1.1 201 X\r\nContent-Length: {length}\r\n\r\n{receipt}"
+            )?;
+            return Ok(false);
+        }
+    }?;
+    Ok(true)
+}
+
+fn say(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )
+}
+
+/// What a server of ours says of the item at a path.
+fn receipt(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    let uuid = |at: usize| -> Uuid {
+        let text = parts.get(at).copied().unwrap_or_default();
+        text.parse().unwrap_or_default()
+    };
+    match parts.as_slice() {
+        ["", "api", "v1", "jobs", _] => {
+            serde_json::json!({"acknowledged": "job", "job": uuid(4)})
+        }
+        ["", "api", "v1", "jobs", _, "end"] => {
+            serde_json::json!({"acknowledged": "end", "job": uuid(4)})
+        }
+        [.., seq] => {
+            let seq: u64 = seq.parse().unwrap_or_default();
+            serde_json::json!({"acknowledged": "batch", "job": uuid(4), "stream": uuid(6), "seq": seq})
+        }
+        [] => serde_json::Value::Null,
+    }
+    .to_string()
+}

@@ -1,0 +1,496 @@
+//! How a recording goes to a server, whatever the server and the way to it do.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use highwater_agent::{
+    ci::Env,
+    shipper::{Client, Outcome, send_whole},
+    spool::{self, Spool, Unwritten},
+};
+use highwater_wire::{VERSION, v1};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    harness::{Ended, Place},
+    peer::{Act, Peer},
+};
+
+/// Long enough for a slow machine; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn job() -> v1::Job {
+    v1::Job {
+        version: VERSION,
+        project: "o/r".to_owned(),
+        run: Some(v1::Run {
+            provider: "local".to_owned(),
+            id: "1".to_owned(),
+            ..v1::Run::default()
+        }),
+        name: "unit".to_owned(),
+        attempt: 1,
+        interval_us: 50_000,
+        ..v1::Job::default()
+    }
+}
+
+/// A spool of three batches, whose end announces them.
+fn recorded(root: &Path) -> PathBuf {
+    let mut spool = Spool::create(root, &job(), Uuid::now_v7()).unwrap();
+    for seq in 0..3 {
+        let batch = v1::Batch {
+            version: VERSION,
+            to_us: seq + 1,
+            ..v1::Batch::default()
+        };
+        spool.append(seq.cast_unsigned(), &batch).unwrap();
+    }
+    let end = v1::End {
+        version: VERSION,
+        exit_code: Some(0),
+        streams: vec![v1::StreamCount {
+            stream: spool.stream().to_string(),
+            batches: 3,
+        }],
+        ..v1::End::default()
+    };
+    spool::write_end(spool.folder(), &end).unwrap();
+    spool.folder().to_path_buf()
+}
+
+fn segment(folder: &Path) -> PathBuf {
+    spool::segments(folder).unwrap().remove(0).1
+}
+
+fn sent(peer: &Peer, patience: Duration) -> Outcome {
+    sent_with(peer, patience, &Env::new())
+}
+
+fn sent_with(peer: &Peer, patience: Duration, env: &Env) -> Outcome {
+    let root = TempDir::new().unwrap();
+    let folder = recorded(root.path());
+    let uuid = spool::uuid_of(&folder).unwrap();
+    let client = Client::new(&peer.url(), env, uuid);
+    send_whole(client, &folder, Unwritten::default(), patience)
+}
+
+fn highwater(place: &Place, words: &[&str]) -> Ended {
+    end_of(Command::new(env!("CARGO_BIN_EXE_highwater")), place, words)
+}
+
+/// The same where no file can grow, as on a full disk.
+fn highwater_on_full_disk(place: &Place, words: &[&str]) -> Ended {
+    let mut command = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_highwater")]);
+    end_of(command, place, words)
+}
+
+fn end_of(mut command: Command, place: &Place, words: &[&str]) -> Ended {
+    let own = |name: &str| {
+        name.starts_with("HIGHWATER_") || name.to_ascii_lowercase().ends_with("_proxy")
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(own) {
+            command.env_remove(name);
+        }
+    }
+    let output = command
+        .args(words)
+        .arg("--spool")
+        .arg(place.spool())
+        .current_dir(place.file(""))
+        .output()
+        .unwrap();
+    Ended {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn upload(place: &Place, peer: &Peer) -> Ended {
+    highwater(place, &["upload", "--server", &peer.url()])
+}
+
+#[test]
+fn each_thing_goes_once_where_nothing_fails() {
+    let peer = Peer::new(|_, _| Act::Take);
+    let outcome = sent(&peer, PATIENCE);
+    assert!(outcome.complete, "{outcome:?}");
+    assert_eq!(
+        (outcome.batches, outcome.announced, outcome.missing),
+        (3, 3, 0)
+    );
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+    assert_eq!(peer.asked().len(), 5);
+    assert!(peer.asked().iter().all(|asked| asked.method == "PUT"));
+}
+
+#[test]
+fn what_fails_for_a_moment_is_tried_again() {
+    let faults: [fn() -> Act; 6] = [
+        || Act::status(500),
+        || Act::status(503),
+        || Act::status(429),
+        || Act::status(408),
+        || Act::Cut,
+        || Act::CutInside,
+    ];
+    for fault in faults {
+        let peer = Peer::new(move |_, times| if times == 0 { fault() } else { Act::Take });
+        let outcome = sent(&peer, PATIENCE);
+        assert!(outcome.complete, "{:?}: {outcome:?}", fault());
+        assert_eq!(peer.asked().len(), 10, "{:?}", fault());
+    }
+}
+
+#[test]
+fn whoever_is_no_highwater_server_ends_the_sending_and_acknowledges_nothing() {
+    let login = "Location: http://127.0.0.1:9/login\r\n";
+    let page = || "<html>please log in</html>".to_owned();
+    for (status, headers, body, told) in [
+        (
+            301,
+            login,
+            String::new(),
+            "answered 301 Moved Permanently to http://127.0.0.1:9/login: is this a highwater-server?",
+        ),
+        (
+            302,
+            login,
+            page(),
+            "answered 302 Found to http://127.0.0.1:9/login: is this a highwater-server?",
+        ),
+        (
+            303,
+            login,
+            String::new(),
+            "answered 303 See Other to http://127.0.0.1:9/login: is this a highwater-server?",
+        ),
+        (
+            307,
+            login,
+            String::new(),
+            "answered 307 Temporary Redirect to http://127.0.0.1:9/login: is this a highwater-server?",
+        ),
+        (
+            200,
+            "",
+            page(),
+            "answered 200 OK: is this a highwater-server?",
+        ),
+        (
+            200,
+            "",
+            "x".repeat(100_000),
+            "answered 200 OK: is this a highwater-server?",
+        ),
+        (
+            204,
+            "",
+            String::new(),
+            "answered 204 No Content: is this a highwater-server?",
+        ),
+    ] {
+        let peer = Peer::new(move |_, _| Act::Say(status, headers, body.clone()));
+        let outcome = sent(&peer, PATIENCE);
+        assert!(!outcome.complete);
+        assert_eq!(outcome.problem.as_deref(), Some(told));
+        assert_eq!(peer.asked().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn a_receipt_for_something_else_is_none() {
+    let other = Uuid::now_v7();
+    let receipt = serde_json::json!({"acknowledged": "job", "job": other}).to_string();
+    let peer = Peer::new(move |_, _| Act::Say(201, "", receipt.clone()));
+    assert!(!sent(&peer, PATIENCE).complete);
+    assert_eq!(peer.asked().len(), 1);
+}
+
+#[test]
+fn who_is_not_let_in_stops_and_is_told_about_the_token() {
+    for status in [401, 403] {
+        let peer = Peer::new(move |_, _| Act::status(status));
+        let problem = sent(&peer, PATIENCE).problem.unwrap();
+        assert!(problem.ends_with("HIGHWATER_TOKEN is not set"), "{problem}");
+        let token = Env::from([("HIGHWATER_TOKEN".to_owned(), "s3cret\n".to_owned())]);
+        let problem = sent_with(&peer, PATIENCE, &token).problem.unwrap();
+        assert!(
+            problem.ends_with("HIGHWATER_TOKEN is not the right one"),
+            "{problem}"
+        );
+        let authorizations = peer.asked().into_iter().map(|asked| asked.authorization);
+        let expected = [None, Some("Bearer s3cret".to_owned())];
+        assert_eq!(authorizations.collect::<Vec<_>>(), expected);
+        let torn = Env::from([("HIGHWATER_TOKEN".to_owned(), "a\nb".to_owned())]);
+        let problem = sent_with(&peer, PATIENCE, &torn).problem.unwrap();
+        assert!(
+            problem.starts_with("HIGHWATER_TOKEN has characters"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_is_refused_stays_and_the_rest_goes_on() {
+    let peer = Peer::new(|path, _| {
+        if path.ends_with("/1") {
+            Act::status(413)
+        } else {
+            Act::Take
+        }
+    });
+    let outcome = sent(&peer, PATIENCE);
+    assert!(
+        !outcome.complete && outcome.refused.len() == 1,
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.refused[0].starts_with("batch 1 of stream "),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.refused[0].contains("413 Payload Too Large for "),
+        "{outcome:?}"
+    );
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+}
+
+#[test]
+fn a_pause_that_the_server_names_is_kept_and_one_beyond_the_patience_is_not_waited_for() {
+    let peer = Peer::new(|path, times| match (path.ends_with("/1"), times) {
+        (true, 0) => Act::Say(429, "Retry-After: 1\r\n", String::new()),
+        _ => Act::Take,
+    });
+    assert!(sent(&peer, PATIENCE).complete);
+    let asked = peer.asked();
+    let at: Vec<Instant> = asked
+        .iter()
+        .filter(|asked| asked.path.ends_with("/1"))
+        .map(|asked| asked.at)
+        .collect();
+    assert!(at[1] - at[0] >= Duration::from_secs(1));
+
+    let peer = Peer::new(|_, _| Act::Say(503, "Retry-After: 50\r\n", String::new()));
+    let began = Instant::now();
+    let outcome = sent(&peer, Duration::from_secs(30));
+    assert_eq!(outcome.problem.as_deref(), Some("503 Service Unavailable"));
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn patience_is_renewed_by_progress_and_ends_without() {
+    // Each batch needs a second try; all of them together take longer than the patience.
+    let slow = |path: &str, times| {
+        let then = if times == 0 {
+            Act::status(503)
+        } else {
+            Act::Take
+        };
+        match path.contains("/batches/") {
+            true => Act::Late(Duration::from_millis(400), Box::new(then)),
+            false => Act::Take,
+        }
+    };
+    let peer = Peer::new(slow);
+    let outcome = sent(&peer, Duration::from_secs(2));
+    assert!(outcome.complete, "{outcome:?}");
+    let peer = Peer::new(|path, _| {
+        if path.contains("/batches/") {
+            Act::status(503)
+        } else {
+            Act::Take
+        }
+    });
+    let outcome = sent(&peer, Duration::from_secs(1));
+    assert_eq!(outcome.problem.as_deref(), Some("503 Service Unavailable"));
+}
+
+#[test]
+fn a_server_that_forgot_the_job_gets_all_of_it_again() {
+    let peer = Peer::new(|path, times| match (path.ends_with("/2"), times) {
+        (true, 0) => Act::status(404),
+        _ => Act::Take,
+    });
+    let outcome = sent(&peer, PATIENCE);
+    assert!(outcome.complete && outcome.batches == 3, "{outcome:?}");
+    assert_eq!(peer.asked().len(), 4 + 5);
+}
+
+#[test]
+fn a_server_on_this_machine_is_asked_past_any_proxy_and_a_proxy_that_fails_is_named() {
+    let dead = "http://user:secret@127.0.0.1:9".to_owned();
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let env: Env = names.map(|name| (name.to_owned(), dead.clone())).into();
+    let peer = Peer::new(|_, _| Act::Take);
+    assert!(sent_with(&peer, PATIENCE, &env).complete);
+    let root = TempDir::new().unwrap();
+    let folder = recorded(root.path());
+    let client = Client::new("http://server.invalid", &env, Uuid::now_v7());
+    let patience = Duration::from_secs(1);
+    let outcome = send_whole(client, &folder, Unwritten::default(), patience);
+    let problem = outcome.problem.unwrap();
+    let named = "through the proxy 127.0.0.1:9 of HTTP_PROXY";
+    assert!(problem.ends_with(named), "{problem}");
+}
+
+#[test]
+fn what_a_server_says_does_not_steer_the_terminal() {
+    let place = Place::new();
+    recorded(&place.spool());
+    let body = r#"{"error":{"message":"\u001b[2J\u0007\nhighwater: all was sent"}}"#;
+    let peer = Peer::new(|_, _| Act::Say(403, "", body.to_owned()));
+    let ended = upload(&place, &peer);
+    assert_eq!(ended.code(), 2);
+    assert!(ended.stderr.lines().count() == 2, "{ended:?}");
+    assert!(!ended.stderr.contains(['\u{1b}', '\u{7}']), "{ended:?}");
+}
+
+#[test]
+fn a_redirect_leaves_the_recording_in_the_spool() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let peer = Peer::new(|_, _| Act::Say(302, "Location: /login\r\n", String::new()));
+    let ended = upload(&place, &peer);
+    assert_eq!(ended.code(), 2);
+    assert!(
+        ended
+            .stderr
+            .contains("answered 302 Found to /login: is this a highwater-server?")
+    );
+    assert!(spool::is_job(&folder));
+    let peer = Peer::new(|_, _| Act::Take);
+    let ended = upload(&place, &peer);
+    assert!(
+        ended.code() == 0 && ended.stdout.contains("sent (3 batches): "),
+        "{ended:?}"
+    );
+    assert!(!folder.exists());
+}
+
+#[test]
+fn of_a_damaged_spool_what_is_whole_is_sent_and_the_spool_is_kept() {
+    for damage in [
+        |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 1),
+        |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1,
+    ] {
+        let place = Place::new();
+        let folder = recorded(&place.spool());
+        let mut bytes = fs::read(segment(&folder)).unwrap();
+        damage(&mut bytes);
+        fs::write(segment(&folder), bytes).unwrap();
+        let report = highwater(&place, &["report"]);
+        let note = "batches_missing: 1 of 3 announced batches are missing or damaged";
+        assert!(report.stdout.contains(note), "{report:?}");
+        let peer = Peer::new(|_, _| Act::Take);
+        let ended = upload(&place, &peer);
+        assert_eq!(ended.code(), 2, "{ended:?}");
+        let told =
+            "1 of 3 announced batches are missing or damaged in the spool; what is whole was sent";
+        assert!(ended.stderr.contains(told), "{ended:?}");
+        assert_eq!(peer.items()[1..], ["0", "1", "end"]);
+        assert!(spool::is_job(&folder));
+    }
+}
+
+#[test]
+fn what_is_nowhere_any_more_is_told_and_not_called_sent_alone() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    fs::remove_file(segment(&folder)).unwrap();
+    let report = highwater(&place, &["report"]);
+    assert!(
+        report
+            .stdout
+            .contains("3 of 3 announced batches are missing"),
+        "{report:?}"
+    );
+    let ended = upload(&place, &Peer::new(|_, _| Act::Take));
+    let told = "sent (0 batches), but 3 of 3 announced batches were not in the spool and are lost";
+    assert!(
+        ended.code() == 0 && ended.stdout.contains(told),
+        "{ended:?}"
+    );
+    assert!(!folder.exists());
+}
+
+#[test]
+fn pipes_and_links_in_the_spool_keep_nobody_waiting() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let pipe = |name: &str| {
+        let made = Command::new("mkfifo").arg(folder.join(name)).status();
+        assert!(made.unwrap().success());
+    };
+    pipe(&format!("{}.segment", Uuid::new_v4()));
+    let link = folder.join(format!("{}.segment", Uuid::new_v4()));
+    std::os::unix::fs::symlink("/dev/zero", link).unwrap();
+    assert_eq!(highwater(&place, &["report"]).code(), 0);
+    for name in ["end", "lock"] {
+        fs::remove_file(folder.join(name)).unwrap();
+        pipe(name);
+        let ended = upload(&place, &Peer::new(|_, _| Act::Take));
+        assert_eq!(ended.code(), 2, "{ended:?}");
+        assert!(
+            ended.stderr.contains("is no regular file; remove it"),
+            "{ended:?}"
+        );
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let ended = upload(&place, &Peer::new(|_, _| Act::Take));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+}
+
+#[test]
+fn a_pipe_that_a_test_leaves_in_the_spool_does_not_keep_the_run_from_ending() {
+    let place = Place::new();
+    let script = "mkfifo \"$(dirname \"$HIGHWATER_EVENTS\")/$1.segment\" \"$HIGHWATER_EVENTS/1.events\"; exit 3";
+    let segment = Uuid::new_v4().to_string();
+    let ended = place.run(&["sh", "-c", script, "sh", &segment]);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+}
+
+#[test]
+fn a_recording_that_was_removed_under_its_agent_is_called_lost() {
+    let place = Place::new();
+    let script = "rm -r \"$(dirname \"$HIGHWATER_EVENTS\")\"; exit 3";
+    let ended = place.run(&["sh", "-c", script]);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+    assert!(
+        ended.stderr.contains("what had not been sent is lost"),
+        "{ended:?}"
+    );
+    assert!(!ended.stderr.contains("highwater upload"), "{ended:?}");
+}
+
+#[test]
+fn a_full_disk_does_not_keep_a_lost_recording_from_being_sent() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    // As an agent leaves it that was killed, with what pytest went on to write.
+    fs::remove_file(folder.join("end")).unwrap();
+    let events = "H\t1\t{\"pid\": 2147483646, \"start_ticks\": 3}\nsb\t1000100\t5\t-\n";
+    fs::write(folder.join("events/2147483646.events"), events).unwrap();
+    let silent = Peer::new(|_, _| Act::status(403));
+    let words = ["upload", "--server", &silent.url()];
+    assert_eq!(highwater_on_full_disk(&place, &words).code(), 2);
+    let peer = Peer::new(|_, _| Act::Take);
+    let words = ["upload", "--server", &peer.url()];
+    let ended = highwater_on_full_disk(&place, &words);
+    assert!(
+        ended.code() == 0 && ended.stdout.contains("sent (5 batches): "),
+        "{ended:?}"
+    );
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+    assert_eq!(peer.asked().len(), 7);
+    assert!(!folder.exists());
+}
