@@ -156,11 +156,13 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     };
     // The lock goes with the spool: from here on nothing but the end is written.
     let _sink = outcome.sink.take();
-    if let Err(error) = spool::write_end(&prepared.folder, &end) {
+    let written = spool::write_end(&prepared.folder, &end);
+    if let Err(error) = &written {
         terminal::tell(format_args!(
             "the end of the recording cannot be written: {error}"
         ));
     }
+    let unwritten = written.is_err().then(|| end.clone());
     let digest = match summary::digest_of(&prepared.folder, summary::End::Known(end)) {
         Ok(digest) => Some(digest),
         Err(error) => {
@@ -174,7 +176,7 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     }
     let sent = prepared
         .shipper
-        .map(|shipper| shipper.finish(PATIENCE, &outcome.hurry));
+        .map(|shipper| shipper.finish(unwritten.as_ref(), PATIENCE, &outcome.hurry));
     let kept = settle_spool(&prepared.folder, sent.as_ref());
     if let (Some(file), Some(mut digest)) = (&prepared.settings.summary, digest) {
         digest.job.url = prepared.page.clone();

@@ -122,7 +122,7 @@ impl Client {
         }
         let mut response = match request.send(payload) {
             Ok(response) => response,
-            Err(error) => return Answer::Again(None, self.failure(&error)),
+            Err(error) => return self.no_answer(&error),
         };
         let body = response
             .body_mut()
@@ -133,7 +133,7 @@ impl Client {
             Ok(body) => body,
             // No answer of a server of ours, whatever it says.
             Err(Error::BodyExceedsLimit(_)) => String::new(),
-            Err(error) => return Answer::Again(None, self.failure(&error)),
+            Err(error) => return self.no_answer(&error),
         };
         let header = |name| response.headers().get(name)?.to_str().ok();
         let reply = Reply {
@@ -151,12 +151,22 @@ impl Client {
         meaning(&asked, &reply)
     }
 
-    /// Why no answer came, with what stood between.
-    fn failure(&self, error: &Error) -> String {
-        let why = legible(&error.to_string());
-        match &self.proxy {
-            Some(proxy) => format!("{why}, through {proxy}"),
-            None => why,
+    /// What it means that no answer came, and what stood between. A peer that does not prove who it is will not do so later either.
+    fn no_answer(&self, error: &Error) -> Answer {
+        let mut why = legible(&error.to_string());
+        if let Some(proxy) = &self.proxy {
+            why = format!("{why}, through {proxy}");
+        }
+        let unproven = match error {
+            Error::Rustls(_) | Error::Tls(_) => true,
+            Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+            _ => false,
+        };
+        match unproven && self.server.starts_with("https:") {
+            true => Answer::Closed(format!(
+                "{why}; HIGHWATER_CA_FILE can name the authority of the server's certificate"
+            )),
+            false => Answer::Again(None, why),
         }
     }
 }

@@ -13,6 +13,14 @@ pub(super) struct Deadline {
     renewal: Option<Duration>,
 }
 
+/// The recording is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) deadline: Deadline,
+    /// How the job ended, where the disk had no room for it.
+    pub(super) end: Option<Vec<u8>>,
+}
+
 impl Deadline {
     /// For a caller who waits: however much the server takes meanwhile, it is over then.
     pub(super) fn fixed(patience: Duration, never_answered: u32) -> Self {

@@ -12,7 +12,12 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Answer, Client, Item, Outcome, deadline::Deadline, pause, source::Source};
+use super::{
+    Answer, Client, Item, Outcome,
+    deadline::{Deadline, Over},
+    pause,
+    source::Source,
+};
 use crate::spool::SpoolError;
 
 /// How often the spool is looked at for new batches.
@@ -23,7 +28,7 @@ const SPREAD: f64 = 0.2;
 pub(super) struct Sending {
     client: Client,
     source: Source,
-    asked: Receiver<Deadline>,
+    asked: Receiver<Over>,
     deadline: Option<Deadline>,
     outcome: Outcome,
     /// The server answered at least once.
@@ -43,7 +48,7 @@ enum Delivered {
 }
 
 impl Sending {
-    pub(super) fn new(client: Client, source: Source, asked: Receiver<Deadline>) -> Self {
+    pub(super) fn new(client: Client, source: Source, asked: Receiver<Over>) -> Self {
         Self {
             client,
             source,
@@ -227,7 +232,7 @@ impl Sending {
             return;
         }
         match self.asked.recv_timeout(time) {
-            Ok(deadline) => self.hear(deadline),
+            Ok(over) => self.hear(over),
             Err(RecvTimeoutError::Timeout) => {}
             // Whoever recorded is gone without a word: what is there is sent, and that is all.
             Err(RecvTimeoutError::Disconnected) => {
@@ -238,13 +243,16 @@ impl Sending {
 
     /// Hears a deadline that came while something was sent.
     fn listen(&mut self) {
-        if let Ok(deadline) = self.asked.try_recv() {
-            self.hear(deadline);
+        if let Ok(over) = self.asked.try_recv() {
+            self.hear(over);
         }
     }
 
-    fn hear(&mut self, deadline: Deadline) {
-        self.deadline = Some(deadline);
+    fn hear(&mut self, over: Over) {
+        self.deadline = Some(over.deadline);
+        if let Some(end) = over.end {
+            self.source.set_end(end);
+        }
         self.failures = self.failures.min(1);
     }
 }

@@ -50,6 +50,11 @@ impl Source {
         self.seen.clear();
     }
 
+    /// Takes the end that the spool has no room for.
+    pub(super) fn set_end(&mut self, payload: Vec<u8>) {
+        self.unwritten.end = Some(payload);
+    }
+
     /// How the job began.
     pub(super) fn job(&self) -> Result<Vec<u8>, SpoolError> {
         self.only_record("job")

@@ -12,7 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Client, deadline::Deadline, sending::Sending, source::Source};
+use highwater_wire::{codec, v1};
+
+use super::{
+    Client,
+    deadline::{Deadline, Over},
+    sending::Sending,
+    source::Source,
+};
 use crate::spool::Unwritten;
 
 /// A server that never answered while the recording went on gets this share of the patience at its end: the command's caller waits.
@@ -45,7 +52,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Shipper {
     thread: JoinHandle<Outcome>,
-    deadline: Sender<Deadline>,
+    over: Sender<Over>,
     reached: Arc<AtomicBool>,
 }
 
@@ -55,7 +62,7 @@ impl Shipper {
     /// # Errors
     /// When no thread can be started.
     pub fn start(client: Client, folder: &Path) -> std::io::Result<Self> {
-        let (deadline, asked) = channel();
+        let (over, asked) = channel();
         let source = Source::new(folder, Unwritten::default());
         let sending = Sending::new(client, source, asked);
         let reached = sending.reached();
@@ -65,28 +72,37 @@ impl Shipper {
             .spawn(move || sending.run())?;
         Ok(Self {
             thread,
-            deadline,
+            over,
             reached,
         })
     }
 
     /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it),
-    /// and no longer than a second once `hurry` is raised.
+    /// and no longer than a second once `hurry` is raised. `unwritten` is the end of the job where the spool has no room for it.
     #[must_use]
-    pub fn finish(self, patience: Duration, hurry: &AtomicBool) -> Outcome {
+    pub fn finish(
+        self,
+        unwritten: Option<&v1::End>,
+        patience: Duration,
+        hurry: &AtomicBool,
+    ) -> Outcome {
         let stopped = Outcome {
             problem: Some("the sending stopped by itself".to_owned()),
             ..Outcome::default()
         };
-        // A thread that is gone has its outcome ready.
         let deadline = Deadline::fixed(patience, NEVER_ANSWERED);
-        let _ = self.deadline.send(deadline);
+        let end = unwritten.and_then(|end| codec::encode(end).ok());
+        // A thread that is gone has its outcome ready.
+        let _ = self.over.send(Over { deadline, end });
         let mut in_a_hurry = None;
         while !self.thread.is_finished() {
             if in_a_hurry.is_none() && hurry.load(Ordering::Relaxed) {
                 let deadline = Deadline::fixed(IN_A_HURRY, 1);
                 in_a_hurry = Some(deadline.until(true));
-                let _ = self.deadline.send(deadline);
+                let _ = self.over.send(Over {
+                    deadline,
+                    end: None,
+                });
             }
             let reached = self.reached.load(Ordering::Relaxed);
             let until = in_a_hurry.unwrap_or_else(|| deadline.until(reached));
@@ -112,9 +128,13 @@ pub fn send_whole(
     unwritten: Unwritten,
     patience: Duration,
 ) -> Outcome {
-    let (deadline, asked) = channel();
+    let (over, asked) = channel();
+    let deadline = Deadline::renewed(patience, UPLOAD_NEVER_ANSWERED);
     // The receiver is there.
-    let _ = deadline.send(Deadline::renewed(patience, UPLOAD_NEVER_ANSWERED));
+    let _ = over.send(Over {
+        deadline,
+        end: None,
+    });
     Sending::new(client, Source::new(folder, unwritten), asked).run()
 }
 

@@ -11,6 +11,7 @@ mod command;
 mod environment;
 mod harness;
 mod interrupts;
+mod leftovers;
 mod peer;
 mod plugin;
 mod processes;
