@@ -2,13 +2,20 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use uuid::Uuid;
+
+/// Where the certificate of the peer that speaks TLS is, its key, and that of the authority that signed it; they hold for a hundred years.
+const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/running/tls");
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
@@ -46,11 +53,34 @@ type Script = dyn Fn(&str, usize) -> Act + Send + Sync;
 /// The server; its threads end with the test's process.
 pub(crate) struct Peer {
     address: SocketAddr,
+    scheme: &'static str,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Peer {
     pub(crate) fn new(script: impl Fn(&str, usize) -> Act + Send + Sync + 'static) -> Self {
+        Self::listen(script, None)
+    }
+
+    /// One that speaks TLS as `localhost`, by the word of [`authority`].
+    pub(crate) fn over_tls(script: impl Fn(&str, usize) -> Act + Send + Sync + 'static) -> Self {
+        let certificate = CertificateDer::from_pem_file(format!("{TLS}/server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(format!("{TLS}/server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        Self::listen(script, Some(Arc::new(config)))
+    }
+
+    fn listen(
+        script: impl Fn(&str, usize) -> Act + Send + Sync + 'static,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
@@ -58,15 +88,26 @@ impl Peer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (script, noted) = (Arc::clone(&script), Arc::clone(&noted));
+                let tls = tls.clone();
                 // An agent that leaves is no failure of the peer.
-                thread::spawn(move || drop(serve(stream, &*script, &noted)));
+                thread::spawn(move || match tls.map(ServerConnection::new) {
+                    None => drop(serve(stream, &*script, &noted)),
+                    Some(connection) => {
+                        let stream = StreamOwned::new(connection.unwrap(), stream);
+                        drop(serve(stream, &*script, &noted));
+                    }
+                });
             }
         });
-        Self { address, asked }
+        Self {
+            address,
+            scheme,
+            asked,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://localhost:{}", self.scheme, self.address.port())
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -86,9 +127,13 @@ impl Peer {
     }
 }
 
-fn serve(stream: TcpStream, script: &Script, noted: &Mutex<Vec<Asked>>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+/// The file that names who vouches for a peer that speaks TLS.
+pub(crate) fn authority() -> String {
+    format!("{TLS}/authority.pem")
+}
+
+fn serve(stream: impl Read + Write, script: &Script, noted: &Mutex<Vec<Asked>>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -124,14 +169,14 @@ fn serve(stream: TcpStream, script: &Script, noted: &Mutex<Vec<Asked>>) -> io::R
             });
             times
         };
-        if !act(&mut stream, &script(&path, times), &path)? {
+        if !act(reader.get_mut(), &script(&path, times), &path)? {
             return Ok(());
         }
     }
 }
 
 /// Does as the script says; false where the connection ends.
-fn act(stream: &mut TcpStream, what: &Act, path: &str) -> io::Result<bool> {
+fn act(stream: &mut impl Write, what: &Act, path: &str) -> io::Result<bool> {
     let receipt = receipt(path);
     match what {
         Act::Take => say(stream, 201, "", &receipt),
@@ -153,7 +198,7 @@ fn act(stream: &mut TcpStream, what: &Act, path: &str) -> io::Result<bool> {
     Ok(true)
 }
 
-fn say(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Result<()> {
+fn say(stream: &mut impl Write, status: u16, headers: &str, body: &str) -> io::Result<()> {
     let length = body.len();
     write!(
         stream,

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     harness::Place,
     leftovers::{recorded, upload},
-    peer::{Act, Peer},
+    peer::{self, Act, Peer},
 };
 
 /// Long enough for a slow machine; a test that needs it has failed.
@@ -309,6 +309,20 @@ fn an_end_that_found_no_room_is_sent_from_memory() {
     let outcome = shipper.finish(Some(&end), PATIENCE, &AtomicBool::new(false));
     assert!(outcome.complete && outcome.announced == 3, "{outcome:?}");
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+}
+
+#[test]
+fn an_https_server_is_taken_at_the_word_of_the_named_authority_alone() {
+    let peer = Peer::over_tls(|_, _| Act::Take);
+    let trusting = |name: &str| Env::from([(name.to_owned(), peer::authority())]);
+    for name in ["HIGHWATER_CA_FILE", "SSL_CERT_FILE"] {
+        assert!(sent_with(&peer, PATIENCE, &trusting(name)).complete);
+    }
+    let asked = peer.asked().len();
+    let problem = sent(&peer, PATIENCE).problem.unwrap();
+    assert!(problem.contains("invalid peer certificate"), "{problem}");
+    assert!(problem.contains("HIGHWATER_CA_FILE"), "{problem}");
+    assert_eq!(peer.asked().len(), asked);
 }
 
 #[test]
