@@ -234,12 +234,7 @@ fn tell_unsent(
         Some(sent) if sent.complete => {}
         Some(sent) => {
             let server = settings.places.server.as_deref().unwrap_or("URL");
-            let why = sent
-                .refused
-                .first()
-                .cloned()
-                .or(sent.problem)
-                .unwrap_or_default();
+            let why = sent.reason();
             terminal::tell(format_args!(
                 "not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
                 kept.display()

@@ -100,12 +100,7 @@ fn send(folder: &Path, server: &str, env: &Env) -> Result<String, SpoolError> {
             }
         ));
     }
-    let reason = outcome
-        .refused
-        .first()
-        .cloned()
-        .or(outcome.problem)
-        .unwrap_or_default();
+    let reason = outcome.reason();
     Err(SpoolError::Broken {
         path: folder.to_path_buf(),
         reason: format!("not all of it reached {server}: {reason}"),

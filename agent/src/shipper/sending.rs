@@ -140,9 +140,9 @@ impl Sending {
             return Ok(());
         }
         self.outcome.problem = Some(match shortfall.missing {
-            0 => "the spool holds damaged records; all that was announced was sent".to_owned(),
+            0 => "the spool holds damaged records; all that was announced was sent, so its folder can be removed".to_owned(),
             missing => format!(
-                "{missing} of {} announced batches are missing or damaged in the spool; what is whole was sent",
+                "{missing} of {} announced batches are missing or damaged in the spool; what is whole was sent, and the rest is kept until you remove its folder",
                 shortfall.announced
             ),
         });

@@ -48,6 +48,18 @@ pub struct Outcome {
     pub problem: Option<String>,
 }
 
+impl Outcome {
+    /// Why it is not complete, in one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self.refused.as_slice() {
+            [] => self.problem.clone().unwrap_or_default(),
+            [only] => only.clone(),
+            [first, rest @ ..] => format!("{first}; {} more were refused", rest.len()),
+        }
+    }
+}
+
 /// A sender in the background.
 #[derive(Debug)]
 pub struct Shipper {
