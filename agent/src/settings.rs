@@ -33,7 +33,7 @@ use crate::{
 
 pub use units::{
     parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
-    parse_project, parse_server, parse_shard, parse_token, parse_url,
+    parse_project, parse_server, parse_shard, parse_url,
 };
 
 /// Most keys of a variant.
@@ -44,6 +44,19 @@ const MAX_VARIANT: usize = 32;
 pub struct Token(String);
 
 impl Token {
+    /// What goes into a header as a bearer token; the line end of a pasted secret is left out.
+    ///
+    /// # Errors
+    /// When no header can carry it. The token is not repeated.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let token = text.trim();
+        if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(token.to_owned()))
+        } else {
+            Err("a token is one word of ASCII letters, digits and signs".to_owned())
+        }
+    }
+
     /// The secret itself, for whoever sends it.
     #[must_use]
     pub fn reveal(&self) -> &str {

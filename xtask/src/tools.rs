@@ -145,7 +145,11 @@ pub(crate) fn apt_install(packages: &[&str]) -> Done {
         "install {} with the system's package manager and try again",
         packages.join(" ")
     );
-    let mut words: Vec<&str> = if is_root() { vec![] } else { vec!["sudo", "-n"] };
+    let mut words: Vec<&str> = if is_root() {
+        vec![]
+    } else {
+        vec!["sudo", "-n"]
+    };
     words.push("apt-get");
     println!(
         "xtask: installing {} from the system's packages",

@@ -92,7 +92,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     let client = places
         .server
         .as_deref()
-        .map(|server| Client::new(server, &environment(), uuid));
+        .map(|server| Client::new(server, places.token.as_ref(), &environment(), uuid));
     let page = client.as_ref().map(Client::page);
     let shipper = match client
         .map(|client| Shipper::start(client, spool.folder()))

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::{CommandError, environment, tell, working_folder};
 use crate::{
-    ci::Env,
     cli::UploadTask,
     exit_codes, rescue,
     settings::{self, Given},
@@ -38,7 +37,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     if !task.jobs.is_empty() {
         folders.retain(|folder| spool::uuid_of(folder).is_ok_and(|uuid| task.jobs.contains(&uuid)));
     }
-    let is_there = |job: &&uuid::Uuid| {
+    let is_there = |job: &&Uuid| {
         let mut uuids = folders.iter().map(|folder| spool::uuid_of(folder));
         !uuids.any(|uuid| uuid.is_ok_and(|uuid| uuid == **job))
     };
@@ -48,9 +47,11 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     if folders.is_empty() && !root.exists() {
         return Err(CommandError::Nothing(root));
     }
+    let token = places.token;
+    let client = |uuid| Client::new(&server, token.as_ref(), &env, uuid);
     let mut unsent = 0;
     for folder in &folders {
-        match send(folder, &server, &env) {
+        match send(folder, &client) {
             Ok(line) => terminal::answer(&line),
             Err(SpoolError::Busy(_)) => {
                 terminal::answer(&format!("{}: still recorded, left alone", folder.display()));
@@ -70,14 +71,14 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
-fn send(folder: &Path, server: &str, env: &Env) -> Result<String, SpoolError> {
+fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, SpoolError> {
     let _lock = spool::lock(folder)?;
     let uuid = spool::uuid_of(folder)?;
     let unwritten = match spool::read_end(folder)? {
         Some(_) => Unwritten::default(),
         None => rest_of_lost(folder)?,
     };
-    let client = Client::new(server, env, uuid);
+    let client = client(uuid);
     let page = client.page();
     let outcome = shipper::send_whole(client, folder, unwritten, PATIENCE);
     if outcome.complete {
@@ -103,7 +104,7 @@ fn send(folder: &Path, server: &str, env: &Env) -> Result<String, SpoolError> {
     let reason = outcome.reason();
     Err(SpoolError::Broken {
         path: folder.to_path_buf(),
-        reason: format!("not all of it reached {server}: {reason}"),
+        reason: format!("not all of it reached {page}: {reason}"),
     })
 }
 

@@ -145,19 +145,6 @@ pub fn parse_server(text: &str) -> Result<String, String> {
     }
 }
 
-/// What goes into a header as a bearer token; the line end of a pasted secret is left out.
-///
-/// # Errors
-/// When no header can carry it. The token is not repeated.
-pub fn parse_token(text: &str) -> Result<String, String> {
-    let token = text.trim();
-    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(token.to_owned())
-    } else {
-        Err("a token is one word of ASCII letters, digits and signs".to_owned())
-    }
-}
-
 /// `K=V`.
 ///
 /// # Errors

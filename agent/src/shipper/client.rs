@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, Asked, Reply, legible, meaning},
     route,
 };
-use crate::ci::Env;
+use crate::{ci::Env, settings::Token};
 
 const CONNECTING: Duration = Duration::from_secs(3);
 /// What one request may take, its answer included.
@@ -52,18 +52,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// Speaks of a job to a server, as `http://host:port`; the token, the proxy and the certificates to trust come from the environment.
+    /// Speaks of a job to a server, as `http://host:port`; the proxy and the certificates to trust come from the environment.
     /// What is wrong with these is the answer to every request.
     #[must_use]
-    pub fn new(server: &str, env: &Env, uuid: Uuid) -> Self {
+    pub fn new(server: &str, token: Option<&Token>, env: &Env, uuid: Uuid) -> Self {
         let server = server.trim_end_matches('/').to_owned();
-        let token = token(env);
         let proxy = route::proxy_for(&server, env);
         let name = proxy.as_ref().ok().and_then(Option::as_ref);
         Self {
             proxy: name.map(|proxy| proxy.name.clone()),
             agent: proxy.and_then(|proxy| {
-                token.clone()?;
                 let roots = match server.starts_with("https:") {
                     true => route::roots(env)?,
                     false => ureq::tls::RootCerts::WebPki,
@@ -79,7 +77,7 @@ impl Client {
                     .build();
                 Ok(config.into())
             }),
-            token: token.unwrap_or_default(),
+            token: token.and_then(bearer),
             server,
             uuid,
         }
@@ -171,14 +169,9 @@ impl Client {
     }
 }
 
-/// The header that the token makes; a secret that was pasted with its line's end is meant without.
-fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
-    let token = env.get("HIGHWATER_TOKEN").map_or("", |token| token.trim());
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| "HIGHWATER_TOKEN has characters that no token has".to_owned())?;
+/// The header that a token makes, kept out of debug output.
+fn bearer(token: &Token) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
     header.set_sensitive(true);
-    Ok(Some(header))
+    Some(header)
 }

@@ -15,5 +15,5 @@ mod leftovers;
 mod peer;
 mod plugin;
 mod processes;
-mod terminal;
 mod shipping;
+mod terminal;
