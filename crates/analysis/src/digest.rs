@@ -84,8 +84,6 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         processes: &processes,
         sessions: &sessions,
         walks: &walks,
-        files: &files,
-        fixtures: &fixtures,
         tests: &tests,
         peak,
         memory: &memory,

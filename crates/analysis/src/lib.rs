@@ -8,5 +8,6 @@
 
 pub mod arrival;
 pub mod digest;
+pub mod figures;
 pub mod recording;
 pub mod time;

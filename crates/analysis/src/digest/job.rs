@@ -14,7 +14,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let job = parts.recording.job();
     let end = parts.recording.end();
     let running = parts.context.state == JobState::Running;
-    let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us);
+    let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us.max(0));
     let limits = limits::of_job(parts.recording, parts.peak.bytes);
     let headroom_bytes = limits::headroom(&limits);
     let sessions = session_reports(parts);

@@ -69,13 +69,18 @@ pub(super) fn rise(recording: &Recording, subject: &Subject, metric: Metric) -> 
     Some((last - first).max(0))
 }
 
-/// Whether a cgroup came within a twentieth of its limit, by its use or by the kernel's own mark of it; `None` without a limit.
+/// Whether a cgroup came within a twentieth of its limit; `None` without a limit. Page cache fills any cgroup and gives way, so the
+/// working set counts; between two readings the kernel's own mark does, where it rose during the job: it begins with the cgroup, which
+/// may have served others before.
 pub(super) fn was_full(recording: &Recording, cgroup: &Subject) -> Option<bool> {
     let group = recording.groups().get(&Rate::Second)?;
     let limit = values(group, cgroup, Metric::CgroupLimit).min()?;
-    let most = values(group, cgroup, Metric::CgroupUsage)
-        .chain(values(group, cgroup, Metric::CgroupPeak))
-        .max()?;
+    let used = values(group, cgroup, Metric::CgroupWorkingSet).max();
+    let first_mark = values(group, cgroup, Metric::CgroupPeak).next();
+    let risen_mark = values(group, cgroup, Metric::CgroupPeak)
+        .max()
+        .filter(|last| Some(*last) > first_mark);
+    let most = used.max(risen_mark)?;
     Some(most >= limit - limit / 20)
 }
 

@@ -174,6 +174,20 @@ impl Memory {
         self.curves[process].points.last().map(|point| point.1)
     }
 
+    /// When a process was sampled last.
+    pub(super) fn last_tick(&self, process: usize) -> Option<i64> {
+        let (tick, _, _) = self.curves[process].points.last()?;
+        Some(self.ticks[*tick])
+    }
+
+    /// What a process last had of its own at or before an instant: its RSS without what is taken as shared.
+    pub(super) fn last_held(&self, process: usize, t_us: i64) -> Option<i64> {
+        let points = &self.curves[process].points;
+        let after = points.partition_point(|point| self.ticks[point.0] <= t_us);
+        let (_, rss, shared) = points[after.checked_sub(1)?];
+        Some(rss - shared)
+    }
+
     /// What of a process's RSS is taken as shared, at the last tick at or before an instant.
     pub(super) fn shared_at(&self, process: usize, t_us: i64) -> i64 {
         let tick = self.ticks.partition_point(|tick| *tick <= t_us);

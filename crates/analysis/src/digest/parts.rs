@@ -1,6 +1,6 @@
 //! Everything that the figures of the job as a whole rest on.
 
-use highwater_wire::report::{FileRow, FixtureRow, TestRow};
+use highwater_wire::report::TestRow;
 
 use super::{
     Context, memory::Memory, peak::JobPeak, processes::ProcessFacts, sessions::Sessions, walk::Walk,
@@ -13,8 +13,6 @@ pub(super) struct Parts<'a> {
     pub(super) processes: &'a [ProcessFacts],
     pub(super) sessions: &'a Sessions,
     pub(super) walks: &'a [Walk],
-    pub(super) files: &'a [FileRow],
-    pub(super) fixtures: &'a [FixtureRow],
     pub(super) tests: &'a [TestRow],
     pub(super) peak: JobPeak,
     pub(super) memory: &'a Memory,

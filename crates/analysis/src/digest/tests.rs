@@ -4,4 +4,7 @@ mod books;
 mod builder;
 mod endings;
 mod figures;
+mod holders;
 mod job_peak;
+mod oom;
+mod open_sessions;

@@ -48,6 +48,8 @@ pub(super) struct Walk {
     pub(super) visits: Vec<VisitFacts>,
     /// Ordinal of a session and pytest's exit status, as this process said them.
     pub(super) session_ends: Vec<(u32, i32)>,
+    /// Ordinals of the sessions that it left in order, whether they told a status or not.
+    pub(super) session_leaves: Vec<u32>,
     /// Sessions that this process began.
     pub(super) session_begins: Vec<u32>,
     /// What was running at the last mark: a test or an import.
@@ -328,6 +330,11 @@ impl Walker<'_> {
                 if let Some(peak) = leave.true_peak_bytes {
                     self.higher(peak.cast_signed(), mark.peak_bytes.is_some());
                 }
+                self.close_test(mark, None);
+                self.stack.clear();
+                self.open_visit = false;
+                let session = self.session();
+                self.walk.session_leaves.push(session);
             }
             Some(What::CollectBegin(_) | What::CollectEnd(_) | What::Blocks(_)) | None => {}
         }

@@ -30,15 +30,15 @@ pub struct Evidence {
     pub sentence: String,
 }
 
-/// Something that held memory when the job died.
+/// Something that held memory when the job, or a worker of it, died.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Culprit {
     /// `file`, `fixture` or `process`.
     pub kind: String,
-    /// Path, name or command.
+    /// Path of a file, name of a fixture with its file (or `session`) in brackets, or command of a process.
     pub name: String,
-    /// What it held.
+    /// What it held then. A file's imports count, and its fixtures of a wider scope than a test do not: these are told by themselves.
     pub bytes: i64,
 }
 

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use highwater_wire::{
-    report::{Culprit, JobState, LimitUse, Role, SessionReport},
-    v1::Metric,
+use highwater_wire::report::{Culprit, JobState, LimitUse, SessionReport};
+
+use super::{
+    super::{parts::Parts, walk::Walk},
+    holders,
+    oom::OomKills,
+    open_sessions::OpenSessions,
+    status,
 };
-
-use super::super::{limits, parts::Parts};
-use crate::recording::{Recording, Subject};
-
-/// Most culprits that are named.
-const MOST_CULPRITS: usize = 5;
-/// What holds less than this is no culprit.
-const LEAST_CULPRIT_BYTES: i64 = 1 << 20;
 
 /// The evidence of a job, gathered from its recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,10 +21,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) forwarded_signal: Option<i32>,
     /// pytest's exit status of each session that told one.
     pub(in crate::digest) statuses: Vec<i32>,
-    /// Sessions that began and never told their end, though the recording is whole.
-    pub(in crate::digest) vanished_sessions: usize,
-    /// Sessions whose end is not known because the recording of them broke off.
-    pub(in crate::digest) torn_sessions: usize,
+    /// Sessions that never told one.
+    pub(in crate::digest) open: OpenSessions,
     /// The recording itself broke off somewhere: what was not heard may well have been.
     pub(in crate::digest) torn: bool,
     /// Workers that were gone while a session that told its end went on.
@@ -57,11 +52,8 @@ impl Evidence {
     ) -> Self {
         let recording = parts.recording;
         let end = recording.end();
-        let open = sessions
-            .iter()
-            .filter(|session| session.exit_status.is_none())
-            .count();
         let torn = is_torn(parts);
+        let vanished_workers = vanished_workers(parts, sessions);
         Self {
             exit_code: end.and_then(|end| end.exit_code),
             own_signal: end.and_then(|end| end.signal),
@@ -70,10 +62,9 @@ impl Evidence {
                 .iter()
                 .filter_map(|session| session.exit_status)
                 .collect(),
-            vanished_sessions: if torn { 0 } else { open },
-            torn_sessions: if torn { open } else { 0 },
+            open: OpenSessions::of(parts, sessions, torn),
             torn,
-            vanished_workers: vanished_workers(parts, sessions),
+            vanished_workers: vanished_workers.len(),
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),
             failed_imports: failed_imports(parts),
@@ -90,7 +81,7 @@ impl Evidence {
                 })
                 .cloned(),
             running: running(parts),
-            holders: holders(parts),
+            holders: holders::at(parts, moment_of_death(parts, &vanished_workers)),
         }
     }
 
@@ -99,58 +90,38 @@ impl Evidence {
         self.own_signal.or_else(|| {
             self.exit_code
                 .filter(|code| {
-                    self.vanished_sessions + self.torn_sessions > 0 && (129..=159).contains(code)
+                    self.open.vanished + self.open.torn > 0 && (129..=159).contains(code)
                 })
                 .map(|code| code - 128)
         })
     }
 
-    /// When the job ended as far as it is known.
+    /// pytest's own words on how its sessions ended: their statuses, or the exit code of a process that left in order.
+    pub(super) fn worst_status(&self) -> Option<i32> {
+        let left = self.open.left.iter().flatten();
+        let all: Vec<i32> = self.statuses.iter().chain(left).copied().collect();
+        status::worst(&all, self.tests)
+    }
+
+    /// A status that pytest does not define: `pytest.exit` or a plugin gave it.
+    pub(super) fn foreign_status(&self) -> Option<i32> {
+        self.worst_status()
+            .filter(|status| !status::is_known(*status))
+    }
+
+    /// Workers were gone, and the session did not end well for it.
+    pub(super) fn fell_by_its_workers(&self) -> bool {
+        self.vanished_workers > 0 && self.worst_status() != Some(status::OK)
+    }
+
+    /// Whether the command itself died, or the whole session; otherwise it was only a part of it.
+    pub(super) fn died_whole(&self) -> bool {
+        self.own_signal.is_some() || self.open.vanished + self.open.torn > 0
+    }
+
+    /// Whether the recording ends without the command's end.
     pub(super) fn lost(&self) -> bool {
         self.agent_lost || (self.silent && self.exit_code.is_none() && self.own_signal.is_none())
-    }
-}
-
-/// What the counters of the kernel's out-of-memory killer say, each by how much it rose during the job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::digest) struct OomKills {
-    /// In the job's own cgroup, the innermost.
-    pub(in crate::digest) own_kills: i64,
-    /// Whether that was read at all.
-    pub(in crate::digest) own_read: bool,
-    /// In the cgroups above, without those of the job's own.
-    pub(in crate::digest) above_kills: i64,
-    pub(in crate::digest) machine_kills: i64,
-    /// A cgroup has a limit.
-    pub(in crate::digest) cgroup_limited: bool,
-    /// A cgroup was at its limit.
-    pub(in crate::digest) cgroup_full: bool,
-    /// The machine had next to nothing left.
-    pub(in crate::digest) machine_full: bool,
-}
-
-impl OomKills {
-    fn of(recording: &Recording) -> Self {
-        let kills: Vec<Option<i64>> = limits::cgroups(recording)
-            .iter()
-            .map(|cgroup| limits::rise(recording, cgroup, Metric::CgroupOomKills))
-            .collect();
-        let own = kills.first().copied().flatten();
-        let above = kills.iter().skip(1).flatten().copied().max().unwrap_or(0);
-        let fullness: Vec<bool> = limits::cgroups(recording)
-            .iter()
-            .filter_map(|cgroup| limits::was_full(recording, cgroup))
-            .collect();
-        Self {
-            own_kills: own.unwrap_or(0),
-            own_read: own.is_some(),
-            above_kills: (above - own.unwrap_or(0)).max(0),
-            machine_kills: limits::rise(recording, &Subject::Machine, Metric::MachineOomKills)
-                .unwrap_or(0),
-            cgroup_limited: !fullness.is_empty(),
-            cgroup_full: fullness.contains(&true),
-            machine_full: limits::machine_was_full(recording),
-        }
     }
 }
 
@@ -182,7 +153,7 @@ fn is_torn(parts: &Parts<'_>) -> bool {
 }
 
 /// Workers with something still running, of a session that told its end all the same.
-fn vanished_workers(parts: &Parts<'_>, sessions: &[SessionReport]) -> usize {
+fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk> {
     let told_its_end = |ordinal: &u32| {
         sessions
             .iter()
@@ -197,7 +168,21 @@ fn vanished_workers(parts: &Parts<'_>, sessions: &[SessionReport]) -> usize {
                 && walk.session_ends.is_empty()
                 && walk.session_begins.iter().any(told_its_end)
         })
-        .count()
+        .collect()
+}
+
+/// When the last of the workers that vanished was seen last; without one, the end of the job.
+fn moment_of_death(parts: &Parts<'_>, vanished_workers: &[&Walk]) -> i64 {
+    let last_seen = |walk: &&Walk| {
+        let marked = walk.intervals.last().map(|interval| interval.to_us);
+        parts.memory.last_tick(walk.process).max(marked)
+    };
+    vanished_workers
+        .iter()
+        .filter_map(last_seen)
+        .max()
+        .or_else(|| parts.memory.tree().last().map(|point| point.t_us))
+        .unwrap_or_else(|| parts.recording.last_us())
 }
 
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.
@@ -208,39 +193,4 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .filter(|walk| walk.running.is_some())
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
         .and_then(|walk| walk.running.clone())
-}
-
-/// Files and fixtures that kept the most, and processes outside pytest that had the most.
-fn holders(parts: &Parts<'_>) -> Vec<Culprit> {
-    let files = parts.files.iter().map(|file| Culprit {
-        kind: "file".to_owned(),
-        name: file.path.clone(),
-        bytes: file.retained_bytes,
-    });
-    let fixtures = parts
-        .fixtures
-        .iter()
-        .filter(|fixture| fixture.scope != "function")
-        .map(|fixture| Culprit {
-            kind: "fixture".to_owned(),
-            name: fixture.name.clone(),
-            bytes: fixture.retained_bytes,
-        });
-    let processes = parts
-        .processes
-        .iter()
-        .enumerate()
-        .filter_map(|(position, process)| {
-            let (_, highest) = parts.memory.highest_rss(position)?;
-            (process.role == Role::Child).then(|| Culprit {
-                kind: "process".to_owned(),
-                name: process.command.clone(),
-                bytes: highest,
-            })
-        });
-    let mut holders: Vec<_> = files.chain(fixtures).chain(processes).collect();
-    holders.retain(|holder| holder.bytes >= LEAST_CULPRIT_BYTES);
-    holders.sort_by(|a, b| (b.bytes, &a.kind, &a.name).cmp(&(a.bytes, &b.kind, &b.name)));
-    holders.truncate(MOST_CULPRITS);
-    holders
 }

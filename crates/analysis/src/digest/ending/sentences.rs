@@ -3,6 +3,7 @@
 use highwater_wire::report::{Confidence, Ending, Evidence as Figure, LimitKind, Verdict};
 
 use super::evidence::Evidence;
+use crate::figures::mebibytes;
 
 /// Most files that are named as evidence.
 const MOST_FILES_NAMED: usize = 10;
@@ -14,7 +15,7 @@ pub(super) fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence
         verdict,
         confidence,
         sentence: sentence(verdict, evidence),
-        evidence: figures(evidence),
+        evidence: figures(evidence, of_memory),
         culprits: if of_memory {
             evidence.holders.clone()
         } else {
@@ -32,7 +33,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         .map_or_else(|| "a signal".to_owned(), signal_name);
     match verdict {
         Verdict::Passed => match evidence.exit_code {
-            Some(0) if evidence.torn_sessions > 0 => format!(
+            Some(0) if evidence.open.torn > 0 => format!(
                 "The command ended with exit code 0; the recording broke off before that, after {tests}."
             ),
             Some(code) if code != 0 => {
@@ -60,6 +61,18 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
                 several => format!("{several} worker processes were"),
             }
         ),
+        Verdict::OomCgroup | Verdict::OomMachine if !evidence.died_whole() => format!(
+            "The kernel killed {} because {}; pytest went on without, and {tests} ran.",
+            match evidence.vanished_workers {
+                1 => "a worker process".to_owned(),
+                several => format!("{several} worker processes"),
+            },
+            shortage(verdict)
+        ),
+        Verdict::OomCgroup | Verdict::OomMachine => format!(
+            "The kernel killed the job because {}, after {tests}.",
+            shortage(verdict)
+        ),
         Verdict::NoSession => format!(
             "The command ended with exit code {}; no pytest session was seen.",
             evidence.exit_code.unwrap_or_default()
@@ -71,22 +84,27 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::InternalError => {
             "pytest ended with an error of its own or of a plugin.".to_owned()
         }
-        Verdict::Interrupted => format!("The run was interrupted after {tests}."),
+        Verdict::Interrupted if evidence.signal().is_none() && evidence.open.going_on > 0 => {
+            format!(
+                "The command ended while {} still ran; what came after its end was not recorded. Until then {tests} ran.",
+                count(evidence.open.going_on as u64, "pytest session")
+            )
+        }
+        Verdict::Interrupted => match evidence.foreign_status() {
+            Some(status) if evidence.signal().is_none() => format!(
+                "pytest ended with status {status}, which `pytest.exit` or a plugin gave it, after {tests}."
+            ),
+            _ => format!("The run was interrupted after {tests}."),
+        },
         Verdict::Crashed if evidence.own_signal.is_some() => {
             format!("A process crashed with {signal} after {tests}.")
         }
-        Verdict::Crashed if evidence.torn_sessions > 0 => format!(
+        Verdict::Crashed if evidence.open.torn > 0 => format!(
             "The command ended with exit code {}; the recording broke off before that, after {tests}.",
             evidence.exit_code.unwrap_or_default()
         ),
         Verdict::Crashed => format!(
             "pytest was gone in the middle of its session, after {tests}, without saying how it ended."
-        ),
-        Verdict::OomCgroup => format!(
-            "The kernel killed the job because its cgroup reached its memory limit, after {tests}."
-        ),
-        Verdict::OomMachine => format!(
-            "The kernel killed the job because the machine ran out of memory, after {tests}."
         ),
         Verdict::TimedOut => {
             format!("The command's time was up in the middle of a pytest session, after {tests}.")
@@ -96,6 +114,14 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             seconds(evidence.last_us)
         ),
         _ => format!("The job was ended from outside by {signal} after {tests}."),
+    }
+}
+
+fn shortage(verdict: Verdict) -> &'static str {
+    if verdict == Verdict::OomCgroup {
+        "its cgroup reached its memory limit"
+    } else {
+        "the machine ran out of memory"
     }
 }
 
@@ -115,7 +141,7 @@ fn over_budget(evidence: &Evidence) -> String {
     }
 }
 
-fn figures(evidence: &Evidence) -> Vec<Figure> {
+fn figures(evidence: &Evidence, of_memory: bool) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut say = |at_us: Option<i64>, sentence: String| figures.push(Figure { at_us, sentence });
     if let Some(signal) = evidence.own_signal {
@@ -145,21 +171,39 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
             format!("A pytest session ended with status {status}."),
         );
     }
-    if evidence.vanished_sessions > 0 {
+    if evidence.open.vanished > 0 {
         say(
             None,
             format!(
                 "{} never told its end.",
-                count(evidence.vanished_sessions as u64, "pytest session")
+                count(evidence.open.vanished as u64, "pytest session")
             ),
         );
     }
-    if evidence.torn_sessions > 0 {
+    if evidence.open.torn > 0 {
         say(
             None,
             format!(
                 "The recording of {} broke off.",
-                count(evidence.torn_sessions as u64, "pytest session")
+                count(evidence.open.torn as u64, "pytest session")
+            ),
+        );
+    }
+    if !evidence.open.left.is_empty() {
+        say(
+            None,
+            format!(
+                "{} ended without a status.",
+                count(evidence.open.left.len() as u64, "pytest session")
+            ),
+        );
+    }
+    if evidence.open.going_on > 0 {
+        say(
+            None,
+            format!(
+                "{} still ran when the command had ended.",
+                count(evidence.open.going_on as u64, "pytest session")
             ),
         );
     }
@@ -186,6 +230,13 @@ fn figures(evidence: &Evidence) -> Vec<Figure> {
             };
             say(None, format!("{whose}{counter} rose by {kills}."));
         }
+    }
+    if oom.own_kills > 0 && !of_memory {
+        say(
+            None,
+            "The kernel killed a process of the job for memory, and the job went on (oom_child)."
+                .to_owned(),
+        );
     }
     if evidence.peak_bytes > 0 {
         say(
@@ -232,10 +283,19 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
             "Look at the files and fixtures that retained the most, or raise the budget."
         }
         Verdict::Passed => "Nothing to do.",
+        Verdict::TestsFailed if evidence.oom.own_kills > 0 => {
+            "Look at the failed tests in pytest's own report, and at what they started: the kernel killed a process of the job for memory."
+        }
         Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
         Verdict::UsageError => "Check pytest's arguments and configuration.",
         Verdict::NoTests => "Check the paths and the -k and -m expressions.",
         Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
+        Verdict::Interrupted if evidence.open.going_on > 0 => {
+            "Let the command wait for pytest, so that all of it is recorded."
+        }
+        Verdict::Interrupted if evidence.foreign_status().is_some() => {
+            "Look for who ended pytest with that status: a call of `pytest.exit`, or a plugin."
+        }
         Verdict::Interrupted => "Run it again, or look for who cancelled it.",
         Verdict::TimedOut => "Look at the test that was running, or allow more time.",
         Verdict::NoSession => {
@@ -267,10 +327,6 @@ fn count(number: u64, thing: &str) -> String {
 
 fn seconds(us: i64) -> String {
     format!("{:.1} s", us as f64 / 1e6)
-}
-
-fn mebibytes(bytes: i64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 fn signal_name(signal: i32) -> String {

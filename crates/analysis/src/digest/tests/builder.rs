@@ -5,7 +5,7 @@ use highwater_wire::{
     report::JobState,
     v1::{
         Batch, CollectEnd, Empty, End, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
-        ImportEnd, Job, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
+        ImportEnd, Job, Leave, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
         TestBegin, TestEnd, TestPhase, mark::What,
     },
 };
@@ -23,6 +23,11 @@ pub(crate) fn sb() -> What {
 }
 pub(crate) fn se(exit_status: i32) -> What {
     What::SessionEnd(SessionEnd { exit_status })
+}
+pub(crate) fn xx() -> What {
+    What::Leave(Leave {
+        true_peak_bytes: None,
+    })
 }
 pub(crate) fn ce(items: u64) -> What {
     What::CollectEnd(CollectEnd { items })
@@ -129,6 +134,15 @@ impl Story {
             command: format!("process {pid}"),
             ..Process::default()
         });
+        self
+    }
+
+    /// The last process was gone at a time in ms, with its exit code where the agent saw it.
+    pub(crate) fn gone(mut self, ms: i64, exit_code: Option<i32>) -> Self {
+        if let Some(process) = self.batch.processes.last_mut() {
+            process.ended_us = Some(ms * 1_000);
+            process.exit_code = exit_code;
+        }
         self
     }
 

@@ -1,12 +1,12 @@
 use highwater_wire::{
     report::{Confidence, JobState, Verdict},
-    v1::{Metric, Notice, Role},
+    v1::{Notice, Role},
 };
 
 use super::builder::{Story, context, ib, ie_failed, sb, se, tb, te};
 use crate::digest::digest;
 
-fn session(status: Option<i32>, outcome: &str) -> Story {
+pub(super) fn session(status: Option<i32>, outcome: &str) -> Story {
     let mut marks = vec![(0, 10, 10, sb()), (1, 10, 10, tb("a.py", "x"))];
     if let Some(status) = status {
         marks.push((2, 10, 10, te(outcome)));
@@ -16,18 +16,6 @@ fn session(status: Option<i32>, outcome: &str) -> Story {
         .session("s", 0)
         .process(10, 1, Role::Pytest, "", "s")
         .marks(&marks)
-}
-
-/// Readings of a cgroup's counter of kills.
-fn kills(story: Story, cgroup: &str, readings: &[i64]) -> Story {
-    story.series(Metric::CgroupOomKills, None, cgroup, 0, readings, 1)
-}
-
-/// A cgroup that was at its limit by the kernel's mark.
-fn full(story: Story, cgroup: &str) -> Story {
-    story
-        .series(Metric::CgroupLimit, None, cgroup, 0, &[100, 100], 1)
-        .series(Metric::CgroupPeak, None, cgroup, 0, &[40, 99], 1)
 }
 
 fn notice(mut story: Story, code: &str) -> Story {
@@ -155,8 +143,6 @@ fn a_worker_that_was_gone_is_told_with_what_it_ran() {
 #[test]
 fn each_ending_of_the_first_form() {
     type Case = (&'static str, Story, Verdict, Confidence);
-    let oom =
-        |story: Story, metric, cgroup: &str| story.series(metric, None, cgroup, 0, &[3, 4], 1);
     let cases: Vec<Case> = vec![
         (
             "all passed",
@@ -249,41 +235,6 @@ fn each_ending_of_the_first_form() {
             Confidence::Likely,
         ),
         (
-            "137 and the counter of the full cgroup",
-            full(
-                kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
-                "/job",
-            ),
-            Verdict::OomCgroup,
-            Confidence::Certain,
-        ),
-        (
-            "137 and the counter of a cgroup that was not seen full",
-            kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
-            Verdict::OomCgroup,
-            Confidence::Likely,
-        ),
-        (
-            "SIGKILL and the machine's counter",
-            oom(
-                session(None, "").ends(None, Some(9)),
-                Metric::MachineOomKills,
-                "",
-            ),
-            Verdict::OomMachine,
-            Confidence::Possible,
-        ),
-        (
-            "a child was killed for memory, the tests went on",
-            kills(
-                session(Some(0), "passed").ends(Some(0), None),
-                "/job",
-                &[3, 4],
-            ),
-            Verdict::Passed,
-            Confidence::Certain,
-        ),
-        (
             "exit code 137 without any session",
             Story::new().ends(Some(137), None),
             Verdict::NoSession,
@@ -319,57 +270,6 @@ fn each_ending_of_the_first_form() {
             Verdict::Crashed,
             Confidence::Certain,
         ),
-        (
-            "SIGKILL, a neighbour's kill in the cgroup above, nothing full",
-            kills(
-                kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
-                "/slice",
-                &[0, 1],
-            ),
-            Verdict::Killed,
-            Confidence::Likely,
-        ),
-        (
-            "SIGKILL, a kill in the cgroup above, which was full",
-            full(
-                kills(
-                    kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
-                    "/slice",
-                    &[0, 1],
-                ),
-                "/slice",
-            ),
-            Verdict::OomCgroup,
-            Confidence::Likely,
-        ),
-        (
-            "SIGKILL, a neighbour's kill in the machine's counter",
-            oom(
-                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 0]),
-                Metric::MachineOomKills,
-                "",
-            ),
-            Verdict::Killed,
-            Confidence::Likely,
-        ),
-        (
-            "the job's counter and the machine's, no limit",
-            oom(
-                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1]),
-                Metric::MachineOomKills,
-                "",
-            ),
-            Verdict::OomMachine,
-            Confidence::Likely,
-        ),
-        (
-            "the job's counter, no limit, a full machine",
-            kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1])
-                .series(Metric::MachineTotal, None, "", 0, &[100, 100], 1)
-                .series(Metric::MachineAvailable, None, "", 0, &[50, 2], 1),
-            Verdict::OomMachine,
-            Confidence::Certain,
-        ),
     ];
     for (name, story, verdict, confidence) in cases {
         let ending = story.digest().job.ending.unwrap();
@@ -395,22 +295,4 @@ fn a_job_that_fell_silent_has_an_ending_and_a_running_one_has_none() {
     );
     let running = digest(&recording, &context(JobState::Running)).job;
     assert_eq!((running.ending, running.ended_at), (None, None));
-}
-
-#[test]
-fn the_memory_is_held_by_files_and_fixtures_not_by_the_victim() {
-    let story = Story::new()
-        .session("s", 0)
-        .process(10, 1, Role::Pytest, "", "s")
-        .marks(&[
-            (0, 10, 10, sb()),
-            (1, 10, 10, tb("holder.py", "x")),
-            (2, 410, 410, te("passed")),
-            (3, 410, 410, tb("victim.py", "y")),
-        ])
-        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
-        .ends(None, Some(9));
-    let ending = story.digest().job.ending.unwrap();
-    assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
-    assert_eq!(ending.culprits[0].name, "holder.py");
 }

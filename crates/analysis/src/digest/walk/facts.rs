@@ -209,8 +209,8 @@ impl FixtureFacts {
     }
 
     /// What its set-up took and nothing gave back yet.
-    pub(super) fn held(&self) -> i64 {
-        self.setup_bytes - self.released_bytes
+    pub(in crate::digest) fn held(&self) -> i64 {
+        self.setup_bytes.saturating_sub(self.released_bytes)
     }
 
     pub(super) fn see(&mut self, interval: Interval) {

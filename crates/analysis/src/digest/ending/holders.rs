@@ -1,0 +1,108 @@
+//! What held memory at the moment a job, or a worker of it, died.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::report::{Culprit, Role};
+
+use super::super::{
+    parts::Parts,
+    processes::ProcessFacts,
+    walk::{FixtureFacts, Walk},
+};
+
+/// Most culprits that are named.
+const MOST_CULPRITS: usize = 5;
+/// What holds less than this is no culprit.
+const LEAST_CULPRIT_BYTES: i64 = 1 << 20;
+/// Who ended no longer before the moment than this may have been taken by the same shortage.
+const SAME_DEATH_US: i64 = 1_000_000;
+
+/// Files and fixtures with what they still hold in the processes that were there at a moment, and processes outside pytest
+/// with what they had then; the most first.
+pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
+    let mut files: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut fixtures: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for walk in parts.walks {
+        if is_there(&parts.processes[walk.process], moment_us) {
+            hold(walk, &mut files, &mut fixtures);
+        }
+    }
+    let files = files.into_iter().map(|(path, bytes)| Culprit {
+        kind: "file".to_owned(),
+        name: path.to_owned(),
+        bytes,
+    });
+    let fixtures = fixtures.into_iter().map(|((name, path), bytes)| Culprit {
+        kind: "fixture".to_owned(),
+        name: format!(
+            "{name} ({})",
+            if path.is_empty() { "session" } else { path }
+        ),
+        bytes,
+    });
+    let processes = parts
+        .processes
+        .iter()
+        .enumerate()
+        .filter(|(_, process)| process.role == Role::Child && is_there(process, moment_us))
+        .filter_map(|(position, process)| {
+            Some(Culprit {
+                kind: "process".to_owned(),
+                name: process.command.clone(),
+                bytes: parts.memory.last_held(position, moment_us)?,
+            })
+        });
+    let mut holders: Vec<_> = files.chain(fixtures).chain(processes).collect();
+    holders.retain(|holder| holder.bytes >= LEAST_CULPRIT_BYTES);
+    holders.sort_by(|a, b| (b.bytes, &a.kind, &a.name).cmp(&(a.bytes, &b.kind, &b.name)));
+    holders.truncate(MOST_CULPRITS);
+    holders
+}
+
+fn is_there(process: &ProcessFacts, moment_us: i64) -> bool {
+    process.started_us <= moment_us && process.until_us >= moment_us.saturating_sub(SAME_DEATH_US)
+}
+
+/// Adds what one process holds. A file holds what its imports and visits left behind, without the fixtures that are named by
+/// themselves: what these took and gave back in a visit is theirs, not the file's.
+fn hold<'a>(
+    walk: &'a Walk,
+    files: &mut BTreeMap<&'a str, i64>,
+    fixtures: &mut BTreeMap<(&'a str, &'a str), i64>,
+) {
+    let mut add = |path: &'a str, bytes: i64| {
+        let held = files.entry(path).or_default();
+        *held = held.saturating_add(bytes);
+    };
+    for import in &walk.imports {
+        add(&import.path, import.own_bytes);
+    }
+    for visit in &walk.visits {
+        add(&visit.path, visit.span.end - visit.span.start);
+    }
+    for fixture in walk.fixtures.iter().filter(|fixture| is_named(fixture)) {
+        let held = fixtures.entry((&fixture.name, &fixture.path)).or_default();
+        *held = held.saturating_add(fixture.held());
+        if let Some(path) = visited_at(walk, fixture.began_us) {
+            add(path, fixture.setup_bytes.saturating_neg());
+        }
+        if let Some(path) = fixture.release_began_us.and_then(|t| visited_at(walk, t)) {
+            add(path, fixture.released_bytes);
+        }
+    }
+}
+
+/// What a test's own fixtures hold is told with its file.
+fn is_named(fixture: &FixtureFacts) -> bool {
+    fixture.scope != "function"
+}
+
+/// The file whose visit an instant falls into.
+fn visited_at(walk: &Walk, t_us: i64) -> Option<&str> {
+    let after = walk.visits.partition_point(|visit| visit.began_us <= t_us);
+    let visit = &walk.visits[after.checked_sub(1)?];
+    visit
+        .ended_us
+        .is_none_or(|ended| ended >= t_us)
+        .then_some(visit.path.as_str())
+}

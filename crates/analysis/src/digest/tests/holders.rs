@@ -1,0 +1,100 @@
+use highwater_wire::v1::{Metric, Role};
+
+use super::builder::{MB, Story, fb, fe, ib, ie, sb, tb, te};
+
+fn killed(story: Story) -> Vec<(String, i64)> {
+    let story = story
+        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+        .ends(None, Some(9));
+    let ending = story.digest().job.ending.unwrap();
+    ending
+        .culprits
+        .into_iter()
+        .map(|holder| (holder.name, holder.bytes / MB))
+        .collect()
+}
+
+fn named(holders: &[(&str, i64)]) -> Vec<(String, i64)> {
+    holders
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), *bytes))
+        .collect()
+}
+
+#[test]
+fn the_memory_is_held_by_files_and_fixtures_not_by_the_victim() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("holder.py", "x")),
+            (2, 410, 410, te("passed")),
+            (3, 410, 410, tb("victim.py", "y")),
+        ])
+        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+        .ends(None, Some(9));
+    let ending = story.digest().job.ending.unwrap();
+    assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
+    assert_eq!(ending.culprits[0].name, "holder.py");
+}
+
+#[test]
+fn who_ended_before_held_nothing_and_who_is_there_holds_what_it_last_had_of_its_own() {
+    let story = Story::new()
+        .session("early", 0)
+        .process(9, 1, Role::Pytest, "", "early")
+        .samples(Metric::Rss, 0, &[10, 310])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("over.py", "x")),
+            (2, 310, 310, te("passed")),
+        ])
+        .gone(100, None)
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[900, 900])
+        .gone(100, None)
+        .process(11, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[700, 700, 700, 90, 90])
+        .samples(Metric::Pss, 3_000, &[40])
+        .process(12, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 2_950, &[30, 30]);
+    assert_eq!(
+        killed(story),
+        named(&[("process 11", 40), ("process 12", 30)])
+    );
+}
+
+#[test]
+fn an_import_is_held_and_what_a_fixture_holds_is_not_told_again_with_its_file() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, ib("a.py")),
+            (2, 510, 510, ie()),
+            (3, 510, 510, tb("a.py", "x")),
+            (4, 510, 510, fb(1, "client", "module", "a.py")),
+            (5, 550, 550, fe(1)),
+            (6, 550, 550, fb(2, "pool", "session", "")),
+            (7, 570, 570, fe(2)),
+            (8, 575, 575, te("passed")),
+            (9, 575, 575, tb("b.py", "y")),
+            (10, 575, 575, fb(3, "client", "module", "b.py")),
+            (11, 605, 605, fe(3)),
+        ]);
+    let digest = story.clone().digest();
+    let holders = killed(story);
+    assert_eq!(
+        holders,
+        named(&[
+            ("a.py", 505),
+            ("client (a.py)", 40),
+            ("client (b.py)", 30),
+            ("pool (session)", 20)
+        ])
+    );
+    let sum: i64 = holders.iter().map(|(_, bytes)| bytes * MB).sum();
+    assert!(sum.cast_unsigned() <= digest.job.peak_bytes.max(605 * MB as u64));
+}

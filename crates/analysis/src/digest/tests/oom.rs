@@ -1,0 +1,221 @@
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{Metric, Role},
+};
+
+use super::{
+    builder::{MB, Story, sb, se, tb, te},
+    endings::session,
+};
+
+/// Readings of a cgroup's counter of kills.
+fn kills(story: Story, cgroup: &str, readings: &[i64]) -> Story {
+    story.series(Metric::CgroupOomKills, None, cgroup, 0, readings, 1)
+}
+
+/// A cgroup that was at its limit by the kernel's mark.
+fn full(story: Story, cgroup: &str) -> Story {
+    story
+        .series(Metric::CgroupLimit, None, cgroup, 0, &[100, 100], 1)
+        .series(Metric::CgroupPeak, None, cgroup, 0, &[40, 99], 1)
+}
+
+#[test]
+fn each_shortage_of_memory() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let oom =
+        |story: Story, metric, cgroup: &str| story.series(metric, None, cgroup, 0, &[3, 4], 1);
+    let empty_machine = |story: Story| {
+        story
+            .series(Metric::MachineTotal, None, "", 0, &[100, 100], 1)
+            .series(Metric::MachineAvailable, None, "", 0, &[50, 2], 1)
+    };
+    let killed = || session(None, "").ends(None, Some(9));
+    let cases: Vec<Case> = vec![
+        (
+            "137 and the counter of the full cgroup",
+            full(
+                kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
+                "/job",
+            ),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
+            "137 and the counter of a cgroup that was not seen full",
+            kills(session(None, "").ends(Some(137), None), "/job", &[3, 4]),
+            Verdict::OomCgroup,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL and the machine's counter",
+            oom(
+                session(None, "").ends(None, Some(9)),
+                Metric::MachineOomKills,
+                "",
+            ),
+            Verdict::OomMachine,
+            Confidence::Possible,
+        ),
+        (
+            "a child was killed for memory, the tests went on",
+            kills(
+                session(Some(0), "passed").ends(Some(0), None),
+                "/job",
+                &[3, 4],
+            ),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "SIGKILL, a neighbour's kill in the cgroup above, nothing full",
+            kills(
+                kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
+                "/slice",
+                &[0, 1],
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL, a kill in the cgroup above, which was full",
+            full(
+                kills(
+                    kills(session(None, "").ends(None, Some(9)), "/slice/job", &[0, 0]),
+                    "/slice",
+                    &[0, 1],
+                ),
+                "/slice",
+            ),
+            Verdict::OomCgroup,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL, a neighbour's kill in the machine's counter",
+            oom(
+                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 0]),
+                Metric::MachineOomKills,
+                "",
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "the job's counter and the machine's, no limit",
+            oom(
+                kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1]),
+                Metric::MachineOomKills,
+                "",
+            ),
+            Verdict::OomMachine,
+            Confidence::Likely,
+        ),
+        (
+            "the job's counter, no limit, a full machine",
+            kills(session(None, "").ends(None, Some(9)), "/job", &[0, 1])
+                .series(Metric::MachineTotal, None, "", 0, &[100, 100], 1)
+                .series(Metric::MachineAvailable, None, "", 0, &[50, 2], 1),
+            Verdict::OomMachine,
+            Confidence::Certain,
+        ),
+        (
+            "the job's counter, a full cgroup, a full machine",
+            empty_machine(full(kills(killed(), "/job", &[0, 1]), "/job")),
+            Verdict::OomCgroup,
+            Confidence::Likely,
+        ),
+        (
+            "a cgroup whose mark stood at the limit before, a full machine",
+            empty_machine(kills(killed(), "/job", &[0, 1]))
+                .series(Metric::CgroupLimit, None, "/job", 0, &[100, 100], 1)
+                .series(Metric::CgroupPeak, None, "/job", 0, &[100, 100], 1),
+            Verdict::OomMachine,
+            Confidence::Certain,
+        ),
+        (
+            "a neighbour's kill above, where only page cache filled the limit",
+            kills(kills(killed(), "/slice/job", &[0, 0]), "/slice", &[0, 1])
+                .series(Metric::CgroupLimit, None, "/slice", 0, &[100, 100], 1)
+                .series(Metric::CgroupUsage, None, "/slice", 0, &[100, 100], 1)
+                .series(Metric::CgroupWorkingSet, None, "/slice", 0, &[20, 30], 1),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        let ending = story.digest().job.ending.unwrap();
+        assert_eq!(
+            (ending.verdict, ending.confidence),
+            (verdict, confidence),
+            "{name}: {ending:?}"
+        );
+    }
+}
+
+/// A controller that ended with a status, and a worker that was gone in the middle of a test.
+fn gone_worker(status: i32) -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Controller, "", "s")
+        .marks(&[(0, 10, 10, sb()), (900, 10, 10, se(status))])
+        .process(11, 10, Role::Worker, "gw0", "s")
+        .samples(Metric::Rss, 0, &[10, 410, 410, 410])
+        .marks(&[
+            (1, 10, 10, sb()),
+            (2, 10, 10, tb("holder.py", "x")),
+            (50, 410, 410, te("passed")),
+            (60, 410, 410, tb("victim.py", "y")),
+        ])
+        .gone(200, None)
+}
+
+#[test]
+fn a_worker_that_the_kernel_killed_is_told_with_what_held_the_memory() {
+    let ending = full(kills(gone_worker(1), "/job", &[0, 1]), "/job")
+        .ends(Some(1), None)
+        .digest()
+        .job
+        .ending
+        .unwrap();
+    assert_eq!(
+        (ending.verdict, ending.confidence),
+        (Verdict::OomCgroup, Confidence::Likely)
+    );
+    assert_eq!(
+        ending.sentence,
+        "The kernel killed a worker process because its cgroup reached its memory limit; pytest went on without, and 2 tests ran."
+    );
+    assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
+    let named: Vec<_> = ending
+        .culprits
+        .iter()
+        .map(|holder| (holder.name.as_str(), holder.bytes / MB))
+        .collect();
+    assert_eq!(named, [("holder.py", 400)]);
+    assert!(!ending.next_step.contains("faulthandler"), "{ending:?}");
+}
+
+#[test]
+fn a_child_that_the_kernel_killed_is_told_beside_the_jobs_ending() {
+    for (story, verdict) in [
+        (
+            session(Some(0), "passed").ends(Some(0), None),
+            Verdict::Passed,
+        ),
+        (
+            session(Some(1), "failed").ends(Some(1), None),
+            Verdict::TestsFailed,
+        ),
+        (gone_worker(0).ends(Some(0), None), Verdict::Passed),
+    ] {
+        let ending = kills(story, "/job", &[0, 1]).digest().job.ending.unwrap();
+        assert_eq!(ending.verdict, verdict);
+        assert!(
+            ending
+                .evidence
+                .iter()
+                .any(|it| it.sentence.contains("oom_child")),
+            "{ending:?}"
+        );
+    }
+}
