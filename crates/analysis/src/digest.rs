@@ -19,7 +19,7 @@ mod tests_rows;
 mod visits;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, ProcessRow, TestRow};
 use uuid::Uuid;
@@ -65,10 +65,15 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
     let processes = processes::gather(recording);
     let memory = memory::Memory::of(recording, &processes);
     let sessions = sessions::Sessions::of(recording, &processes);
+    let positions: HashMap<ProcessKey, usize> = processes
+        .iter()
+        .enumerate()
+        .map(|(at, process)| (process.key, at))
+        .collect();
     let mut walks: Vec<walk::Walk> = recording
         .marks()
         .filter_map(|(key, marks)| {
-            let process = processes.iter().position(|process| process.key == key)?;
+            let process = *positions.get(&key)?;
             Some(walk::walk(process, &marks, &memory, &sessions))
         })
         .collect();

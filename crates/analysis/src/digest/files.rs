@@ -26,13 +26,21 @@ pub(super) fn rows(walks: &[Walk], visits: &[Visit], processes: &[ProcessFacts])
         let duration_us = visit_duration_us(processes, visit);
         add(own, visit, duration_us);
     }
+    // Visits come in order of time, whoever made them: the last word stays.
+    let ends: BTreeMap<(u32, &str), i64> = visits
+        .iter()
+        .map(|visit| ((visit.session, visit.path.as_str()), visit.end_bytes))
+        .collect();
     let mut files: BTreeMap<(u32, &str), Vec<WorkerFigures>> = BTreeMap::new();
     for ((session, path, _), own) in figures {
         files.entry((session, path)).or_default().push(own);
     }
     let mut rows: Vec<FileRow> = files
         .into_iter()
-        .map(|((session, path), workers)| together(path, session, workers))
+        .map(|((session, path), workers)| {
+            let end_bytes = ends.get(&(session, path)).copied().unwrap_or(0);
+            together(path, session, end_bytes, workers)
+        })
         .collect();
     rows.sort_by(|a, b| {
         (a.visits == 0, a.started_us, &a.path).cmp(&(b.visits == 0, b.started_us, &b.path))
@@ -64,12 +72,13 @@ fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerF
 }
 
 fn visit_duration_us(processes: &[ProcessFacts], visit: &Visit) -> i64 {
-    processes
-        .iter()
-        .find(|process| process.number == visit.process)
-        .map_or(0, |process| {
-            process.duration_us(visit.began_us, visit.ended_us)
-        })
+    // Numbers count from 1, in the order of the processes.
+    let process = (visit.process as usize)
+        .checked_sub(1)
+        .and_then(|at| processes.get(at));
+    process.map_or(0, |process| {
+        process.duration_us(visit.began_us, visit.ended_us)
+    })
 }
 
 /// Adds a visit to the figures of its worker; visits come in order of time.
@@ -93,11 +102,10 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     own.censored |= visit.ended_us.is_none();
 }
 
-fn together(path: &str, session: u32, mut workers: Vec<WorkerFigures>) -> FileRow {
+fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFigures>) -> FileRow {
     workers.sort_by_key(|worker| (worker.visits == 0, worker.started_us));
     let visited = || workers.iter().filter(|worker| worker.visits > 0);
     let first = visited().min_by_key(|worker| worker.started_us);
-    let last = visited().max_by_key(|worker| worker.started_us);
     let sum = |figure: fn(&WorkerFigures) -> i64| workers.iter().map(figure).sum::<i64>();
     let most = |figure: fn(&WorkerFigures) -> i64| visited().map(figure).max().unwrap_or(0);
     let earliest = workers.iter().map(|worker| worker.started_us).min();
@@ -110,7 +118,7 @@ fn together(path: &str, session: u32, mut workers: Vec<WorkerFigures>) -> FileRo
             .or(earliest)
             .unwrap_or(0),
         start_bytes: first.map_or(0, |worker| worker.start_bytes),
-        end_bytes: last.map_or(0, |worker| worker.end_bytes),
+        end_bytes,
         peak_bytes: most(|worker| worker.peak_bytes),
         peak_kind: visited()
             .map(|worker| worker.peak_kind)

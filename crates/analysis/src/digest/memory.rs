@@ -3,14 +3,14 @@
 //! Summed RSS counts a page once for each process that maps it. The agent reads PSS only now and then, for it is dear,
 //! so at a tick a process counts with its RSS less what it last shared: RSS minus PSS of the latest reading before it
 //! (of the first reading, for ticks before that). A process alone in the tree counts with its RSS, since there is
-//! nobody to share with. The figure is labelled `pss_corrected`.
+//! nobody to share with. The figure is labelled `pss_corrected`. Never do all together count with less than the largest of them has alone.
 //!
 //! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. It is known by its command, which
 //! is still its parent's, or by an RSS that is. Until its first
 //! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
 //! exec), it counts whole.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 
 use highwater_wire::v1::Metric;
 
@@ -29,7 +29,7 @@ const FORK_COPY_LEFT: f64 = 0.9;
 pub struct TreePoint {
     /// µs since the job's start.
     pub t_us: i64,
-    /// Memory of all processes of the job; shared pages counted once as far as known.
+    /// Memory of all processes of the job; shared pages counted once as far as known, and never less than one process has alone.
     pub bytes: i64,
 }
 
@@ -58,7 +58,13 @@ pub(super) struct Memory {
     curves: Vec<Curve>,
     children: Vec<Vec<usize>>,
     tree: Vec<TreePoint>,
+    /// For each point of the tree, whether it is the RSS of one process.
+    tree_is_one: Vec<bool>,
+    /// What all processes together had at each tick, without what is taken as shared.
+    sums: Vec<i64>,
     alive: Vec<u32>,
+    /// Of a process: the ticks at which it had descendants, with the memory of all of them; made when first asked for.
+    subtrees: Vec<OnceCell<Vec<(usize, i64)>>>,
     has_pss: bool,
 }
 
@@ -89,7 +95,10 @@ impl Memory {
             curves,
             children,
             tree: Vec::new(),
+            tree_is_one: Vec::new(),
+            sums: vec![0; grid.t_us.len()],
             alive: vec![0; grid.t_us.len()],
+            subtrees: vec![OnceCell::new(); processes.len()],
             has_pss,
         };
         memory.add_up();
@@ -97,24 +106,19 @@ impl Memory {
     }
 
     fn add_up(&mut self) {
-        let mut whole = vec![0_i64; self.ticks.len()];
-        let mut corrected = vec![0_i64; self.ticks.len()];
+        let mut largest = vec![0_i64; self.ticks.len()];
         for (tick, rss, shared) in self.curves.iter().flat_map(|curve| &curve.points) {
-            whole[*tick] += rss;
-            corrected[*tick] += rss - shared;
+            largest[*tick] = largest[*tick].max(*rss);
+            self.sums[*tick] = self.sums[*tick].saturating_add(rss - shared);
             self.alive[*tick] += 1;
         }
-        self.tree = (0..self.ticks.len())
-            .filter(|tick| self.alive[*tick] > 0)
-            .map(|tick| TreePoint {
+        for tick in (0..self.ticks.len()).filter(|tick| self.alive[*tick] > 0) {
+            self.tree.push(TreePoint {
                 t_us: self.ticks[tick],
-                bytes: if self.alive[tick] == 1 {
-                    whole[tick]
-                } else {
-                    corrected[tick]
-                },
-            })
-            .collect();
+                bytes: largest[tick].max(self.sums[tick]),
+            });
+            self.tree_is_one.push(largest[tick] >= self.sums[tick]);
+        }
     }
 
     /// The job's curve.
@@ -122,15 +126,31 @@ impl Memory {
         &self.tree
     }
 
+    /// The highest point of the job's curve, the first of several, and whether it is the RSS of one process.
+    pub(super) fn highest_of_tree(&self) -> Option<(TreePoint, bool)> {
+        let points = self
+            .tree
+            .iter()
+            .copied()
+            .zip(self.tree_is_one.iter().copied());
+        points.reduce(|best, point| {
+            if point.0.bytes > best.0.bytes {
+                point
+            } else {
+                best
+            }
+        })
+    }
+
     /// Whether any PSS was read.
     pub(super) fn has_pss(&self) -> bool {
         self.has_pss
     }
 
-    /// Processes seen at the tick nearest to an instant, at or before it.
-    pub(super) fn alive_at(&self, t_us: i64) -> u32 {
-        let after = self.ticks.partition_point(|tick| *tick <= t_us);
-        after.checked_sub(1).map_or(0, |tick| self.alive[tick])
+    /// The most processes that were seen at one tick of a span, its neighbours included.
+    pub(super) fn most_alive_in(&self, from_us: i64, to_us: i64) -> u32 {
+        let ticks = self.ticks_around(from_us, to_us);
+        self.alive[ticks].iter().copied().max().unwrap_or(0)
     }
 
     /// The highest sample of a process, with its time.
@@ -144,23 +164,30 @@ impl Memory {
 
     /// The highest sample of a process in a span of time.
     pub(super) fn highest_rss_in(&self, process: usize, from_us: i64, to_us: i64) -> Option<i64> {
+        let points = self.points_in(process, from_us, to_us);
+        points.map(|point| point.1).max()
+    }
+
+    fn points_in(
+        &self,
+        process: usize,
+        from_us: i64,
+        to_us: i64,
+    ) -> impl Iterator<Item = &(usize, i64, i64)> {
         let span = self.ticks_in(from_us, to_us);
         let points = &self.curves[process].points;
         let first = points.partition_point(|point| point.0 < span.start);
         points[first..]
             .iter()
-            .take_while(|point| point.0 < span.end)
-            .map(|point| point.1)
-            .max()
+            .take_while(move |point| point.0 < span.end)
     }
 
     /// When the highest sample of a process in a span of time was.
     pub(super) fn highest_tick_in(&self, process: usize, from_us: i64, to_us: i64) -> Option<i64> {
-        let (t_us, _) = self
-            .rss_points(process)
-            .filter(|(t_us, _)| (from_us..=to_us).contains(t_us))
-            .max_by_key(|(_, rss)| *rss)?;
-        Some(t_us)
+        let (tick, _, _) = self
+            .points_in(process, from_us, to_us)
+            .max_by_key(|point| point.1)?;
+        Some(self.ticks[*tick])
     }
 
     /// Samples of a process with their times.
@@ -200,22 +227,13 @@ impl Memory {
     pub(super) fn least_of_others(&self, process: usize, from_us: i64, to_us: i64) -> i64 {
         let mut span = self.ticks_in(from_us, to_us);
         if span.is_empty() {
-            span = span.start.saturating_sub(1)..(span.start + 1).min(self.ticks.len());
+            span = self.ticks_around(from_us, to_us);
         }
-        span.map(|tick| {
-            let all: i64 = self
-                .curves
-                .iter()
-                .filter_map(|curve| curve.at(tick))
-                .map(|(rss, shared)| rss - shared)
-                .sum();
-            let own = self.curves[process]
-                .at(tick)
-                .map_or(0, |(rss, shared)| rss - shared);
-            all - own
-        })
-        .min()
-        .unwrap_or(0)
+        let curve = &self.curves[process];
+        let own = |tick| curve.at(tick).map_or(0, |(rss, shared)| rss - shared);
+        span.map(|tick| self.sums[tick].saturating_sub(own(tick)))
+            .min()
+            .unwrap_or(0)
     }
 
     /// The highest simultaneous memory of a process and its descendants in a span of time; none without descendants there.
@@ -225,41 +243,54 @@ impl Memory {
         from_us: i64,
         to_us: i64,
     ) -> Option<i64> {
-        let descendants = self.descendants(process);
-        if descendants.is_empty() {
-            return None;
-        }
-        let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
+        let sums = self.subtrees[process].get_or_init(|| self.subtree(process));
         let span = self.ticks_in(from_us, to_us);
-        for descendant in descendants {
-            let points = &self.curves[descendant].points;
-            let first = points.partition_point(|point| point.0 < span.start);
-            for (tick, rss, shared) in points[first..]
-                .iter()
-                .take_while(|point| point.0 < span.end)
-            {
-                *sums.entry(*tick).or_default() += rss - shared;
-            }
-        }
-        sums.into_iter()
-            .filter_map(|(tick, sum)| Some(sum + self.curves[process].at(tick)?.0))
+        let first = sums.partition_point(|(tick, _)| *tick < span.start);
+        sums[first..]
+            .iter()
+            .take_while(|(tick, _)| *tick < span.end)
+            .map(|(_, sum)| *sum)
             .max()
     }
 
+    fn subtree(&self, process: usize) -> Vec<(usize, i64)> {
+        let descendants = self.descendants(process);
+        if descendants.is_empty() {
+            return Vec::new();
+        }
+        let mut below: Vec<Option<i64>> = vec![None; self.ticks.len()];
+        let curves = descendants.into_iter().map(|at| &self.curves[at]);
+        for (tick, rss, shared) in curves.flat_map(|curve| &curve.points) {
+            let sum = below[*tick].unwrap_or(0);
+            below[*tick] = Some(sum.saturating_add(rss - shared));
+        }
+        let own = self.curves[process].points.iter();
+        own.filter_map(|(tick, rss, _)| Some((*tick, below[*tick]?.saturating_add(*rss))))
+            .collect()
+    }
+
     fn descendants(&self, process: usize) -> Vec<usize> {
-        let mut found = self.children[process].clone();
-        let mut next = 0;
-        while next < found.len() {
-            let more = &self.children[found[next]];
-            let fresh: Vec<usize> = more
-                .iter()
-                .copied()
-                .filter(|at| !found.contains(at) && *at != process)
-                .collect();
-            found.extend(fresh);
-            next += 1;
+        let mut is_known = vec![false; self.children.len()];
+        is_known[process] = true;
+        let mut found = Vec::new();
+        let mut next = Some(process);
+        let mut done = 0;
+        while let Some(at) = next {
+            for child in &self.children[at] {
+                if !std::mem::replace(&mut is_known[*child], true) {
+                    found.push(*child);
+                }
+            }
+            next = found.get(done).copied();
+            done += 1;
         }
         found
+    }
+
+    /// The ticks of a span, and the one before and the one after.
+    fn ticks_around(&self, from_us: i64, to_us: i64) -> std::ops::Range<usize> {
+        let span = self.ticks_in(from_us, to_us);
+        span.start.saturating_sub(1)..(span.end + 1).min(self.ticks.len())
     }
 
     fn ticks_in(&self, from_us: i64, to_us: i64) -> std::ops::Range<usize> {

@@ -2,22 +2,27 @@
 
 use highwater_wire::report::{PeakKind, ProcessRow};
 
-use super::{memory::Memory, processes::ProcessFacts, walk::Walk};
+use super::{
+    memory::Memory,
+    processes::ProcessFacts,
+    walk::{self, Walk},
+};
 
 pub(super) fn rows(processes: &[ProcessFacts], walks: &[Walk], memory: &Memory) -> Vec<ProcessRow> {
+    let walks = walk::by_process(walks, processes.len());
     let row = |(position, process): (usize, &ProcessFacts)| {
-        let walk = walks.iter().find(|walk| walk.process == position);
+        let walk = walks[position];
         let sampled = memory.highest_rss(position).map_or(0, |(_, bytes)| bytes);
         let (mut peak, mut kind) = walk
             .and_then(|walk| walk.peak)
-            .unwrap_or((0, PeakKind::Sampled));
+            .map_or((0, PeakKind::Sampled), |peak| (peak.bytes, peak.kind));
         if let Some(lifetime) = process.lifetime_peak.map(u64::cast_signed)
             && lifetime >= peak
         {
             (peak, kind) = (lifetime, PeakKind::Exact);
         }
         // A sample may be above the kernel's mark of the same moment by what the kernel counts late.
-        if sampled > peak + process.peak_error_bytes.cast_signed() {
+        if sampled > peak.saturating_add(process.peak_error_bytes.cast_signed()) {
             (peak, kind) = (sampled, PeakKind::Sampled);
         }
         ProcessRow {

@@ -1,6 +1,6 @@
 //! Who was there: one record a process, folded from every word the agent said of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use highwater_wire::{report::Role, v1};
 
@@ -118,7 +118,7 @@ impl ProcessFacts {
 pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
     let mut keys: BTreeSet<ProcessKey> = recording.words().keys().copied().collect();
     keys.extend(recording.marks().map(|(key, _)| key));
-    let mut first_seen = std::collections::BTreeMap::new();
+    let mut first_seen = BTreeMap::new();
     for group in recording.groups().values() {
         for (series, runs) in &group.series {
             let Subject::Process(key) = &series.subject else {
@@ -147,21 +147,23 @@ pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
     for (position, number) in (1..).enumerate().take(processes.len()) {
         processes[position].number = number;
     }
+    let mut of_pid: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (position, process) in processes.iter().enumerate() {
+        of_pid.entry(process.key.pid).or_default().push(position);
+    }
     for position in 0..processes.len() {
-        processes[position].parent = parent_of(&processes, position);
+        let candidates = of_pid.get(&processes[position].parent_pid);
+        processes[position].parent = candidates.and_then(|at| parent_of(&processes, at, position));
     }
     processes
 }
 
-/// The latest started process of the parent's number that was there when this one started.
-fn parent_of(processes: &[ProcessFacts], child: usize) -> Option<usize> {
-    let ProcessFacts {
-        parent_pid,
-        started_us,
-        ..
-    } = processes[child];
-    (0..processes.len())
-        .filter(|at| *at != child && processes[*at].key.pid == parent_pid)
-        .filter(|at| processes[*at].started_us <= started_us)
-        .max_by_key(|at| processes[*at].started_us)
+/// The latest started process of the parent's number that was there when this one started; candidates stand in order of their start.
+fn parent_of(processes: &[ProcessFacts], candidates: &[usize], child: usize) -> Option<usize> {
+    let started_us = processes[child].started_us;
+    candidates
+        .iter()
+        .rev()
+        .copied()
+        .find(|at| *at != child && processes[*at].started_us <= started_us)
 }

@@ -32,6 +32,15 @@ pub(super) struct Interval {
     pub(super) exact: bool,
 }
 
+/// The highest RSS of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peak {
+    pub(super) bytes: i64,
+    pub(super) kind: PeakKind,
+    /// The mark that tells of it.
+    pub(super) at_us: i64,
+}
+
 /// Everything the marks of one process say.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
@@ -40,7 +49,8 @@ pub(super) struct Walk {
     /// Ordinal of its first session.
     pub(super) session: Option<u32>,
     pub(super) books: Option<Books>,
-    pub(super) peak: Option<(i64, PeakKind)>,
+    /// The highest RSS that the marks tell of.
+    pub(super) peak: Option<Peak>,
     pub(super) intervals: Vec<Interval>,
     pub(super) tests: Vec<TestFacts>,
     pub(super) imports: Vec<ImportFacts>,
@@ -62,6 +72,15 @@ enum Frame {
     Test(usize),
     SetUp(usize),
     Release(usize),
+}
+
+/// The walk of each process, by its position.
+pub(super) fn by_process(walks: &[Walk], processes: usize) -> Vec<Option<&Walk>> {
+    let mut found = vec![None; processes];
+    for walk in walks {
+        found[walk.process] = Some(walk);
+    }
+    found
 }
 
 /// Walks along the marks of a process.
@@ -130,17 +149,17 @@ impl Walker<'_> {
         let peak = mark
             .peak_bytes
             .map_or(rss(mark), |peak| peak.cast_signed().max(rss(mark)));
-        self.higher(peak, mark.peak_bytes.is_some());
+        self.higher(peak, mark.peak_bytes.is_some(), mark.t_us);
     }
 
-    fn higher(&mut self, peak: i64, exact: bool) {
+    fn higher(&mut self, bytes: i64, exact: bool, at_us: i64) {
         let kind = if exact {
             PeakKind::Exact
         } else {
             PeakKind::Sampled
         };
-        if self.walk.peak.is_none_or(|(known, _)| peak > known) {
-            self.walk.peak = Some((peak, kind));
+        if self.walk.peak.is_none_or(|known| bytes > known.bytes) {
+            self.walk.peak = Some(Peak { bytes, kind, at_us });
         }
     }
 
@@ -160,7 +179,7 @@ impl Walker<'_> {
             exact,
         };
         self.walk.intervals.push(interval);
-        self.higher(interval.peak, exact);
+        self.higher(interval.peak, exact, to.t_us);
         self.attribute(rss(to) - rss(from));
         self.spread(interval, rss(to));
     }
@@ -328,7 +347,7 @@ impl Walker<'_> {
             }
             Some(What::Leave(leave)) => {
                 if let Some(peak) = leave.true_peak_bytes {
-                    self.higher(peak.cast_signed(), mark.peak_bytes.is_some());
+                    self.higher(peak.cast_signed(), mark.peak_bytes.is_some(), mark.t_us);
                 }
                 self.close_test(mark, None);
                 self.stack.clear();
@@ -428,7 +447,7 @@ impl Walker<'_> {
                 peak: peak.max(rss(last)),
                 exact: false,
             };
-            self.higher(interval.peak, false);
+            self.higher(interval.peak, false, last.t_us);
             self.spread(interval, end);
             self.walk.tests[open].end = end;
         }

@@ -1,6 +1,6 @@
 //! Samples of any number of batches, merged onto one row of ticks a rate.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use highwater_wire::v1::{Metric, Process, Samples};
 
@@ -17,6 +17,7 @@ impl Loose {
     /// Takes the samples of one batch. Series of an unknown metric or process are passed over: the codec refuses them.
     pub(super) fn add(&mut self, samples: &Samples, processes: &[Process]) {
         let times = sums(&samples.t_us_delta);
+        let mut covered: BTreeMap<Rate, Vec<Range<usize>>> = BTreeMap::new();
         for series in &samples.series {
             let Ok(metric) = Metric::try_from(series.metric) else {
                 continue;
@@ -25,20 +26,30 @@ impl Loose {
             else {
                 continue;
             };
-            let rate = rate_of(metric);
             let first = series.first as usize;
-            let covered = first..(first + series.value_delta.len()).min(times.len());
-            let ticks = self.ticks.entry(rate).or_default();
+            let ticks = first..(first + series.value_delta.len()).min(times.len());
             let values = self
                 .values
                 .entry(SeriesKey { subject, metric })
                 .or_default();
-            for (tick, value) in covered.zip(sums(&series.value_delta)) {
-                let lateness = samples.lateness_us.get(tick).copied().unwrap_or(0);
-                if ticks.last() != Some(&(times[tick], lateness)) {
+            values.extend(
+                ticks
+                    .clone()
+                    .map(|tick| times[tick])
+                    .zip(sums(&series.value_delta)),
+            );
+            covered.entry(rate_of(metric)).or_default().push(ticks);
+        }
+        for (rate, mut spans) in covered {
+            let ticks = self.ticks.entry(rate).or_default();
+            spans.sort_unstable_by_key(|span| span.start);
+            let mut next = 0;
+            for span in spans {
+                for tick in span.start.max(next)..span.end {
+                    let lateness = samples.lateness_us.get(tick).copied().unwrap_or(0);
                     ticks.push((times[tick], lateness));
                 }
-                values.push((times[tick], value));
+                next = next.max(span.end);
             }
         }
     }
@@ -67,10 +78,8 @@ impl Loose {
     pub(super) fn merge(&self) -> BTreeMap<Rate, Group> {
         let mut groups = BTreeMap::new();
         for (rate, loose) in &self.ticks {
-            let mut ticks = loose.clone();
-            ticks.sort_unstable();
             let mut group = Group::default();
-            for (t_us, lateness_us) in ticks {
+            for (t_us, lateness_us) in in_order(loose).iter().copied() {
                 if group.t_us.last() == Some(&t_us) {
                     group.lateness_us.pop();
                 } else {
@@ -90,13 +99,21 @@ impl Loose {
     }
 }
 
+/// Ascending; batches that came in order are so already.
+fn in_order<T: Ord + Copy>(loose: &[T]) -> Cow<'_, [T]> {
+    if loose.is_sorted() {
+        return Cow::Borrowed(loose);
+    }
+    let mut ordered = loose.to_vec();
+    ordered.sort_unstable();
+    Cow::Owned(ordered)
+}
+
 fn runs_of(values: &[(i64, i64)], ticks: &[i64]) -> Vec<Run> {
-    let mut values = values.to_vec();
-    values.sort_unstable();
     let mut runs: Vec<Run> = Vec::new();
     let mut next_tick = 0;
     let mut last_t = None;
-    for (t_us, value) in values {
+    for (t_us, value) in in_order(values).iter().copied() {
         if last_t == Some(t_us) {
             if let Some(last) = runs.last_mut().and_then(|run| run.values.last_mut()) {
                 *last = value;
@@ -104,7 +121,11 @@ fn runs_of(values: &[(i64, i64)], ticks: &[i64]) -> Vec<Run> {
             continue;
         }
         last_t = Some(t_us);
-        let tick = next_tick + ticks[next_tick..].partition_point(|tick| *tick < t_us);
+        let tick = if ticks.get(next_tick) == Some(&t_us) {
+            next_tick
+        } else {
+            next_tick + ticks[next_tick..].partition_point(|tick| *tick < t_us)
+        };
         match runs.last_mut() {
             Some(run) if tick == next_tick => run.values.push(value),
             _ => runs.push(Run {
@@ -154,4 +175,42 @@ fn sums(deltas: &[i64]) -> Vec<i64> {
             Some(*sum)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::v1::Series;
+
+    use super::*;
+
+    #[test]
+    fn a_tick_is_kept_once_however_many_series_have_a_value_on_it() {
+        let processes: Vec<Process> = (1..=20)
+            .map(|pid| Process {
+                pid,
+                ..Process::default()
+            })
+            .collect();
+        let series = |process, first, metric: Metric| Series {
+            metric: metric.into(),
+            process: Some(process),
+            first,
+            value_delta: vec![1; 3],
+            ..Series::default()
+        };
+        let mut samples = Samples {
+            t_us_delta: vec![50; 10],
+            ..Samples::default()
+        };
+        for process in 0..20 {
+            samples.series.push(series(process, 0, Metric::Rss));
+            samples.series.push(series(process, 1, Metric::Anon));
+            samples.series.push(series(process, 6, Metric::Rss));
+        }
+        let mut loose = Loose::default();
+        loose.add(&samples, &processes);
+        let kept: Vec<i64> = loose.ticks[&Rate::Grid].iter().map(|tick| tick.0).collect();
+        assert_eq!(kept, [50, 100, 150, 200, 350, 400, 450]);
+        assert_eq!(loose.merge()[&Rate::Grid].t_us, kept);
+    }
 }

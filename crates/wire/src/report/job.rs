@@ -51,7 +51,7 @@ pub struct JobReport {
     pub peak_high_bytes: u64,
     /// What `peak_bytes` adds up.
     pub peak_metric: PeakMetric,
-    /// Whether the kernel's mark or samples gave `peak_bytes`.
+    /// Exact where the kernel's mark of the only process gave `peak_bytes`; else the true peak may be higher.
     pub peak_kind: PeakKind,
     /// How far `peak_bytes` may be off by the kernel's own counting.
     pub peak_error_bytes: u64,
@@ -189,7 +189,7 @@ pub struct SessionReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PeakMetric {
-    /// RSS of the only process.
+    /// RSS of one process: the only one, or one whose mark alone is above all that was measured together.
     #[default]
     Rss,
     /// RSS corrected by the last measured PSS, so that shared pages count once.

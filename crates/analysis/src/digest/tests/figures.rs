@@ -181,6 +181,31 @@ fn visits_of_one_file_on_two_workers_add_up_what_they_retain_and_take_the_larges
 }
 
 #[test]
+fn a_file_ends_where_its_last_visit_does_whichever_worker_made_it() {
+    let digest = Story::new()
+        .session("s", 0)
+        .process(10, 9, Role::Worker, "gw0", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb(A, "one")),
+            (2, 20, 20, te("passed")),
+            (3, 20, 20, tb(B, "one")),
+            (4, 20, 20, te("passed")),
+            (10, 20, 20, tb(A, "three")),
+            (11, 50, 50, te("passed")),
+        ])
+        .process(11, 9, Role::Worker, "gw1", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (2, 10, 10, tb(A, "two")),
+            (3, 30, 30, te("passed")),
+        ])
+        .digest();
+    let file = digest.files.iter().find(|row| row.path == A).unwrap();
+    assert_eq!((file.start_bytes, file.end_bytes), (10 * MB, 50 * MB));
+}
+
+#[test]
 fn a_rerun_is_a_second_execution_and_only_the_last_failure_counts() {
     let digest = one_process()
         .marks(&[

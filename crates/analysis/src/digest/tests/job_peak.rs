@@ -1,9 +1,9 @@
 use highwater_wire::{
     report::{LimitKind, PeakKind, PeakMetric},
-    v1::{Metric, Role},
+    v1::{Metric, Role, mark::What},
 };
 
-use super::builder::{MB, Story, sb, tb, te};
+use super::builder::{MB, Story, sb, tb, te, xx};
 
 #[test]
 fn alone_the_job_peaks_where_its_only_process_does_exactly() {
@@ -148,4 +148,100 @@ fn headroom_is_the_smallest_over_cgroup_machine_and_budget() {
         ]
     );
     assert_eq!(job.headroom_bytes, Some(20 * MB));
+}
+
+#[test]
+fn the_job_has_no_less_than_one_of_its_processes() {
+    // A shell around pytest, whose libraries others share: what is taken as shared is more than the shell has.
+    let digest = Story::new()
+        .session("s", 0)
+        .process(9, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[3, 3, 3, 3])
+        .samples(Metric::Pss, 0, &[1])
+        .process(10, 9, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[30, 130, 130, 30])
+        .samples(Metric::Pss, 0, &[20])
+        .marks(&[
+            (0, 30, 31, sb()),
+            (40, 30, 30, tb("a.py", "x")),
+            (120, 30, 140, te("passed")),
+        ])
+        .digest();
+    let job = &digest.job;
+    assert_eq!(job.peak_bytes, 140 * MB as u64);
+    assert_eq!(
+        (job.peak_metric, job.peak_kind),
+        (PeakMetric::Rss, PeakKind::Sampled)
+    );
+    let curve: Vec<_> = digest.tree.iter().map(|point| point.bytes / MB).collect();
+    assert_eq!(curve, [30, 130, 130, 30]);
+    for process in &digest.processes {
+        assert!(process.peak_bytes <= job.peak_bytes, "{process:?}");
+    }
+}
+
+#[test]
+fn a_peak_before_the_first_mark_and_one_that_only_the_last_word_tells_count_too() {
+    let story = |peak| {
+        Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Pytest, "", "s")
+            .samples(Metric::Rss, 0, &[10, 10])
+            .marks(&[(20, 10, peak, sb())])
+    };
+    let before = story(90).digest().job;
+    assert_eq!(
+        (before.peak_bytes, before.peak_kind, before.peak_at_us),
+        (90 * MB as u64, PeakKind::Exact, 20_000)
+    );
+    let mut story = story(20);
+    story = story.marks(&[(80, 10, 10, xx())]);
+    if let Some(What::Leave(leave)) = story.batch.marks[1].what.as_mut() {
+        leave.true_peak_bytes = Some(70 * MB as u64);
+    }
+    let told = story.digest().job;
+    assert_eq!(
+        (told.peak_bytes, told.peak_kind),
+        (70 * MB as u64, PeakKind::Exact)
+    );
+}
+
+#[test]
+fn a_child_inside_one_interval_makes_the_jobs_peak_a_lower_bound() {
+    let digest = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[10, 10, 10, 10, 10])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (10, 10, 10, tb("a.py", "x")),
+            (190, 10, 210, te("passed")),
+        ])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[60, 60])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 210 * MB as u64);
+    assert_eq!(digest.job.peak_kind, PeakKind::Sampled);
+    assert_eq!(digest.job.peak_high_bytes, 270 * MB as u64);
+}
+
+#[test]
+fn sums_of_what_cannot_be_saturate() {
+    let most = 1_i64 << 56;
+    let mut story = Story::new();
+    story.budget_bytes = 1;
+    for pid in 10..200 {
+        story = story.process(pid, 1, Role::Child, "", "").series(
+            Metric::Rss,
+            Some(pid - 10),
+            "",
+            0,
+            &[1],
+            most,
+        );
+    }
+    let job = story.digest().job;
+    assert_eq!(job.peak_bytes, i64::MAX.cast_unsigned());
+    assert_eq!(job.peak_high_bytes, i64::MAX.cast_unsigned());
+    assert!(job.headroom_bytes.is_some_and(|room| room < 0));
 }

@@ -36,12 +36,13 @@ pub(in crate::digest) fn adopt(walks: &mut [Walk], processes: &[ProcessFacts]) {
     }
 }
 
+/// The parent's test that was open when the child began, if it is the same. The parent's tests stand in order of time.
 fn same_test(tests: &[TestFacts], child: &TestFacts) -> Option<usize> {
-    tests.iter().rposition(|test| {
-        test.nodeid == child.nodeid
-            && test.began_us <= child.began_us
-            && test.ended_us.is_none_or(|ended| ended >= child.began_us)
-    })
+    let after = tests.partition_point(|test| test.began_us <= child.began_us);
+    let at = after.checked_sub(1)?;
+    let test = &tests[at];
+    let is_open = test.ended_us.is_none_or(|ended| ended >= child.began_us);
+    (is_open && test.nodeid == child.nodeid).then_some(at)
 }
 
 fn give(parent: &mut Walk, at: usize, child: TestFacts) {
