@@ -70,11 +70,17 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         .enumerate()
         .map(|(at, process)| (process.key, at))
         .collect();
-    let mut walks: Vec<walk::Walk> = recording
+    let mut walks: Vec<walk::Walk<'_>> = recording
         .marks()
         .filter_map(|(key, marks)| {
             let process = *positions.get(&key)?;
-            Some(walk::walk(process, &marks, &memory, &sessions))
+            Some(walk::walk(
+                process,
+                marks,
+                recording.texts(),
+                &memory,
+                &sessions,
+            ))
         })
         .collect();
     walk::adopt_forked(&mut walks, &processes);

@@ -1,6 +1,7 @@
 //! Everything that arrived of one job, put in order.
 
 mod groups;
+mod marks;
 mod sessions;
 
 use std::{
@@ -8,9 +9,11 @@ use std::{
     sync::OnceLock,
 };
 
-use highwater_wire::v1::{Batch, End, Job, Mark, Metric, Notice, Process, Session};
+use highwater_wire::v1::{Batch, End, Job, Metric, Notice, Process, Session};
 use prost::Message;
 use uuid::Uuid;
+
+pub(crate) use marks::{Mark, Texts, What};
 
 /// Identity of a process: number and start in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,9 +86,6 @@ impl ProcessKey {
     }
 }
 
-/// Where a mark stands in its process: by time, then by place in what arrived.
-type MarkOrder = (i64, Uuid, u64, usize);
-
 /// What arrived of one job, independent of the order in which it came.
 #[derive(Debug)]
 pub struct Recording {
@@ -96,7 +96,7 @@ pub struct Recording {
     merged: OnceLock<BTreeMap<Rate, Group>>,
     words: BTreeMap<ProcessKey, Vec<Process>>,
     sessions: BTreeMap<String, Session>,
-    marks: BTreeMap<ProcessKey, BTreeMap<MarkOrder, Mark>>,
+    marks: marks::Marks,
     notices: Vec<Notice>,
     last_us: i64,
 }
@@ -113,7 +113,7 @@ impl Recording {
             merged: OnceLock::new(),
             words: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            marks: BTreeMap::new(),
+            marks: marks::Marks::default(),
             notices: Vec::new(),
             last_us: 0,
         }
@@ -134,12 +134,15 @@ impl Recording {
     fn take_rest(&mut self, stream: Uuid, seq: u64, batch: &Batch) {
         self.last_us = self.last_us.max(batch.to_us);
         for process in &batch.processes {
+            let words = self.words.entry(ProcessKey::of(process)).or_default();
+            if !says_something(process) {
+                continue;
+            }
             let mut word = process.clone();
             if word.seen_us == 0 {
                 word.seen_us = batch.from_us;
             }
-            let words = self.words.entry(ProcessKey::of(process)).or_default();
-            if says_something(&word) && !words.contains(&word) {
+            if !words.contains(&word) {
                 words.push(word);
                 words.sort_by_cached_key(|word| (word.seen_us, word.encode_to_vec()));
             }
@@ -150,20 +153,15 @@ impl Recording {
                 .and_modify(|known| sessions::merge(known, session))
                 .or_insert_with(|| session.clone());
         }
-        for (position, mark) in batch.marks.iter().enumerate() {
-            let Some(process) = batch.processes.get(mark.process as usize) else {
-                continue;
-            };
-            self.last_us = self.last_us.max(mark.t_us);
-            self.marks
-                .entry(ProcessKey::of(process))
-                .or_default()
-                .insert((mark.t_us, stream, seq, position), mark.clone());
+        let marked = batch.marks.iter().map(|mark| mark.t_us).max();
+        self.last_us = self.last_us.max(marked.unwrap_or(0));
+        self.marks.add(stream, seq, batch);
+        if !batch.notices.is_empty() {
+            self.notices.extend_from_slice(&batch.notices);
+            self.notices.sort_by(|a, b| {
+                (a.t_us, &a.code, &a.message, a.count).cmp(&(b.t_us, &b.code, &b.message, b.count))
+            });
         }
-        self.notices.extend_from_slice(&batch.notices);
-        self.notices.sort_by(|a, b| {
-            (a.t_us, &a.code, &a.message, a.count).cmp(&(b.t_us, &b.code, &b.message, b.count))
-        });
     }
 
     /// Sets the end; of several the one with the highest revision counts.
@@ -214,10 +212,13 @@ impl Recording {
     }
 
     /// Marks of each process, in order.
-    pub(crate) fn marks(&self) -> impl Iterator<Item = (ProcessKey, Vec<&Mark>)> {
-        self.marks
-            .iter()
-            .map(|(key, marks)| (*key, marks.values().collect()))
+    pub(crate) fn marks(&self) -> impl Iterator<Item = (ProcessKey, &[Mark])> {
+        self.marks.of_each()
+    }
+
+    /// The words of the marks.
+    pub(crate) fn texts(&self) -> &Texts {
+        self.marks.texts()
     }
 
     /// What the recorder had to say, in order of time.
@@ -233,8 +234,8 @@ impl Recording {
         let keys: BTreeSet<_> = self
             .words
             .keys()
-            .chain(self.marks.keys())
             .copied()
+            .chain(self.marks.of_each().map(|(key, _)| key))
             .collect();
         for key in keys {
             let position = u32::try_from(processes.len()).unwrap_or(u32::MAX);
@@ -247,12 +248,7 @@ impl Recording {
                 });
             }
             processes.extend_from_slice(words);
-            for mark in self.marks.get(&key).into_iter().flat_map(BTreeMap::values) {
-                marks.push(Mark {
-                    process: position,
-                    ..mark.clone()
-                });
-            }
+            marks.extend(self.marks.sent(key, position));
         }
         Batch {
             version: highwater_wire::VERSION,

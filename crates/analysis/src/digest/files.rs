@@ -6,17 +6,21 @@ use highwater_wire::report::{FileRow, PeakKind, WorkerFigures};
 
 use super::{processes::ProcessFacts, visits::Visit, walk::Walk};
 
-pub(super) fn rows(walks: &[Walk], visits: &[Visit], processes: &[ProcessFacts]) -> Vec<FileRow> {
+pub(super) fn rows(
+    walks: &[Walk<'_>],
+    visits: &[Visit],
+    processes: &[ProcessFacts],
+) -> Vec<FileRow> {
     let mut figures: BTreeMap<(u32, &str, u32), WorkerFigures> = BTreeMap::new();
     for walk in walks {
         let process = &processes[walk.process];
         for import in &walk.imports {
-            figures
-                .entry((import.session, &import.path, process.number))
+            let own = figures
+                .entry((import.session, import.path, process.number))
                 .or_insert_with(|| {
                     nothing_yet(process.worker.clone(), process.number, import.began_us)
-                })
-                .import_bytes += import.own_bytes;
+                });
+            own.import_bytes = own.import_bytes.saturating_add(import.own_bytes);
         }
     }
     for visit in visits {
@@ -93,9 +97,13 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     own.peak_kind = own.peak_kind.max(visit.peak_kind);
     own.tree_peak_bytes = own.tree_peak_bytes.max(visit.tree_peak_bytes);
     own.spike_bytes = own.spike_bytes.max(visit.peak_bytes - visit.start_bytes);
-    own.retained_bytes += visit.end_bytes - visit.start_bytes;
-    own.fixture_bytes += visit.fixture_bytes;
-    own.between_bytes += visit.between_bytes;
+    for (sum, change) in [
+        (&mut own.retained_bytes, visit.end_bytes - visit.start_bytes),
+        (&mut own.fixture_bytes, visit.fixture_bytes),
+        (&mut own.between_bytes, visit.between_bytes),
+    ] {
+        *sum = sum.saturating_add(change);
+    }
     own.tests += visit.tests;
     own.failed += visit.failed;
     own.duration_us += duration_us;
@@ -106,7 +114,8 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
     workers.sort_by_key(|worker| (worker.visits == 0, worker.started_us));
     let visited = || workers.iter().filter(|worker| worker.visits > 0);
     let first = visited().min_by_key(|worker| worker.started_us);
-    let sum = |figure: fn(&WorkerFigures) -> i64| workers.iter().map(figure).sum::<i64>();
+    let sum =
+        |figure: fn(&WorkerFigures) -> i64| workers.iter().map(figure).fold(0, i64::saturating_add);
     let most = |figure: fn(&WorkerFigures) -> i64| visited().map(figure).max().unwrap_or(0);
     let earliest = workers.iter().map(|worker| worker.started_us).min();
     FileRow {

@@ -6,21 +6,21 @@ use highwater_wire::report::FixtureRow;
 
 use super::walk::Walk;
 
-pub(super) fn rows(walks: &[Walk]) -> Vec<FixtureRow> {
+pub(super) fn rows(walks: &[Walk<'_>]) -> Vec<FixtureRow> {
     let mut rows: BTreeMap<(u32, &str, &str, &str, &str), FixtureRow> = BTreeMap::new();
     for fixture in walks.iter().flat_map(|walk| &walk.fixtures) {
         let key = (
             fixture.session,
-            fixture.path.as_str(),
-            fixture.name.as_str(),
-            fixture.scope.as_str(),
-            fixture.base.as_str(),
+            fixture.path,
+            fixture.name,
+            fixture.scope,
+            fixture.base,
         );
         let row = rows.entry(key).or_insert_with(|| FixtureRow {
-            name: fixture.name.clone(),
-            scope: fixture.scope.clone(),
-            path: fixture.path.clone(),
-            base: fixture.base.clone(),
+            name: fixture.name.to_owned(),
+            scope: fixture.scope.to_owned(),
+            path: fixture.path.to_owned(),
+            base: fixture.base.to_owned(),
             session: fixture.session,
             setups: 0,
             setup_bytes: 0,
@@ -31,9 +31,9 @@ pub(super) fn rows(walks: &[Walk]) -> Vec<FixtureRow> {
             open: 0,
         });
         row.setups += 1;
-        row.setup_bytes += fixture.setup_bytes;
-        row.released_bytes += fixture.released_bytes;
-        row.retained_bytes += fixture.setup_bytes - fixture.released_bytes;
+        row.setup_bytes = row.setup_bytes.saturating_add(fixture.setup_bytes);
+        row.released_bytes = row.released_bytes.saturating_add(fixture.released_bytes);
+        row.retained_bytes = row.retained_bytes.saturating_add(fixture.held());
         row.spike_bytes = row.spike_bytes.max(fixture.setup_peak - fixture.start);
         row.duration_us += fixture.duration_us;
         row.open += u64::from(!fixture.released);

@@ -10,7 +10,7 @@
 //! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
 //! exec), it counts whole.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, ops::Range};
 
 use highwater_wire::v1::Metric;
 
@@ -42,11 +42,16 @@ struct Curve {
 
 impl Curve {
     fn at(&self, tick: usize) -> Option<(i64, i64)> {
-        let position = self
-            .points
-            .binary_search_by_key(&tick, |point| point.0)
-            .ok()?;
-        let (_, rss, shared) = self.points[position];
+        // A process is rarely missed at a tick, so its points mostly stand as close as the ticks.
+        let close = tick.checked_sub(self.points.first()?.0)?;
+        let found = self.points.get(close).filter(|point| point.0 == tick);
+        let (_, rss, shared) = match found {
+            Some(point) => *point,
+            None => {
+                let position = self.points.binary_search_by_key(&tick, |point| point.0);
+                self.points[position.ok()?]
+            }
+        };
         Some((rss, shared))
     }
 }
@@ -147,10 +152,10 @@ impl Memory {
         self.has_pss
     }
 
-    /// The most processes that were seen at one tick of a span, its neighbours included.
-    pub(super) fn most_alive_in(&self, from_us: i64, to_us: i64) -> u32 {
-        let ticks = self.ticks_around(from_us, to_us);
-        self.alive[ticks].iter().copied().max().unwrap_or(0)
+    /// The most processes that were seen at one of these ticks, or at their neighbours.
+    pub(super) fn most_alive_at(&self, ticks: &Range<usize>) -> u32 {
+        let around = &self.alive[self.and_neighbours(ticks)];
+        around.iter().copied().max().unwrap_or(0)
     }
 
     /// The highest sample of a process, with its time.
@@ -215,23 +220,30 @@ impl Memory {
         Some(rss - shared)
     }
 
-    /// What of a process's RSS is taken as shared, at the last tick at or before an instant.
-    pub(super) fn shared_at(&self, process: usize, t_us: i64) -> i64 {
-        let tick = self.ticks.partition_point(|tick| *tick <= t_us);
-        let points = &self.curves[process].points;
-        let after = points.partition_point(|point| point.0 < tick);
-        after.checked_sub(1).map_or(0, |at| points[at].2)
+    /// What of a process's RSS is taken as shared, at the last of these ticks or before it.
+    pub(super) fn shared_at(&self, process: usize, ticks: &Range<usize>) -> i64 {
+        let curve = &self.curves[process];
+        let last = ticks.end.checked_sub(1).and_then(|tick| curve.at(tick));
+        last.map_or_else(
+            || {
+                let after = curve.points.partition_point(|point| point.0 < ticks.end);
+                after.checked_sub(1).map_or(0, |at| curve.points[at].2)
+            },
+            |(_, shared)| shared,
+        )
     }
 
-    /// The least that all other processes together had at the ticks of a span, or at its neighbours when no tick is inside.
-    pub(super) fn least_of_others(&self, process: usize, from_us: i64, to_us: i64) -> i64 {
-        let mut span = self.ticks_in(from_us, to_us);
-        if span.is_empty() {
-            span = self.ticks_around(from_us, to_us);
-        }
+    /// The least that all other processes together had at these ticks, or at their neighbours when there are none.
+    pub(super) fn least_of_others(&self, process: usize, ticks: &Range<usize>) -> i64 {
         let curve = &self.curves[process];
         let own = |tick| curve.at(tick).map_or(0, |(rss, shared)| rss - shared);
-        span.map(|tick| self.sums[tick].saturating_sub(own(tick)))
+        let ticks = if ticks.is_empty() {
+            self.and_neighbours(ticks)
+        } else {
+            ticks.clone()
+        };
+        ticks
+            .map(|tick| self.sums[tick].saturating_sub(own(tick)))
             .min()
             .unwrap_or(0)
     }
@@ -287,13 +299,12 @@ impl Memory {
         found
     }
 
-    /// The ticks of a span, and the one before and the one after.
-    fn ticks_around(&self, from_us: i64, to_us: i64) -> std::ops::Range<usize> {
-        let span = self.ticks_in(from_us, to_us);
-        span.start.saturating_sub(1)..(span.end + 1).min(self.ticks.len())
+    fn and_neighbours(&self, ticks: &Range<usize>) -> Range<usize> {
+        ticks.start.saturating_sub(1)..(ticks.end + 1).min(self.ticks.len())
     }
 
-    fn ticks_in(&self, from_us: i64, to_us: i64) -> std::ops::Range<usize> {
+    /// The ticks of a span of time.
+    pub(super) fn ticks_in(&self, from_us: i64, to_us: i64) -> Range<usize> {
         let start = self.ticks.partition_point(|tick| *tick < from_us);
         let end = self.ticks.partition_point(|tick| *tick <= to_us);
         start..end.max(start)

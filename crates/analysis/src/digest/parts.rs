@@ -12,7 +12,7 @@ pub(super) struct Parts<'a> {
     pub(super) context: &'a Context,
     pub(super) processes: &'a [ProcessFacts],
     pub(super) sessions: &'a Sessions,
-    pub(super) walks: &'a [Walk],
+    pub(super) walks: &'a [Walk<'a>],
     pub(super) tests: &'a [TestRow],
     pub(super) peak: JobPeak,
     pub(super) memory: &'a Memory,

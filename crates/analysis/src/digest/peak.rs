@@ -4,6 +4,8 @@
 //! exact peak of a process; and that peak together with the least that all others had around it, which catches what the others
 //! held at a spike between ticks.
 
+use std::ops::Range;
+
 use highwater_wire::report::{PeakKind, PeakMetric};
 
 use super::{
@@ -22,7 +24,7 @@ pub(super) struct JobPeak {
     pub(super) error_bytes: u64,
 }
 
-pub(super) fn of_job(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]) -> JobPeak {
+pub(super) fn of_job(memory: &Memory, walks: &[Walk<'_>], processes: &[ProcessFacts]) -> JobPeak {
     let several = if memory.has_pss() {
         PeakMetric::PssCorrected
     } else {
@@ -73,7 +75,7 @@ pub(super) fn of_job(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]
             best.bytes = peak.bytes;
             best.at_us = peak.at_us;
             best.metric = PeakMetric::Rss;
-            best.kind = kind_of_one(memory, started_us, peak.at_us);
+            best.kind = kind_of_one(memory, &memory.ticks_in(started_us, peak.at_us));
         }
     }
     best.high_bytes = highest_possible(memory, walks, processes).max(best.bytes);
@@ -82,7 +84,8 @@ pub(super) fn of_job(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]
 
 /// The most that was held at the exact peak of one process, as far as it is certain.
 fn bound_of(memory: &Memory, process: usize, interval: &Interval, several: PeakMetric) -> JobPeak {
-    let kind = kind_of_one(memory, interval.from_us, interval.to_us);
+    let ticks = memory.ticks_in(interval.from_us, interval.to_us);
+    let kind = kind_of_one(memory, &ticks);
     let alone = JobPeak {
         bytes: interval.peak,
         kind,
@@ -92,8 +95,8 @@ fn bound_of(memory: &Memory, process: usize, interval: &Interval, several: PeakM
     if kind == PeakKind::Exact {
         return alone;
     }
-    let others = memory.least_of_others(process, interval.from_us, interval.to_us);
-    let own = interval.peak - memory.shared_at(process, interval.to_us);
+    let others = memory.least_of_others(process, &ticks);
+    let own = interval.peak - memory.shared_at(process, &ticks);
     let together = own.saturating_add(others);
     if together > interval.peak {
         JobPeak {
@@ -107,8 +110,8 @@ fn bound_of(memory: &Memory, process: usize, interval: &Interval, several: PeakM
 }
 
 /// The kernel's mark of one process is the job's exact peak only where nobody else was there; else the job may have had more.
-fn kind_of_one(memory: &Memory, from_us: i64, to_us: i64) -> PeakKind {
-    if memory.most_alive_in(from_us, to_us) <= 1 {
+fn kind_of_one(memory: &Memory, ticks: &Range<usize>) -> PeakKind {
+    if memory.most_alive_at(ticks) <= 1 {
         PeakKind::Exact
     } else {
         PeakKind::Sampled
@@ -124,7 +127,7 @@ fn instant_of(memory: &Memory, process: usize, interval: &Interval) -> i64 {
 
 /// The highest sum over time of what each process can have had: between marks its exact peak of that interval, elsewhere the larger
 /// of the samples around. Shared pages count in each process, so nothing that was there at once can have been more.
-fn highest_possible(memory: &Memory, walks: &[Walk], processes: &[ProcessFacts]) -> i64 {
+fn highest_possible(memory: &Memory, walks: &[Walk<'_>], processes: &[ProcessFacts]) -> i64 {
     let walks = walk::by_process(walks, processes.len());
     let mut steps: Vec<(i64, usize, i64)> = Vec::new();
     for (process, facts) in processes.iter().enumerate() {

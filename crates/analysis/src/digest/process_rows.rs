@@ -8,7 +8,11 @@ use super::{
     walk::{self, Walk},
 };
 
-pub(super) fn rows(processes: &[ProcessFacts], walks: &[Walk], memory: &Memory) -> Vec<ProcessRow> {
+pub(super) fn rows(
+    processes: &[ProcessFacts],
+    walks: &[Walk<'_>],
+    memory: &Memory,
+) -> Vec<ProcessRow> {
     let walks = walk::by_process(walks, processes.len());
     let row = |(position, process): (usize, &ProcessFacts)| {
         let walk = walks[position];
@@ -45,6 +49,6 @@ pub(super) fn rows(processes: &[ProcessFacts], walks: &[Walk], memory: &Memory) 
 }
 
 /// The session of its first test, else the one it began.
-fn first_session(walk: &Walk) -> Option<u32> {
+fn first_session(walk: &Walk<'_>) -> Option<u32> {
     walk.tests.first().map(|test| test.session).or(walk.session)
 }

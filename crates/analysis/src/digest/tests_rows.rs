@@ -11,7 +11,11 @@ use super::{
     walk::{PhaseFacts, TestFacts, Walk},
 };
 
-pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) -> Vec<TestRow> {
+pub(super) fn rows(
+    walks: &[Walk<'_>],
+    processes: &[ProcessFacts],
+    memory: &Memory,
+) -> Vec<TestRow> {
     let mut rows: Vec<TestRow> = walks
         .iter()
         .flat_map(|walk| {
@@ -23,26 +27,30 @@ pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) 
     rows.sort_by(|a, b| {
         (a.started_us, a.process, &a.nodeid).cmp(&(b.started_us, b.process, &b.nodeid))
     });
-    let mut executions: HashMap<(u32, String), u32> = HashMap::new();
-    for row in &mut rows {
-        let count = executions
-            .entry((row.session, row.nodeid.clone()))
-            .or_default();
-        *count += 1;
-        row.execution = *count;
+    let mut counts: HashMap<(u32, &str), u32> = HashMap::new();
+    let executions: Vec<u32> = rows
+        .iter()
+        .map(|row| {
+            let count = counts.entry((row.session, &row.nodeid)).or_default();
+            *count += 1;
+            *count
+        })
+        .collect();
+    for (row, execution) in rows.iter_mut().zip(executions) {
+        row.execution = execution;
     }
     rows
 }
 
-fn row(test: &TestFacts, position: usize, process: &ProcessFacts, memory: &Memory) -> TestRow {
+fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &Memory) -> TestRow {
     let until = test.ended_us.unwrap_or(i64::MAX);
     let subtree = memory.highest_subtree_in(position, test.began_us, until);
     TestRow {
-        nodeid: test.nodeid.clone(),
-        path: test.path.clone(),
+        nodeid: test.nodeid.to_owned(),
+        path: test.path.to_owned(),
         session: test.session,
         execution: 1,
-        outcome: test.outcome.clone(),
+        outcome: test.outcome.to_owned(),
         worker: process.worker.clone(),
         process: process.number,
         started_us: test.began_us,
@@ -61,10 +69,10 @@ fn row(test: &TestFacts, position: usize, process: &ProcessFacts, memory: &Memor
     }
 }
 
-fn phase(phase: &PhaseFacts) -> PhaseRow {
+fn phase(phase: &PhaseFacts<'_>) -> PhaseRow {
     PhaseRow {
-        phase: phase.name.clone(),
-        outcome: phase.outcome.clone(),
+        phase: phase.name.to_owned(),
+        outcome: phase.outcome.to_owned(),
         duration_us: phase.ended_us - phase.began_us,
         start_bytes: phase.span.start,
         end_bytes: phase.span.end,

@@ -52,7 +52,7 @@ pub(super) fn kind_of(span: &Span) -> PeakKind {
     }
 }
 
-pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) -> Vec<Visit> {
+pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memory) -> Vec<Visit> {
     let mut visits: Vec<Visit> = walks
         .iter()
         .flat_map(|walk| {
@@ -64,7 +64,7 @@ pub(super) fn rows(walks: &[Walk], processes: &[ProcessFacts], memory: &Memory) 
                     process: process.number,
                     worker: process.worker.clone(),
                     session: visit.session,
-                    path: visit.path.clone(),
+                    path: visit.path.to_owned(),
                     began_us: visit.began_us,
                     ended_us: visit.ended_us,
                     start_bytes: visit.span.start,

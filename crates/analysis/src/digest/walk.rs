@@ -13,58 +13,16 @@ mod forked;
 
 use std::collections::HashMap;
 
-use highwater_wire::{
-    report::{Books, PeakKind},
-    v1::{FixtureBegin, Mark, TestBegin, TestEnd, mark::What},
-};
+use highwater_wire::report::{Books, PeakKind};
 
 use super::{memory::Memory, sessions::Sessions};
+use crate::recording::{Mark, Texts, What};
 
-pub(super) use facts::{FixtureFacts, ImportFacts, PhaseFacts, Span, TestFacts, VisitFacts};
+pub(super) use facts::{
+    FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
+};
+use facts::{Named, Outcomes, Peak};
 pub(super) use forked::adopt as adopt_forked;
-
-/// An interval between two marks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Interval {
-    pub(super) from_us: i64,
-    pub(super) to_us: i64,
-    pub(super) peak: i64,
-    pub(super) exact: bool,
-}
-
-/// The highest RSS of a process.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peak {
-    pub(super) bytes: i64,
-    pub(super) kind: PeakKind,
-    /// The mark that tells of it.
-    pub(super) at_us: i64,
-}
-
-/// Everything the marks of one process say.
-#[derive(Debug, Default)]
-pub(super) struct Walk {
-    /// Position of the process.
-    pub(super) process: usize,
-    /// Ordinal of its first session.
-    pub(super) session: Option<u32>,
-    pub(super) books: Option<Books>,
-    /// The highest RSS that the marks tell of.
-    pub(super) peak: Option<Peak>,
-    pub(super) intervals: Vec<Interval>,
-    pub(super) tests: Vec<TestFacts>,
-    pub(super) imports: Vec<ImportFacts>,
-    pub(super) fixtures: Vec<FixtureFacts>,
-    pub(super) visits: Vec<VisitFacts>,
-    /// Ordinal of a session and pytest's exit status, as this process said them.
-    pub(super) session_ends: Vec<(u32, i32)>,
-    /// Ordinals of the sessions that it left in order, whether they told a status or not.
-    pub(super) session_leaves: Vec<u32>,
-    /// Sessions that this process began.
-    pub(super) session_begins: Vec<u32>,
-    /// What was running at the last mark: a test or an import.
-    pub(super) running: Option<String>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
@@ -75,7 +33,10 @@ enum Frame {
 }
 
 /// The walk of each process, by its position.
-pub(super) fn by_process(walks: &[Walk], processes: usize) -> Vec<Option<&Walk>> {
+pub(super) fn by_process<'w, 'a>(
+    walks: &'w [Walk<'a>],
+    processes: usize,
+) -> Vec<Option<&'w Walk<'a>>> {
     let mut found = vec![None; processes];
     for walk in walks {
         found[walk.process] = Some(walk);
@@ -84,7 +45,13 @@ pub(super) fn by_process(walks: &[Walk], processes: usize) -> Vec<Option<&Walk>>
 }
 
 /// Walks along the marks of a process.
-pub(super) fn walk(process: usize, marks: &[&Mark], memory: &Memory, sessions: &Sessions) -> Walk {
+pub(super) fn walk<'a>(
+    process: usize,
+    marks: &[Mark],
+    texts: &'a Texts,
+    memory: &'a Memory,
+    sessions: &'a Sessions,
+) -> Walk<'a> {
     let mut walker = Walker {
         walk: Walk {
             process,
@@ -97,13 +64,14 @@ pub(super) fn walk(process: usize, marks: &[&Mark], memory: &Memory, sessions: &
         fixture_at: HashMap::new(),
         torn_down: Vec::new(),
         sessions_begun: 0,
+        texts,
         memory,
         sessions,
     };
     let mut previous: Option<&Mark> = None;
     for mark in marks
         .iter()
-        .filter(|mark| !matches!(mark.what, None | Some(What::Blocks(_))))
+        .filter(|mark| !matches!(mark.what, What::Unknown | What::Blocks { .. }))
     {
         match previous {
             Some(previous) => walker.interval(previous, mark),
@@ -119,7 +87,7 @@ pub(super) fn walk(process: usize, marks: &[&Mark], memory: &Memory, sessions: &
 }
 
 struct Walker<'a> {
-    walk: Walk,
+    walk: Walk<'a>,
     stack: Vec<Frame>,
     books: Books,
     /// Whether the last visit may still go on.
@@ -130,6 +98,7 @@ struct Walker<'a> {
     /// Fixtures that were torn down in the open test.
     torn_down: Vec<usize>,
     sessions_begun: usize,
+    texts: &'a Texts,
     memory: &'a Memory,
     sessions: &'a Sessions,
 }
@@ -138,7 +107,12 @@ fn rss(mark: &Mark) -> i64 {
     mark.rss_bytes.cast_signed()
 }
 
-impl Walker<'_> {
+/// Sums of what cannot be do not wrap around.
+fn add(sum: &mut i64, change: i64) {
+    *sum = sum.saturating_add(change);
+}
+
+impl<'a> Walker<'a> {
     fn session(&self) -> u32 {
         self.sessions
             .ordinal(self.walk.process, self.sessions_begun.saturating_sub(1))
@@ -188,23 +162,23 @@ impl Walker<'_> {
     fn attribute(&mut self, change: i64) {
         match self.stack.last() {
             Some(Frame::Import(at)) => {
-                self.books.import_bytes += change;
-                self.walk.imports[*at].own_bytes += change;
+                add(&mut self.books.import_bytes, change);
+                add(&mut self.walk.imports[*at].own_bytes, change);
             }
             Some(Frame::SetUp(at)) => {
-                self.books.fixture_bytes += change;
-                self.walk.fixtures[*at].setup_bytes += change;
+                add(&mut self.books.fixture_bytes, change);
+                add(&mut self.walk.fixtures[*at].setup_bytes, change);
             }
             Some(Frame::Release(at)) => {
-                self.books.fixture_bytes += change;
-                self.walk.fixtures[*at].released_bytes -= change;
+                add(&mut self.books.fixture_bytes, change);
+                add(&mut self.walk.fixtures[*at].released_bytes, -change);
             }
             Some(Frame::Test(_)) => {
                 let released = self.released_after_teardown(-change);
-                self.books.test_bytes += change + released;
+                add(&mut self.books.test_bytes, change + released);
                 self.charge_fixtures(-released);
             }
-            None => self.books.between_bytes += change,
+            None => add(&mut self.books.between_bytes, change),
         }
         if matches!(self.stack.last(), Some(Frame::SetUp(_) | Frame::Release(_))) {
             self.charge_open_test(change);
@@ -219,22 +193,22 @@ impl Walker<'_> {
             .sort_by_key(|at| std::cmp::Reverse(fixtures[*at].held()));
         for at in &self.torn_down {
             let part = left.min(fixtures[*at].held().max(0));
-            fixtures[*at].released_bytes += part;
+            add(&mut fixtures[*at].released_bytes, part);
             left -= part;
         }
         given_back.max(0) - left
     }
 
     fn charge_fixtures(&mut self, change: i64) {
-        self.books.fixture_bytes += change;
+        add(&mut self.books.fixture_bytes, change);
         self.charge_open_test(change);
     }
 
     fn charge_open_test(&mut self, change: i64) {
         if let Some(test) = self.open_test() {
-            self.walk.tests[test].fixture_bytes += change;
+            add(&mut self.walk.tests[test].fixture_bytes, change);
             if let Some(visit) = self.walk.visits.last_mut() {
-                visit.fixture_bytes += change;
+                add(&mut visit.fixture_bytes, change);
             }
         }
     }
@@ -277,8 +251,9 @@ impl Walker<'_> {
     }
 
     fn take(&mut self, mark: &Mark) {
-        match mark.what.as_ref() {
-            Some(What::SessionBegin(_)) => {
+        let texts = self.texts;
+        match mark.what {
+            What::SessionBegin => {
                 self.close_test(mark, None);
                 self.stack.clear();
                 self.open_visit = false;
@@ -287,66 +262,95 @@ impl Walker<'_> {
                 self.walk.session.get_or_insert(session);
                 self.walk.session_begins.push(session);
             }
-            Some(What::ImportBegin(import)) => {
+            What::ImportBegin { path } => {
                 self.stack.push(Frame::Import(self.walk.imports.len()));
                 self.walk.imports.push(ImportFacts {
-                    path: import.path.clone(),
+                    path: texts.get(path),
                     session: self.session(),
                     began_us: mark.t_us,
                     own_bytes: 0,
                     failed: false,
                 });
             }
-            Some(What::ImportEnd(end)) => {
+            What::ImportEnd { outcome } => {
                 let open = self
                     .stack
                     .iter()
                     .rposition(|frame| matches!(frame, Frame::Import(_)));
                 if let Some(at) = open {
                     if let Frame::Import(import) = self.stack[at] {
-                        self.walk.imports[import].failed = end.outcome == "failed";
+                        self.walk.imports[import].failed = texts.get(outcome) == "failed";
                     }
                     self.stack.truncate(at);
                 }
             }
-            Some(What::TestBegin(test)) => self.begin_test(mark, test),
-            Some(What::TestPhase(phase)) => {
+            What::TestBegin { path, nodeid, .. } => {
+                self.begin_test(mark, texts.get(path), texts.get(nodeid));
+            }
+            What::TestPhase { phase } => {
                 if let Some(test) = self.open_test() {
                     self.pop_inside(test);
-                    self.walk.tests[test].next_phase(&phase.phase, mark.t_us, rss(mark));
+                    self.walk.tests[test].next_phase(texts.get(phase), mark.t_us, rss(mark));
                 }
             }
-            Some(What::TestEnd(end)) => self.close_test(mark, Some(end)),
-            Some(What::FixtureBegin(fixture)) => self.begin_fixture(mark, fixture),
-            Some(What::FixtureEnd(fixture)) => {
-                if let Some(at) = self.fixture_at.get(&fixture.fixture).copied()
+            What::TestEnd {
+                outcome,
+                setup,
+                call,
+                teardown,
+            } => {
+                let outcomes = Outcomes {
+                    outcome: texts.get(outcome),
+                    setup: texts.get(setup),
+                    call: texts.get(call),
+                    teardown: texts.get(teardown),
+                };
+                self.close_test(mark, Some(outcomes));
+            }
+            What::FixtureBegin {
+                fixture,
+                name,
+                scope,
+                path,
+                base,
+            } => {
+                let named = Named {
+                    name: texts.get(name),
+                    scope: texts.get(scope),
+                    path: texts.get(path),
+                    base: texts.get(base),
+                };
+                self.begin_fixture(mark, fixture, named);
+            }
+            What::FixtureEnd { fixture, outcome } => {
+                if let Some(at) = self.fixture_at.get(&fixture).copied()
                     && self.pop_to(Frame::SetUp(at))
                 {
-                    self.walk.fixtures[at].end_set_up(mark.t_us, &fixture.outcome);
+                    self.walk.fixtures[at].end_set_up(mark.t_us, texts.get(outcome));
                 }
             }
-            Some(What::ReleaseBegin(fixture)) => {
-                if let Some(at) = self.fixture_at.get(&fixture.fixture).copied() {
+            What::ReleaseBegin { fixture } => {
+                if let Some(at) = self.fixture_at.get(&fixture).copied() {
                     self.walk.fixtures[at].release_began_us = Some(mark.t_us);
                     self.stack.push(Frame::Release(at));
                 }
             }
-            Some(What::ReleaseEnd(fixture)) => {
-                if let Some(at) = self.fixture_at.get(&fixture.fixture).copied()
+            What::ReleaseEnd { fixture } => {
+                if let Some(at) = self.fixture_at.get(&fixture).copied()
                     && self.pop_to(Frame::Release(at))
                 {
                     self.walk.fixtures[at].end_release(mark.t_us);
                     self.torn_down.push(at);
                 }
             }
-            Some(What::SessionEnd(end)) => {
+            What::SessionEnd { exit_status } => {
                 self.close_test(mark, None);
                 self.open_visit = false;
                 let session = self.session();
-                self.walk.session_ends.push((session, end.exit_status));
+                self.walk.session_ends.push((session, exit_status));
             }
-            Some(What::Leave(leave)) => {
-                if let Some(peak) = leave.true_peak_bytes {
+            What::Leave { true_peak_bytes } => {
+                if let Some(peak) = true_peak_bytes {
                     self.higher(peak.cast_signed(), mark.peak_bytes.is_some(), mark.t_us);
                 }
                 self.close_test(mark, None);
@@ -355,7 +359,7 @@ impl Walker<'_> {
                 let session = self.session();
                 self.walk.session_leaves.push(session);
             }
-            Some(What::CollectBegin(_) | What::CollectEnd(_) | What::Blocks(_)) | None => {}
+            What::CollectBegin | What::CollectEnd { .. } | What::Blocks { .. } | What::Unknown => {}
         }
     }
 
@@ -370,7 +374,7 @@ impl Walker<'_> {
         }
     }
 
-    fn begin_test(&mut self, mark: &Mark, begin: &TestBegin) {
+    fn begin_test(&mut self, mark: &Mark, path: &'a str, nodeid: &'a str) {
         self.close_test(mark, None);
         let session = self.session();
         let goes_on = self.open_visit
@@ -378,30 +382,32 @@ impl Walker<'_> {
                 .walk
                 .visits
                 .last()
-                .is_some_and(|visit| visit.path == begin.path && visit.session == session);
+                .is_some_and(|visit| visit.path == path && visit.session == session);
         match self.walk.visits.last_mut() {
             Some(visit) if goes_on => {
-                visit.between_bytes += rss(mark) - visit.span.end;
+                add(&mut visit.between_bytes, rss(mark) - visit.span.end);
                 visit.span.extend(self.tail, rss(mark));
             }
-            _ => self.walk.visits.push(VisitFacts::begin(
-                session,
-                &begin.path,
-                mark.t_us,
-                rss(mark),
-            )),
+            _ => self
+                .walk
+                .visits
+                .push(VisitFacts::begin(session, path, mark.t_us, rss(mark))),
         }
         self.open_visit = true;
         self.torn_down.clear();
         self.tail = Span::default();
         self.stack.push(Frame::Test(self.walk.tests.len()));
-        self.walk
-            .tests
-            .push(TestFacts::begin(session, begin, mark.t_us, rss(mark)));
+        self.walk.tests.push(TestFacts::begin(
+            session,
+            path,
+            nodeid,
+            mark.t_us,
+            rss(mark),
+        ));
     }
 
     /// Ends the open test, if there is one; without a word of how, its outcome stays unknown.
-    fn close_test(&mut self, mark: &Mark, end: Option<&TestEnd>) {
+    fn close_test(&mut self, mark: &Mark, end: Option<Outcomes<'a>>) {
         let Some(test) = self.open_test() else {
             return;
         };
@@ -417,13 +423,13 @@ impl Walker<'_> {
         self.tail = Span::from(rss(mark));
     }
 
-    fn begin_fixture(&mut self, mark: &Mark, begin: &FixtureBegin) {
+    fn begin_fixture(&mut self, mark: &Mark, fixture: u64, named: Named<'a>) {
         let at = self.walk.fixtures.len();
         let session = self.session();
         self.walk
             .fixtures
-            .push(FixtureFacts::begin(session, begin, mark.t_us, rss(mark)));
-        self.fixture_at.insert(begin.fixture, at);
+            .push(FixtureFacts::begin(session, named, mark.t_us, rss(mark)));
+        self.fixture_at.insert(fixture, at);
         self.stack.push(Frame::SetUp(at));
     }
 
@@ -432,8 +438,8 @@ impl Walker<'_> {
         self.books.last_bytes = rss(last);
         self.walk.books = Some(self.books);
         self.walk.running = self.stack.iter().rev().find_map(|frame| match *frame {
-            Frame::Test(at) => Some(self.walk.tests[at].nodeid.clone()),
-            Frame::Import(at) => Some(self.walk.imports[at].path.clone()),
+            Frame::Test(at) => Some(self.walk.tests[at].nodeid),
+            Frame::Import(at) => Some(self.walk.imports[at].path),
             Frame::SetUp(_) | Frame::Release(_) => None,
         });
         let highest = self

@@ -45,9 +45,10 @@ impl Loose {
             spans.sort_unstable_by_key(|span| span.start);
             let mut next = 0;
             for span in spans {
-                for tick in span.start.max(next)..span.end {
+                let first = span.start.max(next);
+                for (tick, t_us) in times.iter().enumerate().take(span.end).skip(first) {
                     let lateness = samples.lateness_us.get(tick).copied().unwrap_or(0);
-                    ticks.push((times[tick], lateness));
+                    ticks.push((*t_us, lateness));
                 }
                 next = next.max(span.end);
             }

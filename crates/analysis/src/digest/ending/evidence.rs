@@ -129,7 +129,7 @@ fn failed_imports(parts: &Parts<'_>) -> Vec<String> {
     let imports = parts.walks.iter().flat_map(|walk| &walk.imports);
     let failed: BTreeSet<&str> = imports
         .filter(|import| import.failed)
-        .map(|import| import.path.as_str())
+        .map(|import| import.path)
         .collect();
     failed.into_iter().map(str::to_owned).collect()
 }
@@ -153,7 +153,7 @@ fn is_torn(parts: &Parts<'_>) -> bool {
 }
 
 /// Workers with something still running, of a session that told its end all the same.
-fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk> {
+fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk<'a>> {
     let told_its_end = |ordinal: &u32| {
         sessions
             .iter()
@@ -172,8 +172,8 @@ fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'
 }
 
 /// When the last of the workers that vanished was seen last; without one, the end of the job.
-fn moment_of_death(parts: &Parts<'_>, vanished_workers: &[&Walk]) -> i64 {
-    let last_seen = |walk: &&Walk| {
+fn moment_of_death(parts: &Parts<'_>, vanished_workers: &[&Walk<'_>]) -> i64 {
+    let last_seen = |walk: &&Walk<'_>| {
         let marked = walk.intervals.last().map(|interval| interval.to_us);
         parts.memory.last_tick(walk.process).max(marked)
     };
@@ -192,5 +192,6 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .iter()
         .filter(|walk| walk.running.is_some())
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
-        .and_then(|walk| walk.running.clone())
+        .and_then(|walk| walk.running)
+        .map(str::to_owned)
 }

@@ -66,7 +66,7 @@ fn is_there(process: &ProcessFacts, moment_us: i64) -> bool {
 /// Adds what one process holds. A file holds what its imports and visits left behind, without the fixtures that are named by
 /// themselves: what these took and gave back in a visit is theirs, not the file's.
 fn hold<'a>(
-    walk: &'a Walk,
+    walk: &Walk<'a>,
     files: &mut BTreeMap<&'a str, i64>,
     fixtures: &mut BTreeMap<(&'a str, &'a str), i64>,
 ) {
@@ -75,13 +75,13 @@ fn hold<'a>(
         *held = held.saturating_add(bytes);
     };
     for import in &walk.imports {
-        add(&import.path, import.own_bytes);
+        add(import.path, import.own_bytes);
     }
     for visit in &walk.visits {
-        add(&visit.path, visit.span.end - visit.span.start);
+        add(visit.path, visit.span.end - visit.span.start);
     }
     for fixture in walk.fixtures.iter().filter(|fixture| is_named(fixture)) {
-        let held = fixtures.entry((&fixture.name, &fixture.path)).or_default();
+        let held = fixtures.entry((fixture.name, fixture.path)).or_default();
         *held = held.saturating_add(fixture.held());
         if let Some(path) = visited_at(walk, fixture.began_us) {
             add(path, fixture.setup_bytes.saturating_neg());
@@ -93,16 +93,16 @@ fn hold<'a>(
 }
 
 /// What a test's own fixtures hold is told with its file.
-fn is_named(fixture: &FixtureFacts) -> bool {
+fn is_named(fixture: &FixtureFacts<'_>) -> bool {
     fixture.scope != "function"
 }
 
 /// The file whose visit an instant falls into.
-fn visited_at(walk: &Walk, t_us: i64) -> Option<&str> {
+fn visited_at<'a>(walk: &Walk<'a>, t_us: i64) -> Option<&'a str> {
     let after = walk.visits.partition_point(|visit| visit.began_us <= t_us);
     let visit = &walk.visits[after.checked_sub(1)?];
     visit
         .ended_us
         .is_none_or(|ended| ended >= t_us)
-        .then_some(visit.path.as_str())
+        .then_some(visit.path)
 }

@@ -41,14 +41,14 @@ impl OpenSessions {
 }
 
 /// The process that began a session, and is no worker of it.
-fn leader_of<'a>(parts: &Parts<'a>, ordinal: u32) -> Option<&'a Walk> {
+fn leader_of<'a>(parts: &Parts<'a>, ordinal: u32) -> Option<&'a Walk<'a>> {
     parts.walks.iter().find(|walk| {
         parts.processes[walk.process].worker.is_none() && walk.session_begins.contains(&ordinal)
     })
 }
 
 /// The exit code of a process that left its session in order, as far as it is known; none when it did not leave so.
-fn left_with(parts: &Parts<'_>, leader: &Walk, ordinal: u32) -> Option<Option<i32>> {
+fn left_with(parts: &Parts<'_>, leader: &Walk<'_>, ordinal: u32) -> Option<Option<i32>> {
     let code = parts.processes[leader.process].exit_code;
     let ran_tests = leader.tests.iter().any(|test| test.session == ordinal);
     let ended_itself = ran_tests && leader.running.is_none() && matches!(code, Some(0 | 1));
@@ -56,7 +56,7 @@ fn left_with(parts: &Parts<'_>, leader: &Walk, ordinal: u32) -> Option<Option<i3
 }
 
 /// True when the command ended and a process was still seen then.
-fn outlived_the_command(parts: &Parts<'_>, leader: &Walk) -> bool {
+fn outlived_the_command(parts: &Parts<'_>, leader: &Walk<'_>) -> bool {
     let Some(end) = parts.recording.end() else {
         return false;
     };

@@ -333,3 +333,22 @@ fn a_forked_childs_peak_is_given_to_the_test_of_its_parent() {
     assert_eq!(digest.files[0].visits, 1);
     assert_eq!(digest.files[0].peak_bytes, 240 * MB);
 }
+
+#[test]
+fn sums_over_marks_of_what_cannot_be_saturate() {
+    let most = 1_i64 << 56;
+    let mut story = one_process().marks(&[(0, 0, 0, sb())]);
+    for n in 0..200 {
+        story = story.marks(&[
+            (4 * n + 1, 0, 0, ib(A)),
+            (4 * n + 2, 0, 0, ie()),
+            (4 * n + 3, 0, 0, tb(A, "one")),
+            (4 * n + 4, 0, 0, te("passed")),
+        ]);
+    }
+    for (at, mark) in story.batch.marks.iter_mut().enumerate() {
+        mark.rss_bytes = if at % 4 >= 2 { most.cast_unsigned() } else { 0 };
+    }
+    let file = &story.digest().files[0];
+    assert_eq!(file.import_bytes, i64::MAX);
+}

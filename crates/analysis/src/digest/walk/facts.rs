@@ -1,8 +1,67 @@
 //! What is gathered of a visit, a test, a fixture and an import while walking.
 
-use highwater_wire::v1::{FixtureBegin, TestBegin, TestEnd};
+use highwater_wire::report::{Books, PeakKind};
 
-use super::Interval;
+/// An interval between two marks.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::digest) struct Interval {
+    pub(in crate::digest) from_us: i64,
+    pub(in crate::digest) to_us: i64,
+    pub(in crate::digest) peak: i64,
+    pub(in crate::digest) exact: bool,
+}
+
+/// The highest RSS of a process.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::digest) struct Peak {
+    pub(in crate::digest) bytes: i64,
+    pub(in crate::digest) kind: PeakKind,
+    /// The mark that tells of it.
+    pub(in crate::digest) at_us: i64,
+}
+
+/// Everything the marks of one process say.
+#[derive(Debug, Default)]
+pub(in crate::digest) struct Walk<'a> {
+    /// Position of the process.
+    pub(in crate::digest) process: usize,
+    /// Ordinal of its first session.
+    pub(in crate::digest) session: Option<u32>,
+    pub(in crate::digest) books: Option<Books>,
+    /// The highest RSS that the marks tell of.
+    pub(in crate::digest) peak: Option<Peak>,
+    pub(in crate::digest) intervals: Vec<Interval>,
+    pub(in crate::digest) tests: Vec<TestFacts<'a>>,
+    pub(in crate::digest) imports: Vec<ImportFacts<'a>>,
+    pub(in crate::digest) fixtures: Vec<FixtureFacts<'a>>,
+    pub(in crate::digest) visits: Vec<VisitFacts<'a>>,
+    /// Ordinal of a session and pytest's exit status, as this process said them.
+    pub(in crate::digest) session_ends: Vec<(u32, i32)>,
+    /// Ordinals of the sessions that it left in order, whether they told a status or not.
+    pub(in crate::digest) session_leaves: Vec<u32>,
+    /// Sessions that this process began.
+    pub(in crate::digest) session_begins: Vec<u32>,
+    /// What was running at the last mark: a test or an import.
+    pub(in crate::digest) running: Option<&'a str>,
+}
+
+/// How a test ended, and each phase of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcomes<'a> {
+    pub(super) outcome: &'a str,
+    pub(super) setup: &'a str,
+    pub(super) call: &'a str,
+    pub(super) teardown: &'a str,
+}
+
+/// Which fixture it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) path: &'a str,
+    pub(super) base: &'a str,
+}
 
 /// RSS over a stretch of intervals.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,9 +99,9 @@ impl Span {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::digest) struct VisitFacts {
+pub(in crate::digest) struct VisitFacts<'a> {
     pub(in crate::digest) session: u32,
-    pub(in crate::digest) path: String,
+    pub(in crate::digest) path: &'a str,
     pub(in crate::digest) began_us: i64,
     /// None while its last test has not ended.
     pub(in crate::digest) ended_us: Option<i64>,
@@ -53,11 +112,11 @@ pub(in crate::digest) struct VisitFacts {
     pub(in crate::digest) failed: u64,
 }
 
-impl VisitFacts {
-    pub(super) fn begin(session: u32, path: &str, t_us: i64, rss: i64) -> Self {
+impl<'a> VisitFacts<'a> {
+    pub(super) fn begin(session: u32, path: &'a str, t_us: i64, rss: i64) -> Self {
         Self {
             session,
-            path: path.to_owned(),
+            path,
             began_us: t_us,
             ended_us: None,
             span: Span::from(rss),
@@ -70,37 +129,37 @@ impl VisitFacts {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::digest) struct PhaseFacts {
-    pub(in crate::digest) name: String,
-    pub(in crate::digest) outcome: String,
+pub(in crate::digest) struct PhaseFacts<'a> {
+    pub(in crate::digest) name: &'a str,
+    pub(in crate::digest) outcome: &'a str,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) ended_us: i64,
     pub(in crate::digest) span: Span,
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::digest) struct TestFacts {
+pub(in crate::digest) struct TestFacts<'a> {
     pub(in crate::digest) session: u32,
-    pub(in crate::digest) path: String,
-    pub(in crate::digest) nodeid: String,
-    pub(in crate::digest) outcome: String,
+    pub(in crate::digest) path: &'a str,
+    pub(in crate::digest) nodeid: &'a str,
+    pub(in crate::digest) outcome: &'a str,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) ended_us: Option<i64>,
     pub(in crate::digest) end: i64,
     pub(in crate::digest) span: Span,
     pub(in crate::digest) fixture_bytes: i64,
-    pub(in crate::digest) phases: Vec<PhaseFacts>,
+    pub(in crate::digest) phases: Vec<PhaseFacts<'a>>,
     /// Peak above its own start, where a forked child ran the test.
     pub(in crate::digest) forked_spike: Option<i64>,
 }
 
-impl TestFacts {
-    pub(super) fn begin(session: u32, begin: &TestBegin, t_us: i64, rss: i64) -> Self {
+impl<'a> TestFacts<'a> {
+    pub(super) fn begin(session: u32, path: &'a str, nodeid: &'a str, t_us: i64, rss: i64) -> Self {
         let mut test = Self {
             session,
-            path: begin.path.clone(),
-            nodeid: begin.nodeid.clone(),
-            outcome: "unknown".to_owned(),
+            path,
+            nodeid,
+            outcome: "unknown",
             began_us: t_us,
             ended_us: None,
             end: rss,
@@ -113,11 +172,11 @@ impl TestFacts {
         test
     }
 
-    pub(super) fn next_phase(&mut self, name: &str, t_us: i64, rss: i64) {
+    pub(super) fn next_phase(&mut self, name: &'a str, t_us: i64, rss: i64) {
         self.end_phase(t_us);
         self.phases.push(PhaseFacts {
-            name: name.to_owned(),
-            outcome: "-".to_owned(),
+            name,
+            outcome: "-",
             began_us: t_us,
             ended_us: t_us,
             span: Span::from(rss),
@@ -138,32 +197,32 @@ impl TestFacts {
         }
     }
 
-    pub(super) fn finish(&mut self, t_us: i64, rss: i64, end: Option<&TestEnd>) {
+    pub(super) fn finish(&mut self, t_us: i64, rss: i64, end: Option<Outcomes<'a>>) {
         self.end_phase(t_us);
         self.ended_us = Some(t_us);
         self.end = rss;
         let Some(end) = end else {
             return;
         };
-        self.outcome.clone_from(&end.outcome);
+        self.outcome = end.outcome;
         for phase in &mut self.phases {
-            phase.outcome.clone_from(match phase.name.as_str() {
-                "setup" => &end.setup,
-                "call" => &end.call,
-                _ => &end.teardown,
-            });
+            phase.outcome = match phase.name {
+                "setup" => end.setup,
+                "call" => end.call,
+                _ => end.teardown,
+            };
         }
     }
 
     /// Failed or in error; an outcome of `rerun` has another chance.
     pub(in crate::digest) fn failed(&self) -> bool {
-        matches!(self.outcome.as_str(), "failed" | "error")
+        matches!(self.outcome, "failed" | "error")
     }
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::digest) struct ImportFacts {
-    pub(in crate::digest) path: String,
+pub(in crate::digest) struct ImportFacts<'a> {
+    pub(in crate::digest) path: &'a str,
     pub(in crate::digest) session: u32,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) own_bytes: i64,
@@ -171,12 +230,12 @@ pub(in crate::digest) struct ImportFacts {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::digest) struct FixtureFacts {
+pub(in crate::digest) struct FixtureFacts<'a> {
     pub(in crate::digest) session: u32,
-    pub(in crate::digest) name: String,
-    pub(in crate::digest) scope: String,
-    pub(in crate::digest) path: String,
-    pub(in crate::digest) base: String,
+    pub(in crate::digest) name: &'a str,
+    pub(in crate::digest) scope: &'a str,
+    pub(in crate::digest) path: &'a str,
+    pub(in crate::digest) base: &'a str,
     pub(in crate::digest) setup_bytes: i64,
     pub(in crate::digest) released_bytes: i64,
     pub(in crate::digest) start: i64,
@@ -188,14 +247,20 @@ pub(in crate::digest) struct FixtureFacts {
     pub(in crate::digest) released: bool,
 }
 
-impl FixtureFacts {
-    pub(super) fn begin(session: u32, begin: &FixtureBegin, t_us: i64, rss: i64) -> Self {
+impl<'a> FixtureFacts<'a> {
+    pub(super) fn begin(session: u32, named: Named<'a>, t_us: i64, rss: i64) -> Self {
+        let Named {
+            name,
+            scope,
+            path,
+            base,
+        } = named;
         Self {
             session,
-            name: begin.name.clone(),
-            scope: begin.scope.clone(),
-            path: begin.path.clone(),
-            base: begin.base.clone(),
+            name,
+            scope,
+            path,
+            base,
             setup_bytes: 0,
             released_bytes: 0,
             start: rss,

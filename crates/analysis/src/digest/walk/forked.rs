@@ -7,7 +7,7 @@ use crate::digest::processes::ProcessFacts;
 ///
 /// The parent's test keeps its own start and end, since what the child held went with it; peak, spike and phases are
 /// the child's. A child's test whose parent said nothing of it stays where it is.
-pub(in crate::digest) fn adopt(walks: &mut [Walk], processes: &[ProcessFacts]) {
+pub(in crate::digest) fn adopt(walks: &mut [Walk<'_>], processes: &[ProcessFacts]) {
     for child in 0..walks.len() {
         let from = processes[walks[child].process].forked_from;
         if from == 0 {
@@ -37,7 +37,7 @@ pub(in crate::digest) fn adopt(walks: &mut [Walk], processes: &[ProcessFacts]) {
 }
 
 /// The parent's test that was open when the child began, if it is the same. The parent's tests stand in order of time.
-fn same_test(tests: &[TestFacts], child: &TestFacts) -> Option<usize> {
+fn same_test(tests: &[TestFacts<'_>], child: &TestFacts<'_>) -> Option<usize> {
     let after = tests.partition_point(|test| test.began_us <= child.began_us);
     let at = after.checked_sub(1)?;
     let test = &tests[at];
@@ -45,7 +45,7 @@ fn same_test(tests: &[TestFacts], child: &TestFacts) -> Option<usize> {
     (is_open && test.nodeid == child.nodeid).then_some(at)
 }
 
-fn give(parent: &mut Walk, at: usize, child: TestFacts) {
+fn give<'a>(parent: &mut Walk<'a>, at: usize, child: TestFacts<'a>) {
     let test = &mut parent.tests[at];
     test.forked_spike = Some(child.span.peak - child.span.start);
     test.span.peak = test.span.peak.max(child.span.peak);
