@@ -2,7 +2,9 @@
 
 use highwater_wire::{
     report::JobState,
-    v1::{Batch, Mark, Process, Role, mark::What},
+    v1::{
+        Batch, End, Job, Mark, Metric, Notice, Process, Role, Samples, Series, Session, mark::What,
+    },
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -61,30 +63,117 @@ fn story(marks: Vec<Mark>) -> Story {
     story
 }
 
-/// The marks in batches of a few.
-fn batches(marks: &[Mark]) -> Vec<Batch> {
-    marks
-        .chunks(7)
-        .zip(0..)
-        .map(|(chunk, at)| Batch {
-            from_us: at * 7_000,
-            to_us: (at + 1) * 7_000,
-            marks: chunk.to_vec(),
-            processes: vec![Process {
-                pid: 10,
-                start_ticks: 10,
-                role: Some(Role::Pytest.into()),
-                session: if at % 2 == 0 {
+/// What else a batch may hold: values of two processes, of the machine and of a cgroup, and a word of the recorder.
+#[derive(Debug, Clone)]
+struct Beside {
+    values: Vec<i64>,
+    notice: Option<u64>,
+}
+
+fn any_beside() -> impl Strategy<Value = Beside> {
+    let values = proptest::collection::vec(0_i64..500_000_000, 1..8);
+    let notice = proptest::option::of(0_u64..3);
+    (values, notice).prop_map(|(values, notice)| Beside { values, notice })
+}
+
+/// Marks in batches of a few, in two streams by turns, each batch with something beside them.
+fn batches(marks: &[Mark], beside: &[Beside]) -> Vec<(Uuid, u64, Batch)> {
+    const MARKS: usize = 7;
+    let several = marks.len().div_ceil(MARKS).max(beside.len());
+    (0..several)
+        .map(|at| {
+            let marks = marks.chunks(MARKS).nth(at).unwrap_or_default();
+            let t_us = at as i64 * 7_000;
+            let process = |pid: u32, role: Role| Process {
+                pid,
+                start_ticks: u64::from(pid),
+                parent_pid: pid - 1,
+                role: Some(role.into()),
+                session: if at % 2 == 0 && pid == 10 {
                     "s".to_owned()
                 } else {
                     String::new()
                 },
-                seen_us: at,
+                started_us: Some(0),
+                ended_us: (at == 3).then_some(t_us),
+                peak_error_bytes: Some(at as u64),
+                seen_us: t_us,
                 ..Process::default()
-            }],
-            ..Batch::default()
+            };
+            let batch = Batch {
+                from_us: t_us,
+                to_us: t_us + 7_000,
+                marks: marks.to_vec(),
+                processes: vec![process(10, Role::Pytest), process(11, Role::Child)],
+                sessions: vec![Session {
+                    id: if at % 3 == 0 { "s" } else { "t" }.to_owned(),
+                    began_us: Some(t_us),
+                    ended_us: (at % 4 == 1).then_some(t_us),
+                    exit_status: (at % 4 == 1).then_some(at as i32 % 6),
+                    ..Session::default()
+                }],
+                ..Batch::default()
+            };
+            let stream = Uuid::from_u128(at as u128 % 2);
+            (stream, at as u64 / 2, with(batch, t_us, beside.get(at)))
         })
         .collect()
+}
+
+fn with(mut batch: Batch, t_us: i64, beside: Option<&Beside>) -> Batch {
+    let Some(beside) = beside else {
+        return batch;
+    };
+    let mut values = beside.values.clone();
+    for at in (1..values.len()).rev() {
+        values[at] -= values[at - 1];
+    }
+    let series = |metric: Metric, process, cgroup: &str| Series {
+        metric: metric.into(),
+        process,
+        cgroup: cgroup.to_owned(),
+        first: 0,
+        value_delta: values.clone(),
+    };
+    let mut t_us_delta = vec![1_000; values.len()];
+    t_us_delta[0] = t_us;
+    batch.samples.push(Samples {
+        lateness_us: vec![3; values.len()],
+        t_us_delta,
+        series: vec![
+            series(Metric::Rss, Some(0), ""),
+            series(Metric::Rss, Some(1), ""),
+            series(Metric::Pss, Some(0), ""),
+            series(Metric::CgroupOomKills, None, "/job"),
+            series(Metric::CgroupLimit, None, "/job"),
+            series(Metric::MachineAvailable, None, ""),
+        ],
+    });
+    batch.notices.extend(beside.notice.map(|count| Notice {
+        t_us: t_us % 3,
+        code: "marks_malformed".to_owned(),
+        message: String::new(),
+        count,
+    }));
+    batch
+}
+
+/// The numbers up to one, in an order that a seed gives.
+fn shuffled(several: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..several).collect();
+    order.sort_by_key(|at| {
+        seed.rotate_left(*at as u32 * 7) ^ (*at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    });
+    order
+}
+
+fn end(revision: u32) -> End {
+    End {
+        ended_us: 100_000 + i64::from(revision),
+        exit_code: Some(revision as i32),
+        revision,
+        ..End::default()
+    }
 }
 
 proptest! {
@@ -106,22 +195,52 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_arrival_does_not_matter(marks in any_marks(), seed in any::<u64>()) {
-        let batches = batches(&marks);
-        let mut order: Vec<usize> = (0..batches.len()).collect();
-        order.sort_by_key(|at| seed.rotate_left(*at as u32 * 7) ^ (*at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let job = story(Vec::new()).recording().job().clone();
+    fn the_order_of_arrival_does_not_matter(
+        marks in any_marks(),
+        beside in proptest::collection::vec(any_beside(), 0..12),
+        seed in any::<u64>(),
+        kept in 0_usize..12,
+    ) {
+        let batches = batches(&marks, &beside);
+        let order = shuffled(batches.len(), seed);
+        let job = Job::default();
+        let add = |recording: &mut Recording, at: usize| {
+            let (stream, seq, batch) = &batches[at];
+            recording.add(*stream, *seq, batch);
+        };
         let mut straight = Recording::new(job.clone());
-        let mut shuffled = Recording::new(job);
-        for (at, batch) in batches.iter().enumerate() {
-            straight.add(Uuid::nil(), at as u64, batch);
+        for at in 0..batches.len() {
+            add(&mut straight, at);
         }
+        straight.set_end(end(1));
+        straight.set_end(end(2));
+
+        let mut other = Recording::new(job.clone());
+        other.set_end(end(2));
         for at in order.iter().chain(order.iter().rev()) {
-            shuffled.add(Uuid::nil(), *at as u64, &batches[*at]);
+            add(&mut other, *at);
         }
+        other.set_end(end(1));
+
+        // Finalised and restored in the middle; then come the late ones.
+        let (early, late) = order.split_at(kept.min(order.len()));
+        let mut first = Recording::new(job.clone());
+        for at in early {
+            add(&mut first, *at);
+        }
+        first.set_end(end(1));
+        let mut restored = Recording::restore(job, first.end().cloned(), first.groups(), &first.residue());
+        for at in late {
+            add(&mut restored, *at);
+        }
+        restored.set_end(end(2));
+
         let context = context(JobState::Finished);
-        prop_assert_eq!(digest(&straight, &context), digest(&shuffled, &context));
-        prop_assert_eq!(straight.residue(), shuffled.residue());
+        prop_assert_eq!(digest(&straight, &context), digest(&other, &context));
+        prop_assert_eq!(straight.residue(), other.residue());
+        prop_assert_eq!(straight.groups(), other.groups());
+        prop_assert_eq!(digest(&straight, &context), digest(&restored, &context));
+        prop_assert_eq!(straight.groups(), restored.groups());
     }
 
     #[test]
