@@ -85,6 +85,7 @@ class Hooks:
 
     @pytest.hookimpl(**dict(_WRAPPER, tryfirst=False, trylast=True))
     def pytest_sessionfinish(self, session, exitstatus):
+        self.recorder.tests_end()
         try:
             return (yield)
         finally:

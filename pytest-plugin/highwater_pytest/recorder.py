@@ -162,6 +162,11 @@ class Recorder:
         self.mark("ib", f"\t{self.paths.word(path)}", True)
 
     @guarded
+    def tests_end(self):
+        """The end of the last test is on disk before the hooks of others, some of which leave by ``os._exit``."""
+        self.writer.flush()
+
+    @guarded
     def session_ends(self, status):
         self._blocks(None)
         self.mark("se", f"\t{int(status)}", True)

@@ -89,11 +89,19 @@ class Writer:
         try:
             written = real.write(self._descriptor, content)
         except OSError as error:
-            self.failed = error.strerror or "cannot write"
+            self._break_off(error.strerror or "cannot write")
             return
         if written != len(content):
             # The line is torn; what writes to this file next begins a new one.
-            self.failed = "no space left"
+            self._break_off("no space left")
+
+    def _break_off(self, reason):
+        """No word of it fits into the file any more, so the file's mode tells: the reader may not take silence for a crash."""
+        self.failed = reason
+        try:
+            real.fchmod(self._descriptor, 0o400)
+        except OSError:
+            pass
 
     def close(self):
         """Flushes and closes; answers what failed before, ``""`` for nothing."""

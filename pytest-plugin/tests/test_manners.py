@@ -287,6 +287,21 @@ def test_a_recording_that_cannot_be_written_any_more_says_so_once_and_changes_no
     assert told.count("the recording of process") == 1 and "File too large" in told, told
 
 
+def test_a_recording_that_cannot_be_written_any_more_tells_its_reader_by_the_mode_of_the_file(suite):
+    suite.write(
+        test_full="import resource\n\ndef test_a():\n    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))\n\n\ndef test_b():\n    pass\n"
+    )
+    assert suite.run().returncode == 0
+    modes = [path.stat().st_mode & 0o777 for path in suite.events.glob("*.events")]
+    assert modes == [0o400]
+
+
+def test_who_leaves_at_the_end_of_the_session_has_no_test_open(suite):
+    suite.write(conftest="import os\ndef pytest_sessionfinish(): os._exit(0)\n", test_plain=PLAIN)
+    assert suite.run().returncode == 0
+    assert suite.outcomes(suite.only()) == [("test_a", "passed"), ("test_b", "passed")]
+
+
 def test_parameters_are_no_fixtures(suite):
     suite.write(
         test_plain="import pytest\n\n@pytest.fixture(params=[1, 2])\ndef real(request):\n    return request.param\n\n"

@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::FileExt, path::PathBuf};
 
 use highwater_wire::{
     codec::{MAX_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_TIME_US},
-    marks::{Header, Line, SessionLine, parse},
+    marks::{Header, Line, NoticeLine, SessionLine, parse},
     v1::Mark,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct EventsFile {
     refused: bool,
     /// Lines since one was understood.
     foreign_lines: u32,
+    /// Whether it was told that nothing more can be written to it.
+    broke_off: bool,
 }
 
 /// The process that the last header named.
@@ -55,6 +57,7 @@ impl EventsFile {
             writer: None,
             refused: false,
             foreign_lines: 0,
+            broke_off: false,
         }
     }
 
@@ -68,19 +71,34 @@ impl EventsFile {
         if self.refused {
             return Ok(());
         }
-        let length = match fs::symlink_metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
+        let (length, is_closed) = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => {
+                (metadata.len(), metadata.permissions().readonly())
+            }
             // Whoever runs in the tests can put a pipe or a link there.
             Ok(_) => return Ok(()),
             // A test suite may clear its temporary folders; what was read stays read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.offset,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (self.offset, false),
             Err(error) => return Err(named(&self.path)(error)),
         };
         self.idle_looks = self.idle_looks.saturating_add(1);
-        if length <= self.offset {
-            return Ok(());
+        if length > self.offset {
+            self.idle_looks = 0;
+            self.read_on(allowance, chunk, start, told)?;
         }
-        self.idle_looks = 0;
+        if is_closed {
+            self.tell_broken_off(told);
+        }
+        Ok(())
+    }
+
+    fn read_on(
+        &mut self,
+        allowance: &mut usize,
+        chunk: &mut Vec<u8>,
+        start: &JobStart,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()> {
         let file = regular::open(&self.path).map_err(named(&self.path))?;
         chunk.resize(CHUNK_BYTES, 0);
         while *allowance > 0 && !self.refused {
@@ -96,6 +114,20 @@ impl EventsFile {
             self.take(&chunk[..read], start, told);
         }
         Ok(())
+    }
+
+    /// A plugin that can write no word any more takes the permission to write away.
+    fn tell_broken_off(&mut self, told: &mut Vec<Told>) {
+        let Some(writer) = self.writer else {
+            return;
+        };
+        if !std::mem::replace(&mut self.broke_off, true) {
+            let notice = NoticeLine {
+                code: "plugin_stopped".to_owned(),
+                message: "its events file could not be written any more".to_owned(),
+            };
+            told.push(Told::Notice(writer.key, notice));
+        }
     }
 
     fn take(&mut self, bytes: &[u8], start: &JobStart, told: &mut Vec<Told>) {

@@ -204,6 +204,26 @@ fn a_quiet_file_is_still_read_to_its_end() {
 }
 
 #[test]
+fn a_file_that_may_not_be_written_any_more_broke_off_and_is_read_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    tailer.look(&mut told).unwrap();
+    append(folder.path(), "7.events", b"sb\t1000100\t5\t-\ntorn");
+    let path = folder.path().join("7.events");
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    tailer.look(&mut told).unwrap();
+    tailer.drain(&mut told).unwrap();
+    assert_eq!(
+        short(&told),
+        ["header 7", "mark 7.3 100", "notice 7 plugin_stopped"]
+    );
+}
+
+#[test]
 fn much_at_once_is_taken_in_pieces() {
     let folder = TempDir::new().unwrap();
     let mut text = header(7, 3, "boot-a");
