@@ -8,6 +8,7 @@
 //! One refinement: pytest lets go of a fixture's value only after its teardown, and of the test's arguments after all teardowns. What
 //! a test gives back after a teardown in it is therefore a release of the fixtures torn down, up to what their set-up took.
 
+mod charge;
 mod facts;
 mod forked;
 
@@ -107,11 +108,6 @@ fn rss(mark: &Mark) -> i64 {
     mark.rss_bytes.cast_signed()
 }
 
-/// Sums of what cannot be do not wrap around.
-fn add(sum: &mut i64, change: i64) {
-    *sum = sum.saturating_add(change);
-}
-
 impl<'a> Walker<'a> {
     fn session(&self) -> u32 {
         self.sessions
@@ -156,82 +152,6 @@ impl<'a> Walker<'a> {
         self.higher(interval.peak, exact, to.t_us);
         self.attribute(rss(to) - rss(from));
         self.spread(interval, rss(to));
-    }
-
-    /// Charges a change of RSS to the innermost open thing.
-    fn attribute(&mut self, change: i64) {
-        match self.stack.last() {
-            Some(Frame::Import(at)) => {
-                add(&mut self.books.import_bytes, change);
-                add(&mut self.walk.imports[*at].own_bytes, change);
-            }
-            Some(Frame::SetUp(at)) => {
-                add(&mut self.books.fixture_bytes, change);
-                add(&mut self.walk.fixtures[*at].setup_bytes, change);
-            }
-            Some(Frame::Release(at)) => {
-                add(&mut self.books.fixture_bytes, change);
-                add(&mut self.walk.fixtures[*at].released_bytes, -change);
-            }
-            Some(Frame::Test(_)) => {
-                let released = self.released_after_teardown(-change);
-                add(&mut self.books.test_bytes, change + released);
-                self.charge_fixtures(-released);
-            }
-            None => add(&mut self.books.between_bytes, change),
-        }
-        if matches!(self.stack.last(), Some(Frame::SetUp(_) | Frame::Release(_))) {
-            self.charge_open_test(change);
-        }
-    }
-
-    /// Of what a test gave back, the part that fixtures torn down in it still held; largest first.
-    fn released_after_teardown(&mut self, given_back: i64) -> i64 {
-        let mut left = given_back.max(0);
-        let fixtures = &mut self.walk.fixtures;
-        self.torn_down
-            .sort_by_key(|at| std::cmp::Reverse(fixtures[*at].held()));
-        for at in &self.torn_down {
-            let part = left.min(fixtures[*at].held().max(0));
-            add(&mut fixtures[*at].released_bytes, part);
-            left -= part;
-        }
-        given_back.max(0) - left
-    }
-
-    fn charge_fixtures(&mut self, change: i64) {
-        add(&mut self.books.fixture_bytes, change);
-        self.charge_open_test(change);
-    }
-
-    fn charge_open_test(&mut self, change: i64) {
-        if let Some(test) = self.open_test() {
-            add(&mut self.walk.tests[test].fixture_bytes, change);
-            if let Some(visit) = self.walk.visits.last_mut() {
-                add(&mut visit.fixture_bytes, change);
-            }
-        }
-    }
-
-    /// Lets everything open see the peak and the end of an interval.
-    fn spread(&mut self, interval: Interval, end: i64) {
-        for frame in &self.stack {
-            match *frame {
-                Frame::Import(_) => {}
-                Frame::Test(at) => self.walk.tests[at].see(interval, end),
-                Frame::SetUp(at) | Frame::Release(at) => self.walk.fixtures[at].see(interval),
-            }
-        }
-        if !self.open_visit {
-            return;
-        }
-        if self.open_test().is_some() {
-            if let Some(visit) = self.walk.visits.last_mut() {
-                visit.span.see(interval, end);
-            }
-        } else {
-            self.tail.see(interval, end);
-        }
     }
 
     fn open_test(&self) -> Option<usize> {
@@ -385,7 +305,8 @@ impl<'a> Walker<'a> {
                 .is_some_and(|visit| visit.path == path && visit.session == session);
         match self.walk.visits.last_mut() {
             Some(visit) if goes_on => {
-                add(&mut visit.between_bytes, rss(mark) - visit.span.end);
+                let between = rss(mark) - visit.span.end;
+                visit.between_bytes = visit.between_bytes.saturating_add(between);
                 visit.span.extend(self.tail, rss(mark));
             }
             _ => self

@@ -352,3 +352,12 @@ fn sums_over_marks_of_what_cannot_be_saturate() {
     let file = &story.digest().files[0];
     assert_eq!(file.import_bytes, i64::MAX);
 }
+
+#[test]
+fn a_job_cannot_end_before_it_began() {
+    let mut story = one_process().ends(Some(0), None);
+    if let Some(end) = &mut story.end {
+        end.ended_us = -5;
+    }
+    assert_eq!(story.digest().job.duration_us, 0);
+}
