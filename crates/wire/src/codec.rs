@@ -4,6 +4,7 @@
 //! JSON in proto3 mapping serves people with curl. Both end in the same message and the same [`check`](Checked::check).
 
 mod limits;
+mod parts;
 
 use std::io::Read;
 
@@ -16,8 +17,8 @@ use crate::{
 };
 
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_BYTES, MAX_COMPRESSED_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_SAMPLES,
-    MAX_TEXT_BYTES, MAX_TIME_US,
+    MAX_BATCH_BYTES, MAX_BATCHES, MAX_BYTES, MAX_COMPRESSED_BYTES, MAX_JOB_WEIGHT, MAX_LINE_BYTES,
+    MAX_NAME_BYTES, MAX_SAMPLES, MAX_TEXT_BYTES, MAX_TIME_US,
 };
 
 /// The fastest: the agent compresses beside the tests it measures.
@@ -83,11 +84,28 @@ pub trait Checked: Message + Default + Serialize + DeserializeOwned {
     /// Name of the message in errors.
     const NAME: &'static str;
 
+    /// Most bytes of it in protobuf.
+    const MOST_BYTES: usize;
+
     /// Checks what the schema cannot say.
     ///
     /// # Errors
     /// The first field that is wrong, and why.
     fn check(&self) -> Result<(), Problem>;
+
+    /// Checks on its bytes that the message would not take more memory than it may; before any is taken.
+    ///
+    /// # Errors
+    /// The field of which there is too much, or damage.
+    fn check_bytes(_bytes: &[u8]) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// About what a batch takes in memory once it is part of a recording and its digest, bytes.
+#[must_use]
+pub fn weight(batch: &Batch) -> u64 {
+    (parts::Parts::of(batch).weight() + batch.encoded_len()) as u64
 }
 
 /// Message to protobuf to zstd.
@@ -111,6 +129,8 @@ pub fn decode<M: Checked>(compressed: &[u8]) -> Result<M, Problem> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_plain<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
+    at_most(bytes, M::MOST_BYTES)?;
+    M::check_bytes(bytes)?;
     let message = M::decode(bytes).map_err(|source| Problem::Protobuf {
         what: M::NAME,
         source,
@@ -124,6 +144,9 @@ pub fn decode_plain<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_json<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
+    at_most(bytes, limits::MAX_JSON_BYTES.min(M::MOST_BYTES))?;
+    let objects = bytes.iter().filter(|byte| **byte == b'{').count();
+    limits::count("objects", objects, limits::MAX_JSON_OBJECTS)?;
     let message: M = serde_json::from_slice(bytes).map_err(|source| Problem::Json {
         what: M::NAME,
         source,
@@ -152,6 +175,13 @@ pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
+fn at_most(bytes: &[u8], limit: usize) -> Result<(), Problem> {
+    if bytes.len() > limit {
+        return Err(Problem::TooLarge { limit });
+    }
+    Ok(())
+}
+
 fn check_version(found: u32) -> Result<(), Problem> {
     if found == VERSION {
         Ok(())
@@ -162,6 +192,7 @@ fn check_version(found: u32) -> Result<(), Problem> {
 
 impl Checked for Job {
     const NAME: &'static str = "Job";
+    const MOST_BYTES: usize = limits::MAX_FRAME_BYTES;
 
     fn check(&self) -> Result<(), Problem> {
         check_version(self.version)?;
@@ -171,15 +202,25 @@ impl Checked for Job {
 
 impl Checked for Batch {
     const NAME: &'static str = "Batch";
+    const MOST_BYTES: usize = MAX_BATCH_BYTES;
 
     fn check(&self) -> Result<(), Problem> {
         check_version(self.version)?;
         limits::check_batch(self)
     }
+
+    fn check_bytes(bytes: &[u8]) -> Result<(), Problem> {
+        let parts = parts::Parts::of_bytes(bytes).map_err(|source| Problem::Protobuf {
+            what: Self::NAME,
+            source,
+        })?;
+        parts.check()
+    }
 }
 
 impl Checked for End {
     const NAME: &'static str = "End";
+    const MOST_BYTES: usize = limits::MAX_FRAME_BYTES;
 
     fn check(&self) -> Result<(), Problem> {
         check_version(self.version)?;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Problem;
+use super::{Problem, parts::Parts};
 use crate::{
     ids::ProjectSlug,
     v1::{Batch, End, Environment, Job, Mark, Metric, Samples, Series, mark::What},
@@ -18,8 +18,25 @@ pub const MAX_NAME_BYTES: usize = 1_000;
 pub const MAX_TEXT_BYTES: usize = 16_000;
 /// Most bytes of a line of an events file.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
-/// Most values in one batch, over all series.
+/// Most bytes of a batch in JSON, and most objects in it: it is for people and small scripts.
+pub(super) const MAX_JSON_BYTES: usize = 4 << 20;
+pub(super) const MAX_JSON_OBJECTS: usize = 100_000;
+/// Most bytes of a `Job` or an `End` after decompression.
+pub(super) const MAX_FRAME_BYTES: usize = 4 << 20;
+/// Most values in one batch, over all series; and most ticks.
 pub const MAX_SAMPLES: usize = 1 << 20;
+/// Most marks of a batch. The agent closes one at 512 KiB of marks, of which none takes less than 16 bytes.
+pub(super) const MAX_MARKS: usize = 1 << 17;
+/// Most processes that a batch speaks of.
+pub(super) const MAX_PROCESSES: usize = 1 << 14;
+/// Most series of a batch.
+pub(super) const MAX_SERIES: usize = 1 << 18;
+/// Most sessions of a batch.
+pub(super) const MAX_SESSIONS: usize = 1_000;
+/// Most notices of a batch.
+pub(super) const MAX_NOTICES: usize = 10_000;
+/// Most [`weight`](super::weight) of all batches of a job together: about seven million marks, or a hundred million samples.
+pub const MAX_JOB_WEIGHT: u64 = 4 << 30;
 /// Most versions in an environment.
 const MAX_VERSIONS: usize = 100;
 /// Most words of a command or a session.
@@ -27,13 +44,15 @@ const MAX_WORDS: usize = 1_000;
 /// Most streams of a job: starts of an agent.
 const MAX_STREAMS: usize = 10_000;
 /// Most batches of a stream: they count one a second.
-const MAX_BATCHES: u64 = 1 << 40;
+pub const MAX_BATCHES: u64 = 1 << 40;
 /// Ten years: no time in a job lies further from its start.
 pub const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
 /// A machine that has run for thirty thousand years.
 const MAX_MONOTONIC_US: u64 = 1 << 60;
-/// No process holds more: 2^56 bytes.
-pub const MAX_BYTES: u64 = 1 << 56;
+/// No process and no machine holds more: 2^48 bytes, so that the sum over all processes of a batch is a number still.
+pub const MAX_BYTES: u64 = 1 << 48;
+/// No signal has a higher number.
+const MAX_SIGNAL: i32 = 127;
 
 fn text(field: &str, value: &str, most: usize) -> Result<(), Problem> {
     if value.len() > most {
@@ -49,8 +68,26 @@ fn name(field: &str, value: &str) -> Result<(), Problem> {
     text(field, value, MAX_NAME_BYTES)
 }
 
+/// A name that people can see, or they could not follow a link of that name.
+fn seen(field: &str, value: &str) -> Result<(), Problem> {
+    name(field, value)?;
+    if value.chars().all(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Problem::field(field, "is blank; give it a name"));
+    }
+    Ok(())
+}
+
+fn signal(field: &str, value: Option<i32>) -> Result<(), Problem> {
+    match value {
+        Some(signal) if !(1..=MAX_SIGNAL).contains(&signal) => {
+            Err(Problem::field(field, format!("{signal} is no signal")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A list has no more entries than that.
-fn count(field: &str, entries: usize, most: usize) -> Result<(), Problem> {
+pub(super) fn count(field: &str, entries: usize, most: usize) -> Result<(), Problem> {
     if entries > most {
         return Err(Problem::field(
             field,
@@ -80,22 +117,16 @@ fn size(field: &str, value: u64) -> Result<(), Problem> {
 pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
     ProjectSlug::new(job.project.as_str())
         .map_err(|error| Problem::field("project", error.to_string()))?;
-    name("name", &job.name)?;
-    if job.name.is_empty() {
-        return Err(Problem::field("name", "is empty; give the job a name"));
-    }
+    seen("name", &job.name)?;
     if job.attempt == 0 {
         return Err(Problem::field("attempt", "counts from 1"));
     }
     let Some(run) = &job.run else {
         return Err(Problem::field("run", "is missing"));
     };
-    if run.provider.is_empty() || run.id.is_empty() {
-        return Err(Problem::field("run", "needs a provider and an id"));
-    }
+    seen("run.provider", &run.provider)?;
+    seen("run.id", &run.id)?;
     for (field, value) in [
-        ("run.provider", &run.provider),
-        ("run.id", &run.id),
         ("run.branch", &run.branch),
         ("run.head_commit", &run.head_commit),
         ("run.base_commit", &run.base_commit),
@@ -116,7 +147,7 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
         return Err(Problem::field("variant", "has more than 32 keys"));
     }
     for (key, value) in &job.variant {
-        name("variant", key)?;
+        seen("variant", key)?;
         name("variant", value)?;
     }
     if let Some(shard) = &job.shard
@@ -190,6 +221,11 @@ fn check_environment(environment: &Environment) -> Result<(), Problem> {
 
 pub(super) fn check_end(end: &End) -> Result<(), Problem> {
     time("ended_us", end.ended_us)?;
+    if end.ended_us < 0 {
+        return Err(Problem::field("ended_us", "lies before the job's start"));
+    }
+    signal("signal", end.signal)?;
+    signal("forwarded_signal", end.forwarded_signal)?;
     count("streams", end.streams.len(), MAX_STREAMS)?;
     for stream in &end.streams {
         if stream.batches > MAX_BATCHES {
@@ -209,6 +245,7 @@ pub(super) fn check_end(end: &End) -> Result<(), Problem> {
 }
 
 pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
+    Parts::of(batch).check()?;
     time("from_us", batch.from_us)?;
     time("to_us", batch.to_us)?;
     if batch.to_us < batch.from_us {
@@ -241,6 +278,7 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         )?;
         time(&field("started_us"), process.started_us.unwrap_or(0))?;
         time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
+        signal(&field("signal"), process.signal)?;
         size(
             &field("lifetime_peak_bytes"),
             process.lifetime_peak_bytes.unwrap_or(0),
@@ -261,15 +299,8 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
             text(&field("args"), word, MAX_TEXT_BYTES)?;
         }
     }
-    let mut values = 0;
     for (at, samples) in batch.samples.iter().enumerate() {
-        values += check_samples(at, samples, batch.processes.len())?;
-    }
-    if values > MAX_SAMPLES {
-        return Err(Problem::field(
-            "samples",
-            format!("{values} values are more than the {MAX_SAMPLES} allowed"),
-        ));
+        check_samples(at, samples, batch.processes.len())?;
     }
     for (at, mark) in batch.marks.iter().enumerate() {
         check_mark(mark, batch.processes.len())
@@ -287,7 +318,7 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize, Problem> {
+fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<(), Problem> {
     let field = |part: &str| format!("samples[{at}].{part}");
     let ticks = samples.t_us_delta.len();
     let mut t_us = 0_i64;
@@ -313,15 +344,14 @@ fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<usize
             i64::try_from(*lateness).unwrap_or(i64::MAX),
         )?;
     }
-    let mut values = 0;
     for (number, series) in samples.series.iter().enumerate() {
-        values += check_series(series, ticks, processes)
+        check_series(series, ticks, processes)
             .map_err(|reason| Problem::field(format!("samples[{at}].series[{number}]"), reason))?;
     }
-    Ok(values)
+    Ok(())
 }
 
-fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<usize, String> {
+fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<(), String> {
     let metric = Metric::try_from(series.metric)
         .ok()
         .filter(|metric| *metric != Metric::Unspecified)
@@ -354,7 +384,7 @@ fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<usize
             .filter(|value| (0..=MAX_BYTES.cast_signed()).contains(value))
             .ok_or("has a negative or impossible value")?;
     }
-    Ok(series.value_delta.len())
+    Ok(())
 }
 
 type MarkProblem = (&'static str, String);

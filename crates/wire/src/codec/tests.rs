@@ -68,6 +68,98 @@ fn a_bomb_is_refused_before_it_fills_the_memory() {
     ));
 }
 
+/// A field of a message, `times` over.
+fn many(number: u8, content: &[u8], times: usize) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2, content.len() as u8];
+    field.extend_from_slice(content);
+    [&[0x08, 0x01][..], &field.repeat(times)].concat()
+}
+
+#[test]
+fn a_small_body_cannot_become_a_large_message() {
+    let series = many(3, &[], 60)[2..].to_vec();
+    let zeros = [&[0x0a, 100][..], &[0; 100]].concat();
+    let cases = [
+        ("processes", many(4, &[0x08, 0x01], 100_000)),
+        ("sessions", many(5, &[], 100_000)),
+        ("samples", many(6, &[], 1_000_000)),
+        ("samples.series", many(6, &series, 10_000)),
+        ("samples.t_us_delta", many(6, &zeros, 20_000)),
+        ("marks", many(7, &[0x52, 0x00], 1_000_000)),
+        ("notices", many(8, &[], 100_000)),
+    ];
+    for (field, bytes) in cases {
+        let problem = decode_plain::<Batch>(&bytes).unwrap_err().to_string();
+        assert!(problem.contains("allowed"), "{field}: {problem}");
+    }
+    let objects = format!(
+        r#"{{"version":1,"processes":[{}{{}}]}}"#,
+        "{},".repeat(200_000)
+    );
+    let problem = decode_json::<Batch>(objects.as_bytes()).unwrap_err();
+    assert!(problem.to_string().contains("objects"), "{problem}");
+    let long = format!(r#"{{"version":1}}{}"#, " ".repeat(5 << 20));
+    let problem = decode_json::<Batch>(long.as_bytes()).unwrap_err();
+    assert!(matches!(problem, Problem::TooLarge { .. }), "{problem}");
+}
+
+#[test]
+fn parts_are_counted_alike_on_bytes_and_on_the_message() {
+    let mut batch = batch();
+    batch.sessions = vec![Session {
+        id: "s".to_owned(),
+        args: vec!["-q".to_owned(), "-x".to_owned()],
+        numprocesses: 300,
+        began_us: Some(-5),
+        ..Session::default()
+    }];
+    batch.marks = vec![Mark::default(); 3];
+    batch.notices = vec![crate::v1::Notice::default(); 2];
+    batch.samples[0].series[0].value_delta = vec![1 << 40, -5];
+    let counted = parts::Parts::of_bytes(&batch.encode_to_vec()).unwrap();
+    assert_eq!(counted, parts::Parts::of(&batch));
+    assert_eq!(
+        weight(&batch),
+        (counted.weight() + batch.encoded_len()) as u64
+    );
+}
+
+#[test]
+fn what_the_busiest_agent_makes_is_far_below_the_limits() {
+    // 512 KiB of the smallest marks, 2,000 processes, and each of them on 20 ticks.
+    let process = Process {
+        pid: 7,
+        command: "python -m pytest".to_owned(),
+        ..Process::default()
+    };
+    let series = |process: u32| Series {
+        metric: Metric::Rss.into(),
+        process: Some(process),
+        value_delta: vec![4096; 20],
+        ..Series::default()
+    };
+    let busy = Batch {
+        version: VERSION,
+        to_us: 1_000_000,
+        processes: vec![process; 2_000],
+        samples: vec![Samples {
+            t_us_delta: vec![50_000; 20],
+            lateness_us: vec![3; 20],
+            series: (0..2_000).flat_map(|at| [series(at), series(at)]).collect(),
+        }],
+        marks: vec![
+            Mark {
+                what: Some(crate::v1::mark::What::CollectBegin(crate::v1::Empty {})),
+                ..Mark::default()
+            };
+            (512 << 10) / 16
+        ],
+        ..Batch::default()
+    };
+    let read: Batch = decode(&encode(&busy).unwrap()).unwrap();
+    assert!(read == busy && weight(&busy) * 100 < MAX_JOB_WEIGHT);
+}
+
 #[test]
 fn an_unknown_version_is_refused_by_its_number() {
     let problem = Batch {
@@ -134,6 +226,14 @@ fn each_wrong_field_of_a_job_is_named() {
     let cases: &[Break] = &[
         ("project", |j| j.project = "no-owner".to_owned()),
         ("name", |j| j.name = String::new()),
+        ("name", |j| j.name = " \n\u{a0}".to_owned()),
+        ("run.id", |j| j.run.as_mut().unwrap().id = " ".to_owned()),
+        ("run.provider", |j| {
+            j.run.as_mut().unwrap().provider = String::new();
+        }),
+        ("variant", |j| {
+            j.variant.insert(String::new(), "x".to_owned());
+        }),
         ("attempt", |j| j.attempt = 0),
         ("run", |j| j.run = None),
         ("url", |j| j.url = "javascript:alert(1)".to_owned()),
@@ -200,7 +300,11 @@ fn no_field_of_a_job_may_hold_what_cannot_be() {
 
 #[test]
 fn no_field_of_a_batch_may_hold_what_cannot_be() {
-    let cases: [(&str, Spoil<Batch>); 7] = [
+    let cases: [(&str, Spoil<Batch>); 9] = [
+        ("signal", |batch| batch.processes[0].signal = Some(-9)),
+        ("series", |batch| {
+            batch.samples[0].series[0].value_delta = vec![1 << 56, 0];
+        }),
         ("seen_us", |batch| batch.processes[0].seen_us = i64::MIN),
         ("peak_error_bytes", |batch| {
             batch.processes[0].peak_error_bytes = Some(u64::MAX);
@@ -245,4 +349,20 @@ fn no_field_of_a_batch_may_hold_what_cannot_be() {
         ..End::default()
     };
     assert!(end.check().unwrap_err().to_string().contains("batches"));
+    let cases: [(&str, Spoil<End>); 4] = [
+        ("ended_us", |end| end.ended_us = -1),
+        ("ended_us", |end| end.ended_us = i64::MAX),
+        ("signal", |end| end.signal = Some(i32::MIN)),
+        ("forwarded_signal", |end| end.forwarded_signal = Some(0)),
+    ];
+    for (field, spoil) in cases {
+        let mut spoilt = End {
+            version: VERSION,
+            ..End::default()
+        };
+        spoilt.check().unwrap();
+        spoil(&mut spoilt);
+        let problem = spoilt.check().unwrap_err().to_string();
+        assert!(problem.contains(field), "{field}: {problem}");
+    }
 }
