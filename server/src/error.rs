@@ -75,6 +75,15 @@ impl AppError {
         )
     }
 
+    pub(crate) fn job_full(what: &str) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "job_full",
+            format!("{what} is not kept: its job holds as much as one job may"),
+            "record the suite in several jobs",
+        )
+    }
+
     pub(crate) fn method_not_allowed(what: impl Into<String>) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

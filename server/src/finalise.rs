@@ -17,7 +17,9 @@ use highwater_analysis::{
     digest::{Context, Digest, digest, process_numbers},
     recording::Recording,
 };
-use highwater_store::{DetailKind, JobKey, Put, Snapshot, StoreError};
+use highwater_store::{
+    DetailKind, JobKey, Put, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
+};
 use highwater_wire::{
     codec,
     report::JobState,
@@ -26,9 +28,10 @@ use highwater_wire::{
 use prost::Message;
 use uuid::Uuid;
 
-use crate::state::{AppState, now_unix_us};
+use crate::state::AppState;
 
-pub(crate) use columns::{Column, load as load_columns};
+pub(crate) use columns::{Column, Span, load as load_columns};
+pub(crate) use rows::read as read_rows;
 
 /// How often silent jobs are looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -86,12 +89,29 @@ impl Loaded {
     }
 
     /// The samples of the job as it stands, with the curve of its digest.
-    pub(crate) fn columns(&self, digest: &Digest) -> Vec<Column> {
+    pub(crate) fn columns(&self, digest: &Digest, span: Span) -> Vec<Column> {
         columns::of_recording(
             &self.recording,
             &digest.tree,
             &process_numbers(&self.recording),
+            span,
         )
+    }
+}
+
+/// What is shown of a job that is not settled.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) digest: Digest,
+    /// Every series over the whole job, as fine as charts are drawn.
+    pub(crate) columns: Vec<Column>,
+}
+
+impl Live {
+    pub(crate) fn of(loaded: &Loaded) -> Self {
+        let digest = loaded.digest();
+        let columns = loaded.columns(&digest, Span::default());
+        Self { digest, columns }
     }
 }
 
@@ -106,7 +126,7 @@ struct Failure {
 pub(crate) async fn settle_for_ever(state: AppState) {
     let mut failures: HashMap<Uuid, Failure> = HashMap::new();
     loop {
-        match state.store.unsettled(silent_since(&state)).await {
+        match state.store.unsettled(state.silent_since()).await {
             Ok(jobs) => {
                 failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
                 for (uuid, arrivals) in jobs {
@@ -159,37 +179,33 @@ async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
     if state_of(state, &mut snapshot, &key).await? == JobState::Running {
         return Ok(());
     }
-    let loaded = load(state, &mut snapshot, uuid, key).await?;
+    let stored = read(state, &mut snapshot, uuid, key).await?;
     drop(snapshot);
-    let (revision, job_state) = (loaded.key.revision + 1, loaded.state);
-    let finalised = tokio::task::spawn_blocking(move || {
+    let (revision, job_state) = (stored.key.revision + 1, stored.state);
+    let finalised = state.digesting.run(stored.weight(), move || {
+        let loaded = stored.load()?;
         let digest = loaded.digest_as(revision);
         rows::finalised(&loaded, digest)
-    })
-    .await??;
+    });
+    let finalised = finalised.await??;
     if state.store.put_finalised(finalised).await? == Put::Conflict {
         // Another server on this database was faster; what it did not see is still unsettled.
         tracing::info!(%uuid, revision, "finalised elsewhere");
         return Ok(());
     }
+    state.forget(uuid);
     state.counters.finalised.fetch_add(1, Relaxed);
     tracing::info!(%uuid, revision, state = ?job_state, "finalised");
     Ok(())
 }
 
-/// Jobs last heard of by this time are silent, µs since 1970.
-fn silent_since(state: &AppState) -> i64 {
-    let silence = i64::try_from(state.silence.as_micros()).unwrap_or(i64::MAX);
-    now_unix_us().saturating_sub(silence)
-}
-
 /// Where a job is in its life, by what is there and how long it has been silent.
-async fn state_of(
+pub(crate) async fn state_of(
     state: &AppState,
     snapshot: &mut Snapshot,
     key: &JobKey,
 ) -> Result<JobState, FinaliseError> {
-    let silent = key.heard_unix_us <= silent_since(state);
+    let silent = key.heard_unix_us <= state.silent_since();
     let Some(end) = &key.end_body else {
         return Ok(if silent {
             JobState::Lost
@@ -211,50 +227,77 @@ async fn state_of(
     })
 }
 
-/// Puts everything that is there of a job into a recording.
-pub(crate) async fn load(
+/// Reads everything that is there of a job.
+pub(crate) async fn read(
     state: &AppState,
     snapshot: &mut Snapshot,
     uuid: Uuid,
     key: JobKey,
-) -> Result<Loaded, FinaliseError> {
+) -> Result<Stored, FinaliseError> {
     let id = key.id;
-    let job = Job::decode(key.begin_body.as_slice())
-        .map_err(|error| FinaliseError::damaged(id, "begin", error))?;
-    let end = key
-        .end_body
-        .as_deref()
-        .map(End::decode)
-        .transpose()
-        .map_err(|error| FinaliseError::damaged(id, "end", error))?;
-    let mut recording = match snapshot.detail(id, DetailKind::Residue).await? {
-        Some(residue) => {
-            let residue = Batch::decode(residue.as_slice())
-                .map_err(|error| FinaliseError::damaged(id, "residue", error))?;
-            let groups = columns::restore(snapshot, id).await?;
-            Recording::restore(job, end, &groups, &residue)
-        }
-        None => {
-            let mut recording = Recording::new(job);
-            if let Some(end) = end {
-                recording.set_end(end);
-            }
-            recording
-        }
-    };
-    let job_state = state_of(state, snapshot, &key).await?;
-    let mut fresh = Vec::new();
-    for stored in snapshot.batch_bodies(id).await? {
-        let batch: Batch = codec::decode(&stored.body)
-            .map_err(|problem| FinaliseError::damaged(id, "batch", problem))?;
-        recording.add(stored.stream, stored.seq, &batch);
-        fresh.push((stored.stream, stored.seq));
-    }
-    Ok(Loaded {
-        key,
-        recording,
-        state: job_state,
+    Ok(Stored {
+        state: state_of(state, snapshot, &key).await?,
+        residue: snapshot.detail(id, DetailKind::Residue).await?,
+        series: snapshot.series(id).await?,
+        pages: snapshot.value_pages(id).await?,
+        batches: snapshot.batch_bodies(id).await?,
         uuid,
-        fresh,
+        key,
     })
+}
+
+/// What there is of a job at one moment, as it lies in the store.
+pub(crate) struct Stored {
+    key: JobKey,
+    uuid: Uuid,
+    state: JobState,
+    residue: Option<Vec<u8>>,
+    series: Vec<SeriesRow>,
+    pages: Vec<StoredPage>,
+    batches: Vec<StoredBatch>,
+}
+
+impl Stored {
+    /// About what it takes to work on it, bytes.
+    pub(crate) fn weight(&self) -> u64 {
+        self.key.weight.cast_unsigned()
+    }
+
+    /// Puts all of it into a recording. Work for a thread that may block.
+    pub(crate) fn load(self) -> Result<Loaded, FinaliseError> {
+        let id = self.key.id;
+        let job = Job::decode(self.key.begin_body.as_slice())
+            .map_err(|error| FinaliseError::damaged(id, "begin", error))?;
+        let end = self.key.end_body.as_deref().map(End::decode).transpose();
+        let end = end.map_err(|error| FinaliseError::damaged(id, "end", error))?;
+        let mut recording = match self.residue {
+            Some(residue) => {
+                let residue = Batch::decode(residue.as_slice())
+                    .map_err(|error| FinaliseError::damaged(id, "residue", error))?;
+                let groups = columns::restore(id, self.series, &self.pages)?;
+                Recording::restore(job, end, &groups, &residue)
+            }
+            None => {
+                let mut recording = Recording::new(job);
+                if let Some(end) = end {
+                    recording.set_end(end);
+                }
+                recording
+            }
+        };
+        let mut fresh = Vec::new();
+        for stored in self.batches {
+            let batch: Batch = codec::decode(&stored.body)
+                .map_err(|problem| FinaliseError::damaged(id, "batch", problem))?;
+            recording.add(stored.stream, stored.seq, &batch);
+            fresh.push((stored.stream, stored.seq));
+        }
+        Ok(Loaded {
+            key: self.key,
+            recording,
+            state: self.state,
+            uuid: self.uuid,
+            fresh,
+        })
+    }
 }

@@ -8,9 +8,9 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
 };
-use highwater_store::Put;
+use highwater_store::{NewBatch, Put};
 use highwater_wire::{
-    codec::{self, Checked},
+    codec::{self, Checked, MAX_BATCH_BYTES, MAX_BATCHES},
     receipt::Receipt,
     v1::{Batch, End, Job},
 };
@@ -21,11 +21,8 @@ use uuid::Uuid;
 use crate::{
     error::{AppError, ErrorEnvelope},
     extract::{Body, Path},
-    state::{AppState, now_unix_us},
+    state::AppState,
 };
-
-/// Highest number a batch can have: they count from 0, one a second.
-const MOST_SEQ: u64 = 1 << 40;
 
 /// Begin a job.
 ///
@@ -40,8 +37,8 @@ pub(crate) async fn put_job(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let job: Job = read(&state, &headers, &body)?;
-    let put = state.store.put_job(uuid, job, now_unix_us()).await?;
+    let job: Job = read(&state, &headers, body, Ok).await?;
+    let put = state.store.put_job(uuid, job, state.now_unix_us()).await?;
     answer(&state, put, Receipt::of_job(uuid), &format!("job {uuid}"))
 }
 
@@ -60,19 +57,26 @@ pub(crate) async fn put_batch(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    if seq > MOST_SEQ {
+    if seq >= MAX_BATCHES {
         return Err(AppError::bad_request(
             format!("batch number {seq} is too large"),
             "batches count from 0",
         ));
     }
-    let batch: Batch = read(&state, &headers, &body)?;
-    let plain = batch.encode_to_vec();
-    let digest: [u8; 32] = Sha256::digest(&plain).into();
-    let packed = codec::encode(&batch).map_err(|error| AppError::internal(&error))?;
+    let batch = read(&state, &headers, body, move |batch: Batch| {
+        let plain = batch.encode_to_vec();
+        Ok(NewBatch {
+            stream,
+            seq,
+            digest: Sha256::digest(&plain).into(),
+            body: codec::encode(&batch).map_err(|error| AppError::internal(&error))?,
+            weight: codec::weight(&batch),
+        })
+    });
+    let batch = batch.await?;
     let put = state
         .store
-        .put_batch(uuid, stream, seq, digest, packed, now_unix_us())
+        .put_batch(uuid, batch, state.now_unix_us())
         .await?;
     if put == Put::New {
         state.counters.batches.fetch_add(1, Relaxed);
@@ -100,8 +104,8 @@ pub(crate) async fn put_end(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let end: End = read(&state, &headers, &body)?;
-    let put = state.store.put_end(uuid, end, now_unix_us()).await?;
+    let end: End = read(&state, &headers, body, Ok).await?;
+    let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
     state.settle.notify_one();
     answer(
         &state,
@@ -111,45 +115,89 @@ pub(crate) async fn put_end(
     )
 }
 
-fn read<M: Checked>(state: &AppState, headers: &HeaderMap, body: &Bytes) -> Result<M, AppError> {
-    let message = decode(headers, body);
-    if message.is_err() {
+/// Decodes a body and makes something of it, where that holds nobody up.
+async fn read<M: Checked + 'static, T: Send + 'static>(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Bytes,
+    make: impl FnOnce(M) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    let made = match Form::of(headers) {
+        Ok(form) => {
+            let bytes = form.most_bytes(&body);
+            let work = move || make(form.decode(&body)?);
+            let done = state.decoding.run(bytes, work).await;
+            done.unwrap_or_else(|error| Err(AppError::internal(&error)))
+        }
+        Err(error) => Err(error),
+    };
+    if made
+        .as_ref()
+        .is_err_and(|error| error.status.is_client_error())
+    {
         state.counters.refused.fetch_add(1, Relaxed);
     }
-    message
+    made
 }
 
-fn decode<M: Checked>(headers: &HeaderMap, body: &Bytes) -> Result<M, AppError> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
-            .trim()
-    };
-    let kind = text(header::CONTENT_TYPE)
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    let plain = match text(header::CONTENT_ENCODING) {
-        "zstd" => Bytes::from(codec::decompress(body)?),
-        "" | "identity" => body.clone(),
-        other => {
-            return Err(AppError::bad_request(
-                format!("content encoding {other:?} is not read here"),
-                "send it under zstd or plain",
-            ));
+/// How a body is written.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    is_json: bool,
+    is_zstd: bool,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Result<Self, AppError> {
+        let text = |name| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or("").trim()
+        };
+        let is_zstd = match text(header::CONTENT_ENCODING) {
+            "zstd" => true,
+            "" | "identity" => false,
+            other => {
+                return Err(AppError::bad_request(
+                    format!("content encoding {other:?} is not read here"),
+                    "send it under zstd or plain",
+                ));
+            }
+        };
+        let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or("");
+        let is_json = match kind.trim().to_ascii_lowercase().as_str() {
+            "application/json" => true,
+            "application/x-protobuf" | "application/protobuf" => false,
+            other => {
+                return Err(AppError::bad_request(
+                    format!("content type {other:?} is not read here"),
+                    "send application/x-protobuf or application/json",
+                ));
+            }
+        };
+        Ok(Self { is_json, is_zstd })
+    }
+
+    /// What the body can become without its compression.
+    fn most_bytes(self, body: &Bytes) -> u64 {
+        if self.is_zstd {
+            MAX_BATCH_BYTES as u64
+        } else {
+            body.len() as u64
         }
-    };
-    match kind.as_str() {
-        "application/json" => Ok(codec::decode_json(&plain)?),
-        "application/x-protobuf" | "application/protobuf" => Ok(codec::decode_plain(&plain)?),
-        other => Err(AppError::bad_request(
-            format!("content type {other:?} is not read here"),
-            "send application/x-protobuf or application/json",
-        )),
+    }
+
+    fn decode<M: Checked>(self, body: &Bytes) -> Result<M, AppError> {
+        let plain = if self.is_zstd {
+            Bytes::from(codec::decompress(body)?)
+        } else {
+            body.clone()
+        };
+        let message = if self.is_json {
+            codec::decode_json(&plain)
+        } else {
+            codec::decode_plain(&plain)
+        };
+        Ok(message?)
     }
 }
 
@@ -167,6 +215,10 @@ fn answer(
             Err(AppError::conflict(format!(
                 "{what} is already stored with other content"
             )))
+        }
+        Put::Full => {
+            state.counters.refused.fetch_add(1, Relaxed);
+            Err(AppError::job_full(what))
         }
         Put::NoJob => Err(AppError::not_found(
             "this job has not begun here",

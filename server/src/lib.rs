@@ -1,6 +1,6 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `state`; `ingest` takes in, `finalise` settles, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `work`, `state`; `ingest` takes in, `finalise` settles, `reading` answers; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 
 mod api;
@@ -15,6 +15,7 @@ mod serve;
 mod state;
 mod views;
 mod web;
+mod work;
 
 pub use api::openapi;
 pub use serve::{ServeError, serve};

@@ -1,17 +1,17 @@
 //! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use highwater_analysis::digest::{Digest, Visit};
-use highwater_store::{DetailKind, JobKey, Snapshot};
+use highwater_store::{DetailKind, Snapshot};
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, ProcessRow, TestRow};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::{
     error::AppError,
-    finalise::{self, Column, FinaliseError, Loaded},
-    state::AppState,
+    finalise::{self, Column, FinaliseError, Live, Span, Stored},
+    state::{AppState, LiveKey},
 };
 
 impl From<FinaliseError> for AppError {
@@ -23,134 +23,135 @@ impl From<FinaliseError> for AppError {
     }
 }
 
-/// A job to be read. It keeps a connection of the store until it is dropped.
+/// A job to be read.
 pub(crate) struct Job<'a> {
     state: &'a AppState,
-    snapshot: Snapshot,
     uuid: Uuid,
-    key: JobKey,
-    loaded: Option<Arc<Loaded>>,
+    /// Its number, and a connection of the store, when everything that arrived is in the pages.
+    pages: Option<(Snapshot, i64)>,
+    /// Its figures, where they had to be worked out.
+    live: Option<Arc<Live>>,
 }
 
 impl<'a> Job<'a> {
     pub(crate) async fn find(state: &'a AppState, uuid: Uuid) -> Result<Self, AppError> {
         let mut snapshot = state.store.snapshot().await?;
-        let key = snapshot.job(uuid).await?.ok_or_else(|| {
-            AppError::not_found(
-                format!("there is no job {uuid}"),
-                "check the uuid, or upload the job's spool",
-            )
-        })?;
+        let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+        let is_settled = !key.unsettled && key.revision > 0;
         Ok(Self {
             state,
-            snapshot,
             uuid,
-            key,
-            loaded: None,
+            pages: is_settled.then_some((snapshot, key.id)),
+            live: None,
         })
     }
 
-    /// True when everything that arrived is in the pages.
-    fn is_settled(&self) -> bool {
-        !self.key.unsettled && self.key.revision > 0
-    }
-
-    async fn loaded(&mut self) -> Result<Arc<Loaded>, AppError> {
-        if let Some(loaded) = &self.loaded {
-            return Ok(Arc::clone(loaded));
+    /// The figures as they stand, worked out by whoever asks first. Nobody keeps a connection of the store while they wait.
+    async fn live(&mut self) -> Result<Arc<Live>, AppError> {
+        if let Some(live) = &self.live {
+            return Ok(Arc::clone(live));
         }
-        let key = self.key.clone();
-        let loaded = finalise::load(self.state, &mut self.snapshot, self.uuid, key).await?;
-        let loaded = Arc::new(loaded);
-        self.loaded = Some(Arc::clone(&loaded));
-        Ok(loaded)
+        self.pages = None;
+        let (state, uuid) = (self.state, self.uuid);
+        let key = {
+            let mut snapshot = state.store.snapshot().await?;
+            let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+            LiveKey {
+                uuid,
+                arrivals: key.arrivals,
+                state: finalise::state_of(state, &mut snapshot, &key).await?,
+            }
+        };
+        let cell = state.live(key);
+        let live = cell.get_or_try_init(|| work_out(state, uuid)).await?;
+        self.live = Some(Arc::clone(live));
+        Ok(Arc::clone(live))
     }
 
-    async fn digest(&mut self) -> Result<Arc<Digest>, AppError> {
-        if let Some(known) = self.state.cached(self.uuid, self.key.arrivals) {
-            return Ok(known);
+    async fn rows<T: DeserializeOwned + Clone>(
+        &mut self,
+        kind: DetailKind,
+        of: fn(&Digest) -> &T,
+    ) -> Result<T, AppError> {
+        if let Some((snapshot, id)) = &mut self.pages {
+            let content = snapshot.detail(*id, kind).await?;
+            if let Some(rows) = content.and_then(|content| finalise::read_rows(&content)) {
+                return Ok(rows);
+            }
+            // A server of another version wrote them. Residue and pages give them again, here and for whoever comes after.
+            tracing::info!(uuid = %self.uuid, ?kind, "rows of another version are made again");
+            self.pages = None;
+            self.state.store.reopen(self.uuid).await?;
+            self.state.settle.notify_one();
         }
-        let loaded = self.loaded().await?;
-        let digest = tokio::task::spawn_blocking(move || loaded.digest())
-            .await
-            .map_err(FinaliseError::from)?;
-        let digest = Arc::new(digest);
-        self.state.keep(self.uuid, self.key.arrivals, &digest);
-        Ok(digest)
-    }
-
-    async fn detail<T: DeserializeOwned>(&mut self, kind: DetailKind) -> Result<T, AppError> {
-        let content = self.snapshot.detail(self.key.id, kind).await?;
-        let content = content.ok_or_else(|| {
-            AppError::internal(&format!("job {}: {kind:?} is missing", self.uuid))
-        })?;
-        serde_json::from_slice(&content).map_err(|error| AppError::internal(&error))
+        Ok(of(&self.live().await?.digest).clone())
     }
 
     pub(crate) async fn report(&mut self) -> Result<JobReport, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Report).await;
-        }
-        Ok(self.digest().await?.job.clone())
+        self.rows(DetailKind::Report, |digest| &digest.job).await
     }
 
     pub(crate) async fn processes(&mut self) -> Result<Vec<ProcessRow>, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Processes).await;
-        }
-        Ok(self.digest().await?.processes.clone())
+        self.rows(DetailKind::Processes, |digest| &digest.processes)
+            .await
     }
 
     pub(crate) async fn files(&mut self) -> Result<Vec<FileRow>, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Files).await;
-        }
-        Ok(self.digest().await?.files.clone())
+        self.rows(DetailKind::Files, |digest| &digest.files).await
     }
 
     pub(crate) async fn tests(&mut self) -> Result<Vec<TestRow>, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Tests).await;
-        }
-        Ok(self.digest().await?.tests.clone())
+        self.rows(DetailKind::Tests, |digest| &digest.tests).await
     }
 
     pub(crate) async fn fixtures(&mut self) -> Result<Vec<FixtureRow>, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Fixtures).await;
-        }
-        Ok(self.digest().await?.fixtures.clone())
+        self.rows(DetailKind::Fixtures, |digest| &digest.fixtures)
+            .await
     }
 
     pub(crate) async fn visits(&mut self) -> Result<Vec<Visit>, AppError> {
-        if self.is_settled() {
-            return self.detail(DetailKind::Visits).await;
-        }
-        Ok(self.digest().await?.visits.clone())
+        self.rows(DetailKind::Visits, |digest| &digest.visits).await
     }
 
-    /// Every series in a span of time, in at most `points` points each.
-    pub(crate) async fn series(
-        &mut self,
-        from_us: i64,
-        to_us: i64,
-        points: usize,
-    ) -> Result<Vec<Column>, AppError> {
-        if self.is_settled() {
-            let id = self.key.id;
-            return Ok(
-                finalise::load_columns(&mut self.snapshot, id, from_us, to_us, points).await?,
-            );
+    /// Every series in a span of time.
+    pub(crate) async fn series(&mut self, span: Span) -> Result<Vec<Column>, AppError> {
+        if let Some((snapshot, id)) = &mut self.pages {
+            return Ok(finalise::load_columns(snapshot, *id, span).await?);
         }
-        let (loaded, digest) = (self.loaded().await?, self.digest().await?);
-        let columns = tokio::task::spawn_blocking(move || {
-            let mut columns = loaded.columns(&digest);
-            for column in &mut columns {
-                column.clip(from_us, to_us);
-                column.thin(points);
-            }
-            columns
+        if span == Span::default() {
+            return Ok(self.live().await?.columns.clone());
+        }
+        let stored = stored(self.state, self.uuid).await?;
+        let columns = self.state.digesting.run(stored.weight(), move || {
+            let loaded = stored.load()?;
+            Ok::<_, FinaliseError>(loaded.columns(&loaded.digest(), span))
         });
-        Ok(columns.await.map_err(FinaliseError::from)?)
+        Ok(columns.await.map_err(FinaliseError::from)??)
     }
+}
+
+fn unknown(uuid: Uuid) -> AppError {
+    AppError::not_found(
+        format!("there is no job {uuid}"),
+        "check the uuid, or upload the job's spool",
+    )
+}
+
+async fn stored(state: &AppState, uuid: Uuid) -> Result<Stored, AppError> {
+    let mut snapshot = state.store.snapshot().await?;
+    let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+    Ok(finalise::read(state, &mut snapshot, uuid, key).await?)
+}
+
+async fn work_out(state: &AppState, uuid: Uuid) -> Result<Arc<Live>, AppError> {
+    let stored = stored(state, uuid).await?;
+    state.counters.live.fetch_add(1, Relaxed);
+    let live = state
+        .digesting
+        .run(stored.weight(), move || {
+            Ok::<_, FinaliseError>(Live::of(&stored.load()?))
+        })
+        .await
+        .map_err(FinaliseError::from)??;
+    Ok(Arc::new(live))
 }

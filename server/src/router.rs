@@ -140,6 +140,12 @@ async fn metrics(State(state): State<AppState>) -> Result<impl IntoResponse, App
             counters.finalised.load(Relaxed),
         ),
         (
+            "highwater_live_digests_total",
+            "counter",
+            "Times that the figures of a job that is not finalised were worked out.",
+            counters.live.load(Relaxed),
+        ),
+        (
             "highwater_jobs",
             "gauge",
             "Jobs stored.",

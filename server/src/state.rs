@@ -2,29 +2,49 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use highwater_analysis::digest::Digest;
 use highwater_store::Store;
-use tokio::sync::Notify;
+use highwater_wire::{
+    codec::{MAX_BATCH_BYTES, MAX_JOB_WEIGHT},
+    report::JobState,
+};
+use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
 
-/// Digests of unsettled jobs that are kept for the next look.
-const MOST_CACHED: usize = 16;
+use crate::{finalise::Live, work::Room};
+
+/// Unsettled jobs of which the figures are kept for the next look.
+const MOST_LIVE: usize = 16;
+/// Bodies that are decoded at once, and jobs that are worked out at once.
+const PIECES: u32 = 4;
 
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
     pub(crate) store: Store,
-    pub(crate) silence: Duration,
+    silence: Duration,
+    clock: Clock,
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
     pub(crate) counters: Arc<Counters>,
-    cache: Arc<Mutex<Vec<Cached>>>,
+    /// Where bodies are decoded.
+    pub(crate) decoding: Room,
+    /// Where recordings are put together and worked out.
+    pub(crate) digesting: Room,
+    live: Arc<Mutex<Vec<(LiveKey, LiveCell)>>>,
 }
 
-/// A job, how often something had arrived for it, and its digest as of then.
-type Cached = (Uuid, i64, Arc<Digest>);
+/// What the figures of an unsettled job depend on: how often something had arrived, and where it is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiveKey {
+    pub(crate) uuid: Uuid,
+    pub(crate) arrivals: i64,
+    pub(crate) state: JobState,
+}
+
+/// Worked out by the first who looks; others wait for it.
+type LiveCell = Arc<OnceCell<Arc<Live>>>;
 
 /// What `/metrics` tells.
 #[derive(Debug, Default)]
@@ -32,6 +52,14 @@ pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) finalised: AtomicU64,
+    pub(crate) live: AtomicU64,
+}
+
+/// The time of day when the server began, and what has passed since: no step of the machine's clock makes a job look silent.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    unix_us: i64,
+    since: Instant,
 }
 
 impl AppState {
@@ -39,32 +67,54 @@ impl AppState {
         Self {
             store,
             silence,
+            clock: Clock {
+                unix_us: jiff::Timestamp::now().as_microsecond(),
+                since: Instant::now(),
+            },
             settle: Arc::new(Notify::new()),
             counters: Arc::default(),
-            cache: Arc::default(),
+            decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
+            digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
+            live: Arc::default(),
         }
     }
 
-    /// The digest of a job as it was when so much had arrived.
-    pub(crate) fn cached(&self, uuid: Uuid, arrivals: i64) -> Option<Arc<Digest>> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache
-            .iter()
-            .find(|(known, at, _)| *known == uuid && *at == arrivals)
-            .map(|(_, _, digest)| Arc::clone(digest))
-    }
-
-    pub(crate) fn keep(&self, uuid: Uuid, arrivals: i64, digest: &Arc<Digest>) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|(known, _, _)| *known != uuid);
-        if cache.len() >= MOST_CACHED {
-            cache.remove(0);
+    /// Where the figures of an unsettled job are, or will be.
+    pub(crate) fn live(&self, key: LiveKey) -> LiveCell {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cell)) = live.iter().find(|(known, _)| *known == key) {
+            return Arc::clone(cell);
         }
-        cache.push((uuid, arrivals, Arc::clone(digest)));
+        live.retain(|(known, _)| known.uuid != key.uuid);
+        if live.len() >= MOST_LIVE {
+            live.remove(0);
+        }
+        let cell = LiveCell::default();
+        live.push((key, Arc::clone(&cell)));
+        cell
     }
-}
 
-/// Now by this server's clock, µs since 1970.
-pub(crate) fn now_unix_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
+    /// Forgets what an unsettled job was like.
+    pub(crate) fn forget(&self, uuid: Uuid) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.retain(|(known, _)| known.uuid != uuid);
+    }
+
+    /// Now, µs since 1970.
+    pub(crate) fn now_unix_us(&self) -> i64 {
+        self.clock.unix_us.saturating_add(self.passed_us())
+    }
+
+    fn passed_us(&self) -> i64 {
+        i64::try_from(self.clock.since.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Jobs last heard of by this time are silent, µs since 1970. Nobody is before this server has listened for so long itself.
+    pub(crate) fn silent_since(&self) -> i64 {
+        let silence_us = i64::try_from(self.silence.as_micros()).unwrap_or(i64::MAX);
+        if self.passed_us() < silence_us {
+            return i64::MIN;
+        }
+        self.now_unix_us().saturating_sub(silence_us)
+    }
 }

@@ -8,13 +8,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use highwater_store::{JobFilter, Store};
+use highwater_store::{JobFilter, ProjectRow};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
     api::{self, PageQuery},
     error::AppError,
+    finalise::Span,
     reading::Job,
     state::AppState,
     views::{
@@ -24,9 +25,8 @@ use crate::{
     },
 };
 
-/// Points of a line in a chart.
-const CHART_POINTS: usize = 600;
 const JOBS_A_PAGE: u32 = 50;
+const PROJECTS_A_PAGE: u32 = 50;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -139,35 +139,37 @@ async fn asset(kind: &'static str, content: &'static [u8]) -> impl IntoResponse 
 #[template(path = "home.html")]
 struct HomePage {
     projects: Vec<ProjectLine>,
+    next: Option<String>,
 }
 
 struct ProjectLine {
     slug: String,
     href: String,
     jobs: i64,
-    newest: Option<JobLine>,
+    newest: JobLine,
 }
 
-async fn home(State(state): State<AppState>) -> Page {
-    let mut projects = Vec::new();
-    for row in state.store.projects().await? {
-        let newest = newest_job(&state.store, &row.slug).await?;
-        projects.push(ProjectLine {
-            href: project_href(&row.slug),
-            slug: row.slug,
+impl From<ProjectRow> for ProjectLine {
+    fn from(row: ProjectRow) -> Self {
+        Self {
+            href: project_href(&row.newest.project),
+            slug: row.newest.project.clone(),
             jobs: row.jobs,
-            newest,
-        });
+            newest: JobLine::from(row.newest),
+        }
     }
-    show(&HomePage { projects })
 }
 
-async fn newest_job(store: &Store, slug: &str) -> Result<Option<JobLine>, AppError> {
-    let Some(id) = store.project_id(slug).await? else {
-        return Ok(None);
-    };
-    let newest = store.jobs(id, &JobFilter::default(), 1).await?;
-    Ok(newest.into_iter().next().map(JobLine::from))
+async fn home(State(state): State<AppState>, Query(page): Query<PageQuery>) -> Page {
+    let rows = state
+        .store
+        .projects(page.numbers()?, PROJECTS_A_PAGE)
+        .await?;
+    let key = |row: &ProjectRow| [row.newest.started_unix_us, row.newest.id];
+    show(&HomePage {
+        next: api::next_after(&rows, PROJECTS_A_PAGE, key),
+        projects: rows.into_iter().map(ProjectLine::from).collect(),
+    })
 }
 
 #[derive(Template)]
@@ -269,7 +271,7 @@ async fn job_page(
         tests: job.tests().await?,
         fixtures: job.fixtures().await?,
         visits: job.visits().await?,
-        columns: job.series(i64::MIN, i64::MAX, CHART_POINTS).await?,
+        columns: job.series(Span::default()).await?,
     };
     show(&job::page(data, &query.sort, query.files == "all"))
 }

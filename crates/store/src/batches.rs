@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Snapshot, StoreError};
+use crate::{Put, Snapshot, StoreError};
 
 pub(crate) const STREAM_NO: &str = "SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2";
 pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, uuid)
@@ -20,6 +20,21 @@ pub(crate) const BODIES: &str = "SELECT s.uuid, b.seq, b.body
     WHERE b.job_id = $1 AND b.body IS NOT NULL ORDER BY b.stream_no, b.seq";
 pub(crate) const DROP_BODY: &str = "UPDATE batch SET body = NULL
     WHERE job_id = $1 AND seq = $3 AND stream_no = (SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2)";
+
+/// A batch that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBatch {
+    /// Its stream.
+    pub stream: Uuid,
+    /// Its number there.
+    pub seq: u64,
+    /// Digest of its content.
+    pub digest: [u8; 32],
+    /// Protobuf under zstd.
+    pub body: Vec<u8>,
+    /// About what it takes in memory when its job is finalised, bytes.
+    pub weight: u64,
+}
 
 /// A batch whose body is still kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,50 +83,58 @@ impl Snapshot {
     }
 }
 
-/// Keeps a batch. `Some(true)`: new; `Some(false)`: the same was there; `None`: another was there.
+/// Keeps a batch, if there is room for it.
 pub(crate) async fn keep(
     connection: &mut SqliteConnection,
     job: i64,
-    stream: Uuid,
-    seq: i64,
-    digest: &[u8],
-    body: &[u8],
-) -> Result<Option<bool>, StoreError> {
-    let mut stream_no: Option<i64> = sqlx::query_scalar(STREAM_NO)
-        .bind(job)
-        .bind(stream)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if stream_no.is_none() {
-        sqlx::query(INSERT_STREAM)
+    batch: &NewBatch,
+    has_room: bool,
+) -> Result<Put, StoreError> {
+    let mut number = stream_no(connection, job, batch.stream).await?;
+    if let Some(number) = number {
+        let known: Option<Vec<u8>> = sqlx::query_scalar(DIGEST)
             .bind(job)
-            .bind(stream)
-            .execute(&mut *connection)
-            .await?;
-        stream_no = sqlx::query_scalar(STREAM_NO)
-            .bind(job)
-            .bind(stream)
+            .bind(number)
+            .bind(batch.seq.cast_signed())
             .fetch_optional(&mut *connection)
             .await?;
+        if let Some(known) = known {
+            let same = known == batch.digest;
+            return Ok(if same { Put::Same } else { Put::Conflict });
+        }
     }
-    let known: Option<Vec<u8>> = sqlx::query_scalar(DIGEST)
-        .bind(job)
-        .bind(stream_no)
-        .bind(seq)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if let Some(known) = known {
-        return Ok((known == digest).then_some(false));
+    if !has_room {
+        return Ok(Put::Full);
+    }
+    if number.is_none() {
+        sqlx::query(INSERT_STREAM)
+            .bind(job)
+            .bind(batch.stream)
+            .execute(&mut *connection)
+            .await?;
+        number = stream_no(connection, job, batch.stream).await?;
     }
     sqlx::query(INSERT)
         .bind(job)
-        .bind(stream_no)
-        .bind(seq)
-        .bind(digest)
-        .bind(body)
+        .bind(number)
+        .bind(batch.seq.cast_signed())
+        .bind(&batch.digest[..])
+        .bind(&batch.body)
         .execute(connection)
         .await?;
-    Ok(Some(true))
+    Ok(Put::New)
+}
+
+async fn stream_no(
+    connection: &mut SqliteConnection,
+    job: i64,
+    stream: Uuid,
+) -> Result<Option<i64>, StoreError> {
+    Ok(sqlx::query_scalar(STREAM_NO)
+        .bind(job)
+        .bind(stream)
+        .fetch_optional(connection)
+        .await?)
 }
 
 pub(crate) async fn drop_bodies(

@@ -4,7 +4,7 @@ use highwater_wire::v1;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Snapshot, Store, StoreError};
+use crate::{Put, Snapshot, Store, StoreError};
 
 pub(crate) const INSERT_RUN: &str = "INSERT INTO run
     (project_id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us)
@@ -16,13 +16,18 @@ pub(crate) const INSERT: &str = "INSERT INTO job
      started_unix_us, heard_unix_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, 1, 0, 0, 'sampled', 0, 0)";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
+pub(crate) const WEIGHT: &str = "SELECT weight FROM job WHERE id = $1";
+// A job that was given up runs again as soon as it is heard of: its ending was none.
 pub(crate) const HEARD: &str =
-    "UPDATE job SET heard_unix_us = $2, unsettled = 1, arrivals = arrivals + 1,
-    state = CASE WHEN state = 'lost' THEN 'running' ELSE state END WHERE id = $1";
+    "UPDATE job SET heard_unix_us = $2, unsettled = 1, arrivals = arrivals + 1, weight = weight + $3,
+    verdict = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE verdict END,
+    confidence = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE confidence END,
+    state = CASE WHEN state IN ('lost', 'incomplete') THEN 'running' ELSE state END WHERE id = $1";
 pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
-pub(crate) const SET_END: &str = "UPDATE job
-    SET end_body = $2, heard_unix_us = $3, unsettled = 1, arrivals = arrivals + 1 WHERE id = $1";
-pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled, arrivals FROM job WHERE uuid = $1";
+pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
+pub(crate) const REOPEN: &str = "UPDATE job SET unsettled = 1 WHERE uuid = $1";
+pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled, arrivals, weight
+    FROM job WHERE uuid = $1";
 pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
     WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1) ORDER BY heard_unix_us";
 pub(crate) const SETTLE: &str =
@@ -65,6 +70,8 @@ pub struct JobKey {
     pub unsettled: bool,
     /// How often something new arrived.
     pub arrivals: i64,
+    /// About what its batches take in memory, bytes.
+    pub weight: i64,
 }
 
 /// A job in a list.
@@ -242,20 +249,21 @@ impl Store {
     }
 }
 
-/// Begins a job. `Some(true)`: new; `Some(false)`: the same was there; `None`: another was there.
+/// Begins a job.
 pub(crate) async fn begin(
     connection: &mut SqliteConnection,
     uuid: Uuid,
     job: &v1::Job,
     body: &[u8],
     now_unix_us: i64,
-) -> Result<Option<bool>, StoreError> {
+) -> Result<Put, StoreError> {
     let known: Option<(i64, Vec<u8>)> = sqlx::query_as(BEGIN_BODY)
         .bind(uuid)
         .fetch_optional(&mut *connection)
         .await?;
     if let Some((_, known)) = known {
-        return Ok((known == body).then_some(false));
+        let same = known == body;
+        return Ok(if same { Put::Same } else { Put::Conflict });
     }
     let run = job.run.clone().unwrap_or_default();
     let project = crate::projects::ensure(connection, &job.project).await?;
@@ -294,5 +302,5 @@ pub(crate) async fn begin(
         .bind(now_unix_us)
         .execute(connection)
         .await?;
-    Ok(Some(true))
+    Ok(Put::New)
 }

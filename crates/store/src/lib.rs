@@ -20,7 +20,7 @@ mod sizes;
 mod snapshot;
 mod writer;
 
-pub use batches::StoredBatch;
+pub use batches::{NewBatch, StoredBatch};
 pub use db::Store;
 pub use details::Kind as DetailKind;
 pub use error::StoreError;

@@ -14,6 +14,9 @@ pub(crate) const INSERT_PAGE: &str = "INSERT INTO page (job_id, column_no, level
 pub(crate) const PAGES: &str = "SELECT column_no, level, first_index, length, content FROM page
     WHERE job_id = $1 AND column_no = $2 AND level = $3 AND first_index < $5 AND first_index + length > $4 ORDER BY first_index";
 
+pub(crate) const VALUES: &str = "SELECT column_no, level, first_index, length, content FROM page
+    WHERE job_id = $1 AND level = 0 ORDER BY column_no, first_index";
+
 /// A series of a job.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SeriesRow {
@@ -73,6 +76,17 @@ impl Snapshot {
     /// When the database fails.
     pub async fn series(&mut self, job: i64) -> Result<Vec<SeriesRow>, StoreError> {
         Ok(sqlx::query_as(LIST)
+            .bind(job)
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    /// The pages of all values of a job, column by column.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn value_pages(&mut self, job: i64) -> Result<Vec<StoredPage>, StoreError> {
+        Ok(sqlx::query_as(VALUES)
             .bind(job)
             .fetch_all(self.connection())
             .await?)

@@ -27,6 +27,16 @@ fn job(name: &str) -> v1::Job {
     }
 }
 
+fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
+    NewBatch {
+        stream,
+        seq,
+        digest: [digest; 32],
+        body: vec![body],
+        weight: 1_000,
+    }
+}
+
 #[tokio::test]
 async fn every_statement_can_be_prepared() {
     let (_folder, store) = store().await;
@@ -40,6 +50,8 @@ async fn every_statement_can_be_prepared() {
         jobs::INSERT,
         jobs::BEGIN_BODY,
         jobs::HEARD,
+        jobs::WEIGHT,
+        jobs::REOPEN,
         jobs::END_BODY,
         jobs::SET_END,
         jobs::KEY,
@@ -62,6 +74,7 @@ async fn every_statement_can_be_prepared() {
         series::INSERT_SERIES,
         series::INSERT_PAGE,
         series::PAGES,
+        series::VALUES,
         details::GET,
         details::DELETE,
         details::INSERT,
@@ -93,7 +106,7 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
     assert_eq!(
         store
-            .put_batch(uuid, stream, 0, [1; 32], vec![1], 5)
+            .put_batch(uuid, batch(stream, 0, 1, 1), 5)
             .await
             .unwrap(),
         Put::NoJob
@@ -109,21 +122,21 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
     );
     assert_eq!(
         store
-            .put_batch(uuid, stream, 0, [1; 32], vec![1], 8)
+            .put_batch(uuid, batch(stream, 0, 1, 1), 8)
             .await
             .unwrap(),
         Put::New
     );
     assert_eq!(
         store
-            .put_batch(uuid, stream, 0, [1; 32], vec![9], 9)
+            .put_batch(uuid, batch(stream, 0, 1, 9), 9)
             .await
             .unwrap(),
         Put::Same
     );
     assert_eq!(
         store
-            .put_batch(uuid, stream, 0, [2; 32], vec![1], 9)
+            .put_batch(uuid, batch(stream, 0, 2, 1), 9)
             .await
             .unwrap(),
         Put::Conflict
@@ -231,9 +244,7 @@ async fn what_arrives_while_a_job_is_finalised_leaves_it_unsettled_and_keeps_its
     store.put_job(uuid, job("unit"), 5).await.unwrap();
     for seq in 0..2 {
         // The clock stands still: only the count of arrivals tells them apart.
-        let put = store
-            .put_batch(uuid, stream, seq, [1; 32], vec![1], 5)
-            .await;
+        let put = store.put_batch(uuid, batch(stream, seq, 1, 1), 5).await;
         assert_eq!(put.unwrap(), Put::New);
     }
     let key = key_of(&store, uuid).await;
@@ -282,7 +293,7 @@ async fn a_snapshot_is_one_moment() {
     let mut snapshot = store.snapshot().await.unwrap();
     let key = snapshot.job(uuid).await.unwrap().unwrap();
     store
-        .put_batch(uuid, stream, 0, [1; 32], vec![1], 6)
+        .put_batch(uuid, batch(stream, 0, 1, 1), 6)
         .await
         .unwrap();
     assert_eq!(snapshot.batch_bodies(key.id).await.unwrap(), []);
@@ -301,6 +312,96 @@ async fn only_jobs_that_ended_or_are_silent_are_to_be_settled() {
     store.put_end(ended, v1::End::default(), 60).await.unwrap();
     let found = store.unsettled(20).await.unwrap();
     assert_eq!(found, [(silent, 0), (ended, 1)]);
+}
+
+#[tokio::test]
+async fn a_job_takes_no_more_than_can_be_finalised() {
+    let (_folder, store) = store().await;
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    let heavy = |seq| NewBatch {
+        weight: highwater_wire::codec::MAX_JOB_WEIGHT / 2,
+        ..batch(stream, seq, 1, 1)
+    };
+    let mut puts = Vec::new();
+    for seq in [0, 1, 2, 1, 3] {
+        puts.push(store.put_batch(uuid, heavy(seq), 6).await.unwrap());
+    }
+    assert_eq!(
+        puts,
+        [Put::New, Put::New, Put::Full, Put::Same, Put::Full],
+        "what is there already is still acknowledged"
+    );
+    let other = NewBatch {
+        stream: Uuid::new_v4(),
+        ..heavy(0)
+    };
+    assert_eq!(store.put_batch(uuid, other, 6).await.unwrap(), Put::Full);
+    let key = key_of(&store, uuid).await;
+    assert_eq!(key.arrivals, 2);
+    let mut snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.batch_counts(key.id).await.unwrap(), [(stream, 2)]);
+}
+
+#[tokio::test]
+async fn a_job_that_was_given_up_runs_again_when_it_is_heard_of() {
+    for state in ["lost", "incomplete"] {
+        let (_folder, store) = store().await;
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        store.put_job(uuid, job("unit"), 5).await.unwrap();
+        let key = key_of(&store, uuid).await;
+        let given_up = Finalised {
+            state: state.to_owned(),
+            verdict: Some("agent_lost".to_owned()),
+            confidence: Some("likely".to_owned()),
+            ..finalised(&key, 1, key.arrivals, Vec::new())
+        };
+        store.put_finalised(given_up).await.unwrap();
+        let late = store.put_batch(uuid, batch(stream, 0, 1, 1), 9).await;
+        assert_eq!(late.unwrap(), Put::New);
+        let row = &store.projects(None, 1).await.unwrap()[0].newest;
+        assert_eq!(
+            (row.state.as_str(), &row.verdict, &row.confidence),
+            ("running", &None, &None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn projects_come_in_pages_with_their_newest_job() {
+    let (_folder, store) = store().await;
+    for (number, project) in (1..).zip(["a/old", "b/new", "a/old", "c/newest"]) {
+        let job = v1::Job {
+            project: project.to_owned(),
+            started_unix_us: number,
+            ..job(&format!("job {number}"))
+        };
+        store.put_job(Uuid::now_v7(), job, 1).await.unwrap();
+    }
+    let first = store.projects(None, 2).await.unwrap();
+    let after = first
+        .last()
+        .map(|row| [row.newest.started_unix_us, row.newest.id]);
+    let rest = store.projects(after, 2).await.unwrap();
+    let found: Vec<_> = first
+        .iter()
+        .chain(&rest)
+        .map(|row| {
+            (
+                row.newest.project.as_str(),
+                row.newest.name.as_str(),
+                row.jobs,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("c/newest", "job 4", 1),
+            ("a/old", "job 3", 2),
+            ("b/new", "job 2", 1)
+        ]
+    );
 }
 
 #[tokio::test]

@@ -1,15 +1,15 @@
 //! The one that writes. What waits is committed together: each request has a savepoint of its own within one immediate
 //! transaction, and is answered only after the commit is on disk.
 
-use highwater_wire::v1;
+use highwater_wire::{codec::MAX_JOB_WEIGHT, v1};
 use prost::Message;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    DetailKind, FileFact, SeriesRow, Store, StoreError, StoredPage, batches, details, facts, jobs,
-    series,
+    DetailKind, FileFact, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details,
+    facts, jobs, series,
 };
 
 /// Most requests in one transaction.
@@ -35,6 +35,8 @@ pub enum Put {
     Conflict,
     /// The job it belongs to is not known.
     NoJob,
+    /// The job holds as much as a job may: nothing was changed.
+    Full,
 }
 
 /// Everything that finalising a job writes.
@@ -68,9 +70,12 @@ pub struct Finalised {
 
 enum Request {
     Job(Uuid, Box<v1::Job>, i64),
-    Batch(Uuid, Uuid, u64, [u8; 32], Vec<u8>, i64),
+    Batch(Uuid, NewBatch, i64),
     End(Uuid, Box<v1::End>, i64),
     Finalised(Box<Finalised>),
+    Reopen(Uuid),
+    /// Nothing: answered once everything before it is on disk.
+    Flush,
 }
 
 type Reply = oneshot::Sender<Result<Put, StoreError>>;
@@ -110,11 +115,10 @@ impl Writer {
     /// Everything asked before this is written when it returns.
     pub(crate) async fn close(&self) {
         let task = self.closed.lock().await.take();
-        // One more round: the writer ends when every sender is gone, and this store's clones may live on.
+        // This store's clones may live on and keep the way to the writer open, so it is told to end.
         if let Some(task) = task {
             let (reply, answer) = oneshot::channel();
-            let nothing = Request::Job(Uuid::nil(), Box::default(), i64::MIN);
-            if self.requests.send((nothing, reply)).await.is_ok() {
+            if self.requests.send((Request::Flush, reply)).await.is_ok() {
                 let _ = answer.await;
             }
             task.abort();
@@ -146,9 +150,6 @@ async fn write_all(
                 }
             }
         }
-    }
-    if let Err(error) = connection.close().await {
-        tracing::error!(%error, "closing the database failed");
     }
 }
 
@@ -186,41 +187,24 @@ async fn write_one(
     request: &Request,
 ) -> Result<Put, StoreError> {
     match request {
-        Request::Job(_, _, i64::MIN) => Ok(Put::Same),
         Request::Job(uuid, job, now) => {
-            let put = jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *now).await?;
-            Ok(as_put(put))
+            jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *now).await
         }
-        Request::Batch(uuid, stream, seq, digest, body, now) => {
-            let Some((job, _)) = known(connection, *uuid).await? else {
-                return Ok(Put::NoJob);
-            };
-            let put =
-                batches::keep(connection, job, *stream, seq.cast_signed(), digest, body).await?;
-            if put == Some(true) {
-                sqlx::query(jobs::HEARD)
-                    .bind(job)
-                    .bind(now)
-                    .execute(connection)
-                    .await?;
-            }
-            Ok(as_put(put))
-        }
-        Request::End(uuid, end, now) => {
-            let Some((job, _)) = known(connection, *uuid).await? else {
-                return Ok(Put::NoJob);
-            };
-            write_end(connection, job, end, *now).await
-        }
+        Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
+            Some((job, _)) => write_batch(connection, job, batch, *now).await,
+            None => Ok(Put::NoJob),
+        },
+        Request::End(uuid, end, now) => match known(connection, *uuid).await? {
+            Some((job, _)) => write_end(connection, job, end, *now).await,
+            None => Ok(Put::NoJob),
+        },
         Request::Finalised(finalised) => write_finalised(connection, finalised).await,
-    }
-}
-
-fn as_put(put: Option<bool>) -> Put {
-    match put {
-        Some(true) => Put::New,
-        Some(false) => Put::Same,
-        None => Put::Conflict,
+        Request::Reopen(uuid) => {
+            let reopened = sqlx::query(jobs::REOPEN).bind(uuid).execute(connection);
+            let known = reopened.await?.rows_affected() > 0;
+            Ok(if known { Put::Same } else { Put::NoJob })
+        }
+        Request::Flush => Ok(Put::Same),
     }
 }
 
@@ -232,6 +216,40 @@ async fn known(
         .bind(uuid)
         .fetch_optional(connection)
         .await?)
+}
+
+async fn write_batch(
+    connection: &mut SqliteConnection,
+    job: i64,
+    batch: &NewBatch,
+    now: i64,
+) -> Result<Put, StoreError> {
+    let weight: i64 = sqlx::query_scalar(jobs::WEIGHT)
+        .bind(job)
+        .fetch_one(&mut *connection)
+        .await?;
+    let has_room = weight.cast_unsigned().saturating_add(batch.weight) <= MAX_JOB_WEIGHT;
+    let put = batches::keep(connection, job, batch, has_room).await?;
+    if put == Put::New {
+        heard(connection, job, now, batch.weight).await?;
+    }
+    Ok(put)
+}
+
+/// Something new arrived for a job.
+async fn heard(
+    connection: &mut SqliteConnection,
+    job: i64,
+    now: i64,
+    weight: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(jobs::HEARD)
+        .bind(job)
+        .bind(now)
+        .bind(weight.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// An end of a higher revision replaces one of a lower; of the same revision it must be the same.
@@ -258,9 +276,9 @@ async fn write_end(
     sqlx::query(jobs::SET_END)
         .bind(job)
         .bind(end.encode_to_vec())
-        .bind(now)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    heard(connection, job, now, 0).await?;
     Ok(Put::New)
 }
 
@@ -309,21 +327,18 @@ impl Store {
             .await
     }
 
-    /// Keeps a batch: its body as the agent sends it, and a digest of its content.
+    /// Keeps a batch, unless the batches of its job would then weigh more than [`MAX_JOB_WEIGHT`].
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
     pub async fn put_batch(
         &self,
         uuid: Uuid,
-        stream: Uuid,
-        seq: u64,
-        digest: [u8; 32],
-        body: Vec<u8>,
+        batch: NewBatch,
         now_unix_us: i64,
     ) -> Result<Put, StoreError> {
         self.writer
-            .ask(Request::Batch(uuid, stream, seq, digest, body, now_unix_us))
+            .ask(Request::Batch(uuid, batch, now_unix_us))
             .await
     }
 
@@ -351,5 +366,13 @@ impl Store {
         self.writer
             .ask(Request::Finalised(Box::new(finalised)))
             .await
+    }
+
+    /// Marks a job to be finalised again, for what is kept of it cannot be read.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was written then.
+    pub async fn reopen(&self, uuid: Uuid) -> Result<Put, StoreError> {
+        self.writer.ask(Request::Reopen(uuid)).await
     }
 }

@@ -224,11 +224,15 @@ pub(crate) async fn projects(
     State(state): State<AppState>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<ProjectsPage>, AppError> {
-    let (rows, next) = page.cut(state.store.projects().await?)?;
+    let limit = page.limit()?;
+    let rows = state.store.projects(page.numbers()?, limit).await?;
+    let next = next_after(&rows, limit, |row| {
+        [row.newest.started_unix_us, row.newest.id]
+    });
     let projects = rows.into_iter().map(|row| ProjectItem {
-        project: row.slug,
+        project: row.newest.project,
         jobs: row.jobs,
-        newest_at: rfc3339(row.newest_unix_us),
+        newest_at: rfc3339(row.newest.started_unix_us),
     });
     Ok(Json(ProjectsPage {
         projects: projects.collect(),

@@ -8,12 +8,11 @@ use uuid::Uuid;
 use crate::{
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
-    finalise::Column,
+    finalise::{Column, Span},
     reading::Job,
     state::AppState,
 };
 
-const DEFAULT_POINTS: usize = 600;
 const MOST_POINTS: usize = 5000;
 
 /// Which samples.
@@ -83,14 +82,16 @@ pub(crate) async fn series(
     Path(uuid): Path<Uuid>,
     Query(query): Query<SeriesQuery>,
 ) -> Result<Json<SeriesPage>, AppError> {
-    let points = query.points.unwrap_or(DEFAULT_POINTS);
+    let whole = Span::default();
+    let points = query.points.unwrap_or(whole.points);
     if !(1..=MOST_POINTS).contains(&points) {
         return Err(AppError::bad_request(
             format!("points {points} is not between 1 and {MOST_POINTS}"),
             "ask for fewer points, or for a shorter span",
         ));
     }
-    let (from, to) = (query.from.unwrap_or(i64::MIN), query.to.unwrap_or(i64::MAX));
+    let from = query.from.unwrap_or(whole.from_us);
+    let to = query.to.unwrap_or(whole.to_us);
     if from > to {
         return Err(AppError::bad_request(
             format!("from {from} lies after to {to}"),
@@ -99,7 +100,11 @@ pub(crate) async fn series(
     }
     let columns = Job::find(&state, uuid)
         .await?
-        .series(from, to, points)
+        .series(Span {
+            from_us: from,
+            to_us: to,
+            points,
+        })
         .await?;
     Ok(Json(SeriesPage {
         series: columns.into_iter().map(SeriesRow::from).collect(),

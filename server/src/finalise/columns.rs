@@ -1,26 +1,47 @@
 //! Samples as columns: packed into pages with their pyramid, restored from them, and read for a span of time in as many points
 //! as are wanted.
 
-use std::collections::BTreeMap;
+mod pack;
+mod span;
+
+use std::{borrow::Cow, collections::BTreeMap};
 
 use highwater_analysis::{
     digest::TreePoint,
     recording::{Group, ProcessKey, Rate, Recording, Run, SeriesKey, Subject},
 };
-use highwater_store::{
-    SeriesRow, Snapshot, StoredPage,
-    pages::{self, FACTOR, PAGE_VALUES, Summary},
-    rate_columns,
-};
+use highwater_store::{SeriesRow, StoredPage, pages, rate_columns};
 use highwater_wire::v1::Metric;
 
 use super::FinaliseError;
+
+pub(super) use pack::pack;
+pub(crate) use span::load;
 
 /// Levels of the pyramid above the values.
 const LEVELS: i64 = 2;
 /// Metric number of the job's curve, which is worked out and not sent.
 const TREE: i32 = 0;
 const RATES: [Rate; 3] = [Rate::Grid, Rate::Second, Rate::Slow];
+
+/// Which samples, and how many points of each series at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from_us: i64,
+    pub(crate) to_us: i64,
+    pub(crate) points: usize,
+}
+
+impl Default for Span {
+    /// The whole job, as fine as a chart is wide.
+    fn default() -> Self {
+        Self {
+            from_us: i64::MIN,
+            to_us: i64::MAX,
+            points: 600,
+        }
+    }
+}
 
 /// A series in the points that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,13 +104,13 @@ fn tree_runs(tree: &[TreePoint], ticks: &[i64]) -> Vec<Run> {
 }
 
 /// Everything of a recording that becomes columns, with the job's curve as the last.
-fn all_series(
-    recording: &Recording,
+fn all_series<'a>(
+    recording: &'a Recording,
     tree: &[TreePoint],
     numbers: &BTreeMap<ProcessKey, u32>,
-) -> Vec<(SeriesRow, Vec<Run>)> {
+) -> Vec<(SeriesRow, Cow<'a, [Run]>)> {
     let mut all = Vec::new();
-    let mut row = |rate: Rate, metric: i32, subject: Option<&Subject>, runs: Vec<Run>| {
+    let mut row = |rate: Rate, metric: i32, subject: Option<&Subject>, runs: Cow<'a, [Run]>| {
         let key = match subject {
             Some(Subject::Process(key)) => Some(*key),
             _ => None,
@@ -110,149 +131,34 @@ fn all_series(
     };
     for (rate, group) in recording.groups() {
         for (key, runs) in &group.series {
-            row(*rate, key.metric.into(), Some(&key.subject), runs.clone());
+            let runs = Cow::Borrowed(runs.as_slice());
+            row(*rate, key.metric.into(), Some(&key.subject), runs);
         }
     }
     if let Some(grid) = recording.groups().get(&Rate::Grid) {
-        row(Rate::Grid, TREE, None, tree_runs(tree, &grid.t_us));
+        let runs = Cow::Owned(tree_runs(tree, &grid.t_us));
+        row(Rate::Grid, TREE, None, runs);
     }
     all
 }
 
-/// Packs all samples of a recording.
-pub(super) fn pack(
-    recording: &Recording,
-    tree: &[TreePoint],
-    numbers: &BTreeMap<ProcessKey, u32>,
-) -> (Vec<SeriesRow>, Vec<StoredPage>) {
-    let mut stored = Vec::new();
-    for (rate, group) in recording.groups() {
-        let columns = rate_columns(rate_number(*rate));
-        let whole = |values: Vec<i64>| [Run { first: 0, values }];
-        pack_column(columns.t_us, &whole(group.t_us.clone()), true, &mut stored);
-        let lateness = group
-            .lateness_us
-            .iter()
-            .map(|late| late.cast_signed())
-            .collect();
-        pack_column(columns.lateness_us, &whole(lateness), false, &mut stored);
-    }
-    let series = all_series(recording, tree, numbers)
-        .into_iter()
-        .map(|(row, runs)| {
-            pack_column(row.column_no, &runs, true, &mut stored);
-            row
-        })
-        .collect();
-    (series, stored)
-}
-
-fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<StoredPage>) {
-    let place = |index: usize| i64::try_from(index).unwrap_or(i64::MAX);
-    for run in runs {
-        for (chunk, first) in run
-            .values
-            .chunks(PAGE_VALUES)
-            .zip((run.first..).step_by(PAGE_VALUES))
-        {
-            stored.push(StoredPage {
-                column_no,
-                level: 0,
-                first_index: place(first),
-                length: place(chunk.len()),
-                content: pages::pack(chunk),
-            });
-        }
-    }
-    if !pyramid {
-        return;
-    }
-    let mut below: Vec<(usize, Summary)> = runs
-        .iter()
-        .map(|run| (run.first / FACTOR, pages::summarise(&run.values, run.first)))
-        .collect();
-    for level in 1..=LEVELS {
-        let joined = join(&below);
-        for (first, summary) in &joined {
-            for at in (0..summary.min.len()).step_by(PAGE_VALUES) {
-                let page = slice(summary, at);
-                stored.push(StoredPage {
-                    column_no,
-                    level,
-                    first_index: place(first + at),
-                    length: place(page.min.len()),
-                    content: pages::pack_summary(&page),
-                });
-            }
-        }
-        below = joined
-            .iter()
-            .map(|(first, summary)| (first / FACTOR, pages::summarise_again(summary, *first)))
-            .collect();
-    }
-}
-
-fn slice(summary: &Summary, at: usize) -> Summary {
-    let end = (at + PAGE_VALUES).min(summary.min.len());
-    Summary {
-        min: summary.min[at..end].to_vec(),
-        max: summary.max[at..end].to_vec(),
-        last: summary.last[at..end].to_vec(),
-    }
-}
-
-/// Buckets of several runs in order, those that share one made one, neighbours in one run.
-fn join(parts: &[(usize, Summary)]) -> Vec<(usize, Summary)> {
-    let mut joined: Vec<(usize, Summary)> = Vec::new();
-    for (first, part) in parts {
-        for at in 0..part.min.len() {
-            let (bucket, min, max, last) = (first + at, part.min[at], part.max[at], part.last[at]);
-            match joined.last_mut() {
-                Some((start, run)) if *start + run.min.len() == bucket + 1 => {
-                    let end = run.min.len() - 1;
-                    run.min[end] = run.min[end].min(min);
-                    run.max[end] = run.max[end].max(max);
-                    run.last[end] = last;
-                }
-                Some((start, run)) if *start + run.min.len() == bucket => {
-                    run.min.push(min);
-                    run.max.push(max);
-                    run.last.push(last);
-                }
-                _ => joined.push((
-                    bucket,
-                    Summary {
-                        min: vec![min],
-                        max: vec![max],
-                        last: vec![last],
-                    },
-                )),
-            }
-        }
-    }
-    joined
-}
-
 /// Gives the samples of a finalised job back as they were.
-pub(super) async fn restore(
-    snapshot: &mut Snapshot,
+pub(super) fn restore(
     job: i64,
+    series: Vec<SeriesRow>,
+    pages: &[StoredPage],
 ) -> Result<BTreeMap<Rate, Group>, FinaliseError> {
+    let mut columns = values(job, pages)?;
     let mut groups: BTreeMap<Rate, Group> = BTreeMap::new();
     for rate in RATES {
-        let columns = rate_columns(rate_number(rate));
-        let t_us: Vec<i64> = values(snapshot, job, columns.t_us)
-            .await?
-            .into_iter()
-            .flat_map(|run| run.values)
-            .collect();
-        let late = values(snapshot, job, columns.lateness_us).await?;
+        let ticks = rate_columns(rate_number(rate));
+        let mut whole = |column| {
+            let runs = columns.remove(&column).unwrap_or_default();
+            runs.into_iter().flat_map(|run| run.values)
+        };
+        let t_us: Vec<i64> = whole(ticks.t_us).collect();
+        let lateness_us = whole(ticks.lateness_us).map(i64::cast_unsigned).collect();
         if !t_us.is_empty() {
-            let lateness_us = late
-                .into_iter()
-                .flat_map(|run| run.values)
-                .map(i64::cast_unsigned)
-                .collect();
             let group = Group {
                 t_us,
                 lateness_us,
@@ -261,12 +167,7 @@ pub(super) async fn restore(
             groups.insert(rate, group);
         }
     }
-    for row in snapshot
-        .series(job)
-        .await?
-        .into_iter()
-        .filter(|row| row.metric != TREE)
-    {
+    for row in series.into_iter().filter(|row| row.metric != TREE) {
         let Ok(metric) = Metric::try_from(row.metric) else {
             continue;
         };
@@ -278,7 +179,7 @@ pub(super) async fn restore(
             (None, Some(path)) => Subject::Cgroup(path),
             (None, None) => Subject::Machine,
         };
-        let runs = values(snapshot, job, row.column_no).await?;
+        let runs = columns.remove(&row.column_no).unwrap_or_default();
         let rate = RATES
             .into_iter()
             .find(|rate| rate_number(*rate) == row.rate);
@@ -289,12 +190,13 @@ pub(super) async fn restore(
     Ok(groups)
 }
 
-/// All values of a column, pages that touch put together.
-async fn values(snapshot: &mut Snapshot, job: i64, column: i64) -> Result<Vec<Run>, FinaliseError> {
-    let mut runs: Vec<Run> = Vec::new();
-    for page in snapshot.pages(job, column, 0, 0, i64::MAX).await? {
+/// All values of each column, pages that touch put together.
+fn values(job: i64, pages: &[StoredPage]) -> Result<BTreeMap<i64, Vec<Run>>, FinaliseError> {
+    let mut columns: BTreeMap<i64, Vec<Run>> = BTreeMap::new();
+    for page in pages {
         let first = usize::try_from(page.first_index).unwrap_or(0);
-        let fresh = unpack(job, &page)?;
+        let fresh = unpack(job, page)?;
+        let runs = columns.entry(page.column_no).or_default();
         match runs.last_mut() {
             Some(run) if run.first + run.values.len() == first => run.values.extend(fresh),
             _ => runs.push(Run {
@@ -303,7 +205,7 @@ async fn values(snapshot: &mut Snapshot, job: i64, column: i64) -> Result<Vec<Ru
             }),
         }
     }
-    Ok(runs)
+    Ok(columns)
 }
 
 fn unpack(job: i64, page: &StoredPage) -> Result<Vec<i64>, FinaliseError> {
@@ -311,182 +213,116 @@ fn unpack(job: i64, page: &StoredPage) -> Result<Vec<i64>, FinaliseError> {
     pages::unpack(&page.content, length).map_err(|error| FinaliseError::damaged(job, "page", error))
 }
 
-/// One entry of a level: place, least, greatest, last.
-type Entry = (usize, i64, i64, i64);
-
-/// Level that is read, its ticks, and the span of places they cover.
-type Ticks = (i64, Vec<Entry>, (i64, i64));
-
-async fn entries(
-    snapshot: &mut Snapshot,
-    job: i64,
-    column: i64,
-    level: i64,
-    span: (i64, i64),
-) -> Result<Vec<Entry>, FinaliseError> {
-    let mut found = Vec::new();
-    for page in snapshot.pages(job, column, level, span.0, span.1).await? {
-        let first = usize::try_from(page.first_index).unwrap_or(0);
-        if level == 0 {
-            found.extend(
-                unpack(job, &page)?
-                    .into_iter()
-                    .zip(first..)
-                    .map(|(value, at)| (at, value, value, value)),
-            );
-        } else {
-            let length = usize::try_from(page.length).unwrap_or(0);
-            let summary = pages::unpack_summary(&page.content, length)
-                .map_err(|error| FinaliseError::damaged(job, "page", error))?;
-            let buckets = summary
-                .min
-                .into_iter()
-                .zip(summary.max)
-                .zip(summary.last)
-                .zip(first..);
-            found.extend(buckets.map(|(((min, max), last), at)| (at, min, max, last)));
-        }
-    }
-    Ok(found)
-}
-
-/// Reads the columns of a finalised job for a span of time in at most `points` points each, from the level that is fine enough.
-pub(crate) async fn load(
-    snapshot: &mut Snapshot,
-    job: i64,
-    from_us: i64,
-    to_us: i64,
-    points: usize,
-) -> Result<Vec<Column>, FinaliseError> {
-    let factor = i64::try_from(FACTOR).unwrap_or(i64::MAX);
-    let mut ticks: BTreeMap<i64, Ticks> = BTreeMap::new();
-    for rate in RATES.map(rate_number) {
-        let column = rate_columns(rate).t_us;
-        let coarse = entries(snapshot, job, column, LEVELS, (0, i64::MAX)).await?;
-        let width = factor.pow(2);
-        let starts = i64::try_from(
-            coarse
-                .partition_point(|entry| entry.1 <= from_us)
-                .saturating_sub(1),
-        )
-        .unwrap_or(0);
-        let ends = i64::try_from(coarse.partition_point(|entry| entry.1 <= to_us)).unwrap_or(0);
-        let entries_wanted = factor * i64::try_from(points.max(1)).unwrap_or(1);
-        let mut level = 0;
-        let mut span = (starts * width, ends * width);
-        while level < LEVELS && span.1 - span.0 > entries_wanted.max(width) {
-            level += 1;
-            span = (span.0 / factor, span.1 / factor);
-        }
-        let fine = entries(snapshot, job, column, level, span).await?;
-        ticks.insert(rate, (level, fine, span));
-    }
-    let mut columns = Vec::new();
-    for row in snapshot.series(job).await? {
-        let Some((level, times, span)) = ticks.get(&row.rate) else {
-            continue;
-        };
-        let found = entries(snapshot, job, row.column_no, *level, *span).await?;
-        columns.push(column(&row, &found, times, from_us, to_us, points));
-    }
-    Ok(columns)
-}
-
-/// The columns of a recording that is not finalised, whole and in full.
+/// The columns of a recording that is not finalised.
 pub(super) fn of_recording(
     recording: &Recording,
     tree: &[TreePoint],
     numbers: &BTreeMap<ProcessKey, u32>,
+    span: Span,
 ) -> Vec<Column> {
+    let ticks = |number: i64| {
+        let mut groups = recording.groups().iter();
+        let found = groups.find(|(rate, _)| rate_number(**rate) == number);
+        found.map_or(&[][..], |(_, group)| group.t_us.as_slice())
+    };
     all_series(recording, tree, numbers)
         .into_iter()
-        .map(|(row, runs)| {
-            let rate = RATES
-                .into_iter()
-                .find(|rate| rate_number(*rate) == row.rate);
-            let times: Vec<Entry> = rate
-                .and_then(|rate| recording.groups().get(&rate))
-                .map(|group| {
-                    group
-                        .t_us
-                        .iter()
-                        .enumerate()
-                        .map(|(at, t_us)| (at, *t_us, *t_us, *t_us))
-                        .collect()
-                })
-                .unwrap_or_default();
-            let found: Vec<Entry> = runs
-                .iter()
-                .flat_map(|run| {
-                    run.values
-                        .iter()
-                        .zip(run.first..)
-                        .map(|(value, at)| (at, *value, *value, *value))
-                })
-                .collect();
-            column(&row, &found, &times, i64::MIN, i64::MAX, usize::MAX)
-        })
+        .map(|(row, runs)| thinned(&row, &runs, ticks(row.rate), span))
         .collect()
 }
 
-fn column(
-    row: &SeriesRow,
-    found: &[Entry],
-    times: &[Entry],
-    from_us: i64,
-    to_us: i64,
-    points: usize,
-) -> Column {
-    let (metric, unit) = name_of(row.metric);
-    let mut column = Column {
-        id: row.column_no,
-        process: row.process_no,
-        cgroup: row.cgroup.clone(),
-        metric,
-        unit,
-        t_us: Vec::new(),
-        min: Vec::new(),
-        max: Vec::new(),
-        last: Vec::new(),
-    };
-    let first = times.first().map_or(0, |entry| entry.0);
-    for (at, min, max, last) in found {
-        let Some(time) = at.checked_sub(first).and_then(|at| times.get(at)) else {
-            continue;
-        };
-        // A bucket that begins before the span may reach into it.
-        if time.2 >= from_us && time.1 <= to_us {
-            column.t_us.push(time.1);
-            column.min.push(*min);
-            column.max.push(*max);
-            column.last.push(*last);
+/// A column of so many points at most, made while its values are walked: a long job has millions.
+fn thinned(row: &SeriesRow, runs: &[Run], t_us: &[i64], span: Span) -> Column {
+    let start = t_us.partition_point(|t_us| *t_us < span.from_us);
+    let end = t_us.partition_point(|t_us| *t_us <= span.to_us);
+    let within = |run: &Run| run.first.max(start)..(run.first + run.values.len()).min(end);
+    let all: usize = runs.iter().map(|run| within(run).len()).sum();
+    let size = all.div_ceil(span.points.max(1)).max(1);
+    let mut column = Column::empty(row);
+    let places = runs
+        .iter()
+        .flat_map(|run| within(run).map(|at| (t_us[at], run.values[at - run.first])));
+    for ((t_us, value), nth) in places.zip(0_usize..) {
+        match (
+            &mut column.min[..],
+            &mut column.max[..],
+            &mut column.last[..],
+        ) {
+            ([.., min], [.., max], [.., last]) if nth % size != 0 => {
+                (*min, *max, *last) = (value.min(*min), value.max(*max), value);
+            }
+            _ => column.push(t_us, value, value, value),
         }
     }
-    column.thin(points);
     column
 }
 
 impl Column {
-    /// Joins neighbours until there are at most `points`.
-    pub(crate) fn thin(&mut self, points: usize) {
-        let size = self.t_us.len().div_ceil(points.max(1));
-        if size <= 1 {
-            return;
+    fn empty(row: &SeriesRow) -> Self {
+        let (metric, unit) = name_of(row.metric);
+        Self {
+            id: row.column_no,
+            process: row.process_no,
+            cgroup: row.cgroup.clone(),
+            metric,
+            unit,
+            t_us: Vec::new(),
+            min: Vec::new(),
+            max: Vec::new(),
+            last: Vec::new(),
         }
-        let of = |values: &[i64], pick: fn(&[i64]) -> i64| values.chunks(size).map(pick).collect();
-        self.t_us = of(&self.t_us, |chunk| chunk[0]);
-        self.min = of(&self.min, |chunk| chunk.iter().copied().min().unwrap_or(0));
-        self.max = of(&self.max, |chunk| chunk.iter().copied().max().unwrap_or(0));
-        self.last = of(&self.last, |chunk| chunk[chunk.len() - 1]);
     }
 
-    /// Keeps what lies in a span of time.
-    pub(crate) fn clip(&mut self, from_us: i64, to_us: i64) {
-        let start = self.t_us.partition_point(|t_us| *t_us < from_us);
-        let end = self.t_us.partition_point(|t_us| *t_us <= to_us).max(start);
-        for values in [&mut self.t_us, &mut self.min, &mut self.max, &mut self.last] {
-            values.truncate(end);
-            values.drain(..start);
-        }
+    fn push(&mut self, t_us: i64, min: i64, max: i64, last: i64) {
+        self.t_us.push(t_us);
+        self.min.push(min);
+        self.max.push(max);
+        self.last.push(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_thinned_to_its_span_and_points_over_holes() {
+        let row = SeriesRow {
+            column_no: 3,
+            rate: 0,
+            metric: Metric::Rss.into(),
+            process_no: None,
+            pid: None,
+            start_ticks: None,
+            cgroup: None,
+        };
+        let runs = [
+            Run {
+                first: 1,
+                values: vec![5, 1, 9],
+            },
+            Run {
+                first: 6,
+                values: vec![2, 8, 4],
+            },
+        ];
+        let ticks: Vec<i64> = (0..9).map(|at| at * 10).collect();
+        let points = |from_us, to_us, points| {
+            let span = Span {
+                from_us,
+                to_us,
+                points,
+            };
+            let column = thinned(&row, &runs, &ticks, span);
+            let bounds = column.min.into_iter().zip(column.max).zip(column.last);
+            column.t_us.into_iter().zip(bounds).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            points(i64::MIN, i64::MAX, 3),
+            [(10, ((1, 5), 1)), (30, ((2, 9), 2)), (70, ((4, 8), 4))]
+        );
+        assert_eq!(points(20, 60, 600).len(), 3);
+        assert_eq!(points(31, 59, 600), []);
+        assert_eq!(points(0, 80, 1), [(10, ((1, 9), 4))]);
     }
 }

@@ -4,9 +4,13 @@ use highwater_analysis::digest::{Digest, process_numbers};
 use highwater_store::{DetailKind, FileFact, Finalised};
 use highwater_wire::report::{FileRow, JobState};
 use prost::Message;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{FinaliseError, Loaded, columns};
+
+/// First byte of stored rows. Raise it when a change of `highwater_wire::report` makes rows of before unreadable or wrong: jobs whose
+/// rows begin with another byte are made again when somebody looks. Before there were versions the first byte was a bracket.
+const VERSION: u8 = 1;
 
 pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;
@@ -65,7 +69,18 @@ pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
 }
 
 fn json<T: Serialize>(job: i64, rows: &T) -> Result<Vec<u8>, FinaliseError> {
-    serde_json::to_vec(rows).map_err(|error| FinaliseError::damaged(job, "rows", error))
+    let mut content = vec![VERSION];
+    serde_json::to_writer(&mut content, rows)
+        .map_err(|error| FinaliseError::damaged(job, "rows", error))?;
+    Ok(content)
+}
+
+/// Rows as they were stored; none where another version stored them, or they are damaged.
+pub(crate) fn read<T: DeserializeOwned>(content: &[u8]) -> Option<T> {
+    match content.split_first() {
+        Some((&VERSION, rows)) => serde_json::from_slice(rows).ok(),
+        _ => None,
+    }
 }
 
 fn state_word(state: JobState) -> &'static str {

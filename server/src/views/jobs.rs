@@ -34,16 +34,14 @@ pub(crate) fn project_href(slug: &str) -> String {
 impl From<JobRow> for JobLine {
     fn from(row: JobRow) -> Self {
         let running = row.state == "running";
+        // What is stored of a job that runs again is from when it was given up.
+        let verdict = row.verdict.as_deref().filter(|_| !running);
         let figure = |text: String| if running { "…".to_owned() } else { text };
         Self {
             href: format!("/jobs/{}", row.uuid),
             detail: detail(&row),
-            ending: row
-                .verdict
-                .as_deref()
-                .unwrap_or(&row.state)
-                .replace('_', " "),
-            tone: format::tone(row.verdict.as_deref()),
+            ending: verdict.unwrap_or(&row.state).replace('_', " "),
+            tone: format::tone(verdict),
             peak: figure(format::mebibytes(row.peak_bytes)),
             peak_kind: if running {
                 String::new()

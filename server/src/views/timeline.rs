@@ -1,5 +1,7 @@
 //! The timeline of a job: what its chart draws, its legend, and the same in words.
 
+use std::collections::BTreeSet;
+
 use highwater_analysis::digest::Visit;
 use highwater_charts::{
     Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
@@ -50,7 +52,7 @@ pub(crate) fn chart(
     });
     Chart {
         svg,
-        words: words(job, &data),
+        words: words(job, &data, visits),
         legend,
     }
 }
@@ -159,23 +161,28 @@ fn lane_name(process: &ProcessRow, visits: &[Visit]) -> String {
 }
 
 /// What the chart shows, in words.
-fn words(job: &JobReport, data: &Timeline) -> String {
+fn words(job: &JobReport, data: &Timeline, visits: &[Visit]) -> String {
     if data.tree.is_empty() {
         return "No sample has arrived: there is no curve to show.".to_owned();
     }
     let first = data.tree.first().map_or(0, |band| band.max);
     let last = data.tree.last().map_or(0, |band| band.max);
-    let files: usize = data.lanes.iter().map(|lane| lane.blocks.len()).sum();
+    let workers: BTreeSet<u32> = visits.iter().map(|visit| visit.process).collect();
+    let drawn = if data.lanes.len() < workers.len() {
+        format!(", of which the first {} are drawn", data.lanes.len())
+    } else {
+        String::new()
+    };
     let peak = bytes_label(job.peak_bytes.cast_signed());
     format!(
         "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}. \
-         Below, {} of test files on {}.",
+         Below, {} of test files on {}{drawn}.",
         time_label(job.duration_us),
         bytes_label(first),
         bytes_label(last),
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
-        super::format::count(files, "visit"),
-        super::format::count(data.lanes.len(), "worker"),
+        super::format::count(visits.len(), "visit"),
+        super::format::count(workers.len(), "worker"),
     )
 }

@@ -51,6 +51,8 @@ pub const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
 const MAX_MONOTONIC_US: u64 = 1 << 60;
 /// No process and no machine holds more: 2^48 bytes, so that the sum over all processes of a batch is a number still.
 pub const MAX_BYTES: u64 = 1 << 48;
+/// A cgroup's limit can be set to more than any machine has.
+const MAX_READING: u64 = 1 << 60;
 /// No signal has a higher number.
 const MAX_SIGNAL: i32 = 127;
 
@@ -377,11 +379,12 @@ fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<(), S
     if end > ticks {
         return Err(format!("has values up to tick {end} of {ticks}"));
     }
+    let most = if of_process { MAX_BYTES } else { MAX_READING };
     let mut value = 0_i64;
     for delta in &series.value_delta {
         value = value
             .checked_add(*delta)
-            .filter(|value| (0..=MAX_BYTES.cast_signed()).contains(value))
+            .filter(|value| (0..=most.cast_signed()).contains(value))
             .ok_or("has a negative or impossible value")?;
     }
     Ok(())
