@@ -1,10 +1,12 @@
 //! Settings of the server: flag, `HIGHWATER_*` variable, `highwater.toml` in the working folder, default; the first that says
-//! something counts.
+//! something counts. A variable that is empty says nothing.
 
 use std::{
     ffi::OsString,
+    fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -20,7 +22,11 @@ pub struct Config {
     pub database: String,
     /// A job that is silent for so long is closed.
     pub silence: Duration,
+    /// A client may take so long to send the head of a request, and so long for its body.
+    pub patience: Duration,
 }
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A setting that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -56,17 +62,17 @@ struct Args {
     /// `serve` may be said, and is what happens without.
     #[arg(value_parser = ["serve"], hide_possible_values = true)]
     _command: Option<String>,
-    /// Address and port [default: 127.0.0.1:8080].
-    #[arg(long, env = "HIGHWATER_LISTEN", value_name = "ADDRESS")]
+    /// Address and port [HIGHWATER_LISTEN; default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// The database [default: sqlite://highwater.db].
-    #[arg(long, env = "HIGHWATER_DATABASE", value_name = "URL")]
+    /// The database [HIGHWATER_DATABASE; default: sqlite://highwater.db].
+    #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Seconds of silence after which a job is closed [default: 120].
-    #[arg(long, env = "HIGHWATER_SILENCE", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Seconds of silence after which a job is closed [HIGHWATER_SILENCE; default: 120].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     silence: Option<u64>,
-    /// Settings file [default: highwater.toml, if it is there].
-    #[arg(long, env = "HIGHWATER_CONFIG", value_name = "FILE")]
+    /// Settings file [HIGHWATER_CONFIG; default: highwater.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -83,11 +89,41 @@ struct File {
 /// # Errors
 /// When a setting cannot be.
 pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Config, ConfigError> {
-    resolve(Args::parse_from(args))
+    resolve(Args::parse_from(args), variable)
 }
 
-fn resolve(args: Args) -> Result<Config, ConfigError> {
-    let file = match &args.config {
+/// What a variable of the environment says; an empty one says nothing.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    let text = std::env::var_os(name)?.to_string_lossy().into_owned();
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// A setting by its flag, else by its variable.
+fn said<T: FromStr<Err: Display>>(
+    flag: Option<T>,
+    setting: &'static str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<T>, ConfigError> {
+    let text = match flag {
+        Some(_) => return Ok(flag),
+        None => variable(setting),
+    };
+    text.map(|text| {
+        text.parse().map_err(|error| ConfigError::Value {
+            setting,
+            reason: format!("{text:?}: {error}"),
+        })
+    })
+    .transpose()
+}
+
+fn resolve(args: Args, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let config = said(args.config, "HIGHWATER_CONFIG", &variable)?;
+    let listen = said(args.listen, "HIGHWATER_LISTEN", &variable)?;
+    let database = said(args.database, "HIGHWATER_DATABASE", &variable)?;
+    let silence = said(args.silence, "HIGHWATER_SILENCE", &variable)?;
+    let file = match &config {
         Some(path) => read_file(path)?,
         None if Path::new("highwater.toml").exists() => read_file(Path::new("highwater.toml"))?,
         None => File::default(),
@@ -102,11 +138,11 @@ fn resolve(args: Args) -> Result<Config, ConfigError> {
         })
         .transpose()?;
     let default = SocketAddr::from(([127, 0, 0, 1], 8080));
-    let listen: SocketAddr = args.listen.or(from_file).unwrap_or(default);
+    let listen: SocketAddr = listen.or(from_file).unwrap_or(default);
     if !listen.ip().is_loopback() {
         return Err(ConfigError::Open(listen));
     }
-    let silence = args.silence.or(file.silence).unwrap_or(120);
+    let silence = silence.or(file.silence).unwrap_or(120);
     if silence == 0 {
         return Err(ConfigError::Value {
             setting: "silence",
@@ -115,11 +151,11 @@ fn resolve(args: Args) -> Result<Config, ConfigError> {
     }
     Ok(Config {
         listen,
-        database: args
-            .database
+        database: database
             .or(file.database)
             .unwrap_or_else(|| "sqlite://highwater.db".to_owned()),
         silence: Duration::from_secs(silence),
+        patience: PATIENCE,
     })
 }
 
@@ -138,7 +174,24 @@ mod tests {
 
     fn with(args: &[&str]) -> Result<Config, ConfigError> {
         let words = std::iter::once("highwater-server").chain(args.iter().copied());
-        resolve(Args::try_parse_from(words).unwrap())
+        resolve(Args::try_parse_from(words).unwrap(), |_| None)
+    }
+
+    #[test]
+    fn an_empty_variable_says_nothing_and_a_wrong_one_is_named() {
+        let args = || Args::try_parse_from(["highwater-server"]).unwrap();
+        let config = resolve(args(), |name| {
+            (name == "HIGHWATER_SILENCE").then(|| "7".to_owned())
+        });
+        assert_eq!(config.unwrap().silence, Duration::from_secs(7));
+        let error = resolve(args(), |name| {
+            (name == "HIGHWATER_SILENCE").then(|| "soon".to_owned())
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("HIGHWATER_SILENCE") && error.contains("soon"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -75,6 +75,15 @@ impl AppError {
         )
     }
 
+    pub(crate) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            "the body did not come in time",
+            "send it again, in smaller batches where the network is slow",
+        )
+    }
+
     pub(crate) fn job_full(what: &str) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

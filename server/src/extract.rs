@@ -8,7 +8,7 @@ use axum::{
     },
 };
 
-use crate::error::AppError;
+use crate::{error::AppError, state::AppState};
 
 /// Parts of the path.
 #[derive(Debug, FromRequestParts)]
@@ -20,15 +20,17 @@ pub(crate) struct Path<T>(pub(crate) T);
 #[from_request(via(axum::extract::Query), rejection(AppError))]
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// The body, bounded by the router.
+/// The body, bounded by the router, and in the time it may take.
 #[derive(Debug)]
 pub(crate) struct Body(pub(crate) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
+impl FromRequest<AppState> for Body {
     type Rejection = AppError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
-        Ok(Self(Bytes::from_request(request, state).await?))
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
+        let whole = Bytes::from_request(request, state);
+        let whole = tokio::time::timeout(state.patience, whole).await;
+        Ok(Self(whole.map_err(|_| AppError::too_slow())??))
     }
 }
 

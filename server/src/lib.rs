@@ -18,4 +18,4 @@ mod web;
 mod work;
 
 pub use api::openapi;
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, open, serve};

@@ -1,8 +1,8 @@
 //! `highwater-server`: keeps and shows recordings of pytest memory.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
-use highwater_server::{config, serve};
+use highwater_server::{config, open, serve};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -18,11 +18,13 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let config = config::read(std::env::args_os())?;
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HIGHWATER_LOG")
-        .or_else(|_| tracing_subscriber::EnvFilter::try_new("info"))?;
+    let filter = config::variable("HIGHWATER_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .map_err(|error| format!("HIGHWATER_LOG: {filter:?}: {error}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
@@ -30,11 +32,13 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             config.listen
         )
     })?;
+    let store = open(&config).await?;
+    // Whoever waits for this line goes on to send: by now everything else is in place.
     println!(
         "highwater-server: listening on http://{}",
         listener.local_addr()?
     );
-    serve(config, listener, asked_to_stop()).await?;
+    serve(&config, store, listener, asked_to_stop()).await;
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Runs the server on a listener until it is asked to stop.
 
+mod connections;
+
 use std::{future::Future, time::Duration};
 
 use highwater_store::{Store, StoreError};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{config::Config, finalise, router, state::AppState};
 
@@ -21,43 +23,43 @@ pub enum ServeError {
         /// Why.
         source: StoreError,
     },
-    /// The network failed.
-    #[error("the listener failed: {0}")]
-    Listener(#[from] std::io::Error),
 }
 
-/// Serves until `shutdown` returns; then answers what is under way, writes what waits, and closes.
+/// Opens the database and brings it up to date.
 ///
 /// # Errors
-/// When the database cannot be opened or the listener fails.
-pub async fn serve(
-    config: Config,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
-    let store = Store::open(&config.database)
+/// When it cannot be opened.
+pub async fn open(config: &Config) -> Result<Store, ServeError> {
+    Store::open(&config.database)
         .await
         .map_err(|source| ServeError::Store {
             database: config.database.clone(),
             source,
-        })?;
-    let state = AppState::new(store.clone(), config.silence);
+        })
+}
+
+/// Serves until `shutdown` returns; then answers what is under way, writes what waits, and closes.
+pub async fn serve(
+    config: &Config,
+    store: Store,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let state = AppState::new(store.clone(), config);
     let settling = tokio::spawn(finalise::settle_for_ever(state.clone()));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, router::router(state)).with_graceful_shutdown(async move {
+    let (stop, stopped) = watch::channel(false);
+    let router = router::router(state);
+    let serving = connections::serve(listener, router, config.patience, stopped);
+    let stopping = async {
         shutdown.await;
         tracing::info!("stopping");
-        let _ = stop.send(());
-    });
-    let too_long = async {
-        let _ = stopped.await;
+        let _ = stop.send(true);
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = serving => served?,
-        () = too_long => tracing::warn!("some requests were cut off"),
+        () = serving => {}
+        () = stopping => tracing::warn!("some requests were cut off"),
     }
     settling.abort();
     store.close().await;
-    Ok(())
 }

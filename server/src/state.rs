@@ -13,7 +13,7 @@ use highwater_wire::{
 use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
 
-use crate::{finalise::Live, work::Room};
+use crate::{config::Config, finalise::Live, work::Room};
 
 /// Unsettled jobs of which the figures are kept for the next look.
 const MOST_LIVE: usize = 16;
@@ -24,6 +24,8 @@ const PIECES: u32 = 4;
 pub(crate) struct AppState {
     pub(crate) store: Store,
     silence: Duration,
+    /// How long the body of a request may take to come.
+    pub(crate) patience: Duration,
     clock: Clock,
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
@@ -63,10 +65,11 @@ struct Clock {
 }
 
 impl AppState {
-    pub(crate) fn new(store: Store, silence: Duration) -> Self {
+    pub(crate) fn new(store: Store, config: &Config) -> Self {
         Self {
             store,
-            silence,
+            silence: config.silence,
+            patience: config.patience,
             clock: Clock {
                 unix_us: jiff::Timestamp::now().as_microsecond(),
                 since: Instant::now(),

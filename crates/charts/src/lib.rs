@@ -9,7 +9,6 @@ mod ticks;
 mod timeline;
 
 pub use history::{HistoryBar, history};
-pub use theme::ROLES;
 pub use ticks::{bytes_label, time_label};
 pub use timeline::{Band, Block, Lane, Limit, Line, Timeline, timeline};
 

@@ -67,21 +67,41 @@ fn hostile_labels_are_text() {
     assert!(!svg.contains("<script") && !svg.contains("<img"), "{svg}");
 }
 
+/// Colours are placeholders: one that the style sheet has no rule for would be seen as it is.
 #[test]
-fn nothing_is_styled_inline_and_every_colour_has_a_role() {
-    let svg = timeline(&sample()).unwrap()
-        + &history(&[HistoryBar {
-            bytes: 5 * MIB,
-            censored: true,
-        }])
-        .unwrap();
+fn nothing_is_styled_inline_and_the_style_sheet_has_a_rule_for_every_role() {
+    let sheet = include_str!("../../../static/highwater.css");
+    let mut full = sample();
+    full.processes = (0..theme::PROCESS.len() as i64)
+        .map(|at| Line {
+            label: format!("gw{at}"),
+            points: vec![(0, 0), (9_000_000, at * 50 * MIB)],
+        })
+        .collect();
+    let block = full.lanes[0].blocks[0].clone();
+    full.lanes[0].blocks.extend([block.clone(), block]);
+    let bars = [true, false].map(|censored| HistoryBar {
+        bytes: 5 * MIB,
+        censored,
+    });
+    let svg = timeline(&full).unwrap() + &history(&bars).unwrap();
     assert!(!svg.contains("style="), "{svg}");
-    for part in svg.split('"').filter(|part| part.starts_with('#')) {
-        assert!(
-            ROLES.iter().any(|(colour, _)| *colour == part),
-            "{part} has no role"
-        );
+    let mut seen = std::collections::BTreeSet::new();
+    for attribute in ["fill", "stroke"] {
+        let begin = format!(" {attribute}=\"");
+        let places = svg.split(&begin).skip(1);
+        for colour in places.filter_map(|place| place.split('"').next()) {
+            let rule = format!("svg [{attribute}=\"{colour}\"]");
+            assert!(colour == "none" || sheet.contains(&rule), "no rule {rule}");
+            seen.insert(colour);
+        }
     }
+    seen.remove("none");
+    assert_eq!(
+        seen.len(),
+        theme::ROLES,
+        "a role is not drawn here: {seen:?}"
+    );
 }
 
 #[test]
@@ -96,6 +116,19 @@ fn labels_are_short_and_say_their_unit() {
     assert_eq!(bytes_label(55 * MIB / 10), "5.5 MiB");
     assert_eq!(bytes_label(300 * MIB), "300 MiB");
     assert_eq!(bytes_label(20 * 1024 * MIB), "20.0 GiB");
-    assert_eq!(time_label(1_500_000), "1.5 s");
-    assert_eq!(time_label(125_000_000), "2 min 05 s");
+    for (t_us, label) in [
+        (0, "0 s"),
+        (20_000, "0.02 s"),
+        (1_500_000, "1.5 s"),
+        (119_400_000, "119.4 s"),
+        (119_700_000, "2 min 00 s"),
+        (125_000_000, "2 min 05 s"),
+        (179_700_000, "3 min 00 s"),
+        (3_599_400_000, "59 min 59 s"),
+        (3_599_600_000, "1 h 00 min"),
+        (7_199_000_000, "2 h 00 min"),
+        (7_230_000_000, "2 h 01 min"),
+    ] {
+        assert_eq!(time_label(t_us), label, "{t_us}");
+    }
 }

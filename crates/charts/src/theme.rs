@@ -21,21 +21,6 @@ pub(crate) const PROCESS: [RGBColor; 4] = [
     RGBColor(0x84, 0x34, 0x84),
 ];
 
-/// Every placeholder and the name of its role in the style sheet.
-pub const ROLES: &[(&str, &str)] = &[
-    ("#111111", "ink"),
-    ("#999999", "faint"),
-    ("#DDDDDD", "grid"),
-    ("#102030", "tree"),
-    ("#203040", "band"),
-    ("#C01010", "limit"),
-    ("#D07010", "peak"),
-    ("#306090", "block"),
-    ("#6090C0", "block-other"),
-    ("#B04040", "block-failed"),
-    ("#FEFEFE", "label"),
-    ("#0171B1", "process-1"),
-    ("#029262", "process-2"),
-    ("#935303", "process-3"),
-    ("#843484", "process-4"),
-];
+/// How many there are.
+#[cfg(test)]
+pub(crate) const ROLES: usize = 11 + PROCESS.len();

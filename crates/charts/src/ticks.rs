@@ -47,20 +47,18 @@ pub fn bytes_label(bytes: i64) -> String {
 /// Time since the job's start.
 #[must_use]
 pub fn time_label(t_us: i64) -> String {
-    let s = t_us as f64 / 1e6;
-    if s >= 3_600.0 {
-        format!(
-            "{:.0} h {:02.0} min",
-            (s / 3_600.0).floor(),
-            (s % 3_600.0) / 60.0
-        )
-    } else if s >= 120.0 {
-        format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0)
-    } else if s.fract() == 0.0 {
-        format!("{s:.0} s")
-    } else if s < 1.0 {
-        format!("{s:.2} s")
+    const S: i64 = 1_000_000;
+    // Rounded before it is taken apart: 60 seconds are a minute.
+    let (s, minutes) = ((t_us + S / 2) / S, (t_us + 30 * S) / (60 * S));
+    if s >= 3_600 {
+        format!("{} h {:02} min", minutes / 60, minutes % 60)
+    } else if s >= 120 {
+        format!("{} min {:02} s", s / 60, s % 60)
+    } else if t_us % S == 0 {
+        format!("{s} s")
+    } else if t_us < S {
+        format!("{:.2} s", t_us as f64 / 1e6)
     } else {
-        format!("{s:.1} s")
+        format!("{:.1} s", t_us as f64 / 1e6)
     }
 }

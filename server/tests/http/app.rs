@@ -6,11 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_server::{config::Config, serve};
+use highwater_server::{config::Config, open, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use uuid::Uuid;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that stops when it is dropped.
 pub(crate) struct App {
@@ -18,6 +21,7 @@ pub(crate) struct App {
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    pub(crate) database: String,
     _folder: TempDir,
 }
 
@@ -40,8 +44,15 @@ impl App {
     }
 
     pub(crate) fn with_silence(silence: Duration) -> Self {
+        Self::with(silence, PATIENCE, |_| {})
+    }
+
+    /// A server whose database is prepared before it starts, by its address.
+    pub(crate) fn with(silence: Duration, patience: Duration, prepare: impl FnOnce(&str)) -> Self {
         let folder = TempDir::new().unwrap();
         let database = format!("sqlite://{}", folder.path().join("test.db").display());
+        prepare(&database);
+        let address_of_database = database.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let (told, address) = std::sync::mpsc::channel::<SocketAddr>();
         let thread = std::thread::spawn(move || {
@@ -54,11 +65,13 @@ impl App {
                     listen,
                     database,
                     silence,
+                    patience,
                 };
+                let store = open(&config).await.unwrap();
                 let shutdown = async {
                     let _ = stopped.await;
                 };
-                serve(config, listener, shutdown).await.unwrap();
+                serve(&config, store, listener, shutdown).await;
             });
         });
         let config = ureq::Agent::config_builder()
@@ -69,6 +82,7 @@ impl App {
             agent: config.into(),
             stop: Some(stop),
             thread: Some(thread),
+            database: address_of_database,
             _folder: folder,
         }
     }
@@ -136,7 +150,7 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
 }
 
 pub(crate) fn wait_for<T>(what: &str, condition: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = condition() {
             return found;

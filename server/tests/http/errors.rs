@@ -93,6 +93,13 @@ fn every_wrong_body_is_told_and_changes_nothing() {
     let json = "application/json";
     let proto = "application/x-protobuf";
     let bomb = zstd::bulk::compress(&vec![0; 256 << 20], 3).unwrap();
+    let parts = [
+        &[0x08, 0x01][..],
+        &[0x22, 0x02, 0x08, 0x01].repeat(4_000_000),
+    ]
+    .concat();
+    let parts = zstd::bulk::compress(&parts, 1).unwrap();
+    assert!(parts.len() < 5_000);
     type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
     let cases: &[Case<'_>] = &[
         ("no JSON", json, "", b"{", 400, "malformed"),
@@ -111,6 +118,7 @@ fn every_wrong_body_is_told_and_changes_nothing() {
         ),
         ("no version", json, "", b"{}", 400, "unknown_version"),
         ("a bomb", proto, "zstd", &bomb, 413, "too_large"),
+        ("parts", proto, "zstd", &parts, 400, "invalid_field"),
         (
             "process out of range",
             json,

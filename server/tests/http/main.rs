@@ -9,7 +9,10 @@
 mod app;
 mod arrival;
 mod errors;
+mod load;
 mod pages;
+mod start;
+mod versions;
 
 /// The document that programs are written against: a change of it is a change for them.
 #[test]

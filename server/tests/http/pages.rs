@@ -51,3 +51,42 @@ fn nothing_that_was_sent_becomes_markup() {
         }
     }
 }
+
+#[test]
+fn the_timeline_tells_of_workers_it_does_not_draw() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("wide"));
+    let mut wide = batch(0, "test_a.py");
+    wide["processes"] = (0..20)
+        .map(|n| json!({"pid": 10 + n, "startTicks": 1, "role": "ROLE_WORKER", "worker": format!("gw{n}"), "session": "s", "startedUs": 0}))
+        .collect();
+    let begin = json!({"execution": 1, "path": "test_a.py", "nodeid": "test_a.py::test_a"});
+    wide["marks"] = (0..20)
+        .map(|n| json!({"process": n, "tUs": 10, "rssBytes": 1, "testBegin": begin}))
+        .collect();
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &wide);
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    let words = "20 visits of test files on 20 workers, of which the first 16 are drawn.";
+    assert!(page.contains(words), "{page}");
+}
+
+#[test]
+fn the_list_of_projects_has_pages() {
+    let app = App::start();
+    for n in 0..51 {
+        let mut begin = job("unit");
+        begin["project"] = json!(format!("owner/repo-{n}"));
+        begin["startedUnixUs"] = json!((1_700_000_000_000_000_i64 + n).to_string());
+        app.put_new(&format!("/api/v1/jobs/{}", Uuid::now_v7()), &begin);
+    }
+    let first = app.get("/").text;
+    assert!(first.contains("owner/repo-50<") && !first.contains("owner/repo-0<"));
+    let (_, rest) = first.split_once("href=\"?after=").unwrap();
+    let (after, _) = rest.split_once('"').unwrap();
+    let second = app.get(&format!("/?after={after}")).text;
+    assert!(second.contains("owner/repo-0<") && !second.contains("owner/repo-50<"));
+    let next = app.get("/api/v1/projects?limit=50").json()["next"].clone();
+    assert_eq!(next, after);
+}

@@ -1,0 +1,100 @@
+//! Many and slow clients, and a server that was away.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use highwater_store::Store;
+use highwater_wire::v1;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::app::{App, PATIENCE, batch, job};
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[test]
+fn whoever_looks_at_a_job_at_the_same_time_shares_the_work() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("live"));
+    for n in 0..30 {
+        let path = format!("{path}/streams/{stream}/batches/{n}");
+        app.put_new(&path, &batch(n, "test_a.py"));
+    }
+    let pages = ["", "/files", "/tests", "/series", "/processes", "/fixtures"];
+    std::thread::scope(|scope| {
+        for page in pages.map(|page| format!("{path}{page}")) {
+            let app = &app;
+            scope.spawn(move || assert_eq!(app.get(&page).status, 200));
+        }
+        scope.spawn(|| assert_eq!(app.get(&format!("/jobs/{uuid}")).status, 200));
+    });
+    let metrics = app.get("/metrics").text;
+    assert!(
+        metrics.contains("\nhighwater_live_digests_total 1\n"),
+        "{metrics}"
+    );
+    app.put_new(
+        &format!("{path}/streams/{stream}/batches/30"),
+        &batch(30, "test_a.py"),
+    );
+    let tests = app.get(&format!("{path}/tests")).json();
+    assert_eq!(tests["tests"].as_array().map(Vec::len), Some(31));
+    let span = app
+        .get(&format!("{path}/series?from=2000000&to=2999999&points=7"))
+        .json();
+    let rss = &span["series"][0];
+    assert_eq!(
+        (&rss["metric"], &rss["t_us"][0]),
+        (&"rss".into(), &2_000_000.into())
+    );
+    assert_eq!(rss["t_us"].as_array().map(Vec::len), Some(7));
+}
+
+/// Sends part of a request, and waits until the server gives up on it.
+fn half_a_request(app: &App, part: &str) -> String {
+    let address = app.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(part.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_client_that_does_not_finish_its_request_is_let_go() {
+    let app = App::with(LONG, Duration::from_millis(200), |_| {});
+    let uuid = Uuid::now_v7();
+    let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+    assert!(!half_a_request(&app, head).contains(" 200 "));
+    let body = format!(
+        "PUT /api/v1/jobs/{uuid} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n{{"
+    );
+    let answer = half_a_request(&app, &body);
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("too_slow"),
+        "{answer}"
+    );
+    assert_eq!(app.get("/healthz").status, 200);
+}
+
+#[test]
+fn nobody_is_silent_while_the_server_does_not_listen() {
+    let uuid = Uuid::now_v7();
+    let yesterday = jiff::Timestamp::now().as_microsecond() - 86_400_000_000;
+    let begin: v1::Job = serde_json::from_value(job("live")).unwrap();
+    let app = App::with(LONG, PATIENCE, |database| {
+        Runtime::new().unwrap().block_on(async {
+            let store = Store::open(database).await.unwrap();
+            store.put_job(uuid, begin, yesterday).await.unwrap();
+            store.close().await;
+        });
+    });
+    let job = app.get(&format!("/api/v1/jobs/{uuid}")).json();
+    assert_eq!(job["state"], "running");
+}
