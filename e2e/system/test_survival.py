@@ -182,7 +182,7 @@ def test_a_plugin_that_stops_is_told_and_is_no_crash(recorder):
     assert recorder.done.returncode == 0 and b"2 passed" in recorder.done.stdout
     assert (summary["ending"]["verdict"], summary["ending"]["confidence"]) == ("passed", "likely"), summary["ending"]
     assert "broke off" in summary["ending"]["sentence"]
-    assert any(notice.startswith("plugin_stopped") for notice in summary["notices"]), summary["notices"]
+    assert any(notice["code"] == "plugin_stopped" for notice in summary["notices"]), summary["notices"]
     assert b"highwater: the recording of process" in recorder.done.stderr
 
 

@@ -161,32 +161,12 @@ impl Bench {
             .arg(&self.python);
         let cost = self.pytest(&mut highwater)?;
         let report = read_json(&summary)?;
-        let noted = |code: &str| {
-            let notices = report["notices"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str);
-            let text = notices
-                .into_iter()
-                .find(|notice| notice.starts_with(code))
-                .unwrap_or("");
-            let digits: String = text
-                .rsplit('(')
-                .next()
-                .unwrap_or("")
-                .chars()
-                .filter(char::is_ascii_digit)
-                .collect();
-            digits
-                .parse::<f64>()
-                .map_err(|_| said(format!("the summary has no {code}")))
+        let took = |figure: &str| {
+            let took = report["recorder"][figure].as_f64();
+            took.ok_or_else(|| said(format!("the summary has no {figure} of the recorder")))
         };
         let wall_us = report["duration_us"].as_f64().unwrap_or(f64::NAN);
-        Ok((
-            cost,
-            (noted("agent_cpu_us")? / wall_us, noted("agent_rss_bytes")?),
-        ))
+        Ok((cost, (took("cpu_us")? / wall_us, took("rss_bytes")?)))
     }
 
     fn timed(&self, command: &mut Command) -> Done<Cost> {

@@ -49,20 +49,20 @@ impl Notices {
         }
     }
 
-    /// Says of each kind that happened again how often it did in all.
+    /// Says of each kind that happened again how often it did since it was said; whoever reads adds them up.
     pub(super) fn sum_up(&mut self, t_us: i64) {
         for (code, kind) in self
             .kinds
             .iter_mut()
             .filter(|(_, kind)| kind.count > kind.said)
         {
-            kind.said = kind.count;
             self.news.push(Notice {
                 t_us,
                 code: code.clone(),
-                message: format!("{} (and more: {} in all)", kind.first, kind.count),
-                count: kind.count,
+                message: kind.first.clone(),
+                count: kind.count - kind.said,
             });
+            kind.said = kind.count;
         }
     }
 

@@ -125,9 +125,11 @@ fn header(pid: u32) -> String {
 }
 
 fn notices(batches: &[Batch]) -> BTreeMap<&str, u64> {
-    let all = batches.iter().flat_map(|batch| &batch.notices);
-    all.map(|notice| (notice.code.as_str(), notice.count))
-        .collect()
+    let mut counts = BTreeMap::new();
+    for notice in batches.iter().flat_map(|batch| &batch.notices) {
+        *counts.entry(notice.code.as_str()).or_default() += notice.count;
+    }
+    counts
 }
 
 #[test]

@@ -80,9 +80,8 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     spikes(out, digest, look)?;
     provenance(out, digest)?;
     for notice in &job.notices {
-        if !notice.starts_with("agent_") {
-            writeln!(out, "note: {}", fitted(notice, MOST_NOTICE_COLUMNS))?;
-        }
+        let notice = notice.to_string();
+        writeln!(out, "note: {}", fitted(&notice, MOST_NOTICE_COLUMNS))?;
     }
     if let Some(page) = page {
         writeln!(out, "{page}")?;

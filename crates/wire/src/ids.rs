@@ -52,10 +52,10 @@ impl ProjectSlug {
         Self::new(segment.replace('~', "/"))
     }
 
-    /// The form that paths use, `owner~repo`.
+    /// The form that paths use of a slug, `owner~repo`.
     #[must_use]
-    pub fn to_path(&self) -> String {
-        self.0.replace('/', "~")
+    pub fn path_of(slug: &str) -> String {
+        slug.replace('/', "~")
     }
 
     /// `owner/repo`.
@@ -93,7 +93,10 @@ mod tests {
     fn slugs_go_through_paths_and_back() {
         for slug in ["owner/repo", "group/sub.group/my_repo-1"] {
             let parsed = ProjectSlug::new(slug).unwrap();
-            assert_eq!(ProjectSlug::from_path(&parsed.to_path()).unwrap(), parsed);
+            assert_eq!(
+                ProjectSlug::from_path(&ProjectSlug::path_of(slug)).unwrap(),
+                parsed
+            );
         }
     }
 

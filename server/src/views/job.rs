@@ -3,7 +3,8 @@
 use askama::Template;
 use highwater_analysis::digest::Visit;
 use highwater_wire::report::{
-    FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow, TestRow,
+    FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
+    RecorderReport, TestRow,
 };
 
 use super::{
@@ -253,38 +254,24 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
     told("Versions", &versions.join(", "));
-    if let Some(recorder) = recorder(job) {
-        facts.push(("Recorder", recorder));
-    }
+    facts.extend(job.recorder.map(|took| ("Recorder", recorder(took))));
     facts
 }
 
-/// What the agent took itself, which it says in notices of these names.
-const AGENT_CPU: &str = "agent_cpu_us: ";
-const AGENT_RSS: &str = "agent_rss_bytes: ";
-
-fn recorder(job: &JobReport) -> Option<String> {
-    let figure = |name: &str| -> Option<i64> {
-        let notice = job.notices.iter().find(|notice| notice.starts_with(name))?;
-        let (_, figure) = notice.rsplit_once('(')?;
-        figure.trim_end_matches(')').parse().ok()
-    };
-    Some(format!(
+fn recorder(recorder: RecorderReport) -> String {
+    format!(
         "{} of CPU, {}",
-        format::duration(figure(AGENT_CPU)?),
-        format::mebibytes(figure(AGENT_RSS)?)
-    ))
+        format::duration(recorder.cpu_us.cast_signed()),
+        format::mebibytes(recorder.rss_bytes.cast_signed())
+    )
 }
 
-/// What the recorder has to say, without what is told as facts; and what of the recording is missing.
+/// What the recorder has to say; and what of the recording is missing.
 fn notices(job: &JobReport) -> Vec<String> {
     let missing = (job.state == JobState::Incomplete)
         .then(|| "Part of the recording never arrived: the figures are of what did.".to_owned());
-    let said = job
-        .notices
-        .iter()
-        .filter(|notice| !notice.starts_with(AGENT_CPU) && !notice.starts_with(AGENT_RSS));
-    missing.into_iter().chain(said.cloned()).collect()
+    let said = job.notices.iter().map(ToString::to_string);
+    missing.into_iter().chain(said).collect()
 }
 
 fn files_words(files: &[FileRow]) -> String {

@@ -2,6 +2,7 @@
 
 use highwater_analysis::time::rfc3339;
 use highwater_store::JobRow;
+use highwater_wire::ids::ProjectSlug;
 
 use super::format;
 
@@ -28,7 +29,7 @@ pub(crate) struct JobLine {
 
 /// Address of a project's page.
 pub(crate) fn project_href(slug: &str) -> String {
-    format!("/p/{}", slug.replace('/', "~"))
+    format!("/p/{}", ProjectSlug::path_of(slug))
 }
 
 impl From<JobRow> for JobLine {

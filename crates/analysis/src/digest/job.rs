@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::{
-    report::{EnvironmentReport, JobReport, JobState, RunReport, SessionReport, ShardReport},
+    report::{
+        EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport, RunReport,
+        SessionReport, ShardReport,
+    },
     v1::Job,
 };
 
@@ -59,6 +62,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             .is_some_and(|ending| ending.verdict.is_early()),
         ending,
         notices: notices(parts.recording),
+        recorder: recorder(parts.recording),
         ci_url: job.url.clone(),
         agent_version: job.agent_version.clone(),
         url: None,
@@ -152,21 +156,38 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
         .collect()
 }
 
-/// Notices in words, those of one code and message together.
-fn notices(recording: &Recording) -> Vec<String> {
+/// Codes of the notices in which an agent says what it took itself.
+const AGENT_CPU: &str = "agent_cpu_us";
+const AGENT_RSS: &str = "agent_rss_bytes";
+
+fn recorder(recording: &Recording) -> Option<RecorderReport> {
+    let said = |code: &str| {
+        let mut said = recording.notices().iter().rev();
+        said.find(|notice| notice.code == code)
+            .map(|notice| notice.count)
+    };
+    Some(RecorderReport {
+        cpu_us: said(AGENT_CPU)?,
+        rss_bytes: said(AGENT_RSS)?,
+    })
+}
+
+/// Notices of one code and message together.
+fn notices(recording: &Recording) -> Vec<NoticeReport> {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for notice in recording.notices() {
+    let told = |code: &str| code != AGENT_CPU && code != AGENT_RSS;
+    for notice in recording
+        .notices()
+        .iter()
+        .filter(|notice| told(&notice.code))
+    {
         let count = counts.entry((&notice.code, &notice.message)).or_default();
         *count = count.saturating_add(notice.count.max(1));
     }
-    counts
-        .into_iter()
-        .map(
-            |((code, message), count)| match (message.is_empty(), count) {
-                (true, count) => format!("{code}: {count}"),
-                (false, 1) => format!("{code}: {message}"),
-                (false, count) => format!("{code}: {message} ({count})"),
-            },
-        )
-        .collect()
+    let report = |((code, message), count): ((&str, &str), u64)| NoticeReport {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        count,
+    };
+    counts.into_iter().map(report).collect()
 }

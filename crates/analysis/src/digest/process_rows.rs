@@ -20,11 +20,6 @@ pub(super) fn rows(
         let (mut peak, mut kind) = walk
             .and_then(|walk| walk.peak)
             .map_or((0, PeakKind::Sampled), |peak| (peak.bytes, peak.kind));
-        if let Some(lifetime) = process.lifetime_peak.map(u64::cast_signed)
-            && lifetime >= peak
-        {
-            (peak, kind) = (lifetime, PeakKind::Exact);
-        }
         // A sample may be above the kernel's mark of the same moment by what the kernel counts late.
         if sampled > peak.saturating_add(process.peak_error_bytes.cast_signed()) {
             (peak, kind) = (sampled, PeakKind::Sampled);

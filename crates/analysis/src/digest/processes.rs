@@ -24,7 +24,6 @@ pub(super) struct ProcessFacts {
     pub(super) ended_us: Option<i64>,
     /// When it ended, or until when anything is known at all.
     pub(super) until_us: i64,
-    pub(super) lifetime_peak: Option<u64>,
     pub(super) exact: Option<bool>,
     pub(super) exact_reason: String,
     pub(super) peak_error_bytes: u64,
@@ -48,7 +47,6 @@ impl ProcessFacts {
             started_us: i64::MAX,
             ended_us: None,
             until_us: 0,
-            lifetime_peak: None,
             exact: None,
             exact_reason: String::new(),
             peak_error_bytes: 0,
@@ -89,7 +87,6 @@ impl ProcessFacts {
         }
         self.started_us = self.started_us.min(word.started_us.unwrap_or(i64::MAX));
         self.ended_us = word.ended_us.or(self.ended_us);
-        self.lifetime_peak = self.lifetime_peak.max(word.lifetime_peak_bytes);
         if let Some(exact) = word.exact {
             self.exact = Some(exact);
             self.exact_reason.clone_from(&word.exact_reason);

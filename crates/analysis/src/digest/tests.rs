@@ -6,5 +6,6 @@ mod endings;
 mod figures;
 mod holders;
 mod job_peak;
+mod notices;
 mod oom;
 mod open_sessions;

@@ -281,10 +281,6 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         time(&field("started_us"), process.started_us.unwrap_or(0))?;
         time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
         signal(&field("signal"), process.signal)?;
-        size(
-            &field("lifetime_peak_bytes"),
-            process.lifetime_peak_bytes.unwrap_or(0),
-        )?;
     }
     for (at, session) in batch.sessions.iter().enumerate() {
         let field = |part: &str| format!("sessions[{at}].{part}");

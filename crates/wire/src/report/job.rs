@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -68,7 +68,9 @@ pub struct JobReport {
     /// How it ended; none while it runs.
     pub ending: Option<Ending>,
     /// What the recorder has to say about the recording itself.
-    pub notices: Vec<String>,
+    pub notices: Vec<NoticeReport>,
+    /// What recording took itself; none until the agent says it, at its end.
+    pub recorder: Option<RecorderReport>,
     /// Page of the job at its CI provider; empty when there is none.
     pub ci_url: String,
     /// Version of the agent that recorded it.
@@ -79,6 +81,38 @@ pub struct JobReport {
     /// Folder that holds what is not yet acknowledged; only in `--summary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<String>,
+}
+
+/// A loss, a limit or a doubt of the recorder's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NoticeReport {
+    /// A short name, such as `marks_malformed`.
+    pub code: String,
+    /// What there was, the first time.
+    pub message: String,
+    /// How often.
+    pub count: u64,
+}
+
+impl fmt::Display for NoticeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.message.as_str(), self.count) {
+            ("", count) => write!(f, "{}: {count}", self.code),
+            (message, 1) => write!(f, "{}: {message}", self.code),
+            (message, count) => write!(f, "{}: {message} ({count} times)", self.code),
+        }
+    }
+}
+
+/// What recording took itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecorderReport {
+    /// CPU time of the agent, user and system.
+    pub cpu_us: u64,
+    /// Highest RSS of the agent.
+    pub rss_bytes: u64,
 }
 
 /// Life cycle of a job.
