@@ -121,3 +121,34 @@ impl AppState {
         self.now_unix_us().saturating_sub(silence_us)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_figures_of_a_running_job_are_not_those_of_a_lost_one() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            database: format!("sqlite://{}", folder.path().join("test.db").display()),
+            silence: Duration::from_secs(600),
+            patience: Duration::from_secs(30),
+        };
+        let store = Store::open(&config.database).await.unwrap();
+        let state = AppState::new(store, &config);
+        let running = LiveKey {
+            uuid: Uuid::nil(),
+            arrivals: 3,
+            state: JobState::Running,
+        };
+        let lost = LiveKey {
+            state: JobState::Lost,
+            ..running
+        };
+        let first = state.live(running);
+        assert!(Arc::ptr_eq(&first, &state.live(running)));
+        assert!(!Arc::ptr_eq(&first, &state.live(lost)));
+        assert_eq!(state.silent_since(), i64::MIN, "it has not listened long");
+    }
+}

@@ -1,12 +1,16 @@
 //! How large and how strange a message may be.
 
+mod batch;
+
 use uuid::Uuid;
 
-use super::{Problem, parts::Parts};
+use super::Problem;
 use crate::{
     ids::ProjectSlug,
-    v1::{Batch, End, Environment, Job, Mark, Metric, Samples, Series, mark::What},
+    v1::{End, Environment, Job},
 };
+
+pub(super) use batch::check_batch;
 
 /// Most bytes of a message after decompression.
 pub const MAX_BATCH_BYTES: usize = 16 << 20;
@@ -35,7 +39,7 @@ pub(super) const MAX_SERIES: usize = 1 << 18;
 pub(super) const MAX_SESSIONS: usize = 1_000;
 /// Most notices of a batch.
 pub(super) const MAX_NOTICES: usize = 10_000;
-/// Most [`weight`](super::weight) of all batches of a job together: about seven million marks, or a hundred million samples.
+/// Most [`weight`](super::weight) of all batches of a job together: about three million marks, or forty million samples.
 pub const MAX_JOB_WEIGHT: u64 = 4 << 30;
 /// Most versions in an environment.
 const MAX_VERSIONS: usize = 100;
@@ -51,8 +55,6 @@ pub const MAX_TIME_US: i64 = 10 * 366 * 86_400 * 1_000_000;
 const MAX_MONOTONIC_US: u64 = 1 << 60;
 /// No process and no machine holds more: 2^48 bytes, so that the sum over all processes of a batch is a number still.
 pub const MAX_BYTES: u64 = 1 << 48;
-/// A cgroup's limit can be set to more than any machine has.
-const MAX_READING: u64 = 1 << 60;
 /// No signal has a higher number.
 const MAX_SIGNAL: i32 = 127;
 
@@ -242,181 +244,6 @@ pub(super) fn check_end(end: &End) -> Result<(), Problem> {
         Uuid::parse_str(&stream.stream).map_err(|error| {
             Problem::field("streams.stream", format!("{:?}: {error}", stream.stream))
         })?;
-    }
-    Ok(())
-}
-
-pub(super) fn check_batch(batch: &Batch) -> Result<(), Problem> {
-    Parts::of(batch).check()?;
-    time("from_us", batch.from_us)?;
-    time("to_us", batch.to_us)?;
-    if batch.to_us < batch.from_us {
-        return Err(Problem::field("to_us", "lies before from_us"));
-    }
-    for (at, process) in batch.processes.iter().enumerate() {
-        let field = |part: &str| format!("processes[{at}].{part}");
-        if process.pid == 0 {
-            return Err(Problem::field(field("pid"), "is 0"));
-        }
-        text(&field("command"), &process.command, MAX_TEXT_BYTES)?;
-        text(
-            &field("exact_reason"),
-            &process.exact_reason,
-            MAX_TEXT_BYTES,
-        )?;
-        name(&field("worker"), &process.worker)?;
-        for (part, value) in [
-            ("session", &process.session),
-            ("python", &process.python),
-            ("pytest", &process.pytest),
-            ("plugin", &process.plugin),
-        ] {
-            name(&field(part), value)?;
-        }
-        time(&field("seen_us"), process.seen_us)?;
-        size(
-            &field("peak_error_bytes"),
-            process.peak_error_bytes.unwrap_or(0),
-        )?;
-        time(&field("started_us"), process.started_us.unwrap_or(0))?;
-        time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
-        signal(&field("signal"), process.signal)?;
-    }
-    for (at, session) in batch.sessions.iter().enumerate() {
-        let field = |part: &str| format!("sessions[{at}].{part}");
-        name(&field("id"), &session.id)?;
-        if session.id.is_empty() {
-            return Err(Problem::field(field("id"), "is empty"));
-        }
-        text(&field("root"), &session.root, MAX_TEXT_BYTES)?;
-        name(&field("dist"), &session.dist)?;
-        time(&field("began_us"), session.began_us.unwrap_or(0))?;
-        time(&field("ended_us"), session.ended_us.unwrap_or(0))?;
-        count(&field("args"), session.args.len(), MAX_WORDS)?;
-        for word in &session.args {
-            text(&field("args"), word, MAX_TEXT_BYTES)?;
-        }
-    }
-    for (at, samples) in batch.samples.iter().enumerate() {
-        check_samples(at, samples, batch.processes.len())?;
-    }
-    for (at, mark) in batch.marks.iter().enumerate() {
-        check_mark(mark, batch.processes.len())
-            .map_err(|(part, reason)| Problem::field(format!("marks[{at}].{part}"), reason))?;
-    }
-    for (at, notice) in batch.notices.iter().enumerate() {
-        name(&format!("notices[{at}].code"), &notice.code)?;
-        text(
-            &format!("notices[{at}].message"),
-            &notice.message,
-            MAX_TEXT_BYTES,
-        )?;
-        time(&format!("notices[{at}].t_us"), notice.t_us)?;
-    }
-    Ok(())
-}
-
-fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<(), Problem> {
-    let field = |part: &str| format!("samples[{at}].{part}");
-    let ticks = samples.t_us_delta.len();
-    let mut t_us = 0_i64;
-    for (tick, delta) in samples.t_us_delta.iter().enumerate() {
-        if tick > 0 && *delta < 0 {
-            return Err(Problem::field(field("t_us_delta"), "time runs backwards"));
-        }
-        t_us = t_us.saturating_add(*delta);
-        if tick == 0 {
-            time(&field("t_us_delta"), t_us)?;
-        }
-    }
-    time(&field("t_us_delta"), t_us)?;
-    if !samples.lateness_us.is_empty() && samples.lateness_us.len() != ticks {
-        return Err(Problem::field(
-            field("lateness_us"),
-            "is neither empty nor as long as the ticks",
-        ));
-    }
-    for lateness in &samples.lateness_us {
-        time(
-            &field("lateness_us"),
-            i64::try_from(*lateness).unwrap_or(i64::MAX),
-        )?;
-    }
-    for (number, series) in samples.series.iter().enumerate() {
-        check_series(series, ticks, processes)
-            .map_err(|reason| Problem::field(format!("samples[{at}].series[{number}]"), reason))?;
-    }
-    Ok(())
-}
-
-fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<(), String> {
-    let metric = Metric::try_from(series.metric)
-        .ok()
-        .filter(|metric| *metric != Metric::Unspecified)
-        .ok_or_else(|| format!("metric {} is not known", series.metric))?;
-    let of_process = matches!(
-        metric,
-        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss
-    );
-    match series.process {
-        None if of_process => return Err("a metric of a process names no process".to_owned()),
-        Some(_) if !of_process => return Err("names a process but is no metric of one".to_owned()),
-        Some(process) if process as usize >= processes => {
-            return Err(format!(
-                "process {process} is not in the table of {processes}"
-            ));
-        }
-        _ => {}
-    }
-    if series.cgroup.len() > MAX_TEXT_BYTES {
-        return Err("the cgroup's path is too long".to_owned());
-    }
-    let end = series.first as usize + series.value_delta.len();
-    if end > ticks {
-        return Err(format!("has values up to tick {end} of {ticks}"));
-    }
-    let most = if of_process { MAX_BYTES } else { MAX_READING };
-    let mut value = 0_i64;
-    for delta in &series.value_delta {
-        value = value
-            .checked_add(*delta)
-            .filter(|value| (0..=most.cast_signed()).contains(value))
-            .ok_or("has a negative or impossible value")?;
-    }
-    Ok(())
-}
-
-type MarkProblem = (&'static str, String);
-
-fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
-    let as_part = |part| move |problem: Problem| (part, problem.to_string());
-    if mark.process as usize >= processes {
-        return Err((
-            "process",
-            format!("{} is not in the table of {processes}", mark.process),
-        ));
-    }
-    time("t_us", mark.t_us).map_err(as_part("t_us"))?;
-    size("rss_bytes", mark.rss_bytes).map_err(as_part("rss_bytes"))?;
-    size("peak_bytes", mark.peak_bytes.unwrap_or(0)).map_err(as_part("peak_bytes"))?;
-    let texts: &[&str] = match &mark.what {
-        None => return Err(("what", "is missing or not known".to_owned())),
-        Some(What::ImportBegin(import)) => &[&import.path],
-        Some(What::TestBegin(test)) => &[&test.path, &test.nodeid],
-        Some(What::FixtureBegin(fixture)) => {
-            &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base]
-        }
-        Some(What::TestEnd(test)) => &[&test.outcome, &test.setup, &test.call, &test.teardown],
-        Some(What::ImportEnd(import)) => &[&import.outcome],
-        Some(What::FixtureEnd(fixture)) => &[&fixture.outcome],
-        Some(What::TestPhase(phase)) => &[&phase.phase],
-        Some(_) => &[],
-    };
-    if let Some(What::Leave(leave)) = &mark.what {
-        size("true_peak_bytes", leave.true_peak_bytes.unwrap_or(0)).map_err(as_part("leave"))?;
-    }
-    for value in texts {
-        text("text", value, MAX_TEXT_BYTES).map_err(as_part("what"))?;
     }
     Ok(())
 }

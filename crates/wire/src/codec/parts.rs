@@ -106,12 +106,12 @@ impl Parts {
         Ok(())
     }
 
-    /// About what they take in a recording and its digest, without their texts, bytes.
+    /// About what they take in a recording and its digest, without their texts, bytes: measured where half of the marks begin a test.
     pub(super) fn weight(&self) -> usize {
         1_000
-            + 600 * (self.marks + self.processes)
+            + 1_300 * (self.marks + self.processes)
             + 200 * (self.sessions + self.notices + self.series + self.samples)
-            + 32 * (self.values + self.ticks + self.words)
+            + 96 * (self.values + self.ticks + self.words)
     }
 }
 
