@@ -18,7 +18,7 @@ use highwater_analysis::{
     recording::Recording,
 };
 use highwater_store::{
-    DetailKind, JobKey, Put, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
+    Detail, DetailKind, JobKey, Put, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
 };
 use highwater_wire::{
     codec,
@@ -251,7 +251,7 @@ pub(crate) struct Stored {
     key: JobKey,
     uuid: Uuid,
     state: JobState,
-    residue: Option<Vec<u8>>,
+    residue: Option<Detail>,
     series: Vec<SeriesRow>,
     pages: Vec<StoredPage>,
     batches: Vec<StoredBatch>,
@@ -272,7 +272,7 @@ impl Stored {
         let end = end.map_err(|error| FinaliseError::damaged(id, "end", error))?;
         let mut recording = match self.residue {
             Some(residue) => {
-                let residue = Batch::decode(residue.as_slice())
+                let residue = Batch::decode(residue.unpack()?.as_slice())
                     .map_err(|error| FinaliseError::damaged(id, "residue", error))?;
                 let groups = columns::restore(id, self.series, &self.pages)?;
                 Recording::restore(job, end, &groups, &residue)

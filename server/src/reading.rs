@@ -27,6 +27,8 @@ impl From<FinaliseError> for AppError {
 pub(crate) struct Job<'a> {
     state: &'a AppState,
     uuid: Uuid,
+    /// About what it takes in memory, bytes.
+    weight: u64,
     /// Its number, and a connection of the store, when everything that arrived is in the pages.
     pages: Option<(Snapshot, i64)>,
     /// Its figures, where they had to be worked out.
@@ -41,6 +43,7 @@ impl<'a> Job<'a> {
         Ok(Self {
             state,
             uuid,
+            weight: key.weight.cast_unsigned(),
             pages: is_settled.then_some((snapshot, key.id)),
             live: None,
         })
@@ -68,14 +71,16 @@ impl<'a> Job<'a> {
         Ok(Arc::clone(live))
     }
 
-    async fn rows<T: DeserializeOwned + Clone>(
+    async fn rows<T: DeserializeOwned + Clone + Send + 'static>(
         &mut self,
         kind: DetailKind,
         of: fn(&Digest) -> &T,
     ) -> Result<T, AppError> {
         if let Some((snapshot, id)) = &mut self.pages {
-            let content = snapshot.detail(*id, kind).await?;
-            if let Some(rows) = content.and_then(|content| finalise::read_rows(&content)) {
+            let detail = snapshot.detail(*id, kind).await?;
+            let read = move || detail.and_then(|detail| finalise::read_rows(&detail));
+            let rows = self.state.reading.run(self.weight, read).await;
+            if let Some(rows) = rows.map_err(FinaliseError::from)? {
                 return Ok(rows);
             }
             // A server of another version wrote them. Residue and pages give them again, here and for whoever comes after.

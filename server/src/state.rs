@@ -19,6 +19,8 @@ use crate::{config::Config, finalise::Live, work::Room};
 const MOST_LIVE: usize = 16;
 /// Bodies that are decoded at once, and jobs that are worked out at once.
 const PIECES: u32 = 4;
+/// Rows of finalised jobs that are read at once; most are read in no time.
+const ROWS: u32 = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
@@ -34,6 +36,8 @@ pub(crate) struct AppState {
     pub(crate) decoding: Room,
     /// Where recordings are put together and worked out.
     pub(crate) digesting: Room,
+    /// Where rows of finalised jobs are read.
+    pub(crate) reading: Room,
     live: Arc<Mutex<Vec<(LiveKey, LiveCell)>>>,
 }
 
@@ -78,6 +82,7 @@ impl AppState {
             counters: Arc::default(),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
+            reading: Room::new(MAX_JOB_WEIGHT, ROWS),
             live: Arc::default(),
         }
     }

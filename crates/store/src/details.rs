@@ -41,40 +41,65 @@ impl Kind {
     }
 }
 
-impl Snapshot {
-    /// The content of a detail, decompressed; `None` when the job is not finalised.
+/// A detail as it is stored. Packing and unpacking a large one is work for a thread that may block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    job: i64,
+    kind: Kind,
+    /// Under zstd.
+    packed: Vec<u8>,
+}
+
+impl Detail {
+    /// Packs the content of a detail of a job.
     ///
     /// # Errors
-    /// When the database fails or the blob cannot be decompressed.
-    pub async fn detail(&mut self, job: i64, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
-        let content: Option<Vec<u8>> = sqlx::query_scalar(GET)
+    /// When zstd fails, which only a lack of memory can cause.
+    pub fn pack(job: i64, kind: Kind, content: &[u8]) -> Result<Self, StoreError> {
+        let packed = zstd::bulk::compress(content, 6)
+            .map_err(|error| StoreError::inconsistent(job, kind.as_str(), error))?;
+        Ok(Self { job, kind, packed })
+    }
+
+    /// The content.
+    ///
+    /// # Errors
+    /// When it cannot be decompressed.
+    pub fn unpack(&self) -> Result<Vec<u8>, StoreError> {
+        zstd::stream::decode_all(self.packed.as_slice())
+            .map_err(|error| StoreError::inconsistent(self.job, self.kind.as_str(), error))
+    }
+}
+
+impl Snapshot {
+    /// A detail of a job; `None` when the job is not finalised.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn detail(&mut self, job: i64, kind: Kind) -> Result<Option<Detail>, StoreError> {
+        let packed: Option<Vec<u8>> = sqlx::query_scalar(GET)
             .bind(job)
             .bind(kind.as_str())
             .fetch_optional(self.connection())
             .await?;
-        content
-            .map(|content| zstd::stream::decode_all(content.as_slice()))
-            .transpose()
-            .map_err(|error| StoreError::inconsistent(job, kind.as_str(), error))
+        Ok(packed.map(|packed| Detail { job, kind, packed }))
     }
 }
 
 pub(crate) async fn replace(
     connection: &mut SqliteConnection,
     job: i64,
-    details: &[(Kind, Vec<u8>)],
+    details: &[Detail],
 ) -> Result<(), StoreError> {
     sqlx::query(DELETE)
         .bind(job)
         .execute(&mut *connection)
         .await?;
-    for (kind, content) in details {
-        let packed = zstd::bulk::compress(content, 6)
-            .map_err(|error| StoreError::inconsistent(job, kind.as_str(), error))?;
+    for detail in details {
         sqlx::query(INSERT)
             .bind(job)
-            .bind(kind.as_str())
-            .bind(packed)
+            .bind(detail.kind.as_str())
+            .bind(&detail.packed)
             .execute(&mut *connection)
             .await?;
     }

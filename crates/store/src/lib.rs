@@ -22,7 +22,7 @@ mod writer;
 
 pub use batches::{NewBatch, StoredBatch};
 pub use db::Store;
-pub use details::Kind as DetailKind;
+pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
 pub use jobs::{JobFilter, JobKey, JobRow, RunRow};

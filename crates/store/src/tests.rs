@@ -203,6 +203,10 @@ async fn what_was_acknowledged_is_there_after_closing_and_opening() {
     assert!(snapshot.job(uuid).await.unwrap().is_some());
 }
 
+fn report(key: &crate::JobKey, content: &str) -> Detail {
+    Detail::pack(key.id, DetailKind::Report, content.as_bytes()).unwrap()
+}
+
 /// What finalising would write of an empty job at this revision, as of these arrivals.
 fn finalised(
     key: &crate::JobKey,
@@ -226,7 +230,7 @@ fn finalised(
         failed: 0,
         series: Vec::new(),
         pages: Vec::new(),
-        details: vec![(DetailKind::Report, revision.to_string().into_bytes())],
+        details: vec![report(key, &revision.to_string())],
         facts: Vec::new(),
         settled,
     }
@@ -269,7 +273,7 @@ async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
     let key = key_of(&store, uuid).await;
     let first = finalised(&key, 1, key.arrivals, Vec::new());
     let mut second = finalised(&key, 1, key.arrivals, Vec::new());
-    second.details = vec![(DetailKind::Report, b"another".to_vec())];
+    second.details = vec![report(&key, "another")];
     assert_eq!(store.put_finalised(first).await.unwrap(), Put::New);
     assert_eq!(store.put_finalised(second).await.unwrap(), Put::Conflict);
     assert_eq!(
@@ -282,7 +286,7 @@ async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
     );
     let mut snapshot = store.snapshot().await.unwrap();
     let report = snapshot.detail(key.id, DetailKind::Report).await.unwrap();
-    assert_eq!(report.unwrap(), b"1");
+    assert_eq!(report.unwrap().unpack().unwrap(), b"1");
 }
 
 #[tokio::test]

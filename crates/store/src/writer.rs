@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    DetailKind, FileFact, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details,
-    facts, jobs, series,
+    Detail, FileFact, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details, facts,
+    jobs, series,
 };
 
 /// Most requests in one transaction.
@@ -62,7 +62,7 @@ pub struct Finalised {
     pub failed: i64,
     pub series: Vec<SeriesRow>,
     pub pages: Vec<StoredPage>,
-    pub details: Vec<(DetailKind, Vec<u8>)>,
+    pub details: Vec<Detail>,
     pub facts: Vec<FileFact>,
     /// Batches that are now in the pages.
     pub settled: Vec<(Uuid, u64)>,

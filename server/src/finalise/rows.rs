@@ -1,7 +1,7 @@
 //! Everything that settling a job writes.
 
 use highwater_analysis::digest::{Digest, process_numbers};
-use highwater_store::{DetailKind, FileFact, Finalised};
+use highwater_store::{Detail, DetailKind, FileFact, Finalised};
 use highwater_wire::report::{FileRow, JobState};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,17 +19,15 @@ pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
         &digest.tree,
         &process_numbers(&loaded.recording),
     );
+    let residue = loaded.recording.residue().encode_to_vec();
     let details = vec![
-        (DetailKind::Report, json(job, &digest.job)?),
-        (DetailKind::Processes, json(job, &digest.processes)?),
-        (DetailKind::Files, json(job, &digest.files)?),
-        (DetailKind::Tests, json(job, &digest.tests)?),
-        (DetailKind::Fixtures, json(job, &digest.fixtures)?),
-        (DetailKind::Visits, json(job, &digest.visits)?),
-        (
-            DetailKind::Residue,
-            loaded.recording.residue().encode_to_vec(),
-        ),
+        rows(job, DetailKind::Report, &digest.job)?,
+        rows(job, DetailKind::Processes, &digest.processes)?,
+        rows(job, DetailKind::Files, &digest.files)?,
+        rows(job, DetailKind::Tests, &digest.tests)?,
+        rows(job, DetailKind::Fixtures, &digest.fixtures)?,
+        rows(job, DetailKind::Visits, &digest.visits)?,
+        Detail::pack(job, DetailKind::Residue, &residue)?,
     ];
     let report = &digest.job;
     let sum = |count: fn(&highwater_wire::report::SessionReport) -> u64| {
@@ -68,16 +66,16 @@ pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
     })
 }
 
-fn json<T: Serialize>(job: i64, rows: &T) -> Result<Vec<u8>, FinaliseError> {
+fn rows<T: Serialize>(job: i64, kind: DetailKind, rows: &T) -> Result<Detail, FinaliseError> {
     let mut content = vec![VERSION];
     serde_json::to_writer(&mut content, rows)
         .map_err(|error| FinaliseError::damaged(job, "rows", error))?;
-    Ok(content)
+    Ok(Detail::pack(job, kind, &content)?)
 }
 
 /// Rows as they were stored; none where another version stored them, or they are damaged.
-pub(crate) fn read<T: DeserializeOwned>(content: &[u8]) -> Option<T> {
-    match content.split_first() {
+pub(crate) fn read<T: DeserializeOwned>(detail: &Detail) -> Option<T> {
+    match detail.unpack().ok()?.split_first() {
         Some((&VERSION, rows)) => serde_json::from_slice(rows).ok(),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! What a server of another version left in the store.
 
-use highwater_store::{DetailKind, Finalised, Put, Store};
+use highwater_store::{Detail, DetailKind, Finalised, Put, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -23,8 +23,10 @@ async fn leave(database: &str, uuid: Uuid, rows: &[u8]) {
     let mut snapshot = store.snapshot().await.unwrap();
     let key = snapshot.job(uuid).await.unwrap().unwrap();
     let residue = snapshot.detail(key.id, DetailKind::Residue).await;
-    let mut details: Vec<_> = KINDS.map(|kind| (kind, rows.to_vec())).into();
-    details.push((DetailKind::Residue, residue.unwrap().unwrap()));
+    let mut details: Vec<_> = KINDS
+        .map(|kind| Detail::pack(key.id, kind, rows).unwrap())
+        .into();
+    details.push(residue.unwrap().unwrap());
     let other = Finalised {
         job: key.id,
         project: key.project_id,
