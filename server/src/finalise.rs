@@ -205,7 +205,9 @@ pub(crate) async fn state_of(
     snapshot: &mut Snapshot,
     key: &JobKey,
 ) -> Result<JobState, FinaliseError> {
-    let silent = key.heard_unix_us <= state.silent_since();
+    // One that was given up would run again, had it been heard of since.
+    let given_up = matches!(key.state.as_str(), "lost" | "incomplete");
+    let silent = given_up || key.heard_unix_us <= state.silent_since();
     let Some(end) = &key.end_body else {
         return Ok(if silent {
             JobState::Lost

@@ -273,7 +273,10 @@ async fn job_page(
         visits: job.visits().await?,
         columns: job.series(Span::default()).await?,
     };
-    show(&job::page(data, &query.sort, query.files == "all"))
+    // Thousands of rows are put in order, and a chart is drawn.
+    let draw = move || show(&job::page(data, &query.sort, query.files == "all"));
+    let drawn = state.reading.run(0, draw).await;
+    drawn.unwrap_or_else(|error| Err(PageError(AppError::internal(&error))))
 }
 
 async fn file_page(

@@ -29,7 +29,8 @@ pub(crate) const REOPEN: &str = "UPDATE job SET unsettled = 1 WHERE uuid = $1";
 pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled, arrivals, weight
     FROM job WHERE uuid = $1";
 pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
-    WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1) ORDER BY heard_unix_us";
+    WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1 OR state IN ('lost', 'incomplete'))
+    ORDER BY heard_unix_us";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
@@ -173,7 +174,7 @@ impl Snapshot {
 
 impl Store {
     /// Jobs that may be settled, the longest silent first, each with its arrivals: of which something is not in the pages, and which
-    /// ended or were last heard of by `silent_unix_us`, µs since 1970.
+    /// ended, were given up, or were last heard of by `silent_unix_us`, µs since 1970.
     ///
     /// # Errors
     /// When the database fails.

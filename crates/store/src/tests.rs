@@ -361,6 +361,9 @@ async fn a_job_that_was_given_up_runs_again_when_it_is_heard_of() {
             ..finalised(&key, 1, key.arrivals, Vec::new())
         };
         store.put_finalised(given_up).await.unwrap();
+        assert_eq!(store.unsettled(i64::MIN).await.unwrap(), []);
+        store.reopen(uuid).await.unwrap();
+        assert_eq!(store.unsettled(i64::MIN).await.unwrap(), [(uuid, 0)]);
         let late = store.put_batch(uuid, batch(stream, 0, 1, 1), 9).await;
         assert_eq!(late.unwrap(), Put::New);
         let row = &store.projects(None, 1).await.unwrap()[0].newest;
