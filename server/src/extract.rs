@@ -6,7 +6,9 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{BytesRejection, PathRejection, QueryRejection},
     },
+    http::HeaderMap,
 };
+use serde::de::DeserializeOwned;
 
 use crate::{error::AppError, state::AppState};
 
@@ -20,17 +22,29 @@ pub(crate) struct Path<T>(pub(crate) T);
 #[from_request(via(axum::extract::Query), rejection(AppError))]
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// The body, bounded by the router, and in the time it may take.
+/// What is put somewhere. The body, bounded by the router and in the time it may take, is read before anything is refused: a connection
+/// with a body still under way is closed after the answer, and the client may find that out only with its next request.
 #[derive(Debug)]
-pub(crate) struct Body(pub(crate) Bytes);
+pub(crate) struct Sent<P> {
+    pub(crate) place: P,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
 
-impl FromRequest<AppState> for Body {
+impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
-        let whole = Bytes::from_request(request, state);
+        let (mut parts, body) = request.into_parts();
+        let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), state);
         let whole = tokio::time::timeout(state.patience, whole).await;
-        Ok(Self(whole.map_err(|_| AppError::too_slow())??))
+        let body = whole.map_err(|_| AppError::too_slow())??;
+        let Path(place) = Path::from_request_parts(&mut parts, state).await?;
+        Ok(Self {
+            place,
+            headers: parts.headers,
+            body,
+        })
     }
 }
 

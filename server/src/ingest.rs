@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{AppError, ErrorEnvelope},
-    extract::{Body, Path},
+    extract::Sent,
     state::AppState,
 };
 
@@ -33,11 +33,10 @@ use crate::{
         (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope)))]
 pub(crate) async fn put_job(
     State(state): State<AppState>,
-    Path(uuid): Path<Uuid>,
-    headers: HeaderMap,
-    Body(body): Body,
+    sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let job: Job = read(&state, &headers, body, Ok).await?;
+    let uuid = sent.place;
+    let job: Job = read(&state, sent, Ok).await?;
     let put = state.store.put_job(uuid, job, state.now_unix_us()).await?;
     answer(&state, put, Receipt::of_job(uuid), &format!("job {uuid}"))
 }
@@ -53,17 +52,16 @@ pub(crate) async fn put_job(
         (status = 413, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
 pub(crate) async fn put_batch(
     State(state): State<AppState>,
-    Path((uuid, stream, seq)): Path<(Uuid, Uuid, u64)>,
-    headers: HeaderMap,
-    Body(body): Body,
+    sent: Sent<(Uuid, Uuid, u64)>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
+    let (uuid, stream, seq) = sent.place;
     if seq >= MAX_BATCHES {
         return Err(AppError::bad_request(
             format!("batch number {seq} is too large"),
             "batches count from 0",
         ));
     }
-    let batch = read(&state, &headers, body, move |batch: Batch| {
+    let batch = read(&state, sent, move |batch: Batch| {
         let plain = batch.encode_to_vec();
         Ok(NewBatch {
             stream,
@@ -100,11 +98,10 @@ pub(crate) async fn put_batch(
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn put_end(
     State(state): State<AppState>,
-    Path(uuid): Path<Uuid>,
-    headers: HeaderMap,
-    Body(body): Body,
+    sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let end: End = read(&state, &headers, body, Ok).await?;
+    let uuid = sent.place;
+    let end: End = read(&state, sent, Ok).await?;
     let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
     state.settle.notify_one();
     answer(
@@ -116,15 +113,15 @@ pub(crate) async fn put_end(
 }
 
 /// Decodes a body and makes something of it, where that holds nobody up.
-async fn read<M: Checked + 'static, T: Send + 'static>(
+async fn read<M: Checked + 'static, T: Send + 'static, P>(
     state: &AppState,
-    headers: &HeaderMap,
-    body: Bytes,
+    sent: Sent<P>,
     make: impl FnOnce(M) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
-    let made = match Form::of(headers) {
+    let made = match Form::of(&sent.headers) {
         Ok(form) => {
-            let bytes = form.most_bytes(&body);
+            let bytes = form.most_bytes(&sent.body);
+            let body = sent.body;
             let work = move || make(form.decode(&body)?);
             let done = state.decoding.run(bytes, work).await;
             done.unwrap_or_else(|error| Err(AppError::internal(&error)))
