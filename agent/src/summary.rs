@@ -12,7 +12,7 @@ use highwater_analysis::{
     recording::Recording,
 };
 use highwater_wire::{
-    report::{JobReport, JobState},
+    report::{JobReport, JobState, NoticeReport},
     v1,
 };
 
@@ -69,17 +69,22 @@ pub fn digest_of(folder: &Path, end: End) -> Result<Digest, SpoolError> {
     Ok(digest)
 }
 
-/// What of a recording is not there, in words; none where all that was announced can be read.
-fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<String> {
-    match (recorded.shortfall(end), recorded.skipped) {
-        ((_, 0), 0) => None,
-        ((_, 0), damaged) => Some(format!(
-            "batches_missing: the spool holds {damaged} damaged records; all that was announced could be read"
-        )),
-        ((announced, missing), _) => Some(format!(
-            "batches_missing: {missing} of {announced} announced batches are missing or damaged; the figures are of the rest"
-        )),
-    }
+/// What of a recording is not there; none where all that was announced can be read.
+fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
+    let message = match (recorded.shortfall(end), recorded.skipped) {
+        ((_, 0), 0) => return None,
+        ((_, 0), damaged) => format!(
+            "the spool holds {damaged} damaged records; all that was announced could be read"
+        ),
+        ((announced, missing), _) => format!(
+            "{missing} of {announced} announced batches are missing or damaged; the figures are of the rest"
+        ),
+    };
+    Some(NoticeReport {
+        code: "batches_missing".to_owned(),
+        message,
+        count: 1,
+    })
 }
 
 /// Writes the report of a job as JSON so that it is there whole or not at all.
