@@ -1,16 +1,7 @@
-//! Settles jobs: from what arrived to pages, rows and facts. Pure work on a recording, then one transaction.
-//!
-//! A job is settled when its end is there and every batch that the end announced, or when it has been silent for long. What comes
-//! later reopens it: pages and residue give the recording back, the late batch joins it, and it is settled again.
+//! From what is stored of a job to its recording, and from that to pages, rows and facts.
 
 mod columns;
 mod rows;
-
-use std::{
-    collections::HashMap,
-    sync::atomic::Ordering::Relaxed,
-    time::{Duration, Instant},
-};
 
 use highwater_analysis::{
     arrival,
@@ -18,7 +9,7 @@ use highwater_analysis::{
     recording::Recording,
 };
 use highwater_store::{
-    Detail, DetailKind, JobKey, Put, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
+    Detail, DetailKind, JobKey, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
 };
 use highwater_wire::{
     codec,
@@ -28,16 +19,8 @@ use highwater_wire::{
 use prost::Message;
 use uuid::Uuid;
 
-use crate::state::AppState;
-
 pub(crate) use columns::{Column, Span, load as load_columns};
-pub(crate) use rows::read as read_rows;
-
-/// How often silent jobs are looked for.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a job that could not be settled is left alone: doubled with each failure, up to the longest.
-const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(600);
+pub(crate) use rows::{finalised, read as read_rows};
 
 /// Why a job could not be settled or read.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +62,7 @@ impl Loaded {
         self.digest_as(self.key.revision)
     }
 
-    fn digest_as(&self, revision: u32) -> Digest {
+    pub(crate) fn digest_as(&self, revision: u32) -> Digest {
         let context = Context {
             uuid: self.uuid,
             state: self.state,
@@ -115,99 +98,15 @@ impl Live {
     }
 }
 
-/// A job that could not be settled, as it was then: it is tried again when more arrives, or after a rest.
-struct Failure {
-    arrivals: i64,
-    rest: Duration,
-    since: Instant,
-}
-
-/// Settles jobs as they become ready, until the server stops.
-pub(crate) async fn settle_for_ever(state: AppState) {
-    let mut failures: HashMap<Uuid, Failure> = HashMap::new();
-    loop {
-        match state.store.unsettled(state.silent_since()).await {
-            Ok(jobs) => {
-                failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
-                for (uuid, arrivals) in jobs {
-                    settle_or_rest(&state, uuid, arrivals, &mut failures).await;
-                }
-            }
-            Err(error) => tracing::error!(%error, "cannot look for jobs to finalise"),
-        }
-        let _ = tokio::time::timeout(LOOK, state.settle.notified()).await;
-        // Batches of live jobs come all the time; there is no hurry to look again.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn settle_or_rest(
-    state: &AppState,
-    uuid: Uuid,
-    arrivals: i64,
-    failures: &mut HashMap<Uuid, Failure>,
-) {
-    let known = failures.get(&uuid);
-    if known.is_some_and(|known| known.arrivals == arrivals && known.since.elapsed() < known.rest) {
-        return;
-    }
-    match settle(state, uuid).await {
-        Ok(()) => {
-            failures.remove(&uuid);
-        }
-        Err(error) => {
-            let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));
-            tracing::error!(%uuid, %error, again_in_s = rest.as_secs(), "cannot finalise");
-            let since = Instant::now();
-            failures.insert(
-                uuid,
-                Failure {
-                    arrivals,
-                    rest,
-                    since,
-                },
-            );
-        }
-    }
-}
-
-async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
-    let mut snapshot = state.store.snapshot().await?;
-    let Some(key) = snapshot.job(uuid).await? else {
-        return Ok(());
-    };
-    if state_of(state, &mut snapshot, &key).await? == JobState::Running {
-        return Ok(());
-    }
-    let stored = read(state, &mut snapshot, uuid, key).await?;
-    drop(snapshot);
-    let (revision, job_state) = (stored.key.revision + 1, stored.state);
-    let finalised = state.digesting.run(stored.weight(), move || {
-        let loaded = stored.load()?;
-        let digest = loaded.digest_as(revision);
-        rows::finalised(&loaded, digest)
-    });
-    let finalised = finalised.await??;
-    if state.store.put_finalised(finalised).await? == Put::Conflict {
-        // Another server on this database was faster; what it did not see is still unsettled.
-        tracing::info!(%uuid, revision, "finalised elsewhere");
-        return Ok(());
-    }
-    state.forget(uuid);
-    state.counters.finalised.fetch_add(1, Relaxed);
-    tracing::info!(%uuid, revision, state = ?job_state, "finalised");
-    Ok(())
-}
-
-/// Where a job is in its life, by what is there and how long it has been silent.
+/// Where a job is in its life, by what is there and whether it was last heard of by `silent_since`, µs since 1970.
 pub(crate) async fn state_of(
-    state: &AppState,
+    silent_since: i64,
     snapshot: &mut Snapshot,
     key: &JobKey,
 ) -> Result<JobState, FinaliseError> {
     // One that was given up would run again, had it been heard of since.
     let given_up = matches!(key.state.as_str(), "lost" | "incomplete");
-    let silent = given_up || key.heard_unix_us <= state.silent_since();
+    let silent = given_up || key.heard_unix_us <= silent_since;
     let Some(end) = &key.end_body else {
         return Ok(if silent {
             JobState::Lost
@@ -231,14 +130,14 @@ pub(crate) async fn state_of(
 
 /// Reads everything that is there of a job.
 pub(crate) async fn read(
-    state: &AppState,
+    silent_since: i64,
     snapshot: &mut Snapshot,
     uuid: Uuid,
     key: JobKey,
 ) -> Result<Stored, FinaliseError> {
     let id = key.id;
     Ok(Stored {
-        state: state_of(state, snapshot, &key).await?,
+        state: state_of(silent_since, snapshot, &key).await?,
         residue: snapshot.detail(id, DetailKind::Residue).await?,
         series: snapshot.series(id).await?,
         pages: snapshot.value_pages(id).await?,
@@ -250,9 +149,9 @@ pub(crate) async fn read(
 
 /// What there is of a job at one moment, as it lies in the store.
 pub(crate) struct Stored {
-    key: JobKey,
+    pub(crate) key: JobKey,
     uuid: Uuid,
-    state: JobState,
+    pub(crate) state: JobState,
     residue: Option<Detail>,
     series: Vec<SeriesRow>,
     pages: Vec<StoredPage>,

@@ -1,6 +1,6 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `work`, `state`; `ingest` takes in, `finalise` settles, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 
 mod api;
@@ -12,6 +12,7 @@ mod ingest;
 mod reading;
 mod router;
 mod serve;
+mod settle;
 mod state;
 mod views;
 mod web;

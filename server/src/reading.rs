@@ -62,7 +62,7 @@ impl<'a> Job<'a> {
             LiveKey {
                 uuid,
                 arrivals: key.arrivals,
-                state: finalise::state_of(state, &mut snapshot, &key).await?,
+                state: finalise::state_of(state.silent_since(), &mut snapshot, &key).await?,
             }
         };
         let cell = state.live(key);
@@ -145,7 +145,7 @@ fn unknown(uuid: Uuid) -> AppError {
 async fn stored(state: &AppState, uuid: Uuid) -> Result<Stored, AppError> {
     let mut snapshot = state.store.snapshot().await?;
     let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
-    Ok(finalise::read(state, &mut snapshot, uuid, key).await?)
+    Ok(finalise::read(state.silent_since(), &mut snapshot, uuid, key).await?)
 }
 
 async fn work_out(state: &AppState, uuid: Uuid) -> Result<Arc<Live>, AppError> {

@@ -7,7 +7,7 @@ use std::{future::Future, time::Duration};
 use highwater_store::{Store, StoreError};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{config::Config, finalise, router, state::AppState};
+use crate::{config::Config, router, settle, state::AppState};
 
 /// How long requests that are under way may take after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let state = AppState::new(store.clone(), config);
-    let settling = tokio::spawn(finalise::settle_for_ever(state.clone()));
+    let settling = tokio::spawn(settle::settle_for_ever(state.clone()));
     let (stop, stopped) = watch::channel(false);
     let router = router::router(state);
     let serving = connections::serve(listener, router, config.patience, stopped);

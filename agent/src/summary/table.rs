@@ -1,11 +1,7 @@
 //! Figures and names in columns, by their width on the screen.
 
+pub(super) use highwater_analysis::figures::mebibytes;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// Bytes in MiB with one digit.
-pub(super) fn mebibytes(bytes: i64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
-}
 
 /// A name that fits: control characters shown as escapes, and the middle left out of a long one.
 pub(super) fn fitted(name: &str, columns: usize) -> String {

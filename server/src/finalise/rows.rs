@@ -12,7 +12,7 @@ use super::{FinaliseError, Loaded, columns};
 /// rows begin with another byte are made again when somebody looks. Before there were versions the first byte was a bracket.
 const VERSION: u8 = 1;
 
-pub(super) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
+pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;
     let (series, pages) = columns::pack(
         &loaded.recording,

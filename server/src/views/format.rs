@@ -2,23 +2,7 @@
 
 use highwater_analysis::time::rfc3339;
 
-/// From here on a size is written in GiB.
-const GIBIBYTES_FROM: f64 = 10_240.0;
-
-/// Bytes in MiB with one digit, in GiB from 10 GiB on; a minus sign that lines up.
-pub(crate) fn mebibytes(bytes: i64) -> String {
-    let mib = bytes as f64 / 1_048_576.0;
-    let text = if mib.abs() < GIBIBYTES_FROM {
-        format!("{:.1} MiB", mib.abs())
-    } else {
-        format!("{:.1} GiB", mib.abs() / 1024.0)
-    };
-    if mib <= -0.05 {
-        format!("−{text}")
-    } else {
-        text
-    }
-}
+pub(crate) use highwater_analysis::figures::mebibytes;
 
 /// A duration in the unit that fits.
 pub(crate) fn duration(us: i64) -> String {

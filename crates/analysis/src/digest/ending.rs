@@ -34,7 +34,10 @@ pub(super) fn decide(evidence: &Evidence) -> Ending {
 
 fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
     use Confidence::{Certain, Likely, Possible};
-    if let Some(of_memory) = oom::verdict(evidence) {
+    let by_kill = evidence.signal() == Some(SIGKILL);
+    if (by_kill || evidence.open.vanished > 0 || evidence.fell_by_its_workers())
+        && let Some(of_memory) = evidence.oom.verdict(by_kill)
+    {
         return of_memory;
     }
     let told = evidence.worst_status();

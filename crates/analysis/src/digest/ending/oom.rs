@@ -5,7 +5,6 @@ use highwater_wire::{
     v1::Metric,
 };
 
-use super::{SIGKILL, evidence::Evidence};
 use crate::{
     digest::limits,
     recording::{Recording, Subject},
@@ -53,37 +52,34 @@ impl OomKills {
             machine_full: limits::machine_was_full(recording),
         }
     }
-}
 
-/// Whether the kernel took the job, or a worker of it, for its memory. A kill is counted in the cgroup of whoever was killed and, by
-/// version 2, in all above it, whether a cgroup or the whole machine was short; so the job's own counter must have risen, and what was
-/// short is whatever was full. Above it, and in the machine's counter, the kills of neighbours count too.
-pub(super) fn verdict(evidence: &Evidence) -> Option<(Verdict, Confidence)> {
-    use Confidence::{Certain, Likely, Possible};
-    let by_kill = evidence.signal() == Some(SIGKILL);
-    if !by_kill && evidence.open.vanished == 0 && !evidence.fell_by_its_workers() {
-        return None;
+    /// Whether the kernel took the job, or a worker of it, for its memory. A kill is counted in the cgroup of whoever was killed and, by
+    /// version 2, in all above it, whether a cgroup or the whole machine was short; so the job's own counter must have risen, and what was
+    /// short is whatever was full. Above it, and in the machine's counter, the kills of neighbours count too.
+    ///
+    /// `by_kill`: the command itself died of SIGKILL, so nothing but a kill of it is to be told.
+    pub(super) fn verdict(&self, by_kill: bool) -> Option<(Verdict, Confidence)> {
+        use Confidence::{Certain, Likely, Possible};
+        if self.own_kills > 0 {
+            return Some(match (self.cgroup_full, self.machine_full) {
+                (true, false) if by_kill => (Verdict::OomCgroup, Certain),
+                (false, true) if by_kill => (Verdict::OomMachine, Certain),
+                // Both full: either may have been the one that could give no more.
+                (true, _) => (Verdict::OomCgroup, Likely),
+                (false, true) => (Verdict::OomMachine, Likely),
+                (false, false) if self.machine_kills > 0 && !self.cgroup_limited => {
+                    (Verdict::OomMachine, Likely)
+                }
+                (false, false) => (Verdict::OomCgroup, Likely),
+            });
+        }
+        if self.above_kills > 0 && self.cgroup_full {
+            return Some((Verdict::OomCgroup, Likely));
+        }
+        // Where the job's own counter was read and stood still, the machine's rose for somebody else.
+        (self.machine_kills > 0 && !self.own_read).then_some((
+            Verdict::OomMachine,
+            if self.machine_full { Likely } else { Possible },
+        ))
     }
-    let oom = &evidence.oom;
-    if oom.own_kills > 0 {
-        return Some(match (oom.cgroup_full, oom.machine_full) {
-            (true, false) if by_kill => (Verdict::OomCgroup, Certain),
-            (false, true) if by_kill => (Verdict::OomMachine, Certain),
-            // Both full: either may have been the one that could give no more.
-            (true, _) => (Verdict::OomCgroup, Likely),
-            (false, true) => (Verdict::OomMachine, Likely),
-            (false, false) if oom.machine_kills > 0 && !oom.cgroup_limited => {
-                (Verdict::OomMachine, Likely)
-            }
-            (false, false) => (Verdict::OomCgroup, Likely),
-        });
-    }
-    if oom.above_kills > 0 && oom.cgroup_full {
-        return Some((Verdict::OomCgroup, Likely));
-    }
-    // Where the job's own counter was read and stood still, the machine's rose for somebody else.
-    (oom.machine_kills > 0 && !oom.own_read).then_some((
-        Verdict::OomMachine,
-        if oom.machine_full { Likely } else { Possible },
-    ))
 }

@@ -2,7 +2,7 @@
 
 use highwater_wire::{
     VERSION,
-    report::JobState,
+    report::{Confidence, Ending, JobState, Verdict},
     v1::{
         Batch, CollectEnd, Empty, End, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
         ImportEnd, Job, Leave, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
@@ -228,6 +228,14 @@ impl Story {
 
     pub(crate) fn digest(&self) -> Digest {
         digest(&self.recording(), &context(JobState::Finished))
+    }
+
+    /// Holds the ending of the story to a verdict, and answers it for what else is asked of it.
+    pub(crate) fn ends_as(&self, name: &str, verdict: Verdict, confidence: Confidence) -> Ending {
+        let ending = self.digest().job.ending.unwrap();
+        let decided = (ending.verdict, ending.confidence);
+        assert_eq!(decided, (verdict, confidence), "{name}: {ending:?}");
+        ending
     }
 }
 

@@ -272,12 +272,7 @@ fn each_ending_of_the_first_form() {
         ),
     ];
     for (name, story, verdict, confidence) in cases {
-        let ending = story.digest().job.ending.unwrap();
-        assert_eq!(
-            (ending.verdict, ending.confidence),
-            (verdict, confidence),
-            "{name}: {ending:?}"
-        );
+        let ending = story.ends_as(name, verdict, confidence);
         assert!(
             ending.sentence.ends_with('.') && !ending.next_step.is_empty(),
             "{name}: {ending:?}"

@@ -143,12 +143,7 @@ fn each_shortage_of_memory() {
         ),
     ];
     for (name, story, verdict, confidence) in cases {
-        let ending = story.digest().job.ending.unwrap();
-        assert_eq!(
-            (ending.verdict, ending.confidence),
-            (verdict, confidence),
-            "{name}: {ending:?}"
-        );
+        story.ends_as(name, verdict, confidence);
     }
 }
 

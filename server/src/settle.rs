@@ -1,0 +1,110 @@
+//! Settles jobs as they become ready: pure work on a recording, then one transaction.
+//!
+//! A job is settled when its end is there and every batch that the end announced, or when it has been silent for long. What comes
+//! later reopens it: pages and residue give the recording back, the late batch joins it, and it is settled again.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use highwater_store::Put;
+use highwater_wire::report::JobState;
+use uuid::Uuid;
+
+use crate::{
+    finalise::{self, FinaliseError},
+    state::AppState,
+};
+
+/// How often silent jobs are looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a job that could not be settled is left alone: doubled with each failure, up to the longest.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// A job that could not be settled, as it was then: it is tried again when more arrives, or after a rest.
+struct Failure {
+    arrivals: i64,
+    rest: Duration,
+    since: Instant,
+}
+
+/// Settles jobs as they become ready, until the server stops.
+pub(crate) async fn settle_for_ever(state: AppState) {
+    let mut failures: HashMap<Uuid, Failure> = HashMap::new();
+    loop {
+        match state.store.unsettled(state.silent_since()).await {
+            Ok(jobs) => {
+                failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
+                for (uuid, arrivals) in jobs {
+                    settle_or_rest(&state, uuid, arrivals, &mut failures).await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot look for jobs to finalise"),
+        }
+        let _ = tokio::time::timeout(LOOK, state.settle.notified()).await;
+        // Batches of live jobs come all the time; there is no hurry to look again.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn settle_or_rest(
+    state: &AppState,
+    uuid: Uuid,
+    arrivals: i64,
+    failures: &mut HashMap<Uuid, Failure>,
+) {
+    let known = failures.get(&uuid);
+    if known.is_some_and(|known| known.arrivals == arrivals && known.since.elapsed() < known.rest) {
+        return;
+    }
+    match settle(state, uuid).await {
+        Ok(()) => {
+            failures.remove(&uuid);
+        }
+        Err(error) => {
+            let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));
+            tracing::error!(%uuid, %error, again_in_s = rest.as_secs(), "cannot finalise");
+            let since = Instant::now();
+            failures.insert(
+                uuid,
+                Failure {
+                    arrivals,
+                    rest,
+                    since,
+                },
+            );
+        }
+    }
+}
+
+async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
+    let mut snapshot = state.store.snapshot().await?;
+    let Some(key) = snapshot.job(uuid).await? else {
+        return Ok(());
+    };
+    let silent_since = state.silent_since();
+    if finalise::state_of(silent_since, &mut snapshot, &key).await? == JobState::Running {
+        return Ok(());
+    }
+    let stored = finalise::read(silent_since, &mut snapshot, uuid, key).await?;
+    drop(snapshot);
+    let (revision, job_state) = (stored.key.revision + 1, stored.state);
+    let finalised = state.digesting.run(stored.weight(), move || {
+        let loaded = stored.load()?;
+        let digest = loaded.digest_as(revision);
+        finalise::finalised(&loaded, digest)
+    });
+    let finalised = finalised.await??;
+    if state.store.put_finalised(finalised).await? == Put::Conflict {
+        // Another server on this database was faster; what it did not see is still unsettled.
+        tracing::info!(%uuid, revision, "finalised elsewhere");
+        return Ok(());
+    }
+    state.forget(uuid);
+    state.counters.finalised.fetch_add(1, Relaxed);
+    tracing::info!(%uuid, revision, state = ?job_state, "finalised");
+    Ok(())
+}
