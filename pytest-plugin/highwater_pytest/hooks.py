@@ -10,11 +10,11 @@ from .nesting import SHARED
 # Wrappers of the newer form cost half as much, but pluggy knows them since 1.2 only. The bodies below are right in both forms: an error
 # comes out of the ``yield`` of the one and in the outcome of the other, and what they return is the result of the one and nothing to the other.
 try:
-    _WRAPPER = {"wrapper": True, "tryfirst": True}
-    pytest.hookimpl(**_WRAPPER)
+    WRAPPER = {"wrapper": True, "tryfirst": True}
+    pytest.hookimpl(**WRAPPER)
     _OLD = False
 except TypeError:
-    _WRAPPER = {"hookwrapper": True, "tryfirst": True}
+    WRAPPER = {"hookwrapper": True, "tryfirst": True}
     _OLD = True
 
 # Outcomes of phases, as ``te`` lists them.
@@ -63,7 +63,7 @@ class Hooks:
     def pytest_collection_finish(self, session):
         self.recorder.mark("ce", f"\t{len(session.items)}")
 
-    @pytest.hookimpl(**_WRAPPER)
+    @pytest.hookimpl(**WRAPPER)
     def pytest_make_collect_report(self, collector):
         begun, report = self._import_begins(collector), None
         try:
@@ -83,7 +83,7 @@ class Hooks:
         self.recorder.import_begins(path)
         return True
 
-    @pytest.hookimpl(**dict(_WRAPPER, tryfirst=False, trylast=True))
+    @pytest.hookimpl(**dict(WRAPPER, tryfirst=False, trylast=True))
     def pytest_sessionfinish(self, session, exitstatus):
         self.recorder.tests_end()
         try:
@@ -93,7 +93,7 @@ class Hooks:
 
     # Tests
 
-    @pytest.hookimpl(**_WRAPPER)
+    @pytest.hookimpl(**WRAPPER)
     def pytest_runtest_protocol(self, item):
         self._begin(item)
         try:
@@ -114,7 +114,7 @@ class Hooks:
     def pytest_runtest_call(self):
         self.recorder.mark("tp", "\tcall", True)
 
-    @pytest.hookimpl(**_WRAPPER)
+    @pytest.hookimpl(**WRAPPER)
     def pytest_runtest_teardown(self):
         self.recorder.mark("tp", "\tteardown")
         try:
@@ -148,7 +148,7 @@ class Hooks:
 
     # Fixtures
 
-    @pytest.hookimpl(**_WRAPPER)
+    @pytest.hookimpl(**WRAPPER)
     def pytest_fixture_setup(self, fixturedef, request):
         number = self._fixture_begins(fixturedef, request)
         if number is None:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import nesting
+from . import limits, nesting
 
 _recording = None
 
@@ -16,9 +16,16 @@ def pytest_addoption(parser):
         default=False,
         help="record the memory of this run and show a summary at its end",
     )
+    limits.add_options(parser)
 
 
 def pytest_configure(config):
+    _begin_recording(config)
+    # A pytest inside the process of a recorded one shares its kernel's mark, and so its recorder.
+    config.pluginmanager.register(limits.Limits(config, _recording.recorder if _recording is not None else None))
+
+
+def _begin_recording(config):
     """Begins a recording, if one is wanted and this is no pytest inside a recorded one."""
     global _recording
     folder = os.environ.get("HIGHWATER_EVENTS", "")

@@ -57,6 +57,8 @@ class Recorder:
         self._test = None
         self._file = None
         self._true_peak = 0
+        # Highest RSS since whoever watches set it.
+        self.watched_peak = 0
         self._blocks_cost_us = 0
         self._blocks_since_us = kernel.monotonic_us()
         self._next_peak = None
@@ -104,6 +106,8 @@ class Recorder:
         highest = rss if peak is None else peak
         if highest > self._true_peak:
             self._true_peak = highest
+        if highest > self.watched_peak:
+            self.watched_peak = highest
         self._read_us = now
         if peak is None:
             self._figures, peak = f"\t{rss}\t-", "-"
@@ -126,6 +130,14 @@ class Recorder:
                 self.writer.flush()
         except Exception as error:
             self.fail(kind, error)
+
+    def look(self):
+        """The RSS of now in bytes, between two marks: the next mark takes a reading of its own, and no peak is lost to it."""
+        if not self.active and not self._wakes():
+            return self.kernel.read()[0]
+        rss, peak = self._reading(0)
+        self._next_peak = None if peak == "-" else peak
+        return rss
 
     def _wakes(self):
         """A forked child that reaches a hook begins a recording of its own; False where there is none to be had."""

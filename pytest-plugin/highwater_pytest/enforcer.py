@@ -1,0 +1,113 @@
+"""Fails the tests that pass the limits on their memory."""
+
+import pytest
+
+from . import kernel
+from .hooks import WRAPPER
+
+
+def megabytes(size):
+    return "%.1f MB" % (size / 1e6)
+
+
+class Enforcer:
+    """Fails the tests that pass their limits: in the call for the spike, in the teardown for what is retained."""
+
+    def __init__(self, limited, meter):
+        self._limited = limited
+        self._meter = meter
+        self._warned = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        if item in self._limited:
+            self._meter.begin()
+
+    @pytest.hookimpl(**WRAPPER)
+    def pytest_runtest_call(self, item):
+        result = yield
+        limit = self._limited.get(item, {}).get("limit")
+        # An old wrapper is handed the error of the call; it goes before a limit.
+        if limit is not None and getattr(result, "excinfo", None) is None:
+            self._hold_spike(item, limit)
+        return result
+
+    @pytest.hookimpl(**WRAPPER)
+    def pytest_runtest_teardown(self, item):
+        result = yield
+        limit = self._limited.get(item, {}).get("retained")
+        if limit is not None and getattr(result, "excinfo", None) is None:
+            rss = self._meter.read()
+            retained = rss - self._meter.start
+            if retained > limit:
+                pytest.fail(
+                    "retained memory: the test still holds %s after its teardown (RSS %s, %s at its begin), and %s may be held"
+                    % (megabytes(retained), megabytes(rss), megabytes(self._meter.start), megabytes(limit)),
+                    pytrace=False,
+                )
+        return result
+
+    def _hold_spike(self, item, limit):
+        self._meter.read()
+        if not self._meter.exact and not self._warned:
+            self._warned = True
+            item.warn(pytest.PytestWarning("highwater: the kernel tells no peak here, so limits are held to the RSS at the end of the call"))
+        spike = self._meter.peak - self._meter.start
+        if spike > limit:
+            pytest.fail(
+                "memory limit: the test needed %s (RSS rose from %s to %s), and its limit is %s"
+                % (megabytes(spike), megabytes(self._meter.start), megabytes(self._meter.peak), megabytes(limit)),
+                pytrace=False,
+            )
+
+
+class Meter:
+    """RSS and peak since ``begin`` of this process, bytes, where nothing is recorded."""
+
+    def __init__(self):
+        self._pid = kernel.real.getpid()
+        self._kernel = kernel.Kernel()
+        self.start = self.peak = 0
+
+    @property
+    def exact(self):
+        return self._kernel.exact
+
+    def begin(self):
+        self.start, _ = self._reading()
+        self.peak = self.start
+
+    def read(self):
+        """The RSS of now; ``peak`` is the highest since ``begin``."""
+        rss, peak = self._reading()
+        self.peak = max(self.peak, rss, peak or 0)
+        return rss
+
+    def _reading(self):
+        if kernel.real.getpid() != self._pid:
+            self._kernel.forget()
+            self._pid, self._kernel = kernel.real.getpid(), kernel.Kernel()
+        return self._kernel.read()
+
+
+class RecordersMeter:
+    """The same where a recording goes on: the kernel has one mark, so the recorder looks for both."""
+
+    def __init__(self, recorder):
+        self._recorder = recorder
+        self.start = 0
+
+    @property
+    def exact(self):
+        return self._recorder.kernel.exact
+
+    @property
+    def peak(self):
+        return self._recorder.watched_peak
+
+    def begin(self):
+        self.start = self._recorder.look()
+        self._recorder.watched_peak = self.start
+
+    def read(self):
+        return self._recorder.look()

@@ -1,0 +1,111 @@
+"""Limits on the memory of a test: what passes them fails with the figure, alone and while something records."""
+
+import re
+
+import pytest
+from highwater_pytest.limits import parse_size
+
+LIMITED = """
+import mmap, pytest
+
+KEPT = []
+
+def touch(size):
+    pages = mmap.mmap(-1, size)
+    for at in range(0, size, 4096): pages[at] = 1
+    return pages
+
+@pytest.fixture
+def large():
+    pages = touch(60_000_000)
+    yield
+    pages.close()
+
+@pytest.mark.highwater(limit="50 MB")
+def test_spikes(): touch(80_000_000).close()
+
+@pytest.mark.highwater(limit="90 MB", retained="5 MB")
+def test_is_allowed_to(): touch(80_000_000).close()
+
+@pytest.mark.highwater(retained="5 MB")
+def test_keeps(): KEPT.append(touch(20_000_000))
+
+@pytest.mark.highwater(limit=50_000_000)
+def test_needs_a_large_fixture(large): pass
+
+@pytest.mark.xfail(strict=True)
+@pytest.mark.highwater(limit="50 MB")
+def test_is_known_to_spike(): touch(80_000_000).close()
+
+def test_has_no_limit(): touch(80_000_000).close()
+"""
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "alone"])
+def test_a_test_that_passes_its_limit_fails_with_the_figure(suite, recorded):
+    suite.write(test_limited=LIMITED)
+    done = suite.run(**({} if recorded else {"HIGHWATER_EVENTS": ""}))
+    told = done.stdout.decode()
+    assert done.returncode == 1 and "2 failed, 3 passed, 1 xfailed, 1 error" in told, told
+    spiked, needed = map(float, re.findall(r"memory limit: the test needed (\S+) MB", told))
+    (kept,) = map(float, re.findall(r"retained memory: the test still holds (\S+) MB", told))
+    assert abs(spiked - 80) < 1 and abs(needed - 60) < 1 and abs(kept - 20) < 1, told
+    if recorded:
+        tests = {row["name"]: row for row in suite.tests_of(suite.only())}
+        spiked = tests["test_spikes"]
+        assert spiked["outcome"] == "failed" and abs(spiked["peak"] - spiked["start"] - 80_000_000) < 1_000_000
+        assert tests["test_keeps"]["outcome"] == "error"
+
+
+def test_the_same_on_workers(suite, need):
+    need("xdist", "pytest-xdist")
+    suite.write(test_limited=LIMITED)
+    told = suite.run("-n", "2").stdout.decode()
+    assert "2 failed, 3 passed, 1 xfailed, 1 error" in told, told
+
+
+def test_the_ini_file_limits_every_test_and_a_marker_its_own(suite):
+    (suite.tests / "pytest.ini").write_text("[pytest]\nhighwater_limit_peak = 50 MB\nhighwater_limit_retained = 10MiB\n")
+    suite.write(
+        test_plain="import pytest\n\ndef test_small(): bytearray(30_000_000)\n\ndef test_large(): bytearray(70_000_000)\n\n"
+        "@pytest.mark.highwater(limit=None)\ndef test_may(): bytearray(70_000_000)\n\n"
+        "@pytest.mark.highwater(limit='80 MB')\nclass TestClass:\n    def test_may_too(self): bytearray(70_000_000)\n"
+        "    @pytest.mark.highwater(limit='60 MB')\n    def test_may_not(self): bytearray(70_000_000)\n"
+    )
+    told = suite.run("-rf", HIGHWATER_EVENTS="").stdout.decode()
+    failed = sorted(line.split(" - ")[0] for line in told.splitlines() if line.startswith("FAILED"))
+    assert failed == ["FAILED test_plain.py::TestClass::test_may_not", "FAILED test_plain.py::test_large"], told
+
+
+@pytest.mark.parametrize(
+    "mark, problem",
+    [
+        ("limit='much'", "limit of the marker highwater: 'much' is no size such as '200 MB'"),
+        ("most='5 MB'", "the marker is highwater(limit=None, retained=None)"),
+        ("'5 MB'", "the marker is highwater(limit=None, retained=None)"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_a_usage_error_that_names_the_test(suite, mark, problem):
+    suite.write(test_plain="import pytest\n\n@pytest.mark.highwater(%s)\ndef test_a(): pass\n" % mark)
+    done = suite.run()
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "test_plain.py::test_a: " + problem in told, told
+
+
+def test_the_marker_is_known_to_pytest(suite):
+    suite.write(test_plain="import pytest\n\n@pytest.mark.highwater(limit='1 GB')\ndef test_a(): pass\n")
+    assert suite.run("--strict-markers", HIGHWATER_EVENTS="").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "given, size",
+    [("200 MB", 200_000_000), ("5MiB", 5 << 20), ("1.5 gb", 1_500_000_000), ("7", 7), (7, 7), ("3 kB", 3000), ("2K", 2000), ("0", 0)],
+)
+def test_sizes(given, size):
+    assert parse_size(given) == size
+
+
+@pytest.mark.parametrize("given", ["", "MB", "-5 MB", "5 MBit", "5 XB", -5, True, None, 5.5, "inf"])
+def test_what_is_no_size(given):
+    with pytest.raises(ValueError):
+        parse_size(given)
