@@ -248,7 +248,7 @@ impl<S: BatchSink> Recorder<S> {
                 .report(now_us, "samples_dropped", message, lost);
         }
         if missed_ticks > 0 {
-            let message = "ticks of the grid passed before the agent could take them".to_owned();
+            let message = "samples were not taken, since the machine was too busy for the agent to run in time; sampled peaks may be low".to_owned();
             self.notices
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }

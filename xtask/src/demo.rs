@@ -77,7 +77,8 @@ pub(crate) fn run(options: &Options) -> Done {
     for folder in [&data, &suite] {
         a_repository_of_its_own(folder);
     }
-    let server = Server::start(&binaries, &data.join("highwater.db"), options.port)?;
+    let database = data.join("highwater.db");
+    let server = Server::start(&binaries, &database, options.port)?;
     println!("xtask: serving {}", server.url);
     let recorder = Recorder {
         binaries: &binaries,
@@ -108,6 +109,12 @@ pub(crate) fn run(options: &Options) -> Done {
         println!("  {page}");
     }
     if options.no_wait {
+        println!("The server ends with this command. To look at it later:");
+        println!(
+            "  {} --database sqlite://{}",
+            binaries.join("highwater-server").display(),
+            database.display()
+        );
         return Ok(());
     }
     println!("The server runs until Ctrl-C.");

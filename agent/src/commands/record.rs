@@ -77,9 +77,22 @@ pub fn record(task: RunTask) -> u8 {
         terminal::tell(warning);
     }
     if let Some(prepared) = prepared {
-        conclude(prepared, &mut outcome, quiet);
+        if outcome.not_started.is_some() && prepared.page.is_none() {
+            forget(&prepared.folder, &mut outcome);
+        } else {
+            let quiet = quiet || outcome.not_started.is_some();
+            conclude(prepared, &mut outcome, quiet);
+        }
     }
     outcome.exit_code
+}
+
+/// Of a command that never ran there is nothing to keep, unless a server was told that it began.
+fn forget(folder: &Path, outcome: &mut RunOutcome<Spool>) {
+    drop(outcome.sink.take());
+    if let Err(error) = shipper::discard(folder) {
+        terminal::tell(format_args!("{}: {error}", folder.display()));
+    }
 }
 
 fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), String> {

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict};
+use highwater_wire::report::{
+    FileRow, JobReport, LimitKind, PeakKind, PeakMetric, TestRow, Verdict,
+};
 
 use super::{
     chart,
@@ -59,19 +61,16 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         }
     }
     for limit in &job.limits {
-        let name = match limit.kind {
-            LimitKind::Cgroup => format!("cgroup {}", limit.path),
-            LimitKind::Machine => "machine".to_owned(),
-            LimitKind::Budget => "budget".to_owned(),
-        };
         let share = 100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64;
         let used = mebibytes(limit.worst_used_bytes.cast_signed());
         let of = mebibytes(limit.limit_bytes.cast_signed());
-        writeln!(
-            out,
-            "limit: {used} of {of} used ({share:.0} %), {}",
-            fitted(&name, 40)
-        )?;
+        // What a limit holds is more than the job, but for its own budget.
+        let whose = match limit.kind {
+            LimitKind::Cgroup => format!("cgroup {}", fitted(&limit.path, 40)),
+            LimitKind::Machine => "the whole machine".to_owned(),
+            LimitKind::Budget => "the job, of its budget,".to_owned(),
+        };
+        writeln!(out, "limit: {whose} used {used} of {of} ({share:.0} %)")?;
     }
     for line in chart::lines(&digest.tree, look) {
         writeln!(out, "{line}")?;
@@ -137,13 +136,14 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     Ok(())
 }
 
+/// Ranked with what was below each test, so that one whose child needed the memory is named too.
 fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     let mut ranked: Vec<_> = digest
         .tests
         .iter()
-        .filter(|test| test.spike_bytes >= LEAST_SHOWN_BYTES)
+        .filter(|test| test.tree_spike_bytes >= LEAST_SHOWN_BYTES)
         .collect();
-    ranked.sort_by_key(|test| -test.spike_bytes);
+    ranked.sort_by_key(|test| -test.tree_spike_bytes);
     if ranked.is_empty() {
         return Ok(());
     }
@@ -156,15 +156,33 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for test in ranked.iter().take(MOST_SPIKES) {
-        let name = fitted(&test.nodeid, look.name_columns.saturating_sub(36));
-        let (spike, peak) = (mebibytes(test.spike_bytes), mebibytes(test.peak_bytes));
+        let (with_children, peak, kind) = if test.tree_spike_bytes > test.spike_bytes {
+            (
+                " (with its children)",
+                test.tree_peak_bytes,
+                PeakKind::Sampled,
+            )
+        } else {
+            ("", test.peak_bytes, test.peak_kind)
+        };
+        let columns = look.name_columns.saturating_sub(36 + with_children.len());
+        let name = fitted(&name_of(test), columns);
+        let (spike, peak) = (mebibytes(test.tree_spike_bytes), mebibytes(peak));
         writeln!(
             out,
-            "{spike:>12} {peak:>12} {:>7} {name}",
-            test.peak_kind.as_str()
+            "{spike:>12} {peak:>12} {:>7} {name}{with_children}",
+            kind.as_str()
         )?;
     }
     Ok(())
+}
+
+/// A test under the same name of its file as in the table of files: pytest's own is relative to its root directory.
+fn name_of(test: &TestRow) -> String {
+    match test.nodeid.split_once("::") {
+        Some((_, name)) => format!("{}::{name}", test.path),
+        None => test.nodeid.clone(),
+    }
 }
 
 /// What was exact and what sampled.

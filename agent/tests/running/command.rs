@@ -56,6 +56,8 @@ fn a_command_that_cannot_be_started_says_why_with_the_shells_codes() {
         let ended = place.run(words);
         assert_eq!(ended.code(), code, "{ended:?}");
         assert!(ended.stderr.contains(message), "{ended:?}");
+        assert!(!ended.stderr.contains("no_session"), "{ended:?}");
+        assert!(place.jobs().is_empty(), "there is nothing to keep");
     }
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(&script, "#!/no/such/interpreter\n").unwrap();

@@ -26,8 +26,9 @@ const COLUMNS: &[(&str, &str)] = &[
     ("retained", "Retained"),
     ("start", "Start"),
     ("peak", "Peak"),
-    ("tree_peak", "Tree peak"),
+    ("tree_peak", "Tree peak (sampled)"),
     ("spike", "Spike"),
+    ("fixtures", "Of fixtures"),
     ("import", "Import"),
     ("tests", "Tests"),
     ("duration", "Duration"),
@@ -104,7 +105,7 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         .find(|key| *key == sort)
         .unwrap_or("retained");
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
-    tests.sort_by_key(|test| std::cmp::Reverse(test.spike_bytes));
+    tests.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
     if job.state == JobState::Running {
         for test in tests.iter_mut().filter(|test| test.outcome == "unknown") {
@@ -163,6 +164,7 @@ fn sort_key(file: &FileRow, sort: &str) -> i64 {
         "peak" => file.peak_bytes,
         "tree_peak" => file.tree_peak_bytes,
         "spike" => file.spike_bytes,
+        "fixtures" => file.fixture_bytes,
         "import" => file.import_bytes,
         "tests" => file.tests.cast_signed(),
         "duration" => file.duration_us,
@@ -320,6 +322,7 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
             format::mebibytes(file.peak_bytes),
             format::mebibytes(file.tree_peak_bytes),
             format::mebibytes(file.spike_bytes),
+            format::mebibytes(file.fixture_bytes),
             format::mebibytes(file.import_bytes),
             tests,
             format::duration(file.duration_us),

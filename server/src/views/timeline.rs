@@ -148,7 +148,10 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
             None => {}
         }
     }
-    lanes.into_iter().map(|(_, lane)| lane).collect()
+    let mut lanes: Vec<Lane> = lanes.into_iter().map(|(_, lane)| lane).collect();
+    // gw2 before gw10, and in the order of the legend.
+    lanes.sort_by(|a, b| (a.label.len(), &a.label).cmp(&(b.label.len(), &b.label)));
+    lanes
 }
 
 /// A lane has little room: a worker's name, else the number of a process only where several ran tests.

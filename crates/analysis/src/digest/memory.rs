@@ -265,6 +265,14 @@ impl Memory {
             .max()
     }
 
+    /// What a process and its descendants held at the last tick before a moment; none without descendants there.
+    pub(super) fn subtree_before(&self, process: usize, t_us: i64) -> Option<i64> {
+        let sums = self.subtrees[process].get_or_init(|| self.subtree(process));
+        let tick = self.ticks_in(t_us, t_us).start.checked_sub(1)?;
+        let at = sums.binary_search_by_key(&tick, |(tick, _)| *tick).ok()?;
+        Some(sums[at].1)
+    }
+
     fn subtree(&self, process: usize) -> Vec<(usize, i64)> {
         let descendants = self.descendants(process);
         if descendants.is_empty() {

@@ -45,6 +45,12 @@ pub(super) fn rows(
 fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &Memory) -> TestRow {
     let until = test.ended_us.unwrap_or(i64::MAX);
     let subtree = memory.highest_subtree_in(position, test.began_us, until);
+    let spike = test
+        .forked_spike
+        .unwrap_or(test.span.peak - test.span.start);
+    let before = memory
+        .subtree_before(position, test.began_us)
+        .unwrap_or(test.span.start);
     TestRow {
         nodeid: test.nodeid.to_owned(),
         path: test.path.to_owned(),
@@ -60,9 +66,8 @@ fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &M
         peak_bytes: test.span.peak,
         peak_kind: kind_of(&test.span),
         tree_peak_bytes: subtree.unwrap_or(0).max(test.span.peak),
-        spike_bytes: test
-            .forked_spike
-            .unwrap_or(test.span.peak - test.span.start),
+        spike_bytes: spike,
+        tree_spike_bytes: subtree.map_or(spike, |peak| peak.saturating_sub(before).max(spike)),
         retained_bytes: test.end - test.span.start,
         fixture_bytes: test.fixture_bytes,
         phases: test.phases.iter().map(phase).collect(),

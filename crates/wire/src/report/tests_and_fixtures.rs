@@ -46,6 +46,8 @@ pub struct TestRow {
     pub tree_peak_bytes: i64,
     /// Peak minus start.
     pub spike_bytes: i64,
+    /// How far the process and its descendants together rose above what they held at the begin; sampled where it is more than `spike_bytes`.
+    pub tree_spike_bytes: i64,
     /// End minus start.
     pub retained_bytes: i64,
     /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.

@@ -29,6 +29,7 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) vanished_workers: usize,
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) failed: u64,
+    pub(in crate::digest) skipped: u64,
     /// Files that could not be imported, each once.
     pub(in crate::digest) failed_imports: Vec<String>,
     pub(in crate::digest) oom: OomKills,
@@ -67,6 +68,7 @@ impl Evidence {
             vanished_workers: vanished_workers.len(),
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),
+            skipped: skipped(parts),
             failed_imports: failed_imports(parts),
             oom: OomKills::of(recording),
             agent_lost: end.is_some_and(|end| end.agent_lost),
@@ -194,4 +196,9 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
         .and_then(|walk| walk.running)
         .map(str::to_owned)
+}
+
+fn skipped(parts: &Parts<'_>) -> u64 {
+    let skipped = parts.tests.iter().filter(|test| test.outcome == "skipped");
+    skipped.count() as u64
 }

@@ -26,7 +26,8 @@ impl OpenSessions {
         let mut open = Self::default();
         for session in sessions.iter().filter(|it| it.exit_status.is_none()) {
             let leader = leader_of(parts, session.ordinal);
-            if let Some(code) = leader.and_then(|walk| left_with(parts, walk, session.ordinal)) {
+            let left = leader.and_then(|walk| left_with(parts, walk, session.ordinal, torn));
+            if let Some(code) = left {
                 open.left.push(code);
             } else if leader.is_some_and(|walk| outlived_the_command(parts, walk)) {
                 open.going_on += 1;
@@ -47,11 +48,18 @@ fn leader_of<'a>(parts: &Parts<'a>, ordinal: u32) -> Option<&'a Walk<'a>> {
     })
 }
 
-/// The exit code of a process that left its session in order, as far as it is known; none when it did not leave so.
-fn left_with(parts: &Parts<'_>, leader: &Walk<'_>, ordinal: u32) -> Option<Option<i32>> {
+/// The exit code of a process that left its session in order, as far as it is known; none when it did not leave so. Where the recording
+/// broke off, that no test was open says nothing.
+fn left_with(
+    parts: &Parts<'_>,
+    leader: &Walk<'_>,
+    ordinal: u32,
+    torn: bool,
+) -> Option<Option<i32>> {
     let code = parts.processes[leader.process].exit_code;
     let ran_tests = leader.tests.iter().any(|test| test.session == ordinal);
-    let ended_itself = ran_tests && leader.running.is_none() && matches!(code, Some(0 | 1));
+    let between_tests = !torn && ran_tests && leader.running.is_none();
+    let ended_itself = between_tests && matches!(code, Some(0 | 1));
     (ended_itself || leader.session_leaves.contains(&ordinal)).then_some(code)
 }
 

@@ -42,7 +42,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
                 )
             }
             _ if evidence.tests == 0 => "pytest ended well and ran no test.".to_owned(),
-            _ => format!("{tests} ran, none failed.{}", over_budget(evidence)),
+            _ => format!("{}{}", none_failed(evidence), over_budget(evidence)),
         },
         Verdict::TestsFailed if evidence.failed == 0 && !evidence.failed_imports.is_empty() => {
             format!(
@@ -53,7 +53,11 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::TestsFailed if evidence.failed == 0 => {
             format!("pytest reports failures; of the {tests} that were recorded none failed.")
         }
-        Verdict::TestsFailed => format!("{} of {tests} failed.", evidence.failed),
+        Verdict::TestsFailed => format!(
+            "{} of {tests} failed.{}",
+            evidence.failed,
+            over_budget(evidence)
+        ),
         Verdict::WorkerCrashed => format!(
             "{} gone in the middle of a test; pytest went on without, and {tests} ran.",
             match evidence.vanished_workers {
@@ -78,7 +82,8 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             evidence.exit_code.unwrap_or_default()
         ),
         Verdict::UsageError => {
-            "pytest was called with options or paths that it does not understand.".to_owned()
+            "pytest could not begin: an option or a path was wrong, or a conftest.py or the configuration could not be read."
+                .to_owned()
         }
         Verdict::NoTests => "pytest found no tests to run.".to_owned(),
         Verdict::InternalError => {
@@ -114,6 +119,18 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             seconds(evidence.last_us)
         ),
         _ => format!("The job was ended from outside by {signal} after {tests}."),
+    }
+}
+
+fn none_failed(evidence: &Evidence) -> String {
+    let skipped = evidence.skipped;
+    match evidence.tests.saturating_sub(skipped) {
+        0 => format!("No test ran, {skipped} skipped."),
+        ran if skipped == 0 => format!("{} ran, none failed.", count(ran, "test")),
+        ran => format!(
+            "{} ran, none failed; {skipped} skipped.",
+            count(ran, "test")
+        ),
     }
 }
 
@@ -287,7 +304,9 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
             "Look at the failed tests in pytest's own report, and at what they started: the kernel killed a process of the job for memory."
         }
         Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
-        Verdict::UsageError => "Check pytest's arguments and configuration.",
+        Verdict::UsageError => {
+            "Look at the first error in pytest's output, then at its arguments, its configuration and the conftest.py files."
+        }
         Verdict::NoTests => "Check the paths and the -k and -m expressions.",
         Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
         Verdict::Interrupted if evidence.open.going_on > 0 => {

@@ -18,7 +18,7 @@ pub(super) fn session(status: Option<i32>, outcome: &str) -> Story {
         .marks(&marks)
 }
 
-fn notice(mut story: Story, code: &str) -> Story {
+pub(super) fn notice(mut story: Story, code: &str) -> Story {
     story.batch.notices.push(Notice {
         code: code.to_owned(),
         count: 1,

@@ -265,6 +265,25 @@ fn the_memory_of_a_tests_children_counts_in_its_tree_peak_only() {
     let file = &digest.files[0];
     assert_eq!(file.peak_bytes, 101 * MB);
     assert_eq!(file.tree_peak_bytes, 170 * MB);
+    let test = &digest.tests[0];
+    assert_eq!((test.spike_bytes, test.tree_spike_bytes), (MB, 70 * MB));
+}
+
+#[test]
+fn a_child_that_was_there_before_the_test_is_no_spike_of_it() {
+    let digest = one_process()
+        .samples(Metric::Rss, 0, &[100, 100, 100, 100])
+        .marks(&[
+            (0, 100, 100, sb()),
+            (60, 100, 100, tb(A, "one")),
+            (160, 100, 103, te("passed")),
+        ])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300, 300, 310, 300])
+        .digest();
+    let test = &digest.tests[0];
+    assert_eq!((test.spike_bytes, test.tree_spike_bytes), (3 * MB, 10 * MB));
+    assert_eq!(test.tree_peak_bytes, 410 * MB);
 }
 
 #[test]

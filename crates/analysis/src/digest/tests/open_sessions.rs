@@ -5,7 +5,7 @@ use highwater_wire::{
 
 use super::{
     builder::{Story, sb, se, tb, te, xx},
-    endings::session,
+    endings::{notice, session},
 };
 
 /// A pytest that left without a session's end.
@@ -172,4 +172,23 @@ fn a_foreign_status_is_told_with_its_number() {
         .unwrap();
     assert!(ending.sentence.contains("status -1"), "{ending:?}");
     assert!(ending.next_step.contains("pytest.exit"), "{ending:?}");
+}
+
+#[test]
+fn a_plugin_that_stopped_between_two_tests_says_nothing_of_the_end() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("a.py", "x")),
+            (2, 10, 10, te("passed")),
+        ])
+        .gone(3, Some(0));
+    let ending = notice(story, "plugin_stopped").ends(Some(0), None).ends_as(
+        "stopped",
+        Verdict::Passed,
+        Confidence::Likely,
+    );
+    assert!(ending.sentence.contains("broke off"), "{ending:?}");
 }
