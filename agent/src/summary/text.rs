@@ -64,13 +64,16 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         let share = 100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64;
         let used = mebibytes(limit.worst_used_bytes.cast_signed());
         let of = mebibytes(limit.limit_bytes.cast_signed());
-        // What a limit holds is more than the job, but for its own budget.
-        let whose = match limit.kind {
-            LimitKind::Cgroup => format!("cgroup {}", fitted(&limit.path, 40)),
-            LimitKind::Machine => "the whole machine".to_owned(),
-            LimitKind::Budget => "the job, of its budget,".to_owned(),
+        // What counts against a limit is more than the job, but for its own budget.
+        let line = match limit.kind {
+            LimitKind::Cgroup => format!(
+                "limit: cgroup {} used {used} of {of}",
+                fitted(&limit.path, 40)
+            ),
+            LimitKind::Machine => format!("limit: the whole machine used {used} of {of}"),
+            LimitKind::Budget => format!("limit: the job used {used} of its budget of {of}"),
         };
-        writeln!(out, "limit: {whose} used {used} of {of} ({share:.0} %)")?;
+        writeln!(out, "{line} ({share:.0} %)")?;
     }
     for line in chart::lines(&digest.tree, look) {
         writeln!(out, "{line}")?;

@@ -265,12 +265,16 @@ impl Memory {
             .max()
     }
 
-    /// What a process and its descendants held at the last tick before a moment; none without descendants there.
-    pub(super) fn subtree_before(&self, process: usize, t_us: i64) -> Option<i64> {
+    /// What a process and its descendants held at a moment: the less of the last tick before it and the first one after, since a child may
+    /// have come or gone between them. None where it had no descendants at either.
+    pub(super) fn subtree_at(&self, process: usize, t_us: i64) -> Option<i64> {
         let sums = self.subtrees[process].get_or_init(|| self.subtree(process));
-        let tick = self.ticks_in(t_us, t_us).start.checked_sub(1)?;
-        let at = sums.binary_search_by_key(&tick, |(tick, _)| *tick).ok()?;
-        Some(sums[at].1)
+        let after = self.ticks_in(t_us, t_us).start;
+        let held_at = |tick: usize| {
+            let at = sums.binary_search_by_key(&tick, |(tick, _)| *tick).ok()?;
+            Some(sums[at].1)
+        };
+        Some(held_at(after.checked_sub(1)?)?.min(held_at(after)?))
     }
 
     fn subtree(&self, process: usize) -> Vec<(usize, i64)> {

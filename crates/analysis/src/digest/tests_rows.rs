@@ -49,7 +49,7 @@ fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &M
         .forked_spike
         .unwrap_or(test.span.peak - test.span.start);
     let before = memory
-        .subtree_before(position, test.began_us)
+        .subtree_at(position, test.began_us)
         .unwrap_or(test.span.start);
     TestRow {
         nodeid: test.nodeid.to_owned(),

@@ -287,6 +287,26 @@ fn a_child_that_was_there_before_the_test_is_no_spike_of_it() {
 }
 
 #[test]
+fn a_child_of_the_test_before_does_not_hide_that_of_the_next() {
+    let digest = one_process()
+        .samples(Metric::Rss, 0, &[100, 100, 100, 100])
+        .marks(&[
+            (0, 100, 100, sb()),
+            (10, 100, 100, tb(A, "one")),
+            (60, 100, 100, te("passed")),
+            (61, 100, 100, tb(A, "two")),
+            (160, 100, 100, te("passed")),
+        ])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[90])
+        .process(12, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 150, &[70])
+        .digest();
+    let spikes: Vec<i64> = digest.tests.iter().map(|t| t.tree_spike_bytes).collect();
+    assert_eq!(spikes, [90 * MB, 70 * MB]);
+}
+
+#[test]
 fn without_the_kernels_mark_a_peak_is_sampled_and_says_so() {
     let digest = one_process()
         .samples(Metric::Rss, 0, &[10, 80, 10])
