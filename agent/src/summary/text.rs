@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{
-    FileRow, JobReport, LimitKind, PeakKind, PeakMetric, TestRow, Verdict,
-};
+use highwater_wire::report::{Books, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict};
 
 use super::{
     chart,
@@ -60,6 +58,14 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             writeln!(out, "Next: {}", ending.next_step)?;
         }
     }
+    if let Some(test) = job.peak_during.first() {
+        let more = match job.peak_during.len() {
+            1 => String::new(),
+            tests => format!(" and {} more", tests - 1),
+        };
+        let name = fitted(test, look.name_columns.saturating_sub(25));
+        writeln!(out, "at the peak ran: {name}{more}")?;
+    }
     for limit in &job.limits {
         let share = 100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64;
         let used = mebibytes(limit.worst_used_bytes.cast_signed());
@@ -80,6 +86,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     }
     files(out, digest, look)?;
     spikes(out, digest, look)?;
+    books(out, digest)?;
     provenance(out, digest)?;
     for notice in &job.notices {
         let notice = notice.to_string();
@@ -169,7 +176,7 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
             ("", test.peak_bytes, test.peak_kind)
         };
         let columns = look.name_columns.saturating_sub(36 + with_children.len());
-        let name = fitted(&name_of(test), columns);
+        let name = fitted(&test.name(), columns);
         let (spike, peak) = (mebibytes(test.tree_spike_bytes), mebibytes(peak));
         writeln!(
             out,
@@ -180,12 +187,32 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     Ok(())
 }
 
-/// A test under the same name of its file as in the table of files: pytest's own is relative to its root directory.
-fn name_of(test: &TestRow) -> String {
-    match test.nodeid.split_once("::") {
-        Some((_, name)) => format!("{}::{name}", test.path),
-        None => test.nodeid.clone(),
-    }
+/// How the RSS of the processes that ran pytest went from the first mark to the last.
+fn books(out: &mut String, digest: &Digest) -> std::fmt::Result {
+    let all: Vec<_> = digest
+        .processes
+        .iter()
+        .filter_map(|process| process.books)
+        .collect();
+    let mib = |part: fn(&Books) -> i64| {
+        let bytes: i64 = all.iter().map(part).sum();
+        bytes as f64 / 1_048_576.0
+    };
+    let whose = match all.len() {
+        0 => return Ok(()),
+        1 => String::new(),
+        several => format!(" of {several} processes"),
+    };
+    writeln!(
+        out,
+        "books{whose}: start {:.1}, imports {:+.1}, fixtures {:+.1}, tests {:+.1}, pytest {:+.1}, end {:.1} MiB",
+        mib(|books| books.first_bytes),
+        mib(|books| books.import_bytes),
+        mib(|books| books.fixture_bytes),
+        mib(|books| books.test_bytes),
+        mib(|books| books.between_bytes),
+        mib(|books| books.last_bytes),
+    )
 }
 
 /// What was exact and what sampled.

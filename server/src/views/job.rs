@@ -196,7 +196,11 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
             job.peak_kind.as_str()
         ),
     )];
-    if job.peak_high_bytes > job.peak_bytes {
+    if !job.peak_during.is_empty() {
+        facts.push(("Running at the peak", job.peak_during.join(", ")));
+    }
+    // Beside an exact peak there is nothing that a bound could add.
+    if job.peak_high_bytes > job.peak_bytes && job.peak_kind != PeakKind::Exact {
         facts.push((
             "Peak at most",
             format::mebibytes(job.peak_high_bytes.cast_signed()),

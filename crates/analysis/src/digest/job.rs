@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use highwater_wire::{
     report::{
         EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport, RunReport,
-        SessionReport, ShardReport,
+        SessionReport, ShardReport, TestRow,
     },
     v1::Job,
 };
 
 use super::{ending, limits, parts::Parts};
 use crate::{recording::Recording, time::rfc3339};
+
+/// More tests than this are not named where the peak was.
+const MOST_AT_THE_PEAK: usize = 16;
 
 pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let job = parts.recording.job();
@@ -49,6 +52,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         duration_us,
         peak_bytes: parts.peak.bytes.max(0).cast_unsigned(),
         peak_at_us: parts.peak.at_us,
+        peak_during: tests_at(parts, parts.peak.at_us),
         peak_high_bytes: parts.peak.high_bytes.max(0).cast_unsigned(),
         peak_metric: parts.peak.metric,
         peak_kind: parts.peak.kind,
@@ -68,6 +72,17 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         url: None,
         spool: None,
     }
+}
+
+fn tests_at(parts: &Parts<'_>, t_us: i64) -> Vec<String> {
+    let ran = |test: &&TestRow| {
+        (test.started_us..=test.started_us.saturating_add(test.duration_us)).contains(&t_us)
+    };
+    let mut names: Vec<String> = parts.tests.iter().filter(ran).map(TestRow::name).collect();
+    names.sort();
+    names.dedup();
+    names.truncate(MOST_AT_THE_PEAK);
+    names
 }
 
 fn run_report(job: &Job) -> RunReport {

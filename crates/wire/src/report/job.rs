@@ -47,6 +47,8 @@ pub struct JobReport {
     pub peak_bytes: u64,
     /// When it was reached.
     pub peak_at_us: i64,
+    /// The tests that ran then, one a worker at most, by the path of the file; none between tests.
+    pub peak_during: Vec<String>,
     /// The sum of the processes' own peaks around that moment: the true peak is not above it.
     pub peak_high_bytes: u64,
     /// What `peak_bytes` adds up.

@@ -56,6 +56,17 @@ pub struct TestRow {
     pub phases: Vec<PhaseRow>,
 }
 
+impl TestRow {
+    /// The test under the path of its file: pytest's own name is relative to its root directory.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.nodeid.split_once("::") {
+            Some((_, name)) => format!("{}::{name}", self.path),
+            None => self.nodeid.clone(),
+        }
+    }
+}
+
 /// One phase of an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

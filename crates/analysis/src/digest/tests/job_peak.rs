@@ -6,6 +6,23 @@ use highwater_wire::{
 use super::builder::{MB, Story, sb, tb, te, xx};
 
 #[test]
+fn the_tests_that_ran_at_the_peak_are_named() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (10, 10, 10, tb("a.py", "small")),
+            (20, 10, 10, te("passed")),
+            (30, 10, 10, tb("a.py", "large")),
+            (40, 10, 90, te("passed")),
+            (50, 10, 10, tb("a.py", "last")),
+            (60, 10, 10, te("passed")),
+        ]);
+    assert_eq!(story.digest().job.peak_during, ["a.py::large"]);
+}
+
+#[test]
 fn alone_the_job_peaks_where_its_only_process_does_exactly() {
     let digest = Story::new()
         .session("s", 0)
