@@ -34,6 +34,8 @@ enum Command {
     Upload(UploadArgs),
     /// Show the summary of a recording that is still in the spool.
     Report(ReportArgs),
+    /// Say what works on this machine, and how to mend what does not; ends with 2 where a recording could not be made.
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +141,19 @@ struct ReportArgs {
     job: Option<uuid::Uuid>,
 }
 
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// Address of the server.
+    #[arg(long, value_name = "URL", value_parser = ServerParser)]
+    server: Option<String>,
+    /// Folder that recordings would be kept in.
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Write what was found as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// What is to be done.
 #[derive(Debug)]
 pub enum Task {
@@ -148,6 +163,8 @@ pub enum Task {
     Upload(UploadTask),
     /// Show a recording's summary.
     Report(ReportTask),
+    /// Say what works here.
+    Doctor(DoctorTask),
 }
 
 /// `highwater run`.
@@ -179,6 +196,17 @@ pub struct ReportTask {
     pub job: Option<uuid::Uuid>,
 }
 
+/// `highwater doctor`.
+#[derive(Debug)]
+pub struct DoctorTask {
+    /// Address of the server.
+    pub server: Option<String>,
+    /// Root of the spool.
+    pub spool: Option<PathBuf>,
+    /// Whether the answer is for a program.
+    pub json: bool,
+}
+
 impl Cli {
     /// The task, free of clap.
     #[must_use]
@@ -193,6 +221,11 @@ impl Cli {
             Command::Report(args) => Task::Report(ReportTask {
                 spool: args.spool,
                 job: args.job,
+            }),
+            Command::Doctor(args) => Task::Doctor(DoctorTask {
+                server: args.server.and_then(said),
+                spool: args.spool,
+                json: args.json,
             }),
         }
     }

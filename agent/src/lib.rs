@@ -1,7 +1,7 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
 //! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
-//! `recorder`, `rescue`, `summary` | `commands` | `cli` | `main`.
+//! `recorder`, `rescue`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -12,6 +12,7 @@ pub mod ci;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod doctor;
 pub mod exit_codes;
 pub mod marks;
 pub mod plugin_files;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().into_task() {
         Task::Run(task) => Ok(commands::record::record(*task)),
         Task::Upload(task) => commands::upload::upload(task),
+        Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Report(task) => commands::report::report(task),
     };
     match outcome {

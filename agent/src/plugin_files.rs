@@ -6,6 +6,7 @@
 //! another version or half written, is removed.
 
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
@@ -49,6 +50,18 @@ pub fn unpack(root: &Path) -> Result<PathBuf, PluginFilesError> {
     };
     sweep(root, &folder);
     Ok(folder)
+}
+
+/// `PYTHONPATH` with the plugin's folder before what is there.
+#[must_use]
+pub fn python_path(folder: &Path, present: Option<OsString>) -> OsString {
+    let mut path = OsString::from(folder);
+    // An empty part of PYTHONPATH means the working folder, so an empty variable adds nothing, not even its colon.
+    if let Some(present) = present.filter(|present| !present.is_empty()) {
+        path.push(":");
+        path.push(present);
+    }
+    path
 }
 
 fn settle(root: &Path, settled: PathBuf) -> Result<PathBuf, PluginFilesError> {

@@ -319,7 +319,7 @@ fn spool(said: Option<PathBuf>, env: &Env, folder: &Path) -> PathBuf {
 }
 
 /// Below the spool, unless its path holds a colon: that is where `PYTHONPATH` is cut, and no colon can be escaped there.
-fn plugin_root(spool: &Path, env: &Env) -> PathBuf {
+pub(crate) fn plugin_root(spool: &Path, env: &Env) -> PathBuf {
     let has_colon = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b':');
     [spool.to_path_buf(), default_spool(env), homeless_spool()]
         .into_iter()

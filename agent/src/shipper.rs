@@ -8,6 +8,7 @@
 mod answer;
 mod client;
 mod deadline;
+mod presence;
 mod route;
 mod sending;
 mod source;
@@ -15,6 +16,7 @@ mod thread;
 
 pub use answer::Answer;
 pub use client::{Client, Item};
+pub use presence::{Presence, Standing};
 pub use thread::{Outcome, Shipper, discard, send_whole};
 
 use std::time::Duration;

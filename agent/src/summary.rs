@@ -19,6 +19,7 @@ use highwater_wire::{
 use crate::spool::{self, Recorded, SpoolError};
 
 pub use look::Look;
+pub(crate) use table::fitted;
 pub use text::terminal;
 
 /// What is known of the end of a recording beside its spool.

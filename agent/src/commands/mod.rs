@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+pub mod doctor;
 pub mod record;
 pub mod report;
 pub mod run;

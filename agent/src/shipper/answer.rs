@@ -72,6 +72,11 @@ pub(super) fn meaning(asked: &Asked, reply: &Reply<'_>) -> Answer {
     }
 }
 
+/// Whether a body is an error in the words of a server of ours.
+pub(super) fn is_own_error(body: &str) -> bool {
+    OwnError::of(body).is_some()
+}
+
 fn is_receipt(body: &str, expected: &Receipt) -> bool {
     serde_json::from_str::<Receipt>(body).is_ok_and(|receipt| receipt == *expected)
 }

@@ -3,7 +3,11 @@
 use std::{fmt, time::Duration};
 
 use highwater_wire::receipt::Receipt;
-use ureq::{Agent, Error, http::HeaderValue, tls::TlsConfig};
+use ureq::{
+    Agent, Error,
+    http::{HeaderValue, StatusCode},
+    tls::TlsConfig,
+};
 use uuid::Uuid;
 
 use super::{
@@ -37,6 +41,17 @@ impl fmt::Display for Item {
             Self::End => f.write_str("the job's end"),
         }
     }
+}
+
+/// What came back of a question.
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    /// Where a redirect points.
+    pub(super) location: Option<String>,
+    /// The server's clock.
+    pub(super) date: Option<String>,
+    pub(super) body: String,
 }
 
 /// A server and a job there.
@@ -147,6 +162,43 @@ impl Client {
             bytes: payload.len(),
         };
         meaning(&asked, &reply)
+    }
+
+    /// Asks for a page, which may take so long; the answer, or why there is none.
+    pub(super) fn get(&self, path: &str, patience: Duration) -> Result<Page, String> {
+        let agent = self.agent.as_ref().map_err(Clone::clone)?;
+        let mut request = agent
+            .get(format!("{}{path}", self.server))
+            .config()
+            .timeout_global(Some(patience))
+            .build();
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", token);
+        }
+        let read = request.call().and_then(|mut response| {
+            let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+            let body = match body.read_to_string() {
+                // No answer of a server of ours, whatever it says.
+                Err(Error::BodyExceedsLimit(_)) => String::new(),
+                body => body?,
+            };
+            let header = |name| response.headers().get(name)?.to_str().ok();
+            Ok(Page {
+                status: response.status(),
+                location: header("location").map(str::to_owned),
+                date: header("date").map(str::to_owned),
+                body,
+            })
+        });
+        read.map_err(|error| match self.no_answer(&error) {
+            Answer::Closed(why) | Answer::Again(_, why) => why,
+            _ => error.to_string(),
+        })
+    }
+
+    /// Whether a token goes with each request.
+    pub(super) fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// What it means that no answer came, and what stood between. A peer that does not prove who it is will not do so later either.

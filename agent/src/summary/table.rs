@@ -4,7 +4,7 @@ pub(super) use highwater_analysis::figures::mebibytes;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A name that fits: control characters shown as escapes, and the middle left out of a long one.
-pub(super) fn fitted(name: &str, columns: usize) -> String {
+pub(crate) fn fitted(name: &str, columns: usize) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
         // Marks that turn the direction of text would carry on into the next columns.

@@ -8,6 +8,7 @@
 
 mod cgroups;
 mod command;
+mod doctor;
 mod environment;
 mod harness;
 mod interrupts;

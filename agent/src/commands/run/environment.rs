@@ -10,6 +10,8 @@ use std::{
 
 use uuid::Uuid;
 
+use crate::plugin_files::python_path;
+
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
 pub(super) struct Injection<'a> {
@@ -40,7 +42,10 @@ impl Injection<'_> {
         let mut variables = vec![
             ("HIGHWATER_JOB", OsString::from(self.job.to_string())),
             ("HIGHWATER_EVENTS", self.events.into()),
-            ("PYTHONPATH", prepended(self.plugin, present("PYTHONPATH"))),
+            (
+                "PYTHONPATH",
+                python_path(self.plugin, present("PYTHONPATH")),
+            ),
             ("TOX_OVERRIDE", tox_4(passes, present("TOX_OVERRIDE"))),
             (
                 "TOX_TESTENV_PASSENV",
@@ -64,14 +69,6 @@ fn joined(first: Option<OsString>, separator: &str, second: &OsStr) -> OsString 
     }
     whole.push(second);
     whole
-}
-
-fn prepended(folder: &Path, present: Option<OsString>) -> OsString {
-    // An empty part of PYTHONPATH means the working folder, so an empty variable adds nothing, not even its colon.
-    match present.filter(|present| !present.is_empty()) {
-        Some(present) => joined(Some(folder.into()), ":", &present),
-        None => folder.into(),
-    }
 }
 
 fn tox_4(passes: &[&str], present: Option<OsString>) -> OsString {
