@@ -2,7 +2,7 @@
 
 use std::{fs, hint::black_box, io};
 
-use super::Check;
+use super::{Check, machine::size};
 use crate::{
     clock::thread_cpu_us,
     procfs::{ProcError, Procfs},
@@ -35,14 +35,14 @@ pub(super) fn clear_refs(procfs: &Procfs, pid: u32) -> Check {
             true => Check::works(
                 NAME,
                 format!(
-                    "VmHWM fell from {} to {} kB: exact peaks",
-                    before / 1024,
-                    after / 1024
+                    "VmHWM fell from {} to {}: exact peaks",
+                    size(before),
+                    size(after)
                 ),
             ),
             false => Check::limited(
                 NAME,
-                format!("VmHWM stayed at {} kB after a reset", after / 1024),
+                format!("VmHWM stayed at {} after a reset", size(after)),
                 mend,
             ),
         },

@@ -42,10 +42,6 @@ pub(super) fn naming(given: Given, env: &Env, folder: &Path) -> Check {
     let problems = settings.places.problems;
     match problems.is_empty() {
         true => Check::works(NAME, seen),
-        false => Check::limited(
-            NAME,
-            seen,
-            format!("mend what is left out: {}", problems.join("; ")),
-        ),
+        false => Check::limited(NAME, seen, format!("mend {}", problems.join("; "))),
     }
 }

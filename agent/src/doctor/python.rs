@@ -74,7 +74,7 @@ pub(super) fn all(plugin_root: &Path, env: &Env, folder: &Path) -> Vec<Check> {
     let trial = Trial::below(plugin_root);
     let plugin = trial
         .as_ref()
-        .map_err(ToString::to_string)
+        .map_err(|error| format!("{}: {error}", plugin_root.display()))
         .and_then(|trial| plugin_files::unpack(trial.folder()).map_err(|error| error.to_string()));
     let probed = |python: &Path| probe(python, plugin.as_deref().ok(), folder);
     let of_python = python.as_deref().map(&probed);

@@ -43,7 +43,7 @@ fn what_the_kernel_says_is_judged() {
             CLEAR_REFS,
             &[status, ("proc/7/clear_refs", "")],
             Limited,
-            "VmHWM stayed at 4096 kB",
+            "VmHWM stayed at 4.0 MiB",
         ),
         (STATM, &[], Missing, "is not there"),
         (STATM, &[("proc/7/statm", "9 8")], Missing, "four numbers"),
