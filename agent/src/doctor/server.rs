@@ -49,17 +49,21 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Vec<Check> {
     let clock = || clock(presence.date.as_deref(), now);
+    let through = match &presence.proxy {
+        Some(proxy) => format!(", through {proxy}"),
+        None => String::new(),
+    };
     match &presence.standing {
         Standing::Ours => {
             let token = match has_token {
                 true => "taken",
                 false => "none is set, none is asked for",
             };
-            let server = Check::works(SERVER, format!("{server} is a highwater-server"));
+            let server = Check::works(SERVER, format!("{server} is a highwater-server{through}"));
             vec![server, Check::works(TOKEN, token), clock()]
         }
         Standing::Closed(why) => vec![
-            Check::works(SERVER, format!("{server} answers")),
+            Check::works(SERVER, format!("{server} answers{through}")),
             Check::missing(
                 TOKEN,
                 why,
@@ -69,7 +73,7 @@ pub(super) fn judge(
         ],
         Standing::Other(why) => vec![Check::missing(
             SERVER,
-            format!("{server}: {why}"),
+            format!("{server}: {why}{through}"),
             "name the address that the server itself has, or let the proxy pass /api/v1 and /healthz through",
         )],
     }

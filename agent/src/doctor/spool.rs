@@ -24,7 +24,8 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Makes a folder of its own below `root`. By its name, one that is left by a killed agent is swept up as an old plugin's.
+    /// Makes a folder of its own below `root`. One that is left among the plugin's folders by an agent that was killed is
+    /// swept up there by its name.
     pub(super) fn below(root: &Path) -> io::Result<Self> {
         let folder = root.join(format!("plugin-doctor-{}", Uuid::new_v4().simple()));
         let made = folder.ancestors().take_while(|path| !path.exists());

@@ -221,6 +221,7 @@ fn an_answer_is_judged_with_its_token_and_its_clock() {
         let presence = Presence {
             standing,
             date: date.map(str::to_owned),
+            proxy: Some("the proxy p:1 of HTTP_PROXY".to_owned()),
         };
         let checks = server::judge("http://s", &presence, true, now);
         checks.into_iter().map(|c| (c.status, c.seen)).collect()
@@ -254,7 +255,13 @@ fn an_answer_is_judged_with_its_token_and_its_clock() {
         (Works, (Missing, "401".to_owned()))
     );
     let other = judge(Standing::Other("a page".to_owned()), None);
-    assert_eq!(other, [(Missing, "http://s: a page".to_owned())]);
+    assert_eq!(
+        other,
+        [(
+            Missing,
+            "http://s: a page, through the proxy p:1 of HTTP_PROXY".to_owned()
+        )]
+    );
 }
 
 fn some_checks() -> Vec<Check> {

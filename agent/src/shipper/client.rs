@@ -196,6 +196,11 @@ impl Client {
         })
     }
 
+    /// How the proxy on the way is called.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
     /// Whether a token goes with each request.
     pub(super) fn has_token(&self) -> bool {
         self.token.is_some()

@@ -15,6 +15,8 @@ use super::{
 pub struct Presence {
     /// Its `Date` header.
     pub date: Option<String>,
+    /// The proxy on the way, and the variable that names it.
+    pub proxy: Option<String>,
     /// Who it is, and whether it would take anything.
     pub standing: Standing,
 }
@@ -46,7 +48,11 @@ impl Client {
             }
             _ => refused(&page, self.has_token()),
         };
-        Ok(Presence { date, standing })
+        Ok(Presence {
+            date,
+            proxy: self.proxy().map(str::to_owned),
+            standing,
+        })
     }
 }
 

@@ -76,7 +76,7 @@ fn without_a_server_all_that_a_recording_needs_is_looked_at() {
 }
 
 #[test]
-fn the_table_ends_with_a_sum_and_every_line_fits() {
+fn the_table_says_what_to_do_and_ends_with_a_sum() {
     let place = Place::new();
     let output = doctor(&place).env("LANG", "C.UTF-8").output().unwrap();
     let text = text(&output);
@@ -135,6 +135,23 @@ fn a_server_of_ours_is_known_and_its_clock_compared() {
         assert_eq!(asked.authorization.as_deref(), Some("Bearer s3cret"));
     }
     assert!(!document.to_string().contains("s3cret"), "{document:#}");
+}
+
+#[test]
+fn a_proxy_on_the_way_is_named() {
+    let place = Place::new();
+    let mut command = doctor(&place);
+    command
+        .args(["--server", "http://server.invalid"])
+        .env("HTTP_PROXY", "http://user:hunter2@127.0.0.1:9");
+    let document = examined(&mut command);
+    let (status, seen) = check(&document, "server");
+    assert_eq!(status, "missing");
+    assert!(
+        seen.ends_with("through the proxy 127.0.0.1:9 of HTTP_PROXY"),
+        "{seen}"
+    );
+    assert!(!document.to_string().contains("hunter2"), "{document:#}");
 }
 
 #[test]
