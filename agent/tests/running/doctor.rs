@@ -314,12 +314,15 @@ fn the_python_of_the_script_is_the_one_that_is_asked() {
     assert_eq!(check(&document, "plugin").0, "not_checked");
 }
 
+const STAND_IN: &str =
+    "__version__ = '8.2.0'\ndef hookimpl(**_):\n    return lambda function: function\n";
+
 #[test]
 fn a_real_python_finds_the_plugin_by_its_entry_point() {
     let place = Place::new();
-    // Stands in for pytest, of which the plugin needs nothing to be loaded.
+    // Stands in for pytest, with what the plugin takes of it to be loaded.
     let module = place.file("pytest.py");
-    fs::write(&module, "__version__ = '8.2.0'\n").unwrap();
+    fs::write(&module, STAND_IN).unwrap();
     let mut command = doctor(&place);
     let document = examined(command.env("PYTHONPATH", place.file("")));
     if check(&document, "python").0 != "works" {
