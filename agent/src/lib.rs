@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `ci` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci` | `tree`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod doctor;
+pub mod environ;
 pub mod exit_codes;
 pub mod marks;
 pub mod plugin_files;

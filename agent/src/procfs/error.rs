@@ -31,14 +31,14 @@ pub enum ProcError {
 }
 
 impl ProcError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
             source,
         }
     }
 
-    pub(super) fn malformed(path: &Path, line: usize, reason: impl Into<String>) -> Self {
+    pub(crate) fn malformed(path: &Path, line: usize, reason: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),
             line,

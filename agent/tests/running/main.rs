@@ -13,6 +13,7 @@ mod environment;
 mod harness;
 mod interrupts;
 mod leftovers;
+mod living;
 mod peer;
 mod plugin;
 mod processes;
