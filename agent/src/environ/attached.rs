@@ -104,10 +104,10 @@ impl Attached {
         let Some(array) = self.array()? else {
             return Ok(false);
         };
-        if let Some((_, index)) = self.last.filter(|(known, _)| *known == array) {
-            if self.take(array, index, current)? {
-                return Ok(true);
-            }
+        if let Some((_, index)) = self.last.filter(|(known, _)| *known == array)
+            && self.take(array, index, current)?
+        {
+            return Ok(true);
         }
         self.last = None;
         let Some(index) = self.scan(array, worker)? else {
