@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Fewer pairs and a smaller part of the suite.
     #[arg(long)]
     quick: bool,
+    /// How many pairs, where the usual number takes too long or is too few for a noisy machine.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: Option<u32>,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -54,11 +57,12 @@ pub(crate) fn run(options: &Options) -> Done {
         return Err(said("the micro-benchmark of the marks failed"));
     }
     let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
-    let (pairs, suite) = if options.quick {
+    let (usual, suite) = if options.quick {
         (3, "networkx.algorithms.tests")
     } else {
         (7, "networkx.algorithms")
     };
+    let pairs = options.pairs.unwrap_or(usual);
     let bench = Bench {
         binaries,
         python,
@@ -141,7 +145,7 @@ impl Bench {
     }
 
     /// Cost with Highwater, and the agent's own share of a core and RSS.
-    fn recorded(&self, pair: usize) -> Done<(Cost, (f64, f64))> {
+    fn recorded(&self, pair: u32) -> Done<(Cost, (f64, f64))> {
         let summary = self.data.join(format!("summary-{pair}.json"));
         let mut highwater = Command::new(self.binaries.join("highwater"));
         highwater.args([
