@@ -134,7 +134,10 @@ class Recorder:
     def look(self):
         """The RSS of now in bytes, between two marks: the next mark takes a reading of its own, and no peak is lost to it."""
         if not self.active and not self._wakes():
-            return self.kernel.read()[0]
+            # The recording has ended; limits are held all the same.
+            rss, peak = self.kernel.read()
+            self.watched_peak = max(self.watched_peak, rss, peak or 0)
+            return rss
         rss, peak = self._reading(0)
         self._next_peak = None if peak == "-" else peak
         return rss

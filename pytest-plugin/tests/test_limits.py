@@ -59,6 +59,15 @@ def test_a_test_that_passes_its_limit_fails_with_the_figure(suite, recorded):
         assert tests["test_keeps"]["outcome"] == "error"
 
 
+def test_limits_are_held_after_the_recording_broke_off(suite):
+    suite.write(
+        test_a="import pytest\nimport highwater_pytest.recorder\n\ndef test_breaks(): highwater_pytest.recorder.escape = None\n\n"
+        "def test_nothing(): pass\n\n@pytest.mark.highwater(limit='50 MB')\ndef test_spikes(): bytearray(80_000_000)\n"
+    )
+    told = suite.run().stdout.decode()
+    assert "the recording of process" in told and "1 failed, 2 passed" in told and "memory limit" in told, told
+
+
 def test_the_same_on_workers(suite, need):
     need("xdist", "pytest-xdist")
     suite.write(test_limited=LIMITED)
