@@ -21,7 +21,7 @@ class Enforcer:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
         if item in self._limited:
-            self._meter.begin()
+            self._read(item, self._meter.begin)
 
     @pytest.hookimpl(**WRAPPER)
     def pytest_runtest_call(self, item):
@@ -37,8 +37,8 @@ class Enforcer:
         result = yield
         limit = self._limited.get(item, {}).get("retained")
         if limit is not None and getattr(result, "excinfo", None) is None:
-            rss = self._meter.read()
-            retained = rss - self._meter.start
+            rss = self._read(item, self._meter.read)
+            retained = 0 if rss is None else rss - self._meter.start
             if retained > limit:
                 pytest.fail(
                     "retained memory: the test still holds %s after its teardown (RSS %s, %s at its begin), and %s may be held"
@@ -47,11 +47,23 @@ class Enforcer:
                 )
         return result
 
-    def _hold_spike(self, item, limit):
-        self._meter.read()
-        if not self._meter.exact and not self._warned:
+    def _read(self, item, read):
+        """A reading; none where the kernel gives none, which is told and fails no test."""
+        try:
+            return read()
+        except (OSError, IndexError, ValueError) as error:
+            self._warn(item, "memory cannot be read, so limits are not held: %s" % error)
+            return None
+
+    def _warn(self, item, text):
+        if not self._warned:
             self._warned = True
-            item.warn(pytest.PytestWarning("highwater: the kernel tells no peak here, so limits are held to the RSS at the end of the call"))
+            item.warn(pytest.PytestWarning("highwater: " + text))
+
+    def _hold_spike(self, item, limit):
+        self._read(item, self._meter.read)
+        if not self._meter.exact:
+            self._warn(item, "the kernel tells no peak here, so limits are held to the RSS at the end of the call")
         spike = self._meter.peak - self._meter.start
         if spike > limit:
             pytest.fail(

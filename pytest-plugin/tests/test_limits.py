@@ -68,6 +68,16 @@ def test_limits_are_held_after_the_recording_broke_off(suite):
     assert "the recording of process" in told and "1 failed, 2 passed" in told and "memory limit" in told, told
 
 
+def test_memory_that_cannot_be_read_is_told_and_fails_no_test(suite):
+    suite.write(
+        test_a="import pytest\nfrom highwater_pytest import enforcer\n\ndef test_breaks():\n    def broken(self): raise OSError('no memory to read')\n"
+        "    enforcer.Meter.begin = enforcer.Meter.read = broken\n\n@pytest.mark.highwater(limit='50 MB', retained='5 MB')\ndef test_limited(): pass\n"
+    )
+    done = suite.run(HIGHWATER_EVENTS="")
+    told = done.stdout.decode()
+    assert done.returncode == 0 and "2 passed" in told and "limits are not held: no memory to read" in told, told
+
+
 def test_the_same_on_workers(suite, need):
     need("xdist", "pytest-xdist")
     suite.write(test_limited=LIMITED)
