@@ -269,6 +269,7 @@ pub fn resolve(
         command: bounded(command.to_vec()),
         url: text(given.url, None, &ci.job_url, ""),
         budget_bytes: given.budget_bytes.or(file.budget_bytes).unwrap_or(0),
+        ..v1::Job::default()
     };
     job.check()?;
     let spool = spool(given.spool.or(file.spool), env, folder);

@@ -165,7 +165,7 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         }],
         agent_lost: false,
         forwarded_signal: outcome.forwarded_signal,
-        revision: 0,
+        ..v1::End::default()
     };
     // The lock goes with the spool: from here on nothing but the end is written.
     let _sink = outcome.sink.take();

@@ -21,6 +21,7 @@ fn begin(path: &str, name: &str) -> What {
         execution: 1,
         path: path.to_owned(),
         nodeid: format!("{path}::{name}"),
+        ..v1::TestBegin::default()
     })
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use highwater_wire::v1::{Batch, End, Job, Metric, Notice, Process, Session};
+use highwater_wire::v1::{Batch, End, Event, Job, Metric, Notice, Process, Session};
 use prost::Message;
 use uuid::Uuid;
 
@@ -98,6 +98,7 @@ pub struct Recording {
     sessions: BTreeMap<String, Session>,
     marks: marks::Marks,
     notices: Vec<Notice>,
+    events: Vec<Event>,
     last_us: i64,
 }
 
@@ -115,6 +116,7 @@ impl Recording {
             sessions: BTreeMap::new(),
             marks: marks::Marks::default(),
             notices: Vec::new(),
+            events: Vec::new(),
             last_us: 0,
         }
     }
@@ -156,12 +158,22 @@ impl Recording {
         let marked = batch.marks.iter().map(|mark| mark.t_us).max();
         self.last_us = self.last_us.max(marked.unwrap_or(0));
         self.marks.add(stream, seq, batch);
+        self.take_events(&batch.events);
         if !batch.notices.is_empty() {
             self.notices.extend_from_slice(&batch.notices);
             self.notices.sort_by(|a, b| {
                 (a.t_us, &a.code, &a.message, a.count).cmp(&(b.t_us, &b.code, &b.message, b.count))
             });
         }
+    }
+
+    fn take_events(&mut self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        self.events.extend_from_slice(events);
+        self.events
+            .sort_by_cached_key(|event| (event.t_us, event.encode_to_vec()));
     }
 
     /// Sets the end; of several the one with the highest revision counts.
@@ -226,6 +238,12 @@ impl Recording {
         &self.notices
     }
 
+    /// What the agent saw happen, in order of time.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// The whole recording without its samples as one batch: with [`groups`](Self::groups) nothing is lost.
     #[must_use]
     pub fn residue(&self) -> Batch {
@@ -259,6 +277,7 @@ impl Recording {
             samples: Vec::new(),
             marks,
             notices: self.notices.clone(),
+            events: self.events.clone(),
         }
     }
 

@@ -71,6 +71,17 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The same problem of a field inside another.
+    fn within(self, outer: &str) -> Self {
+        match self {
+            Self::Field { field, reason } => Self::Field {
+                field: format!("{outer}.{field}"),
+                reason,
+            },
+            other => other,
+        }
+    }
+
     fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Field {
             field: field.into(),

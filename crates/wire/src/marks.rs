@@ -170,11 +170,13 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
         }),
         "ie" => What::ImportEnd(ImportEnd {
             outcome: fields.text("outcome")?,
+            cause: fields.further_text(),
         }),
         "tb" => What::TestBegin(TestBegin {
             execution: fields.int("execution")?,
             path: fields.text("path")?,
             nodeid: fields.text("nodeid")?,
+            time_limit_us: fields.further_int(),
         }),
         "tp" => What::TestPhase(TestPhase {
             phase: fields.text("phase")?,
@@ -184,6 +186,7 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
             setup: fields.text("setup")?,
             call: fields.text("call")?,
             teardown: fields.text("teardown")?,
+            cause: fields.further_text(),
         }),
         "fb" => What::FixtureBegin(FixtureBegin {
             fixture: fields.int("fixture")?,

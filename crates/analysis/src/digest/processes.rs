@@ -78,6 +78,7 @@ impl ProcessFacts {
             v1::Role::Pytest => self.role = Role::Pytest,
             v1::Role::Controller => self.role = Role::Controller,
             v1::Role::Worker => self.role = Role::Worker,
+            v1::Role::Other => self.role = Role::Other,
         }
         if !word.worker.is_empty() {
             self.worker = Some(word.worker.clone());

@@ -192,7 +192,7 @@ impl<'a> Walker<'a> {
                     failed: false,
                 });
             }
-            What::ImportEnd { outcome } => {
+            What::ImportEnd { outcome, .. } => {
                 let open = self
                     .stack
                     .iter()
@@ -218,6 +218,7 @@ impl<'a> Walker<'a> {
                 setup,
                 call,
                 teardown,
+                ..
             } => {
                 let outcomes = Outcomes {
                     outcome: texts.get(outcome),

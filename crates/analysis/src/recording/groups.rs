@@ -155,7 +155,7 @@ fn subject_of(
 ) -> Option<Subject> {
     match metric {
         Metric::Unspecified => None,
-        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss => {
+        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss | Metric::OtherRss => {
             let process = processes.get(process? as usize)?;
             Some(Subject::Process(ProcessKey::of(process)))
         }
@@ -163,7 +163,11 @@ fn subject_of(
         | Metric::CgroupWorkingSet
         | Metric::CgroupLimit
         | Metric::CgroupPeak
-        | Metric::CgroupOomKills => Some(Subject::Cgroup(cgroup.to_owned())),
+        | Metric::CgroupOomKills
+        | Metric::CgroupLimitMet
+        | Metric::CgroupOoms
+        | Metric::CgroupOomGroup
+        | Metric::CgroupOomGroupKills => Some(Subject::Cgroup(cgroup.to_owned())),
         _ => Some(Subject::Machine),
     }
 }

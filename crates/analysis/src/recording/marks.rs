@@ -55,11 +55,13 @@ pub(crate) enum What {
     },
     ImportEnd {
         outcome: Text,
+        cause: Text,
     },
     TestBegin {
         execution: u32,
         path: Text,
         nodeid: Text,
+        time_limit_us: Option<u64>,
     },
     TestPhase {
         phase: Text,
@@ -69,6 +71,7 @@ pub(crate) enum What {
         setup: Text,
         call: Text,
         teardown: Text,
+        cause: Text,
     },
     FixtureBegin {
         fixture: u64,
@@ -190,11 +193,13 @@ impl What {
             },
             Some(Sent::ImportEnd(import)) => Self::ImportEnd {
                 outcome: texts.keep(&import.outcome),
+                cause: texts.keep(&import.cause),
             },
             Some(Sent::TestBegin(test)) => Self::TestBegin {
                 execution: test.execution,
                 path: texts.keep(&test.path),
                 nodeid: texts.keep(&test.nodeid),
+                time_limit_us: test.time_limit_us,
             },
             Some(Sent::TestPhase(test)) => Self::TestPhase {
                 phase: texts.keep(&test.phase),
@@ -204,6 +209,7 @@ impl What {
                 setup: texts.keep(&test.setup),
                 call: texts.keep(&test.call),
                 teardown: texts.keep(&test.teardown),
+                cause: texts.keep(&test.cause),
             },
             Some(Sent::FixtureBegin(fixture)) => Self::FixtureBegin {
                 fixture: fixture.fixture,
@@ -244,17 +250,20 @@ impl What {
             Self::CollectBegin => Sent::CollectBegin(v1::Empty {}),
             Self::CollectEnd { items } => Sent::CollectEnd(v1::CollectEnd { items }),
             Self::ImportBegin { path } => Sent::ImportBegin(v1::ImportBegin { path: word(path) }),
-            Self::ImportEnd { outcome } => Sent::ImportEnd(v1::ImportEnd {
+            Self::ImportEnd { outcome, cause } => Sent::ImportEnd(v1::ImportEnd {
                 outcome: word(outcome),
+                cause: word(cause),
             }),
             Self::TestBegin {
                 execution,
                 path,
                 nodeid,
+                time_limit_us,
             } => Sent::TestBegin(v1::TestBegin {
                 execution,
                 path: word(path),
                 nodeid: word(nodeid),
+                time_limit_us,
             }),
             Self::TestPhase { phase } => Sent::TestPhase(v1::TestPhase { phase: word(phase) }),
             Self::TestEnd {
@@ -262,11 +271,13 @@ impl What {
                 setup,
                 call,
                 teardown,
+                cause,
             } => Sent::TestEnd(v1::TestEnd {
                 outcome: word(outcome),
                 setup: word(setup),
                 call: word(call),
                 teardown: word(teardown),
+                cause: word(cause),
             }),
             Self::FixtureBegin {
                 fixture,

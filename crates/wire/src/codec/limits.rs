@@ -39,6 +39,8 @@ pub(super) const MAX_SERIES: usize = 1 << 18;
 pub(super) const MAX_SESSIONS: usize = 1_000;
 /// Most notices of a batch.
 pub(super) const MAX_NOTICES: usize = 10_000;
+/// Most events of a batch.
+pub(super) const MAX_EVENTS: usize = 10_000;
 /// Most [`weight`](super::weight) of all batches of a job together: about three million marks, or forty million samples.
 pub const MAX_JOB_WEIGHT: u64 = 4 << 30;
 /// Most versions in an environment.
@@ -172,16 +174,24 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
             format!("{} µs is no time since boot", job.started_monotonic_us),
         ));
     }
+    if job.ci_timeout_us > MAX_TIME_US.unsigned_abs() {
+        return Err(Problem::field("ci_timeout_us", "is more than ten years"));
+    }
     count("command", job.command.len(), MAX_WORDS)?;
     for word in &job.command {
         text("command", word, MAX_TEXT_BYTES)?;
     }
     let year_9999_us = 253_402_300_799_000_000;
-    if !(0..=year_9999_us).contains(&job.started_unix_us) {
-        return Err(Problem::field(
-            "started_unix_us",
-            format!("{} is no time between 1970 and 9999", job.started_unix_us),
-        ));
+    for (field, unix_us) in [
+        ("started_unix_us", job.started_unix_us),
+        ("ci_started_unix_us", job.ci_started_unix_us),
+    ] {
+        if !(0..=year_9999_us).contains(&unix_us) {
+            return Err(Problem::field(
+                field,
+                format!("{unix_us} is no time between 1970 and 9999"),
+            ));
+        }
     }
     if !(1_000..=3_600_000_000).contains(&job.interval_us) {
         return Err(Problem::field(
@@ -230,6 +240,7 @@ pub(super) fn check_end(end: &End) -> Result<(), Problem> {
     }
     signal("signal", end.signal)?;
     signal("forwarded_signal", end.forwarded_signal)?;
+    name("ci_status", &end.ci_status)?;
     count("streams", end.streams.len(), MAX_STREAMS)?;
     for stream in &end.streams {
         if stream.batches > MAX_BATCHES {

@@ -4,7 +4,7 @@
 use prost::{DecodeError, Message, decode_length_delimiter};
 
 use super::{Problem, limits};
-use crate::v1::Batch;
+use crate::v1::{Batch, Event, event::What};
 
 const VARINT: usize = 0;
 const EIGHT_BYTES: usize = 1;
@@ -26,6 +26,9 @@ pub(super) struct Parts {
     values: usize,
     marks: usize,
     notices: usize,
+    events: usize,
+    /// Processes that events name.
+    told: usize,
 }
 
 impl Parts {
@@ -42,6 +45,10 @@ impl Parts {
                 6 => parts.count_samples(content)?,
                 7 => parts.marks += 1,
                 8 => parts.notices += 1,
+                9 => {
+                    parts.events += 1;
+                    parts.told += told(content)?;
+                }
                 _ => {}
             }
         }
@@ -82,6 +89,8 @@ impl Parts {
             values: series().map(|series| series.value_delta.len()).sum(),
             marks: batch.marks.len(),
             notices: batch.notices.len(),
+            events: batch.events.len(),
+            told: batch.events.iter().map(guarded).sum(),
         }
     }
 
@@ -100,6 +109,8 @@ impl Parts {
             ),
             ("marks", self.marks, limits::MAX_MARKS),
             ("notices", self.notices, limits::MAX_NOTICES),
+            ("events", self.events, limits::MAX_EVENTS),
+            ("events.guard.pids", self.told, limits::MAX_PROCESSES),
         ] {
             limits::count(field, entries, most)?;
         }
@@ -110,8 +121,25 @@ impl Parts {
     pub(super) fn weight(&self) -> usize {
         1_000
             + 1_300 * (self.marks + self.processes)
-            + 200 * (self.sessions + self.notices + self.series + self.samples)
-            + 96 * (self.values + self.ticks + self.words)
+            + 200 * (self.sessions + self.notices + self.events + self.series + self.samples)
+            + 96 * (self.values + self.ticks + self.words + self.told)
+    }
+}
+
+/// How many processes an encoded event names.
+fn told(event: &[u8]) -> Result<usize, DecodeError> {
+    let mut told = 0;
+    for (_, guard) in fields(event)?.filter(|(number, _)| *number == 13) {
+        let pids = fields(guard)?.filter(|(number, _)| *number == 5);
+        told += pids.map(|(_, content)| numbers(content)).sum::<usize>();
+    }
+    Ok(told)
+}
+
+fn guarded(event: &Event) -> usize {
+    match &event.what {
+        Some(What::Guard(guard)) => guard.pids.len(),
+        _ => 0,
     }
 }
 

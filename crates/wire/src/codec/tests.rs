@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::v1::{Environment, Mark, Metric, Process, Run, Samples, Series, Session, StreamCount};
+use crate::v1::{
+    Environment, Event, GuardAction, Mark, Metric, Process, Run, Samples, Series, Session,
+    SignalTaken, StreamCount, event,
+};
 
 fn job() -> Job {
     Job {
@@ -103,6 +106,17 @@ fn a_small_body_cannot_become_a_large_message() {
     assert!(matches!(problem, Problem::TooLarge { .. }), "{problem}");
 }
 
+fn guarded(pids: Vec<u32>) -> Event {
+    Event {
+        t_us: 5,
+        what: Some(event::What::Guard(GuardAction {
+            action: "stopped".to_owned(),
+            pids,
+            ..GuardAction::default()
+        })),
+    }
+}
+
 #[test]
 fn parts_are_counted_alike_on_bytes_and_on_the_message() {
     let mut batch = batch();
@@ -115,6 +129,7 @@ fn parts_are_counted_alike_on_bytes_and_on_the_message() {
     }];
     batch.marks = vec![Mark::default(); 3];
     batch.notices = vec![crate::v1::Notice::default(); 2];
+    batch.events = vec![guarded(vec![300, 7]), Event::default()];
     batch.samples[0].series[0].value_delta = vec![1 << 40, -5];
     let counted = parts::Parts::of_bytes(&batch.encode_to_vec()).unwrap();
     assert_eq!(counted, parts::Parts::of(&batch));
@@ -207,6 +222,21 @@ fn each_wrong_field_is_named() {
             }];
         }),
         ("marks[0].what", |b| b.marks = vec![Mark::default()]),
+        ("events[0].signal", |b| {
+            b.events = vec![Event {
+                t_us: 1,
+                what: Some(event::What::Signal(SignalTaken::default())),
+            }];
+        }),
+        ("events[0].t_us", |b| {
+            b.events = vec![Event {
+                t_us: i64::MAX,
+                what: None,
+            }];
+        }),
+        ("processes[0].cgroup", |b| {
+            b.processes[0].cgroup = "x".repeat(MAX_TEXT_BYTES + 1);
+        }),
     ];
     for (field, break_it) in cases {
         let mut broken = batch();

@@ -55,6 +55,19 @@ impl<'a> Fields<'a> {
         Ok(unescape(self.raw(field)?))
     }
 
+    /// A field that writers of version 1 did not always write; `-` and what is not there say nothing.
+    pub(super) fn further_text(&mut self) -> String {
+        match self.rest.next() {
+            None | Some("-") => String::new(),
+            Some(raw) => unescape(raw),
+        }
+    }
+
+    /// The same for a number; what is none says nothing either.
+    pub(super) fn further_int<T: FromStr>(&mut self) -> Option<T> {
+        self.rest.next()?.parse().ok()
+    }
+
     pub(super) fn json<T: DeserializeOwned>(
         &mut self,
         field: &'static str,

@@ -18,6 +18,7 @@ fn a_test_begins_with_its_path_and_an_escaped_name() {
             execution: 2,
             path: "a/test_b.py".to_owned(),
             nodeid: "a/test_b.py::test[x\ty\\n]".to_owned(),
+            time_limit_us: None,
         }))
     );
 }
@@ -34,6 +35,35 @@ fn a_dash_is_a_peak_that_is_not_known() {
 fn a_newer_kind_and_further_fields_are_passed_over() {
     assert_eq!(parse(b"zz\t1\t2").unwrap(), Line::Unknown);
     assert!(matches!(parse(b"sb\t1\t2\t3\tnew"), Ok(Line::Mark(_))));
+}
+
+#[test]
+fn what_later_writers_add_is_read_where_it_is_there() {
+    let what = |line: &[u8]| match parse(line) {
+        Ok(Line::Mark(mark)) => mark.what,
+        other => panic!("{other:?}"),
+    };
+    let limit = |line: &[u8]| match what(line) {
+        Some(What::TestBegin(test)) => test.time_limit_us,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        limit(b"tb\t1\t2\t3\t1\ta.py\ta.py::t\t5000000"),
+        Some(5_000_000)
+    );
+    assert_eq!(limit(b"tb\t1\t2\t3\t1\ta.py\ta.py::t\t-"), None);
+    assert_eq!(limit(b"tb\t1\t2\t3\t1\ta.py\ta.py::t"), None);
+    let cause = |line: &[u8]| match what(line) {
+        Some(What::TestEnd(test)) => test.cause,
+        Some(What::ImportEnd(import)) => import.cause,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        cause(b"te\t1\t2\t3\tfailed\tpassed\tfailed\t-\tmemory_error"),
+        "memory_error"
+    );
+    assert_eq!(cause(b"te\t1\t2\t3\tfailed\tpassed\tfailed\t-"), "");
+    assert_eq!(cause(b"ie\t1\t2\t3\tfailed\t-"), "");
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub enum Role {
     Controller,
     /// A worker of an xdist session.
     Worker,
+    /// A process outside the job, one of the largest of the machine; in no sum of the job.
+    Other,
 }
 
 impl Role {
@@ -67,6 +69,7 @@ impl Role {
             Self::Pytest => "pytest",
             Self::Controller => "controller",
             Self::Worker => "worker",
+            Self::Other => "other",
         }
     }
 }

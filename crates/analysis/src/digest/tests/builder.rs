@@ -40,11 +40,13 @@ pub(crate) fn ib(path: &str) -> What {
 pub(crate) fn ie_failed() -> What {
     What::ImportEnd(ImportEnd {
         outcome: "failed".to_owned(),
+        ..ImportEnd::default()
     })
 }
 pub(crate) fn ie() -> What {
     What::ImportEnd(ImportEnd {
         outcome: "passed".to_owned(),
+        ..ImportEnd::default()
     })
 }
 pub(crate) fn tb(path: &str, name: &str) -> What {
@@ -52,6 +54,7 @@ pub(crate) fn tb(path: &str, name: &str) -> What {
         execution: 1,
         path: path.to_owned(),
         nodeid: format!("{path}::{name}"),
+        ..TestBegin::default()
     })
 }
 pub(crate) fn tp(phase: &str) -> What {
@@ -65,6 +68,7 @@ pub(crate) fn te(outcome: &str) -> What {
         setup: "passed".to_owned(),
         call: outcome.to_owned(),
         teardown: "passed".to_owned(),
+        ..TestEnd::default()
     })
 }
 pub(crate) fn fb(fixture: u64, name: &str, scope: &str, path: &str) -> What {

@@ -3,7 +3,7 @@
 use super::{MAX_BYTES, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time};
 use crate::{
     codec::{Problem, parts::Parts},
-    v1::{Batch, Mark, Metric, Samples, Series, mark::What},
+    v1::{Batch, Event, Mark, Metric, Samples, Series, event::What as Happened, mark::What},
 };
 
 /// A cgroup's limit can be set to more than any machine has.
@@ -44,6 +44,11 @@ pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         time(&field("started_us"), process.started_us.unwrap_or(0))?;
         time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
         signal(&field("signal"), process.signal)?;
+        text(&field("cgroup"), &process.cgroup, MAX_TEXT_BYTES)?;
+        size(
+            &field("address_space_peak_bytes"),
+            process.address_space_peak_bytes.unwrap_or(0),
+        )?;
     }
     for (at, session) in batch.sessions.iter().enumerate() {
         let field = |part: &str| format!("sessions[{at}].{part}");
@@ -76,7 +81,36 @@ pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         )?;
         time(&format!("notices[{at}].t_us"), notice.t_us)?;
     }
+    for (at, event) in batch.events.iter().enumerate() {
+        check_event(event).map_err(|problem| problem.within(&format!("events[{at}]")))?;
+    }
     Ok(())
+}
+
+fn check_event(event: &Event) -> Result<(), Problem> {
+    time("t_us", event.t_us)?;
+    match &event.what {
+        // Of a kind that a later agent knows.
+        None => Ok(()),
+        Some(Happened::Signal(taken)) => {
+            signal("signal", Some(taken.signal))?;
+            text("sender", &taken.sender, MAX_TEXT_BYTES)
+        }
+        Some(Happened::KernelOom(oom)) => {
+            name("comm", &oom.comm)?;
+            size("anon_bytes", oom.anon_bytes)?;
+            text("cgroup", &oom.cgroup, MAX_TEXT_BYTES)?;
+            text("line", &oom.line, MAX_TEXT_BYTES)
+        }
+        Some(Happened::RunnerGone(runner)) => text("command", &runner.command, MAX_TEXT_BYTES),
+        Some(Happened::Guard(guard)) => {
+            name("action", &guard.action)?;
+            name("limit", &guard.limit)?;
+            size("used_bytes", guard.used_bytes)?;
+            size("limit_bytes", guard.limit_bytes)
+        }
+        Some(Happened::AgentGap(gap)) => time("from_us", gap.from_us),
+    }
 }
 
 fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<(), Problem> {
@@ -119,7 +153,7 @@ fn check_series(series: &Series, ticks: usize, processes: usize) -> Result<(), S
         .ok_or_else(|| format!("metric {} is not known", series.metric))?;
     let of_process = matches!(
         metric,
-        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss
+        Metric::Rss | Metric::Anon | Metric::Swap | Metric::Pss | Metric::OtherRss
     );
     match series.process {
         None if of_process => return Err("a metric of a process names no process".to_owned()),
@@ -169,8 +203,14 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
         Some(What::FixtureBegin(fixture)) => {
             &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base]
         }
-        Some(What::TestEnd(test)) => &[&test.outcome, &test.setup, &test.call, &test.teardown],
-        Some(What::ImportEnd(import)) => &[&import.outcome],
+        Some(What::TestEnd(test)) => &[
+            &test.outcome,
+            &test.setup,
+            &test.call,
+            &test.teardown,
+            &test.cause,
+        ],
+        Some(What::ImportEnd(import)) => &[&import.outcome, &import.cause],
         Some(What::FixtureEnd(fixture)) => &[&fixture.outcome],
         Some(What::TestPhase(phase)) => &[&phase.phase],
         Some(_) => &[],
