@@ -173,6 +173,7 @@ impl<S: BatchSink> Recorder<S> {
             }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
             Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Event(event) => self.gathered.events.push(event),
             Seen::Failed {
                 t_us,
                 code,

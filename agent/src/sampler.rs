@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::codec::MAX_SAMPLES;
+use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
@@ -45,6 +45,8 @@ pub enum Seen {
     Second(SecondReading),
     /// PSS and swap.
     Slow(SlowReading),
+    /// Something that speaks for an ending.
+    Event(v1::Event),
     /// A reading failed; `code` names which.
     Failed {
         /// When, µs since the job's start.

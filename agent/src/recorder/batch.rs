@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use highwater_wire::{
     codec::MAX_SAMPLES,
-    v1::{Batch, Mark, Metric, Samples, Series},
+    v1::{Batch, Event, Mark, Metric, Samples, Series},
 };
 
 use super::table::Table;
@@ -25,6 +25,7 @@ pub(super) struct Gathered {
     pub(super) seconds: Vec<SecondReading>,
     pub(super) slow: Vec<SlowValue>,
     pub(super) marks: Vec<(ProcessKey, Mark)>,
+    pub(super) events: Vec<Event>,
     /// About what the marks take on the wire.
     pub(super) marks_bytes: usize,
 }
@@ -58,6 +59,7 @@ impl Gathered {
             batch.marks.push(mark);
         }
         self.marks_bytes = 0;
+        batch.events.append(&mut self.events);
         batch.processes = places
             .order
             .into_iter()
