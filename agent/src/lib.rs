@@ -1,7 +1,7 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci` | `tree`, `sampler`, `shipper` |
-//! `recorder`, `rescue`, `summary` | `doctor` | `commands` | `cli` | `main`.
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `sampler`, `shipper` |
+//! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -15,10 +15,12 @@ pub mod commands;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod injection;
 pub mod marks;
 pub mod plugin_files;
 pub mod procfs;
 pub mod recorder;
+pub mod recording;
 pub mod regular;
 pub mod rescue;
 pub mod sampler;

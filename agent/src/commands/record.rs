@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     cli::RunTask,
+    injection::inside_outer_job,
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Outcome, Shipper},
@@ -40,7 +41,7 @@ struct Prepared {
 ///
 /// Whatever is wrong with the settings, the command runs.
 pub fn record(task: RunTask) -> u8 {
-    if run::inside_outer_job(|name| std::env::var_os(name)) {
+    if inside_outer_job(|name| std::env::var_os(name)) {
         let error = run::become_command(&task.command);
         terminal::tell(&error);
         return error.exit_code();
