@@ -5,6 +5,7 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod background;
 pub mod bounds;
 pub mod budget;
 pub mod cgroup;

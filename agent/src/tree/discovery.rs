@@ -59,11 +59,21 @@ impl Discovery {
             births,
             newest: command_pid,
             unborn: Vec::new(),
-            has_children_files: tree.procfs().has_children_files(tree.agent_pid),
+            has_children_files: tree.is_below_the_agent()
+                && tree.procfs().has_children_files(tree.agent_pid),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
             buffer: Vec::new(),
+        }
+    }
+
+    /// Begins among processes that run already: the first look is at all of them.
+    #[must_use]
+    pub fn begin_among(tree: &Tree, now_us: i64) -> Self {
+        Self {
+            next_scan_us: now_us,
+            ..Self::begin(tree, tree.agent_pid, now_us)
         }
     }
 
