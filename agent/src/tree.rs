@@ -68,6 +68,8 @@ pub struct Tree {
     member_pids: HashSet<u32>,
     /// Numbers that were looked at and belong to others; forgotten at each scan, when every number is looked at again.
     outsiders: HashSet<u32>,
+    /// Other agents that members were already yielded to.
+    met_rivals: usize,
     events: Vec<TreeEvent>,
     buffer: Vec<u8>,
 }
@@ -84,6 +86,7 @@ impl Tree {
             members: Vec::new(),
             member_pids: HashSet::new(),
             outsiders: HashSet::new(),
+            met_rivals: 0,
             events: Vec::new(),
             buffer: Vec::new(),
         }
@@ -120,6 +123,7 @@ impl Tree {
     /// # Errors
     /// When the kernel's files cannot be read or understood.
     pub fn consider(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
+        self.settle_rivals()?;
         self.outsiders.remove(&pid);
         let found = self.climb(pid, now_us, MAX_DEPTH)?;
         // A fork shows the environment of its parent until it calls exec.
@@ -228,6 +232,24 @@ impl Tree {
         })
     }
 
+    /// Asks again who was about to become an agent: whoever did has a claim of its own.
+    fn question_suspects(&mut self) -> Result<(), ProcError> {
+        let Some(membership) = &mut self.membership else {
+            return Ok(());
+        };
+        for suspect in std::mem::take(&mut membership.suspects) {
+            let stat = self.procfs.stat(suspect.pid, &mut self.buffer)?;
+            let is_there = stat.is_some_and(|stat| {
+                stat.start_ticks == suspect.start_ticks && stat.comm == OWN_NAME
+            });
+            if is_there {
+                let words = self.procfs.words(suspect.pid, &mut self.buffer)?;
+                membership.meet(suspect, &words);
+            }
+        }
+        Ok(())
+    }
+
     fn is_from_before(&self, key: ProcessKey) -> bool {
         let membership = self.membership.as_ref();
         membership.is_some_and(|membership| key.start_ticks < membership.since_ticks)
@@ -256,6 +278,54 @@ impl Tree {
             words,
         }));
         Ok(())
+    }
+
+    /// Lets go of members that were taken in before the agent was met that has the better claim to them.
+    fn settle_rivals(&mut self) -> Result<(), ProcError> {
+        self.question_suspects()?;
+        let rivals = self.membership.as_ref().map_or(0, |it| it.rivals.len());
+        if rivals == self.met_rivals {
+            return Ok(());
+        }
+        self.met_rivals = rivals;
+        let mut theirs = HashSet::new();
+        for at in 0..self.members.len() {
+            let key = self.members[at].key;
+            if self.is_a_rivals(key.pid)? {
+                self.members[at].ended = true;
+                self.member_pids.remove(&key.pid);
+                self.outsiders.insert(key.pid);
+                theirs.insert(key);
+            }
+        }
+        // Those that nobody was told of leave without a word.
+        let mut untold = HashSet::new();
+        self.events.retain(|event| match event {
+            TreeEvent::Born(birth) if theirs.contains(&birth.key) => !untold.insert(birth.key),
+            _ => true,
+        });
+        self.members.retain(|member| !untold.contains(&member.key));
+        Ok(())
+    }
+
+    /// Whether the ancestry of a process gives it to another agent. One whose ancestors have ended stays what it was.
+    fn is_a_rivals(&mut self, mut pid: u32) -> Result<bool, ProcError> {
+        for _ in 0..MAX_DEPTH {
+            let Some(stat) = self.procfs.stat(pid, &mut self.buffer)? else {
+                return Ok(false);
+            };
+            let key = ProcessKey {
+                pid,
+                start_ticks: stat.start_ticks,
+            };
+            match self.word_of(key, &stat)? {
+                Some(Found::Outsider) => return Ok(true),
+                Some(_) => return Ok(false),
+                None if stat.parent_pid <= 1 => return Ok(false),
+                None => pid = stat.parent_pid,
+            }
+        }
+        Ok(false)
     }
 
     /// Removes the members that were found to have ended.

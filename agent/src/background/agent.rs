@@ -88,6 +88,7 @@ impl BackgroundAgent {
             is_container: orders.is_container,
             since_ticks: orders.since_ticks,
             rivals: Vec::new(),
+            suspects: Vec::new(),
         };
         let page_bytes = rustix::param::page_size() as u64;
         let tree = Tree::of_job(procfs.clone(), own_pid, page_bytes, membership);

@@ -82,6 +82,11 @@ impl Discovery {
     /// # Errors
     /// When the kernel's files cannot be read or understood; what was found until then stays.
     pub fn look(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        let found = self.find(tree, now_us);
+        found.and(tree.settle_rivals())
+    }
+
+    fn find(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
         if now_us >= self.next_scan_us {
             let began = thread_cpu_us();
             let result = self.scan(tree, now_us);
@@ -150,6 +155,7 @@ impl Discovery {
         let mut result = Ok(());
         self.unborn.clear();
         tree.forget_outsiders();
+        result = result.and(tree.settle_rivals());
         for pid in tree.procfs().pids()? {
             // Ancestors first met on the way up are not climbed again.
             result = result.and(tree.climb(pid, now_us, super::MAX_DEPTH).map(|_| ()));

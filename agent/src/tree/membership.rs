@@ -25,6 +25,8 @@ pub struct Membership {
     pub since_ticks: u64,
     /// Other agents that run in the background, with their chains.
     pub rivals: Vec<(ProcessKey, Vec<ProcessKey>)>,
+    /// Processes that were about to become such an agent when they were seen: a fork shows the command line of its parent until it calls exec.
+    pub suspects: Vec<ProcessKey>,
 }
 
 /// Whose a process is that an ancestor tells nothing more of.
@@ -63,12 +65,14 @@ impl Membership {
         }
     }
 
-    /// Takes note of another agent.
+    /// Takes note of another agent, or of what may become one.
     pub(super) fn meet(&mut self, agent: ProcessKey, words: &[String]) {
-        if let Some(chain) = chain_of(words)
-            && !self.rivals.iter().any(|(known, _)| *known == agent)
-        {
-            self.rivals.push((agent, chain));
+        if let Some(chain) = chain_of(words) {
+            if !self.rivals.iter().any(|(known, _)| *known == agent) {
+                self.rivals.push((agent, chain));
+            }
+        } else if !self.suspects.contains(&agent) {
+            self.suspects.push(agent);
         }
     }
 }
@@ -135,6 +139,7 @@ mod tests {
             is_container: false,
             since_ticks: 0,
             rivals: Vec::new(),
+            suspects: Vec::new(),
         }
     }
 
