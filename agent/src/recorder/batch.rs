@@ -154,7 +154,7 @@ fn slow(values: &[SlowValue], places: &mut Places) -> Samples {
 type CgroupField = fn(&CgroupReading) -> Option<u64>;
 type MachineField = fn(&MachineReading) -> Option<u64>;
 
-const CGROUP_METRICS: [(Metric, CgroupField); 5] = [
+const CGROUP_METRICS: [(Metric, CgroupField); 9] = [
     (Metric::CgroupUsage, |reading| reading.usage_bytes),
     (Metric::CgroupWorkingSet, |reading| {
         reading.working_set_bytes
@@ -162,6 +162,12 @@ const CGROUP_METRICS: [(Metric, CgroupField); 5] = [
     (Metric::CgroupLimit, |reading| reading.limit_bytes),
     (Metric::CgroupPeak, |reading| reading.peak_bytes),
     (Metric::CgroupOomKills, |reading| reading.oom_kills),
+    (Metric::CgroupLimitMet, |reading| reading.limit_met),
+    (Metric::CgroupOoms, |reading| reading.ooms),
+    (Metric::CgroupOomGroup, |reading| reading.oom_group),
+    (Metric::CgroupOomGroupKills, |reading| {
+        reading.oom_group_kills
+    }),
 ];
 
 const MACHINE_METRICS: [(Metric, MachineField); 6] = [

@@ -1,9 +1,9 @@
-//! What is read each second: the cgroups of the command and the machine.
+//! What is read each second, and when a process has ended: the cgroups of the job and the machine.
 
 use std::sync::Arc;
 
 use crate::{
-    cgroup::{CgroupReading, Cgroups, Level},
+    cgroup::{CgroupReading, Cgroups, Home},
     procfs::{MachineFiles, MachineReading, ProcError},
 };
 
@@ -23,7 +23,7 @@ pub struct SecondReading {
 pub struct Seconds {
     machine: MachineFiles,
     cgroups: Cgroups,
-    names: Vec<Arc<str>>,
+    read_us: i64,
     buffer: Vec<u8>,
 }
 
@@ -31,34 +31,52 @@ impl Seconds {
     /// Reads those.
     #[must_use]
     pub fn new(machine: MachineFiles, cgroups: Cgroups) -> Self {
-        let names = cgroups
-            .levels()
-            .iter()
-            .map(Level::name)
-            .map(Arc::from)
-            .collect();
         Self {
             machine,
             cgroups,
-            names,
+            read_us: i64::MIN,
             buffer: Vec::new(),
         }
     }
 
-    /// Reads all; what could not be read is missing in the reading, and the last failure is answered beside it.
+    /// Watches the cgroup of a process too; see [`Cgroups::watch`].
+    pub fn watch(&mut self, text: &[u8], matters: bool) -> Option<Home> {
+        self.cgroups.watch(text, matters)
+    }
+
+    /// When all was read last, µs since the job's start.
+    #[must_use]
+    pub fn read_us(&self) -> i64 {
+        self.read_us
+    }
+
+    /// Reads all; what could not be read is missing in the reading, and the last failure is answered beside it. Each reading is later than the one
+    /// before, whoever asks.
     pub fn read(&mut self, t_us: i64) -> (SecondReading, Result<(), ProcError>) {
         let mut result = Ok(());
+        let t_us = t_us.max(self.read_us.saturating_add(1));
+        self.read_us = t_us;
+        let mut cgroups = Vec::with_capacity(self.cgroups.levels().len());
+        let mut has_removed = false;
+        // Cgroups before the machine: that stays, they may be removed at any moment.
+        for level in self.cgroups.levels() {
+            match level.read(&mut self.buffer) {
+                Ok(reading) => {
+                    has_removed |= reading.is_removed;
+                    cgroups.push((level.shared_name(), reading));
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        if has_removed {
+            for (name, _) in cgroups.iter().filter(|(_, reading)| reading.is_removed) {
+                self.cgroups.forget(name);
+            }
+        }
         let machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
             result = Err(error);
             MachineReading::default()
         });
-        let mut cgroups = Vec::with_capacity(self.names.len());
-        for (name, level) in self.names.iter().zip(self.cgroups.levels()) {
-            match level.read(&mut self.buffer) {
-                Ok(reading) => cgroups.push((Arc::clone(name), reading)),
-                Err(error) => result = Err(error),
-            }
-        }
         let reading = SecondReading {
             t_us,
             machine,
