@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -32,3 +32,4 @@ pub mod spool;
 pub mod summary;
 pub mod terminal;
 pub mod tree;
+pub mod witness;

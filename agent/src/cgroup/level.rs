@@ -78,12 +78,7 @@ pub struct Level {
 
 impl Level {
     /// Opens a cgroup; `None` when it has no memory controller.
-    pub(super) fn open(
-        version: Version,
-        name: &str,
-        folder: &Path,
-        matters: bool,
-    ) -> Option<Self> {
+    pub(super) fn open(version: Version, name: &str, folder: &Path, matters: bool) -> Option<Self> {
         let names = match version {
             Version::None => return None,
             Version::One => NAMES_ONE,

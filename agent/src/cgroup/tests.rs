@@ -183,7 +183,13 @@ fn the_cgroups_of_others_join_with_all_above_them_once() {
     // One without a controller of its own lives by the limits of the next above it.
     let without = "0::/docker/abc/tests/one/without\n";
     assert_eq!(watch(without), found("/docker/abc/tests/one", false));
-    for elsewhere in ["0::/\n", "0::/../x\n", "0::/docker/other\n", "1:cpu:/\n", ""] {
+    for elsewhere in [
+        "0::/\n",
+        "0::/../x\n",
+        "0::/docker/other\n",
+        "1:cpu:/\n",
+        "",
+    ] {
         assert_eq!(watch(elsewhere), None, "{elsewhere:?}");
     }
     let names: Vec<_> = cgroups.levels().iter().map(Level::name).collect();
