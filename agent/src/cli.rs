@@ -10,8 +10,8 @@ use std::{
 use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::settings::{
-    Given, parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
-    parse_project, parse_server, parse_shard, parse_url, said,
+    Given, parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
+    parse_pair, parse_project, parse_server, parse_shard, parse_url, said,
 };
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
@@ -136,6 +136,15 @@ struct RecordingArgs {
     /// Memory that the job may use, such as 3GB; shown as a limit.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
+    /// The CI's own time limit for the job, such as 60m, where the CI does not tell it.
+    #[arg(long, value_name = "TIME", value_parser = parse_ci_timeout)]
+    ci_timeout: Option<Duration>,
+    /// Leave `oom_score_adj` of the tests alone: the kernel may take the agent first when memory runs out.
+    #[arg(long, overrides_with = "protect")]
+    no_protect: bool,
+    /// Raise it, where pyproject.toml says not to.
+    #[arg(long, overrides_with = "no_protect")]
+    protect: bool,
     /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
     #[arg(long, overrides_with = "exact")]
     no_exact: bool,
@@ -420,16 +429,19 @@ impl RecordingArgs {
             spool: self.spool,
             interval: self.interval,
             budget_bytes: self.budget,
-            exact: match (self.exact, self.no_exact) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
-            },
+            ci_timeout: self.ci_timeout,
+            exact: either(self.exact, self.no_exact),
+            protect: either(self.protect, self.no_protect),
             summary: None,
             quiet: self.quiet.then_some(true),
             token: None,
         }
     }
+}
+
+/// What a flag and its opposite say together.
+fn either(yes: bool, no: bool) -> Option<bool> {
+    (yes || no).then_some(yes)
 }
 
 /// Reads the address of a server; unlike clap's own way, an error does not repeat it, for there may be a password in it.
@@ -508,6 +520,7 @@ mod tests {
             ("--attempt", "0"),
             ("--interval", "soon"),
             ("--budget", "3 apples"),
+            ("--ci-timeout", "60"),
             ("--server", "ftp://x"),
         ] {
             let said = refused(&[flag, value]);

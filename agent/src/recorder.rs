@@ -173,6 +173,17 @@ impl<S: BatchSink> Recorder<S> {
             }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
             Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Facts { key, t_us, facts } => self.table.facts(key, facts, t_us),
+            Seen::Exit {
+                key,
+                t_us,
+                exit_code,
+                signal,
+            } => self.table.exited(key, t_us, Ending { exit_code, signal }),
+            Seen::Rest(reading) => {
+                self.table.bystanders(&reading);
+                self.gathered.rest.push(reading);
+            }
             Seen::Event(event) => self.gathered.events.push(event),
             Seen::Failed {
                 t_us,

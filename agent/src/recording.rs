@@ -58,6 +58,8 @@ pub struct RunningProps<S> {
     pub tree: Tree,
     /// How new ones are found.
     pub discovery: Discovery,
+    /// Whether the kernel shall take them before the agent when memory runs out.
+    pub protects: bool,
 }
 
 /// A recording that goes on.
@@ -108,6 +110,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             tree: props.tree,
             discovery: props.discovery,
             seconds,
+            protects: props.protects,
             teller: teller.clone(),
         })
         .map_err(SetupError::Thread)?;

@@ -5,9 +5,13 @@
 //! for.
 
 mod block;
+mod counters;
+mod exits;
 mod grid;
+mod rest;
 mod rounds;
 mod seconds;
+mod sights;
 mod slow;
 
 use std::{
@@ -25,11 +29,17 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 use crate::{
     clock::JobClock,
     procfs::{ProcError, Procfs},
-    tree::{Discovery, Tree, TreeEvent},
+    tree::{Discovery, Facts, ProcessKey, Tree, TreeEvent},
+    witness::Protector,
 };
+use counters::Counters;
+use exits::Exits;
+use rest::Rest;
+use sights::Sights;
 
 pub use block::{Column, GridBlock};
 pub use grid::Grid;
+pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use slow::{SlowReader, SlowReading, SlowValue};
@@ -45,6 +55,28 @@ pub enum Seen {
     Second(SecondReading),
     /// PSS and swap.
     Slow(SlowReading),
+    /// What is known of a process beside its memory has changed.
+    Facts {
+        /// Which process.
+        key: ProcessKey,
+        /// When, µs since the job's start.
+        t_us: i64,
+        /// All that is known now.
+        facts: Facts,
+    },
+    /// A process has ended, and how; one of these is there.
+    Exit {
+        /// Which process.
+        key: ProcessKey,
+        /// When, µs since the job's start.
+        t_us: i64,
+        /// Its exit code.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+    /// The rest of the machine.
+    Rest(RestReading),
     /// Something that speaks for an ending.
     Event(v1::Event),
     /// A reading failed; `code` names which.
@@ -111,7 +143,10 @@ pub struct Sampler<T> {
     grid: Grid,
     tree: Tree,
     discovery: Discovery,
-    seconds: Seconds,
+    counters: Arc<Counters<T>>,
+    exits: Option<Exits>,
+    sights: Sights,
+    rest: Option<Rest>,
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
@@ -134,6 +169,8 @@ pub struct SamplerProps<T> {
     pub discovery: Discovery,
     /// Cgroups and machine.
     pub seconds: Seconds,
+    /// Whether the kernel shall take the tree before the agent when memory runs out.
+    pub protects: bool,
     /// Where to tell.
     pub teller: Teller<T>,
 }
@@ -144,13 +181,25 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(props: SamplerProps<T>) -> std::io::Result<Self> {
-        let slow = SlowReader::start(props.procfs, props.clock, props.teller.clone())?;
+        let (procfs, clock, teller) = (&props.procfs, props.clock, &props.teller);
+        let slow = SlowReader::start(procfs.clone(), clock, teller.clone())?;
+        let counters = Arc::new(Counters::new(props.seconds, procfs, clock, teller.clone()));
+        let protector = props
+            .protects
+            .then(|| Protector::above(procfs, std::process::id()))
+            .flatten();
+        // Without these threads less is known of an ending, and that is all.
+        let exits = Exits::start(procfs.clone(), clock, teller.clone(), Arc::clone(&counters)).ok();
+        let rest = Rest::start(procfs.clone(), clock, teller.clone()).ok();
         Ok(Self {
+            counters,
+            exits,
+            rest,
+            sights: Sights::new(procfs.clone(), protector),
             clock: props.clock,
             grid: Grid::new(props.interval_us),
             tree: props.tree,
             discovery: props.discovery,
-            seconds: props.seconds,
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
@@ -176,6 +225,8 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.report(now_us, "sample_failed", found);
         self.tell_events(now_us);
         self.hand_over_block();
+        // Whoever has ended until now is told before the end of the recording.
+        drop(self.exits.take());
         self.read_second(now_us);
         self.missed_ticks
     }
@@ -197,6 +248,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.report(now_us, "command_failed", renamed);
         self.tree.bury();
         self.tell_events(now_us);
+        self.look_around(now_us);
         if let Some(round) = self
             .rounds
             .due(now_us, sum, self.tree.members(), self.slow.cost())
@@ -238,13 +290,27 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn read_second(&mut self, now_us: i64) {
-        let (reading, result) = self.seconds.read(now_us);
-        self.rounds.has_swap = reading
-            .machine
-            .swap_total_bytes
-            .is_some_and(|bytes| bytes > 0);
-        self.teller.tell(Seen::Second(reading).into());
-        self.report(now_us, "second_failed", result);
+        let machine = self.counters.read(now_us);
+        self.rounds.has_swap = machine.swap_total_bytes.is_some_and(|bytes| bytes > 0);
+    }
+
+    /// Looks at what is read more rarely: cgroups and limits of the members, the rest of the machine.
+    fn look_around(&mut self, now_us: i64) {
+        let has_new_cgroup = self.sights.look(
+            self.tree.members_mut(),
+            now_us,
+            &self.counters,
+            self.exits.as_ref(),
+            &self.teller,
+        );
+        if has_new_cgroup {
+            // What its counters say now is what they are compared with later.
+            self.read_second(now_us);
+        }
+        if let Some(rest) = &mut self.rest {
+            let (is_short, has_ended) = (self.counters.is_short(), self.counters.take_end());
+            rest.ask_if_due(now_us, is_short, has_ended, self.tree.members());
+        }
     }
 
     fn hand_over_block(&mut self) {

@@ -32,8 +32,8 @@ use crate::{
 };
 
 pub use units::{
-    parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
-    parse_project, parse_server, parse_shard, parse_url,
+    parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
+    parse_pair, parse_project, parse_server, parse_shard, parse_url,
 };
 
 /// Most keys of a variant.
@@ -109,8 +109,12 @@ pub struct Given {
     pub interval: Option<Duration>,
     /// Memory the user allows, bytes.
     pub budget_bytes: Option<u64>,
+    /// The CI's own time limit for the job.
+    pub ci_timeout: Option<Duration>,
     /// Whether the kernel's mark is used.
     pub exact: Option<bool>,
+    /// Whether the kernel shall take the tests before the agent when memory runs out.
+    pub protect: Option<bool>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
     /// Say nothing but errors.
@@ -144,7 +148,9 @@ impl Given {
             spool: self.spool.or(other.spool),
             interval: self.interval.or(other.interval),
             budget_bytes: self.budget_bytes.or(other.budget_bytes),
+            ci_timeout: self.ci_timeout.or(other.ci_timeout),
             exact: self.exact.or(other.exact),
+            protect: self.protect.or(other.protect),
             summary: self.summary.or(other.summary),
             quiet: self.quiet.or(other.quiet),
             token: self.token.or(other.token),
@@ -174,6 +180,8 @@ pub struct Settings {
     pub job: v1::Job,
     /// Whether the kernel's mark is used.
     pub exact: bool,
+    /// Whether the kernel shall take the tests before the agent when memory runs out.
+    pub protects: bool,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -269,6 +277,11 @@ pub fn resolve(
         command: bounded(command.to_vec()),
         url: text(given.url, None, &ci.job_url, ""),
         budget_bytes: given.budget_bytes.or(file.budget_bytes).unwrap_or(0),
+        ci_timeout_us: given
+            .ci_timeout
+            .or(file.ci_timeout)
+            .map_or(ci.timeout_us, |time| time.as_micros() as u64),
+        ci_started_unix_us: ci.started_unix_us,
         ..v1::Job::default()
     };
     job.check()?;
@@ -283,6 +296,7 @@ pub fn resolve(
         },
         job,
         exact: given.exact.or(file.exact).unwrap_or(true),
+        protects: given.protect.or(file.protect).unwrap_or(true),
         repo_root,
         summary: given.summary,
     })

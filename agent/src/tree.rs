@@ -10,6 +10,7 @@
 mod discovery;
 mod member;
 mod membership;
+mod sight;
 
 use std::collections::HashSet;
 
@@ -19,6 +20,7 @@ use membership::{Claim, job_of};
 pub use discovery::Discovery;
 pub use member::{Member, ProcessKey};
 pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, parse_chain};
+pub use sight::{Facts, LookAt, Sight, is_python};
 
 /// What happened to the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

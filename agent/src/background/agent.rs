@@ -19,13 +19,14 @@ use super::{
 use crate::{
     ci::Env,
     clock::JobClock,
-    procfs::{ProcError, Procfs, command_line},
+    procfs::{ProcError, Procfs},
     recording::{Running, RunningProps, SetupError},
     settings::Token,
     shipper::{self, Client, Shipper},
     spool::{self, Spool, SpoolError},
     terminal,
     tree::{Discovery, Membership, Tree},
+    witness::signal_taken,
 };
 
 /// How long the end waits for a server that has answered before; one that never did gets a twentieth.
@@ -99,6 +100,7 @@ impl BackgroundAgent {
             events: folder.join("events"),
             tree,
             discovery,
+            protects: orders.protects,
         })?;
         if let Some(from_us) = gap_from_us {
             running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));
@@ -138,7 +140,8 @@ impl BackgroundAgent {
         match over {
             // `highwater stop` comes with its own word.
             Over::Told { signal, sender_pid } if stop.is_none() => {
-                self.running.happened(signal_taken(signal, sender_pid));
+                let taken = signal_taken(&Procfs::system(), signal, sender_pid, false);
+                self.running.happened(v1::event::What::Signal(taken));
                 terminal::tell(format_args!("ending: signal {signal}"));
             }
             Over::Told { .. } => terminal::tell("ending: `highwater stop`"),
@@ -249,16 +252,4 @@ fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {
         Over::RunnerGone => v1::EndedBy::RunnerGone,
         Over::Old => v1::EndedBy::Age,
     }
-}
-
-fn signal_taken(signal: i32, sender_pid: Option<u32>) -> v1::event::What {
-    let sender_pid = sender_pid.unwrap_or(0);
-    let words = Procfs::system().words(sender_pid, &mut Vec::new());
-    v1::event::What::Signal(v1::SignalTaken {
-        signal,
-        sender_pid,
-        // A sender that is gone cannot be named any more.
-        sender: words.map_or_else(|_| String::new(), |words| command_line(&words)),
-        from_terminal: false,
-    })
 }

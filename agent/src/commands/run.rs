@@ -24,6 +24,7 @@ use crate::{
     signals::{self, Happened, Signals},
     terminal,
     tree::{Discovery, Tree},
+    witness::signal_taken,
 };
 use child::exit_code_of;
 
@@ -55,6 +56,8 @@ pub struct RecordingProps<S> {
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
     pub exact: bool,
+    /// Whether the kernel shall take the command before the agent when memory runs out.
+    pub protects: bool,
 }
 
 /// How a run ended.
@@ -135,6 +138,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         match &mut signals {
             Some(signals) => {
                 for happened in signals.wait() {
+                    tell_of(happened, running.as_ref());
                     pass_on(happened, command_pid, &mut outcome);
                 }
             }
@@ -189,7 +193,24 @@ fn watch<S: BatchSink + Send + 'static>(
         events: props.events,
         tree,
         discovery,
+        protects: props.protects,
     })
+}
+
+/// Tells the recorder of a signal, and of its sender before that is gone.
+fn tell_of<S>(happened: Happened, running: Option<&Running<S>>) {
+    if let (
+        Happened::Signal {
+            number,
+            from_terminal,
+            sender_pid,
+        },
+        Some(running),
+    ) = (happened, running)
+    {
+        let taken = signal_taken(&Procfs::system(), number, sender_pid, from_terminal);
+        running.happened(v1::event::What::Signal(taken));
+    }
 }
 
 fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>) {

@@ -151,6 +151,7 @@ fn beginning(
         is_container: standing.is_container,
         since_ticks: if standing.is_of_one_job { 0 } else { now_ticks },
         max_age_us,
+        protects: settings.protects,
         goes_on,
     };
     Beginning { folder, orders }

@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::{
     cgroup::CgroupReading,
     procfs::MachineReading,
-    sampler::{GridBlock, SecondReading, SlowValue},
+    sampler::{GridBlock, RestReading, SecondReading, SlowValue},
     tree::ProcessKey,
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Gathered {
     pub(super) grids: Vec<GridBlock>,
     pub(super) seconds: Vec<SecondReading>,
     pub(super) slow: Vec<SlowValue>,
+    pub(super) rest: Vec<RestReading>,
     pub(super) marks: Vec<(ProcessKey, Mark)>,
     pub(super) events: Vec<Event>,
     /// About what the marks take on the wire.
@@ -53,6 +54,10 @@ impl Gathered {
         if !self.slow.is_empty() {
             batch.samples.push(slow(&self.slow, &mut places));
             self.slow.clear();
+        }
+        if !self.rest.is_empty() {
+            batch.samples.push(rest(&self.rest, &mut places));
+            self.rest.clear();
         }
         for (key, mut mark) in self.marks.drain(..) {
             mark.process = places.of(key);
@@ -146,6 +151,32 @@ fn slow(values: &[SlowValue], places: &mut Places) -> Samples {
     }
     Samples {
         t_us_delta: deltas(ticks),
+        lateness_us: Vec::new(),
+        series,
+    }
+}
+
+fn rest(readings: &[RestReading], places: &mut Places) -> Samples {
+    let mut series = vec![Series {
+        metric: Metric::MachineOthers.into(),
+        value_delta: deltas(
+            readings
+                .iter()
+                .map(|reading| reading.scan.rss_bytes.cast_signed()),
+        ),
+        ..Series::default()
+    }];
+    for (first, reading) in readings.iter().enumerate() {
+        series.extend(reading.scan.largest.iter().map(|bystander| Series {
+            metric: Metric::OtherRss.into(),
+            process: Some(places.of(bystander.key)),
+            first: first as u32,
+            value_delta: vec![bystander.rss_bytes.cast_signed()],
+            ..Series::default()
+        }));
+    }
+    Samples {
+        t_us_delta: deltas(readings.iter().map(|reading| reading.t_us)),
         lateness_us: Vec::new(),
         series,
     }

@@ -50,6 +50,9 @@ pub(super) fn leave_out_impossible(batch: &mut Batch) -> Vec<LeftOut> {
     sieve.sift("parts_malformed", &mut batch.notices, |alone| {
         &mut alone.notices
     });
+    sieve.sift("parts_malformed", &mut batch.events, |alone| {
+        &mut alone.events
+    });
     sieve.sift("marks_malformed", &mut batch.marks, |alone| {
         &mut alone.marks
     });

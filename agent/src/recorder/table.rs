@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use highwater_wire::{
-    codec::MAX_NAME_BYTES,
+    codec::{MAX_NAME_BYTES, MAX_TEXT_BYTES},
     marks::{Header, SessionLine},
     v1::{Process, Role},
 };
 
 use crate::{
+    bounds::cut,
     clock::JobClock,
     procfs::command_line,
-    tree::{Birth, ProcessKey},
+    sampler::RestReading,
+    tree::{Birth, Facts, ProcessKey},
 };
 
 /// A process that ended is forgotten this long after, µs: until then late marks and its end may come.
@@ -60,7 +62,8 @@ impl Table {
         known.words = birth.words;
         // Clock ticks are 10 ms, so the start may seem to lie before the job's; it cannot lie after the first sight either.
         known.word.started_us = Some(clock.at_ticks(birth.key.start_ticks).clamp(0, t_us.max(0)));
-        if known.word.role() == Role::Unspecified {
+        // One of the largest beside the job may turn out to be of it.
+        if matches!(known.word.role(), Role::Unspecified | Role::Other) {
             known.word.set_role(Role::Child);
         }
     }
@@ -87,6 +90,46 @@ impl Table {
         known.word.ended_us = Some(t_us);
         known.word.exit_code = ending.exit_code;
         known.word.signal = ending.signal;
+    }
+
+    /// Somebody saw the end of a process of the tree; who reaped it knows better, and may have said so before.
+    pub(super) fn exited(&mut self, key: ProcessKey, t_us: i64, ending: Ending) {
+        let known = self.change(key, t_us);
+        known.word.ended_us.get_or_insert(t_us);
+        if known.word.exit_code.is_none() && known.word.signal.is_none() {
+            known.word.exit_code = ending.exit_code;
+            known.word.signal = ending.signal;
+        }
+    }
+
+    pub(super) fn facts(&mut self, key: ProcessKey, facts: Facts, t_us: i64) {
+        let word = &mut self.change(key, t_us).word;
+        if let Some(cgroup) = facts.cgroup {
+            word.cgroup = cgroup.to_string();
+            cut(&mut word.cgroup, MAX_TEXT_BYTES);
+        }
+        word.address_space_limit_bytes = facts.address_space_limit_bytes;
+        word.address_space_peak_bytes = facts.address_space_peak_bytes;
+        word.oom_score_adj = facts.oom_score_adj;
+    }
+
+    /// The largest processes beside the job; who is not among them any more is forgotten like one that ended.
+    pub(super) fn bystanders(&mut self, reading: &RestReading) {
+        let largest = &reading.scan.largest;
+        for bystander in largest {
+            let is_known = self.known.contains_key(&bystander.key);
+            if !is_known {
+                let word = &mut self.change(bystander.key, reading.t_us).word;
+                word.command.clone_from(&bystander.command);
+                word.set_role(Role::Other);
+            }
+        }
+        for (key, known) in &mut self.known {
+            if known.word.role() == Role::Other {
+                let is_there = largest.iter().any(|bystander| bystander.key == *key);
+                known.gone_us = (!is_there).then(|| known.gone_us.unwrap_or(reading.t_us));
+            }
+        }
     }
 
     pub(super) fn plugin(&mut self, header: &Header, t_us: i64) {

@@ -33,6 +33,7 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         tree,
         discovery,
         seconds,
+        protects: false,
         teller: Teller::new(sender),
     });
     (child, sampler.unwrap(), seen)

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{parse_bytes, parse_interval, parse_name, parse_project, parse_server, said};
+use super::{
+    parse_bytes, parse_ci_timeout, parse_interval, parse_name, parse_project, parse_server, said,
+};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub(super) struct File {
     pub(super) budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
+    /// Whether the kernel shall take the tests before the agent when memory runs out.
+    pub(super) protect: Option<bool>,
+    /// The CI's own time limit for the job.
+    pub(super) ci_timeout: Option<Duration>,
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -73,19 +79,23 @@ impl File {
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
-            "exact" => {
-                let exact = value.as_bool();
-                self.exact = Some(exact.ok_or("write true or false")?);
-            }
+            "exact" => self.exact = Some(yes_or_no(&value)?),
+            "protect" => self.protect = Some(yes_or_no(&value)?),
+            "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact, protect, ci-timeout"
                         .to_owned(),
                 );
             }
         }
         Ok(())
     }
+}
+
+fn yes_or_no(value: &toml::Value) -> Result<bool, String> {
+    let said = value.as_bool();
+    said.ok_or_else(|| "write true or false".to_owned())
 }
 
 fn variant(value: toml::Value) -> Result<BTreeMap<String, String>, String> {

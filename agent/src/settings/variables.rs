@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Given, Token, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
-    parse_server, parse_shard, parse_url, said,
+    Given, Token, parse_bytes, parse_ci_timeout, parse_commit, parse_interval, parse_name,
+    parse_pair, parse_project, parse_server, parse_shard, parse_url, said,
 };
 use crate::ci::Env;
 
@@ -35,6 +35,8 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),
         budget_bytes: variables.read("BUDGET", parse_bytes),
+        ci_timeout: variables.read("CI_TIMEOUT", parse_ci_timeout),
+        protect: variables.read("PROTECT", yes_or_no),
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),

@@ -1,5 +1,6 @@
 //! One process of the tree.
 
+use super::sight::Sight;
 use crate::procfs::{ProcError, Statm, StatmFile};
 
 pub use highwater_analysis::recording::ProcessKey;
@@ -21,6 +22,10 @@ pub struct Member {
     pub column: Option<usize>,
     /// Whether its PSS was read before.
     pub has_pss: bool,
+    /// When it is looked at beside its memory, and what was seen.
+    pub sight: Sight,
+    /// Whether its end will be heard of.
+    pub is_held: bool,
     statm: StatmFile,
     text_bytes: Option<u64>,
     command: String,
@@ -36,12 +41,20 @@ impl Member {
             ended: false,
             column: None,
             has_pss: false,
+            sight: Sight::default(),
+            is_held: false,
             statm,
             text_bytes: None,
             command,
             may_be_renamed: false,
             looks: 0,
         }
+    }
+
+    /// Its command as one line, as it was last seen.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
     }
 
     /// Reads its memory; `None`, and [`ended`](Self::ended), when it is gone.
@@ -73,6 +86,9 @@ impl Member {
     pub(super) fn rename(&mut self, command: String) -> bool {
         let other = self.command != command;
         self.command = command;
+        if other {
+            self.sight.begin_anew();
+        }
         other
     }
 }

@@ -69,11 +69,14 @@ impl Held {
     /// How it ended; `None` while it lives, and where nobody tells.
     #[must_use]
     pub fn exit_status(&self, procfs: &Procfs) -> Option<ExitStatus> {
-        match self.status_of_reaped() {
-            Ok(status) => status,
-            Err(_) => None,
-        }
-        .or_else(|| self.status_of_zombie(procfs))
+        let reaped = self.status_of_reaped().ok().flatten();
+        reaped.or_else(|| self.status_of_zombie(procfs))
+    }
+
+    /// Whether the kernel may tell it once it was reaped.
+    #[must_use]
+    pub fn may_be_told_later(&self) -> bool {
+        self.status_of_reaped().is_ok()
     }
 
     fn status_of_reaped(&self) -> io::Result<Option<ExitStatus>> {
