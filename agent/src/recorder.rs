@@ -27,6 +27,7 @@ use highwater_wire::v1;
 use crate::{
     clock::{JobClock, monotonic_us},
     marks::{Tailer, Told},
+    pace::{CALM_US, Pace},
     sampler::Seen,
     tree::{ProcessKey, TreeEvent},
 };
@@ -42,8 +43,6 @@ pub use table::Ending;
 
 /// How often the events files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// What a batch covers at most, µs.
-const BATCH_US: i64 = 1_000_000;
 /// A batch with so many bytes of marks is handed on at once.
 const MARKS_BYTES: usize = 512 << 10;
 
@@ -87,6 +86,8 @@ pub struct RecorderProps<S> {
     pub messages: Receiver<Message>,
     /// How many messages did not fit into the channel.
     pub lost: Arc<AtomicU64>,
+    /// How often batches are made.
+    pub pace: Pace,
 }
 
 /// What a recorder leaves.
@@ -107,6 +108,7 @@ pub struct Recorder<S> {
     tailer: Tailer,
     messages: Receiver<Message>,
     lost: Arc<AtomicU64>,
+    pace: Pace,
     keeper: Keeper<S>,
     table: Table,
     names: Names,
@@ -125,6 +127,7 @@ impl<S: BatchSink> Recorder<S> {
             tailer: props.tailer,
             messages: props.messages,
             lost: props.lost,
+            pace: props.pace,
             keeper: Keeper::new(props.sink),
             table: Table::default(),
             names: Names::default(),
@@ -149,7 +152,13 @@ impl<S: BatchSink> Recorder<S> {
                 Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
-                Ok(Message::Seen(seen)) => self.see(seen),
+                Ok(Message::Seen(seen)) => {
+                    let is_block = matches!(seen, Seen::Grid(_));
+                    self.see(seen);
+                    if is_block {
+                        self.hurry();
+                    }
+                }
                 Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break 0,
@@ -204,8 +213,16 @@ impl<S: BatchSink> Recorder<S> {
         })
     }
 
+    /// When memory is short a block is made a batch as it comes, with the marks that were written until then.
+    fn hurry(&mut self) {
+        if self.pace.is_tight() {
+            self.look(false);
+            self.flush(false);
+        }
+    }
+
     fn flush_if_due(&mut self) {
-        if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
+        if self.clock.now_us() - self.keeper.covered_us() >= CALM_US {
             self.advise(false);
             self.flush(false);
         }

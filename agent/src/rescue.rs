@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
+    pace::Pace,
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
     spool::{self, Spool, SpoolError, Unwritten},
@@ -61,6 +62,7 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         },
         messages,
         lost: Arc::default(),
+        pace: Pace::default(),
     });
     let rescued = recorder.run();
     match rescued.warnings.first() {

@@ -6,6 +6,7 @@
 
 mod block;
 mod grid;
+mod headroom;
 mod rounds;
 mod seconds;
 mod slow;
@@ -24,12 +25,14 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
+    pace::{Pace, TIGHT_READING_US},
     procfs::{ProcError, Procfs},
     tree::{Discovery, Tree, TreeEvent},
 };
 
 pub use block::{Column, GridBlock};
 pub use grid::Grid;
+use headroom::Headroom;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use slow::{SlowReader, SlowReading, SlowValue};
@@ -117,6 +120,14 @@ pub struct Sampler<T> {
     block: GridBlock,
     teller: Teller<T>,
     missed_ticks: u64,
+    interval_us: i64,
+    budget_bytes: u64,
+    pace: Pace,
+    headroom: Headroom,
+    /// RSS of all members at the last tick, bytes.
+    sum: u64,
+    /// When cgroups and machine were last read, µs since the job's start.
+    read_us: i64,
 }
 
 /// What a sampler is made of.
@@ -136,6 +147,10 @@ pub struct SamplerProps<T> {
     pub seconds: Seconds,
     /// Where to tell.
     pub teller: Teller<T>,
+    /// What the job may take, bytes; 0 without a budget.
+    pub budget_bytes: u64,
+    /// Where to tell how much memory is left.
+    pub pace: Pace,
 }
 
 impl<T: From<Seen> + Send + 'static> Sampler<T> {
@@ -156,6 +171,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             block: GridBlock::default(),
             teller: props.teller,
             missed_ticks: 0,
+            interval_us: props.interval_us.cast_signed(),
+            budget_bytes: props.budget_bytes,
+            pace: props.pace,
+            headroom: Headroom::default(),
+            sum: 0,
+            read_us: 0,
         })
     }
 
@@ -186,23 +207,32 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         if turn.new_second {
             self.hand_over_block();
             self.read_second(now_us);
+        } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
+            self.read_second(now_us);
         }
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
-        let sum = self.read_members(now_us, turn.lateness_us);
-        if self.block.most_values() >= BLOCK_VALUES {
+        self.sum = self.read_members(now_us, turn.lateness_us);
+        self.pace.set_headroom(self.headroom.per_mille(self.sum));
+        if self.block.most_values() >= BLOCK_VALUES || self.is_urgent() {
             self.hand_over_block();
         }
         let renamed = self.tree.refresh_commands(now_us);
         self.report(now_us, "command_failed", renamed);
         self.tree.bury();
         self.tell_events(now_us);
-        if let Some(round) = self
-            .rounds
-            .due(now_us, sum, self.tree.members(), self.slow.cost())
+        if let Some(round) =
+            self.rounds
+                .due(now_us, self.sum, self.tree.members(), self.slow.cost())
         {
             self.slow.ask(round, self.tree.members_mut());
         }
+    }
+
+    /// Whether memory is short and the block covers what it may then.
+    fn is_urgent(&self) -> bool {
+        let ticks = i64::try_from(self.block.t_us.len()).unwrap_or(i64::MAX);
+        self.pace.is_tight() && ticks.saturating_mul(self.interval_us) >= self.pace.period_us()
     }
 
     /// Reads every member; answers the sum of their RSS, bytes.
@@ -243,6 +273,8 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             .machine
             .swap_total_bytes
             .is_some_and(|bytes| bytes > 0);
+        self.read_us = now_us;
+        self.headroom.learn(&reading, self.sum, self.budget_bytes);
         self.teller.tell(Seen::Second(reading).into());
         self.report(now_us, "second_failed", result);
     }

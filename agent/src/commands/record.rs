@@ -108,7 +108,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         .map(|server| Client::new(server, places.token.as_ref(), &environment(), uuid));
     let page = client.as_ref().map(Client::page);
     let shipper = match client
-        .map(|client| Shipper::start(client, spool.folder()))
+        .map(|client| Shipper::start(client, spool.folder(), spool.handoff()))
         .transpose()
     {
         Ok(shipper) => shipper,

@@ -66,6 +66,7 @@ fn scene(fails: usize) -> Scene {
         sink,
         messages: heard,
         lost: Arc::default(),
+        pace: Pace::default(),
     });
     Scene {
         folder,

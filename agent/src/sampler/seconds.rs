@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Cgroups and machine at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecondReading {
     /// When, µs since the job's start.
     pub t_us: i64,

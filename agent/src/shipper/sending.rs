@@ -4,7 +4,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     thread,
     time::Duration,
@@ -18,10 +18,10 @@ use super::{
     pause,
     source::Source,
 };
-use crate::spool::SpoolError;
+use crate::spool::{Handoff, SpoolError};
 
-/// How often the spool is looked at for new batches.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often the spool is looked at for new batches, should nobody ring.
+const LOOK: Duration = Duration::from_secs(1);
 /// A pause that a server named is drawn out by up to this share, so that those whom it told the same do not return together.
 const SPREAD: f64 = 0.2;
 
@@ -29,6 +29,7 @@ pub(super) struct Sending {
     client: Client,
     source: Source,
     asked: Receiver<Over>,
+    handoff: Handoff,
     deadline: Option<Deadline>,
     outcome: Outcome,
     /// The server answered at least once.
@@ -48,11 +49,17 @@ enum Delivered {
 }
 
 impl Sending {
-    pub(super) fn new(client: Client, source: Source, asked: Receiver<Over>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        source: Source,
+        asked: Receiver<Over>,
+        handoff: Handoff,
+    ) -> Self {
         Self {
             client,
             source,
             asked,
+            handoff,
             deadline: None,
             outcome: Outcome::default(),
             reached: Arc::default(),
@@ -106,7 +113,8 @@ impl Sending {
             if over {
                 break;
             }
-            self.wait(LOOK);
+            self.handoff.bell.wait(LOOK);
+            self.listen();
         }
         let end = self.source.end();
         let end = self.read(end)?;
@@ -234,18 +242,23 @@ impl Sending {
         match self.asked.recv_timeout(time) {
             Ok(over) => self.hear(over),
             Err(RecvTimeoutError::Timeout) => {}
-            // Whoever recorded is gone without a word: what is there is sent, and that is all.
-            Err(RecvTimeoutError::Disconnected) => {
-                self.deadline = Some(Deadline::fixed(Duration::ZERO, 1));
-            }
+            Err(RecvTimeoutError::Disconnected) => self.be_alone(),
         }
     }
 
     /// Hears a deadline that came while something was sent.
     fn listen(&mut self) {
-        if let Ok(over) = self.asked.try_recv() {
-            self.hear(over);
+        match self.asked.try_recv() {
+            Ok(over) => self.hear(over),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => self.be_alone(),
         }
+    }
+
+    /// Whoever recorded is gone: what is there is sent, and that is all.
+    fn be_alone(&mut self) {
+        self.deadline
+            .get_or_insert_with(|| Deadline::fixed(Duration::ZERO, 1));
     }
 
     fn hear(&mut self, over: Over) {

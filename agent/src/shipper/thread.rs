@@ -20,7 +20,7 @@ use super::{
     sending::Sending,
     source::Source,
 };
-use crate::spool::Unwritten;
+use crate::spool::{Handoff, Unwritten};
 
 /// A server that never answered while the recording went on gets this share of the patience at its end: the command's caller waits.
 const NEVER_ANSWERED: u32 = 20;
@@ -66,17 +66,18 @@ pub struct Shipper {
     thread: JoinHandle<Outcome>,
     over: Sender<Over>,
     reached: Arc<AtomicBool>,
+    handoff: Handoff,
 }
 
 impl Shipper {
-    /// Begins to send what a spool holds and will hold.
+    /// Begins to send what a spool holds and will hold; `handoff` is of its writer.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(client: Client, folder: &Path) -> std::io::Result<Self> {
+    pub fn start(client: Client, folder: &Path, handoff: Handoff) -> std::io::Result<Self> {
         let (over, asked) = channel();
         let source = Source::new(folder, Unwritten::default());
-        let sending = Sending::new(client, source, asked);
+        let sending = Sending::new(client, source, asked, handoff.clone());
         let reached = sending.reached();
         let thread = thread::Builder::new()
             .name("shipper".to_owned())
@@ -86,6 +87,7 @@ impl Shipper {
             thread,
             over,
             reached,
+            handoff,
         })
     }
 
@@ -106,6 +108,7 @@ impl Shipper {
         let end = unwritten.and_then(|end| codec::encode(end).ok());
         // A thread that is gone has its outcome ready.
         let _ = self.over.send(Over { deadline, end });
+        self.handoff.bell.ring();
         let mut in_a_hurry = None;
         while !self.thread.is_finished() {
             if in_a_hurry.is_none() && hurry.load(Ordering::Relaxed) {
@@ -115,6 +118,7 @@ impl Shipper {
                     deadline,
                     end: None,
                 });
+                self.handoff.bell.ring();
             }
             let reached = self.reached.load(Ordering::Relaxed);
             let until = in_a_hurry.unwrap_or_else(|| deadline.until(reached));
@@ -147,7 +151,8 @@ pub fn send_whole(
         deadline,
         end: None,
     });
-    Sending::new(client, Source::new(folder, unwritten), asked).run()
+    let source = Source::new(folder, unwritten);
+    Sending::new(client, source, asked, Handoff::default()).run()
 }
 
 /// Removes a spool that is acknowledged.

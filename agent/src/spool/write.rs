@@ -12,7 +12,7 @@ use prost::Message;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io, segment_path};
+use super::{HEAD_BYTES, Handoff, Kind, MAGIC, Record, SpoolError, io, segment_path};
 use crate::regular;
 
 /// The spool of a job that is being recorded.
@@ -23,6 +23,7 @@ pub struct Spool {
     stream: Uuid,
     segment: File,
     batches: u64,
+    handoff: Handoff,
     /// Held by whoever goes on with the spool of a dead agent.
     _lock: Option<File>,
 }
@@ -63,6 +64,7 @@ impl Spool {
             stream,
             segment,
             batches: 0,
+            handoff: Handoff::default(),
             _lock: lock,
         })
     }
@@ -80,6 +82,7 @@ impl Spool {
             return Err(SpoolError::Io { path, source });
         }
         self.batches = self.batches.max(seq + 1);
+        self.handoff.bell.ring();
         Ok(())
     }
 
@@ -89,6 +92,12 @@ impl Spool {
     /// When it cannot be written.
     pub fn finish(&mut self, end: &v1::End) -> Result<(), SpoolError> {
         write_end(&self.folder, end)
+    }
+
+    /// What whoever sends the batches shares with this writer.
+    #[must_use]
+    pub fn handoff(&self) -> Handoff {
+        self.handoff.clone()
     }
 
     /// Folder of the job.

@@ -18,6 +18,7 @@ use crate::{
     cgroup::Cgroups,
     clock::JobClock,
     marks::{JobStart, Tailer},
+    pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
     sampler::{Sampler, SamplerProps, Seconds, Teller},
@@ -80,12 +81,14 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
             unix_us: props.job.started_unix_us,
         };
+        let pace = Pace::default();
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
             sink: props.sink,
             messages,
             lost: teller.lost(),
+            pace: pace.clone(),
         });
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
@@ -101,6 +104,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             discovery,
             seconds,
             teller: teller.clone(),
+            budget_bytes: props.job.budget_bytes,
+            pace,
         })
         .map_err(SetupError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));
