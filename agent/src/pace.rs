@@ -46,7 +46,7 @@ impl Pace {
     pub fn period_us(&self) -> i64 {
         match self.headroom.load(Ordering::Relaxed) {
             ..LAST_PER_MILLE => LAST_US,
-            ..TIGHT_PER_MILLE => TIGHT_US,
+            LAST_PER_MILLE..TIGHT_PER_MILLE => TIGHT_US,
             _ => CALM_US,
         }
     }

@@ -9,6 +9,7 @@ mod hearing;
 mod keeper;
 mod names;
 mod notices;
+mod reuse;
 mod sessions;
 mod sieve;
 mod table;
@@ -22,18 +23,17 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::v1;
-
 use crate::{
     clock::{JobClock, monotonic_us},
     marks::{Tailer, Told},
     pace::{CALM_US, Pace},
-    sampler::Seen,
+    sampler::{Seen, Spares},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
 use names::Names;
 use notices::Notices;
+use reuse::Reuse;
 use sessions::Sessions;
 use sieve::leave_out_impossible;
 use table::Table;
@@ -88,6 +88,8 @@ pub struct RecorderProps<S> {
     pub lost: Arc<AtomicU64>,
     /// How often batches are made.
     pub pace: Pace,
+    /// Where what was emptied goes back to the sampler.
+    pub spares: Spares,
 }
 
 /// What a recorder leaves.
@@ -115,6 +117,7 @@ pub struct Recorder<S> {
     sessions: Sessions,
     notices: Notices,
     gathered: Gathered,
+    reuse: Reuse,
     told: Vec<Told>,
 }
 
@@ -133,7 +136,8 @@ impl<S: BatchSink> Recorder<S> {
             names: Names::default(),
             sessions: Sessions::default(),
             notices: Notices::default(),
-            gathered: Gathered::default(),
+            gathered: Gathered::new(props.spares),
+            reuse: Reuse::default(),
             told: Vec::new(),
         }
     }
@@ -181,7 +185,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.gathered.grids.push(block);
             }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
-            Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Slow(reading) => self.gathered.add_slow(reading),
             Seen::Event(event) => self.gathered.events.push(event),
             Seen::Failed {
                 t_us,
@@ -230,14 +234,13 @@ impl<S: BatchSink> Recorder<S> {
 
     fn flush(&mut self, is_last: bool) {
         let now_us = self.clock.now_us().max(self.keeper.covered_us());
-        let mut batch = v1::Batch {
-            version: highwater_wire::VERSION,
-            from_us: self.keeper.covered_us(),
-            to_us: now_us,
-            ..v1::Batch::default()
-        };
+        let mut batch = self.reuse.batch();
+        batch.version = highwater_wire::VERSION;
+        batch.from_us = self.keeper.covered_us();
+        batch.to_us = now_us;
         self.sessions.say_news(&mut batch.sessions);
-        self.gathered.fill(&mut batch, &mut self.table);
+        self.gathered
+            .fill(&mut batch, &mut self.table, &mut self.reuse);
         for left in leave_out_impossible(&mut batch) {
             let message = format!("what cannot be was left out: {}", left.reason);
             self.notices.report(now_us, left.code, message, left.count);
@@ -247,7 +250,7 @@ impl<S: BatchSink> Recorder<S> {
             self.notices.own_cost(now_us);
         }
         self.notices.say_news(&mut batch.notices);
-        if !self.keeper.keep(batch, &mut self.notices) {
+        if !self.keeper.keep(batch, &mut self.notices, &mut self.reuse) {
             // Whoever reads the rest must still learn who is who.
             self.table.say_all_again();
             self.sessions.say_all_again();

@@ -20,6 +20,7 @@ use crate::{
     pace::Pace,
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
+    sampler::Spares,
     spool::{self, Spool, SpoolError, Unwritten},
 };
 
@@ -63,6 +64,7 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         messages,
         lost: Arc::default(),
         pace: Pace::default(),
+        spares: Spares::default(),
     });
     let rescued = recorder.run();
     match rescued.warnings.first() {

@@ -10,6 +10,7 @@ mod headroom;
 mod rounds;
 mod seconds;
 mod slow;
+mod spares;
 
 use std::{
     sync::{
@@ -36,6 +37,7 @@ use headroom::Headroom;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use slow::{SlowReader, SlowReading, SlowValue};
+pub use spares::Spares;
 
 /// What the sampler tells the recorder.
 #[derive(Debug)]
@@ -118,6 +120,8 @@ pub struct Sampler<T> {
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
+    spare_columns: Vec<Column>,
+    spares: Spares,
     teller: Teller<T>,
     missed_ticks: u64,
     interval_us: i64,
@@ -147,6 +151,8 @@ pub struct SamplerProps<T> {
     pub seconds: Seconds,
     /// Where to tell.
     pub teller: Teller<T>,
+    /// What the recorder has emptied.
+    pub spares: Spares,
     /// What the job may take, bytes; 0 without a budget.
     pub budget_bytes: u64,
     /// Where to tell how much memory is left.
@@ -159,7 +165,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(props: SamplerProps<T>) -> std::io::Result<Self> {
-        let slow = SlowReader::start(props.procfs, props.clock, props.teller.clone())?;
+        let slow = SlowReader::start(
+            props.procfs,
+            props.clock,
+            props.teller.clone(),
+            props.spares.clone(),
+        )?;
         Ok(Self {
             clock: props.clock,
             grid: Grid::new(props.interval_us),
@@ -169,6 +180,8 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
+            spare_columns: Vec::new(),
+            spares: props.spares,
             teller: props.teller,
             missed_ticks: 0,
             interval_us: props.interval_us.cast_signed(),
@@ -201,7 +214,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.missed_ticks
     }
 
-    fn tick(&mut self, now_us: i64) {
+    pub(crate) fn tick(&mut self, now_us: i64) {
         let turn = self.grid.take(now_us);
         self.missed_ticks += turn.missed;
         if turn.new_second {
@@ -248,7 +261,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             match member.read() {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
-                    self.block.put(member, statm);
+                    self.block.put(member, statm, &mut self.spare_columns);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
@@ -268,7 +281,8 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn read_second(&mut self, now_us: i64) {
-        let (reading, result) = self.seconds.read(now_us);
+        let mut reading = self.spares.seconds.take();
+        let result = self.seconds.read(now_us, &mut reading);
         self.rounds.has_swap = reading
             .machine
             .swap_total_bytes
@@ -286,9 +300,16 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         for member in self.tree.members_mut() {
             member.column = None;
         }
-        let next = self.block.successor();
+        let mut next = self.spares.blocks.take();
+        next.clear(&mut self.spare_columns, self.block.t_us.len() + 1);
         let block = std::mem::replace(&mut self.block, next);
         self.teller.tell(Seen::Grid(block).into());
+    }
+
+    /// Whether a round of PSS is being read.
+    #[cfg(test)]
+    pub(crate) fn is_reading_slowly(&self) -> bool {
+        self.slow.cost().is_busy()
     }
 
     fn tell_events(&mut self, now_us: i64) {

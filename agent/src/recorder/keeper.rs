@@ -5,7 +5,7 @@ use std::{collections::VecDeque, error::Error};
 use highwater_wire::v1::Batch;
 use prost::Message as _;
 
-use super::{Recorded, notices::Notices};
+use super::{Recorded, notices::Notices, reuse::Reuse};
 use crate::spool::Spool;
 
 /// Batches that could not be kept are held in memory up to so many bytes.
@@ -51,13 +51,18 @@ impl<S: BatchSink> Keeper<S> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn sink(&self) -> &S {
+        &self.sink
+    }
+
     /// Up to when batches were made, µs since the job's start.
     pub(super) fn covered_us(&self) -> i64 {
         self.covered_us
     }
 
     /// Keeps a batch, and those that wait. False when one had to be thrown away.
-    pub(super) fn keep(&mut self, batch: Batch, notices: &mut Notices) -> bool {
+    pub(super) fn keep(&mut self, batch: Batch, notices: &mut Notices, reuse: &mut Reuse) -> bool {
         self.covered_us = batch.to_us;
         self.waiting_bytes += batch.encoded_len();
         self.waiting.push_back(batch);
@@ -70,7 +75,9 @@ impl<S: BatchSink> Keeper<S> {
             }
             self.next_seq += 1;
             self.waiting_bytes -= batch.encoded_len();
-            self.waiting.pop_front();
+            if let Some(batch) = self.waiting.pop_front() {
+                reuse.put_back(batch);
+            }
         }
         let mut all_kept = true;
         while self.waiting_bytes > MAX_WAITING_BYTES {

@@ -8,7 +8,7 @@ use std::{
 
 use highwater_wire::{
     codec::{Checked, MAX_SAMPLES},
-    v1::{Batch, Metric, mark::What},
+    v1::{self, Batch, Metric, mark::What},
 };
 use tempfile::TempDir;
 
@@ -20,6 +20,7 @@ use crate::{
     tree::Birth,
 };
 
+mod steady;
 mod writers;
 
 /// Keeps batches in memory, and fails where it is told to.
@@ -67,6 +68,7 @@ fn scene(fails: usize) -> Scene {
         messages: heard,
         lost: Arc::default(),
         pace: Pace::default(),
+        spares: Spares::default(),
     });
     Scene {
         folder,

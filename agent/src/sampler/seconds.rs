@@ -45,25 +45,24 @@ impl Seconds {
         }
     }
 
-    /// Reads all; what could not be read is missing in the reading, and the last failure is answered beside it.
-    pub fn read(&mut self, t_us: i64) -> (SecondReading, Result<(), ProcError>) {
+    /// Reads all into a reading that was used before; what could not be read is missing there, and the last failure is the answer.
+    ///
+    /// # Errors
+    /// When a file that was opened cannot be read or understood.
+    pub fn read(&mut self, t_us: i64, into: &mut SecondReading) -> Result<(), ProcError> {
         let mut result = Ok(());
-        let machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
+        into.t_us = t_us;
+        into.machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
             result = Err(error);
             MachineReading::default()
         });
-        let mut cgroups = Vec::with_capacity(self.names.len());
+        into.cgroups.clear();
         for (name, level) in self.names.iter().zip(self.cgroups.levels()) {
             match level.read(&mut self.buffer) {
-                Ok(reading) => cgroups.push((Arc::clone(name), reading)),
+                Ok(reading) => into.cgroups.push((Arc::clone(name), reading)),
                 Err(error) => result = Err(error),
             }
         }
-        let reading = SecondReading {
-            t_us,
-            machine,
-            cgroups,
-        };
-        (reading, result)
+        result
     }
 }

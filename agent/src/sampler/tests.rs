@@ -35,6 +35,7 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         seconds,
         teller: Teller::new(sender),
         budget_bytes: 0,
+        spares: Spares::default(),
         pace: Pace::default(),
     });
     (child, sampler.unwrap(), seen)
@@ -132,12 +133,12 @@ fn a_hole_begins_another_column() {
     let tree = &mut sampler.tree;
     let member = &mut tree.members_mut()[0];
     let statm = member.read().unwrap().unwrap();
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(100_000, 0);
     sampler.block.begin_tick(150_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(200_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     let spans: Vec<_> = sampler
         .block
         .columns

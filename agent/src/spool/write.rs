@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use highwater_wire::{codec, v1};
+use highwater_wire::{
+    codec::{self, Encoder},
+    v1,
+};
 use prost::Message;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
@@ -22,7 +25,11 @@ pub struct Spool {
     uuid: Uuid,
     stream: Uuid,
     segment: File,
+    path: PathBuf,
     batches: u64,
+    encoder: Encoder,
+    /// The record that is written, in memory that is used again.
+    record: Vec<u8>,
     handoff: Handoff,
     /// Held by whoever goes on with the spool of a dead agent.
     _lock: Option<File>,
@@ -56,6 +63,7 @@ impl Spool {
     fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
         let stream = Uuid::new_v4();
         let path = segment_path(&folder, stream);
+        let encoder = Encoder::new().map_err(io(&path))?;
         let mut segment = appending(&path)?;
         segment.write_all(MAGIC).map_err(io(&path))?;
         Ok(Self {
@@ -63,7 +71,10 @@ impl Spool {
             uuid,
             stream,
             segment,
+            path,
             batches: 0,
+            encoder,
+            record: Vec::new(),
             handoff: Handoff::default(),
             _lock: lock,
         })
@@ -74,12 +85,12 @@ impl Spool {
     /// # Errors
     /// When it cannot be written; what a failed write left is cut off again, so that later batches can be read.
     pub fn append(&mut self, seq: u64, batch: &v1::Batch) -> Result<(), SpoolError> {
-        let path = segment_path(&self.folder, self.stream);
-        let bytes = record(Kind::Batch, seq, batch).map_err(io(&path))?;
-        let before = self.segment.metadata().map_err(io(&path))?.len();
-        if let Err(source) = self.segment.write_all(&bytes) {
-            self.segment.set_len(before).map_err(io(&path))?;
-            return Err(SpoolError::Io { path, source });
+        encode(&mut self.encoder, Kind::Batch, seq, batch, &mut self.record)
+            .map_err(io(&self.path))?;
+        let before = self.segment.metadata().map_err(io(&self.path))?.len();
+        if let Err(source) = self.segment.write_all(&self.record) {
+            self.segment.set_len(before).map_err(io(&self.path))?;
+            return Err(io(&self.path)(source));
         }
         self.batches = self.batches.max(seq + 1);
         self.handoff.bell.ring();
@@ -173,7 +184,11 @@ pub fn record_of(seq: u64, batch: &v1::Batch) -> std::io::Result<Record> {
 fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), SpoolError> {
     let fresh = path.with_extension("new");
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(record(kind, 0, message).map_err(io(path))?);
+    let mut record = Vec::new();
+    Encoder::new()
+        .and_then(|mut encoder| encode(&mut encoder, kind, 0, message, &mut record))
+        .map_err(io(path))?;
+    bytes.extend(record);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let written = regular::open_with(&mut options, &fresh)
@@ -187,18 +202,24 @@ fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), S
     fs::rename(&fresh, path).map_err(io(path))
 }
 
-fn record<M: Message>(kind: Kind, seq: u64, message: &M) -> std::io::Result<Vec<u8>> {
-    let payload = codec::encode(message)?;
-    let length = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend([0; 4]);
-    bytes.push(kind as u8);
-    bytes.extend(seq.to_le_bytes());
-    bytes.extend(payload);
-    let crc = crc32fast::hash(&bytes[8..]);
-    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
-    Ok(bytes)
+/// Makes a record of a message.
+fn encode<M: Message>(
+    encoder: &mut Encoder,
+    kind: Kind,
+    seq: u64,
+    message: &M,
+    record: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    record.clear();
+    record.extend([0; 8]);
+    record.push(kind as u8);
+    record.extend(seq.to_le_bytes());
+    encoder.append(message, record)?;
+    let length = u32::try_from(record.len() - HEAD_BYTES).map_err(std::io::Error::other)?;
+    let crc = crc32fast::hash(&record[8..]);
+    record[..4].copy_from_slice(&length.to_le_bytes());
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    Ok(())
 }
 
 fn appending(path: &Path) -> Result<File, SpoolError> {

@@ -21,7 +21,7 @@ use crate::{
     pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Sampler, SamplerProps, Seconds, Teller},
+    sampler::{Sampler, SamplerProps, Seconds, Spares, Teller},
     tree::{Discovery, Tree},
 };
 
@@ -81,7 +81,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
             unix_us: props.job.started_unix_us,
         };
-        let pace = Pace::default();
+        let (pace, spares) = (Pace::default(), Spares::default());
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
@@ -89,6 +89,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             messages,
             lost: teller.lost(),
             pace: pace.clone(),
+            spares: spares.clone(),
         });
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
@@ -106,6 +107,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             teller: teller.clone(),
             budget_bytes: props.job.budget_bytes,
             pace,
+            spares,
         })
         .map_err(SetupError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));
