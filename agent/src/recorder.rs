@@ -23,6 +23,8 @@ use std::{
     time::Duration,
 };
 
+use highwater_wire::{report::SAMPLES_THINNED, v1};
+
 use crate::{
     clock::{JobClock, monotonic_us},
     marks::{Tailer, Told},
@@ -99,6 +101,8 @@ pub struct Recorded<S> {
     pub sink: S,
     /// How many were made, those among them that were lost: what is announced and not there makes a recording incomplete.
     pub batches: u64,
+    /// Those that the sink had no room for to the last, with their numbers.
+    pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -274,7 +278,12 @@ impl<S: BatchSink> Recorder<S> {
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }
         self.flush(true);
-        self.keeper.finish()
+        // What gave way to the last batch is told in one more.
+        if self.notices.has_more_of(SAMPLES_THINNED) {
+            self.notices.sum_up(now_us);
+            self.flush(false);
+        }
+        self.keeper.finish(&mut self.reuse)
     }
 
     /// Says once of each pytest process that it has no plugin.

@@ -40,6 +40,9 @@
 
 mod handoff;
 mod read;
+mod room;
+mod segments;
+mod thin;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -48,9 +51,11 @@ use uuid::Uuid;
 
 pub use handoff::Handoff;
 pub use read::{
-    Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, segments, uuid_of,
+    ReadPlace, Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, uuid_of,
 };
-pub use write::{Spool, lock, record_of, write_end};
+pub use segments::{Segment, path_of as segment_path, segments};
+pub use thin::{Detail, thin};
+pub use write::{Less, Spool, lock, record_of, write_end};
 
 /// The first bytes of every file; the last is the version.
 const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
@@ -121,10 +126,6 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SpoolError {
         path: path.to_path_buf(),
         source,
     }
-}
-
-fn segment_path(folder: &Path, stream: Uuid) -> PathBuf {
-    folder.join(format!("{stream}.segment"))
 }
 
 #[cfg(test)]

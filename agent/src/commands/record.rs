@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::{VERSION, v1};
+use highwater_wire::{VERSION, codec, v1};
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Outcome, Shipper},
-    spool::{self, Spool},
+    spool::{self, Spool, Unwritten},
     summary::{self, Look},
     terminal,
 };
@@ -175,8 +175,12 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
             "the end of the recording cannot be written: {error}"
         ));
     }
-    let unwritten = written.is_err().then(|| end.clone());
-    let digest = match summary::digest_of(&prepared.folder, summary::End::Known(end)) {
+    let stream = prepared.stream;
+    let unwritten = unwritten(stream, &outcome.unwritten, written.is_err().then_some(&end));
+    let unsent_s = seconds_of(&outcome.unwritten);
+    let beside = std::mem::take(&mut outcome.unwritten).into_iter();
+    let beside = beside.map(|(seq, batch)| (stream, seq, batch)).collect();
+    let digest = match summary::digest_of(&prepared.folder, beside, summary::End::Known(end)) {
         Ok(digest) => Some(digest),
         Err(error) => {
             terminal::tell(format_args!("no summary: {error}"));
@@ -189,7 +193,12 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     }
     let sent = prepared
         .shipper
-        .map(|shipper| shipper.finish(unwritten.as_ref(), PATIENCE, &outcome.hurry));
+        .map(|shipper| shipper.finish(unwritten, PATIENCE, &outcome.hurry));
+    if unsent_s > 0 && !sent.as_ref().is_some_and(|sent| sent.complete) {
+        terminal::tell(format_args!(
+            "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
+        ));
+    }
     let kept = settle_spool(&prepared.folder, sent.as_ref());
     if let (Some(file), Some(mut digest)) = (&prepared.settings.summary, digest) {
         digest.job.url = prepared.page.clone();
@@ -208,6 +217,25 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         sent,
         quiet,
     );
+}
+
+/// What the disk had no room for, as it would have been written.
+fn unwritten(stream: Uuid, batches: &[(u64, v1::Batch)], end: Option<&v1::End>) -> Unwritten {
+    let records = batches
+        .iter()
+        .filter_map(|(seq, batch)| spool::record_of(*seq, batch).ok());
+    Unwritten {
+        batches: records.map(|record| (stream, record)).collect(),
+        end: end.and_then(|end| codec::encode(end).ok()),
+    }
+}
+
+fn seconds_of(batches: &[(u64, v1::Batch)]) -> i64 {
+    let us = batches
+        .iter()
+        .map(|(_, batch)| batch.to_us - batch.from_us)
+        .sum::<i64>();
+    (us + 999_999).div_euclid(1_000_000)
 }
 
 /// Removes the spool once it is acknowledged; answers the folder that stays.

@@ -35,6 +35,8 @@ pub(super) struct Sending {
     /// The server answered at least once.
     reached: Arc<AtomicBool>,
     failures: u32,
+    /// All batches of the writer's stream below this number are acknowledged.
+    acknowledged: u64,
 }
 
 /// Nothing more will be sent.
@@ -64,6 +66,7 @@ impl Sending {
             outcome: Outcome::default(),
             reached: Arc::default(),
             failures: 0,
+            acknowledged: 0,
         }
     }
 
@@ -83,6 +86,8 @@ impl Sending {
             // What the server acknowledged before is not there any more, so all of it is sent again.
             self.source.rewind();
             self.outcome.batches = 0;
+            self.acknowledged = 0;
+            self.handoff.set_acknowledged(0);
             self.outcome.refused.clear();
             self.back_off(None)?;
         }
@@ -109,6 +114,7 @@ impl Sending {
                     return Ok(Delivered::JobUnknown);
                 }
                 self.outcome.batches += 1;
+                self.tell_writer(record.seq);
             }
             if over {
                 break;
@@ -123,6 +129,14 @@ impl Sending {
             self.account(&end)?;
         }
         Ok(delivered)
+    }
+
+    /// Lets the writer of the stream that is being recorded know what need not be kept in full any more. A batch that was refused is.
+    fn tell_writer(&mut self, seq: u64) {
+        if seq == self.acknowledged && self.outcome.refused.is_empty() {
+            self.acknowledged += 1;
+            self.handoff.set_acknowledged(self.acknowledged);
+        }
     }
 
     /// A server that takes everything, but slowly, keeps nobody waiting beyond the patience either.
@@ -263,8 +277,8 @@ impl Sending {
 
     fn hear(&mut self, over: Over) {
         self.deadline = Some(over.deadline);
-        if let Some(end) = over.end {
-            self.source.set_end(end);
+        if let Some(unwritten) = over.unwritten {
+            self.source.set_unwritten(unwritten);
         }
         self.failures = self.failures.min(1);
     }

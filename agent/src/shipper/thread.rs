@@ -12,8 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_wire::{codec, v1};
-
 use super::{
     Client,
     deadline::{Deadline, Over},
@@ -92,22 +90,19 @@ impl Shipper {
     }
 
     /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it),
-    /// and no longer than a second once `hurry` is raised. `unwritten` is the end of the job where the spool has no room for it.
+    /// and no longer than a second once `hurry` is raised. `unwritten` is what the spool has no room for.
     #[must_use]
-    pub fn finish(
-        self,
-        unwritten: Option<&v1::End>,
-        patience: Duration,
-        hurry: &AtomicBool,
-    ) -> Outcome {
+    pub fn finish(self, unwritten: Unwritten, patience: Duration, hurry: &AtomicBool) -> Outcome {
         let stopped = Outcome {
             problem: Some("the sending stopped by itself".to_owned()),
             ..Outcome::default()
         };
         let deadline = Deadline::fixed(patience, NEVER_ANSWERED);
-        let end = unwritten.and_then(|end| codec::encode(end).ok());
         // A thread that is gone has its outcome ready.
-        let _ = self.over.send(Over { deadline, end });
+        let _ = self.over.send(Over {
+            deadline,
+            unwritten: Some(unwritten),
+        });
         self.handoff.bell.ring();
         let mut in_a_hurry = None;
         while !self.thread.is_finished() {
@@ -116,7 +111,7 @@ impl Shipper {
                 in_a_hurry = Some(deadline.until(true));
                 let _ = self.over.send(Over {
                     deadline,
-                    end: None,
+                    unwritten: None,
                 });
                 self.handoff.bell.ring();
             }
@@ -149,7 +144,7 @@ pub fn send_whole(
     // The receiver is there.
     let _ = over.send(Over {
         deadline,
-        end: None,
+        unwritten: None,
     });
     let source = Source::new(folder, unwritten);
     Sending::new(client, source, asked, Handoff::default()).run()

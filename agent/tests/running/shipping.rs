@@ -15,6 +15,7 @@ use highwater_agent::{
     shipper::{Client, Outcome, Shipper, send_whole},
     spool::{self, Handoff, Unwritten},
 };
+use highwater_wire::codec;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -302,7 +303,11 @@ fn an_end_that_found_no_room_is_sent_from_memory() {
     let uuid = spool::uuid_of(&folder).unwrap();
     let client = Client::new(&peer.url(), None, &Env::new(), uuid);
     let shipper = Shipper::start(client, &folder, Handoff::default()).unwrap();
-    let outcome = shipper.finish(Some(&end), PATIENCE, &AtomicBool::new(false));
+    let unwritten = Unwritten {
+        batches: Vec::new(),
+        end: Some(codec::encode(&end).unwrap()),
+    };
+    let outcome = shipper.finish(unwritten, PATIENCE, &AtomicBool::new(false));
     assert!(outcome.complete && outcome.announced == 3, "{outcome:?}");
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
 }

@@ -12,7 +12,7 @@ mod tests_and_fixtures;
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use job::{
-    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
+    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric, SAMPLES_THINNED,
     RecorderReport, RunReport, SessionReport, ShardReport,
 };
 pub use processes::{Books, PeakKind, ProcessRow, ProcessesPage, Role};

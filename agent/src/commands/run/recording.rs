@@ -144,6 +144,7 @@ impl<S> Running<S> {
             Ok(recorded) => {
                 outcome.sink = Some(recorded.sink);
                 outcome.batches = recorded.batches;
+                outcome.unwritten = recorded.unwritten;
                 outcome.warnings.extend(recorded.warnings);
             }
             Err(_) => outcome.warnings.push(format!(
