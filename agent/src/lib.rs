@@ -1,11 +1,12 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `sampler`, `shipper` |
-//! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `commands` | `cli` | `main`.
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `sampler`, `shipper` |
+//! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod background;
+pub mod bell;
 pub mod bounds;
 pub mod budget;
 pub mod cgroup;
@@ -18,7 +19,9 @@ pub mod environ;
 pub mod exit_codes;
 pub mod injection;
 pub mod marks;
+pub mod pace;
 pub mod plugin_files;
+pub mod pool;
 pub mod procfs;
 pub mod recorder;
 pub mod recording;

@@ -9,6 +9,7 @@ mod hearing;
 mod keeper;
 mod names;
 mod notices;
+mod reuse;
 mod sessions;
 mod sieve;
 mod table;
@@ -22,17 +23,19 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::v1;
+use highwater_wire::{report::SAMPLES_THINNED, v1};
 
 use crate::{
     clock::{JobClock, monotonic_us},
     marks::{Tailer, Told},
-    sampler::Seen,
+    pace::{CALM_US, Pace},
+    sampler::{Seen, Spares},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
 use names::Names;
 use notices::Notices;
+use reuse::Reuse;
 use sessions::Sessions;
 use sieve::leave_out_impossible;
 use table::Table;
@@ -42,8 +45,6 @@ pub use table::Ending;
 
 /// How often the events files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// What a batch covers at most, µs.
-const BATCH_US: i64 = 1_000_000;
 /// A batch with so many bytes of marks is handed on at once.
 const MARKS_BYTES: usize = 512 << 10;
 
@@ -87,6 +88,10 @@ pub struct RecorderProps<S> {
     pub messages: Receiver<Message>,
     /// How many messages did not fit into the channel.
     pub lost: Arc<AtomicU64>,
+    /// How often batches are made.
+    pub pace: Pace,
+    /// Where what was emptied goes back to the sampler.
+    pub spares: Spares,
 }
 
 /// What a recorder leaves.
@@ -96,6 +101,8 @@ pub struct Recorded<S> {
     pub sink: S,
     /// How many were made, those among them that were lost: what is announced and not there makes a recording incomplete.
     pub batches: u64,
+    /// Those that the sink had no room for to the last, with their numbers.
+    pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -107,12 +114,14 @@ pub struct Recorder<S> {
     tailer: Tailer,
     messages: Receiver<Message>,
     lost: Arc<AtomicU64>,
+    pace: Pace,
     keeper: Keeper<S>,
     table: Table,
     names: Names,
     sessions: Sessions,
     notices: Notices,
     gathered: Gathered,
+    reuse: Reuse,
     told: Vec<Told>,
 }
 
@@ -125,12 +134,14 @@ impl<S: BatchSink> Recorder<S> {
             tailer: props.tailer,
             messages: props.messages,
             lost: props.lost,
+            pace: props.pace,
             keeper: Keeper::new(props.sink),
             table: Table::default(),
             names: Names::default(),
             sessions: Sessions::default(),
             notices: Notices::default(),
-            gathered: Gathered::default(),
+            gathered: Gathered::new(props.spares),
+            reuse: Reuse::default(),
             told: Vec::new(),
         }
     }
@@ -149,7 +160,13 @@ impl<S: BatchSink> Recorder<S> {
                 Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
-                Ok(Message::Seen(seen)) => self.see(seen),
+                Ok(Message::Seen(seen)) => {
+                    let is_block = matches!(seen, Seen::Grid(_));
+                    self.see(seen);
+                    if is_block {
+                        self.hurry();
+                    }
+                }
                 Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break 0,
@@ -172,7 +189,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.gathered.grids.push(block);
             }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
-            Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Slow(reading) => self.gathered.add_slow(reading),
             Seen::Facts { key, t_us, facts } => self.table.facts(key, facts, t_us),
             Seen::Exit {
                 key,
@@ -215,8 +232,16 @@ impl<S: BatchSink> Recorder<S> {
         })
     }
 
+    /// When memory is short a block is made a batch as it comes, with the marks that were written until then.
+    fn hurry(&mut self) {
+        if self.pace.is_tight() {
+            self.look(false);
+            self.flush(false);
+        }
+    }
+
     fn flush_if_due(&mut self) {
-        if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
+        if self.clock.now_us() - self.keeper.covered_us() >= CALM_US {
             self.advise(false);
             self.flush(false);
         }
@@ -224,14 +249,13 @@ impl<S: BatchSink> Recorder<S> {
 
     fn flush(&mut self, is_last: bool) {
         let now_us = self.clock.now_us().max(self.keeper.covered_us());
-        let mut batch = v1::Batch {
-            version: highwater_wire::VERSION,
-            from_us: self.keeper.covered_us(),
-            to_us: now_us,
-            ..v1::Batch::default()
-        };
+        let mut batch = self.reuse.batch();
+        batch.version = highwater_wire::VERSION;
+        batch.from_us = self.keeper.covered_us();
+        batch.to_us = now_us;
         self.sessions.say_news(&mut batch.sessions);
-        self.gathered.fill(&mut batch, &mut self.table);
+        self.gathered
+            .fill(&mut batch, &mut self.table, &mut self.reuse);
         for left in leave_out_impossible(&mut batch) {
             let message = format!("what cannot be was left out: {}", left.reason);
             self.notices.report(now_us, left.code, message, left.count);
@@ -241,7 +265,7 @@ impl<S: BatchSink> Recorder<S> {
             self.notices.own_cost(now_us);
         }
         self.notices.say_news(&mut batch.notices);
-        if !self.keeper.keep(batch, &mut self.notices) {
+        if !self.keeper.keep(batch, &mut self.notices, &mut self.reuse) {
             // Whoever reads the rest must still learn who is who.
             self.table.say_all_again();
             self.sessions.say_all_again();
@@ -265,7 +289,12 @@ impl<S: BatchSink> Recorder<S> {
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }
         self.flush(true);
-        self.keeper.finish()
+        // What gave way to the last batch is told in one more.
+        if self.notices.has_more_of(SAMPLES_THINNED) {
+            self.notices.sum_up(now_us);
+            self.flush(false);
+        }
+        self.keeper.finish(&mut self.reuse)
     }
 
     /// Says once of each pytest process that it has no plugin.

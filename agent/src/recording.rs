@@ -18,9 +18,10 @@ use crate::{
     cgroup::Cgroups,
     clock::JobClock,
     marks::{JobStart, Tailer},
+    pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Sampler, SamplerProps, Seconds, Seen, Teller},
+    sampler::{Sampler, SamplerProps, Seconds, Seen, Spares, Teller},
     tree::{Discovery, Tree},
 };
 
@@ -90,12 +91,15 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
             unix_us: props.job.started_unix_us,
         };
+        let (pace, spares) = (Pace::default(), Spares::default());
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
             sink: props.sink,
             messages,
             lost: teller.lost(),
+            pace: pace.clone(),
+            spares: spares.clone(),
         });
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
@@ -112,6 +116,9 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             seconds,
             protects: props.protects,
             teller: teller.clone(),
+            budget_bytes: props.job.budget_bytes,
+            pace,
+            spares,
         })
         .map_err(SetupError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
+    pace::Pace,
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
+    sampler::Spares,
     spool::{self, MarkIdentity, Spool, SpoolError, Unwritten},
 };
 
@@ -56,6 +58,8 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         },
         messages,
         lost: Arc::default(),
+        pace: Pace::default(),
+        spares: Spares::default(),
     });
     let rescued = recorder.run();
     match rescued.warnings.first() {

@@ -8,11 +8,13 @@ mod block;
 mod counters;
 mod exits;
 mod grid;
+mod headroom;
 mod rest;
 mod rounds;
 mod seconds;
 mod sights;
 mod slow;
+mod spares;
 
 use std::{
     sync::{
@@ -28,12 +30,14 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
+    pace::{Pace, TIGHT_READING_US},
     procfs::{ProcError, Procfs},
     tree::{Discovery, Facts, ProcessKey, Tree, TreeEvent},
     witness::Protector,
 };
 use counters::Counters;
 use exits::Exits;
+use headroom::Headroom;
 use rest::Rest;
 use sights::Sights;
 
@@ -43,6 +47,7 @@ pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use slow::{SlowReader, SlowReading, SlowValue};
+pub use spares::Spares;
 
 /// What the sampler tells the recorder.
 #[derive(Debug)]
@@ -150,8 +155,18 @@ pub struct Sampler<T> {
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
+    spare_columns: Vec<Column>,
+    spares: Spares,
     teller: Teller<T>,
     missed_ticks: u64,
+    interval_us: i64,
+    budget_bytes: u64,
+    pace: Pace,
+    headroom: Headroom,
+    /// RSS of all members at the last tick, bytes.
+    sum: u64,
+    /// When cgroups and machine were last read, µs since the job's start.
+    read_us: i64,
 }
 
 /// What a sampler is made of.
@@ -173,6 +188,12 @@ pub struct SamplerProps<T> {
     pub protects: bool,
     /// Where to tell.
     pub teller: Teller<T>,
+    /// What the recorder has emptied.
+    pub spares: Spares,
+    /// What the job may take, bytes; 0 without a budget.
+    pub budget_bytes: u64,
+    /// Where to tell how much memory is left.
+    pub pace: Pace,
 }
 
 impl<T: From<Seen> + Send + 'static> Sampler<T> {
@@ -182,8 +203,10 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     /// When the system gives no thread.
     pub fn new(props: SamplerProps<T>) -> std::io::Result<Self> {
         let (procfs, clock, teller) = (&props.procfs, props.clock, &props.teller);
-        let slow = SlowReader::start(procfs.clone(), clock, teller.clone())?;
-        let counters = Arc::new(Counters::new(props.seconds, procfs, clock, teller.clone()));
+        let spares = &props.spares;
+        let slow = SlowReader::start(procfs.clone(), clock, teller.clone(), spares.clone())?;
+        let counters = Counters::new(props.seconds, procfs, clock, teller.clone(), spares.clone());
+        let counters = Arc::new(counters);
         let protector = props
             .protects
             .then(|| Protector::above(procfs, std::process::id()))
@@ -203,8 +226,16 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
+            spare_columns: Vec::new(),
+            spares: props.spares,
             teller: props.teller,
             missed_ticks: 0,
+            interval_us: props.interval_us.cast_signed(),
+            budget_bytes: props.budget_bytes,
+            pace: props.pace,
+            headroom: Headroom::default(),
+            sum: 0,
+            read_us: 0,
         })
     }
 
@@ -231,17 +262,20 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.missed_ticks
     }
 
-    fn tick(&mut self, now_us: i64) {
+    pub(crate) fn tick(&mut self, now_us: i64) {
         let turn = self.grid.take(now_us);
         self.missed_ticks += turn.missed;
         if turn.new_second {
             self.hand_over_block();
             self.read_second(now_us);
+        } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
+            self.read_second(now_us);
         }
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
-        let sum = self.read_members(now_us, turn.lateness_us);
-        if self.block.most_values() >= BLOCK_VALUES {
+        self.sum = self.read_members(now_us, turn.lateness_us);
+        self.pace.set_headroom(self.headroom.per_mille(self.sum));
+        if self.block.most_values() >= BLOCK_VALUES || self.is_urgent() {
             self.hand_over_block();
         }
         let renamed = self.tree.refresh_commands(now_us);
@@ -249,12 +283,18 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.tree.bury();
         self.tell_events(now_us);
         self.look_around(now_us);
-        if let Some(round) = self
-            .rounds
-            .due(now_us, sum, self.tree.members(), self.slow.cost())
+        if let Some(round) =
+            self.rounds
+                .due(now_us, self.sum, self.tree.members(), self.slow.cost())
         {
             self.slow.ask(round, self.tree.members_mut());
         }
+    }
+
+    /// Whether memory is short and the block covers what it may then.
+    fn is_urgent(&self) -> bool {
+        let ticks = i64::try_from(self.block.t_us.len()).unwrap_or(i64::MAX);
+        self.pace.is_tight() && ticks.saturating_mul(self.interval_us) >= self.pace.period_us()
     }
 
     /// Reads every member; answers the sum of their RSS, bytes.
@@ -270,7 +310,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             match member.read() {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
-                    self.block.put(member, statm);
+                    self.block.put(member, statm, &mut self.spare_columns);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
@@ -290,8 +330,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn read_second(&mut self, now_us: i64) {
-        let machine = self.counters.read(now_us);
+        let (headroom, sum) = (&mut self.headroom, self.sum);
+        let machine = self.counters.read(now_us, |reading| {
+            headroom.learn(reading, sum, self.budget_bytes);
+        });
         self.rounds.has_swap = machine.swap_total_bytes.is_some_and(|bytes| bytes > 0);
+        self.read_us = now_us;
     }
 
     /// Looks at what is read more rarely: cgroups and limits of the members, the rest of the machine.
@@ -320,9 +364,16 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         for member in self.tree.members_mut() {
             member.column = None;
         }
-        let next = self.block.successor();
+        let mut next = self.spares.blocks.take();
+        next.clear(&mut self.spare_columns, self.block.t_us.len() + 1);
         let block = std::mem::replace(&mut self.block, next);
         self.teller.tell(Seen::Grid(block).into());
+    }
+
+    /// Whether a round of PSS is being read.
+    #[cfg(test)]
+    pub(crate) fn is_reading_slowly(&self) -> bool {
+        self.slow.cost().is_busy()
     }
 
     fn tell_events(&mut self, now_us: i64) {

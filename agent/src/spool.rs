@@ -38,19 +38,27 @@
 //! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
 //! cannot be ends the segment. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 
+mod handoff;
 mod known;
 mod read;
+mod room;
+mod segments;
+mod thin;
 mod write;
 
 use std::path::{Path, PathBuf};
 
+use highwater_wire::{codec, v1};
 use uuid::Uuid;
 
+pub use handoff::Handoff;
 pub use known::{MarkIdentity, stream_counts};
 pub use read::{
-    Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, segments, uuid_of,
+    ReadPlace, Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, uuid_of,
 };
-pub use write::{Spool, lock, record_of, write_end};
+pub use segments::{Segment, path_of as segment_path, segments};
+pub use thin::{Detail, thin};
+pub use write::{Less, Spool, lock, record_of, write_end};
 
 /// The first bytes of every file; the last is the version.
 const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
@@ -89,6 +97,30 @@ pub struct Unwritten {
     pub end: Option<Vec<u8>>,
 }
 
+impl Unwritten {
+    /// Batches of a stream with their numbers, and the end where it could not be written either.
+    #[must_use]
+    pub fn of(stream: Uuid, batches: &[(u64, v1::Batch)], end: Option<&v1::End>) -> Self {
+        let records = batches
+            .iter()
+            .filter_map(|(seq, batch)| record_of(*seq, batch).ok());
+        Self {
+            batches: records.map(|record| (stream, record)).collect(),
+            end: end.and_then(|end| codec::encode(end).ok()),
+        }
+    }
+}
+
+/// How long a stretch batches cover, seconds, rounded up.
+#[must_use]
+pub fn seconds_of(batches: &[(u64, v1::Batch)]) -> i64 {
+    let us = batches
+        .iter()
+        .map(|(_, batch)| batch.to_us - batch.from_us)
+        .sum::<i64>();
+    (us + 999_999).div_euclid(1_000_000)
+}
+
 /// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -121,10 +153,6 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SpoolError {
         path: path.to_path_buf(),
         source,
     }
-}
-
-fn segment_path(folder: &Path, stream: Uuid) -> PathBuf {
-    folder.join(format!("{stream}.segment"))
 }
 
 #[cfg(test)]

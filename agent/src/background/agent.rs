@@ -23,7 +23,7 @@ use crate::{
     recording::{Running, RunningProps, SetupError},
     settings::Token,
     shipper::{self, Client, Shipper},
-    spool::{self, Spool, SpoolError},
+    spool::{self, Spool, SpoolError, Unwritten},
     terminal,
     tree::{Discovery, Membership, Tree},
     witness::signal_taken,
@@ -80,6 +80,7 @@ impl BackgroundAgent {
         let clock = JobClock::new(orders.job.started_monotonic_us);
         let (sink, before, lock) = open(folder, &orders)?;
         let stream = sink.stream();
+        let handoff = sink.handoff();
         let gap_from_us = sink.known_until_us();
         let procfs = Procfs::system();
         let own_pid = std::process::id();
@@ -111,7 +112,7 @@ impl BackgroundAgent {
             .map(|server| Client::new(server, token, env, orders.uuid));
         let page = client.as_ref().map(Client::page);
         let shipper = client
-            .map(|client| Shipper::start(client, folder))
+            .map(|client| Shipper::start(client, folder, handoff))
             .transpose()?;
         agent(&procfs, &orders, page)?.write(folder)?;
         Ok(Self {
@@ -153,14 +154,14 @@ impl BackgroundAgent {
         }
         let ended_us = self.clock.now_us();
         let mut outcome = Outcome::default();
-        let batches = match self.running.finish() {
+        let (batches, left) = match self.running.finish() {
             Ok(recorded) => {
                 outcome.warnings = recorded.warnings;
-                recorded.batches
+                (recorded.batches, recorded.unwritten)
             }
             Err(reason) => {
                 outcome.warnings.push(reason);
-                0
+                (0, Vec::new())
             }
         };
         let mut streams = self.before;
@@ -185,11 +186,17 @@ impl BackgroundAgent {
             let warning = format!("the end of the recording cannot be written: {error}");
             outcome.warnings.push(warning);
         }
-        let unwritten = written.is_err().then_some(&end);
+        let unwritten = Unwritten::of(self.stream, &left, written.is_err().then_some(&end));
         if let Some(shipper) = self.shipper {
             let sent = shipper.finish(unwritten, PATIENCE, self.life.hurry());
             outcome.complete = sent.complete;
             outcome.reason = sent.reason();
+        }
+        let unsent_s = spool::seconds_of(&left);
+        if unsent_s > 0 && !outcome.complete {
+            outcome.warnings.push(format!(
+                "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
+            ));
         }
         for warning in &outcome.warnings {
             terminal::tell(warning);

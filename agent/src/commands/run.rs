@@ -79,6 +79,8 @@ pub struct RunOutcome<S> {
     pub sink: Option<S>,
     /// Batches that were made.
     pub batches: u64,
+    /// Those that the sink had no room for, with their numbers.
+    pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
     /// Raised by a signal that came after the command had ended: come to an end soon. The next such signal kills the agent.
@@ -255,6 +257,7 @@ impl<S> RunOutcome<S> {
             forwarded_signal: None,
             sink: None,
             batches: 0,
+            unwritten: Vec::new(),
             warnings: Vec::new(),
             hurry: Arc::default(),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use super::table::Table;
+use super::table::{Known, Table};
 use crate::tree::ProcessKey;
 
 /// A plugin that has not spoken by then does not come, µs after the process was first seen.
@@ -17,14 +17,19 @@ pub(super) fn without_plugin(
     at_the_end: bool,
     unheard: impl Fn(ProcessKey) -> bool,
 ) -> Vec<String> {
-    let parents = table.parents();
-    let mut said = Vec::new();
-    for (key, known) in table.iter_mut() {
-        if known.is_advised || known.has_plugin {
-            continue;
-        }
+    let is_due = |known: &Known| {
         let age_us = now_us - known.born_us;
-        if !(at_the_end || known.is_gone() || age_us >= PATIENCE_US) {
+        !known.is_advised
+            && !known.has_plugin
+            && (at_the_end || known.is_gone() || age_us >= PATIENCE_US)
+    };
+    let mut said = Vec::new();
+    if !table.iter_mut().any(|(_, known)| is_due(known)) {
+        return said;
+    }
+    let parents = table.parents();
+    for (key, known) in table.iter_mut() {
+        if !is_due(known) {
             continue;
         }
         known.is_advised = true;

@@ -8,7 +8,7 @@ use std::sync::{
 
 use highwater_wire::v1;
 
-use super::{Seconds, Seen, Teller};
+use super::{SecondReading, Seconds, Seen, Spares, Teller};
 use crate::{
     cgroup::Home, clock::JobClock, procfs::MachineReading, procfs::Procfs, witness::KernelLog,
 };
@@ -23,6 +23,7 @@ const LITTLE: f64 = 0.1;
 pub(super) struct Counters<T> {
     clock: JobClock,
     teller: Teller<T>,
+    spares: Spares,
     inner: Mutex<Inner>,
     /// A process ended since the rest of the machine was looked at.
     has_ended: AtomicBool,
@@ -42,6 +43,7 @@ impl<T: From<Seen>> Counters<T> {
         procfs: &Procfs,
         clock: JobClock,
         teller: Teller<T>,
+        spares: Spares,
     ) -> Self {
         let inner = Inner {
             seconds,
@@ -52,14 +54,15 @@ impl<T: From<Seen>> Counters<T> {
         Self {
             clock,
             teller,
+            spares,
             inner: Mutex::new(inner),
             has_ended: AtomicBool::new(false),
         }
     }
 
-    /// Reads all and tells it.
-    pub(super) fn read(&self, now_us: i64) -> MachineReading {
-        self.read_held(self.hold(), now_us)
+    /// Reads all, shows it to whoever asks, and tells it.
+    pub(super) fn read(&self, now_us: i64, show: impl FnOnce(&SecondReading)) -> MachineReading {
+        self.read_held(self.hold(), now_us, show)
     }
 
     /// The same, unless it was read in the last so many µs; a process has ended.
@@ -68,12 +71,19 @@ impl<T: From<Seen>> Counters<T> {
         let inner = self.hold();
         let now_us = self.clock.now_us();
         if now_us.saturating_sub(inner.seconds.read_us()) >= within_us {
-            self.read_held(inner, now_us);
+            self.read_held(inner, now_us, |_| {});
         }
     }
 
-    fn read_held(&self, mut inner: MutexGuard<'_, Inner>, now_us: i64) -> MachineReading {
-        let (reading, result) = inner.seconds.read(now_us);
+    fn read_held(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        now_us: i64,
+        show: impl FnOnce(&SecondReading),
+    ) -> MachineReading {
+        let mut reading = self.spares.seconds.take();
+        let result = inner.seconds.read(now_us, &mut reading);
+        show(&reading);
         let (t_us, machine) = (reading.t_us, reading.machine);
         inner.machine = machine;
         // Told while nobody else reads: the recorder gets the readings in their order.

@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     io,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
 };
 
@@ -39,7 +42,9 @@ pub struct RestReading {
 /// Asks the thread for looks; the thread ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Rest {
-    requests: SyncSender<HashSet<u32>>,
+    requests: SyncSender<()>,
+    /// Who is no bystander; filled anew for each look.
+    members: Arc<Mutex<Vec<u32>>>,
     asked_us: Option<i64>,
     began_us: Option<i64>,
 }
@@ -55,14 +60,17 @@ impl Rest {
         teller: Teller<T>,
     ) -> io::Result<Self> {
         let (requests, waiting) = sync_channel(1);
+        let members = Arc::<Mutex<Vec<u32>>>::default();
+        let shared = Arc::clone(&members);
         let page_bytes = rustix::param::page_size() as u64;
         let bystanders = Bystanders::new(procfs, std::process::id(), page_bytes);
         thread::Builder::new()
             .name("highwater-rest".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || serve(bystanders, clock, &teller, &waiting))?;
+            .spawn(move || serve(bystanders, clock, &teller, (&waiting, &shared)))?;
         Ok(Self {
             requests,
+            members,
             asked_us: None,
             began_us: None,
         })
@@ -85,8 +93,12 @@ impl Rest {
         };
         if now_us >= due_us {
             self.asked_us = Some(now_us);
-            let pids = members.iter().map(|member| member.key.pid).collect();
-            drop(self.requests.try_send(pids));
+            // While the thread still takes down the last list, it looks with that one.
+            if let Ok(mut list) = self.members.try_lock() {
+                list.clear();
+                list.extend(members.iter().map(|member| member.key.pid));
+            }
+            let _ = self.requests.try_send(());
         }
     }
 }
@@ -95,11 +107,19 @@ fn serve<T: From<Seen>>(
     mut bystanders: Bystanders,
     clock: JobClock,
     teller: &Teller<T>,
-    waiting: &Receiver<HashSet<u32>>,
+    (waiting, list): (&Receiver<()>, &Mutex<Vec<u32>>),
 ) {
     // Saved for the moment that matters: several looks while the machine runs short.
     let mut budget = Budget::saving(SHARE, 3 * EVERY_US);
-    for members in waiting {
+    let mut members = HashSet::new();
+    for () in waiting {
+        members.clear();
+        members.extend(
+            list.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .copied(),
+        );
         let t_us = clock.now_us();
         if !budget.allows(t_us) {
             continue;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Cgroups and machine at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecondReading {
     /// When, µs since the job's start.
     pub t_us: i64,
@@ -50,38 +50,36 @@ impl Seconds {
         self.read_us
     }
 
-    /// Reads all; what could not be read is missing in the reading, and the last failure is answered beside it. Each reading is later than the one
-    /// before, whoever asks.
-    pub fn read(&mut self, t_us: i64) -> (SecondReading, Result<(), ProcError>) {
+    /// Reads all into a reading that was used before; what could not be read is missing there, and the last failure is the answer. Each reading
+    /// is later than the one before, whoever asks.
+    ///
+    /// # Errors
+    /// When a file that was opened cannot be read or understood.
+    pub fn read(&mut self, t_us: i64, into: &mut SecondReading) -> Result<(), ProcError> {
         let mut result = Ok(());
-        let t_us = t_us.max(self.read_us.saturating_add(1));
-        self.read_us = t_us;
-        let mut cgroups = Vec::with_capacity(self.cgroups.levels().len());
+        into.t_us = t_us.max(self.read_us.saturating_add(1));
+        self.read_us = into.t_us;
+        into.cgroups.clear();
         let mut has_removed = false;
         // Cgroups before the machine: that stays, they may be removed at any moment.
         for level in self.cgroups.levels() {
             match level.read(&mut self.buffer) {
                 Ok(reading) => {
                     has_removed |= reading.is_removed;
-                    cgroups.push((level.shared_name(), reading));
+                    into.cgroups.push((level.shared_name(), reading));
                 }
                 Err(error) => result = Err(error),
             }
         }
         if has_removed {
-            for (name, _) in cgroups.iter().filter(|(_, reading)| reading.is_removed) {
+            for (name, _) in into.cgroups.iter().filter(|(_, it)| it.is_removed) {
                 self.cgroups.forget(name);
             }
         }
-        let machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
+        into.machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
             result = Err(error);
             MachineReading::default()
         });
-        let reading = SecondReading {
-            t_us,
-            machine,
-            cgroups,
-        };
-        (reading, result)
+        result
     }
 }

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Seen, Teller};
+use super::{Seen, Spares, Teller};
 use crate::{
     clock::{JobClock, thread_cpu_us},
     procfs::{ProcError, Procfs},
@@ -82,6 +82,7 @@ type Request = (Round, Vec<ProcessKey>);
 pub struct SlowReader {
     requests: SyncSender<Request>,
     cost: Arc<Cost>,
+    spares: Spares,
 }
 
 impl SlowReader {
@@ -93,15 +94,21 @@ impl SlowReader {
         procfs: Procfs,
         clock: JobClock,
         teller: Teller<T>,
+        spares: Spares,
     ) -> io::Result<Self> {
         let (requests, waiting) = sync_channel::<Request>(1);
         let cost = Arc::new(Cost::default());
         let shared = Arc::clone(&cost);
+        let own_spares = spares.clone();
         thread::Builder::new()
             .name("highwater-pss".to_owned())
             .stack_size(128 << 10)
-            .spawn(move || serve(&procfs, clock, &teller, &waiting, &shared))?;
-        Ok(Self { requests, cost })
+            .spawn(move || serve(&procfs, clock, &teller, &waiting, &shared, &own_spares))?;
+        Ok(Self {
+            requests,
+            cost,
+            spares,
+        })
     }
 
     /// What rounds cost.
@@ -112,7 +119,9 @@ impl SlowReader {
 
     /// Asks for a round over all members.
     pub fn ask(&self, round: Round, members: &mut [Member]) {
-        let keys = members.iter().map(|member| member.key).collect();
+        let mut keys = self.spares.keys.take();
+        keys.clear();
+        keys.extend(members.iter().map(|member| member.key));
         self.cost.busy.store(true, Ordering::Release);
         if self.requests.try_send((round, keys)).is_err() {
             self.cost.finish(1);
@@ -132,13 +141,15 @@ fn serve<T: From<Seen>>(
     teller: &Teller<T>,
     waiting: &Receiver<Request>,
     cost: &Cost,
+    spares: &Spares,
 ) {
     let mut buffer = Vec::new();
     for (round, keys) in waiting {
         let began = thread_cpu_us();
-        let mut values = Vec::with_capacity(keys.len());
+        let mut values = spares.values.take();
+        values.clear();
         let mut failure = None;
-        for key in keys {
+        for key in keys.iter().copied() {
             let t_us = clock.now_us();
             match read(procfs, round, key, t_us, &mut buffer) {
                 Ok(value) => values.extend(value),
@@ -147,6 +158,7 @@ fn serve<T: From<Seen>>(
                 Err(error) => failure = Some(error),
             }
         }
+        spares.keys.give(keys);
         cost.finish(thread_cpu_us() - began);
         if !values.is_empty() {
             teller.tell(Seen::Slow(SlowReading { values }).into());

@@ -35,6 +35,9 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         seconds,
         protects: false,
         teller: Teller::new(sender),
+        budget_bytes: 0,
+        spares: Spares::default(),
+        pace: Pace::default(),
     });
     (child, sampler.unwrap(), seen)
 }
@@ -45,6 +48,39 @@ fn column_of(block: &GridBlock, pid: u32) -> &Column {
         .iter()
         .find(|column| column.key.pid == pid)
         .unwrap()
+}
+
+#[test]
+fn when_memory_is_short_blocks_and_readings_do_not_wait_for_the_second() {
+    let (mut child, mut sampler, seen) = sampler();
+    sampler.tick(0);
+    // The process has more than that, so nothing is left of the budget from the next reading on.
+    sampler.budget_bytes = 1;
+    for tick in 1..=40 {
+        sampler.tick(tick * 50_000);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(sampler);
+    let (mut blocks, mut seconds) = (Vec::new(), Vec::new());
+    for seen in &seen {
+        match seen {
+            Seen::Grid(block) => blocks.push(block.t_us),
+            Seen::Second(reading) => seconds.push(reading.t_us),
+            _ => {}
+        }
+    }
+    assert_eq!(
+        seconds,
+        [
+            0, 1_000_000, 1_200_000, 1_400_000, 1_600_000, 1_800_000, 2_000_000
+        ]
+    );
+    assert_eq!(blocks[0].len(), 20);
+    assert_eq!(
+        blocks[1..3],
+        [[1_000_000, 1_050_000], [1_100_000, 1_150_000]]
+    );
 }
 
 #[test]
@@ -98,12 +134,12 @@ fn a_hole_begins_another_column() {
     let tree = &mut sampler.tree;
     let member = &mut tree.members_mut()[0];
     let statm = member.read().unwrap().unwrap();
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(100_000, 0);
     sampler.block.begin_tick(150_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(200_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     let spans: Vec<_> = sampler
         .block
         .columns

@@ -158,6 +158,7 @@ impl Client {
         let asked = Asked {
             receipt,
             begins_job: item == Item::Job,
+            is_batch: matches!(item, Item::Batch(..)),
             has_token: self.token.is_some(),
             bytes: payload.len(),
         };

@@ -61,7 +61,8 @@ fn what_was_written_is_read_back() {
 #[test]
 fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
     let (_root, mut spool) = recorded(1);
-    let mut reader = SegmentReader::open(&segment_path(spool.folder(), spool.stream())).unwrap();
+    let mut reader =
+        SegmentReader::open(&segments::path_of(spool.folder(), spool.stream(), 0)).unwrap();
     assert_eq!(
         reader.next_record().unwrap().map(|record| record.seq),
         Some(0)
@@ -101,7 +102,7 @@ proptest! {
     #[test]
     fn cut_anywhere_all_records_before_the_cut_are_there(cut in 0_usize..400) {
         let (_root, spool) = recorded(5);
-        let path = segment_path(spool.folder(), spool.stream());
+        let path = segments::path_of(spool.folder(), spool.stream(), 0);
         let bytes = fs::read(&path).unwrap();
         let cut = cut.min(bytes.len());
         let whole = (bytes.len() - MAGIC.len()) / 5;
@@ -120,7 +121,7 @@ proptest! {
     #[test]
     fn a_flipped_byte_costs_at_most_what_follows_and_never_lies(at in 8_usize..400, bit in 0_u8..8) {
         let (_root, spool) = recorded(5);
-        let path = segment_path(spool.folder(), spool.stream());
+        let path = segments::path_of(spool.folder(), spool.stream(), 0);
         let mut bytes = fs::read(&path).unwrap();
         let at = at.min(bytes.len() - 1);
         bytes[at] ^= 1 << bit;

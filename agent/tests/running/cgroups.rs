@@ -79,6 +79,59 @@ impl Drop for Cgroup {
     }
 }
 
+/// Takes 2 MB more every 20 ms, until it may not.
+const GROW: &str = "import time\nheld = []\nwhile True:\n    held.append(bytearray(b'x' * (2 << 20))); time.sleep(0.02)";
+
+/// What may lie between the last that was in the spool before a death and the death, µs.
+const LAST_WORDS_US: i64 = 300_000;
+
+#[test]
+fn what_grows_to_its_death_is_in_the_spool_up_to_the_last_moments() {
+    let cgroup = match Cgroup::with_limit("grow", 300 << 20) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => {
+            not_run(&format!("memory cgroup: {reason}"));
+            return;
+        }
+    };
+    let place = Place::new();
+    let output = cgroup.run(&place, &["python3", "-c", GROW]);
+    assert_eq!(output.status.code(), Some(137), "{output:?}");
+    let recorded = place.recorded();
+    let ends = recorded.processes("python3");
+    let died_us = ends
+        .iter()
+        .filter_map(|process| process.ended_us)
+        .max()
+        .unwrap();
+    // Had the agent died with it, this is what there would be.
+    let before: Vec<_> = recorded
+        .batches
+        .iter()
+        .filter(|batch| batch.to_us < died_us)
+        .collect();
+    let ticks = before
+        .iter()
+        .flat_map(|batch| &batch.samples)
+        .map(|samples| {
+            let last: i64 = samples.t_us_delta.iter().sum();
+            last
+        });
+    let spans: Vec<_> = before
+        .iter()
+        .map(|batch| (batch.from_us, batch.to_us))
+        .collect();
+    let last_us = ticks.max().unwrap();
+    assert!(
+        died_us - last_us <= LAST_WORDS_US,
+        "died at {died_us}, last sample at {last_us}, batches {spans:?}"
+    );
+    let short = spans
+        .iter()
+        .filter(|(from_us, to_us)| to_us - from_us < 500_000);
+    assert!(short.count() >= 3, "{spans:?}");
+}
+
 const HOLD: &str = "import time; held = bytearray(b'x' * (48 << 20)); time.sleep(1.5)";
 
 #[test]

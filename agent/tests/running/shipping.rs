@@ -13,8 +13,9 @@ use highwater_agent::{
     ci::Env,
     settings::Token,
     shipper::{Client, Outcome, Shipper, send_whole},
-    spool::{self, Unwritten},
+    spool::{self, Handoff, Unwritten},
 };
+use highwater_wire::codec;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -301,8 +302,12 @@ fn an_end_that_found_no_room_is_sent_from_memory() {
     let peer = Peer::new(|_, _| Act::Take);
     let uuid = spool::uuid_of(&folder).unwrap();
     let client = Client::new(&peer.url(), None, &Env::new(), uuid);
-    let shipper = Shipper::start(client, &folder).unwrap();
-    let outcome = shipper.finish(Some(&end), PATIENCE, &AtomicBool::new(false));
+    let shipper = Shipper::start(client, &folder, Handoff::default()).unwrap();
+    let unwritten = Unwritten {
+        batches: Vec::new(),
+        end: Some(codec::encode(&end).unwrap()),
+    };
+    let outcome = shipper.finish(unwritten, PATIENCE, &AtomicBool::new(false));
     assert!(outcome.complete && outcome.announced == 3, "{outcome:?}");
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
 }

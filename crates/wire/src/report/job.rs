@@ -85,6 +85,9 @@ pub struct JobReport {
     pub spool: Option<String>,
 }
 
+/// Code of the notice that counts the seconds of which fine-grained samples gave way to a full disk.
+pub const SAMPLES_THINNED: &str = "samples_thinned";
+
 /// A loss, a limit or a doubt of the recorder's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -99,6 +102,13 @@ pub struct NoticeReport {
 
 impl fmt::Display for NoticeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.code == SAMPLES_THINNED {
+            let Self { count, message, .. } = self;
+            return write!(
+                f,
+                "{count} s of the recording are kept with about one value a second instead of all: {message}"
+            );
+        }
         match (self.message.as_str(), self.count) {
             ("", count) => write!(f, "{}: {count}", self.code),
             (message, 1) => write!(f, "{}: {message}", self.code),
