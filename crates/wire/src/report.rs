@@ -12,8 +12,8 @@ mod tests_and_fixtures;
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use job::{
-    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric, SAMPLES_THINNED,
-    RecorderReport, RunReport, SessionReport, ShardReport,
+    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
+    RecorderReport, RunReport, SAMPLES_THINNED, SessionReport, ShardReport,
 };
 pub use processes::{Books, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};
