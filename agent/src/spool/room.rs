@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    MAGIC, SpoolError, io as at,
+    Handoff, MAGIC, SpoolError, io as at,
     read::SegmentReader,
     thin::{Detail, thin},
     write::encode,
@@ -98,7 +98,16 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     ) || error.kind() == io::ErrorKind::WriteZero
 }
 
-/// Writes a closed segment again with no more than a detail of each batch; answers the time whose samples became fewer, µs.
+/// What writing a segment again came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// Time whose samples became fewer, µs; the file is as it was where that is none.
+    pub(super) less_us: i64,
+    /// The part of it that the server does not have, µs.
+    pub(super) lost_us: i64,
+}
+
+/// Writes a closed segment again with no more than a detail of each batch. What the server got meanwhile counts as had, by `handoff`.
 ///
 /// The new file takes the place of the old in one step, so that a reader, or whoever comes after a death, finds one or the other whole.
 ///
@@ -107,21 +116,26 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 pub(super) fn rewrite(
     path: &Path,
     detail: Detail,
+    handoff: &Handoff,
     encoder: &mut Encoder,
-) -> Result<i64, SpoolError> {
+) -> Result<Rewritten, SpoolError> {
     let mut reader = SegmentReader::open(path)?;
-    let (mut bytes, mut record, mut less_us) = (MAGIC.to_vec(), Vec::new(), 0);
+    let (mut bytes, mut record) = (MAGIC.to_vec(), Vec::new());
+    let mut less = Vec::new();
     while let Some(old) = reader.next_record()? {
         // What cannot be read is of no use to anybody.
         let Ok(mut batch) = codec::decode::<v1::Batch>(&old.payload) else {
             continue;
         };
-        less_us += thin(&mut batch, detail);
+        let less_us = thin(&mut batch, detail);
+        if less_us > 0 {
+            less.push((old.seq, less_us));
+        }
         encode(encoder, old.kind, old.seq, &batch, &mut record).map_err(at(path))?;
         bytes.extend_from_slice(&record);
     }
-    if less_us == 0 {
-        return Ok(0);
+    if less.is_empty() {
+        return Ok(Rewritten::default());
     }
     let fresh = path.with_extension("thin");
     let mut options = OpenOptions::new();
@@ -133,5 +147,10 @@ pub(super) fn rewrite(
         drop(fs::remove_file(&fresh));
         return Err(at(path)(error));
     }
-    Ok(less_us)
+    let acknowledged = handoff.acknowledged();
+    let lost = less.iter().filter(|(seq, _)| *seq >= acknowledged);
+    Ok(Rewritten {
+        less_us: less.iter().map(|(_, us)| us).sum(),
+        lost_us: lost.map(|(_, us)| us).sum(),
+    })
 }

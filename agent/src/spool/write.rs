@@ -190,18 +190,15 @@ impl Spool {
 
     /// Thins the oldest closed segment that holds all of its samples: what the server has comes before what it has not.
     fn thin_oldest(&mut self) -> bool {
-        let acknowledged = self.handoff.acknowledged();
         let full = |closed: &&mut Closed| closed.detail == Detail::Full;
         while let Some(closed) = self.closed.iter_mut().find(full) {
-            let is_known = closed.below <= acknowledged;
             let path = path_of(&self.folder, self.stream, closed.number);
-            let Ok(less_us) = rewrite(&path, Detail::Thin, &mut self.encoder) else {
+            let Ok(done) = rewrite(&path, Detail::Thin, &self.handoff, &mut self.encoder) else {
                 return false;
             };
             closed.detail = Detail::Thin;
-            if less_us > 0 {
-                // What is on the server's disk is not lost.
-                self.less.thinned_us += if is_known { 0 } else { less_us };
+            if done.less_us > 0 {
+                self.less.thinned_us += done.lost_us;
                 return true;
             }
         }
@@ -215,12 +212,12 @@ impl Spool {
             |closed: &&mut Closed| closed.detail < Detail::Bare && closed.below <= acknowledged;
         while let Some(closed) = self.closed.iter_mut().find(known) {
             let path = path_of(&self.folder, self.stream, closed.number);
-            let Ok(less_us) = rewrite(&path, Detail::Bare, &mut self.encoder) else {
+            let Ok(done) = rewrite(&path, Detail::Bare, &self.handoff, &mut self.encoder) else {
                 return false;
             };
             closed.detail = Detail::Bare;
-            if less_us > 0 {
-                self.less.bared_us += less_us;
+            if done.less_us > 0 {
+                self.less.bared_us += done.less_us;
                 return true;
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     peer::{Act, Peer},
 };
 
-fn job() -> v1::Job {
+pub(crate) fn job() -> v1::Job {
     v1::Job {
         version: VERSION,
         project: "o/r".to_owned(),

@@ -11,6 +11,7 @@ mod cgroups;
 mod command;
 mod doctor;
 mod environment;
+mod full_disk;
 mod harness;
 mod interrupts;
 mod leftovers;
