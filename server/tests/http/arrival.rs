@@ -109,7 +109,7 @@ fn a_batch_that_comes_after_the_job_was_given_up_joins_it() {
         send(&app, uuid, stream, request);
     }
     let lost = app.settled(uuid, "lost");
-    assert_eq!(lost["ending"]["verdict"], "agent_lost");
+    assert_eq!(lost["ending"]["verdict"], "runner_lost");
     send(&app, uuid, stream, BATCHES);
     let incomplete = app.settled(uuid, "incomplete");
     assert_eq!(incomplete["sessions"][0]["tests"], 3);

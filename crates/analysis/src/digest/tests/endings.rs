@@ -205,10 +205,10 @@ fn each_ending_of_the_first_form() {
             Confidence::Likely,
         ),
         (
-            "`timeout` around pytest",
+            "124, and no `timeout` anywhere",
             session(None, "").ends(Some(124), None),
-            Verdict::TimedOut,
-            Confidence::Likely,
+            Verdict::Crashed,
+            Confidence::Possible,
         ),
         (
             "segmentation fault",
@@ -286,7 +286,7 @@ fn a_job_that_fell_silent_has_an_ending_and_a_running_one_has_none() {
     let lost = digest(&recording, &context(JobState::Lost)).job;
     assert_eq!(
         lost.ending.map(|ending| ending.verdict),
-        Some(Verdict::AgentLost)
+        Some(Verdict::RunnerLost)
     );
     let running = digest(&recording, &context(JobState::Running)).job;
     assert_eq!((running.ending, running.ended_at), (None, None));
