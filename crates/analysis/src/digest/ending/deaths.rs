@@ -31,13 +31,15 @@ pub(in crate::digest) struct Death {
     pub(in crate::digest) time_limit: Option<(i64, i64)>,
 }
 
-/// Leaders of sessions that vanished, then workers that were gone while their session went on, then the command that
-/// `ended_by` ended where no pytest process died with it.
+/// Leaders of sessions that vanished, then workers that were gone while their session went on, then the command where a signal ended it
+/// and no pytest process died with it. `own`: that signal; `coded`: one that only its exit code tells of, which is pytest's where a
+/// process of it is known to have died.
 pub(super) fn of(
     parts: &Parts<'_>,
     sessions: &[SessionReport],
     open: &OpenSessions,
-    ended_by: Option<i32>,
+    own: Option<i32>,
+    coded: Option<i32>,
 ) -> Vec<Death> {
     let leaders = open.leaders.iter().map(|at| death(parts, *at, false));
     let workers = vanished_workers(parts, sessions);
@@ -45,12 +47,13 @@ pub(super) fn of(
     let mut deaths: Vec<Death> = leaders.chain(workers).collect();
     let ended_us = parts.recording.last_us();
     let is_late = |death: &Death| death.until_us >= ended_us.saturating_sub(SAME_DEATH_US);
-    if ended_by.is_some() && !deaths.iter().any(is_late) {
+    let alone = own.is_some() && !deaths.iter().any(is_late);
+    if alone || (coded.is_some() && deaths.is_empty()) {
         let last_seen = parts.memory.tree().last().map(|point| point.t_us);
         deaths.push(Death {
             from_us: last_seen.unwrap_or(ended_us),
             until_us: ended_us,
-            signal: ended_by,
+            signal: own.or(coded),
             ..Death::default()
         });
     }

@@ -101,7 +101,7 @@ impl Evidence {
         };
         let coded = evidence.coded_signal();
         let masked = evidence.exit_code.is_some() && coded.is_none();
-        evidence.deaths = deaths::of(parts, sessions, &evidence.open, coded);
+        evidence.deaths = deaths::of(parts, sessions, &evidence.open, evidence.own_signal, coded);
         evidence.oom = OomKills::of(parts, &evidence.deaths, coded, masked);
         evidence.time = TimeLimits::of(parts, &evidence.deaths);
         let moment_us = evidence.moment(parts);
@@ -114,8 +114,12 @@ impl Evidence {
         evidence
     }
 
-    /// When whoever died was seen last; without a death, the end of what was sampled.
+    /// When whoever died was seen last; without a death, and where all fell silent at once, the end of what was sampled.
     fn moment(&self, parts: &Parts<'_>) -> i64 {
+        let struck = self.oom.struck.is_some();
+        if !struck && self.lost() && self.open.not_gone > 0 {
+            return parts.recording.last_us();
+        }
         let stopped = self.seen.guard_stop().map(|action| action.at_us);
         let child = || {
             let nobody_told = self.statuses.is_empty();

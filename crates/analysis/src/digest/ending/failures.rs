@@ -98,19 +98,18 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
     }
     let refused = failures.without_memory.len();
     if refused > 0 {
-        let others = evidence.failed.saturating_sub(refused as u64);
-        let others = match others {
+        let others = match evidence.failed.saturating_sub(refused as u64) {
             0 => String::new(),
-            others => format!("; {others} failed for something else"),
+            others => format!(", and {others} failed for something else"),
+        };
+        let who = match refused {
+            1 => "1 test or import could not get the memory it".to_owned(),
+            several => format!("{several} tests or imports could not get the memory they"),
         };
         return Some(Decision {
             verdict: Verdict::MemoryError,
             confidence: Confidence::Likely,
-            sentence: format!(
-                "{} could not get the memory they asked for (MemoryError), {tests} ran{others}.",
-                count(refused as u64, "test or import")
-                    .replace("test or imports", "tests or imports")
-            ),
+            sentence: format!("{who} asked for (MemoryError); {tests} ran{others}."),
             next_step: NEXT,
         });
     }

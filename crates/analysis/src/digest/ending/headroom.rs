@@ -13,6 +13,8 @@ use crate::{figures::mebibytes, recording::Subject};
 
 /// Readings no older than this before a death speak of it.
 const NEAR_US: i64 = 3_000_000;
+/// A process that was seen last at a sample may have lived for as long as this.
+const AFTER_US: i64 = 200_000;
 /// A single reading may be as old as this where the shortage itself delayed the next.
 const DELAYED_US: i64 = 10_000_000;
 /// Less room than this share of a limit, in percent, is a shortage.
@@ -80,7 +82,10 @@ pub(in crate::digest) struct Headroom {
 impl Headroom {
     pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Self {
         let recording = parts.recording;
-        let last = |metric| readings::last_at(recording, &Subject::Machine, metric, moment_us);
+        let last = |metric| {
+            let until_us = moment_us.saturating_add(AFTER_US);
+            readings::last_at(recording, &Subject::Machine, metric, until_us)
+        };
         let pressure = last(Metric::MachinePsiSome).map(|(at_us, some)| {
             let full = last(Metric::MachinePsiFull).map_or(0, |point| point.1);
             (at_us, some, full)
@@ -166,8 +171,9 @@ fn worst(
     moment_us: i64,
     least: bool,
 ) -> Option<(i64, i64)> {
-    let near = readings::points(parts.recording, subject, metric)
-        .filter(|point| (moment_us.saturating_sub(NEAR_US)..=moment_us).contains(&point.0));
+    let near = moment_us.saturating_sub(NEAR_US)..=moment_us.saturating_add(AFTER_US);
+    let near =
+        readings::points(parts.recording, subject, metric).filter(|point| near.contains(&point.0));
     let near = if least {
         near.min_by_key(|point| point.1)
     } else {
@@ -181,11 +187,12 @@ fn worst(
 
 fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {
     let others = parts.processes.iter().filter(|it| it.role == Role::Other);
+    let until_us = moment_us.saturating_add(AFTER_US);
     let mut held: Vec<(String, u32, i64)> = others
         .filter(|process| process.ended_us.is_none_or(|ended| ended >= moment_us))
         .filter_map(|process| {
             let subject = Subject::Process(process.key);
-            let read = readings::last_at(parts.recording, &subject, Metric::OtherRss, moment_us);
+            let read = readings::last_at(parts.recording, &subject, Metric::OtherRss, until_us);
             let (_, bytes) = read.filter(|point| point.1 >= LEAST_OTHER_BYTES)?;
             Some((process.command.clone(), process.key.pid, bytes))
         })
