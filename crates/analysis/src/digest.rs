@@ -86,6 +86,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         })
         .collect();
     walk::adopt_forked(&mut walks, &processes);
+    walk::fail_crashed(&mut walks, &processes);
     let visits = visits::rows(&walks, &processes, &memory);
     let files = files::rows(&walks, &visits, &processes);
     let tests = tests_rows::rows(&walks, &processes, &memory);

@@ -9,6 +9,7 @@
 //! a test gives back after a teardown in it is therefore a release of the fixtures torn down, up to what their set-up took.
 
 mod charge;
+mod crashed;
 mod facts;
 mod forked;
 
@@ -19,6 +20,7 @@ use highwater_wire::report::{Books, PeakKind};
 use super::{memory::Memory, sessions::Sessions};
 use crate::recording::{Mark, Texts, What};
 
+pub(super) use crashed::fail as fail_crashed;
 pub(super) use facts::{
     FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };

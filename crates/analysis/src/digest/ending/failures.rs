@@ -120,7 +120,7 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
             Some(status::TESTS_FAILED | status::INTERNAL_ERROR)
         );
     // With the plugin a failure would have told its cause.
-    let told_a_cause = evidence.failed > 0;
+    let told_a_cause = evidence.failed > 0 || !failures.imports.is_empty();
     (fell && !told_a_cause).then(|| Decision {
         verdict: Verdict::MemoryError,
         confidence: Confidence::Possible,

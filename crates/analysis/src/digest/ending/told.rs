@@ -79,7 +79,11 @@ fn by_status(worst: i32, evidence: &Evidence) -> Decision {
             && evidence.exit_code.is_none()
             && !(evidence.silent && !evidence.agent_lost));
     let (verdict, confidence) = match worst {
-        status::TESTS_FAILED if evidence.vanished_workers() > 0 && evidence.failed == 0 => {
+        // The test of a worker that was gone counts as failed.
+        status::TESTS_FAILED
+            if evidence.failed <= evidence.vanished_workers() as u64
+                && evidence.vanished_workers() > 0 =>
+        {
             let seen = evidence.deaths.iter().any(|death| death.signal.is_some());
             (Verdict::WorkerCrashed, if seen { Certain } else { Likely })
         }
