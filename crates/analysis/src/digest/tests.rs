@@ -1,11 +1,19 @@
 //! Recordings made by hand, and random ones.
 
+mod background;
 mod books;
 mod builder;
 mod endings;
+mod failures;
 mod figures;
 mod holders;
 mod job_peak;
+mod kernel;
 mod notices;
 mod oom;
 mod open_sessions;
+mod outside;
+mod same_code;
+mod signals;
+mod silence;
+mod time;
