@@ -114,28 +114,42 @@ impl Level {
         Arc::clone(&self.name)
     }
 
-    /// Reads it, the counters of kills first: a cgroup whose process was killed is often removed at once. What was read until then is answered.
+    /// Reads it. Where it is removed meanwhile, what was read until then is answered.
     ///
     /// # Errors
     /// When a file that was opened cannot be read or understood.
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<CgroupReading, ProcError> {
-        let mut reading = CgroupReading::default();
-        let result = self.read_each(&mut reading, buffer);
-        match result {
-            Err(error) if error.is_gone() => {
-                reading.is_removed = true;
-                Ok(reading)
-            }
-            Err(error) => Err(error),
-            Ok(()) => Ok(reading),
-        }
+        let mut reading = self.read_counts(buffer)?;
+        self.read_sizes(&mut reading, buffer)?;
+        Ok(reading)
     }
 
-    fn read_each(
+    /// Reads what counts kills and meetings with the limit, which is gone soonest: a cgroup whose process was killed is often removed at once.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_counts(&self, buffer: &mut Vec<u8>) -> Result<CgroupReading, ProcError> {
+        let mut reading = CgroupReading::default();
+        let result = self.counts(&mut reading, buffer);
+        reading.is_removed = while_it_is_there(result)?.is_none();
+        Ok(reading)
+    }
+
+    /// Reads the rest.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_sizes(
         &self,
         reading: &mut CgroupReading,
         buffer: &mut Vec<u8>,
     ) -> Result<(), ProcError> {
+        let result = self.sizes(reading, buffer);
+        reading.is_removed |= while_it_is_there(result)?.is_none();
+        Ok(())
+    }
+
+    fn counts(&self, reading: &mut CgroupReading, buffer: &mut Vec<u8>) -> Result<(), ProcError> {
         if let Some(events) = &self.events {
             events.read(buffer)?;
             reading.oom_kills = events.value(buffer, "oom_kill")?;
@@ -148,6 +162,10 @@ impl Level {
         if self.version == Version::One {
             reading.limit_met = number(self.limit_met.as_ref(), buffer)?;
         }
+        Ok(())
+    }
+
+    fn sizes(&self, reading: &mut CgroupReading, buffer: &mut Vec<u8>) -> Result<(), ProcError> {
         reading.usage_bytes = number(Some(&self.usage), buffer)?;
         reading.limit_bytes =
             number(self.limit.as_ref(), buffer)?.filter(|limit| *limit < NO_LIMIT_BYTES);
@@ -161,6 +179,15 @@ impl Level {
                 .map(|(usage, inactive)| usage.saturating_sub(inactive));
         }
         Ok(())
+    }
+}
+
+/// `None` once the cgroup was removed.
+fn while_it_is_there(result: Result<(), ProcError>) -> Result<Option<()>, ProcError> {
+    match result {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

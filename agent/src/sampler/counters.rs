@@ -1,20 +1,31 @@
 //! Cgroups, machine and the kernel's log: read each second by the sampler, and at once by whoever hears that a process has ended, since its cgroup, and
 //! with it the counter of kills, may be removed in the next moment.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use highwater_wire::v1;
 
 use super::{SecondReading, Seconds, Seen, Spares, Teller};
 use crate::{
-    cgroup::Home, clock::JobClock, procfs::MachineReading, procfs::Procfs, witness::KernelLog,
+    budget::Budget,
+    cgroup::Home,
+    clock::{JobClock, thread_cpu_us},
+    procfs::{MachineReading, Procfs},
+    witness::KernelLog,
 };
 
 /// So many kills of the kernel's log are told; of a machine that kills more, these are enough.
 const MOST_KILLS: usize = 256;
+/// Share of one core that readings after ends may take, as long as nobody was killed; and that new lines of the log may.
+const SHARE: f64 = 0.001;
+/// What was not used of it in so many µs may be used at once.
+const SAVED_US: i64 = 20_000_000;
 /// Of the machine's memory; less available is little.
 const LITTLE: f64 = 0.1;
 
@@ -35,6 +46,8 @@ struct Inner {
     log: Option<KernelLog>,
     kills: usize,
     machine: MachineReading,
+    at_ends: Budget,
+    log_wakes: Budget,
 }
 
 impl<T: From<Seen>> Counters<T> {
@@ -50,6 +63,8 @@ impl<T: From<Seen>> Counters<T> {
             log: KernelLog::open(procfs).ok(),
             kills: 0,
             machine: MachineReading::default(),
+            at_ends: Budget::saving(SHARE, SAVED_US),
+            log_wakes: Budget::saving(SHARE, SAVED_US),
         };
         Self {
             clock,
@@ -65,14 +80,40 @@ impl<T: From<Seen>> Counters<T> {
         self.read_held(self.hold(), now_us, show)
     }
 
-    /// The same, unless it was read in the last so many µs; a process has ended.
-    pub(super) fn read_at_end(&self, within_us: i64) {
+    /// The same because a process has ended, unless that would cost too much; whether it was read. It is done before anybody asks how the process
+    /// ended.
+    pub(super) fn read_at_end(&self) -> bool {
         self.has_ended.store(true, Ordering::Relaxed);
         let inner = self.hold();
         let now_us = self.clock.now_us();
-        if now_us.saturating_sub(inner.seconds.read_us()) >= within_us {
+        let is_affordable = inner.at_ends.allows(now_us);
+        if is_affordable {
+            let began = thread_cpu_us();
             self.read_held(inner, now_us, |_| {});
+            self.hold().at_ends.spend(now_us, thread_cpu_us() - began);
         }
+        is_affordable
+    }
+
+    /// The log has something new: where it tells of a kill, all is read, before the killed is gone and its cgroup with it. Whether that may be done
+    /// again: a log that is written to all the time is read each second and no oftener.
+    pub(super) fn read_because_of_log(&self) -> bool {
+        let mut inner = self.hold();
+        let now_us = self.clock.now_us();
+        let began = thread_cpu_us();
+        let kills = inner.kills;
+        self.read_log(&mut inner, now_us);
+        if inner.kills > kills {
+            self.read_held(inner, now_us, |_| {});
+            return true;
+        }
+        inner.log_wakes.spend(now_us, thread_cpu_us() - began);
+        inner.log_wakes.allows(now_us)
+    }
+
+    /// What is readable when the log has something new.
+    pub(super) fn log_readable(&self) -> Option<OwnedFd> {
+        self.hold().log.as_ref()?.readable().ok()
     }
 
     fn read_held(

@@ -1,4 +1,5 @@
-//! The thread that hears of ends: it holds on to processes of the job, and at the end of each learns how it ended and has the counters read at once.
+//! The thread that hears of ends: it holds on to processes of the job, and at the end of each, or when the
+//! kernel's log tells of one, has the counters read at once and learns how it ended.
 
 use std::{
     collections::HashMap,
@@ -25,12 +26,10 @@ use crate::{clock::JobClock, procfs::Procfs, tree::ProcessKey, witness::Held};
 const MOST_HELD: usize = 256;
 /// So many ends are taken at once.
 const EVENTS: usize = 32;
-/// After a process that ended by itself, counters that were read in the last so many µs are fresh enough.
-const FRESH_US: i64 = 250_000;
-/// After one that was killed, µs.
-const FRESH_AFTER_KILL_US: i64 = 5_000;
 /// Stack of the thread; only what is touched counts.
 const STACK_BYTES: usize = 256 << 10;
+/// What the kernel's log is known by.
+const LOG: u64 = u64::MAX - 1;
 /// What the bell that ends the thread is known by; no descriptor has this number.
 const BELL: u64 = u64::MAX;
 
@@ -69,7 +68,13 @@ impl Exits {
         let bell = eventfd(0, EventfdFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(BELL);
         epoll::add(&shared.epoll, &bell, data, epoll::EventFlags::IN)?;
+        let log = counters.log_readable();
+        if let Some(log) = &log {
+            let data = epoll::EventData::new_u64(LOG);
+            epoll::add(&shared.epoll, log, data, epoll::EventFlags::IN)?;
+        }
         let listener = Listener {
+            log,
             shared: Arc::clone(&shared),
             procfs,
             clock,
@@ -131,6 +136,7 @@ impl Shared {
 
 struct Listener<T> {
     shared: Arc<Shared>,
+    log: Option<OwnedFd>,
     procfs: Procfs,
     clock: JobClock,
     teller: Teller<T>,
@@ -157,9 +163,17 @@ impl<T: From<Seen>> Listener<T> {
                 match event.data.u64() {
                     BELL if is_ending => return,
                     BELL => is_ending = true,
+                    LOG if self.counters.read_because_of_log() => {}
+                    LOG => self.leave_log(),
                     slot => self.hear(slot, event.flags),
                 }
             }
+        }
+    }
+
+    fn leave_log(&self) {
+        if let Some(log) = &self.log {
+            drop(epoll::delete(&self.shared.epoll, log));
         }
     }
 
@@ -167,20 +181,18 @@ impl<T: From<Seen>> Listener<T> {
         let Some(held) = self.shared.held().remove(&slot) else {
             return;
         };
+        // Nobody can take away how it ended; its cgroup may be gone in a moment.
+        let has_read = self.counters.read_at_end();
         let Some(status) = held.exit_status(&self.procfs) else {
-            self.counters.read_at_end(FRESH_AFTER_KILL_US);
             // Another user's: the kernel tells when it was reaped, if at all.
             if !flags.contains(epoll::EventFlags::HUP) && held.may_be_told_later() {
                 self.wait_for_reaping(slot, held);
             }
             return;
         };
-        // The counters first: nobody can take away how it ended.
-        let was_killed = status.signal().is_some();
-        self.counters.read_at_end(match was_killed {
-            true => FRESH_AFTER_KILL_US,
-            false => FRESH_US,
-        });
+        if !has_read && status.signal().is_some() {
+            self.counters.read(self.clock.now_us(), |_| {});
+        }
         let exit = Seen::Exit {
             key: held.key,
             t_us: self.clock.now_us(),

@@ -44,12 +44,6 @@ impl Seconds {
         self.cgroups.watch(text, matters)
     }
 
-    /// When all was read last, µs since the job's start.
-    #[must_use]
-    pub fn read_us(&self) -> i64 {
-        self.read_us
-    }
-
     /// Reads all into a reading that was used before; what could not be read is missing there, and the last failure is the answer. Each reading
     /// is later than the one before, whoever asks.
     ///
@@ -61,15 +55,19 @@ impl Seconds {
         self.read_us = into.t_us;
         into.cgroups.clear();
         let mut has_removed = false;
-        // Cgroups before the machine: that stays, they may be removed at any moment.
+        // The counters of all cgroups first: these may be removed at any moment, the machine stays.
         for level in self.cgroups.levels() {
-            match level.read(&mut self.buffer) {
-                Ok(reading) => {
-                    has_removed |= reading.is_removed;
-                    into.cgroups.push((level.shared_name(), reading));
-                }
-                Err(error) => result = Err(error),
+            let reading = level.read_counts(&mut self.buffer).unwrap_or_else(|error| {
+                result = Err(error);
+                CgroupReading::default()
+            });
+            into.cgroups.push((level.shared_name(), reading));
+        }
+        for (level, (_, reading)) in self.cgroups.levels().iter().zip(&mut into.cgroups) {
+            if let Err(error) = level.read_sizes(reading, &mut self.buffer) {
+                result = Err(error);
             }
+            has_removed |= reading.is_removed;
         }
         if has_removed {
             for (name, _) in into.cgroups.iter().filter(|(_, it)| it.is_removed) {

@@ -8,7 +8,7 @@ mod line;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::Path,
 };
 
@@ -67,6 +67,14 @@ impl KernelLog {
     #[must_use]
     pub fn has_our_pids(&self) -> bool {
         self.has_our_pids
+    }
+
+    /// What is readable when there is something new.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    pub fn readable(&self) -> io::Result<OwnedFd> {
+        self.file.try_clone().map(OwnedFd::from)
     }
 
     /// Reads what was written since the last call, and answers whom it tells of.

@@ -265,8 +265,8 @@ fn the_agent_ends_with_the_runner_and_says_so() {
         recorded.end.as_ref().unwrap().ended_by(),
         EndedBy::RunnerGone
     );
-    let gone = recorded.events().find_map(|event| match &event.what {
-        Some(What::RunnerGone(gone)) => Some(gone.pid),
+    let gone = recorded.events().iter().find_map(|event| match event {
+        What::RunnerGone(gone) => Some(gone.pid),
         _ => None,
     });
     assert_eq!(gone, Some(runner));
@@ -313,7 +313,8 @@ fn an_agent_that_was_killed_is_gone_on_with_or_ended_in_its_stead() {
         let recorded = job.place.recorded();
         recorded
             .events()
-            .any(|event| matches!(event.what, Some(What::AgentGap(_))))
+            .iter()
+            .any(|event| matches!(event, What::AgentGap(_)))
             .then_some(())
     });
     kill(second, "KILL");

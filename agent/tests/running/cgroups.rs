@@ -7,15 +7,15 @@ use highwater_wire::v1::Metric;
 use crate::harness::{Place, not_run};
 
 /// A cgroup of version 1 or 2 below this process's own, removed again at the end.
-struct Cgroup {
-    folder: PathBuf,
-    name: String,
+pub(crate) struct Cgroup {
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
     limit_file: &'static str,
 }
 
 impl Cgroup {
     /// Makes one with a limit, or tells why that cannot be.
-    fn with_limit(label: &str, bytes: u64) -> Result<Self, String> {
+    pub(crate) fn with_limit(label: &str, bytes: u64) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".to_owned());
         }
@@ -52,8 +52,8 @@ impl Cgroup {
         }
     }
 
-    /// Runs the agent in it.
-    fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
+    /// Runs the agent in it, with what it runs.
+    pub(crate) fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
         let agent = place.agent(words);
         let mut shell = Command::new("sh");
         shell
@@ -69,7 +69,9 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(&self.folder) {
+        if self.folder.exists()
+            && let Err(error) = fs::remove_dir(&self.folder)
+        {
             eprintln!(
                 "{} with its {} stays: {error}",
                 self.folder.display(),

@@ -11,6 +11,7 @@ mod cgroups;
 mod command;
 mod doctor;
 mod environment;
+mod evidence;
 mod full_disk;
 mod harness;
 mod interrupts;
