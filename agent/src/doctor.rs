@@ -11,6 +11,7 @@ mod python;
 mod server;
 mod spool;
 mod text;
+mod witness;
 
 use std::path::Path;
 
@@ -108,11 +109,14 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         kernel::smaps_rollup(&procfs, pid),
         kernel::children(&procfs, pid),
         kernel::oom_score_adj(&procfs, pid),
+        witness::protection(&procfs, pid),
         kernel::ptrace_scope(&procfs),
         machine::cgroup(&procfs, pid),
         machine::memory(&procfs),
         machine::pressure(&procfs),
-        machine::oom_kills(&procfs, Path::new("/dev/kmsg")),
+        machine::oom_kills(&procfs),
+        witness::kernel_log(&procfs, Path::new("/dev/kmsg")),
+        witness::exits(std::env::current_exe()),
         spool::spool(&places.spool),
     ];
     checks.extend(python::all(&plugin_root, env, folder));

@@ -95,17 +95,26 @@ fn each_second_becomes_one_block() {
     sampler.tick(3_000_000);
     drop(sampler);
     let mut blocks = Vec::new();
-    let (mut seconds, mut gone) = (Vec::new(), Vec::new());
+    let (mut seconds, mut gone, mut exits) = (Vec::new(), Vec::new(), Vec::new());
     for seen in &seen {
         match seen {
             Seen::Grid(block) => blocks.push(block),
+            // The end of the child has one more, at a time of its own.
+            Seen::Second(reading) if reading.t_us % 50_000 != 0 => {}
             Seen::Second(reading) => seconds.push(reading.t_us),
+            Seen::Exit {
+                key,
+                exit_code,
+                signal,
+                ..
+            } => exits.push((key.pid, exit_code, signal)),
             Seen::Tree(TreeEvent::Gone { key }, t_us) if key.pid == child.id() => gone.push(t_us),
             _ => {}
         }
     }
     assert_eq!(seconds, [0, 1_000_000, 2_000_000, 3_000_000]);
     assert_eq!(gone, [2_050_000]);
+    assert_eq!(exits, [(child.id(), None, Some(9))]);
     let ticks: Vec<_> = blocks.iter().map(|block| block.t_us.len()).collect();
     assert_eq!(ticks[..2], [20, 20]);
     for block in &blocks[..2] {

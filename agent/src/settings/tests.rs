@@ -132,6 +132,8 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "SPOOL",
         "INTERVAL",
         "BUDGET",
+        "CI_TIMEOUT",
+        "PROTECT",
         "NO_EXACT",
         "SUMMARY",
         "QUIET",
@@ -144,7 +146,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
     for value in ["", "  "] {
         let settings = resolve(Given::default(), &all(value), bare.path(), &[]).unwrap();
         assert_eq!(settings.places.problems, Vec::<String>::new());
-        assert!(settings.exact);
+        assert!(settings.exact && settings.protects);
     }
     let wrong = env(&[
         ("HIGHWATER_BUDGET", "3X"),
@@ -178,6 +180,40 @@ fn switches_are_read_from_variables_and_a_flag_beats_the_file() {
         let env = env(&[("HIGHWATER_QUIET", value)]);
         assert_eq!(super::quiet(&Given::default(), &env), quiet, "{value}");
     }
+}
+
+#[test]
+fn a_time_limit_is_taken_from_whoever_says_it_first() {
+    let in_file = folder("[tool.highwater]\nci-timeout = '2h'\nprotect = false\n");
+    let job = |given, env: &[(&str, &str)]| {
+        let job = resolve_in(&in_file, given, env).job;
+        (job.ci_timeout_us / 1_000_000, job.ci_started_unix_us)
+    };
+    let gitlab = [
+        ("GITLAB_CI", "true"),
+        ("CI_JOB_TIMEOUT", "3600"),
+        ("CI_JOB_STARTED_AT", "2026-01-02T03:04:05Z"),
+    ];
+    assert_eq!(job(Given::default(), &[]), (7200, 0));
+    let began_us = 1_767_323_045_000_000;
+    assert_eq!(job(Given::default(), &gitlab), (7200, began_us));
+    let variable = [("HIGHWATER_CI_TIMEOUT", "45m")];
+    assert_eq!(job(Given::default(), &variable), (2700, 0));
+    let given = Given {
+        ci_timeout: Some(Duration::from_secs(60)),
+        ..Given::default()
+    };
+    assert_eq!(job(given, &variable), (60, 0));
+    let bare = folder("");
+    let of_ci = resolve_in(&bare, Given::default(), &gitlab).job;
+    assert_eq!(of_ci.ci_timeout_us, 3_600_000_000);
+    // What no server takes costs the limit, not the recording.
+    let impossible = [("GITLAB_CI", "true"), ("CI_JOB_TIMEOUT", "1000000000000")];
+    let settings = resolve_in(&bare, Given::default(), &impossible);
+    assert_eq!(settings.job.ci_timeout_us, 0);
+    assert_eq!(settings.places.problems.len(), 1);
+    assert!(!resolve_in(&in_file, Given::default(), &[]).protects);
+    assert!(resolve_in(&in_file, Given::default(), &[("HIGHWATER_PROTECT", "1")]).protects);
 }
 
 #[test]
@@ -376,6 +412,10 @@ fn the_plugin_lies_where_no_colon_cuts_its_path() {
 fn units_are_read_as_people_write_them() {
     assert_eq!(parse_duration("50ms"), Ok(Duration::from_millis(50)));
     assert_eq!(parse_duration("0.5 s"), Ok(Duration::from_millis(500)));
+    assert_eq!(parse_ci_timeout("6h"), Ok(Duration::from_secs(21_600)));
+    for bad in ["60", "0s", "900h", "never"] {
+        assert!(parse_ci_timeout(bad).is_err(), "{bad}");
+    }
     assert_eq!(parse_bytes("3GB"), Ok(3_000_000_000));
     assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
     assert_eq!(parse_shard("2/3"), Ok((2, 3)));

@@ -53,17 +53,28 @@ impl Cgroup {
     }
 
     /// Runs the agent in it, with what it runs.
-    pub(crate) fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
-        let agent = place.agent(words);
+    fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
+        self.holding(&place.agent(words)).output().unwrap()
+    }
+
+    /// A command that is run in it.
+    pub(crate) fn holding(&self, command: &Command) -> Command {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
-            .arg(&self.folder);
+            .arg(&self.folder)
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
         shell
-            .arg(agent.get_program())
-            .args(agent.get_args())
-            .output()
-            .unwrap()
     }
 }
 

@@ -20,5 +20,6 @@ mod living;
 mod peer;
 mod plugin;
 mod processes;
+mod protection;
 mod shipping;
 mod terminal;
