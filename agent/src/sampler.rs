@@ -7,12 +7,12 @@
 mod block;
 mod counters;
 mod exits;
+mod fact_finder;
 mod grid;
 mod headroom;
 mod rest;
 mod rounds;
 mod seconds;
-mod sights;
 mod slow;
 mod spares;
 
@@ -37,9 +37,9 @@ use crate::{
 };
 use counters::Counters;
 use exits::Exits;
+use fact_finder::FactFinder;
 use headroom::Headroom;
 use rest::Rest;
-use sights::Sights;
 
 pub use block::{Column, GridBlock};
 pub use grid::Grid;
@@ -150,7 +150,7 @@ pub struct Sampler<T> {
     discovery: Discovery,
     counters: Arc<Counters<T>>,
     exits: Option<Exits>,
-    sights: Sights,
+    facts: FactFinder,
     rest: Option<Rest>,
     rounds: Rounds,
     slow: SlowReader,
@@ -218,7 +218,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             counters,
             exits,
             rest,
-            sights: Sights::new(procfs.clone(), protector),
+            facts: FactFinder::new(procfs.clone(), protector),
             clock: props.clock,
             grid: Grid::new(props.interval_us),
             tree: props.tree,
@@ -340,7 +340,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
 
     /// Looks at what is read more rarely: cgroups and limits of the members, the rest of the machine.
     fn look_around(&mut self, now_us: i64) {
-        let has_new_cgroup = self.sights.look(
+        let has_new_cgroup = self.facts.look(
             self.tree.members_mut(),
             now_us,
             &self.counters,

@@ -8,9 +8,9 @@
 //! processes, so nothing of its own can be taken for a part of the job.
 
 mod discovery;
+mod facts;
 mod member;
 mod membership;
-mod sight;
 
 use std::collections::HashSet;
 
@@ -18,9 +18,9 @@ use crate::procfs::{ProcError, Procfs, Stat, command_line, read_into};
 use membership::{Claim, job_of};
 
 pub use discovery::Discovery;
+pub use facts::{FactLooks, Facts, LookAt, is_python};
 pub use member::{Member, ProcessKey};
 pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, parse_chain};
-pub use sight::{Facts, LookAt, Sight, is_python};
 
 /// What happened to the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

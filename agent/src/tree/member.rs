@@ -1,6 +1,6 @@
 //! One process of the tree.
 
-use super::sight::Sight;
+use super::facts::FactLooks;
 use crate::procfs::{ProcError, Statm, StatmFile};
 
 pub use highwater_analysis::recording::ProcessKey;
@@ -23,7 +23,7 @@ pub struct Member {
     /// Whether its PSS was read before.
     pub has_pss: bool,
     /// When it is looked at beside its memory, and what was seen.
-    pub sight: Sight,
+    pub facts: FactLooks,
     /// Whether its end will be heard of.
     pub is_held: bool,
     statm: StatmFile,
@@ -41,7 +41,7 @@ impl Member {
             ended: false,
             column: None,
             has_pss: false,
-            sight: Sight::default(),
+            facts: FactLooks::default(),
             is_held: false,
             statm,
             text_bytes: None,
@@ -87,7 +87,7 @@ impl Member {
         let other = self.command != command;
         self.command = command;
         if other {
-            self.sight.begin_anew();
+            self.facts.begin_anew();
         }
         other
     }

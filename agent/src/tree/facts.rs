@@ -27,7 +27,7 @@ pub struct Facts {
 
 /// The looks at one process.
 #[derive(Debug, Default)]
-pub struct Sight {
+pub struct FactLooks {
     /// What was told of it.
     pub told: Facts,
     looks: usize,
@@ -42,7 +42,7 @@ pub struct LookAt {
     pub is_first: bool,
 }
 
-impl Sight {
+impl FactLooks {
     /// Whether a look is due.
     #[must_use]
     pub fn due(&self, now_us: i64) -> Option<LookAt> {
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn looks_are_close_at_first_and_begin_anew_with_another_program() {
-        let mut sight = Sight::default();
+        let mut looks = FactLooks::default();
         let mut looks = Vec::new();
         for now_us in (0..9_000_000).step_by(50_000) {
             if now_us == 8_000_000 {
-                sight.begin_anew();
+                looks.begin_anew();
             }
-            if sight.due(now_us).is_some() {
+            if looks.due(now_us).is_some() {
                 looks.push(now_us / 1_000);
-                sight.looked(now_us, true);
+                looks.looked(now_us, true);
             }
         }
         assert_eq!(looks, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);

@@ -16,14 +16,14 @@ const SAVED_US: i64 = 10_000_000;
 
 /// Looks at members.
 #[derive(Debug)]
-pub(super) struct Sights {
+pub(super) struct FactFinder {
     procfs: Procfs,
     protector: Option<Protector>,
     budget: Budget,
     buffer: Vec<u8>,
 }
 
-impl Sights {
+impl FactFinder {
     pub(super) fn new(procfs: Procfs, protector: Option<Protector>) -> Self {
         Self {
             procfs,
@@ -44,7 +44,7 @@ impl Sights {
     ) -> bool {
         let mut has_new_cgroup = false;
         for member in members {
-            let Some(look) = member.sight.due(now_us) else {
+            let Some(look) = member.facts.due(now_us) else {
                 continue;
             };
             if !look.is_first && !self.budget.allows(now_us) {
@@ -58,12 +58,12 @@ impl Sights {
                 member.is_held = exits.hold(member.key);
             }
             let facts = self.facts_of(member, look, is_python, counters, &mut has_new_cgroup);
-            if facts != member.sight.told {
-                member.sight.told = facts.clone();
+            if facts != member.facts.told {
+                member.facts.told = facts.clone();
                 let (key, t_us) = (member.key, now_us);
                 teller.tell(Seen::Facts { key, t_us, facts }.into());
             }
-            member.sight.looked(now_us, is_python);
+            member.facts.looked(now_us, is_python);
             if !look.is_first {
                 self.budget.spend(now_us, thread_cpu_us() - began);
             }
@@ -80,7 +80,7 @@ impl Sights {
         has_new_cgroup: &mut bool,
     ) -> Facts {
         let pid = member.key.pid;
-        let mut facts = member.sight.told.clone();
+        let mut facts = member.facts.told.clone();
         if look.is_first {
             let raised = self.protector.as_mut().and_then(|it| it.raise(pid));
             facts.oom_score_adj = raised.or(facts.oom_score_adj);
