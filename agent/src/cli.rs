@@ -63,6 +63,12 @@ struct RunArgs {
     /// Use the kernel's high-water mark, where pyproject.toml says not to.
     #[arg(long, overrides_with = "no_exact")]
     exact: bool,
+    /// Do not give the plugin to pytest: which test runs is read from its memory at each sample; no fixtures, imports, outcomes or exact peaks.
+    #[arg(long, overrides_with = "plugin")]
+    no_plugin: bool,
+    /// Give the plugin to pytest, where pyproject.toml says not to.
+    #[arg(long, overrides_with = "no_plugin")]
+    plugin: bool,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -255,17 +261,23 @@ impl RunArgs {
                 spool: self.spool,
                 interval: self.interval,
                 budget_bytes: self.budget,
-                exact: match (self.exact, self.no_exact) {
-                    (true, _) => Some(true),
-                    (_, true) => Some(false),
-                    _ => None,
-                },
+                exact: either(self.exact, self.no_exact),
+                plugin: either(self.plugin, self.no_plugin),
                 summary: self.summary,
                 quiet: self.quiet.then_some(true),
                 token: None,
             },
             command: self.command,
         }
+    }
+}
+
+/// What a flag and its opposite say; clap lets the last of them stand.
+fn either(yes: bool, no: bool) -> Option<bool> {
+    match (yes, no) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod exit_codes;
 pub mod marks;
 pub mod plugin_files;
 pub mod procfs;
+pub mod pytest;
 pub mod recorder;
 pub mod regular;
 pub mod rescue;

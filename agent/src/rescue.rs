@@ -18,7 +18,7 @@ use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
     procfs::Procfs,
-    recorder::{BatchSink, Message, Recorder, RecorderProps},
+    recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
     spool::{self, Spool, SpoolError, Unwritten},
 };
 
@@ -59,6 +59,7 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
             known,
             unwritten: Unwritten::default(),
         },
+        sights: Sighted::default(),
         messages,
         lost: Arc::default(),
     });

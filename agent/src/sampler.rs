@@ -8,6 +8,7 @@ mod block;
 mod grid;
 mod rounds;
 mod seconds;
+mod sights;
 mod slow;
 
 use std::{
@@ -32,6 +33,7 @@ pub use block::{Column, GridBlock};
 pub use grid::Grid;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
+pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
 pub use slow::{SlowReader, SlowReading, SlowValue};
 
 /// What the sampler tells the recorder.
@@ -45,6 +47,8 @@ pub enum Seen {
     Second(SecondReading),
     /// PSS and swap.
     Slow(SlowReading),
+    /// What pytests without the plugin were seen to do on a tick.
+    Sights(Vec<Sight>),
     /// Something that speaks for an ending.
     Event(v1::Event),
     /// A reading failed; `code` names which.
@@ -112,6 +116,7 @@ pub struct Sampler<T> {
     tree: Tree,
     discovery: Discovery,
     seconds: Seconds,
+    sights: Sights,
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
@@ -134,6 +139,8 @@ pub struct SamplerProps<T> {
     pub discovery: Discovery,
     /// Cgroups and machine.
     pub seconds: Seconds,
+    /// Which tests run where there is no plugin.
+    pub sights: Sights,
     /// Where to tell.
     pub teller: Teller<T>,
 }
@@ -151,6 +158,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             tree: props.tree,
             discovery: props.discovery,
             seconds: props.seconds,
+            sights: props.sights,
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
@@ -212,6 +220,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             return 0;
         }
         self.block.begin_tick(now_us, lateness_us);
+        self.sights.begin_tick(now_us);
         let mut sum = 0;
         let mut failure = None;
         for member in self.tree.members_mut() {
@@ -219,6 +228,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
                     self.block.put(member, statm);
+                    self.sights.look(member.key, now_us, statm.resident_bytes);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
@@ -260,7 +270,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn tell_events(&mut self, now_us: i64) {
+        // Before the ends of processes: what was seen of one came before its end.
+        if let Some(sights) = self.sights.take() {
+            self.teller.tell(Seen::Sights(sights).into());
+        }
         for event in self.tree.take_events() {
+            self.sights.hear(&event, now_us);
             self.teller.tell(Seen::Tree(event, now_us).into());
         }
     }

@@ -111,6 +111,8 @@ pub struct Given {
     pub budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
     pub exact: Option<bool>,
+    /// Whether pytest is given the plugin.
+    pub plugin: Option<bool>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
     /// Say nothing but errors.
@@ -145,6 +147,7 @@ impl Given {
             interval: self.interval.or(other.interval),
             budget_bytes: self.budget_bytes.or(other.budget_bytes),
             exact: self.exact.or(other.exact),
+            plugin: self.plugin.or(other.plugin),
             summary: self.summary.or(other.summary),
             quiet: self.quiet.or(other.quiet),
             token: self.token.or(other.token),
@@ -174,6 +177,8 @@ pub struct Settings {
     pub job: v1::Job,
     /// Whether the kernel's mark is used.
     pub exact: bool,
+    /// Whether pytest is given the plugin; without, tests are read from its memory.
+    pub plugin: bool,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -283,6 +288,7 @@ pub fn resolve(
         },
         job,
         exact: given.exact.or(file.exact).unwrap_or(true),
+        plugin: given.plugin.or(file.plugin).unwrap_or(true),
         repo_root,
         summary: given.summary,
     })

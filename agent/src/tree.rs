@@ -12,7 +12,10 @@ mod member;
 
 use std::collections::HashSet;
 
-use crate::procfs::{ProcError, Procfs, command_line};
+use crate::{
+    environ::is_title,
+    procfs::{ProcError, Procfs, command_line},
+};
 
 pub use discovery::Discovery;
 pub use member::{Member, ProcessKey};
@@ -210,7 +213,8 @@ impl Tree {
                 continue;
             }
             let words = self.procfs.words(member.key.pid, &mut self.buffer)?;
-            if !words.is_empty() && member.rename(command_line(&words)) {
+            // A title that xdist changes with each test is no other command.
+            if !words.is_empty() && !is_title(&words) && member.rename(command_line(&words)) {
                 let key = member.key;
                 self.events.push(TreeEvent::Renamed { key, words });
             }

@@ -50,8 +50,8 @@ pub struct RecordingProps<S> {
     pub sink: S,
     /// Folder of the plugin's files; must be there.
     pub events: PathBuf,
-    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]).
-    pub plugin: PathBuf,
+    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]); `None` to run pytest without.
+    pub plugin: Option<PathBuf>,
     /// Root of the repository.
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.

@@ -16,10 +16,11 @@ use super::*;
 use crate::{
     marks::JobStart,
     procfs::MachineReading,
-    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue},
+    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue, Unwatched},
     tree::Birth,
 };
 
+mod sights;
 mod writers;
 
 /// Keeps batches in memory, and fails where it is told to.
@@ -43,6 +44,7 @@ impl BatchSink for Sink {
 }
 
 struct Scene {
+    unwatched: Unwatched,
     folder: TempDir,
     messages: SyncSender<Message>,
     recorder: Recorder<Sink>,
@@ -50,6 +52,7 @@ struct Scene {
 
 fn scene(fails: usize) -> Scene {
     let folder = TempDir::new().unwrap();
+    let unwatched = Unwatched::default();
     let (messages, heard) = sync_channel(1_000);
     let start = JobStart {
         boot_id: String::new(),
@@ -63,11 +66,13 @@ fn scene(fails: usize) -> Scene {
     let recorder = Recorder::new(RecorderProps {
         clock: JobClock::new(monotonic_us().cast_unsigned()),
         tailer: Tailer::new(folder.path(), start),
+        sights: Sighted::new(unwatched.clone(), None, true),
         sink,
         messages: heard,
         lost: Arc::default(),
     });
     Scene {
+        unwatched,
         folder,
         messages,
         recorder,

@@ -33,6 +33,7 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         tree,
         discovery,
         seconds,
+        sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
         teller: Teller::new(sender),
     });
     (child, sampler.unwrap(), seen)

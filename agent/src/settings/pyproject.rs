@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
+    /// Whether pytest is given the plugin.
+    pub(super) plugin: Option<bool>,
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -73,19 +75,23 @@ impl File {
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
-            "exact" => {
-                let exact = value.as_bool();
-                self.exact = Some(exact.ok_or("write true or false")?);
-            }
+            "exact" => self.exact = Some(yes_or_no(&value)?),
+            "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact, plugin"
                         .to_owned(),
                 );
             }
         }
         Ok(())
     }
+}
+
+fn yes_or_no(value: &toml::Value) -> Result<bool, String> {
+    value
+        .as_bool()
+        .ok_or_else(|| "write true or false".to_owned())
 }
 
 fn variant(value: toml::Value) -> Result<BTreeMap<String, String>, String> {

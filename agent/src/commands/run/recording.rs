@@ -19,8 +19,8 @@ use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer},
     procfs::{ProcError, Procfs},
-    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Sampler, SamplerProps, Seconds, Teller},
+    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
+    sampler::{Sampler, SamplerProps, Seconds, Sights, Teller, Unwatched},
     tree::{Discovery, Tree},
 };
 
@@ -75,6 +75,9 @@ impl<S: BatchSink + Send + 'static> Running<S> {
 
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
+        let unwatched = Unwatched::default();
+        let sights = Sights::new(procfs.clone(), props.events.clone(), unwatched.clone());
+        let wants_plugin = props.plugin.is_some();
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
@@ -83,6 +86,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
+            sights: Sighted::new(unwatched, props.repo_root, wants_plugin),
             sink: props.sink,
             messages,
             lost: teller.lost(),
@@ -100,6 +104,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             tree,
             discovery,
             seconds,
+            sights,
             teller: teller.clone(),
         })
         .map_err(SetupError::Thread)?;
