@@ -9,3 +9,4 @@ mod job_peak;
 mod notices;
 mod oom;
 mod open_sessions;
+mod sampled;

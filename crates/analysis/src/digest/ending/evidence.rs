@@ -30,6 +30,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
+    /// Some of the tests were sampled: how they ended is not known.
+    pub(in crate::digest) sampled: bool,
     /// Files that could not be imported, each once.
     pub(in crate::digest) failed_imports: Vec<String>,
     pub(in crate::digest) oom: OomKills,
@@ -69,6 +71,7 @@ impl Evidence {
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),
             skipped: skipped(parts),
+            sampled: sessions.iter().any(|session| session.sampled),
             failed_imports: failed_imports(parts),
             oom: OomKills::of(recording),
             agent_lost: end.is_some_and(|end| end.agent_lost),

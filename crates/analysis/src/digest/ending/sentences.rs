@@ -32,6 +32,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         .signal()
         .map_or_else(|| "a signal".to_owned(), signal_name);
     match verdict {
+        Verdict::Passed | Verdict::TestsFailed if evidence.sampled => sampled(evidence),
         Verdict::Passed => match evidence.exit_code {
             Some(0) if evidence.open.torn > 0 => format!(
                 "The command ended with exit code 0; the recording broke off before that, after {tests}."
@@ -120,6 +121,23 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         ),
         _ => format!("The job was ended from outside by {signal} after {tests}."),
     }
+}
+
+/// Of tests that were sampled only the exit code tells.
+fn sampled(evidence: &Evidence) -> String {
+    let code = evidence.exit_code.unwrap_or_default();
+    let failed = match evidence.failed {
+        0 => String::new(),
+        failed => format!(" at least {failed} failed,"),
+    };
+    format!(
+        "{} seen by sampling, which does not show outcomes;{failed} the command ended with exit code {code}.{}",
+        match evidence.tests {
+            1 => "1 test was".to_owned(),
+            tests => format!("{tests} tests were"),
+        },
+        over_budget(evidence)
+    )
 }
 
 fn none_failed(evidence: &Evidence) -> String {
