@@ -3,6 +3,10 @@
 import bisect
 import datetime
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -22,7 +26,7 @@ def slow():
 class Test:
     @pytest.mark.parametrize("n", range(8))
     def test_it(self, n, slow):
-        time.sleep(0.12 + 0.04 * (n * 3 % 8))
+        time.sleep(0.127 + 0.037 * (n * 3 % 8))
 
 def test_of_a_short_name(): time.sleep(0.2)
 """
@@ -137,3 +141,50 @@ def test_a_plugin_that_comes_leaves_nothing_to_sampling(recorder):
     summary = recorder.run(PYTEST)
     [session] = summary["sessions"]
     assert not session["sampled"] and not summary["notices"] and session["exit_status"] == 0
+
+
+DROPPED = "-sys_ptrace,-dac_override,-dac_read_search"
+
+
+@pytest.fixture
+def closed(recorder):
+    """Records a pytest whose memory the agent may not read: of a program that may be executed and not read, without the capabilities for it."""
+    words = ["setpriv", "--bounding-set", DROPPED, "--inh-caps", DROPPED]
+    if subprocess.run(words + ["true"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("setpriv cannot drop capabilities here")
+    bin = recorder.folder / "venv" / "bin"
+    bin.mkdir(parents=True)
+    shutil.copy(os.path.realpath(sys.executable), str(bin / "python"))
+    (bin / "python").chmod(0o111)
+    shutil.copy(os.path.join(sys.prefix, "pyvenv.cfg"), str(bin.parent))
+    (bin.parent / "lib").symlink_to(os.path.join(sys.prefix, "lib"))
+
+    def run(arguments, server=None):
+        command = recorder.command([bin / "python"] + PYTEST[1:] + arguments, server, flags=["--no-plugin"])
+        done = subprocess.run(words + command, cwd=str(recorder.folder), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(recorder.summary.read_text())
+
+    return run
+
+
+def test_where_memory_is_closed_the_titles_of_workers_are_read(server, recorder, closed):
+    pytest.importorskip("setproctitle", reason="xdist gives its workers titles by setproctitle, which is not installed")
+    test = "import time, pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n): time.sleep(0.4)\n"
+    (recorder.folder / "test_it.py").write_text(test)
+    summary = closed(["-n", "2"], server)
+    [session] = summary["sessions"]
+    assert (session["sampled"], session["numprocesses"]) == (True, 2), (session, summary["notices"])
+    rows = server.rows(summary["uuid"], "tests")
+    assert sorted(row["nodeid"] for row in rows) == ["test_it.py::test_it[%d]" % n for n in range(6)]
+    assert {(row["path"], row["worker"]) for row in rows} == {("test_it.py", "gw0"), ("test_it.py", "gw1")}
+    # A title that changes is no other command.
+    commands = {row["command"] for row in server.rows(summary["uuid"], "processes") if row["role"] == "worker"}
+    assert all("exec(eval(" in command for command in commands), commands
+
+
+def test_where_memory_is_closed_and_no_title_is_there_the_reason_is_told(recorder, closed):
+    (recorder.folder / "test_it.py").write_text("import time\ndef test_it(): time.sleep(3)\n")
+    summary = closed([])
+    [notice] = [notice for notice in summary["notices"] if notice["code"] == "pytest_without_plugin"]
+    assert "does not let this program read" in notice["message"], notice

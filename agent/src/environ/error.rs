@@ -29,7 +29,7 @@ pub enum Reason {
     Forbidden,
     /// Neither the executable nor a libc that it has mapped names `environ`, and nothing in their data points to an environment.
     #[error(
-        "neither the executable nor its libc has a symbol `environ`, and none was found in their data"
+        "the executable and its libc have no symbol `environ`, and none was found in their data"
     )]
     NoSymbol,
     /// The file that is now under a name is not the one that the process runs.

@@ -137,7 +137,10 @@ impl<S: BatchSink> Recorder<S> {
                 ..
             } => {
                 let first = First {
-                    folder: folder.unwrap_or_default(),
+                    // Where that is as closed as its memory, most commands run where the agent does.
+                    folder: folder
+                        .or_else(|| std::env::current_dir().ok())
+                        .unwrap_or_default(),
                     worker,
                     controller_rss_bytes,
                 };
