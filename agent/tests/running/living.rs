@@ -415,33 +415,3 @@ fn helper_of_another_user() {
     let mut reader = Reader::new(Procfs::system(), pid.parse().unwrap());
     assert_eq!(reader.look(), Look::Unknown(&Reason::OtherUser { uid: 0 }));
 }
-
-#[test]
-#[ignore = "measures, with `--ignored --nocapture`"]
-fn what_a_look_costs() {
-    for python in pythons() {
-        let mut target = Target::python(python);
-        target.order("pass");
-        let mut cost = |what: &str, order: &str, looks: u32| {
-            target.order(order);
-            let mut reader = target.reader();
-            let began = Instant::now();
-            drop(format!("{:?}", reader.look()));
-            let first_us = began.elapsed().as_micros();
-            let began = Instant::now();
-            for _ in 0..looks {
-                reader.look();
-            }
-            let each_us = began.elapsed().as_secs_f64() * 1e6 / f64::from(looks);
-            highwater_agent::terminal::answer(&format!(
-                "{python}: {what}: first {first_us} us, then {each_us:.2} us a look"
-            ));
-        };
-        cost("idle", "pass", 20_000);
-        cost(
-            "running",
-            "os.environ['PYTEST_CURRENT_TEST'] = 'a/t.py::t (call)'",
-            20_000,
-        );
-    }
-}
