@@ -4,11 +4,13 @@
 //! plugin, or to belong to a test, is not looked at any more. How a session ended is not seen either: the exit code of its process says whether it
 //! was in order, and only then are its last tests closed; what ran in one that was killed stays open.
 
+mod settle;
+
 use std::{collections::HashMap, path::PathBuf};
 
 use highwater_wire::{
     codec::MAX_TEXT_BYTES,
-    v1::{Empty, Leave, Mark, Role, TestBegin, TestEnd, TestPhase, mark::What},
+    v1::{Empty, Mark, Role, TestBegin, TestEnd, TestPhase, mark::What},
 };
 use prost::Message as _;
 use uuid::Uuid;
@@ -22,10 +24,6 @@ use crate::{
     tree::ProcessKey,
 };
 
-/// pytest's own exit statuses go up to this.
-const HIGHEST_STATUS: i32 = 5;
-/// Exit codes above this are a shell's word for a signal.
-const HIGHEST_EXIT_CODE: i32 = 128;
 const UNKNOWN: &str = "unknown";
 /// What a phase has for an outcome that is not known.
 const NOTHING: &str = "-";
@@ -289,79 +287,6 @@ impl<S: BatchSink> Recorder<S> {
         }
     }
 
-    /// Closes what was open in sessions that are found to have ended in order.
-    pub(super) fn settle_sighted(&mut self) {
-        let mut marks = Vec::new();
-        let mut settled = Vec::new();
-        for (leader, session) in &self.sights.sessions {
-            let Some(ended_us) = self.sights.runners.get(leader).and_then(|it| it.gone_us) else {
-                continue;
-            };
-            let Some(ending) = self.ending_of(*leader, &session.ancestors) else {
-                continue;
-            };
-            settled.push((
-                *leader,
-                session.id.clone(),
-                ending.is_in_order.then_some(ended_us),
-            ));
-            if !ending.is_in_order {
-                continue;
-            }
-            for (key, runner) in self
-                .sights
-                .runners
-                .iter()
-                .filter(|it| it.1.leader == *leader)
-            {
-                let gone_us = runner.gone_us.unwrap_or(ended_us);
-                // A worker in whose place another was started had not ended by itself.
-                let died =
-                    runner.open.is_some() && gone_us < session.last_worker_us && !ending.is_success;
-                if died {
-                    continue;
-                }
-                if runner.open.is_some() {
-                    marks.push((*key, gone_us, runner.rss_bytes, test_end()));
-                }
-                marks.push((
-                    *key,
-                    gone_us,
-                    runner.rss_bytes,
-                    What::Leave(Leave::default()),
-                ));
-            }
-        }
-        for (key, t_us, rss_bytes, what) in marks {
-            self.mark(key, t_us, rss_bytes, what);
-        }
-        for (leader, id, ended_us) in settled {
-            self.sights.sessions.remove(&leader);
-            self.sights
-                .runners
-                .retain(|_, runner| runner.leader != leader);
-            if let Some(ended_us) = ended_us {
-                self.sessions.sampled_ended(&id, ended_us);
-            }
-        }
-    }
-
-    /// How a session's process ended, by its own exit code or else that of the nearest who started it; `None` while neither is known.
-    fn ending_of(&self, leader: ProcessKey, ancestors: &[ProcessKey]) -> Option<SessionEnding> {
-        if let Some(own) = self.table.ending(leader) {
-            let status = own.exit_code;
-            return Some(SessionEnding {
-                is_in_order: status.is_some_and(|code| (0..=HIGHEST_STATUS).contains(&code)),
-                is_success: status == Some(0),
-            });
-        }
-        let ending = ancestors.iter().find_map(|key| self.table.ending(*key))?;
-        Some(SessionEnding {
-            is_in_order: ending.exit_code.is_some_and(|it| it <= HIGHEST_EXIT_CODE),
-            is_success: ending.exit_code == Some(0),
-        })
-    }
-
     fn mark(&mut self, key: ProcessKey, t_us: i64, rss_bytes: u64, what: What) {
         let mark = Mark {
             t_us,
@@ -372,11 +297,6 @@ impl<S: BatchSink> Recorder<S> {
         self.gathered.marks_bytes += mark.encoded_len() + 4;
         self.gathered.marks.push((key, mark));
     }
-}
-
-struct SessionEnding {
-    is_in_order: bool,
-    is_success: bool,
 }
 
 /// Where a phase stands in the life of a test; one that goes back is of another execution.

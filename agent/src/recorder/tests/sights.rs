@@ -217,6 +217,26 @@ fn a_shell_that_went_on_tells_that_its_pytest_ended_in_order() {
 }
 
 #[test]
+fn where_nobody_tells_the_end_an_idle_pytest_ended_in_order() {
+    for (is_idle, exit_code, expected) in [
+        (true, None, "150 leave 120"),
+        (false, None, "100 call 100"),
+        (true, Some(42), "150 leave 120"),
+        (false, Some(42), "100 call 100"),
+    ] {
+        let scene = scene(0);
+        scene.born(7, 1, "pytest", 5);
+        scene.begins(100, 7, "a.py::x", Phase::Call);
+        if is_idle {
+            scene.sights(120, 7, vec![Seeing::Idle]);
+        }
+        scene.gone(150, 7, exit_code, None);
+        let last = told(scene).of(7).pop();
+        assert_eq!(last.as_deref(), Some(expected), "{exit_code:?}");
+    }
+}
+
+#[test]
 fn workers_belong_to_the_session_of_their_controller() {
     let scene = scene(0);
     scene.born(7, 1, "pytest -n 2", 5);
