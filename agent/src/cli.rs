@@ -151,6 +151,12 @@ struct RecordingArgs {
     /// Use the kernel's high-water mark, where pyproject.toml says not to.
     #[arg(long, overrides_with = "no_exact")]
     exact: bool,
+    /// Do not give the plugin to pytest: which test runs is read from its memory at each sample; no fixtures, imports, outcomes or exact peaks.
+    #[arg(long, overrides_with = "plugin")]
+    no_plugin: bool,
+    /// Give the plugin to pytest, where pyproject.toml says not to.
+    #[arg(long, overrides_with = "no_plugin")]
+    plugin: bool,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -432,6 +438,7 @@ impl RecordingArgs {
             ci_timeout: self.ci_timeout,
             exact: either(self.exact, self.no_exact),
             protect: either(self.protect, self.no_protect),
+            plugin: either(self.plugin, self.no_plugin),
             summary: None,
             quiet: self.quiet.then_some(true),
             token: None,

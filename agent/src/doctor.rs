@@ -3,6 +3,7 @@
 //! Each check looks at one thing and says what it saw; none fails, takes longer than a few seconds or leaves anything behind. What a check reads
 //! of the system comes with its root, so that tests lay a tree of files.
 
+mod environ;
 mod kernel;
 mod machine;
 mod naming;
@@ -120,6 +121,7 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         spool::spool(&places.spool),
     ];
     checks.extend(python::all(&plugin_root, env, folder));
+    checks.push(environ::environ(env, folder));
     checks.push(naming::naming(given, env, folder));
     checks.extend(server::all(&places, env));
     checks

@@ -23,6 +23,7 @@ pub mod pace;
 pub mod plugin_files;
 pub mod pool;
 pub mod procfs;
+pub mod pytest;
 pub mod recorder;
 pub mod recording;
 pub mod regular;

@@ -12,7 +12,9 @@ mod notices;
 mod reuse;
 mod sessions;
 mod sieve;
+mod sighted;
 mod table;
+mod test_paths;
 
 use std::{
     sync::{
@@ -41,6 +43,7 @@ use sieve::leave_out_impossible;
 use table::Table;
 
 pub use keeper::{BatchSink, Keeper};
+pub use sighted::Sighted;
 pub use table::Ending;
 
 /// How often the events files are looked at.
@@ -84,6 +87,8 @@ pub struct RecorderProps<S> {
     pub tailer: Tailer,
     /// Where batches go.
     pub sink: S,
+    /// Turns what is seen of pytests without the plugin into marks.
+    pub sights: Sighted,
     /// What it hears.
     pub messages: Receiver<Message>,
     /// How many messages did not fit into the channel.
@@ -119,6 +124,7 @@ pub struct Recorder<S> {
     table: Table,
     names: Names,
     sessions: Sessions,
+    sights: Sighted,
     notices: Notices,
     gathered: Gathered,
     reuse: Reuse,
@@ -139,6 +145,7 @@ impl<S: BatchSink> Recorder<S> {
             table: Table::default(),
             names: Names::default(),
             sessions: Sessions::default(),
+            sights: props.sights,
             notices: Notices::default(),
             gathered: Gathered::new(props.spares),
             reuse: Reuse::default(),
@@ -181,7 +188,10 @@ impl<S: BatchSink> Recorder<S> {
             Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => {
                 self.table.renamed(key, &words, t_us);
             }
-            Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
+            Seen::Tree(TreeEvent::Gone { key }, t_us) => {
+                self.table.gone(key, t_us);
+                self.sights.gone(key, t_us);
+            }
             Seen::Grid(block) => {
                 if self.gathered.has_no_room_for(&block) {
                     self.flush(false);
@@ -201,6 +211,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.table.bystanders(&reading);
                 self.gathered.rest.push(reading);
             }
+            Seen::Sights(sights) => sights.into_iter().for_each(|sight| self.sighted(sight)),
             Seen::Event(event) => self.gathered.events.push(event),
             Seen::Failed {
                 t_us,
@@ -243,6 +254,7 @@ impl<S: BatchSink> Recorder<S> {
     fn flush_if_due(&mut self) {
         if self.clock.now_us() - self.keeper.covered_us() >= CALM_US {
             self.advise(false);
+            self.settle_sighted(false);
             self.flush(false);
         }
     }
@@ -276,6 +288,7 @@ impl<S: BatchSink> Recorder<S> {
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
         while self.look(true) {}
         self.advise(true);
+        self.settle_sighted(true);
         let now_us = self.clock.now_us();
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
@@ -302,7 +315,9 @@ impl<S: BatchSink> Recorder<S> {
         let now_us = self.clock.now_us();
         let tailer = &self.tailer;
         let unheard = |key: ProcessKey| !tailer.has_file_of(key.pid);
-        for message in advice::without_plugin(&mut self.table, now_us, at_the_end, unheard) {
+        let wanted = self.sights.wants_plugin();
+        for message in advice::without_plugin(&mut self.table, now_us, at_the_end, wanted, unheard)
+        {
             self.notices
                 .report(now_us, "pytest_without_plugin", message, 1);
         }

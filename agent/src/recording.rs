@@ -20,8 +20,8 @@ use crate::{
     marks::{JobStart, Tailer},
     pace::Pace,
     procfs::{ProcError, Procfs},
-    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Sampler, SamplerProps, Seconds, Seen, Spares, Teller},
+    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
+    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched},
     tree::{Discovery, Tree},
 };
 
@@ -59,6 +59,10 @@ pub struct RunningProps<S> {
     pub tree: Tree,
     /// How new ones are found.
     pub discovery: Discovery,
+    /// Root of the repository.
+    pub repo_root: Option<PathBuf>,
+    /// Whether pytest was given the plugin.
+    pub wants_plugin: bool,
     /// Whether the kernel shall take them before the agent when memory runs out.
     pub protects: bool,
 }
@@ -86,6 +90,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
 
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
+        let unwatched = Unwatched::default();
+        let sights = Sights::new(procfs.clone(), props.events.clone(), unwatched.clone());
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
@@ -95,6 +101,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
+            sights: Sighted::new(unwatched, props.repo_root, props.wants_plugin),
             sink: props.sink,
             messages,
             lost: teller.lost(),
@@ -115,6 +122,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             discovery: props.discovery,
             seconds,
             protects: props.protects,
+            sights,
             teller: teller.clone(),
             budget_bytes: props.job.budget_bytes,
             pace,

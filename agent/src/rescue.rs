@@ -18,7 +18,7 @@ use crate::{
     marks::{JobStart, Tailer, Told},
     pace::Pace,
     procfs::Procfs,
-    recorder::{BatchSink, Message, Recorder, RecorderProps},
+    recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
     sampler::Spares,
     spool::{self, MarkIdentity, Spool, SpoolError, Unwritten},
 };
@@ -56,6 +56,7 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
             known,
             unwritten: Unwritten::default(),
         },
+        sights: Sighted::default(),
         messages,
         lost: Arc::default(),
         pace: Pace::default(),

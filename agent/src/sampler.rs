@@ -13,6 +13,7 @@ mod headroom;
 mod rest;
 mod rounds;
 mod seconds;
+mod sights;
 mod slow;
 mod spares;
 
@@ -46,6 +47,7 @@ pub use grid::Grid;
 pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
+pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
 pub use slow::{SlowReader, SlowReading, SlowValue};
 pub use spares::Spares;
 
@@ -82,6 +84,8 @@ pub enum Seen {
     },
     /// The rest of the machine.
     Rest(RestReading),
+    /// What pytests without the plugin were seen to do on a tick.
+    Sights(Vec<Sight>),
     /// Something that speaks for an ending.
     Event(v1::Event),
     /// A reading failed; `code` names which.
@@ -152,6 +156,7 @@ pub struct Sampler<T> {
     exits: Option<Exits>,
     facts: FactFinder,
     rest: Option<Rest>,
+    sights: Sights,
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
@@ -186,6 +191,8 @@ pub struct SamplerProps<T> {
     pub seconds: Seconds,
     /// Whether the kernel shall take the tree before the agent when memory runs out.
     pub protects: bool,
+    /// Which tests run where there is no plugin.
+    pub sights: Sights,
     /// Where to tell.
     pub teller: Teller<T>,
     /// What the recorder has emptied.
@@ -223,6 +230,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             grid: Grid::new(props.interval_us),
             tree: props.tree,
             discovery: props.discovery,
+            sights: props.sights,
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
@@ -304,6 +312,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             return 0;
         }
         self.block.begin_tick(now_us, lateness_us);
+        self.sights.begin_tick(now_us);
         let mut sum = 0;
         let mut failure = None;
         for member in self.tree.members_mut() {
@@ -311,6 +320,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
                     self.block.put(member, statm, &mut self.spare_columns);
+                    self.sights.look(member.key, now_us, statm.resident_bytes);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
@@ -377,7 +387,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn tell_events(&mut self, now_us: i64) {
+        // Before the ends of processes: what was seen of one came before its end.
+        if let Some(sights) = self.sights.take() {
+            self.teller.tell(Seen::Sights(sights).into());
+        }
         for event in self.tree.take_events() {
+            self.sights.hear(&event, now_us);
             self.teller.tell(Seen::Tree(event, now_us).into());
         }
     }

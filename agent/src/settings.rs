@@ -115,6 +115,8 @@ pub struct Given {
     pub exact: Option<bool>,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub protect: Option<bool>,
+    /// Whether pytest is given the plugin.
+    pub plugin: Option<bool>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
     /// Say nothing but errors.
@@ -151,6 +153,7 @@ impl Given {
             ci_timeout: self.ci_timeout.or(other.ci_timeout),
             exact: self.exact.or(other.exact),
             protect: self.protect.or(other.protect),
+            plugin: self.plugin.or(other.plugin),
             summary: self.summary.or(other.summary),
             quiet: self.quiet.or(other.quiet),
             token: self.token.or(other.token),
@@ -182,6 +185,8 @@ pub struct Settings {
     pub exact: bool,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub protects: bool,
+    /// Whether pytest is given the plugin; without, tests are read from its memory.
+    pub plugin: bool,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -297,6 +302,7 @@ pub fn resolve(
         job,
         exact: given.exact.or(file.exact).unwrap_or(true),
         protects: given.protect.or(file.protect).unwrap_or(true),
+        plugin: given.plugin.or(file.plugin).unwrap_or(true),
         repo_root,
         summary: given.summary,
     })

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what Highwater costs, beside the same command against itself.
 
 mod figures;
+mod look;
 
 use std::{
     fs,
@@ -9,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +22,8 @@ use figures::{Cost, median, ratios};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Only this part; everything where none is named.
+    part: Option<Part>,
     /// Fewer pairs and a smaller part of the suite.
     #[arg(long)]
     quick: bool,
@@ -29,7 +32,17 @@ pub(crate) struct Options {
     pairs: Option<u32>,
 }
 
+/// A part that is measured in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Reading which test runs, without the plugin.
+    Look,
+}
+
 pub(crate) fn run(options: &Options) -> Done {
+    if options.part == Some(Part::Look) {
+        return look::look("python3").map(|_| ());
+    }
     let data = target().join("bench");
     if data.exists() {
         fs::remove_dir_all(&data).map_err(io(&data))?;
@@ -56,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Done {
     if !good {
         return Err(said("the micro-benchmark of the marks failed"));
     }
+    let looks = look::look(&python.to_string_lossy())?;
     let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
     let (usual, suite) = if options.quick {
         (3, "networkx.algorithms.tests")
@@ -108,7 +122,7 @@ pub(crate) fn run(options: &Options) -> Done {
     );
     let report = json!({
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
-        "suite": bench.suite, "pairs": pairs,
+        "look": looks, "suite": bench.suite, "pairs": pairs,
         "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
         "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
     });

@@ -101,6 +101,8 @@ impl BackgroundAgent {
             events: folder.join("events"),
             tree,
             discovery,
+            repo_root: Some(orders.repo_root.clone()),
+            wants_plugin: orders.plugin,
             protects: orders.protects,
         })?;
         if let Some(from_us) = gap_from_us {

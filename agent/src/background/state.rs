@@ -58,6 +58,10 @@ pub struct Orders {
     pub since_ticks: u64,
     /// The age that it may reach, µs.
     pub max_age_us: u64,
+    /// Root of the repository.
+    pub repo_root: PathBuf,
+    /// Whether pytest is given the plugin.
+    pub plugin: bool,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub protects: bool,
     /// Whether it goes on with the job of an agent that is gone.

@@ -102,7 +102,11 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     tell(&settings.places.problems);
     let places = &settings.places;
     let uuid = Uuid::now_v7();
-    let plugin = plugin_files::unpack(&settings.plugin_root).map_err(|error| error.to_string())?;
+    let plugin = settings
+        .plugin
+        .then(|| plugin_files::unpack(&settings.plugin_root))
+        .transpose()
+        .map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
     let client = places

@@ -50,8 +50,8 @@ pub struct RecordingProps<S> {
     pub sink: S,
     /// Folder of the plugin's files; must be there.
     pub events: PathBuf,
-    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]).
-    pub plugin: PathBuf,
+    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]); `None` to run pytest without.
+    pub plugin: Option<PathBuf>,
     /// Root of the repository.
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
@@ -195,6 +195,8 @@ fn watch<S: BatchSink + Send + 'static>(
         events: props.events,
         tree,
         discovery,
+        repo_root: props.repo_root,
+        wants_plugin: props.plugin.is_some(),
         protects: props.protects,
     })
 }

@@ -151,6 +151,8 @@ fn beginning(
         is_container: standing.is_container,
         since_ticks: if standing.is_of_one_job { 0 } else { now_ticks },
         max_age_us,
+        repo_root: settings.repo_root.clone(),
+        plugin: settings.plugin,
         protects: settings.protects,
         goes_on,
     };
@@ -175,14 +177,18 @@ fn begin(settings: &Settings, beginning: &Beginning) -> Result<Variables, String
         .open(&path)
         .map_err(|error| at(&path, &error))?;
     launch(folder, orders, log)?;
+    let mut variables = vec![("HIGHWATER_JOB", OsString::from(orders.uuid.to_string()))];
+    if !orders.plugin {
+        return Ok(variables);
+    }
     let injection = Injection {
-        job: orders.uuid,
         events: &folder.join("events"),
         plugin: &plugin,
         repo_root: Some(&settings.repo_root),
         exact: settings.exact,
     };
-    Ok(injection.variables(|name| std::env::var_os(name)))
+    variables.extend(injection.variables(|name| std::env::var_os(name)));
+    Ok(variables)
 }
 
 fn launch(folder: &Path, orders: &Orders, log: File) -> Result<(), String> {

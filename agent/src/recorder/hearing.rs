@@ -4,7 +4,7 @@ use highwater_wire::v1::mark::What;
 use prost::Message as _;
 
 use super::{BatchSink, Recorder};
-use crate::marks::Told;
+use crate::{marks::Told, tree::ProcessKey};
 
 /// How the codes of the plugin's own notices begin.
 const OF_THE_PLUGIN: &str = "plugin_";
@@ -16,6 +16,10 @@ impl<S: BatchSink> Recorder<S> {
             Told::Header(mut header) => {
                 self.names.learn(&mut header, &self.table);
                 self.table.plugin(&header, now_us);
+                self.sights.has_plugin(ProcessKey {
+                    pid: header.pid,
+                    start_ticks: header.start_ticks,
+                });
             }
             Told::Session(key, line) => {
                 let key = self.names.outside(key);

@@ -19,6 +19,12 @@ use crate::{
 /// A process that ended is forgotten this long after, µs: until then late marks and its end may come.
 const REMEMBERED_US: i64 = 10_000_000;
 
+/// Why the peaks of a process without the plugin are sampled.
+const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
+
+/// How far up ancestors are followed.
+const MAX_DEPTH: usize = 64;
+
 /// How a child of the agent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ending {
@@ -35,6 +41,10 @@ pub(super) struct Known {
     pub(super) words: Vec<String>,
     /// Whether its plugin wrote a header.
     pub(super) has_plugin: bool,
+    /// Whether its tests are read from its memory.
+    pub(super) is_sampled: bool,
+    /// Why they cannot be.
+    pub(super) unseen: Option<String>,
     /// Whether its lack of a plugin was decided on.
     pub(super) is_advised: bool,
     pub(super) born_us: i64,
@@ -163,6 +173,36 @@ impl Table {
         });
     }
 
+    /// A process without the plugin takes part in a session, as was seen from outside.
+    pub(super) fn sampled(
+        &mut self,
+        key: ProcessKey,
+        session: &str,
+        role: Role,
+        worker: &str,
+        t_us: i64,
+    ) {
+        let known = self.change(key, t_us);
+        if known.word.session != session {
+            known.leave_session();
+            known.joined_us = t_us.max(known.joined_us + 1);
+            known.word.seen_us = known.joined_us;
+            known.word.session = session.to_owned();
+        }
+        known.is_sampled = true;
+        known.word.worker = short(worker);
+        known.word.set_role(role);
+        known.word.exact = Some(false);
+        SAMPLED.clone_into(&mut known.word.exact_reason);
+    }
+
+    /// The tests of a process without the plugin cannot be read.
+    pub(super) fn unseen(&mut self, key: ProcessKey, reason: String) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.unseen.get_or_insert(reason);
+        }
+    }
+
     fn change(&mut self, key: ProcessKey, t_us: i64) -> &mut Known {
         let known = self.known.entry(key).or_default();
         known.word.pid = key.pid;
@@ -176,6 +216,63 @@ impl Table {
     /// Whether the tree saw this process.
     pub(super) fn was_born(&self, key: ProcessKey) -> bool {
         self.known.get(&key).is_some_and(Known::was_born)
+    }
+
+    pub(super) fn has_plugin(&self, key: ProcessKey) -> bool {
+        self.known.get(&key).is_some_and(|known| known.has_plugin)
+    }
+
+    /// The words of its command; none of a process that is not known.
+    pub(super) fn words_of(&self, key: ProcessKey) -> &[String] {
+        self.known.get(&key).map_or(&[], |known| &known.words)
+    }
+
+    /// Who started it, as far as they are known, the nearest first.
+    pub(super) fn ancestors(&self, key: ProcessKey) -> Vec<ProcessKey> {
+        let mut ancestors = Vec::new();
+        let mut child = key;
+        while ancestors.len() < MAX_DEPTH
+            && let Some(known) = self.known.get(&child)
+            && let Some(parent) = self.started_before(known.word.parent_pid, child)
+        {
+            ancestors.push(parent);
+            child = parent;
+        }
+        ancestors
+    }
+
+    fn started_before(&self, pid: u32, child: ProcessKey) -> Option<ProcessKey> {
+        let keys = self
+            .known
+            .keys()
+            .filter(|key| key.pid == pid && **key != child && key.start_ticks <= child.start_ticks);
+        keys.max().copied()
+    }
+
+    /// How many that its parent started before it have such words.
+    pub(super) fn elder_siblings(
+        &self,
+        key: ProcessKey,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> usize {
+        let parent = self.known.get(&key).map(|known| known.word.parent_pid);
+        let age = |key: ProcessKey| (key.start_ticks, key.pid);
+        let elder = self.known.iter().filter(|(other, known)| {
+            Some(known.word.parent_pid) == parent
+                && age(**other) < age(key)
+                && has_words(&known.words)
+        });
+        elder.count()
+    }
+
+    /// How a child of the agent ended, once it has.
+    pub(super) fn ending(&self, key: ProcessKey) -> Option<Ending> {
+        let word = &self.known.get(&key)?.word;
+        let ending = Ending {
+            exit_code: word.exit_code,
+            signal: word.signal,
+        };
+        (ending != Ending::default()).then_some(ending)
     }
 
     /// The one process that started then, has such words, and of whose plugin nothing was heard.

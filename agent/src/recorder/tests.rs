@@ -16,11 +16,12 @@ use super::*;
 use crate::{
     marks::JobStart,
     procfs::MachineReading,
-    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue},
+    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue, Unwatched},
     tree::Birth,
 };
 
 mod disk;
+mod sights;
 mod steady;
 mod writers;
 
@@ -45,6 +46,7 @@ impl BatchSink for Sink {
 }
 
 struct Scene {
+    unwatched: Unwatched,
     folder: TempDir,
     messages: SyncSender<Message>,
     recorder: Recorder<Sink>,
@@ -52,6 +54,7 @@ struct Scene {
 
 fn scene(fails: usize) -> Scene {
     let folder = TempDir::new().unwrap();
+    let unwatched = Unwatched::default();
     let (messages, heard) = sync_channel(1_000);
     let start = JobStart {
         boot_id: String::new(),
@@ -65,6 +68,7 @@ fn scene(fails: usize) -> Scene {
     let recorder = Recorder::new(RecorderProps {
         clock: JobClock::new(monotonic_us().cast_unsigned()),
         tailer: Tailer::new(folder.path(), start),
+        sights: Sighted::new(unwatched.clone(), None, true),
         sink,
         messages: heard,
         lost: Arc::default(),
@@ -72,6 +76,7 @@ fn scene(fails: usize) -> Scene {
         spares: Spares::default(),
     });
     Scene {
+        unwatched,
         folder,
         messages,
         recorder,

@@ -34,6 +34,7 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         discovery,
         seconds,
         protects: false,
+        sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
         teller: Teller::new(sender),
         budget_bytes: 0,
         spares: Spares::default(),
@@ -70,6 +71,8 @@ fn when_memory_is_short_blocks_and_readings_do_not_wait_for_the_second() {
             _ => {}
         }
     }
+    // What the kernel's log tells meanwhile is read at once, a moment after what was read last.
+    seconds.dedup_by(|next, before| *next - *before < 50);
     assert_eq!(
         seconds,
         [

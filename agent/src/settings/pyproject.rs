@@ -33,6 +33,8 @@ pub(super) struct File {
     pub(super) protect: Option<bool>,
     /// The CI's own time limit for the job.
     pub(super) ci_timeout: Option<Duration>,
+    /// Whether pytest is given the plugin.
+    pub(super) plugin: Option<bool>,
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -82,9 +84,10 @@ impl File {
             "exact" => self.exact = Some(yes_or_no(&value)?),
             "protect" => self.protect = Some(yes_or_no(&value)?),
             "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
+            "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact, protect, ci-timeout"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact, plugin, protect, ci-timeout"
                         .to_owned(),
                 );
             }

@@ -168,7 +168,11 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
 
 #[test]
 fn switches_are_read_from_variables_and_a_flag_beats_the_file() {
-    let off = folder("[tool.highwater]\nexact = false\n");
+    let off = folder("[tool.highwater]\nexact = false\nplugin = false\n");
+    assert!(!resolve_in(&off, Given::default(), &[]).plugin);
+    for (name, value) in [("HIGHWATER_PLUGIN", "1"), ("HIGHWATER_NO_PLUGIN", "0")] {
+        assert!(resolve_in(&off, Given::default(), &[(name, value)]).plugin);
+    }
     assert!(!resolve_in(&off, Given::default(), &[]).exact);
     assert!(resolve_in(&off, Given::default(), &[("HIGHWATER_NO_EXACT", "0")]).exact);
     let given = Given {

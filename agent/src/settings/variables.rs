@@ -38,6 +38,9 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         ci_timeout: variables.read("CI_TIMEOUT", parse_ci_timeout),
         protect: variables.read("PROTECT", yes_or_no),
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
+        plugin: variables
+            .read("PLUGIN", yes_or_no)
+            .or_else(|| variables.read("NO_PLUGIN", yes_or_no).map(|no| !no)),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),
         token: variables.read("TOKEN", Token::new),

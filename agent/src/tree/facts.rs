@@ -87,17 +87,17 @@ mod tests {
     #[test]
     fn looks_are_close_at_first_and_begin_anew_with_another_program() {
         let mut looks = FactLooks::default();
-        let mut looks = Vec::new();
+        let mut at_ms = Vec::new();
         for now_us in (0..9_000_000).step_by(50_000) {
             if now_us == 8_000_000 {
                 looks.begin_anew();
             }
             if looks.due(now_us).is_some() {
-                looks.push(now_us / 1_000);
+                at_ms.push(now_us / 1_000);
                 looks.looked(now_us, true);
             }
         }
-        assert_eq!(looks, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);
+        assert_eq!(at_ms, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);
     }
 
     #[test]

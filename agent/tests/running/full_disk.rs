@@ -20,7 +20,7 @@ use highwater_agent::{
     clock::{JobClock, monotonic_us},
     marks::{JobStart, Tailer},
     pace::Pace,
-    recorder::{Message, Recorded, Recorder, RecorderProps},
+    recorder::{Message, Recorded, Recorder, RecorderProps, Sighted},
     sampler::{Column, GridBlock, Seen, Spares},
     shipper::{Client, Shipper},
     spool::{self, Spool, Unwritten},
@@ -117,6 +117,7 @@ fn scene(root: &Path) -> (Scene, spool::Handoff) {
         unix_us: 0,
     };
     let recorder = Recorder::new(RecorderProps {
+        sights: Sighted::default(),
         clock: JobClock::new(monotonic_us().cast_unsigned()),
         tailer: Tailer::new(events.path(), start),
         sink: spool,

@@ -85,7 +85,19 @@ fn what_the_kernel_says_is_judged() {
             kernel::ptrace_scope,
             &[("proc/sys/kernel/yama/ptrace_scope", "1\n")],
             Works,
-            "1, parents may trace",
+            "1, memory of what the agent starts",
+        ),
+        (
+            kernel::ptrace_scope,
+            &[("proc/sys/kernel/yama/ptrace_scope", "2\n")],
+            Limited,
+            "2, administrators",
+        ),
+        (
+            kernel::ptrace_scope,
+            &[("proc/sys/kernel/yama/ptrace_scope", "3\n")],
+            Limited,
+            "3, nobody",
         ),
     ];
     for (look, files, expected, seen) in cases {

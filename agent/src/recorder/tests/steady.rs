@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     cgroup::Cgroups,
     procfs::Procfs,
-    sampler::{Sampler, SamplerProps, Seconds, Teller},
+    sampler::{Sampler, SamplerProps, Seconds, Sights, Teller, Unwatched},
     spool::{self, Spool},
     tree::{Discovery, Tree},
 };
@@ -118,6 +118,7 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
     let tailer = Tailer::new(spool.events(), start);
     let teller = Teller::new(sender);
     let recorder = Recorder::new(RecorderProps {
+        sights: Sighted::default(),
         clock,
         tailer,
         sink: spool,
@@ -127,6 +128,7 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
         spares: spares.clone(),
     });
     let sampler = Sampler::new(SamplerProps {
+        sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
         protects: false,
         procfs,
         clock,

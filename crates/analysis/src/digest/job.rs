@@ -159,6 +159,7 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             exit_status: statuses.get(&ordinal).copied().or(session.exit_status),
             tests,
             failed,
+            sampled: session.sampled,
         }
     };
     parts

@@ -14,6 +14,7 @@ mod oom;
 mod open_sessions;
 mod outside;
 mod same_code;
+mod sampled;
 mod signals;
 mod silence;
 mod time;

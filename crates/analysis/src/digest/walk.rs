@@ -371,7 +371,9 @@ impl<'a> Walker<'a> {
     /// After the last mark: what is still open lives on in the samples, if there are any.
     fn leave(&mut self, last: &Mark) {
         self.books.last_bytes = rss(last);
-        self.walk.books = Some(self.books);
+        // Of a session that was sampled nobody knows what imports and fixtures took.
+        let is_sampled = self.sessions.is_sampled(self.session());
+        self.walk.books = (!is_sampled).then_some(self.books);
         self.walk.running = self.stack.iter().rev().find_map(|frame| match *frame {
             Frame::Test(at) => Some(self.walk.tests[at].nodeid),
             Frame::Import(at) => Some(self.walk.imports[at].path),

@@ -228,6 +228,10 @@ pub struct SessionReport {
     pub tests: u64,
     /// Of them failed or in error.
     pub failed: u64,
+    /// Its tests were read from the memory of its processes, without the plugin: their outcomes are not known, what lies between two samples is
+    /// missing, and there are no fixtures and imports.
+    #[serde(default)]
+    pub sampled: bool,
 }
 
 /// What a peak of several processes adds up.

@@ -42,6 +42,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
     pub(in crate::digest) failures: Failures,
+    /// Some of the tests were sampled: how they ended is not known.
+    pub(in crate::digest) sampled: bool,
     pub(in crate::digest) oom: OomKills,
     pub(in crate::digest) headroom: Headroom,
     pub(in crate::digest) time: TimeLimits,
@@ -85,6 +87,7 @@ impl Evidence {
             skipped: skipped(parts),
             failures: Failures::of(parts),
             seen: Seen::of(parts),
+            sampled: sessions.iter().any(|session| session.sampled),
             agent_lost: end.is_some_and(|end| end.agent_lost),
             silent: end.is_none() || parts.context.state == JobState::Lost,
             last_us: recording.last_us(),

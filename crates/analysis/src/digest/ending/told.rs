@@ -77,7 +77,7 @@ fn by_status(worst: i32, evidence: &Evidence) -> Decision {
     let no_more = evidence.exit_code == Some(0)
         || (evidence.background
             && evidence.exit_code.is_none()
-            && !(evidence.silent && !evidence.agent_lost));
+            && (evidence.agent_lost || !evidence.silent));
     let (verdict, confidence) = match worst {
         // The test of a worker that was gone counts as failed.
         status::TESTS_FAILED
@@ -148,10 +148,32 @@ fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence) -> Decisi
     }
 }
 
+/// Of tests that were sampled only exit codes tell.
+fn sampled(evidence: &Evidence) -> String {
+    let tests = match evidence.tests {
+        1 => "1 test was".to_owned(),
+        tests => format!("{tests} tests were"),
+    };
+    let failed = match evidence.failed {
+        0 => String::new(),
+        failed => format!("; at least {failed} failed"),
+    };
+    let code = match (evidence.worst_status(), evidence.exit_code) {
+        (Some(code), _) => format!("; pytest ended with exit code {code}"),
+        (None, Some(code)) => format!("; the command ended with exit code {code}"),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{tests} seen by sampling, which does not show outcomes{failed}{code}.{}",
+        over_budget(evidence)
+    )
+}
+
 fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
     let tests = count(evidence.tests, "test");
     let code = evidence.exit_code.unwrap_or_default();
     match verdict {
+        Verdict::Passed | Verdict::TestsFailed if evidence.sampled => sampled(evidence),
         Verdict::Passed if code != 0 => format!(
             "All {tests} passed; the {} ended with exit code {code} afterwards.",
             if evidence.background { "job" } else { "command itself" }
