@@ -35,12 +35,8 @@ fn story(exit_code: Option<i32>, ends_in_order: bool) -> Story {
 #[test]
 fn the_exit_code_is_all_that_is_known_of_outcomes() {
     for (code, verdict, words) in [
-        (0, Verdict::Passed, "the command ended with exit code 0"),
-        (
-            1,
-            Verdict::TestsFailed,
-            "the command ended with exit code 1",
-        ),
+        (0, Verdict::Passed, "pytest ended with exit code 0"),
+        (1, Verdict::TestsFailed, "pytest ended with exit code 1"),
     ] {
         let story = story(Some(code), true);
         let ending = story.ends_as("sampled", verdict, Confidence::Likely);
