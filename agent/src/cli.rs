@@ -1,4 +1,6 @@
-//! The command line. Only this file knows clap; what it reads becomes plain props before anything runs.
+//! The command line. Only this room knows clap; what it reads becomes plain props before anything runs.
+
+mod guarding;
 
 use std::{
     collections::BTreeMap,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
+
+use guarding::GuardArgs;
 
 use crate::settings::{
     Given, parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
@@ -136,6 +140,8 @@ struct RecordingArgs {
     /// Memory that the job may use, such as 3GB; shown as a limit.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
     #[arg(long, overrides_with = "exact")]
     no_exact: bool,
@@ -420,6 +426,7 @@ impl RecordingArgs {
             spool: self.spool,
             interval: self.interval,
             budget_bytes: self.budget,
+            guard: self.guard.into(),
             exact: match (self.exact, self.no_exact) {
                 (true, _) => Some(true),
                 (_, true) => Some(false),

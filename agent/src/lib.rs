@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `pytest_words`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `guard`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -16,10 +16,12 @@ pub mod commands;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod guard;
 pub mod injection;
 pub mod marks;
 pub mod plugin_files;
 pub mod procfs;
+pub mod pytest_words;
 pub mod recorder;
 pub mod recording;
 pub mod regular;

@@ -26,6 +26,7 @@ use highwater_wire::v1;
 
 use crate::{
     clock::{JobClock, monotonic_us},
+    guard::Roster,
     marks::{Tailer, Told},
     sampler::Seen,
     tree::{ProcessKey, TreeEvent},
@@ -114,6 +115,8 @@ pub struct Recorder<S> {
     notices: Notices,
     gathered: Gathered,
     told: Vec<Told>,
+    /// Told of whoever runs pytest, where a guard wants to know.
+    roster: Option<Roster>,
 }
 
 impl<S: BatchSink> Recorder<S> {
@@ -132,7 +135,15 @@ impl<S: BatchSink> Recorder<S> {
             notices: Notices::default(),
             gathered: Gathered::default(),
             told: Vec::new(),
+            roster: None,
         }
+    }
+
+    /// Keeps a roster of those who run pytest.
+    #[must_use]
+    pub fn keeping(mut self, roster: Option<Roster>) -> Self {
+        self.roster = roster;
+        self
     }
 
     /// Records until told to finish, or until nobody is left to tell.

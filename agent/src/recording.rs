@@ -17,6 +17,7 @@ use highwater_wire::v1;
 use crate::{
     cgroup::Cgroups,
     clock::JobClock,
+    guard::{Guard, Limit, Roster},
     marks::{JobStart, Tailer},
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
@@ -58,6 +59,8 @@ pub struct RunningProps<S> {
     pub tree: Tree,
     /// How new ones are found.
     pub discovery: Discovery,
+    /// The limit of memory, where one is guarded.
+    pub guarded: Option<Limit>,
 }
 
 /// A recording that goes on.
@@ -81,6 +84,11 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let clock = JobClock::new(props.job.started_monotonic_us);
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
+        let roster = Roster::default();
+        let guard = props
+            .guarded
+            .map(|limit| Guard::open(limit, procfs.clone(), own_pid, roster.clone()));
+
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
         let start = JobStart {
@@ -94,7 +102,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             sink: props.sink,
             messages,
             lost: teller.lost(),
-        });
+        })
+        .keeping(props.guarded.map(|_| roster.clone()));
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
             // Nobody listens any more only when the agent has given up waiting.
@@ -110,7 +119,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             seconds,
             teller: teller.clone(),
         })
-        .map_err(SetupError::Thread)?;
+        .map_err(SetupError::Thread)?
+        .guarded(guard);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = spawn("highwater-sample", move || {

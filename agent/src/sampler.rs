@@ -24,6 +24,7 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
+    guard::Guard,
     procfs::{ProcError, Procfs},
     tree::{Discovery, Tree, TreeEvent},
 };
@@ -32,7 +33,7 @@ pub use block::{Column, GridBlock};
 pub use grid::Grid;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
-pub use slow::{SlowReader, SlowReading, SlowValue};
+pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
 
 /// What the sampler tells the recorder.
 #[derive(Debug)]
@@ -116,6 +117,7 @@ pub struct Sampler<T> {
     slow: SlowReader,
     block: GridBlock,
     teller: Teller<T>,
+    guard: Option<Guard>,
     missed_ticks: u64,
 }
 
@@ -155,8 +157,16 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             slow,
             block: GridBlock::default(),
             teller: props.teller,
+            guard: None,
             missed_ticks: 0,
         })
+    }
+
+    /// Lets a guard look at each tick.
+    #[must_use]
+    pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// Samples until told to stop; whoever stops it unparks this thread. Then takes the last look at cgroups and machine, whose
@@ -190,6 +200,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
         let sum = self.read_members(now_us, turn.lateness_us);
+        self.let_guard_look(now_us);
         if self.block.most_values() >= BLOCK_VALUES {
             self.hand_over_block();
         }
@@ -226,6 +237,22 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         }
         self.report(now_us, "sample_failed", failure.map_or(Ok(()), Err));
         sum
+    }
+
+    fn let_guard_look(&mut self, now_us: i64) {
+        let Some(guard) = &mut self.guard else {
+            return;
+        };
+        if let Some(shared) = self.slow.cost().take_shared() {
+            guard.learn(shared);
+        }
+        if let Some(action) = guard.look(now_us, self.tree.members()) {
+            let event = v1::Event {
+                t_us: now_us,
+                what: Some(v1::event::What::Guard(action)),
+            };
+            self.teller.tell(Seen::Event(event).into());
+        }
     }
 
     /// Sees who has ended since the last tick.

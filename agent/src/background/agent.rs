@@ -99,6 +99,7 @@ impl BackgroundAgent {
             events: folder.join("events"),
             tree,
             discovery,
+            guarded: orders.guarded,
         })?;
         if let Some(from_us) = gap_from_us {
             running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));

@@ -135,6 +135,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         plugin,
         repo_root: Some(settings.repo_root),
         exact: settings.exact,
+        guarded: settings.guarded,
         job: settings.job,
     };
     Ok((prepared, recording))

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::JobClock,
+    guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
     recording::{Running, RunningProps, SetupError},
@@ -55,6 +56,8 @@ pub struct RecordingProps<S> {
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
     pub exact: bool,
+    /// The limit of memory, where one is guarded.
+    pub guarded: Option<Limit>,
 }
 
 /// How a run ended.
@@ -189,6 +192,7 @@ fn watch<S: BatchSink + Send + 'static>(
         events: props.events,
         tree,
         discovery,
+        guarded: props.guarded,
     })
 }
 

@@ -152,6 +152,7 @@ fn beginning(
         since_ticks: if standing.is_of_one_job { 0 } else { now_ticks },
         max_age_us,
         goes_on,
+        guarded: settings.guarded,
     };
     Beginning { folder, orders }
 }

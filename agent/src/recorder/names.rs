@@ -7,8 +7,10 @@ use std::collections::HashMap;
 
 use highwater_wire::marks::Header;
 
-use super::{advice::is_pytest, table::Table};
-use crate::{budget::Budget, clock::monotonic_us, procfs::Procfs, tree::ProcessKey};
+use super::table::Table;
+use crate::{
+    budget::Budget, clock::monotonic_us, procfs::Procfs, pytest_words::is_pytest, tree::ProcessKey,
+};
 
 /// Looking for a process means looking at all: at most this share of a core.
 const SHARE: f64 = 0.005;

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{parse_bytes, parse_interval, parse_name, parse_project, parse_server, said};
+use super::{
+    Guarded, parse_bytes, parse_interval, parse_memory_limit, parse_name, parse_on_limit,
+    parse_project, parse_server, said,
+};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(super) struct File {
     pub(super) interval: Option<Duration>,
     /// Memory the user allows, bytes.
     pub(super) budget_bytes: Option<u64>,
+    /// What the guard guards.
+    pub(super) guard: Guarded,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
 }
@@ -73,13 +78,21 @@ impl File {
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
+            "memory-limit" => {
+                let text = said(text(value)?);
+                self.guard.limit = text.map(|text| parse_memory_limit(&text)).transpose()?;
+            }
+            "on-limit" => {
+                let text = said(text(value)?);
+                self.guard.on_limit = text.map(|text| parse_on_limit(&text)).transpose()?;
+            }
             "exact" => {
                 let exact = value.as_bool();
                 self.exact = Some(exact.ok_or("write true or false")?);
             }
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, memory-limit, on-limit, exact"
                         .to_owned(),
                 );
             }

@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Given, Token, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
-    parse_server, parse_shard, parse_url, said,
+    Given, Guarded, Token, parse_bytes, parse_commit, parse_interval, parse_memory_limit,
+    parse_name, parse_on_limit, parse_pair, parse_project, parse_server, parse_shard, parse_url,
+    said,
 };
 use crate::ci::Env;
 
@@ -35,6 +36,10 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),
         budget_bytes: variables.read("BUDGET", parse_bytes),
+        guard: Guarded {
+            limit: variables.read("MEMORY_LIMIT", parse_memory_limit),
+            on_limit: variables.read("ON_LIMIT", parse_on_limit),
+        },
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),

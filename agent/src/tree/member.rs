@@ -21,6 +21,8 @@ pub struct Member {
     pub column: Option<usize>,
     /// Whether its PSS was read before.
     pub has_pss: bool,
+    /// Its RSS when it was last read, bytes.
+    pub resident_bytes: u64,
     statm: StatmFile,
     text_bytes: Option<u64>,
     command: String,
@@ -36,6 +38,7 @@ impl Member {
             ended: false,
             column: None,
             has_pss: false,
+            resident_bytes: 0,
             statm,
             text_bytes: None,
             command,
@@ -52,6 +55,7 @@ impl Member {
         let statm = self.statm.read()?;
         match statm {
             Some(statm) => {
+                self.resident_bytes = statm.resident_bytes;
                 let before = self.text_bytes.replace(statm.text_bytes);
                 self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
             }
