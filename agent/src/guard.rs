@@ -1,17 +1,16 @@
 //! The guard: before the kernel strikes for want of memory, it says so, or ends pytest in an orderly way.
 //!
-//! The sampler drives it at each tick with what the members hold. Shared pages would count once for each forked worker, so what the
-//! last reading of PSS found to be shared is taken off. Cgroups and machine are measured each second, and at each tick once they are near.
+//! The sampler drives it at each tick with what the members hold. Cgroups and machine are measured each second, and at each tick once
+//! they are near.
 //!
 //! Architecture invariant: the guard, when it was asked to stop, is the only thing in the agent that signals the tests of its own accord.
 
+mod held;
 mod ladder;
 mod measure;
 mod roster;
 mod whom;
 mod words;
-
-use std::collections::HashMap;
 
 use highwater_wire::v1::GuardAction;
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,7 @@ use crate::{
     procfs::Procfs,
     tree::{Member, ProcessKey},
 };
+use held::Held;
 use ladder::{Ladder, Look, Step};
 use measure::{Measured, Measures};
 
@@ -85,8 +85,7 @@ pub struct Guard {
     roster: Roster,
     measures: Measures,
     ladder: Ladder,
-    /// What each process shares with others, as PSS showed last, bytes.
-    shared: HashMap<ProcessKey, u64>,
+    held: Held,
     /// Who was told to stop.
     told: Vec<ProcessKey>,
     told_us: i64,
@@ -102,20 +101,20 @@ impl Guard {
             procfs,
             roster,
             ladder: Ladder::new(limit.on_limit),
-            shared: HashMap::new(),
+            held: Held::default(),
             told: Vec::new(),
             told_us: 0,
         }
     }
 
     /// Takes what a round of PSS found to be shared, RSS minus PSS of each process in bytes.
-    pub fn learn(&mut self, shared: Vec<(ProcessKey, u64)>) {
-        self.shared = shared.into_iter().collect();
+    pub fn learn(&mut self, shared: Vec<(ProcessKey, u64)>, members: &[Member]) {
+        self.held.learn(shared, members);
     }
 
     /// Looks, and acts where it must; answers what it did.
     pub fn look(&mut self, now_us: i64, members: &[Member]) -> Option<GuardAction> {
-        let own_bytes = self.held(members);
+        let own_bytes = self.held.bytes(members);
         let measured = self.measures.nearest(now_us, own_bytes)?;
         let is_member = |key: &ProcessKey| members.iter().any(|member| member.key == *key);
         self.told.retain(is_member);
@@ -129,18 +128,6 @@ impl Guard {
             Step::Warn => Some(self.warn(&measured, members, "")),
             Step::Signal(signal) => self.stop(now_us, signal, own_bytes, &measured, members),
         }
-    }
-
-    /// What the members hold, shared pages once, bytes. One alone shares with nobody in the job.
-    fn held(&self, members: &[Member]) -> u64 {
-        let is_alone = members.len() < 2;
-        members
-            .iter()
-            .map(|member| match self.shared.get(&member.key) {
-                Some(shared) if !is_alone => member.resident_bytes.saturating_sub(*shared),
-                _ => member.resident_bytes,
-            })
-            .sum()
     }
 
     fn warn(&self, measured: &Measured, members: &[Member], more: &str) -> GuardAction {

@@ -244,7 +244,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             return;
         };
         if let Some(shared) = self.slow.cost().take_shared() {
-            guard.learn(shared);
+            guard.learn(shared, self.tree.members());
         }
         if let Some(action) = guard.look(now_us, self.tree.members()) {
             let event = v1::Event {

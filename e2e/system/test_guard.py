@@ -147,6 +147,25 @@ def test_an_ample_limit_says_nothing(recorder):
     assert "memory limit" not in errors
 
 
+def test_what_forked_children_share_counts_once(recorder):
+    text = GROWS + """
+import os
+
+def test_forks():
+    hold(150 * 1000 * 1000)
+    for n in range(3):
+        if os.fork() == 0:
+            time.sleep(3)
+            os._exit(0)
+    for n in range(3):
+        assert os.wait()[1] == 0
+"""
+    _, errors, report = guarded(recorder, text)
+    assert recorder.done.returncode == 0, errors
+    assert finished(report) == {"test_forks"}
+    assert "memory limit" not in errors
+
+
 def test_variables_and_pyproject_say_the_same(recorder):
     (recorder.folder / "pyproject.toml").write_text("[tool.highwater]\nmemory-limit = '100GB'\non-limit = 'stop'\n")
     _, errors, _ = guarded(recorder, ALONE, flags=(), HIGHWATER_MEMORY_LIMIT="250MB")

@@ -129,15 +129,20 @@ fn who_neither_stops_nor_ends_is_killed_where_the_kernel_would_strike() {
         assert_eq!(world.line(), "int\n");
     }
     // Stopped, it cannot obey SIGTERM, but SIGKILL takes it.
-    signal(&world, rustix::process::Signal::STOP);
+    stop(&world);
     assert_eq!(told(world.look(2 * GRACE_US)).1, SIGTERM);
     assert_eq!(told(world.look(3 * GRACE_US)).1, SIGKILL);
     assert_eq!(world.child.wait().unwrap().signal(), Some(SIGKILL));
 }
 
-fn signal(world: &World, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_raw(world.child.id().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
+/// Stops the process, and waits until it has.
+fn stop(world: &World) {
+    let pid = rustix::process::Pid::from_raw(world.child.id().cast_signed());
+    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::STOP).unwrap();
+    let path = format!("/proc/{}/stat", world.child.id());
+    while !std::fs::read_to_string(&path).unwrap().contains(") T ") {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -184,26 +189,32 @@ fn what_is_no_pytest_is_warned_of_and_left_alone() {
 }
 
 #[test]
-fn what_processes_share_is_taken_off_unless_one_is_alone() {
+fn what_processes_share_counts_once() {
     let mut world = World::new("pytest", LimitSize::Bytes(1 << 40), OnLimit::Warn);
     let mut other = Command::new("sleep").arg("600").spawn().unwrap();
     world.look(0);
     let alone = world.tree.members()[0].resident_bytes;
-    let key = world.key();
-    world.guard.learn(vec![(key, 10_000_000)]);
-    assert_eq!(world.guard.held(world.tree.members()), alone);
+    let mut held = Held::default();
+    assert_eq!(held.bytes(world.tree.members()), alone);
     world
         .tree
         .adopt(other.id(), vec!["sleep".to_owned()], 0)
         .unwrap();
-    world.look(1);
-    let both: u64 = world
-        .tree
-        .members()
-        .iter()
-        .map(|member| member.resident_bytes)
-        .sum();
-    assert_eq!(world.guard.held(world.tree.members()), both - 10_000_000);
+    let members = world.tree.members_mut();
+    // Both have more than the other had at first.
+    (members[0].resident_bytes, members[1].resident_bytes) = (100, 70);
+    assert_eq!(held.bytes(members), 100);
+    // What the newer one has come to hold since is its own.
+    members[1].resident_bytes = 90;
+    assert_eq!(held.bytes(members), 120);
+    // Once PSS was read, that counts.
+    let (first, second) = (members[0].key, members[1].key);
+    held.learn(vec![(first, 30), (second, 40)], members);
+    assert_eq!(held.bytes(members), 120);
+    members[0].resident_bytes = 1_000;
+    assert_eq!(held.bytes(members), 1_020);
+    // Who was there alone shares with nobody, whatever was read before.
+    assert_eq!(held.bytes(&members[..1]), 1_000);
     other.kill().unwrap();
     other.wait().unwrap();
 }

@@ -97,12 +97,13 @@ pub(super) fn send(procfs: &Procfs, key: ProcessKey, signal: i32) -> io::Result<
     if stat.is_none_or(|stat| stat.start_ticks != key.start_ticks) {
         return Err(Errno::SRCH.into());
     }
-    Ok(match handle {
+    match handle {
         Ok(handle) => pidfd_send_signal(&handle, signal)?,
         // Before Linux 5.3, and where a sandbox forbids it.
         Err(Errno::NOSYS | Errno::PERM) => kill_process(pid, signal)?,
         Err(error) => return Err(error.into()),
-    })
+    }
+    Ok(())
 }
 
 #[cfg(test)]

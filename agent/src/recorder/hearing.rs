@@ -20,7 +20,10 @@ impl<S: BatchSink> Recorder<S> {
             Told::Session(key, line) => {
                 let key = self.names.outside(key);
                 self.table.joined(key, &line, now_us);
-                if let Some(roster) = &self.roster {
+                // There may be one for each test, and whoever forked it leads.
+                if let Some(roster) = &self.roster
+                    && !self.table.is_forked(key)
+                {
                     roster.joined(key, &line);
                 }
                 self.sessions.joined(key, line);

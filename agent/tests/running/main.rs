@@ -11,6 +11,7 @@ mod cgroups;
 mod command;
 mod doctor;
 mod environment;
+mod guard;
 mod harness;
 mod interrupts;
 mod leftovers;
