@@ -1,4 +1,6 @@
-//! The command line. Only this file knows clap; what it reads becomes plain props before anything runs.
+//! The command line. Only this room knows clap; what it reads becomes plain props before anything runs.
+
+mod guarding;
 
 use std::{
     collections::BTreeMap,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
+
+use guarding::GuardArgs;
 
 use crate::settings::{
     Given, parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
@@ -145,6 +149,8 @@ struct RecordingArgs {
     /// Raise it, where pyproject.toml says not to.
     #[arg(long, overrides_with = "no_protect")]
     protect: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
     #[arg(long, overrides_with = "exact")]
     no_exact: bool,
@@ -435,6 +441,7 @@ impl RecordingArgs {
             spool: self.spool,
             interval: self.interval,
             budget_bytes: self.budget,
+            guard: self.guard.into(),
             ci_timeout: self.ci_timeout,
             exact: either(self.exact, self.no_exact),
             protect: either(self.protect, self.no_protect),

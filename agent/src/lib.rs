@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `pytest`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `guard`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -17,6 +17,7 @@ pub mod commands;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod guard;
 pub mod injection;
 pub mod marks;
 pub mod pace;

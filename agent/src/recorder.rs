@@ -29,6 +29,7 @@ use highwater_wire::{report::SAMPLES_THINNED, v1};
 
 use crate::{
     clock::{JobClock, monotonic_us},
+    guard::Roster,
     marks::{Tailer, Told},
     pace::{CALM_US, Pace},
     sampler::{Seen, Spares},
@@ -129,6 +130,8 @@ pub struct Recorder<S> {
     gathered: Gathered,
     reuse: Reuse,
     told: Vec<Told>,
+    /// Told of whoever runs pytest, where a guard wants to know.
+    roster: Option<Roster>,
 }
 
 impl<S: BatchSink> Recorder<S> {
@@ -150,7 +153,15 @@ impl<S: BatchSink> Recorder<S> {
             gathered: Gathered::new(props.spares),
             reuse: Reuse::default(),
             told: Vec::new(),
+            roster: None,
         }
+    }
+
+    /// Keeps a roster of those who run pytest.
+    #[must_use]
+    pub fn keeping(mut self, roster: Option<Roster>) -> Self {
+        self.roster = roster;
+        self
     }
 
     /// Records until told to finish, or until nobody is left to tell.

@@ -17,6 +17,7 @@ use highwater_wire::v1;
 use crate::{
     cgroup::Cgroups,
     clock::JobClock,
+    guard::{Guard, Limit, Roster},
     marks::{JobStart, Tailer},
     pace::Pace,
     procfs::{ProcError, Procfs},
@@ -65,6 +66,8 @@ pub struct RunningProps<S> {
     pub wants_plugin: bool,
     /// Whether the kernel shall take them before the agent when memory runs out.
     pub protects: bool,
+    /// The limit of memory, where one is guarded.
+    pub guarded: Option<Limit>,
 }
 
 /// A recording that goes on.
@@ -88,6 +91,11 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let clock = JobClock::new(props.job.started_monotonic_us);
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
+        let roster = Roster::default();
+        let guard = props
+            .guarded
+            .map(|limit| Guard::open(limit, procfs.clone(), own_pid, roster.clone()));
+
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
         let unwatched = Unwatched::default();
@@ -107,7 +115,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             lost: teller.lost(),
             pace: pace.clone(),
             spares: spares.clone(),
-        });
+        })
+        .keeping(props.guarded.map(|_| roster.clone()));
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
             // Nobody listens any more only when the agent has given up waiting.
@@ -128,7 +137,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             pace,
             spares,
         })
-        .map_err(SetupError::Thread)?;
+        .map_err(SetupError::Thread)?
+        .guarded(guard);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = spawn("highwater-sample", move || {

@@ -31,6 +31,7 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
+    guard::Guard,
     pace::{Pace, TIGHT_READING_US},
     procfs::{ProcError, Procfs},
     tree::{Discovery, Facts, ProcessKey, Tree, TreeEvent},
@@ -48,7 +49,7 @@ pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
-pub use slow::{SlowReader, SlowReading, SlowValue};
+pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
 pub use spares::Spares;
 
 /// What the sampler tells the recorder.
@@ -163,6 +164,7 @@ pub struct Sampler<T> {
     spare_columns: Vec<Column>,
     spares: Spares,
     teller: Teller<T>,
+    guard: Option<Guard>,
     missed_ticks: u64,
     interval_us: i64,
     budget_bytes: u64,
@@ -237,6 +239,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             spare_columns: Vec::new(),
             spares: props.spares,
             teller: props.teller,
+            guard: None,
             missed_ticks: 0,
             interval_us: props.interval_us.cast_signed(),
             budget_bytes: props.budget_bytes,
@@ -245,6 +248,13 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             sum: 0,
             read_us: 0,
         })
+    }
+
+    /// Lets a guard look at each tick.
+    #[must_use]
+    pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// Samples until told to stop; whoever stops it unparks this thread. Then takes the last look at cgroups and machine, whose
@@ -283,6 +293,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.report(now_us, "discovery_failed", found);
         self.sum = self.read_members(now_us, turn.lateness_us);
         self.pace.set_headroom(self.headroom.per_mille(self.sum));
+        self.let_guard_look(now_us);
         if self.block.most_values() >= BLOCK_VALUES || self.is_urgent() {
             self.hand_over_block();
         }
@@ -328,6 +339,22 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         }
         self.report(now_us, "sample_failed", failure.map_or(Ok(()), Err));
         sum
+    }
+
+    fn let_guard_look(&mut self, now_us: i64) {
+        let Some(guard) = &mut self.guard else {
+            return;
+        };
+        if let Some(shared) = self.slow.cost().take_shared() {
+            guard.learn(shared, self.tree.members());
+        }
+        if let Some(action) = guard.look(now_us, self.tree.members()) {
+            let event = v1::Event {
+                t_us: now_us,
+                what: Some(v1::event::What::Guard(action)),
+            };
+            self.teller.tell(Seen::Event(event).into());
+        }
     }
 
     /// Sees who has ended since the last tick.

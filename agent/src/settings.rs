@@ -5,6 +5,7 @@
 //! runs (the command line is read with the parsers of this room); what is wrong with the other sources is told with its name, and left
 //! out, and the next source counts: it must not keep the tests from running.
 
+mod guarded;
 mod machine;
 mod of_ci;
 mod pyproject;
@@ -29,8 +30,10 @@ use crate::{
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
+    guard::Limit,
 };
 
+pub use guarded::{Guarded, MemoryLimit, parse_memory_limit, parse_on_limit};
 pub use units::{
     parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
     parse_pair, parse_project, parse_server, parse_shard, parse_url,
@@ -111,6 +114,8 @@ pub struct Given {
     pub budget_bytes: Option<u64>,
     /// The CI's own time limit for the job.
     pub ci_timeout: Option<Duration>,
+    /// What the guard guards.
+    pub guard: Guarded,
     /// Whether the kernel's mark is used.
     pub exact: Option<bool>,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
@@ -151,6 +156,7 @@ impl Given {
             interval: self.interval.or(other.interval),
             budget_bytes: self.budget_bytes.or(other.budget_bytes),
             ci_timeout: self.ci_timeout.or(other.ci_timeout),
+            guard: self.guard.or(other.guard),
             exact: self.exact.or(other.exact),
             protect: self.protect.or(other.protect),
             plugin: self.plugin.or(other.plugin),
@@ -187,6 +193,8 @@ pub struct Settings {
     pub protects: bool,
     /// Whether pytest is given the plugin; without, tests are read from its memory.
     pub plugin: bool,
+    /// What the guard guards, if anything.
+    pub guarded: Option<Limit>,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -265,6 +273,8 @@ pub fn resolve(
         .interval
         .or(file.interval)
         .unwrap_or(Duration::from_millis(50));
+    let guard = given.guard.or(file.guard);
+    let budget_bytes = given.budget_bytes.or(file.budget_bytes);
     let job = v1::Job {
         version: VERSION,
         project,
@@ -281,7 +291,8 @@ pub fn resolve(
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: bounded(command.to_vec()),
         url: text(given.url, None, &ci.job_url, ""),
-        budget_bytes: given.budget_bytes.or(file.budget_bytes).unwrap_or(0),
+        // A limit that is guarded is one that is shown.
+        budget_bytes: budget_bytes.or(guard.size_bytes()).unwrap_or(0),
         ci_timeout_us: given
             .ci_timeout
             .or(file.ci_timeout)
@@ -303,6 +314,10 @@ pub fn resolve(
         exact: given.exact.or(file.exact).unwrap_or(true),
         protects: given.protect.or(file.protect).unwrap_or(true),
         plugin: given.plugin.or(file.plugin).unwrap_or(true),
+        guarded: guard.settled(
+            given.quiet.unwrap_or(false),
+            env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true"),
+        ),
         repo_root,
         summary: given.summary,
     })

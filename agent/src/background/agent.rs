@@ -104,6 +104,7 @@ impl BackgroundAgent {
             repo_root: Some(orders.repo_root.clone()),
             wants_plugin: orders.plugin,
             protects: orders.protects,
+            guarded: orders.guarded,
         })?;
         if let Some(from_us) = gap_from_us {
             running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));

@@ -19,7 +19,7 @@ use highwater_wire::v1;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{procfs::Procfs, regular, shipper, tree::ProcessKey};
+use crate::{guard::Limit, procfs::Procfs, regular, shipper, tree::ProcessKey};
 
 /// Name of the agent's log.
 pub const LOG: &str = "agent.log";
@@ -66,6 +66,9 @@ pub struct Orders {
     pub protects: bool,
     /// Whether it goes on with the job of an agent that is gone.
     pub goes_on: bool,
+    /// The limit of memory, where one is guarded.
+    #[serde(default)]
+    pub guarded: Option<Limit>,
 }
 
 /// Who an agent is.

@@ -140,6 +140,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         repo_root: Some(settings.repo_root),
         exact: settings.exact,
         protects: settings.protects,
+        guarded: settings.guarded,
         job: settings.job,
     };
     Ok((prepared, recording))

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::JobClock,
+    guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
     recording::{Running, RunningProps, SetupError},
@@ -58,6 +59,8 @@ pub struct RecordingProps<S> {
     pub exact: bool,
     /// Whether the kernel shall take the command before the agent when memory runs out.
     pub protects: bool,
+    /// The limit of memory, where one is guarded.
+    pub guarded: Option<Limit>,
 }
 
 /// How a run ended.
@@ -198,6 +201,7 @@ fn watch<S: BatchSink + Send + 'static>(
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
         protects: props.protects,
+        guarded: props.guarded,
     })
 }
 

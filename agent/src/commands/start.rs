@@ -155,6 +155,7 @@ fn beginning(
         plugin: settings.plugin,
         protects: settings.protects,
         goes_on,
+        guarded: settings.guarded,
     };
     Beginning { folder, orders }
 }

@@ -190,6 +190,7 @@ fn status_and_rollup_are_in_kib() {
     };
     assert_eq!(procfs.status(7, &mut buffer).unwrap(), Some(status));
     let rollup = Rollup {
+        rss_bytes: 9 << 10,
         pss_bytes: 8 << 10,
         swap_bytes: 2 << 10,
     };

@@ -24,6 +24,12 @@ impl<S: BatchSink> Recorder<S> {
             Told::Session(key, line) => {
                 let key = self.names.outside(key);
                 self.table.joined(key, &line, now_us);
+                // There may be one for each test, and whoever forked it leads.
+                if let Some(roster) = &self.roster
+                    && !self.table.is_forked(key)
+                {
+                    roster.joined(key, &line);
+                }
                 self.sessions.joined(key, line);
             }
             Told::Notice(key, notice) => {
@@ -37,6 +43,9 @@ impl<S: BatchSink> Recorder<S> {
             }
             Told::Mark(key, mark) => {
                 let key = self.names.outside(key);
+                if let Some(roster) = &self.roster {
+                    roster.heard(key, &mark);
+                }
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
                     Some(What::SessionEnd(end)) => {

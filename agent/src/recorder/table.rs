@@ -213,6 +213,13 @@ impl Table {
         known
     }
 
+    /// Whether it is a forked child that goes on with its parent's test.
+    pub(super) fn is_forked(&self, key: ProcessKey) -> bool {
+        self.known
+            .get(&key)
+            .is_some_and(|known| known.word.forked_from != 0)
+    }
+
     /// Whether the tree saw this process.
     pub(super) fn was_born(&self, key: ProcessKey) -> bool {
         self.known.get(&key).is_some_and(Known::was_born)

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -55,7 +55,12 @@ pub struct Cost {
     pub(super) busy: AtomicBool,
     /// CPU time of the round that has just finished, µs; negative when there is none.
     finished_us: AtomicI64,
+    /// What the last round of PSS found to be shared, until it is taken.
+    shared: Mutex<Option<Shared>>,
 }
+
+/// RSS minus PSS of each process, bytes.
+pub type Shared = Vec<(ProcessKey, u64)>;
 
 impl Cost {
     /// Whether a round is running.
@@ -67,6 +72,12 @@ impl Cost {
     /// The cost of a round that finished since the last call, µs of CPU time.
     pub fn take_finished(&self) -> Option<i64> {
         Some(self.finished_us.swap(0, Ordering::AcqRel)).filter(|cost| *cost > 0)
+    }
+
+    /// What the last round of PSS found to be shared, unless it was taken already.
+    pub fn take_shared(&self) -> Option<Shared> {
+        let shared = self.shared.lock();
+        shared.unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn finish(&self, cost_us: i64) {
@@ -148,17 +159,26 @@ fn serve<T: From<Seen>>(
         let began = thread_cpu_us();
         let mut values = spares.values.take();
         values.clear();
+        let mut shared = Vec::with_capacity(keys.len());
         let mut failure = None;
         for key in keys.iter().copied() {
             let t_us = clock.now_us();
             match read(procfs, round, key, t_us, &mut buffer) {
-                Ok(value) => values.extend(value),
+                Ok(Some((value, shared_bytes))) => {
+                    values.push(value);
+                    shared.push((key, shared_bytes));
+                }
+                Ok(None) => {}
                 // A process of another user keeps its PSS to itself.
                 Err(error) if error.is_forbidden() => {}
                 Err(error) => failure = Some(error),
             }
         }
         spares.keys.give(keys);
+        if matches!(round, Round::Pss { .. }) {
+            let last = cost.shared.lock();
+            *last.unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        }
         cost.finish(thread_cpu_us() - began);
         if !values.is_empty() {
             teller.tell(Seen::Slow(SlowReading { values }).into());
@@ -178,13 +198,14 @@ fn serve<T: From<Seen>>(
     }
 }
 
+/// The value, and how much of its RSS a process shares with others.
 fn read(
     procfs: &Procfs,
     round: Round,
     key: ProcessKey,
     t_us: i64,
     buffer: &mut Vec<u8>,
-) -> Result<Option<SlowValue>, ProcError> {
+) -> Result<Option<(SlowValue, u64)>, ProcError> {
     let value = |pss_bytes, swap_bytes| SlowValue {
         key,
         t_us,
@@ -192,11 +213,13 @@ fn read(
         swap_bytes,
     };
     Ok(match round {
-        Round::Pss { swap } => procfs
-            .rollup(key.pid, buffer)?
-            .map(|rollup| value(Some(rollup.pss_bytes), swap.then_some(rollup.swap_bytes))),
+        Round::Pss { swap } => procfs.rollup(key.pid, buffer)?.map(|rollup| {
+            let swap_bytes = swap.then_some(rollup.swap_bytes);
+            let shared_bytes = rollup.rss_bytes.saturating_sub(rollup.pss_bytes);
+            (value(Some(rollup.pss_bytes), swap_bytes), shared_bytes)
+        }),
         Round::Swap => procfs
             .status(key.pid, buffer)?
-            .map(|status| value(None, Some(status.swap_bytes))),
+            .map(|status| (value(None, Some(status.swap_bytes)), 0)),
     })
 }

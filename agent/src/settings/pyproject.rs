@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    parse_bytes, parse_ci_timeout, parse_interval, parse_name, parse_project, parse_server, said,
+    Guarded, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
+    parse_on_limit, parse_project, parse_server, said,
 };
 
 /// What the file says.
@@ -27,6 +28,8 @@ pub(super) struct File {
     pub(super) interval: Option<Duration>,
     /// Memory the user allows, bytes.
     pub(super) budget_bytes: Option<u64>,
+    /// What the guard guards.
+    pub(super) guard: Guarded,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
@@ -81,13 +84,21 @@ impl File {
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
+            "memory-limit" => {
+                let text = said(text(value)?);
+                self.guard.limit = text.map(|text| parse_memory_limit(&text)).transpose()?;
+            }
+            "on-limit" => {
+                let text = said(text(value)?);
+                self.guard.on_limit = text.map(|text| parse_on_limit(&text)).transpose()?;
+            }
             "exact" => self.exact = Some(yes_or_no(&value)?),
             "protect" => self.protect = Some(yes_or_no(&value)?),
             "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
             "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact, plugin, protect, ci-timeout"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, memory-limit, on-limit, exact, plugin, protect, ci-timeout"
                         .to_owned(),
                 );
             }

@@ -3,6 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::guard::{LimitSize, OnLimit};
 
 fn env(pairs: &[(&str, &str)]) -> Env {
     pairs
@@ -71,6 +72,14 @@ fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is
         (
             "[tool.highwater]\nbudget = '3 apples'\njob = 'mine'\n",
             r#"[tool.highwater] budget: "3 apples" is not one of the units"#,
+        ),
+        (
+            "[tool.highwater]\nmemory-limit = '101%'\njob = 'mine'\n",
+            r#"[tool.highwater] memory-limit: "101%" is not a share from 1% to 100%"#,
+        ),
+        (
+            "[tool.highwater]\non-limit = 'kill'\njob = 'mine'\n",
+            r#"[tool.highwater] on-limit: "kill" is neither warn nor stop"#,
         ),
         (
             "[tool.highwater]\nsevrer = 'x'\njob = 'mine'\n",
@@ -434,4 +443,54 @@ fn units_are_read_as_people_write_them() {
     for bad in ["0/3", "4/3", "1", "a/b"] {
         assert!(parse_shard(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn each_word_on_the_guard_comes_from_the_first_source_that_says_it() {
+    let file = folder("[tool.highwater]\nmemory-limit = '6GB'\non-limit = 'stop'\n");
+    let at = |given: Guarded, env: &[(&str, &str)]| {
+        let given = Given {
+            guard: given,
+            ..Given::default()
+        };
+        resolve_in(&file, given, env)
+    };
+    let settings = at(Guarded::default(), &[]);
+    let expected = Limit {
+        size: LimitSize::Bytes(6_000_000_000),
+        on_limit: OnLimit::Stop,
+        quiet: false,
+        annotates: false,
+    };
+    assert_eq!(settings.guarded, Some(expected));
+    // What is guarded is shown as a limit too, unless another was given.
+    assert_eq!(settings.job.budget_bytes, 6_000_000_000);
+    let variables = [
+        ("HIGHWATER_MEMORY_LIMIT", "80%"),
+        ("HIGHWATER_BUDGET", "1GB"),
+        ("HIGHWATER_QUIET", "1"),
+        ("GITHUB_ACTIONS", "true"),
+    ];
+    let settings = at(Guarded::default(), &variables);
+    let expected = Limit {
+        size: LimitSize::Share(80),
+        quiet: true,
+        annotates: true,
+        ..expected
+    };
+    assert_eq!(settings.guarded, Some(expected));
+    assert_eq!(settings.job.budget_bytes, 1_000_000_000);
+    let off = Guarded {
+        limit: Some(MemoryLimit::Off),
+        on_limit: None,
+    };
+    assert_eq!(at(off, &variables).guarded, None);
+    let wrong = at(Guarded::default(), &[("HIGHWATER_ON_LIMIT", "kill")]);
+    assert_eq!(
+        wrong.guarded.map(|limit| limit.on_limit),
+        Some(OnLimit::Stop)
+    );
+    assert!(wrong.places.problems[0].starts_with("HIGHWATER_ON_LIMIT: "));
+    let bare = resolve_in(&folder(""), Given::default(), &[]);
+    assert_eq!((bare.guarded, bare.job.budget_bytes), (None, 0));
 }

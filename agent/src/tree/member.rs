@@ -26,6 +26,8 @@ pub struct Member {
     pub facts: FactLooks,
     /// Whether its end will be heard of.
     pub is_held: bool,
+    /// Its RSS when it was last read, bytes.
+    pub resident_bytes: u64,
     statm: StatmFile,
     text_bytes: Option<u64>,
     command: String,
@@ -43,6 +45,7 @@ impl Member {
             has_pss: false,
             facts: FactLooks::default(),
             is_held: false,
+            resident_bytes: 0,
             statm,
             text_bytes: None,
             command,
@@ -65,6 +68,7 @@ impl Member {
         let statm = self.statm.read()?;
         match statm {
             Some(statm) => {
+                self.resident_bytes = statm.resident_bytes;
                 let before = self.text_bytes.replace(statm.text_bytes);
                 self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
             }

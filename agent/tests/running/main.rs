@@ -13,6 +13,7 @@ mod doctor;
 mod environment;
 mod evidence;
 mod full_disk;
+mod guard;
 mod harness;
 mod interrupts;
 mod leftovers;
