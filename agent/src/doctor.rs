@@ -108,6 +108,7 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         kernel::smaps_rollup(&procfs, pid),
         kernel::children(&procfs, pid),
         kernel::oom_score_adj(&procfs, pid),
+        kernel::memory_lock(&procfs),
         kernel::ptrace_scope(&procfs),
         machine::cgroup(&procfs, pid),
         machine::memory(&procfs),

@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci` | `tree`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
 pub mod marks;
+pub mod memlock;
 pub mod pace;
 pub mod plugin_files;
 pub mod pool;

@@ -18,6 +18,7 @@ use crate::{
     cgroup::Cgroups,
     clock::JobClock,
     marks::{JobStart, Tailer},
+    memlock,
     pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
@@ -64,6 +65,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let own_pid = std::process::id();
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| SetupError::Subreaper(error.into()))?;
+        memlock::lock(&procfs);
         let clock = JobClock::new(props.job.started_monotonic_us);
         let mut tree = Tree::new(procfs.clone(), own_pid, rustix::param::page_size() as u64);
         let words: Vec<_> = command
@@ -140,7 +142,10 @@ impl<S> Running<S> {
     pub(super) fn finish(self, outcome: &mut RunOutcome<S>) {
         self.stop.store(true, Ordering::Release);
         self.sampler.unpark();
-        match self.recorded.recv_timeout(PATIENCE) {
+        let recorded = self.recorded.recv_timeout(PATIENCE);
+        // The summary may take much memory, and nothing hangs on it.
+        memlock::unlock();
+        match recorded {
             Ok(recorded) => {
                 outcome.sink = Some(recorded.sink);
                 outcome.batches = recorded.batches;
