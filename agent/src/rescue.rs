@@ -17,7 +17,6 @@ use uuid::Uuid;
 use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
-    pace::Pace,
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
     sampler::Spares,
@@ -63,7 +62,6 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         },
         messages,
         lost: Arc::default(),
-        pace: Pace::default(),
         spares: Spares::default(),
     });
     let rescued = recorder.run();

@@ -27,7 +27,7 @@ use crate::regular;
 const SEGMENT_BATCHES: u64 = 64;
 const SEGMENT_BYTES: u64 = 128 << 10;
 /// On a full disk the running segment is closed once it has so many batches.
-const FEW_BATCHES: u64 = 8;
+const FEW_BATCHES: u64 = 4;
 
 /// The spool of a job that is being recorded.
 #[derive(Debug)]

@@ -90,7 +90,6 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             sink: props.sink,
             messages,
             lost: teller.lost(),
-            pace: pace.clone(),
             spares: spares.clone(),
         });
         let (done, recorded) = channel();

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     cgroup::Cgroups,
+    pace::Pace,
     procfs::Procfs,
     sampler::{Sampler, SamplerProps, Seconds, Teller},
     spool::{self, Spool},
@@ -123,7 +124,6 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
         sink: spool,
         messages,
         lost: teller.lost(),
-        pace: pace.clone(),
         spares: spares.clone(),
     });
     let sampler = Sampler::new(SamplerProps {
