@@ -133,7 +133,11 @@ def closed():
     server.shutdown()
 
 
-def trial(folder, server, closed, where, victim, moment):
+def has_begun_tests(spool):
+    return any(b"\ntb\t" in path.read_bytes() for path in spool.glob("*/events/*.events"))
+
+
+def trial(folder, server, closed, where, victim, moment, amid_tests):
     folder.mkdir()
     recorder = Recorder(folder)
     (folder / "test_it.py").write_text(SUITE)
@@ -141,6 +145,8 @@ def trial(folder, server, closed, where, victim, moment):
     filled = {"FILLED": recorder.spool / "filler"} if where == "full" else {}
     with disk(recorder.spool, "600k") if where == "full" else contextlib.nullcontext():
         running = recorder.start(ORDERED, told, **filled)
+        if amid_tests:
+            wait_for("a test", lambda: has_begun_tests(recorder.spool))
         time.sleep(moment)
         tests = children(running.pid)
         killed_us = time.time() * 1e6
@@ -161,7 +167,7 @@ def trial(folder, server, closed, where, victim, moment):
         return check_sent(server, json.loads(recorder.summary.read_text())["uuid"], None, None, victim)
     if not jobs:
         # It was killed before it had begun.
-        assert victim == "agent" and moment < 1, errors.decode()
+        assert victim == "agent" and not amid_tests, errors.decode()
         return None
     (job,) = jobs
     begun, ended = begun_and_ended(kept)
@@ -213,11 +219,12 @@ def test_a_kill_at_any_moment_costs_at_most_the_last_second(tmp_path, server, cl
     seed = int(os.environ.get("HIGHWATER_KILL_SEED", random.SystemRandom().randrange(1 << 32)))
     print("HIGHWATER_KILL_SEED=%d" % seed)
     chosen = random.Random("%d %s %s" % (seed, where, victim))
-    moments = [chosen.uniform(0.2, 3.5) for _ in range(TIMES)]
+    # Of a run from its start, and, since that may take long on a busy machine, from its first test on.
+    moments = [(chosen.uniform(0.1, 1.5), number >= TIMES // 3) for number in range(TIMES)]
     with concurrent.futures.ThreadPoolExecutor(SOME) as some:
         trials = [
-            some.submit(trial, tmp_path / str(number), server, closed, where, victim, moment)
+            some.submit(trial, tmp_path / str(number), server, closed, where, victim, *moment)
             for number, moment in enumerate(moments)
         ]
         results = [done.result() for done in trials]
-    assert sum(result is not None and bool(result[1]) for result in results) >= TIMES // 3, "some must have run tests"
+    assert sum(result is not None and bool(result[1]) for result in results) >= TIMES // 2, "some must have run tests"

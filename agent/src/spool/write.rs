@@ -98,8 +98,8 @@ impl Spool {
     fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
         let stream = Uuid::new_v4();
         let path = path_of(&folder, stream, 0);
-        let segment = begin(&path).map_err(io(&path))?;
         let mut reserve = Reserve::new(&folder);
+        let segment = begin(&path).map_err(io(&path))?;
         reserve.refill();
         Ok(Self {
             encoder: Encoder::new().map_err(io(&path))?,
