@@ -111,6 +111,7 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         kernel::children(&procfs, pid),
         kernel::oom_score_adj(&procfs, pid),
         witness::protection(&procfs, pid),
+        kernel::memory_lock(&procfs),
         kernel::ptrace_scope(&procfs),
         machine::cgroup(&procfs, pid),
         machine::memory(&procfs),

@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `pytest`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `guard`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `guard`, `sampler`, `shipper` |
 //! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -20,6 +20,7 @@ pub mod exit_codes;
 pub mod guard;
 pub mod injection;
 pub mod marks;
+pub mod memlock;
 pub mod pace;
 pub mod plugin_files;
 pub mod pool;

@@ -1,6 +1,7 @@
 //! How often the agent hands on what it saw: the less memory is left, the sooner its own end may come with everything else's.
 //!
-//! The sampler's thread, which alone knows what is left, sets it on each tick; recorder and sampler go by it.
+//! The sampler's thread, which alone knows what is left, sets it on each tick and hands its blocks over by it; each block is made a batch and sent
+//! as it comes. Whoever else should hurry may ask it too.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! Puts together what the sampler saw, what the plugin told and how processes ended, and makes a batch of it each second.
+//! Puts together what the sampler saw, what the plugin told and how processes ended, and makes a batch of it with each block of the grid.
 //!
 //! One recorder a run, on a thread of its own. It may wait for the disk; nothing waits for it. When a batch cannot be kept (a
 //! full disk), recording goes on: what fits in memory is tried again, the rest is lost and said so.
@@ -31,7 +31,7 @@ use crate::{
     clock::{JobClock, monotonic_us},
     guard::Roster,
     marks::{Tailer, Told},
-    pace::{CALM_US, Pace},
+    pace::CALM_US,
     sampler::{Seen, Spares},
     tree::{ProcessKey, TreeEvent},
 };
@@ -49,6 +49,8 @@ pub use table::Ending;
 
 /// How often the events files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What a batch covers at most where no block of the grid comes, µs: later than one is due, so that it is not missed by a moment.
+const MOST_US: i64 = CALM_US + 250_000;
 /// A batch with so many bytes of marks is handed on at once.
 const MARKS_BYTES: usize = 512 << 10;
 
@@ -94,8 +96,6 @@ pub struct RecorderProps<S> {
     pub messages: Receiver<Message>,
     /// How many messages did not fit into the channel.
     pub lost: Arc<AtomicU64>,
-    /// How often batches are made.
-    pub pace: Pace,
     /// Where what was emptied goes back to the sampler.
     pub spares: Spares,
 }
@@ -120,7 +120,6 @@ pub struct Recorder<S> {
     tailer: Tailer,
     messages: Receiver<Message>,
     lost: Arc<AtomicU64>,
-    pace: Pace,
     keeper: Keeper<S>,
     table: Table,
     names: Names,
@@ -143,7 +142,6 @@ impl<S: BatchSink> Recorder<S> {
             tailer: props.tailer,
             messages: props.messages,
             lost: props.lost,
-            pace: props.pace,
             keeper: Keeper::new(props.sink),
             table: Table::default(),
             names: Names::default(),
@@ -182,7 +180,9 @@ impl<S: BatchSink> Recorder<S> {
                     let is_block = matches!(seen, Seen::Grid(_));
                     self.see(seen);
                     if is_block {
-                        self.hurry();
+                        // As it comes, so that a death costs no more than the block that was being gathered.
+                        self.look(false);
+                        self.flush_now();
                     }
                 }
                 Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
@@ -254,20 +254,16 @@ impl<S: BatchSink> Recorder<S> {
         })
     }
 
-    /// When memory is short a block is made a batch as it comes, with the marks that were written until then.
-    fn hurry(&mut self) {
-        if self.pace.is_tight() {
-            self.look(false);
-            self.flush(false);
+    fn flush_if_due(&mut self) {
+        if self.clock.now_us() - self.keeper.covered_us() >= MOST_US {
+            self.flush_now();
         }
     }
 
-    fn flush_if_due(&mut self) {
-        if self.clock.now_us() - self.keeper.covered_us() >= CALM_US {
-            self.advise(false);
-            self.settle_sighted(false);
-            self.flush(false);
-        }
+    fn flush_now(&mut self) {
+        self.advise(false);
+        self.settle_sighted(false);
+        self.flush(false);
     }
 
     fn flush(&mut self, is_last: bool) {

@@ -19,6 +19,7 @@ use crate::{
     clock::JobClock,
     guard::{Guard, Limit, Roster},
     marks::{JobStart, Tailer},
+    memlock,
     pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
@@ -88,6 +89,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
     pub fn start(props: RunningProps<S>) -> Result<Self, SetupError> {
         let procfs = Procfs::system();
         let own_pid = std::process::id();
+        memlock::lock(&procfs);
         let clock = JobClock::new(props.job.started_monotonic_us);
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
@@ -113,7 +115,6 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             sink: props.sink,
             messages,
             lost: teller.lost(),
-            pace: pace.clone(),
             spares: spares.clone(),
         })
         .keeping(props.guarded.map(|_| roster.clone()));
@@ -179,7 +180,10 @@ impl<S> Running<S> {
     pub fn finish(self) -> Result<Recorded<S>, String> {
         self.stop.store(true, Ordering::Release);
         self.sampler.unpark();
-        self.recorded.recv_timeout(PATIENCE).map_err(|_| {
+        let recorded = self.recorded.recv_timeout(PATIENCE);
+        // The summary may take much memory, and nothing hangs on it.
+        memlock::unlock();
+        recorded.map_err(|_| {
             format!(
                 "the recording did not come to its end within {} s (a disk that hangs?); what was written until then is in the spool",
                 PATIENCE.as_secs()

@@ -16,7 +16,6 @@ use uuid::Uuid;
 use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
-    pace::Pace,
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
     sampler::Spares,
@@ -59,7 +58,6 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         sights: Sighted::default(),
         messages,
         lost: Arc::default(),
-        pace: Pace::default(),
         spares: Spares::default(),
     });
     let rescued = recorder.run();

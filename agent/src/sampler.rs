@@ -284,8 +284,9 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         let turn = self.grid.take(now_us);
         self.missed_ticks += turn.missed;
         if turn.new_second {
-            self.hand_over_block();
+            // The block ends a batch, which should hold this too.
             self.read_second(now_us);
+            self.hand_over_block();
         } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
             self.read_second(now_us);
         }

@@ -5,6 +5,7 @@ use std::{fs, hint::black_box, io};
 use super::{Check, machine::size};
 use crate::{
     clock::thread_cpu_us,
+    memlock::{self, Right},
     procfs::{ProcError, Procfs},
 };
 
@@ -142,6 +143,20 @@ pub(super) fn oom_score_adj(procfs: &Procfs, pid: u32) -> Check {
             "whom the kernel kills first cannot be chosen; let /proc be written",
         ),
     }
+}
+
+/// Whether the agent's memory is locked while it records. It need not be: where it is not, it may be slow when the machine swaps.
+pub(super) fn memory_lock(procfs: &Procfs) -> Check {
+    const NAME: &str = "memory_lock";
+    let seen = match memlock::right(procfs) {
+        Right::Capability => "the agent's memory is locked: it has CAP_IPC_LOCK".to_owned(),
+        Right::Unlimited => "the agent's memory is locked: RLIMIT_MEMLOCK is unlimited".to_owned(),
+        Right::None(bytes) => format!(
+            "the agent's memory is not locked: that needs CAP_IPC_LOCK or `ulimit -l unlimited`, and the limit is {}",
+            size(bytes)
+        ),
+    };
+    Check::works(NAME, seen)
 }
 
 /// What Yama lets be read of other processes: the agent reads which test runs in a pytest without the plugin.

@@ -72,7 +72,6 @@ fn scene(fails: usize) -> Scene {
         sink,
         messages: heard,
         lost: Arc::default(),
-        pace: Pace::default(),
         spares: Spares::default(),
     });
     Scene {
@@ -177,7 +176,6 @@ fn samples_keep_their_holes_and_name_their_processes() {
         pss_bytes: Some(40),
         swap_bytes: None,
     };
-    scene.tell(Message::Seen(Seen::Grid(block)));
     for (t_us, psi) in [
         (0, Some(5)),
         (1_000, None),
@@ -188,6 +186,7 @@ fn samples_keep_their_holes_and_name_their_processes() {
     }
     let values = vec![slow(7, 30_000), slow(8, 31_000), slow(9, 90_000)];
     scene.tell(Message::Seen(Seen::Slow(SlowReading { values })));
+    scene.tell(Message::Seen(Seen::Grid(block)));
     let recorded = scene.finish();
     let batch = &recorded.sink.kept[0];
     let [grid, seconds, rounds] = batch.samples.as_slice() else {

@@ -98,7 +98,11 @@ impl Source {
         let missing = arrival::missing(&end, there);
         let has_rest = |stream, number, place| {
             let path = spool::segment_path(&self.folder, stream, number);
-            let rest = SegmentReader::resume(&path, place).and_then(|reader| reader.has_rest());
+            // One that was written again is read from its begin to know.
+            let rest = SegmentReader::resume(&path, place).and_then(|mut reader| {
+                while reader.next_record()?.is_some() {}
+                reader.has_rest()
+            });
             rest.unwrap_or(true)
         };
         let damaged = self.places.iter().any(|((stream, number), place)| {

@@ -41,9 +41,12 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
+    /// None yet; what a dead agent laid aside is given up.
     pub(super) fn new(folder: &Path) -> Self {
+        let path = folder.join("reserve");
+        drop(fs::remove_file(&path));
         Self {
-            path: folder.join("reserve"),
+            path,
             is_there: false,
         }
     }

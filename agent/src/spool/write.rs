@@ -27,7 +27,7 @@ use crate::regular;
 const SEGMENT_BATCHES: u64 = 64;
 const SEGMENT_BYTES: u64 = 128 << 10;
 /// On a full disk the running segment is closed once it has so many batches.
-const FEW_BATCHES: u64 = 8;
+const FEW_BATCHES: u64 = 4;
 
 /// The spool of a job that is being recorded.
 #[derive(Debug)]
@@ -98,8 +98,8 @@ impl Spool {
     fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
         let stream = Uuid::new_v4();
         let path = path_of(&folder, stream, 0);
-        let segment = begin(&path).map_err(io(&path))?;
         let mut reserve = Reserve::new(&folder);
+        let segment = begin(&path).map_err(io(&path))?;
         reserve.refill();
         Ok(Self {
             encoder: Encoder::new().map_err(io(&path))?,

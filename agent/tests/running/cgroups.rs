@@ -95,8 +95,8 @@ impl Drop for Cgroup {
 /// Takes 2 MB more every 20 ms, until it may not.
 const GROW: &str = "import time\nheld = []\nwhile True:\n    held.append(bytearray(b'x' * (2 << 20))); time.sleep(0.02)";
 
-/// What may lie between the last that was in the spool before a death and the death, µs.
-const LAST_WORDS_US: i64 = 300_000;
+/// What may lie between the last sample before a death and the last that was in the spool by then, µs, on a machine that is not late.
+const LAST_WORDS_US: i64 = 200_000;
 
 #[test]
 fn what_grows_to_its_death_is_in_the_spool_up_to_the_last_moments() {
@@ -117,27 +117,32 @@ fn what_grows_to_its_death_is_in_the_spool_up_to_the_last_moments() {
         .filter_map(|process| process.ended_us)
         .max()
         .unwrap();
-    // Had the agent died with it, this is what there would be.
-    let before: Vec<_> = recorded
+    // When each tick was taken, how late, and by when it was in the spool.
+    let mut ticks = Vec::new();
+    for batch in &recorded.batches {
+        for samples in &batch.samples {
+            let mut t_us = 0;
+            for (delta, late_us) in samples.t_us_delta.iter().zip(&samples.lateness_us) {
+                t_us += delta;
+                ticks.push((t_us, late_us.cast_signed(), batch.to_us));
+            }
+        }
+    }
+    ticks.retain(|(t_us, ..)| *t_us <= died_us);
+    // Had the agent died with it, what it had taken last and not yet written would be lost.
+    let written = ticks.iter().filter(|(.., by_us)| *by_us < died_us);
+    let written_us = written.map(|(t_us, ..)| *t_us).max().unwrap();
+    let taken_us = ticks.iter().map(|(t_us, ..)| *t_us).max().unwrap();
+    let last_second = ticks.iter().filter(|tick| tick.0 > died_us - 1_000_000);
+    let late_us = last_second.map(|(_, late_us, _)| *late_us).max().unwrap();
+    let spans: Vec<_> = recorded
         .batches
-        .iter()
-        .filter(|batch| batch.to_us < died_us)
-        .collect();
-    let ticks = before
-        .iter()
-        .flat_map(|batch| &batch.samples)
-        .map(|samples| {
-            let last: i64 = samples.t_us_delta.iter().sum();
-            last
-        });
-    let spans: Vec<_> = before
         .iter()
         .map(|batch| (batch.from_us, batch.to_us))
         .collect();
-    let last_us = ticks.max().unwrap();
     assert!(
-        died_us - last_us <= LAST_WORDS_US,
-        "died at {died_us}, last sample at {last_us}, batches {spans:?}"
+        taken_us - written_us <= LAST_WORDS_US + late_us,
+        "died at {died_us}, of {taken_us} what was up to {written_us} was written, {late_us} late, batches {spans:?}"
     );
     let short = spans
         .iter()

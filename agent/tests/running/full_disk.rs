@@ -19,7 +19,6 @@ use highwater_agent::{
     ci::Env,
     clock::{JobClock, monotonic_us},
     marks::{JobStart, Tailer},
-    pace::Pace,
     recorder::{Message, Recorded, Recorder, RecorderProps, Sighted},
     sampler::{Column, GridBlock, Seen, Spares},
     shipper::{Client, Shipper},
@@ -108,9 +107,6 @@ fn scene(root: &Path) -> (Scene, spool::Handoff) {
         spool.handoff(),
     );
     let (messages, heard) = sync_channel(4);
-    let pace = Pace::default();
-    // Each block becomes a batch.
-    pace.set_headroom(0);
     let start = JobStart {
         boot_id: String::new(),
         monotonic_us: 0,
@@ -123,7 +119,6 @@ fn scene(root: &Path) -> (Scene, spool::Handoff) {
         sink: spool,
         messages: heard,
         lost: Arc::default(),
-        pace,
         spares: Spares::default(),
     });
     let scene = Scene {

@@ -18,6 +18,7 @@ mod harness;
 mod interrupts;
 mod leftovers;
 mod living;
+mod memory_lock;
 mod peer;
 mod plugin;
 mod processes;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     cgroup::Cgroups,
+    pace::Pace,
     procfs::Procfs,
     sampler::{Sampler, SamplerProps, Seconds, Sights, Teller, Unwatched},
     spool::{self, Spool},
@@ -124,7 +125,6 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
         sink: spool,
         messages,
         lost: teller.lost(),
-        pace: pace.clone(),
         spares: spares.clone(),
     });
     let sampler = Sampler::new(SamplerProps {

@@ -274,3 +274,21 @@ pub enum LimitKind {
     /// A budget set by the user; use is the tree's memory.
     Budget,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gave_way_to_a_full_disk_is_told_as_a_time() {
+        let notice = NoticeReport {
+            code: SAMPLES_THINNED.to_owned(),
+            message: "the disk of the spool was full".to_owned(),
+            count: 412,
+        };
+        assert_eq!(
+            notice.to_string(),
+            "412 s of the recording are kept with about one value a second instead of all: the disk of the spool was full"
+        );
+    }
+}
