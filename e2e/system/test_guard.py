@@ -228,3 +228,29 @@ def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder):
             assert "oom_kill 0" in file.read()
     finally:
         os.rmdir(folder)
+
+
+def test_beside_the_steps_of_a_job_it_guards_too(recorder):
+    (recorder.folder / "test_grows.py").write_text(ALONE)
+    highwater = recorder.command([])[0]
+    script = """
+eval "$("$1" start --spool "$2" --job guarded --memory-limit 250MB --on-limit stop --print-env)"
+shift 2
+"$@"
+code=$?
+"$HIGHWATER" stop --exit-code $code
+exit $code
+"""
+    pytest_command = PYTEST + ["-p", "no:randomly", "--junitxml=report.xml"]
+    done = subprocess.run(
+        ["bash", "-c", script, "step", highwater, str(recorder.spool)] + pytest_command,
+        cwd=str(recorder.folder),
+        env=recorder.environment(HIGHWATER=highwater),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    log = "".join(path.read_text() for path in recorder.spool.rglob("*.log"))
+    assert done.returncode == 2, (done, log)
+    assert finished(recorder.folder / "report.xml") == {"test_before"}
+    assert "is told to stop (SIGINT)" in log
