@@ -97,7 +97,7 @@ impl Sieve {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::v1::{Mark, Metric, Notice, Samples, Series, Session};
+    use highwater_wire::v1::{Event, Mark, Metric, Notice, Samples, Series, Session};
 
     use super::*;
 
@@ -135,12 +135,17 @@ mod tests {
             message: message.to_owned(),
             ..Notice::default()
         };
+        let event = |t_us| Event {
+            t_us,
+            ..Event::default()
+        };
         let mut batch = Batch {
             version: highwater_wire::VERSION,
             processes: vec![process(7, &long), process(8, "sh")],
             sessions: vec![session("a", "/r"), session("b", &long)],
             samples: vec![samples(Metric::Rss), samples(Metric::Unspecified)],
             notices: vec![notice(&long), notice("m")],
+            events: vec![event(i64::MAX), event(0)],
             marks: vec![Mark::default()],
             ..Batch::default()
         };
@@ -150,7 +155,7 @@ mod tests {
             .iter()
             .map(|left| (left.code, left.count))
             .collect();
-        assert_eq!(counts, [("parts_malformed", 3), ("marks_malformed", 2)]);
+        assert_eq!(counts, [("parts_malformed", 4), ("marks_malformed", 2)]);
         assert_eq!(batch.processes, [process(7, ""), process(8, "sh")]);
         assert_eq!(
             (

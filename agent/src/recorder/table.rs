@@ -75,6 +75,7 @@ impl Table {
         // One of the largest beside the job may turn out to be of it.
         if matches!(known.word.role(), Role::Unspecified | Role::Other) {
             known.word.set_role(Role::Child);
+            known.gone_us = None;
         }
     }
 
@@ -389,3 +390,6 @@ impl Known {
 fn short(text: &str) -> String {
     text.chars().take(MAX_NAME_BYTES / 4).collect()
 }
+
+#[cfg(test)]
+mod tests;
