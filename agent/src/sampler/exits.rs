@@ -100,8 +100,12 @@ impl Exits {
         let held = match Held::of(key) {
             Ok(held) => held,
             Err(error) => {
-                let is_gone = Errno::from_io_error(&error) == Some(Errno::SRCH);
-                self.shared.is_off.fetch_or(!is_gone, Ordering::Relaxed);
+                // Not: that it is gone, or that there are no more descriptors just now.
+                let is_refused = matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NODEV)
+                );
+                self.shared.is_off.fetch_or(is_refused, Ordering::Relaxed);
                 return false;
             }
         };

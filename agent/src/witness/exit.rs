@@ -66,7 +66,7 @@ impl Held {
         &self.fd
     }
 
-    /// How it ended; `None` while it lives, and where nobody tells.
+    /// How it ended; `None` while it lives, and where nobody tells. What exit code and signal are made of, as `wait` has them.
     #[must_use]
     pub fn exit_status(&self, procfs: &Procfs) -> Option<ExitStatus> {
         let reaped = self.status_of_reaped().ok().flatten();

@@ -4,7 +4,10 @@
 use std::{
     fs,
     io::Read,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     process::{Command, Stdio},
 };
 
@@ -148,26 +151,59 @@ fn how_a_grandchild_ended_is_known() {
     ends_of_grandchildren(&place, place.agent(&[]));
 }
 
-#[test]
-fn without_privileges_all_that_is_left_is_recorded() {
+/// An agent of a user without any privilege, or why there is none.
+fn agent_of_nobody(place: &Place) -> Option<Command> {
     if !rustix::process::geteuid().is_root() {
-        return not_run("being another user: only root can become one");
+        not_run("being another user: only root can become one");
+        return None;
     }
-    let place = Place::new();
     let nobody = Some(65_534);
     let work = place.file("");
     chown(&work, nobody, nobody).unwrap();
     chown(work.parent().unwrap(), nobody, nobody).unwrap();
     let mut agent = place.agent(&[]);
     agent.uid(65_534).gid(65_534);
-    if let Err(error) = Command::new(agent.get_program())
-        .arg("--version")
-        .current_dir("/")
-        .uid(65_534)
-        .output()
-    {
-        return not_run(&format!("the agent as another user: {error}"));
+    let mut tried = Command::new(agent.get_program());
+    match tried.arg("--version").current_dir("/").uid(65_534).output() {
+        Ok(_) => Some(agent),
+        Err(error) => {
+            not_run(&format!("the agent as another user: {error}"));
+            None
+        }
     }
+}
+
+#[test]
+fn how_another_users_process_ended_is_known_once_it_was_reaped() {
+    let place = Place::new();
+    let Some(mut agent) = agent_of_nobody(&place) else {
+        return;
+    };
+    // As root for whoever runs it: nobody else may look into it.
+    let program = place.file("as-root");
+    fs::copy("/usr/bin/timeout", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    let script = "./as-root 0.6 sleep 60; sleep 1; exit 0";
+    let output = agent.args(["sh", "-c", script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let recorded = place.recorded();
+    let found = recorded.processes("./as-root 0.6");
+    let process = found
+        .iter()
+        .find(|process| process.command.starts_with("./as-root"))
+        .unwrap_or_else(|| panic!("{found:?}"));
+    match process.exit_code {
+        None => not_run("Linux before 6.15, or no setuid programs here"),
+        Some(code) => assert_eq!(code, 124),
+    }
+}
+
+#[test]
+fn without_privileges_all_that_is_left_is_recorded() {
+    let place = Place::new();
+    let Some(agent) = agent_of_nobody(&place) else {
+        return;
+    };
     ends_of_grandchildren(&place, agent);
     let recorded = place.recorded();
     for code in ["second_failed", "kernel_log_failed", "rest_failed"] {
