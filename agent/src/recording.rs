@@ -25,6 +25,7 @@ use crate::{
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
     sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched},
     tree::{Discovery, Tree},
+    witness::Protector,
 };
 
 /// Messages that may wait for the recorder: about a minute while nothing goes wrong.
@@ -65,8 +66,8 @@ pub struct RunningProps<S> {
     pub repo_root: Option<PathBuf>,
     /// Whether pytest was given the plugin.
     pub wants_plugin: bool,
-    /// Whether the kernel shall take them before the agent when memory runs out.
-    pub protects: bool,
+    /// Lets the kernel take them before the agent when memory runs out.
+    pub protector: Option<Protector>,
     /// The limit of memory, where one is guarded.
     pub guarded: Option<Limit>,
 }
@@ -131,7 +132,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             tree: props.tree,
             discovery: props.discovery,
             seconds,
-            protects: props.protects,
+            protector: props.protector,
             sights,
             teller: teller.clone(),
             budget_bytes: props.job.budget_bytes,

@@ -191,8 +191,8 @@ pub struct SamplerProps<T> {
     pub discovery: Discovery,
     /// Cgroups and machine.
     pub seconds: Seconds,
-    /// Whether the kernel shall take the tree before the agent when memory runs out.
-    pub protects: bool,
+    /// Lets the kernel take the tree before the agent when memory runs out.
+    pub protector: Option<Protector>,
     /// Which tests run where there is no plugin.
     pub sights: Sights,
     /// Where to tell.
@@ -216,10 +216,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         let slow = SlowReader::start(procfs.clone(), clock, teller.clone(), spares.clone())?;
         let counters = Counters::new(props.seconds, procfs, clock, teller.clone(), spares.clone());
         let counters = Arc::new(counters);
-        let protector = props
-            .protects
-            .then(|| Protector::above(procfs, std::process::id()))
-            .flatten();
+        let protector = props.protector;
         // Without these threads less is known of an ending, and that is all.
         let exits = Exits::start(procfs.clone(), clock, teller.clone(), Arc::clone(&counters)).ok();
         let rest = Rest::start(procfs.clone(), clock, teller.clone()).ok();

@@ -26,7 +26,7 @@ use crate::{
     spool::{self, Spool, SpoolError, Unwritten},
     terminal,
     tree::{Discovery, Membership, Tree},
-    witness::signal_taken,
+    witness::{Protector, signal_taken},
 };
 
 /// How long the end waits for a server that has answered before; one that never did gets a twentieth.
@@ -103,7 +103,7 @@ impl BackgroundAgent {
             discovery,
             repo_root: Some(orders.repo_root.clone()),
             wants_plugin: orders.plugin,
-            protects: orders.protects,
+            protector: protector(&procfs, &orders),
             guarded: orders.guarded,
         })?;
         if let Some(from_us) = gap_from_us {
@@ -253,6 +253,12 @@ fn agent(procfs: &Procfs, orders: &Orders, page: Option<String>) -> Result<Agent
         chain: orders.chain.clone(),
         runner_command: orders.runner_command.clone(),
     })
+}
+
+fn protector(procfs: &Procfs, orders: &Orders) -> Option<Protector> {
+    let runners: Vec<_> = orders.chain.iter().map(|process| process.pid).collect();
+    let above = || Protector::above(procfs, std::process::id(), &runners);
+    orders.protects.then(above).flatten()
 }
 
 fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {

@@ -25,7 +25,7 @@ use crate::{
     signals::{self, Happened, Signals},
     terminal,
     tree::{Discovery, Tree},
-    witness::signal_taken,
+    witness::{Protector, signal_taken},
 };
 use child::exit_code_of;
 
@@ -200,7 +200,10 @@ fn watch<S: BatchSink + Send + 'static>(
         discovery,
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
-        protects: props.protects,
+        protector: props
+            .protects
+            .then(|| Protector::above(&Procfs::system(), std::process::id(), &[]))
+            .flatten(),
         guarded: props.guarded,
     })
 }

@@ -50,7 +50,7 @@ pub(super) fn exits(program: io::Result<std::path::PathBuf>) -> Check {
 /// Whether the tests can be made to stand above the agent and the CI's runner where the kernel looks for whom to kill.
 pub(super) fn protection(procfs: &Procfs, pid: u32) -> Check {
     const NAME: &str = "protection";
-    match Protector::above(procfs, pid) {
+    match Protector::above(procfs, pid, &[]) {
         Some(protector) => Check::works(
             NAME,
             format!("tests are raised to oom_score_adj {}", protector.target()),

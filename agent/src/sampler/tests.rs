@@ -33,7 +33,7 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         tree,
         discovery,
         seconds,
-        protects: false,
+        protector: None,
         sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
         teller: Teller::new(sender),
         budget_bytes: 0,

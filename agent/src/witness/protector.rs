@@ -23,19 +23,25 @@ pub struct Protector {
 }
 
 impl Protector {
-    /// One that raises above the agent and all its ancestors; `None` where nothing can be higher than they are, or nothing is known.
+    /// One that raises above the agent, the others that are named (of a CI's runner that is not its ancestor), and all they descend from;
+    /// `None` where nothing can be higher than they are, or nothing is known.
     #[must_use]
-    pub fn above(procfs: &Procfs, agent_pid: u32) -> Option<Self> {
+    pub fn above(procfs: &Procfs, agent_pid: u32, others: &[u32]) -> Option<Self> {
         let mut buffer = Vec::new();
         let mut highest = read(procfs, agent_pid, &mut buffer)?;
-        let mut pid = agent_pid;
-        for _ in 0..MOST_ANCESTORS {
-            let stat = procfs.stat(pid, &mut buffer).ok().flatten();
-            match stat.map(|stat| stat.parent_pid) {
-                None | Some(0 | 1) => break,
-                Some(parent) => pid = parent,
+        for first in [agent_pid].iter().chain(others) {
+            let mut pid = *first;
+            for _ in 0..MOST_ANCESTORS {
+                let Some(value) = read(procfs, pid, &mut buffer) else {
+                    break;
+                };
+                highest = highest.max(value);
+                let stat = procfs.stat(pid, &mut buffer).ok().flatten();
+                match stat.map(|stat| stat.parent_pid) {
+                    None | Some(0 | 1) => break,
+                    Some(parent) => pid = parent,
+                }
             }
-            highest = highest.max(read(procfs, pid, &mut buffer).unwrap_or(highest));
         }
         (highest < HIGHEST).then(|| Self {
             procfs: procfs.clone(),
@@ -103,16 +109,24 @@ mod tests {
             (&["-1000\n"], Some(-500)),
         ] {
             let (_root, procfs, agent) = line(values);
-            let protector = Protector::above(&procfs, agent);
+            let protector = Protector::above(&procfs, agent, &[]);
             assert_eq!(protector.map(|it| it.target()), target, "{values:?}");
         }
-        assert!(Protector::above(&Procfs::new("/nowhere"), 1).is_none());
+        // An agent in the background is no child of the runner.
+        let (_root, procfs, agent) = line(&["100\n", "0\n"]);
+        let above = |others: &[u32]| {
+            let protector = Protector::above(&procfs, agent - 1, others);
+            protector.map(|it| it.target())
+        };
+        fs::write(procfs.path_of(agent, "oom_score_adj"), "300\n").unwrap();
+        assert_eq!((above(&[]), above(&[agent])), (Some(600), Some(800)));
+        assert!(Protector::above(&Procfs::new("/nowhere"), 1, &[]).is_none());
     }
 
     #[test]
     fn a_process_is_raised_and_never_lowered() {
         let (root, procfs, agent) = line(&["0\n", "0\n"]);
-        let mut protector = Protector::above(&procfs, agent).unwrap();
+        let mut protector = Protector::above(&procfs, agent, &[77]).unwrap();
         let file = root.path().join("2/oom_score_adj");
         for (before, told, after) in [
             ("0\n", Some(500), "500"),

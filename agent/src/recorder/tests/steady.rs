@@ -129,7 +129,7 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
     });
     let sampler = Sampler::new(SamplerProps {
         sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
-        protects: false,
+        protector: None,
         procfs,
         clock,
         interval_us: INTERVAL_US.cast_unsigned(),
