@@ -121,7 +121,7 @@ fn duration(word: &str) -> Option<i64> {
     };
     let seconds: f64 = number.parse().ok()?;
     let us = seconds * unit_s * 1e6;
-    (us >= 1.0 && us < 1e15).then_some(us as i64)
+    (1.0..1e15).contains(&us).then_some(us as i64)
 }
 
 fn ci(parts: &Parts<'_>) -> Option<(i64, i64)> {

@@ -39,7 +39,7 @@ fn with_a_neighbour(neighbour: bool) -> Story {
                 MB,
             )
             // A parent of the neighbour's number makes it no descendant.
-            .process(11, 7, v1::Role::Child, "", "")
+            .process(11, 7, v1::Role::Child, "", "");
     } else {
         story = story.process(11, 1, v1::Role::Child, "", "");
     }
