@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use highwater_wire::{
-    report::{Confidence, Role, Verdict},
-    v1::{Metric, event::What},
+    report::{Confidence, Verdict},
+    v1::Metric,
 };
 
 use super::{
     Decision,
     deaths::Death,
     evidence::Evidence,
+    kernel_log::{self, LogKill},
     words::{SIGKILL, count},
 };
 use crate::{
@@ -31,18 +32,6 @@ pub(in crate::digest) struct Counter {
     /// Whether it was read at all.
     pub(in crate::digest) read: bool,
     pub(in crate::digest) rises: Vec<Rise>,
-}
-
-/// A kill that the kernel's log tells of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::digest) struct LogKill {
-    pub(in crate::digest) at_us: i64,
-    pub(in crate::digest) pid: u32,
-    pub(in crate::digest) comm: String,
-    /// Whether a cgroup's limit was met; else the machine was short.
-    pub(in crate::digest) of_cgroup: bool,
-    /// Position of the process of the job that it was.
-    pub(in crate::digest) process: Option<usize>,
 }
 
 /// What speaks for a kill by the kernel.
@@ -140,7 +129,7 @@ impl OomKills {
                 .unwrap_or_default(),
             machine,
             ooms: Counter::of(parts, cgroups.all(), Metric::CgroupOoms),
-            log: log(parts),
+            log: kernel_log::of(parts),
             cgroup_limited: !fullness.is_empty(),
             cgroup_full: fullness.contains(&true),
             machine_full: limits::machine_was_full(parts.recording),
@@ -249,32 +238,6 @@ fn kills_within(parts: &Parts<'_>, outermost: &str) -> Option<Vec<Rise>> {
             readings::rises(parts.recording, &subject, Metric::CgroupOomKills)
         })
         .max_by_key(|rises| rises.iter().map(|rise| rise.by).sum::<i64>())
-}
-
-fn log(parts: &Parts<'_>) -> Vec<LogKill> {
-    let kill = |event: &highwater_wire::v1::Event| match &event.what {
-        Some(What::KernelOom(oom)) => Some(LogKill {
-            at_us: event.t_us,
-            pid: oom.pid,
-            comm: oom.comm.clone(),
-            of_cgroup: !oom.cgroup.is_empty(),
-            process: killed(parts, oom.pid, event.t_us),
-        }),
-        _ => None,
-    };
-    parts.recording.events().iter().filter_map(kill).collect()
-}
-
-/// The process of the job that had a number when the kernel killed it; of several the one that started last.
-fn killed(parts: &Parts<'_>, pid: u32, at_us: i64) -> Option<usize> {
-    parts.processes.iter().rposition(|process| {
-        process.key.pid == pid
-            && process.role != Role::Other
-            && process.started_us <= at_us
-            && process
-                .ended_us
-                .is_none_or(|ended| ended.saturating_add(SLACK_US) >= at_us)
-    })
 }
 
 /// The kernel killed the job, or a worker of it.

@@ -34,7 +34,8 @@ impl OpenSessions {
     pub(super) fn of(parts: &Parts<'_>, sessions: &[SessionReport], torn: bool) -> Self {
         let mut open = Self::default();
         for session in sessions.iter().filter(|it| it.exit_status.is_none()) {
-            let leader = leader_of(parts, session);
+            let sampled = is_sampled(parts, session);
+            let leader = leader_of(parts, session, sampled || !torn);
             let process = leader.map(|at| &parts.processes[at]);
             let walk = leader.and_then(|at| walk_of(parts, at));
             if process.is_none_or(|process| process.ended_us.is_none()) {
@@ -42,7 +43,6 @@ impl OpenSessions {
             }
             let code = process.and_then(|process| process.exit_code);
             let signal = process.and_then(|process| process.signal);
-            let sampled = is_sampled(parts, session);
             let left = walk.and_then(|walk| left_with(parts, walk, session.ordinal, torn));
             if let Some(code) = left {
                 open.left.push(code);
@@ -77,8 +77,9 @@ fn is_sampled(parts: &Parts<'_>, session: &SessionReport) -> bool {
         .any(|known| known.sampled)
 }
 
-/// The process that began a session and is no worker of it; where no marks say so, the one that is said to own it.
-fn leader_of(parts: &Parts<'_>, session: &SessionReport) -> Option<usize> {
+/// The process that began a session and is no worker of it. Where no marks say so, the one that is said to own it, if that is `enough`: where
+/// marks may be missing, what it did is not known.
+fn leader_of(parts: &Parts<'_>, session: &SessionReport, enough: bool) -> Option<usize> {
     let began = parts.walks.iter().find(|walk| {
         parts.processes[walk.process].worker.is_none()
             && walk.session_begins.contains(&session.ordinal)
@@ -89,7 +90,9 @@ fn leader_of(parts: &Parts<'_>, session: &SessionReport) -> Option<usize> {
                 && process.sessions.contains(&session.id)
         })
     };
-    began.map(|walk| walk.process).or_else(owns)
+    began
+        .map(|walk| walk.process)
+        .or_else(|| enough.then(owns).flatten())
 }
 
 pub(super) fn walk_of<'a>(parts: &Parts<'a>, process: usize) -> Option<&'a Walk<'a>> {
