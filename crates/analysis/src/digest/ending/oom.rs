@@ -44,6 +44,8 @@ pub(in crate::digest) struct OomKills {
     pub(in crate::digest) machine: Counter,
     /// How often nothing could be freed below a limit that binds the job.
     pub(in crate::digest) ooms: Counter,
+    /// How often such a limit was met.
+    pub(in crate::digest) limit_met: Counter,
     pub(in crate::digest) log: Vec<LogKill>,
     /// A cgroup has a limit.
     pub(in crate::digest) cgroup_limited: bool,
@@ -129,6 +131,7 @@ impl OomKills {
                 .unwrap_or_default(),
             machine,
             ooms: Counter::of(parts, cgroups.all(), Metric::CgroupOoms),
+            limit_met: Counter::of(parts, cgroups.all(), Metric::CgroupLimitMet),
             log: kernel_log::of(parts),
             cgroup_limited: !fullness.is_empty(),
             cgroup_full: fullness.contains(&true),
@@ -185,7 +188,8 @@ impl OomKills {
         let (own, own_read) = self.own_near(parts, death);
         if own > 0 {
             let no_more = self.ooms.near(death) > 0;
-            return Some(match (self.cgroup_full || no_more, self.machine_full) {
+            let full = self.cgroup_full || no_more || self.was_met(parts, death);
+            return Some(match (full, self.machine_full) {
                 (true, _) if sure && no_more => (Verdict::OomCgroup, Certain),
                 (true, false) if sure => (Verdict::OomCgroup, Certain),
                 (false, true) if sure => (Verdict::OomMachine, Certain),
@@ -206,6 +210,24 @@ impl OomKills {
             Verdict::OomMachine,
             if self.machine_full { Likely } else { Possible },
         ))
+    }
+
+    /// Whether a limit was met as a process died: by the kernel's count, which page cache raises too, so that the machine must have had room;
+    /// or by what the job itself held.
+    fn was_met(&self, parts: &Parts<'_>, death: &Death) -> bool {
+        if self.cgroup_limited && self.limit_met.near(death) > 0 && !self.machine_full {
+            return true;
+        }
+        let limit = parts.cgroups.all().filter_map(|path| {
+            let subject = Subject::Cgroup(path.to_owned());
+            readings::values(parts.recording, &subject, Metric::CgroupLimit).min()
+        });
+        let from_us = death.from_us.saturating_sub(SLACK_US);
+        let held = parts.memory.highest_of_tree_in(from_us, death.until_us);
+        limit
+            .min()
+            .zip(held)
+            .is_some_and(|(limit, held)| held.bytes >= limit - limit / 20)
     }
 
     /// Kills near a death in its own cgroups where these were read, else in those of the job; and whether any was read. A kill is counted in
