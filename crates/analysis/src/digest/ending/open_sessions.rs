@@ -8,6 +8,8 @@ use super::super::{parts::Parts, walk::Walk};
 const STILL_THERE_US: i64 = 2_000_000;
 /// The exit codes that pytest itself ends with.
 const CODES_OF_PYTEST: std::ops::RangeInclusive<i32> = 0..=5;
+/// 128 and the number of a signal, as a shell tells it.
+pub(super) const CODES_OF_SIGNALS: std::ops::RangeInclusive<i32> = 129..=159;
 
 /// Sessions without pytest's own word on their end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,12 +116,16 @@ fn left_with(
     (ended_itself || leader.session_leaves.contains(&ordinal)).then_some(code)
 }
 
-/// True when the recording was ended and a process was still seen then.
+/// True when the recording was ended and a process was still seen then. Where a shell says that a signal ended what it ran, that was pytest, or
+/// went to it too: it may be seen until the kernel has taken it apart, which takes a large process a while.
 fn outlived_the_recording(parts: &Parts<'_>, leader: usize) -> bool {
     let Some(end) = parts.recording.end() else {
         return false;
     };
-    let known = parts.context.state != JobState::Lost && !end.agent_lost;
+    let by_signal = end
+        .exit_code
+        .is_some_and(|code| CODES_OF_SIGNALS.contains(&code));
+    let known = parts.context.state != JobState::Lost && !end.agent_lost && !by_signal;
     let last_seen = parts.memory.last_tick(leader);
     known
         && parts.processes[leader].ended_us.is_none()

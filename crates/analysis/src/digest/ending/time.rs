@@ -183,7 +183,9 @@ fn is_of_timeout(signal: i32) -> bool {
 /// The time of `timeout`, or of pytest-timeout, was up.
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let tests = count(evidence.tests, "test");
-    let vanished = evidence.open.vanished + evidence.open.unseen > 0;
+    // What `timeout` ended may still be seen when it has ended itself.
+    let still_seen = evidence.open.going_on > 0 && evidence.time.timeout_just_up;
+    let vanished = evidence.open.vanished + evidence.open.unseen > 0 || still_seen;
     let broken_off = vanished
         || evidence.own_signal.is_some()
         || evidence.worst_status() == Some(status::INTERRUPTED);

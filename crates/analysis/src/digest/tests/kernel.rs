@@ -96,6 +96,18 @@ fn each_word_of_the_kernel() {
             Confidence::Certain,
         ),
         (
+            "pytest below a shell, still seen while the kernel takes it apart",
+            kills(
+                session(None, "").samples(Metric::Rss, 0, &[10, 10]),
+                "/job",
+                &[0, 1],
+            )
+            .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1)
+            .ends(Some(137), None),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
             "a cgroup that appears with kills of before",
             kills(killed_in("/job"), "/job", &[7, 7]),
             Verdict::Killed,

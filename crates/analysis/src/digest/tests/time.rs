@@ -75,6 +75,22 @@ fn each_limit_of_time() {
             Confidence::Likely,
         ),
         (
+            "timeout that killed itself too, and pytest still seen then",
+            below("timeout -s KILL 5 pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(137), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout around a shell, whose pytest is still seen when it ends",
+            below("timeout 5 sh -c pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
             "the same, long after it was up",
             below("timeout -k 90 5 pytest", 60).ends(Some(7), None),
             Verdict::Crashed,
