@@ -16,7 +16,7 @@ const TELL: &str = "import time; time.sleep(1); print(open('/proc/self/oom_score
 #[test]
 fn the_tests_stand_above_the_agent_for_the_kernel_unless_told_otherwise() {
     let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-    let protector = Protector::above(&Procfs::system(), std::process::id());
+    let protector = Protector::above(&Procfs::system(), std::process::id(), &[]);
     let Some(target) = protector.map(|protector| protector.target()) else {
         return not_run("nothing can stand above this test's own oom_score_adj");
     };

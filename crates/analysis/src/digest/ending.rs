@@ -1,7 +1,7 @@
 //! How a job ended: a pure decision over the evidence. An exit code alone never decides.
 //!
-//! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `oom` (what the
-//! kernel says), `headroom` (how much room there was), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
+//! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `oom` and `kernel_log`
+//! (what the kernel says), `headroom` (how much room there was), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
 //! was up). Then the rooms are asked in the order of `ROOMS`, and the first that knows decides; `told` is asked last and always knows.
 
 mod ci;
@@ -12,6 +12,7 @@ mod figures;
 mod guard;
 mod headroom;
 mod holders;
+mod kernel_log;
 mod oom;
 mod open_sessions;
 mod seen;

@@ -75,8 +75,8 @@ pub(super) fn was_full(recording: &Recording, cgroup: &Subject) -> Option<bool> 
     let risen_mark = values(recording, cgroup, Metric::CgroupPeak)
         .max()
         .filter(|last| Some(*last) > first_mark);
-    let most = used.max(risen_mark)?;
-    Some(most >= limit - limit / 20)
+    let most = used.max(risen_mark);
+    Some(most.is_some_and(|most| most >= limit - limit / 20))
 }
 
 /// Whether the machine came within a twentieth of its memory.

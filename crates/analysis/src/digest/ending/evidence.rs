@@ -12,7 +12,7 @@ use super::{
     headroom::Headroom,
     holders,
     oom::OomKills,
-    open_sessions::OpenSessions,
+    open_sessions::{CODES_OF_SIGNALS, OpenSessions},
     seen::Seen,
     status,
     time::TimeLimits,
@@ -156,7 +156,7 @@ impl Evidence {
     fn coded_signal(&self) -> Option<i32> {
         self.own_signal.or_else(|| {
             self.exit_code
-                .filter(|code| self.open.without_end() > 0 && (129..=159).contains(code))
+                .filter(|code| self.open.without_end() > 0 && CODES_OF_SIGNALS.contains(code))
                 .map(|code| code - 128)
         })
     }

@@ -33,7 +33,9 @@ const LEAST_OTHER_BYTES: i64 = 16 << 20;
 pub(in crate::digest) struct Room {
     pub(in crate::digest) kind: LimitKind,
     pub(in crate::digest) limit_bytes: i64,
+    /// At the last reading, and what the job grew by since, by its own samples.
     pub(in crate::digest) used_bytes: i64,
+    pub(in crate::digest) grown_bytes: i64,
     pub(in crate::digest) at_us: i64,
 }
 
@@ -53,8 +55,14 @@ impl Room {
             LimitKind::Machine => "the machine",
             LimitKind::Budget => "the job",
         };
+        let since = if self.grown_bytes >= LEAST_OTHER_BYTES {
+            let grown = mebibytes(self.grown_bytes);
+            format!(", {grown} of it since its last reading")
+        } else {
+            String::new()
+        };
         format!(
-            "{whose} had used {} of {} ({} %)",
+            "{whose} had used {} of {} ({} %{since})",
             mebibytes(self.used_bytes),
             mebibytes(self.limit_bytes),
             percent(self.used_bytes, self.limit_bytes)
@@ -132,12 +140,7 @@ fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
         let used = worst(parts, &subject, Metric::CgroupWorkingSet, moment_us, false)?;
         let (_, limit) = readings::last_at(recording, &subject, Metric::CgroupLimit, used.0)
             .or_else(|| readings::points(recording, &subject, Metric::CgroupLimit).next())?;
-        Some(Room {
-            kind: LimitKind::Cgroup,
-            limit_bytes: limit,
-            used_bytes: used.1,
-            at_us: used.0,
-        })
+        Some(room(parts, LimitKind::Cgroup, limit, used, moment_us))
     });
     let machine = || {
         let total = readings::values(recording, &Subject::Machine, Metric::MachineTotal).max()?;
@@ -148,12 +151,8 @@ fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
             moment_us,
             true,
         )?;
-        Some(Room {
-            kind: LimitKind::Machine,
-            limit_bytes: total,
-            used_bytes: total - left,
-            at_us,
-        })
+        let used = (at_us, total - left);
+        Some(room(parts, LimitKind::Machine, total, used, moment_us))
     };
     cgroups
         .chain(machine())
@@ -162,6 +161,34 @@ fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
             let left = i128::from(room.limit_bytes - room.used_bytes);
             left * 10_000 / i128::from(room.limit_bytes)
         })
+}
+
+/// The use of a limit at a reading, with what the job grew by until the moment: limits are read each second, and a job may take gigabytes in one.
+fn room(
+    parts: &Parts<'_>,
+    kind: LimitKind,
+    limit_bytes: i64,
+    (read_us, used_bytes): (i64, i64),
+    moment_us: i64,
+) -> Room {
+    let until_us = moment_us.saturating_add(AFTER_US);
+    let before = parts.memory.tree_at(read_us).map(|point| point.bytes);
+    let highest = parts.memory.highest_of_tree_in(read_us, until_us);
+    let grown = before.zip(highest).map(|(before, highest)| {
+        let grown_bytes = (highest.bytes - before).max(0);
+        // More than there is cannot have been taken.
+        (grown_bytes.min(limit_bytes - used_bytes), highest.t_us)
+    });
+    let (grown_bytes, at_us) = grown
+        .filter(|(grown_bytes, _)| *grown_bytes > 0)
+        .unwrap_or((0, read_us));
+    Room {
+        kind,
+        limit_bytes,
+        used_bytes: used_bytes + grown_bytes,
+        grown_bytes,
+        at_us,
+    }
 }
 
 fn worst(

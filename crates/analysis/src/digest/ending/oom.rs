@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use highwater_wire::{
-    report::{Confidence, Role, Verdict},
-    v1::{Metric, event::What},
+    report::{Confidence, Verdict},
+    v1::Metric,
 };
 
 use super::{
     Decision,
     deaths::Death,
     evidence::Evidence,
+    kernel_log::{self, LogKill},
     words::{SIGKILL, count},
 };
 use crate::{
@@ -33,18 +34,6 @@ pub(in crate::digest) struct Counter {
     pub(in crate::digest) rises: Vec<Rise>,
 }
 
-/// A kill that the kernel's log tells of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::digest) struct LogKill {
-    pub(in crate::digest) at_us: i64,
-    pub(in crate::digest) pid: u32,
-    pub(in crate::digest) comm: String,
-    /// Whether a cgroup's limit was met; else the machine was short.
-    pub(in crate::digest) of_cgroup: bool,
-    /// Position of the process of the job that it was.
-    pub(in crate::digest) process: Option<usize>,
-}
-
 /// What speaks for a kill by the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::digest) struct OomKills {
@@ -55,6 +44,8 @@ pub(in crate::digest) struct OomKills {
     pub(in crate::digest) machine: Counter,
     /// How often nothing could be freed below a limit that binds the job.
     pub(in crate::digest) ooms: Counter,
+    /// How often such a limit was met.
+    pub(in crate::digest) limit_met: Counter,
     pub(in crate::digest) log: Vec<LogKill>,
     /// A cgroup has a limit.
     pub(in crate::digest) cgroup_limited: bool,
@@ -140,7 +131,8 @@ impl OomKills {
                 .unwrap_or_default(),
             machine,
             ooms: Counter::of(parts, cgroups.all(), Metric::CgroupOoms),
-            log: log(parts),
+            limit_met: Counter::of(parts, cgroups.all(), Metric::CgroupLimitMet),
+            log: kernel_log::of(parts),
             cgroup_limited: !fullness.is_empty(),
             cgroup_full: fullness.contains(&true),
             machine_full: limits::machine_was_full(parts.recording),
@@ -196,7 +188,8 @@ impl OomKills {
         let (own, own_read) = self.own_near(parts, death);
         if own > 0 {
             let no_more = self.ooms.near(death) > 0;
-            return Some(match (self.cgroup_full || no_more, self.machine_full) {
+            let full = self.cgroup_full || no_more || self.was_met(parts, death);
+            return Some(match (full, self.machine_full) {
                 (true, _) if sure && no_more => (Verdict::OomCgroup, Certain),
                 (true, false) if sure => (Verdict::OomCgroup, Certain),
                 (false, true) if sure => (Verdict::OomMachine, Certain),
@@ -217,6 +210,24 @@ impl OomKills {
             Verdict::OomMachine,
             if self.machine_full { Likely } else { Possible },
         ))
+    }
+
+    /// Whether a limit was met as a process died: by the kernel's count, which page cache raises too, so that the machine must have had room;
+    /// or by what the job itself held.
+    fn was_met(&self, parts: &Parts<'_>, death: &Death) -> bool {
+        if self.cgroup_limited && self.limit_met.near(death) > 0 && !self.machine_full {
+            return true;
+        }
+        let limit = parts.cgroups.all().filter_map(|path| {
+            let subject = Subject::Cgroup(path.to_owned());
+            readings::values(parts.recording, &subject, Metric::CgroupLimit).min()
+        });
+        let from_us = death.from_us.saturating_sub(SLACK_US);
+        let held = parts.memory.highest_of_tree_in(from_us, death.until_us);
+        limit
+            .min()
+            .zip(held)
+            .is_some_and(|(limit, held)| held.bytes >= limit - limit / 20)
     }
 
     /// Kills near a death in its own cgroups where these were read, else in those of the job; and whether any was read. A kill is counted in
@@ -249,32 +260,6 @@ fn kills_within(parts: &Parts<'_>, outermost: &str) -> Option<Vec<Rise>> {
             readings::rises(parts.recording, &subject, Metric::CgroupOomKills)
         })
         .max_by_key(|rises| rises.iter().map(|rise| rise.by).sum::<i64>())
-}
-
-fn log(parts: &Parts<'_>) -> Vec<LogKill> {
-    let kill = |event: &highwater_wire::v1::Event| match &event.what {
-        Some(What::KernelOom(oom)) => Some(LogKill {
-            at_us: event.t_us,
-            pid: oom.pid,
-            comm: oom.comm.clone(),
-            of_cgroup: !oom.cgroup.is_empty(),
-            process: killed(parts, oom.pid, event.t_us),
-        }),
-        _ => None,
-    };
-    parts.recording.events().iter().filter_map(kill).collect()
-}
-
-/// The process of the job that had a number when the kernel killed it; of several the one that started last.
-fn killed(parts: &Parts<'_>, pid: u32, at_us: i64) -> Option<usize> {
-    parts.processes.iter().rposition(|process| {
-        process.key.pid == pid
-            && process.role != Role::Other
-            && process.started_us <= at_us
-            && process
-                .ended_us
-                .is_none_or(|ended| ended.saturating_add(SLACK_US) >= at_us)
-    })
 }
 
 /// The kernel killed the job, or a worker of it.

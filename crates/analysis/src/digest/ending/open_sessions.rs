@@ -8,6 +8,8 @@ use super::super::{parts::Parts, walk::Walk};
 const STILL_THERE_US: i64 = 2_000_000;
 /// The exit codes that pytest itself ends with.
 const CODES_OF_PYTEST: std::ops::RangeInclusive<i32> = 0..=5;
+/// 128 and the number of a signal, as a shell tells it.
+pub(super) const CODES_OF_SIGNALS: std::ops::RangeInclusive<i32> = 129..=159;
 
 /// Sessions without pytest's own word on their end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +36,8 @@ impl OpenSessions {
     pub(super) fn of(parts: &Parts<'_>, sessions: &[SessionReport], torn: bool) -> Self {
         let mut open = Self::default();
         for session in sessions.iter().filter(|it| it.exit_status.is_none()) {
-            let leader = leader_of(parts, session);
+            let sampled = is_sampled(parts, session);
+            let leader = leader_of(parts, session, sampled || !torn);
             let process = leader.map(|at| &parts.processes[at]);
             let walk = leader.and_then(|at| walk_of(parts, at));
             if process.is_none_or(|process| process.ended_us.is_none()) {
@@ -42,7 +45,6 @@ impl OpenSessions {
             }
             let code = process.and_then(|process| process.exit_code);
             let signal = process.and_then(|process| process.signal);
-            let sampled = is_sampled(parts, session);
             let left = walk.and_then(|walk| left_with(parts, walk, session.ordinal, torn));
             if let Some(code) = left {
                 open.left.push(code);
@@ -77,8 +79,9 @@ fn is_sampled(parts: &Parts<'_>, session: &SessionReport) -> bool {
         .any(|known| known.sampled)
 }
 
-/// The process that began a session and is no worker of it; where no marks say so, the one that is said to own it.
-fn leader_of(parts: &Parts<'_>, session: &SessionReport) -> Option<usize> {
+/// The process that began a session and is no worker of it. Where no marks say so, the one that is said to own it, if that is `enough`: where
+/// marks may be missing, what it did is not known.
+fn leader_of(parts: &Parts<'_>, session: &SessionReport, enough: bool) -> Option<usize> {
     let began = parts.walks.iter().find(|walk| {
         parts.processes[walk.process].worker.is_none()
             && walk.session_begins.contains(&session.ordinal)
@@ -89,7 +92,9 @@ fn leader_of(parts: &Parts<'_>, session: &SessionReport) -> Option<usize> {
                 && process.sessions.contains(&session.id)
         })
     };
-    began.map(|walk| walk.process).or_else(owns)
+    began
+        .map(|walk| walk.process)
+        .or_else(|| enough.then(owns).flatten())
 }
 
 pub(super) fn walk_of<'a>(parts: &Parts<'a>, process: usize) -> Option<&'a Walk<'a>> {
@@ -111,12 +116,16 @@ fn left_with(
     (ended_itself || leader.session_leaves.contains(&ordinal)).then_some(code)
 }
 
-/// True when the recording was ended and a process was still seen then.
+/// True when the recording was ended and a process was still seen then. Where a shell says that a signal ended what it ran, that was pytest, or
+/// went to it too: it may be seen until the kernel has taken it apart, which takes a large process a while.
 fn outlived_the_recording(parts: &Parts<'_>, leader: usize) -> bool {
     let Some(end) = parts.recording.end() else {
         return false;
     };
-    let known = parts.context.state != JobState::Lost && !end.agent_lost;
+    let by_signal = end
+        .exit_code
+        .is_some_and(|code| CODES_OF_SIGNALS.contains(&code));
+    let known = parts.context.state != JobState::Lost && !end.agent_lost && !by_signal;
     let last_seen = parts.memory.last_tick(leader);
     known
         && parts.processes[leader].ended_us.is_none()

@@ -8,7 +8,7 @@ use super::{
     deaths::Death,
     evidence::Evidence,
     status,
-    words::{SIGTERM, SIGXCPU, count, program, seconds},
+    words::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGXCPU, count, program, seconds},
 };
 
 /// What `timeout` of the GNU core utilities ends with when the time was up.
@@ -17,6 +17,8 @@ const EXIT_CODE_OF_TIMEOUT: i32 = 124;
 const EXIT_CODE_OF_PYTEST_TIMEOUT: i32 = 1;
 /// Clocks are read a little apart, and a death is seen a sample late or early.
 const SLACK_US: i64 = 300_000;
+/// What `timeout` kills is gone within this.
+const JUST_UP_US: i64 = 2_000_000;
 /// A job that ran this share of the CI's limit, in percent, ended by it.
 const CI_SHARE: i64 = 97;
 
@@ -25,6 +27,8 @@ const CI_SHARE: i64 = 97;
 pub(in crate::digest) struct TimeLimits {
     /// A `timeout` around pytest that had lived as long as it allows when pytest was gone: what it allows, µs.
     pub(in crate::digest) timeout_us: Option<i64>,
+    /// pytest was gone just then.
+    pub(in crate::digest) timeout_just_up: bool,
     /// What pytest-timeout allowed the test in which a process was gone, and how long it had run, µs; whether a worker was.
     pub(in crate::digest) test: Option<(i64, i64, bool)>,
     /// What the CI allows the job, and how long it had run, µs.
@@ -33,8 +37,11 @@ pub(in crate::digest) struct TimeLimits {
 
 impl TimeLimits {
     pub(super) fn of(parts: &Parts<'_>, deaths: &[Death]) -> Self {
+        let timeout = timeout_around(parts, deaths);
         Self {
-            timeout_us: timeout_around(parts, deaths),
+            timeout_us: timeout.map(|(allowed_us, _)| allowed_us),
+            timeout_just_up: timeout
+                .is_some_and(|(allowed_us, lived_us)| lived_us - allowed_us <= JUST_UP_US),
             test: deaths.iter().find_map(|death| {
                 let (began_us, limit_us) = death.time_limit?;
                 let ran_us = death.from_us - began_us;
@@ -58,8 +65,8 @@ impl TimeLimits {
     }
 }
 
-/// The time of a `timeout` in the tree, or of the command itself, that was up when the last pytest ended.
-fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<i64> {
+/// The time of a `timeout` in the tree, or of the command itself, that was up when the last pytest ended; and how long it had lived, µs.
+fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<(i64, i64)> {
     let leaders = deaths.iter().filter(|death| !death.is_worker);
     let ended_us = leaders
         .map(|death| {
@@ -81,7 +88,7 @@ fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<i64> {
         .filter_map(|(command, started_us)| {
             let allowed_us = allowed(&command)?;
             let lived_us = ended_us - started_us;
-            (lived_us.saturating_add(SLACK_US) >= allowed_us).then_some(allowed_us)
+            (lived_us.saturating_add(SLACK_US) >= allowed_us).then_some((allowed_us, lived_us))
         })
         .min()
 }
@@ -168,10 +175,17 @@ pub(super) fn of_ci(evidence: &Evidence) -> Option<Decision> {
     })
 }
 
+/// What `timeout` sends, if nobody asks it for something else. A crash in the last moment is a crash.
+fn is_of_timeout(signal: i32) -> bool {
+    matches!(signal, SIGTERM | SIGKILL | SIGHUP | SIGINT)
+}
+
 /// The time of `timeout`, or of pytest-timeout, was up.
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let tests = count(evidence.tests, "test");
-    let vanished = evidence.open.vanished + evidence.open.unseen > 0;
+    // What `timeout` ended may still be seen when it has ended itself.
+    let still_seen = evidence.open.going_on > 0 && evidence.time.timeout_just_up;
+    let vanished = evidence.open.vanished + evidence.open.unseen > 0 || still_seen;
     let broken_off = vanished
         || evidence.own_signal.is_some()
         || evidence.worst_status() == Some(status::INTERRUPTED);
@@ -187,7 +201,13 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     if let Some(allowed_us) = evidence.time.timeout_us {
         let coded = evidence.exit_code == Some(EXIT_CODE_OF_TIMEOUT);
         // Without its code it may have killed pytest and said so by another (`--preserve-status`, `-s KILL`), or have had nothing to do.
-        let killed = vanished && evidence.signal().is_some();
+        let exited = evidence
+            .deaths
+            .iter()
+            .any(|death| !death.is_worker && death.exit_code.is_some());
+        let unknown = evidence.signal().is_none() && !exited;
+        let just_then = evidence.time.timeout_just_up && unknown;
+        let killed = vanished && (evidence.signal().is_some_and(is_of_timeout) || just_then);
         if (broken_off && coded) || killed {
             let sentence = format!(
                 "`timeout` ended the command when its {} were up, after {tests}.",

@@ -74,10 +74,9 @@ fn by_status(worst: i32, evidence: &Evidence) -> Decision {
         Likely
     };
     // A job that has no command, and of which all that was recorded ended well, has nothing else that could have failed.
-    let no_more = evidence.exit_code == Some(0)
-        || (evidence.background
-            && evidence.exit_code.is_none()
-            && (evidence.agent_lost || !evidence.silent));
+    let has_end = !evidence.silent || evidence.agent_lost;
+    let nothing_else = evidence.background && evidence.exit_code.is_none() && has_end;
+    let no_more = evidence.exit_code == Some(0) || nothing_else;
     let (verdict, confidence) = match worst {
         // The test of a worker that was gone counts as failed.
         status::TESTS_FAILED

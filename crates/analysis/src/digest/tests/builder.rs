@@ -177,6 +177,13 @@ impl Story {
         self
     }
 
+    /// Says more of the process of a number.
+    pub(crate) fn of_process(mut self, pid: u32, say: impl Fn(&mut Process)) -> Self {
+        let of_pid = self.batch.processes.iter_mut();
+        of_pid.filter(|process| process.pid == pid).for_each(say);
+        self
+    }
+
     /// Says more of the job.
     pub(crate) fn of_job(mut self, say: impl FnOnce(&mut Job)) -> Self {
         say(&mut self.job);

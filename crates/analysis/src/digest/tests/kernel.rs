@@ -73,6 +73,41 @@ fn each_word_of_the_kernel() {
             Confidence::Certain,
         ),
         (
+            "a cgroup whose mark stood at its limit before, and whose limit was met as pytest died",
+            kills(killed_in("/job"), "/job", &[0, 1])
+                .series(Metric::CgroupLimit, None, "/job", 0, &[100, 100], 1)
+                .series(Metric::CgroupPeak, None, "/job", 0, &[100, 100], 1)
+                .series(Metric::CgroupLimitMet, None, "/job", 0, &[5, 9], 1)
+                .machine(0, &[60, 60]),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
+            "a cgroup whose limit the job's own samples come to",
+            kills(
+                killed_in("/job").samples(Metric::Rss, 0, &[10, 96]),
+                "/job",
+                &[0, 1],
+            )
+            .gone(60, None)
+            .series(Metric::CgroupLimit, None, "/job", 0, &[100, 100], 1_000_000)
+            .series(Metric::CgroupWorkingSet, None, "/job", 0, &[20], 1_000_000),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
+            "pytest below a shell, still seen while the kernel takes it apart",
+            kills(
+                session(None, "").samples(Metric::Rss, 0, &[10, 10]),
+                "/job",
+                &[0, 1],
+            )
+            .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1)
+            .ends(Some(137), None),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
             "a cgroup that appears with kills of before",
             kills(killed_in("/job"), "/job", &[7, 7]),
             Verdict::Killed,

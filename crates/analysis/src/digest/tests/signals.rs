@@ -79,6 +79,16 @@ fn each_signal() {
             Confidence::Likely,
         ),
         (
+            "SIGTERM, the machine filled by the job since its last reading",
+            session(None, "")
+                .machine(0, &[60])
+                .samples(Metric::Rss, 0, &[10, 30, 66])
+                .gone(150, None)
+                .ends(None, Some(15)),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
             "SIGTERM long after memory was short",
             session(None, "")
                 .machine(0, &[4, 4])

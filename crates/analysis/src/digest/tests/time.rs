@@ -69,6 +69,52 @@ fn each_limit_of_time() {
             Confidence::Likely,
         ),
         (
+            "timeout below a script that ends with a code of its own",
+            below("timeout -s KILL 5 pytest", 5).ends(Some(7), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout that killed itself too, and pytest still seen then",
+            below("timeout -s KILL 5 pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(137), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout around a shell, whose pytest is still seen when it ends",
+            below("timeout 5 sh -c pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "the same, long after it was up",
+            below("timeout -k 90 5 pytest", 60).ends(Some(7), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "a segmentation fault as the time of timeout was up",
+            below("timeout 5 pytest", 5).ends(Some(139), None),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "os._exit(1) as the time of timeout was up",
+            session(None, "")
+                .samples(Metric::Rss, 5_000, &[10])
+                .gone(5_040, Some(1))
+                .process(5, 1, Role::Child, "", "")
+                .with(|process| process.command = "timeout 5 pytest".to_owned())
+                .samples(Metric::Rss, 0, &[1])
+                .ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
             "124 long before the time of timeout was up",
             below("timeout 500 pytest", 5).ends(Some(124), None),
             Verdict::Crashed,
