@@ -66,6 +66,7 @@ struct Runner {
 struct First {
     folder: PathBuf,
     worker: Option<String>,
+    by_title: bool,
     controller_rss_bytes: Option<u64>,
 }
 
@@ -131,8 +132,8 @@ impl<S: BatchSink> Recorder<S> {
             Seeing::Begun {
                 folder,
                 worker,
+                by_title,
                 controller_rss_bytes,
-                ..
             } => {
                 let first = First {
                     // Where that is as closed as its memory, most commands run where the agent does.
@@ -140,6 +141,7 @@ impl<S: BatchSink> Recorder<S> {
                         .or_else(|| std::env::current_dir().ok())
                         .unwrap_or_default(),
                     worker,
+                    by_title,
                     controller_rss_bytes,
                 };
                 self.first_sight(key, first, sight.t_us, sight.rss_bytes);
@@ -200,7 +202,10 @@ impl<S: BatchSink> Recorder<S> {
         let worker = first
             .worker
             .unwrap_or_else(|| format!("gw{}", self.table.elder_siblings(key, is_worker)));
-        self.table.sampled(key, &id, Role::Worker, &worker, t_us);
+        match first.by_title {
+            true => self.table.sampled_by_title(key, &id, &worker, t_us),
+            false => self.table.sampled(key, &id, Role::Worker, &worker, t_us),
+        }
         self.table.sampled(leader, &id, Role::Controller, "", t_us);
         self.sessions.has_workers(&id, workers);
         self.begin_runner(key, leader, first.folder, t_us, rss_bytes);

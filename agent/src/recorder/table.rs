@@ -20,6 +20,10 @@ const REMEMBERED_US: i64 = 10_000_000;
 /// Why the peaks of a process without the plugin are sampled.
 const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
 
+/// The same of a worker whose memory is closed.
+const BY_TITLE: &str =
+    "the tests were read from the title of a pytest-xdist worker without the plugin";
+
 /// How far up ancestors are followed.
 const MAX_DEPTH: usize = 64;
 
@@ -139,6 +143,31 @@ impl Table {
         worker: &str,
         t_us: i64,
     ) {
+        self.take_part(key, session, role, worker, t_us);
+        self.read_by(key, SAMPLED);
+    }
+
+    /// A worker of such a session, whose memory is closed.
+    pub(super) fn sampled_by_title(
+        &mut self,
+        key: ProcessKey,
+        session: &str,
+        worker: &str,
+        t_us: i64,
+    ) {
+        self.take_part(key, session, Role::Worker, worker, t_us);
+        self.read_by(key, BY_TITLE);
+    }
+
+    fn read_by(&mut self, key: ProcessKey, how: &str) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.is_sampled = true;
+            known.word.exact = Some(false);
+            how.clone_into(&mut known.word.exact_reason);
+        }
+    }
+
+    fn take_part(&mut self, key: ProcessKey, session: &str, role: Role, worker: &str, t_us: i64) {
         let known = self.change(key, t_us);
         if known.word.session != session {
             known.leave_session();
@@ -146,11 +175,8 @@ impl Table {
             known.word.seen_us = known.joined_us;
             known.word.session = session.to_owned();
         }
-        known.is_sampled = true;
         known.word.worker = short(worker);
         known.word.set_role(role);
-        known.word.exact = Some(false);
-        SAMPLED.clone_into(&mut known.word.exact_reason);
     }
 
     /// The tests of a process without the plugin cannot be read.
