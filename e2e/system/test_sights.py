@@ -121,6 +121,14 @@ def test_the_victim_of_a_kill_is_named_without_the_plugin(recorder):
     assert summary["ending"]["victim"] == "test_it.py::test_victim", summary["ending"]
 
 
+def test_a_worker_that_died_is_told_without_the_plugin(recorder):
+    test = "import os, pytest, time\n@pytest.mark.parametrize('n', range(8))\ndef test_it(n):\n    time.sleep(0.4)\n    if n == 3:\n        os.kill(os.getpid(), 9)\n"
+    (recorder.folder / "test_it.py").write_text(test)
+    summary = recorder.run(PYTEST + ["-n", "2"], flags=["--no-plugin"])
+    assert recorder.done.returncode == 1, recorder.done.stdout
+    assert summary["ending"]["verdict"] == "worker_crashed", summary["ending"]
+
+
 def test_a_pytest_of_a_test_and_what_it_forks_are_no_sessions(recorder):
     (recorder.folder / "inner.py").write_text("import time\ndef test_inner(): time.sleep(0.5)\n")
     (recorder.folder / "test_it.py").write_text(

@@ -47,8 +47,6 @@ struct SampledSession {
     /// Who started it, the nearest first.
     ancestors: Vec<ProcessKey>,
     workers: u32,
-    /// When the last of its workers was first seen.
-    last_worker_us: i64,
 }
 
 /// A process of a session: its leader, or a worker.
@@ -196,7 +194,6 @@ impl<S: BatchSink> Recorder<S> {
             return;
         };
         session.workers += 1;
-        session.last_worker_us = t_us;
         let (id, workers) = (session.id.clone(), session.workers);
         // xdist numbers its workers in the order in which it starts them.
         let worker = first
@@ -220,7 +217,6 @@ impl<S: BatchSink> Recorder<S> {
             folder: first.folder.clone(),
             ancestors: self.table.ancestors(leader),
             workers: 0,
-            last_worker_us: 0,
         };
         let args = bounded(arguments(self.table.words_of(leader)).to_vec());
         let root = session.folder.to_string_lossy().into_owned();

@@ -248,6 +248,18 @@ impl Table {
         elder.count()
     }
 
+    /// When the last child of a process with such words was first seen, µs since the job's start.
+    pub(super) fn last_child_us(
+        &self,
+        parent: ProcessKey,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> Option<i64> {
+        let children = self.known.values().filter(|known| {
+            known.word.parent_pid == parent.pid && known.was_born() && has_words(&known.words)
+        });
+        children.map(|known| known.born_us).max()
+    }
+
     /// How a child of the agent ended, once it has.
     pub(super) fn ending(&self, key: ProcessKey) -> Option<Ending> {
         let word = &self.known.get(&key)?.word;

@@ -6,7 +6,7 @@ use super::{
     super::{BatchSink, Recorder},
     test_end,
 };
-use crate::tree::ProcessKey;
+use crate::{pytest::is_worker, tree::ProcessKey};
 
 /// pytest's own exit statuses go up to this.
 const HIGHEST_STATUS: i32 = 5;
@@ -46,6 +46,7 @@ impl<S: BatchSink> Recorder<S> {
         let Some(session) = self.sights.sessions.get(&leader) else {
             return;
         };
+        let last_worker_us = self.table.last_child_us(leader, is_worker);
         let mut marks = Vec::new();
         for (key, runner) in &self.sights.runners {
             if runner.leader != leader {
@@ -55,7 +56,7 @@ impl<S: BatchSink> Recorder<S> {
             let mut mark = |what| marks.push((*key, gone_us, runner.rss_bytes, what));
             if runner.open.is_some() {
                 // A worker in whose place another was started had not ended by itself.
-                if gone_us < session.last_worker_us && !is_success {
+                if last_worker_us.is_some_and(|born_us| born_us >= gone_us) && !is_success {
                     continue;
                 }
                 mark(test_end());
