@@ -25,6 +25,8 @@ use crate::{
 };
 
 const UNKNOWN: &str = "unknown";
+/// A test that is not seen for so long has ended, µs.
+const IDLE_US: i64 = 1_000_000;
 /// What a phase has for an outcome that is not known.
 const NOTHING: &str = "-";
 
@@ -56,6 +58,8 @@ struct Runner {
     folder: PathBuf,
     has_run: bool,
     open: Option<(String, Option<Phase>)>,
+    /// Since when no test is seen though one is open, and the RSS then.
+    idle: Option<(i64, u64)>,
     rss_bytes: u64,
     gone_us: Option<i64>,
 }
@@ -148,13 +152,10 @@ impl<S: BatchSink> Recorder<S> {
                 self.saw_running(key, nodeid, phase, sight.t_us, sight.rss_bytes);
             }
             Seeing::Idle => {
-                let runner = self.sights.runners.get_mut(&key);
-                if let Some(runner) = runner {
+                if let Some(runner) = self.sights.runners.get_mut(&key) {
                     runner.rss_bytes = sight.rss_bytes;
-                    let was_open = runner.open.take().is_some();
-                    if was_open {
-                        self.mark(key, sight.t_us, sight.rss_bytes, test_end());
-                    }
+                    // A test may have cleared the environment, and go on.
+                    runner.idle = runner.open.as_ref().map(|_| (sight.t_us, sight.rss_bytes));
                 }
             }
             Seeing::Unknown(reason) => {
@@ -241,6 +242,7 @@ impl<S: BatchSink> Recorder<S> {
             folder,
             has_run: false,
             open: None,
+            idle: None,
             rss_bytes,
             gone_us: None,
         };
@@ -265,12 +267,15 @@ impl<S: BatchSink> Recorder<S> {
         runner.has_run = true;
         runner.rss_bytes = rss_bytes;
         let before = runner.open.replace((nodeid.clone(), phase));
+        let idle = runner.idle.take();
         let goes_on = before
             .as_ref()
             .is_some_and(|(known, last)| *known == nodeid && order(phase) >= order(*last));
-        let mut whats = Vec::with_capacity(3);
+        let was_in = before.as_ref().and_then(|(_, last)| *last);
+        let mut ended = None;
+        let mut whats = Vec::with_capacity(2);
         if !goes_on {
-            whats.extend(before.map(|_| test_end()));
+            ended = before.map(|_| idle.unwrap_or((t_us, rss_bytes)));
             let path = self.sights.paths.of(&nodeid, &runner.folder);
             whats.push(What::TestBegin(TestBegin {
                 execution: 1,
@@ -279,9 +284,14 @@ impl<S: BatchSink> Recorder<S> {
                 ..TestBegin::default()
             }));
         }
-        if let Some(phase @ (Phase::Call | Phase::Teardown)) = phase {
+        if let Some(phase @ (Phase::Call | Phase::Teardown)) = phase
+            && !(goes_on && was_in == Some(phase))
+        {
             let phase = phase.word().to_owned();
             whats.push(What::TestPhase(TestPhase { phase }));
+        }
+        if let Some((ended_us, rss_bytes)) = ended {
+            self.mark(key, ended_us, rss_bytes, test_end());
         }
         for what in whats {
             self.mark(key, t_us, rss_bytes, what);

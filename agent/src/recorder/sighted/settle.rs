@@ -4,7 +4,7 @@ use highwater_wire::v1::{Leave, mark::What};
 
 use super::{
     super::{BatchSink, Recorder},
-    test_end,
+    IDLE_US, test_end,
 };
 use crate::{pytest::is_worker, tree::ProcessKey};
 
@@ -21,8 +21,27 @@ struct SessionEnding {
 }
 
 impl<S: BatchSink> Recorder<S> {
+    /// Closes the tests that were not seen any more for a while, or at the end.
+    fn close_idle(&mut self, at_the_end: bool) {
+        let now_us = self.clock.now_us();
+        let mut ended = Vec::new();
+        for (key, runner) in &mut self.sights.runners {
+            let is_over = |(t_us, _): &mut (i64, u64)| {
+                at_the_end || runner.gone_us.is_some() || now_us - *t_us >= IDLE_US
+            };
+            if let Some((t_us, rss_bytes)) = runner.idle.take_if(is_over) {
+                runner.open = None;
+                ended.push((*key, t_us, rss_bytes));
+            }
+        }
+        for (key, t_us, rss_bytes) in ended {
+            self.mark(key, t_us, rss_bytes, test_end());
+        }
+    }
+
     /// Closes what was open in sessions that are found to have ended in order.
     pub(in crate::recorder) fn settle_sighted(&mut self, at_the_end: bool) {
+        self.close_idle(at_the_end);
         let mut settled = Vec::new();
         for (leader, session) in &self.sights.sessions {
             let ended_us = self.sights.runners.get(leader).and_then(|it| it.gone_us);

@@ -186,6 +186,35 @@ fn what_was_seen_of_a_pytest_becomes_a_session() {
 }
 
 #[test]
+fn a_test_that_clears_its_environment_goes_on() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.begins(100, 7, "a.py::x", Phase::Call);
+    scene.sights(150, 7, vec![Seeing::Idle]);
+    scene.runs(200, 7, "a.py::x", Phase::Call);
+    scene.sights(250, 7, vec![Seeing::Idle]);
+    scene.runs(300, 7, "a.py::x", Phase::Teardown);
+    scene.sights(350, 7, vec![Seeing::Idle]);
+    scene.runs(400, 7, "a.py::y", Phase::Call);
+    scene.sights(450, 7, vec![Seeing::Idle]);
+    // Nothing was open when it was killed.
+    scene.gone(500, 7, None, Some(9));
+    assert_eq!(
+        told(scene).of(7),
+        [
+            "100 session 100",
+            "100 a.py::x in a.py 100",
+            "100 call 100",
+            "300 teardown 300",
+            "350 end unknown 350",
+            "400 a.py::y in a.py 400",
+            "400 call 400",
+            "450 end unknown 450",
+        ]
+    );
+}
+
+#[test]
 fn a_test_that_ran_when_its_process_was_killed_stays_open() {
     for (exit_code, signal, below_a_shell) in [
         (None, Some(9), false),
