@@ -217,8 +217,8 @@ impl<S: BatchSink> Recorder<S> {
 
     fn flush_if_due(&mut self) {
         if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
-            self.advise(false);
             self.settle_sighted(false);
+            self.advise(false);
             self.flush(false);
         }
     }
@@ -252,8 +252,8 @@ impl<S: BatchSink> Recorder<S> {
 
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
         while self.look(true) {}
-        self.advise(true);
         self.settle_sighted(true);
+        self.advise(true);
         let now_us = self.clock.now_us();
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {

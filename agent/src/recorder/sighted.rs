@@ -37,6 +37,8 @@ pub struct Sighted {
     paths: TestPaths,
     /// Whether the command was given the plugin: then its lack is worth a word.
     wants_plugin: bool,
+    /// Who may lead a session, and of whom nothing is said before a test is seen: on a machine that is busy a plugin may come late.
+    waiting: HashMap<ProcessKey, Waiting>,
     sessions: HashMap<ProcessKey, SampledSession>,
     runners: HashMap<ProcessKey, Runner>,
 }
@@ -64,7 +66,17 @@ struct Runner {
     gone_us: Option<i64>,
 }
 
+/// A process that was seen and has not begun a session.
+#[derive(Debug)]
+struct Waiting {
+    first: First,
+    t_us: i64,
+    rss_bytes: u64,
+    gone_us: Option<i64>,
+}
+
 /// What a first sight of a process tells of it.
+#[derive(Debug)]
 struct First {
     folder: PathBuf,
     worker: Option<String>,
@@ -80,6 +92,7 @@ impl Sighted {
             unwatched,
             paths: TestPaths::new(repo_root),
             wants_plugin,
+            waiting: HashMap::new(),
             sessions: HashMap::new(),
             runners: HashMap::new(),
         }
@@ -92,12 +105,16 @@ impl Sighted {
     /// A process that has the plugin tells of itself.
     pub(super) fn has_plugin(&mut self, key: ProcessKey) {
         self.unwatched.insert(key);
+        self.waiting.remove(&key);
         self.runners.remove(&key);
     }
 
     pub(super) fn gone(&mut self, key: ProcessKey, t_us: i64) {
         if let Some(runner) = self.runners.get_mut(&key) {
             runner.gone_us = Some(t_us);
+        }
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            waiting.gone_us = Some(t_us);
         }
     }
 }
@@ -149,6 +166,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.first_sight(key, first, sight.t_us, sight.rss_bytes);
             }
             Seeing::Running { nodeid, phase } => {
+                self.begin_waiting(key);
                 self.saw_running(key, nodeid, phase, sight.t_us, sight.rss_bytes);
             }
             Seeing::Idle => {
@@ -177,20 +195,25 @@ impl<S: BatchSink> Recorder<S> {
         // Its plugin wrote before the first test: nothing that it said may be unread when it is judged.
         self.look(false);
         let leader = leader_of(&self.table, key, &self.sights);
-        let has_plugin = self.table.has_plugin(key) || self.tailer.has_file_of(key.pid);
-        let Some(leader) = leader.filter(|_| !has_plugin) else {
+        let Some(leader) = leader.filter(|_| !self.speaks(key)) else {
             self.sights.unwatched.insert(key);
             return;
         };
-        let is_leader = leader == key;
-        let leader_rss_bytes = match is_leader {
-            true => rss_bytes,
-            false => first.controller_rss_bytes.unwrap_or(0),
-        };
-        self.begin_session(leader, &first, t_us, leader_rss_bytes);
-        if is_leader {
+        if leader == key {
+            if !self.sights.sessions.contains_key(&key) {
+                let waiting = Waiting {
+                    first,
+                    t_us,
+                    rss_bytes,
+                    gone_us: None,
+                };
+                self.sights.waiting.insert(key, waiting);
+            }
             return;
         }
+        self.begin_waiting(leader);
+        let controller_rss_bytes = first.controller_rss_bytes.unwrap_or(0);
+        self.begin_session(leader, &first, t_us, controller_rss_bytes);
         let Some(session) = self.sights.sessions.get_mut(&leader) else {
             return;
         };
@@ -207,6 +230,30 @@ impl<S: BatchSink> Recorder<S> {
         self.table.sampled(leader, &id, Role::Controller, "", t_us);
         self.sessions.has_workers(&id, workers);
         self.begin_runner(key, leader, first.folder, t_us, rss_bytes);
+    }
+
+    /// Whether a process has the plugin.
+    fn speaks(&self, key: ProcessKey) -> bool {
+        self.table.has_plugin(key) || self.tailer.has_file_of(key.pid)
+    }
+
+    /// Begins the session of who was waiting, unless its plugin has come meanwhile.
+    fn begin_waiting(&mut self, key: ProcessKey) {
+        if !self.sights.waiting.contains_key(&key) {
+            return;
+        }
+        self.look(false);
+        let Some(waiting) = self.sights.waiting.remove(&key) else {
+            return;
+        };
+        if self.speaks(key) {
+            self.sights.unwatched.insert(key);
+            return;
+        }
+        self.begin_session(key, &waiting.first, waiting.t_us, waiting.rss_bytes);
+        if let (Some(runner), Some(_)) = (self.sights.runners.get_mut(&key), waiting.gone_us) {
+            runner.gone_us = waiting.gone_us;
+        }
     }
 
     fn begin_session(&mut self, leader: ProcessKey, first: &First, t_us: i64, rss_bytes: u64) {

@@ -3,7 +3,7 @@
 use highwater_wire::v1::{Leave, mark::What};
 
 use super::{
-    super::{BatchSink, Recorder},
+    super::{BatchSink, Recorder, advice::PATIENCE_US},
     IDLE_US, test_end,
 };
 use crate::{pytest::is_worker, tree::ProcessKey};
@@ -21,6 +21,19 @@ struct SessionEnding {
 }
 
 impl<S: BatchSink> Recorder<S> {
+    /// Begins the sessions in which no test was seen until their process ended, or for so long that no plugin comes any more.
+    fn begin_overdue(&mut self, at_the_end: bool) {
+        let now_us = self.clock.now_us();
+        let waiting = self.sights.waiting.iter();
+        let overdue = waiting.filter(|(_, waiting)| {
+            at_the_end || waiting.gone_us.is_some() || now_us - waiting.t_us >= PATIENCE_US
+        });
+        let keys: Vec<ProcessKey> = overdue.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.begin_waiting(key);
+        }
+    }
+
     /// Closes the tests that were not seen any more for a while, or at the end.
     fn close_idle(&mut self, at_the_end: bool) {
         let now_us = self.clock.now_us();
@@ -41,6 +54,7 @@ impl<S: BatchSink> Recorder<S> {
 
     /// Closes what was open in sessions that are found to have ended in order.
     pub(in crate::recorder) fn settle_sighted(&mut self, at_the_end: bool) {
+        self.begin_overdue(at_the_end);
         self.close_idle(at_the_end);
         let mut settled = Vec::new();
         for (leader, session) in &self.sights.sessions {

@@ -270,6 +270,30 @@ fn where_nobody_tells_the_end_an_idle_pytest_ended_in_order() {
 }
 
 #[test]
+fn a_plugin_that_comes_late_leaves_nothing_said() {
+    let mut scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.sights(100, 7, vec![begun(None), Seeing::Idle]);
+    scene.hear_all();
+    scene.recorder.settle_sighted(false);
+    scene.write(7, &header(7));
+    scene.gone(2_000_000, 7, Some(0), None);
+    let told = told(scene);
+    assert_eq!((told.sessions.len(), told.marks.len()), (0, 0));
+}
+
+#[test]
+fn a_pytest_in_which_no_test_was_seen_is_a_session_at_its_end() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.sights(100, 7, vec![begun(None), Seeing::Idle]);
+    scene.gone(2_000_000, 7, Some(2), None);
+    let told = told(scene);
+    assert_eq!(told.of(7), ["100 session 100", "2000000 leave 100"]);
+    assert_eq!(told.sessions.len(), 1);
+}
+
+#[test]
 fn workers_belong_to_the_session_of_their_controller() {
     let scene = scene(0);
     scene.born(7, 1, "pytest -n 3", 5);
