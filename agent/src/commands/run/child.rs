@@ -12,7 +12,8 @@ use rustix::{
     process::{WaitOptions, wait},
 };
 
-use super::{RecordingProps, environment::Injection};
+use super::RecordingProps;
+use crate::injection::Injection;
 
 /// Exit code for a program that is not there, as shells use it.
 pub const NOT_FOUND: u8 = 127;
@@ -91,6 +92,7 @@ pub(super) fn start<S>(
         command.env("HIGHWATER_JOB", recording.uuid.to_string());
         if let Some(plugin) = &recording.plugin {
             let injection = Injection {
+                job: recording.uuid,
                 events: &recording.events,
                 plugin,
                 repo_root: recording.repo_root.as_deref(),

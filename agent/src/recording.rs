@@ -1,9 +1,8 @@
-//! The recording beside a running command: its threads, and how they come to an end.
+//! A recording that goes on: its threads, and how they come to an end.
 
 use std::{
-    ffi::OsString,
     io,
-    process::ExitStatus,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,38 +12,61 @@ use std::{
     time::Duration,
 };
 
-use super::{RecordingProps, RunOutcome, child::parts_of};
+use highwater_wire::v1;
+
 use crate::{
     cgroup::Cgroups,
     clock::JobClock,
     marks::{JobStart, Tailer},
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Sampler, SamplerProps, Seconds, Sights, Teller, Unwatched},
+    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Teller, Unwatched},
     tree::{Discovery, Tree},
 };
 
 /// Messages that may wait for the recorder: about a minute while nothing goes wrong.
 const QUEUE: usize = 512;
-/// How long the end of a run waits for the recorder, whose disk may hang.
+/// How long the end of a recording waits for the recorder, whose disk may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Stack of each thread; only what is touched counts.
 const STACK_BYTES: usize = 512 << 10;
 
 /// Why there is no recording.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SetupError {
+pub enum SetupError {
+    /// The kernel's files cannot be read.
     #[error("{0}")]
     Proc(#[from] ProcError),
+    /// No thread can be started.
     #[error("the system gives no thread: {0}")]
     Thread(#[source] io::Error),
+    /// Orphans of the command would leave the tree.
     #[error("the system does not let orphans be adopted: {0}")]
     Subreaper(#[source] io::Error),
 }
 
-/// A recording beside the command.
+/// What a recording is made of.
 #[derive(Debug)]
-pub(super) struct Running<S> {
+pub struct RunningProps<S> {
+    /// How the job began: its start on both clocks, its boot and its interval are used.
+    pub job: v1::Job,
+    /// Where batches go.
+    pub sink: S,
+    /// Folder of the plugin's files; must be there.
+    pub events: PathBuf,
+    /// Root of the repository, which the paths of sampled tests are relative to.
+    pub repo_root: Option<PathBuf>,
+    /// Whether pytest is given the plugin: then its lack is worth a word.
+    pub wants_plugin: bool,
+    /// The processes that are watched.
+    pub tree: Tree,
+    /// How new ones are found.
+    pub discovery: Discovery,
+}
+
+/// A recording that goes on.
+#[derive(Debug)]
+pub struct Running<S> {
     clock: JobClock,
     teller: Teller<Message>,
     stop: Arc<AtomicBool>,
@@ -53,31 +75,20 @@ pub(super) struct Running<S> {
 }
 
 impl<S: BatchSink + Send + 'static> Running<S> {
-    /// Begins to record a command that was just started.
-    pub(super) fn start(
-        props: RecordingProps<S>,
-        command_pid: u32,
-        command: &[OsString],
-    ) -> Result<Self, SetupError> {
+    /// Begins to record.
+    ///
+    /// # Errors
+    /// When the kernel's files cannot be read, or the system gives no thread.
+    pub fn start(props: RunningProps<S>) -> Result<Self, SetupError> {
         let procfs = Procfs::system();
         let own_pid = std::process::id();
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .map_err(|error| SetupError::Subreaper(error.into()))?;
         let clock = JobClock::new(props.job.started_monotonic_us);
-        let mut tree = Tree::new(procfs.clone(), own_pid, rustix::param::page_size() as u64);
-        let words: Vec<_> = command
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
-        tree.adopt(command_pid, words, clock.now_us())?;
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
         let unwatched = Unwatched::default();
         let sights = Sights::new(procfs.clone(), props.events.clone(), unwatched.clone());
-        let wants_plugin = props.plugin.is_some();
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
@@ -86,7 +97,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
-            sights: Sighted::new(unwatched, props.repo_root, wants_plugin),
+            sights: Sighted::new(unwatched, props.repo_root, props.wants_plugin),
             sink: props.sink,
             messages,
             lost: teller.lost(),
@@ -101,8 +112,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             procfs,
             clock,
             interval_us: props.job.interval_us,
-            tree,
-            discovery,
+            tree: props.tree,
+            discovery: props.discovery,
             seconds,
             sights,
             teller: teller.clone(),
@@ -127,28 +138,33 @@ impl<S: BatchSink + Send + 'static> Running<S> {
 
 impl<S> Running<S> {
     /// Tells the recorder how a child ended.
-    pub(super) fn reaped(&self, pid: u32, status: ExitStatus) {
-        let (exit_code, signal) = parts_of(status);
-        let ending = Ending { exit_code, signal };
+    pub fn reaped(&self, pid: u32, ending: Ending) {
         let t_us = self.clock.now_us();
         self.teller.tell(Message::Reaped { pid, t_us, ending });
     }
 
-    /// Ends the recording after the command.
-    pub(super) fn finish(self, outcome: &mut RunOutcome<S>) {
+    /// Tells the recorder of something that happened now.
+    pub fn happened(&self, what: v1::event::What) {
+        let event = v1::Event {
+            t_us: self.clock.now_us(),
+            what: Some(what),
+        };
+        self.teller.tell(Message::Seen(Seen::Event(event)));
+    }
+
+    /// Ends the recording and waits for what is left of it.
+    ///
+    /// # Errors
+    /// When it does not come to its end, with what to tell the user.
+    pub fn finish(self) -> Result<Recorded<S>, String> {
         self.stop.store(true, Ordering::Release);
         self.sampler.unpark();
-        match self.recorded.recv_timeout(PATIENCE) {
-            Ok(recorded) => {
-                outcome.sink = Some(recorded.sink);
-                outcome.batches = recorded.batches;
-                outcome.warnings.extend(recorded.warnings);
-            }
-            Err(_) => outcome.warnings.push(format!(
+        self.recorded.recv_timeout(PATIENCE).map_err(|_| {
+            format!(
                 "the recording did not come to its end within {} s (a disk that hangs?); what was written until then is in the spool",
                 PATIENCE.as_secs()
-            )),
-        }
+            )
+        })
     }
 }
 
