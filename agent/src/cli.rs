@@ -151,18 +151,18 @@ struct RecordingArgs {
     protect: bool,
     #[command(flatten)]
     guard: GuardArgs,
-    /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
-    #[arg(long, overrides_with = "exact")]
-    no_exact: bool,
-    /// Use the kernel's high-water mark, where pyproject.toml says not to.
-    #[arg(long, overrides_with = "no_exact")]
-    exact: bool,
     /// Do not give the plugin to pytest: which test runs is read from its memory at each sample; no fixtures, imports, outcomes or exact peaks.
     #[arg(long, overrides_with = "plugin")]
     no_plugin: bool,
     /// Give the plugin to pytest, where pyproject.toml says not to.
     #[arg(long, overrides_with = "no_plugin")]
     plugin: bool,
+    /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
+    #[arg(long, overrides_with = "exact")]
+    no_exact: bool,
+    /// Use the kernel's high-water mark, where pyproject.toml says not to.
+    #[arg(long, overrides_with = "no_exact")]
+    exact: bool,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,

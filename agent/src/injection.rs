@@ -10,7 +10,7 @@ use std::{
 
 use crate::plugin_files::python_path;
 
-/// The variables by which the plugin records, beside that of the job.
+/// The variables of a job that is being recorded.
 #[derive(Debug)]
 pub struct Injection<'a> {
     /// Folder of the plugin's files.

@@ -294,8 +294,8 @@ impl<S: BatchSink> Recorder<S> {
 
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
         while self.look(true) {}
-        self.advise(true);
         self.settle_sighted(true);
+        self.advise(true);
         let now_us = self.clock.now_us();
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {

@@ -58,14 +58,14 @@ pub struct RunningProps<S> {
     pub sink: S,
     /// Folder of the plugin's files; must be there.
     pub events: PathBuf,
+    /// Root of the repository, which the paths of sampled tests are relative to.
+    pub repo_root: Option<PathBuf>,
+    /// Whether pytest is given the plugin: then its lack is worth a word.
+    pub wants_plugin: bool,
     /// The processes that are watched.
     pub tree: Tree,
     /// How new ones are found.
     pub discovery: Discovery,
-    /// Root of the repository.
-    pub repo_root: Option<PathBuf>,
-    /// Whether pytest was given the plugin.
-    pub wants_plugin: bool,
     /// Lets the kernel take them before the agent when memory runs out.
     pub protector: Option<Protector>,
     /// The limit of memory, where one is guarded.

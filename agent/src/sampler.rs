@@ -273,6 +273,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.hand_over_block();
         // Whoever has ended until now is told before the end of the recording.
         drop(self.exits.take());
+        self.tell_left_out(now_us);
         self.read_second(now_us);
         self.missed_ticks
     }
@@ -419,6 +420,24 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         for event in self.tree.take_events() {
             self.sights.hear(&event, now_us);
             self.teller.tell(Seen::Tree(event, now_us).into());
+        }
+    }
+
+    fn tell_left_out(&self, t_us: i64) {
+        let left_out = self.sights.left_out();
+        if left_out > 0 {
+            let message = format!(
+                "{left_out} looks at the tests of pytests without the plugin were left out for their cost; tests may be missing or seem longer"
+            );
+            let code = "sights_left_out";
+            self.teller.tell(
+                Seen::Failed {
+                    t_us,
+                    code,
+                    message,
+                }
+                .into(),
+            );
         }
     }
 

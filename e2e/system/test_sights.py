@@ -50,6 +50,10 @@ def truth_of(folder, started_at):
     return processes
 
 
+def without_plugin(summary):
+    return [notice for notice in summary["notices"] if notice["code"] == "pytest_without_plugin"]
+
+
 def ticks_of(server, job, process):
     """When the RSS of a process was read."""
     series = server.get("/api/v1/jobs/%s/series?points=5000" % job["uuid"])["series"]
@@ -99,7 +103,7 @@ def test_the_test_of_each_tick_is_the_one_that_the_plugin_says(server, recorder,
 
 def test_memory_is_found_by_sampling_and_no_outcome_is_claimed(server, recorder, example):
     summary = recorder.run(PYTEST, server, cwd=example("exact"), flags=["--no-plugin"])
-    assert recorder.done.returncode == 0 and not summary["notices"], summary["notices"]
+    assert recorder.done.returncode == 0 and not without_plugin(summary), summary["notices"]
     job = server.job(summary["uuid"])
     assert (job["ending"]["verdict"], job["peak_kind"]) == ("passed", "sampled")
     assert "none failed" not in job["ending"]["sentence"] and "exit code 0" in job["ending"]["sentence"]
@@ -121,6 +125,14 @@ def test_the_victim_of_a_kill_is_named_without_the_plugin(recorder):
     assert summary["ending"]["victim"] == "test_it.py::test_victim", summary["ending"]
 
 
+def test_a_worker_that_died_is_told_without_the_plugin(recorder):
+    test = "import os, pytest, time\n@pytest.mark.parametrize('n', range(8))\ndef test_it(n):\n    time.sleep(0.4)\n    if n == 3:\n        os.kill(os.getpid(), 9)\n"
+    (recorder.folder / "test_it.py").write_text(test)
+    summary = recorder.run(PYTEST + ["-n", "2"], flags=["--no-plugin"])
+    assert recorder.done.returncode == 1, recorder.done.stdout
+    assert summary["ending"]["verdict"] == "worker_crashed", summary["ending"]
+
+
 def test_a_pytest_of_a_test_and_what_it_forks_are_no_sessions(recorder):
     (recorder.folder / "inner.py").write_text("import time\ndef test_inner(): time.sleep(0.5)\n")
     (recorder.folder / "test_it.py").write_text(
@@ -140,7 +152,7 @@ def test_a_plugin_that_comes_leaves_nothing_to_sampling(recorder):
     (recorder.folder / "test_it.py").write_text("import time\ndef test_it(): time.sleep(0.5)\n")
     summary = recorder.run(PYTEST)
     [session] = summary["sessions"]
-    assert not session["sampled"] and not summary["notices"] and session["exit_status"] == 0
+    assert not session["sampled"] and not without_plugin(summary) and session["exit_status"] == 0
 
 
 DROPPED = "-sys_ptrace,-dac_override,-dac_read_search"
@@ -186,5 +198,5 @@ def test_where_memory_is_closed_the_titles_of_workers_are_read(server, recorder,
 def test_where_memory_is_closed_and_no_title_is_there_the_reason_is_told(recorder, closed):
     (recorder.folder / "test_it.py").write_text("import time\ndef test_it(): time.sleep(3)\n")
     summary = closed([])
-    [notice] = [notice for notice in summary["notices"] if notice["code"] == "pytest_without_plugin"]
+    [notice] = without_plugin(summary)
     assert "does not let this program read" in notice["message"], notice

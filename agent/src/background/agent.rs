@@ -99,10 +99,10 @@ impl BackgroundAgent {
             job: orders.job.clone(),
             sink,
             events: folder.join("events"),
+            repo_root: orders.repo_root.clone(),
+            wants_plugin: orders.plugin,
             tree,
             discovery,
-            repo_root: Some(orders.repo_root.clone()),
-            wants_plugin: orders.plugin,
             protector: protector(&procfs, &orders),
             guarded: orders.guarded,
         })?;

@@ -44,6 +44,8 @@ pub struct Orders {
     pub uuid: Uuid,
     /// How it begins.
     pub job: v1::Job,
+    /// Root of the repository.
+    pub repo_root: Option<PathBuf>,
     /// Address of the server.
     pub server: Option<String>,
     /// From the parent of whoever started it up to the runner.
@@ -58,8 +60,6 @@ pub struct Orders {
     pub since_ticks: u64,
     /// The age that it may reach, µs.
     pub max_age_us: u64,
-    /// Root of the repository.
-    pub repo_root: PathBuf,
     /// Whether pytest is given the plugin.
     pub plugin: bool,
     /// Whether the kernel shall take the tests before the agent when memory runs out.

@@ -196,10 +196,10 @@ fn watch<S: BatchSink + Send + 'static>(
         job: props.job,
         sink: props.sink,
         events: props.events,
-        tree,
-        discovery,
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
+        tree,
+        discovery,
         protector: props
             .protects
             .then(|| Protector::above(&Procfs::system(), std::process::id(), &[]))

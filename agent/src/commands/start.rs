@@ -144,6 +144,7 @@ fn beginning(
     let orders = Orders {
         uuid,
         job,
+        repo_root: Some(settings.repo_root.clone()),
         server: settings.places.server.clone(),
         chain: standing.chain.iter().copied().map(Into::into).collect(),
         runner: standing.runner.map(Into::into),
@@ -151,7 +152,6 @@ fn beginning(
         is_container: standing.is_container,
         since_ticks: if standing.is_of_one_job { 0 } else { now_ticks },
         max_age_us,
-        repo_root: settings.repo_root.clone(),
         plugin: settings.plugin,
         protects: settings.protects,
         goes_on,

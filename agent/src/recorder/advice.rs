@@ -6,7 +6,7 @@ use super::table::{Known, Table};
 use crate::{pytest::is_pytest, tree::ProcessKey};
 
 /// A plugin that has not spoken by then does not come, µs after the process was first seen.
-const PATIENCE_US: i64 = 30_000_000;
+pub(super) const PATIENCE_US: i64 = 30_000_000;
 /// A process that ended sooner may never have come to load a plugin (`pytest --version`), µs.
 const TOO_SHORT_US: i64 = 1_000_000;
 

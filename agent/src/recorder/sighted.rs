@@ -25,6 +25,8 @@ use crate::{
 };
 
 const UNKNOWN: &str = "unknown";
+/// A test that is not seen for so long has ended, µs.
+const IDLE_US: i64 = 1_000_000;
 /// What a phase has for an outcome that is not known.
 const NOTHING: &str = "-";
 
@@ -35,6 +37,8 @@ pub struct Sighted {
     paths: TestPaths,
     /// Whether the command was given the plugin: then its lack is worth a word.
     wants_plugin: bool,
+    /// Who may lead a session, and of whom nothing is said before a test is seen: on a machine that is busy a plugin may come late.
+    waiting: HashMap<ProcessKey, Waiting>,
     sessions: HashMap<ProcessKey, SampledSession>,
     runners: HashMap<ProcessKey, Runner>,
 }
@@ -47,8 +51,6 @@ struct SampledSession {
     /// Who started it, the nearest first.
     ancestors: Vec<ProcessKey>,
     workers: u32,
-    /// When the last of its workers was first seen.
-    last_worker_us: i64,
 }
 
 /// A process of a session: its leader, or a worker.
@@ -58,14 +60,27 @@ struct Runner {
     folder: PathBuf,
     has_run: bool,
     open: Option<(String, Option<Phase>)>,
+    /// Since when no test is seen though one is open, and the RSS then.
+    idle: Option<(i64, u64)>,
+    rss_bytes: u64,
+    gone_us: Option<i64>,
+}
+
+/// A process that was seen and has not begun a session.
+#[derive(Debug)]
+struct Waiting {
+    first: First,
+    t_us: i64,
     rss_bytes: u64,
     gone_us: Option<i64>,
 }
 
 /// What a first sight of a process tells of it.
+#[derive(Debug)]
 struct First {
     folder: PathBuf,
     worker: Option<String>,
+    by_title: bool,
     controller_rss_bytes: Option<u64>,
 }
 
@@ -77,6 +92,7 @@ impl Sighted {
             unwatched,
             paths: TestPaths::new(repo_root),
             wants_plugin,
+            waiting: HashMap::new(),
             sessions: HashMap::new(),
             runners: HashMap::new(),
         }
@@ -89,12 +105,16 @@ impl Sighted {
     /// A process that has the plugin tells of itself.
     pub(super) fn has_plugin(&mut self, key: ProcessKey) {
         self.unwatched.insert(key);
+        self.waiting.remove(&key);
         self.runners.remove(&key);
     }
 
     pub(super) fn gone(&mut self, key: ProcessKey, t_us: i64) {
         if let Some(runner) = self.runners.get_mut(&key) {
             runner.gone_us = Some(t_us);
+        }
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            waiting.gone_us = Some(t_us);
         }
     }
 }
@@ -131,8 +151,8 @@ impl<S: BatchSink> Recorder<S> {
             Seeing::Begun {
                 folder,
                 worker,
+                by_title,
                 controller_rss_bytes,
-                ..
             } => {
                 let first = First {
                     // Where that is as closed as its memory, most commands run where the agent does.
@@ -140,21 +160,20 @@ impl<S: BatchSink> Recorder<S> {
                         .or_else(|| std::env::current_dir().ok())
                         .unwrap_or_default(),
                     worker,
+                    by_title,
                     controller_rss_bytes,
                 };
                 self.first_sight(key, first, sight.t_us, sight.rss_bytes);
             }
             Seeing::Running { nodeid, phase } => {
+                self.begin_waiting(key);
                 self.saw_running(key, nodeid, phase, sight.t_us, sight.rss_bytes);
             }
             Seeing::Idle => {
-                let runner = self.sights.runners.get_mut(&key);
-                if let Some(runner) = runner {
+                if let Some(runner) = self.sights.runners.get_mut(&key) {
                     runner.rss_bytes = sight.rss_bytes;
-                    let was_open = runner.open.take().is_some();
-                    if was_open {
-                        self.mark(key, sight.t_us, sight.rss_bytes, test_end());
-                    }
+                    // A test may have cleared the environment, and go on.
+                    runner.idle = runner.open.as_ref().map(|_| (sight.t_us, sight.rss_bytes));
                 }
             }
             Seeing::Unknown(reason) => {
@@ -176,34 +195,65 @@ impl<S: BatchSink> Recorder<S> {
         // Its plugin wrote before the first test: nothing that it said may be unread when it is judged.
         self.look(false);
         let leader = leader_of(&self.table, key, &self.sights);
-        let has_plugin = self.table.has_plugin(key) || self.tailer.has_file_of(key.pid);
-        let Some(leader) = leader.filter(|_| !has_plugin) else {
+        let Some(leader) = leader.filter(|_| !self.speaks(key)) else {
             self.sights.unwatched.insert(key);
             return;
         };
-        let is_leader = leader == key;
-        let leader_rss_bytes = match is_leader {
-            true => rss_bytes,
-            false => first.controller_rss_bytes.unwrap_or(0),
-        };
-        self.begin_session(leader, &first, t_us, leader_rss_bytes);
-        if is_leader {
+        if leader == key {
+            if !self.sights.sessions.contains_key(&key) {
+                let waiting = Waiting {
+                    first,
+                    t_us,
+                    rss_bytes,
+                    gone_us: None,
+                };
+                self.sights.waiting.insert(key, waiting);
+            }
             return;
         }
+        self.begin_waiting(leader);
+        let controller_rss_bytes = first.controller_rss_bytes.unwrap_or(0);
+        self.begin_session(leader, &first, t_us, controller_rss_bytes);
         let Some(session) = self.sights.sessions.get_mut(&leader) else {
             return;
         };
         session.workers += 1;
-        session.last_worker_us = t_us;
         let (id, workers) = (session.id.clone(), session.workers);
         // xdist numbers its workers in the order in which it starts them.
         let worker = first
             .worker
             .unwrap_or_else(|| format!("gw{}", self.table.elder_siblings(key, is_worker)));
-        self.table.sampled(key, &id, Role::Worker, &worker, t_us);
+        match first.by_title {
+            true => self.table.sampled_by_title(key, &id, &worker, t_us),
+            false => self.table.sampled(key, &id, Role::Worker, &worker, t_us),
+        }
         self.table.sampled(leader, &id, Role::Controller, "", t_us);
         self.sessions.has_workers(&id, workers);
         self.begin_runner(key, leader, first.folder, t_us, rss_bytes);
+    }
+
+    /// Whether a process has the plugin.
+    fn speaks(&self, key: ProcessKey) -> bool {
+        self.table.has_plugin(key) || self.tailer.has_file_of(key.pid)
+    }
+
+    /// Begins the session of who was waiting, unless its plugin has come meanwhile.
+    fn begin_waiting(&mut self, key: ProcessKey) {
+        if !self.sights.waiting.contains_key(&key) {
+            return;
+        }
+        self.look(false);
+        let Some(waiting) = self.sights.waiting.remove(&key) else {
+            return;
+        };
+        if self.speaks(key) {
+            self.sights.unwatched.insert(key);
+            return;
+        }
+        self.begin_session(key, &waiting.first, waiting.t_us, waiting.rss_bytes);
+        if let (Some(runner), Some(_)) = (self.sights.runners.get_mut(&key), waiting.gone_us) {
+            runner.gone_us = waiting.gone_us;
+        }
     }
 
     fn begin_session(&mut self, leader: ProcessKey, first: &First, t_us: i64, rss_bytes: u64) {
@@ -215,7 +265,6 @@ impl<S: BatchSink> Recorder<S> {
             folder: first.folder.clone(),
             ancestors: self.table.ancestors(leader),
             workers: 0,
-            last_worker_us: 0,
         };
         let args = bounded(arguments(self.table.words_of(leader)).to_vec());
         let root = session.folder.to_string_lossy().into_owned();
@@ -240,6 +289,7 @@ impl<S: BatchSink> Recorder<S> {
             folder,
             has_run: false,
             open: None,
+            idle: None,
             rss_bytes,
             gone_us: None,
         };
@@ -264,12 +314,15 @@ impl<S: BatchSink> Recorder<S> {
         runner.has_run = true;
         runner.rss_bytes = rss_bytes;
         let before = runner.open.replace((nodeid.clone(), phase));
+        let idle = runner.idle.take();
         let goes_on = before
             .as_ref()
             .is_some_and(|(known, last)| *known == nodeid && order(phase) >= order(*last));
-        let mut whats = Vec::with_capacity(3);
+        let was_in = before.as_ref().and_then(|(_, last)| *last);
+        let mut ended = None;
+        let mut whats = Vec::with_capacity(2);
         if !goes_on {
-            whats.extend(before.map(|_| test_end()));
+            ended = before.map(|_| idle.unwrap_or((t_us, rss_bytes)));
             let path = self.sights.paths.of(&nodeid, &runner.folder);
             whats.push(What::TestBegin(TestBegin {
                 execution: 1,
@@ -278,9 +331,14 @@ impl<S: BatchSink> Recorder<S> {
                 ..TestBegin::default()
             }));
         }
-        if let Some(phase @ (Phase::Call | Phase::Teardown)) = phase {
+        if let Some(phase @ (Phase::Call | Phase::Teardown)) = phase
+            && !(goes_on && was_in == Some(phase))
+        {
             let phase = phase.word().to_owned();
             whats.push(What::TestPhase(TestPhase { phase }));
+        }
+        if let Some((ended_us, rss_bytes)) = ended {
+            self.mark(key, ended_us, rss_bytes, test_end());
         }
         for what in whats {
             self.mark(key, t_us, rss_bytes, what);

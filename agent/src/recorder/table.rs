@@ -22,6 +22,10 @@ const REMEMBERED_US: i64 = 10_000_000;
 /// Why the peaks of a process without the plugin are sampled.
 const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
 
+/// The same of a worker whose memory is closed.
+const BY_TITLE: &str =
+    "the tests were read from the title of a pytest-xdist worker without the plugin";
+
 /// How far up ancestors are followed.
 const MAX_DEPTH: usize = 64;
 
@@ -183,6 +187,31 @@ impl Table {
         worker: &str,
         t_us: i64,
     ) {
+        self.take_part(key, session, role, worker, t_us);
+        self.read_by(key, SAMPLED);
+    }
+
+    /// A worker of such a session, whose memory is closed.
+    pub(super) fn sampled_by_title(
+        &mut self,
+        key: ProcessKey,
+        session: &str,
+        worker: &str,
+        t_us: i64,
+    ) {
+        self.take_part(key, session, Role::Worker, worker, t_us);
+        self.read_by(key, BY_TITLE);
+    }
+
+    fn read_by(&mut self, key: ProcessKey, how: &str) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.is_sampled = true;
+            known.word.exact = Some(false);
+            how.clone_into(&mut known.word.exact_reason);
+        }
+    }
+
+    fn take_part(&mut self, key: ProcessKey, session: &str, role: Role, worker: &str, t_us: i64) {
         let known = self.change(key, t_us);
         if known.word.session != session {
             known.leave_session();
@@ -190,11 +219,8 @@ impl Table {
             known.word.seen_us = known.joined_us;
             known.word.session = session.to_owned();
         }
-        known.is_sampled = true;
         known.word.worker = short(worker);
         known.word.set_role(role);
-        known.word.exact = Some(false);
-        SAMPLED.clone_into(&mut known.word.exact_reason);
     }
 
     /// The tests of a process without the plugin cannot be read.
@@ -271,6 +297,18 @@ impl Table {
                 && has_words(&known.words)
         });
         elder.count()
+    }
+
+    /// When the last child of a process with such words was first seen, µs since the job's start.
+    pub(super) fn last_child_us(
+        &self,
+        parent: ProcessKey,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> Option<i64> {
+        let children = self.known.values().filter(|known| {
+            known.word.parent_pid == parent.pid && known.was_born() && has_words(&known.words)
+        });
+        children.map(|known| known.born_us).max()
     }
 
     /// How a child of the agent ended, once it has.

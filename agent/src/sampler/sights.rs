@@ -122,6 +122,8 @@ pub struct Sights {
     budget: Budget,
     watched: HashMap<ProcessKey, Watch>,
     seen: Vec<Sight>,
+    /// Looks that were left out for their cost.
+    left_out: u64,
 }
 
 impl Sights {
@@ -135,6 +137,7 @@ impl Sights {
             budget: Budget::saving(SHARE, SAVED_US),
             watched: HashMap::new(),
             seen: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -191,6 +194,7 @@ impl Sights {
         for watch in waiting {
             // A look that costs more than may ever be saved must not wait for ever.
             watch.is_due = room_us >= watch.cost_us || (is_first && room_us > 0);
+            self.left_out += u64::from(!watch.is_due);
             room_us -= watch.cost_us;
             is_first = false;
         }
@@ -219,6 +223,12 @@ impl Sights {
         };
         watch.looked_us = now_us;
         self.budget.spend(now_us, cost_us);
+    }
+
+    /// How many looks were left out because all of them together would have cost too much.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Takes what was seen since the last call, if anything was.

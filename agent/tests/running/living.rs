@@ -333,7 +333,7 @@ fn what_is_read_amid_changes_is_never_malformed() {
     target.order("u");
     let mut reader = target.reader();
     target.send("r 50000");
-    let (mut seen, mut undecided) = (HashSet::new(), 0_u32);
+    let mut seen = HashSet::new();
     let began = Instant::now();
     loop {
         match reader.look() {
@@ -341,25 +341,20 @@ fn what_is_read_amid_changes_is_never_malformed() {
                 well_formed(nodeid, phase);
                 seen.insert(nodeid.to_owned());
                 if nodeid.starts_with("t.py::t[49999-") {
-                    // On a busy machine few looks fall into one round.
+                    target.wait();
+                    // On a machine that is busy few looks meet a change; so many of them must.
                     if seen.len() > 1000 {
                         break;
                     }
-                    target.wait();
+                    target.order("u");
                     target.send("r 50000");
                 }
             }
-            Look::Idle | Look::Unknown(Reason::Changing) => undecided += 1,
+            Look::Idle | Look::Unknown(Reason::Changing) => {}
             Look::Unknown(reason) => panic!("{reason}"),
         }
         assert!(began.elapsed().as_secs() < 60, "{} seen", seen.len());
     }
-    target.wait();
-    assert!(
-        seen.len() > 1000,
-        "{} seen, {undecided} undecided",
-        seen.len()
-    );
 }
 
 /// A node id as the program writes it: its number stands at both ends and says what is between.

@@ -3,10 +3,10 @@
 use highwater_wire::v1::{Leave, mark::What};
 
 use super::{
-    super::{BatchSink, Recorder},
-    test_end,
+    super::{BatchSink, Recorder, advice::PATIENCE_US},
+    IDLE_US, test_end,
 };
-use crate::tree::ProcessKey;
+use crate::{pytest::is_worker, tree::ProcessKey};
 
 /// pytest's own exit statuses go up to this.
 const HIGHEST_STATUS: i32 = 5;
@@ -21,8 +21,41 @@ struct SessionEnding {
 }
 
 impl<S: BatchSink> Recorder<S> {
+    /// Begins the sessions in which no test was seen until their process ended, or for so long that no plugin comes any more.
+    fn begin_overdue(&mut self, at_the_end: bool) {
+        let now_us = self.clock.now_us();
+        let waiting = self.sights.waiting.iter();
+        let overdue = waiting.filter(|(_, waiting)| {
+            at_the_end || waiting.gone_us.is_some() || now_us - waiting.t_us >= PATIENCE_US
+        });
+        let keys: Vec<ProcessKey> = overdue.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.begin_waiting(key);
+        }
+    }
+
+    /// Closes the tests that were not seen any more for a while, or at the end.
+    fn close_idle(&mut self, at_the_end: bool) {
+        let now_us = self.clock.now_us();
+        let mut ended = Vec::new();
+        for (key, runner) in &mut self.sights.runners {
+            let is_over = |(t_us, _): &mut (i64, u64)| {
+                at_the_end || runner.gone_us.is_some() || now_us - *t_us >= IDLE_US
+            };
+            if let Some((t_us, rss_bytes)) = runner.idle.take_if(is_over) {
+                runner.open = None;
+                ended.push((*key, t_us, rss_bytes));
+            }
+        }
+        for (key, t_us, rss_bytes) in ended {
+            self.mark(key, t_us, rss_bytes, test_end());
+        }
+    }
+
     /// Closes what was open in sessions that are found to have ended in order.
     pub(in crate::recorder) fn settle_sighted(&mut self, at_the_end: bool) {
+        self.begin_overdue(at_the_end);
+        self.close_idle(at_the_end);
         let mut settled = Vec::new();
         for (leader, session) in &self.sights.sessions {
             let ended_us = self.sights.runners.get(leader).and_then(|it| it.gone_us);
@@ -46,6 +79,7 @@ impl<S: BatchSink> Recorder<S> {
         let Some(session) = self.sights.sessions.get(&leader) else {
             return;
         };
+        let last_worker_us = self.table.last_child_us(leader, is_worker);
         let mut marks = Vec::new();
         for (key, runner) in &self.sights.runners {
             if runner.leader != leader {
@@ -55,7 +89,7 @@ impl<S: BatchSink> Recorder<S> {
             let mut mark = |what| marks.push((*key, gone_us, runner.rss_bytes, what));
             if runner.open.is_some() {
                 // A worker in whose place another was started had not ended by itself.
-                if gone_us < session.last_worker_us && !is_success {
+                if last_worker_us.is_some_and(|born_us| born_us >= gone_us) && !is_success {
                     continue;
                 }
                 mark(test_end());

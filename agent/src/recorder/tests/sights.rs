@@ -8,6 +8,8 @@ use crate::{
     sampler::{Seeing, Sight},
 };
 
+/// The process whose title is read, in the test of workers.
+const BY_TITLE: u32 = 12;
 const WORKER: &str = "import sys;exec(eval(sys.stdin.readline()))";
 
 impl Scene {
@@ -55,7 +57,7 @@ fn begun(worker: Option<&str>) -> Seeing {
     Seeing::Begun {
         folder: Some("/r".into()),
         worker: worker.map(str::to_owned),
-        by_title: worker.is_none(),
+        by_title: false,
         controller_rss_bytes: Some(77),
     }
 }
@@ -91,6 +93,8 @@ fn told(scene: Scene) -> Told {
         for process in batch.processes.iter().filter(|it| it.exact == Some(false)) {
             assert!(process.exact_reason.contains("without the plugin"));
             assert!(told.sessions.contains_key(&process.session));
+            let by_title = process.exact_reason.contains("title");
+            assert_eq!(by_title, process.pid == BY_TITLE, "{process:?}");
             let is = (process.role(), process.worker.clone());
             told.roles.insert(process.pid, is);
         }
@@ -182,6 +186,35 @@ fn what_was_seen_of_a_pytest_becomes_a_session() {
 }
 
 #[test]
+fn a_test_that_clears_its_environment_goes_on() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.begins(100, 7, "a.py::x", Phase::Call);
+    scene.sights(150, 7, vec![Seeing::Idle]);
+    scene.runs(200, 7, "a.py::x", Phase::Call);
+    scene.sights(250, 7, vec![Seeing::Idle]);
+    scene.runs(300, 7, "a.py::x", Phase::Teardown);
+    scene.sights(350, 7, vec![Seeing::Idle]);
+    scene.runs(400, 7, "a.py::y", Phase::Call);
+    scene.sights(450, 7, vec![Seeing::Idle]);
+    // Nothing was open when it was killed.
+    scene.gone(500, 7, None, Some(9));
+    assert_eq!(
+        told(scene).of(7),
+        [
+            "100 session 100",
+            "100 a.py::x in a.py 100",
+            "100 call 100",
+            "300 teardown 300",
+            "350 end unknown 350",
+            "400 a.py::y in a.py 400",
+            "400 call 400",
+            "450 end unknown 450",
+        ]
+    );
+}
+
+#[test]
 fn a_test_that_ran_when_its_process_was_killed_stays_open() {
     for (exit_code, signal, below_a_shell) in [
         (None, Some(9), false),
@@ -237,11 +270,36 @@ fn where_nobody_tells_the_end_an_idle_pytest_ended_in_order() {
 }
 
 #[test]
+fn a_plugin_that_comes_late_leaves_nothing_said() {
+    let mut scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.sights(100, 7, vec![begun(None), Seeing::Idle]);
+    scene.hear_all();
+    scene.recorder.settle_sighted(false);
+    scene.write(7, &header(7));
+    scene.gone(2_000_000, 7, Some(0), None);
+    let told = told(scene);
+    assert_eq!((told.sessions.len(), told.marks.len()), (0, 0));
+}
+
+#[test]
+fn a_pytest_in_which_no_test_was_seen_is_a_session_at_its_end() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.sights(100, 7, vec![begun(None), Seeing::Idle]);
+    scene.gone(2_000_000, 7, Some(2), None);
+    let told = told(scene);
+    assert_eq!(told.of(7), ["100 session 100", "2000000 leave 100"]);
+    assert_eq!(told.sessions.len(), 1);
+}
+
+#[test]
 fn workers_belong_to_the_session_of_their_controller() {
     let scene = scene(0);
-    scene.born(7, 1, "pytest -n 2", 5);
+    scene.born(7, 1, "pytest -n 3", 5);
     scene.worker(8, 7, 10);
     scene.worker(9, 7, 11);
+    scene.worker(BY_TITLE, 7, 11);
     // Another that uses execnet, and one that a test of a worker started.
     scene.worker(10, 9, 12);
     scene.sights(100, 9, vec![begun(None), running("a.py::x", Phase::Call)]);
@@ -251,6 +309,13 @@ fn workers_belong_to_the_session_of_their_controller() {
         vec![begun(Some("gw0")), running("b.py::y", Phase::Call)],
     );
     scene.sights(120, 10, vec![begun(None), running("a.py::x", Phase::Call)]);
+    let title = Seeing::Begun {
+        folder: None,
+        worker: None,
+        by_title: true,
+        controller_rss_bytes: None,
+    };
+    scene.sights(125, BY_TITLE, vec![title, Seeing::Idle]);
     scene.sights(130, 7, vec![begun(None), Seeing::Idle]);
     scene.gone(200, 8, None, None);
     scene.gone(210, 9, None, None);
@@ -266,6 +331,7 @@ fn workers_belong_to_the_session_of_their_controller() {
             (8, role(Role::Worker, "gw0")),
             // Without a name of its own, by the order of the births.
             (9, role(Role::Worker, "gw1")),
+            (BY_TITLE, role(Role::Worker, "gw2")),
         ])
     );
     assert_eq!(told.of(7), ["100 session 77", "300 leave 130"]);
@@ -282,7 +348,7 @@ fn workers_belong_to_the_session_of_their_controller() {
     assert_eq!(told.of(10), Vec::<String>::new());
     assert!(unwatched.take().contains(&key(10)));
     let sessions: Vec<_> = told.sessions.values().collect();
-    assert_eq!(sessions[0].numprocesses, 2);
+    assert_eq!(sessions[0].numprocesses, 3);
 }
 
 #[test]

@@ -240,6 +240,7 @@ fn where_the_budget_does_not_suffice_everybody_has_the_same_share() {
     let all: u32 = looks.values().sum();
     let (least, most) = (looks.values().min().unwrap(), looks.values().max().unwrap());
     assert!(most - least <= 1, "{looks:?}");
+    assert_eq!(u64::from(all) + scene.sights.left_out(), 8 * 400);
     // Of what the share gives, no look less than fits and none more.
     assert!((790..=810).contains(&all), "{all} looks");
 }

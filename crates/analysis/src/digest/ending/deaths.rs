@@ -92,9 +92,12 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
 /// Workers with something still running, of a session that told its end all the same.
 fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk<'a>> {
     let told_its_end = |ordinal: &u32| {
-        sessions
-            .iter()
-            .any(|session| session.ordinal == *ordinal && session.exit_status.is_some())
+        sessions.iter().any(|session| {
+            // Of one that was sampled an end is told only if it was in order.
+            let ended =
+                session.exit_status.is_some() || (session.sampled && session.ended_us.is_some());
+            session.ordinal == *ordinal && ended
+        })
     };
     parts
         .walks

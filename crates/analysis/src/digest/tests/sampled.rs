@@ -89,6 +89,23 @@ fn its_figures_are_sampled_and_claim_no_fixtures_and_imports() {
 }
 
 #[test]
+fn a_worker_that_died_is_told_where_its_session_ended_in_order() {
+    let mut story = Story::new()
+        .session("s", 100)
+        .process(7, 1, Role::Controller, "", "s")
+        .gone(900, Some(1))
+        .marks(&[(100, 9, -1, sb()), (900, 9, -1, xx())])
+        .process(8, 7, Role::Worker, "gw0", "s")
+        .gone(300, None)
+        .marks(&[(100, 10, -1, sb()), (100, 10, -1, tb("a.py", "one"))])
+        .ends(Some(1), None);
+    story.batch.sessions[0].sampled = true;
+    story.ends_as("not in order", Verdict::TestsFailed, Confidence::Likely);
+    story.batch.sessions[0].ended_us = Some(900_000);
+    story.ends_as("in order", Verdict::WorkerCrashed, Confidence::Likely);
+}
+
+#[test]
 fn a_test_that_was_seen_last_in_a_process_that_was_killed_is_the_victim() {
     let story = story(None, false);
     let ending = story.ends_as("killed", Verdict::Killed, Confidence::Likely);
