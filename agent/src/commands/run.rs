@@ -167,6 +167,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         Some(Ok(recorded)) => {
             outcome.sink = Some(recorded.sink);
             outcome.batches = recorded.batches;
+            outcome.unwritten = recorded.unwritten;
             outcome.warnings.extend(recorded.warnings);
         }
         Some(Err(reason)) => outcome.warnings.push(reason),
