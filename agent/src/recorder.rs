@@ -32,7 +32,7 @@ use crate::{
     guard::Roster,
     marks::{Tailer, Told},
     pace::CALM_US,
-    sampler::{Seen, Spares},
+    sampler::{Seen, Spares, Writers},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
@@ -130,6 +130,7 @@ pub struct Recorder<S> {
     reuse: Reuse,
     told: Vec<Told>,
     /// Told of whoever runs pytest, where a guard wants to know.
+    writers: Writers,
     roster: Option<Roster>,
 }
 
@@ -151,8 +152,16 @@ impl<S: BatchSink> Recorder<S> {
             gathered: Gathered::new(props.spares),
             reuse: Reuse::default(),
             told: Vec::new(),
+            writers: Writers::default(),
             roster: None,
         }
+    }
+
+    /// Names to the sampler whoever writes and was not seen yet.
+    #[must_use]
+    pub fn naming(mut self, writers: Writers) -> Self {
+        self.writers = writers;
+        self
     }
 
     /// Keeps a roster of those who run pytest.

@@ -23,7 +23,7 @@ use crate::{
     pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched},
+    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched, Writers},
     tree::{Discovery, Tree},
     witness::Protector,
 };
@@ -102,6 +102,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
         let unwatched = Unwatched::default();
+        let writers = Writers::default();
         let sights = Sights::new(procfs.clone(), props.events.clone(), unwatched.clone());
         let start = JobStart {
             boot_id: props.job.boot_id,
@@ -118,6 +119,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             lost: teller.lost(),
             spares: spares.clone(),
         })
+        .naming(writers.clone())
         .keeping(props.guarded.map(|_| roster.clone()));
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
@@ -140,6 +142,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             spares,
         })
         .map_err(SetupError::Thread)?
+        .told_by(writers)
         .guarded(guard);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
