@@ -9,9 +9,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
-use crate::settings::{
-    Given, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
-    parse_server, parse_shard, parse_url, said,
+use crate::{
+    backend::Backend,
+    settings::{
+        Given, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
+        parse_server, parse_shard, parse_url, said,
+    },
 };
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
@@ -51,6 +54,9 @@ struct RunArgs {
     /// Length of the sampling grid [default: 50ms].
     #[arg(long, value_name = "TIME", value_parser = parse_interval)]
     interval: Option<Duration>,
+    /// What reads processes and machine: `linux` the kernel's own files, `sysinfo` on any other system, and coarser.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<Backend>,
     /// Memory that the job may use, such as 3GB; shown as a limit.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
@@ -254,6 +260,7 @@ impl RunArgs {
                 url: about.url.and_then(said),
                 spool: self.spool,
                 interval: self.interval,
+                backend: self.backend,
                 budget_bytes: self.budget,
                 exact: match (self.exact, self.no_exact) {
                     (true, _) => Some(true),

@@ -1,10 +1,11 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci` | `tree`, `sampler`, `shipper` |
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `backend` | `tree`, `sampler`, `portable`, `shipper` |
 //! `recorder`, `rescue`, `summary` | `doctor` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod backend;
 pub mod bounds;
 pub mod budget;
 pub mod cgroup;
@@ -17,6 +18,7 @@ pub mod environ;
 pub mod exit_codes;
 pub mod marks;
 pub mod plugin_files;
+pub mod portable;
 pub mod procfs;
 pub mod recorder;
 pub mod regular;

@@ -27,6 +27,7 @@ use highwater_wire::v1;
 use crate::{
     clock::{JobClock, monotonic_us},
     marks::{Tailer, Told},
+    portable::Processes,
     sampler::Seen,
     tree::{ProcessKey, TreeEvent},
 };
@@ -133,6 +134,15 @@ impl<S: BatchSink> Recorder<S> {
             gathered: Gathered::default(),
             told: Vec::new(),
         }
+    }
+
+    /// From now on processes are known as sysinfo knows them; says so in the recording.
+    pub fn is_told_by(&mut self, processes: Processes) {
+        self.names.use_sysinfo(processes);
+        let message = "processes were read through sysinfo: RSS alone, shared memory counts for each process, no cgroups, and peaks \
+                       sampled but for the plugin's own marks";
+        self.notices
+            .report(0, "backend_sysinfo", message.to_owned(), 1);
     }
 
     /// Records until told to finish, or until nobody is left to tell.

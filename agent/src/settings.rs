@@ -26,6 +26,7 @@ use of_ci::possible;
 use pyproject::File;
 
 use crate::{
+    backend::Backend,
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
@@ -107,6 +108,8 @@ pub struct Given {
     pub spool: Option<PathBuf>,
     /// Length of the sampling grid.
     pub interval: Option<Duration>,
+    /// What reads processes and machine.
+    pub backend: Option<Backend>,
     /// Memory the user allows, bytes.
     pub budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
@@ -143,6 +146,7 @@ impl Given {
             url: self.url.or(other.url),
             spool: self.spool.or(other.spool),
             interval: self.interval.or(other.interval),
+            backend: self.backend.or(other.backend),
             budget_bytes: self.budget_bytes.or(other.budget_bytes),
             exact: self.exact.or(other.exact),
             summary: self.summary.or(other.summary),
@@ -172,6 +176,8 @@ pub struct Settings {
     pub places: Places,
     /// How the job begins.
     pub job: v1::Job,
+    /// What reads processes and machine.
+    pub backend: Backend,
     /// Whether the kernel's mark is used.
     pub exact: bool,
     /// Root of the repository.
@@ -252,6 +258,8 @@ pub fn resolve(
         .interval
         .or(file.interval)
         .unwrap_or(Duration::from_millis(50));
+    let backend = given.backend.or(file.backend).unwrap_or_default();
+    let interval = interval.max(backend.shortest_interval());
     let job = v1::Job {
         version: VERSION,
         project,
@@ -282,6 +290,7 @@ pub fn resolve(
             problems,
         },
         job,
+        backend,
         exact: given.exact.or(file.exact).unwrap_or(true),
         repo_root,
         summary: given.summary,
@@ -298,6 +307,13 @@ pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
         spool: spool(given.spool.or(file.spool), env, folder),
         problems,
     }
+}
+
+/// What reads processes and machine here.
+#[must_use]
+pub fn backend(given: Given, env: &Env, folder: &Path) -> Backend {
+    let (given, file, _) = gather(given, env, folder);
+    given.backend.or(file.backend).unwrap_or_default()
 }
 
 /// Whether nothing but errors is to be said.

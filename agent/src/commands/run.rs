@@ -6,6 +6,7 @@
 mod child;
 mod environment;
 mod recording;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -19,6 +20,7 @@ use highwater_wire::v1;
 use uuid::Uuid;
 
 use crate::{
+    backend::Backend,
     clock::JobClock,
     recorder::BatchSink,
     signals::{self, Happened, Signals},
@@ -52,6 +54,8 @@ pub struct RecordingProps<S> {
     pub events: PathBuf,
     /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]).
     pub plugin: PathBuf,
+    /// What reads processes and machine.
+    pub backend: Backend,
     /// Root of the repository.
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.

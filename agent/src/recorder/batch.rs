@@ -104,6 +104,10 @@ fn grid(block: GridBlock, places: &mut Places) -> Samples {
     for column in &block.columns {
         let process = Some(places.of(column.key));
         for (metric, values) in [(Metric::Rss, &column.rss), (Metric::Anon, &column.anon)] {
+            // Not every backend knows what is shared.
+            if values.is_empty() {
+                continue;
+            }
             series.push(Series {
                 metric: metric.into(),
                 process,

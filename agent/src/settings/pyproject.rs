@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::backend::Backend;
+
 use super::{parse_bytes, parse_interval, parse_name, parse_project, parse_server, said};
 
 /// What the file says.
@@ -23,6 +25,8 @@ pub(super) struct File {
     pub(super) spool: Option<PathBuf>,
     /// Length of the sampling grid.
     pub(super) interval: Option<Duration>,
+    /// What reads processes and machine.
+    pub(super) backend: Option<Backend>,
     /// Memory the user allows, bytes.
     pub(super) budget_bytes: Option<u64>,
     /// Whether the kernel's mark is used.
@@ -72,6 +76,7 @@ impl File {
             "variant" => self.variant = variant(value)?,
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
+            "backend" => self.backend = Some(text(value)?.parse()?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
             "exact" => {
                 let exact = value.as_bool();
@@ -79,7 +84,7 @@ impl File {
             }
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, exact"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, exact"
                         .to_owned(),
                 );
             }

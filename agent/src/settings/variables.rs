@@ -34,6 +34,7 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         url: variables.word("URL", parse_url),
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),
+        backend: variables.read("BACKEND", str::parse),
         budget_bytes: variables.read("BUDGET", parse_bytes),
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
         summary: variables.text("SUMMARY").map(PathBuf::from),

@@ -13,15 +13,19 @@ use std::{
     time::Duration,
 };
 
-use super::{RecordingProps, RunOutcome, child::parts_of};
+use super::{
+    RecordingProps, RunOutcome,
+    child::parts_of,
+    watch::{Watch, WatchProps},
+};
 use crate::{
-    cgroup::Cgroups,
+    backend::Backend,
     clock::JobClock,
     marks::{JobStart, Tailer},
-    procfs::{ProcError, Procfs},
+    portable::Processes,
+    procfs::ProcError,
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Sampler, SamplerProps, Seconds, Teller},
-    tree::{Discovery, Tree},
+    sampler::Teller,
 };
 
 /// Messages that may wait for the recorder: about a minute while nothing goes wrong.
@@ -36,6 +40,8 @@ const STACK_BYTES: usize = 512 << 10;
 pub(super) enum SetupError {
     #[error("{0}")]
     Proc(#[from] ProcError),
+    #[error("sysinfo: {0}")]
+    Sysinfo(String),
     #[error("the system gives no thread: {0}")]
     Thread(#[source] io::Error),
     #[error("the system does not let orphans be adopted: {0}")]
@@ -59,54 +65,42 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         command_pid: u32,
         command: &[OsString],
     ) -> Result<Self, SetupError> {
-        let procfs = Procfs::system();
-        let own_pid = std::process::id();
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .map_err(|error| SetupError::Subreaper(error.into()))?;
         let clock = JobClock::new(props.job.started_monotonic_us);
-        let mut tree = Tree::new(procfs.clone(), own_pid, rustix::param::page_size() as u64);
-        let words: Vec<_> = command
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
-        tree.adopt(command_pid, words, clock.now_us())?;
-        let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
-
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
+        let watch = Watch::begin(WatchProps {
+            backend: props.backend,
+            clock,
+            interval_us: props.job.interval_us,
+            command_pid,
+            command,
+            teller: teller.clone(),
+        })?;
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
             unix_us: props.job.started_unix_us,
         };
-        let recorder = Recorder::new(RecorderProps {
+        let mut recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
             sink: props.sink,
             messages,
             lost: teller.lost(),
         });
+        if props.backend == Backend::Sysinfo {
+            recorder.is_told_by(Processes::new().map_err(SetupError::Sysinfo)?);
+        }
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
             // Nobody listens any more only when the agent has given up waiting.
             drop(done.send(recorder.run()));
         })?;
 
-        let sampler = Sampler::new(SamplerProps {
-            procfs,
-            clock,
-            interval_us: props.job.interval_us,
-            tree,
-            discovery,
-            seconds,
-            teller: teller.clone(),
-        })
-        .map_err(SetupError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = spawn("highwater-sample", move || {
-            let missed_ticks = sampler.run(&stopped);
+            let missed_ticks = watch.run(&stopped);
             // Waits for room in the queue: without this the recorder would not end.
             drop(sender.send(Message::Finish { missed_ticks }));
         })?;
