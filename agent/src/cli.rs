@@ -152,6 +152,9 @@ struct DoctorArgs {
     /// Address of the server.
     #[arg(long, value_name = "URL", value_parser = ServerParser)]
     server: Option<String>,
+    /// What would read processes and machine, `linux` or `sysinfo`.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<Backend>,
     /// Folder that recordings would be kept in.
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
@@ -209,6 +212,8 @@ pub struct DoctorTask {
     pub server: Option<String>,
     /// Root of the spool.
     pub spool: Option<PathBuf>,
+    /// What would read processes and machine.
+    pub backend: Option<Backend>,
     /// Whether the answer is for a program.
     pub json: bool,
 }
@@ -231,6 +236,7 @@ impl Cli {
             Command::Doctor(args) => Task::Doctor(DoctorTask {
                 server: args.server.and_then(said),
                 spool: args.spool,
+                backend: args.backend,
                 json: args.json,
             }),
         }

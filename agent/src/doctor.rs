@@ -6,6 +6,7 @@
 mod kernel;
 mod machine;
 mod naming;
+mod portable;
 mod program;
 mod python;
 mod server;
@@ -17,6 +18,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
+    backend::Backend,
     ci::Env,
     procfs::Procfs,
     settings::{self, Given},
@@ -98,11 +100,23 @@ pub fn can_record(checks: &[Check]) -> bool {
 /// Looks at everything that `highwater run` of pytest in a folder would use, in the order in which it would.
 #[must_use]
 pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
-    let procfs = Procfs::system();
     let pid = std::process::id();
     let places = settings::places(given.clone(), env, folder);
     let plugin_root = settings::plugin_root(&places.spool, env);
-    let mut checks = vec![
+    let mut checks = match settings::backend(given.clone(), env, folder) {
+        Backend::Linux => of_the_kernel(pid),
+        Backend::Sysinfo => portable::all(pid),
+    };
+    checks.push(spool::spool(&places.spool));
+    checks.extend(python::all(&plugin_root, env, folder));
+    checks.push(naming::naming(given, env, folder));
+    checks.extend(server::all(&places, env));
+    checks
+}
+
+fn of_the_kernel(pid: u32) -> Vec<Check> {
+    let procfs = Procfs::system();
+    vec![
         kernel::clear_refs(&procfs, pid),
         kernel::statm(&procfs, pid),
         kernel::smaps_rollup(&procfs, pid),
@@ -113,12 +127,7 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         machine::memory(&procfs),
         machine::pressure(&procfs),
         machine::oom_kills(&procfs, Path::new("/dev/kmsg")),
-        spool::spool(&places.spool),
-    ];
-    checks.extend(python::all(&plugin_root, env, folder));
-    checks.push(naming::naming(given, env, folder));
-    checks.extend(server::all(&places, env));
-    checks
+    ]
 }
 
 #[cfg(test)]
