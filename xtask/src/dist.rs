@@ -119,12 +119,39 @@ pub(crate) fn make(system: Target, agent_only: bool) -> Done<Made> {
     Ok(Made { archive, tried })
 }
 
+/// Compiles the agent for macOS, of whose frameworks the linker would need more than there is here.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn check_elsewhere() -> Done {
+    let name = Target::MacArm.name();
+    add_library(name)?;
+    let venv = venv("dist", &LINKER)?;
+    // By its own name: cargo has a `check` of its own, with the system's compiler for the parts in C.
+    let mut check = command(venv.join("bin/cargo-zigbuild"));
+    check
+        .args([
+            "check",
+            "--locked",
+            "--package",
+            "highwater",
+            "--target",
+            name,
+        ])
+        .env("PATH", path_with(&venv.join("bin")));
+    run(&mut check)
+}
+
+fn add_library(name: &str) -> Done {
+    run_quietly(command("rustup").args(["target", "add", name]))
+        .map_err(|error| said(format!("{error}; Rust's library for {name} is needed")))
+}
+
 /// Answers the folder of the programs.
 fn build(system: Target, programs: &[&str]) -> Done<PathBuf> {
     let name = system.name();
     if Target::of_this_machine() != Some(system) {
-        run_quietly(command("rustup").args(["target", "add", name]))
-            .map_err(|error| said(format!("{error}; Rust's library for {name} is needed")))?;
+        add_library(name)?;
     }
     let mut cargo = command(env!("CARGO"));
     if system.is_linux() {

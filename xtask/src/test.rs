@@ -221,6 +221,12 @@ fn distribution(count: &mut Count) -> Done {
             count.one(false, "the agent of a release");
         }
     }
+    println!("xtask: the agent compiles for a system that is no Linux");
+    let compiles = dist::check_elsewhere();
+    if let Err(error) = &compiles {
+        println!("xtask: {error}");
+    }
+    count.one(compiles.is_ok(), "the agent for macOS");
     Ok(())
 }
 
