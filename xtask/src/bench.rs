@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what Highwater costs, beside the same command against itself.
 
+mod agent;
 mod figures;
+mod peers;
 
 use std::{
     fs,
@@ -9,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,16 +19,28 @@ use crate::{
     tools::{Done, build, command, io, root, run_and_read, said, target},
     venv::{python, venv},
 };
+use agent::AgentBench;
 use figures::{Cost, median, ratios};
+use peers::Peers;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Only a part; everything where none is named.
+    only: Option<Part>,
     /// Fewer pairs and a smaller part of the suite.
     #[arg(long)]
     quick: bool,
     /// How many pairs, where the usual number takes too long or is too few for a noisy machine.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A real suite with and without Highwater, the plugin by part, and storage.
+    Suite,
+    /// The agent's CPU and memory by processes and rate, time to the acknowledgement, and other recorders on the same suite.
+    Agent,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -47,6 +61,64 @@ pub(crate) fn run(options: &Options) -> Done {
         ],
     )?;
     let python = python(&venv);
+    let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
+    let wants = |part| options.only.is_none_or(|only| only == part);
+    let mut report = serde_json::Map::new();
+    if wants(Part::Agent) {
+        report.insert(
+            "agent".to_owned(),
+            of_agent(options, &binaries, &python, &data, &server.url)?,
+        );
+    }
+    if wants(Part::Suite) {
+        report.insert(
+            "suite".to_owned(),
+            of_suite(options, binaries, python, &data, server)?,
+        );
+    }
+    let report = Value::Object(report);
+    let path = data.join("report.json");
+    fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
+    println!("written to {}", path.display());
+    Ok(())
+}
+
+fn of_agent(
+    options: &Options,
+    binaries: &Path,
+    python: &Path,
+    data: &Path,
+    url: &str,
+) -> Done<Value> {
+    let quick = options.quick;
+    let bench = AgentBench {
+        binaries,
+        python,
+        data,
+        url,
+        quick,
+    };
+    let peers = Peers {
+        binaries,
+        python,
+        data,
+        suite: if quick {
+            "networkx.classes"
+        } else {
+            "networkx.algorithms.tests"
+        },
+        rounds: options.pairs.unwrap_or(if quick { 3 } else { 5 }),
+    };
+    Ok(json!({"watching": bench.run()?, "peers": peers.run()?}))
+}
+
+fn of_suite(
+    options: &Options,
+    binaries: PathBuf,
+    python: PathBuf,
+    data: &Path,
+    server: Server,
+) -> Done<Value> {
     println!("# Cost of the plugin, by part");
     let mut marks = command(&python);
     marks
@@ -56,7 +128,6 @@ pub(crate) fn run(options: &Options) -> Done {
     if !good {
         return Err(said("the micro-benchmark of the marks failed"));
     }
-    let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
     let (usual, suite) = if options.quick {
         (3, "networkx.algorithms.tests")
     } else {
@@ -66,7 +137,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let bench = Bench {
         binaries,
         python,
-        data,
+        data: data.to_path_buf(),
         url: server.url.clone(),
         suite,
     };
@@ -106,16 +177,12 @@ pub(crate) fn run(options: &Options) -> Done {
         storage.bytes_per_sample,
         storage.bytes_per_job / 1e3
     );
-    let report = json!({
+    Ok(json!({
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
         "suite": bench.suite, "pairs": pairs,
         "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
         "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
-    });
-    let path = bench.data.join("report.json");
-    fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
-    println!("written to {}", path.display());
-    Ok(())
+    }))
 }
 
 struct Bench {
