@@ -1,10 +1,10 @@
 //! Prints how old each sample of the grid was when its batch arrived, µs, a line each. Reads lines from standard input: `job` and the body of
-//! a job, then arrivals in µs since 1970 with the body of a batch, both bodies in hexadecimal digits.
+//! a job as the store keeps it (not compressed), then arrivals in µs since 1970 with the body of a batch, both bodies in hexadecimal digits.
 
 use std::{error::Error, io::stdin};
 
 use highwater_wire::{
-    codec::decode,
+    codec::{decode, decode_plain},
     v1::{Batch, Job},
 };
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (when, body) = line.split_once(' ').ok_or("a line has two words")?;
         let body = bytes(body)?;
         if when == "job" {
-            started_unix_us = decode::<Job>(&body)?.started_unix_us;
+            started_unix_us = decode_plain::<Job>(&body)?.started_unix_us;
             continue;
         }
         let arrived_us = when.parse::<i64>()? - started_unix_us;
