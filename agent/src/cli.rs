@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind
 use crate::{
     backend::Backend,
     settings::{
-        Given, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
-        parse_server, parse_shard, parse_url, said,
+        Given, parse_bytes, parse_commit, parse_duration, parse_interval, parse_name, parse_pair,
+        parse_project, parse_server, parse_shard, parse_url, said,
     },
 };
 
@@ -33,6 +33,16 @@ enum Command {
     /// Run a command and record the memory of every pytest below it; ends with the command's exit code.
     #[command(after_help = VARIABLES, args_override_self = true)]
     Run(Box<RunArgs>),
+    /// Begin to record beside the steps of a CI job, and return.
+    #[command(after_help = VARIABLES, args_override_self = true)]
+    Start(Box<StartArgs>),
+    /// Show what the agent that was started sees.
+    Status(StatusArgs),
+    /// End what was started, send what is left and show the summary.
+    Stop(StopArgs),
+    /// The agent that `start` leaves behind.
+    #[command(hide = true)]
+    Background(BackgroundArgs),
     /// Send recordings that no server has acknowledged yet.
     Upload(UploadArgs),
     /// Show the summary of a recording that is still in the spool.
@@ -43,6 +53,78 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
+    #[command(flatten)]
+    recording: RecordingArgs,
+    /// Write the summary as JSON to a file.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct StartArgs {
+    #[command(flatten)]
+    recording: RecordingArgs,
+    /// Write the variables for the next commands to standard output, for `eval "$(highwater start --print-env)"`.
+    #[arg(long)]
+    print_env: bool,
+    /// End by itself after so long.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_duration)]
+    max_age: Duration,
+    /// The process that the job ends with, and whose descendants belong to it; found among the ancestors where it is not named.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    runner_pid: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct StopArgs {
+    /// Exit code of what ran.
+    #[arg(long, value_name = "N")]
+    exit_code: Option<i32>,
+    /// The CI's own word on the job, such as success, failure or cancelled [default: CI_JOB_STATUS].
+    #[arg(long, value_name = "WORD", value_parser = parse_name)]
+    status: Option<String>,
+    /// The job, by name or uuid; the one that was started here where none is named.
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    /// Folder that holds the recordings.
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Write the summary as JSON to a file.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// The job, by name or uuid; the one that was started here where none is named.
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    /// Folder that holds the recordings.
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Write it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct BackgroundArgs {
+    /// Ancestors of whoever started it; other agents read it here.
+    #[arg(long, value_name = "CHAIN")]
+    chain: String,
+    /// Folder of the job.
+    folder: PathBuf,
+}
+
+/// How a job is recorded.
+#[derive(Debug, Args)]
+struct RecordingArgs {
     #[command(flatten)]
     about: About,
     /// Address of the server, such as http://127.0.0.1:8080; without one the recording stays in the spool.
@@ -60,9 +142,6 @@ struct RunArgs {
     /// Memory that the job may use, such as 3GB; shown as a limit.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
-    /// Write the summary as JSON to a file.
-    #[arg(long, value_name = "FILE")]
-    summary: Option<PathBuf>,
     /// Do not use the kernel's high-water mark: peaks are sampled, `ru_maxrss` of the tests stays untouched.
     #[arg(long, overrides_with = "exact")]
     no_exact: bool,
@@ -72,9 +151,6 @@ struct RunArgs {
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
-    /// The command and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<OsString>,
 }
 
 /// What the job is called; read from the CI, else from git, where nothing is said.
@@ -168,6 +244,14 @@ struct DoctorArgs {
 pub enum Task {
     /// Record a command.
     Run(Box<RunTask>),
+    /// Begin to record beside the steps of a CI job.
+    Start(Box<StartTask>),
+    /// Show what is recorded there.
+    Status(StatusTask),
+    /// End it.
+    Stop(StopTask),
+    /// Be the agent that records there.
+    Background(BackgroundTask),
     /// Send what is in the spool.
     Upload(UploadTask),
     /// Show a recording's summary.
@@ -183,6 +267,54 @@ pub struct RunTask {
     pub given: Given,
     /// The command, as words.
     pub command: Vec<OsString>,
+}
+
+/// `highwater start`.
+#[derive(Debug)]
+pub struct StartTask {
+    /// What was said of the job.
+    pub given: Given,
+    /// Whether the variables go to standard output.
+    pub print_env: bool,
+    /// The age that the agent may reach, µs.
+    pub max_age_us: u64,
+    /// The runner's process, where it was named.
+    pub runner_pid: Option<u32>,
+}
+
+/// `highwater status`.
+#[derive(Debug)]
+pub struct StatusTask {
+    /// Name or uuid of the job.
+    pub job: Option<String>,
+    /// Root of the spool.
+    pub spool: Option<PathBuf>,
+    /// Whether the answer is for a program.
+    pub json: bool,
+}
+
+/// `highwater stop`.
+#[derive(Debug)]
+pub struct StopTask {
+    /// Exit code of what ran.
+    pub exit_code: Option<i32>,
+    /// The CI's own word.
+    pub status: Option<String>,
+    /// Name or uuid of the job.
+    pub job: Option<String>,
+    /// Root of the spool.
+    pub spool: Option<PathBuf>,
+    /// File for the summary as JSON.
+    pub summary: Option<PathBuf>,
+    /// Say nothing but errors.
+    pub quiet: Option<bool>,
+}
+
+/// `highwater background`.
+#[derive(Debug)]
+pub struct BackgroundTask {
+    /// Folder of the job.
+    pub folder: PathBuf,
 }
 
 /// `highwater upload`.
@@ -224,6 +356,28 @@ impl Cli {
     pub fn into_task(self) -> Task {
         match self.command {
             Command::Run(args) => Task::Run(Box::new(args.into_task())),
+            Command::Start(args) => Task::Start(Box::new(StartTask {
+                given: args.recording.given(),
+                print_env: args.print_env,
+                max_age_us: u64::try_from(args.max_age.as_micros()).unwrap_or(u64::MAX),
+                runner_pid: args.runner_pid,
+            })),
+            Command::Status(args) => Task::Status(StatusTask {
+                job: args.job,
+                spool: args.spool,
+                json: args.json,
+            }),
+            Command::Stop(args) => Task::Stop(StopTask {
+                exit_code: args.exit_code,
+                status: args.status.and_then(said),
+                job: args.job,
+                spool: args.spool,
+                summary: args.summary,
+                quiet: args.quiet.then_some(true),
+            }),
+            Command::Background(args) => Task::Background(BackgroundTask {
+                folder: args.folder,
+            }),
             Command::Upload(args) => Task::Upload(UploadTask {
                 server: args.server.and_then(said),
                 spool: args.spool,
@@ -245,39 +399,48 @@ impl Cli {
 
 impl RunArgs {
     fn into_task(self) -> RunTask {
-        let about = self.about;
-        let variant: BTreeMap<_, _> = about.variant.into_iter().collect();
         RunTask {
             given: Given {
-                server: self.server.and_then(said),
-                project: about.project.and_then(said),
-                job: about.job.and_then(said),
-                variant,
-                shard: about.shard,
-                attempt: about.attempt,
-                provider: about.provider.and_then(said),
-                run_id: about.run_id.and_then(said),
-                branch: about.branch.and_then(said),
-                commit: about.commit.and_then(said),
-                base_commit: about.base_commit.and_then(said),
-                pull_request: about.pull_request.and_then(said),
-                fork: about.fork,
-                event: about.event.and_then(said),
-                url: about.url.and_then(said),
-                spool: self.spool,
-                interval: self.interval,
-                backend: self.backend,
-                budget_bytes: self.budget,
-                exact: match (self.exact, self.no_exact) {
-                    (true, _) => Some(true),
-                    (_, true) => Some(false),
-                    _ => None,
-                },
                 summary: self.summary,
-                quiet: self.quiet.then_some(true),
-                token: None,
+                ..self.recording.given()
             },
             command: self.command,
+        }
+    }
+}
+
+impl RecordingArgs {
+    fn given(self) -> Given {
+        let about = self.about;
+        let variant: BTreeMap<_, _> = about.variant.into_iter().collect();
+        Given {
+            server: self.server.and_then(said),
+            project: about.project.and_then(said),
+            job: about.job.and_then(said),
+            variant,
+            shard: about.shard,
+            attempt: about.attempt,
+            provider: about.provider.and_then(said),
+            run_id: about.run_id.and_then(said),
+            branch: about.branch.and_then(said),
+            commit: about.commit.and_then(said),
+            base_commit: about.base_commit.and_then(said),
+            pull_request: about.pull_request.and_then(said),
+            fork: about.fork,
+            event: about.event.and_then(said),
+            url: about.url.and_then(said),
+            spool: self.spool,
+            interval: self.interval,
+            backend: self.backend,
+            budget_bytes: self.budget,
+            exact: match (self.exact, self.no_exact) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            summary: None,
+            quiet: self.quiet.then_some(true),
+            token: None,
         }
     }
 }

@@ -16,6 +16,10 @@ fn main() -> ExitCode {
     }
     let outcome = match Cli::parse().into_task() {
         Task::Run(task) => Ok(commands::record::record(*task)),
+        Task::Start(task) => commands::start::start(*task),
+        Task::Status(task) => commands::status::status(task),
+        Task::Stop(task) => commands::stop::stop(task),
+        Task::Background(task) => Ok(commands::background::background(&task)),
         Task::Upload(task) => commands::upload::upload(task),
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Report(task) => commands::report::report(task),

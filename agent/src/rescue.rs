@@ -10,8 +10,7 @@ use std::{
     sync::{Arc, mpsc::sync_channel},
 };
 
-use highwater_wire::v1::{Batch, Job, Mark};
-use prost::Message as _;
+use highwater_wire::v1::{Batch, Job};
 use uuid::Uuid;
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     marks::{JobStart, Tailer, Told},
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps},
-    spool::{self, Spool, SpoolError, Unwritten},
+    spool::{self, MarkIdentity, Spool, SpoolError, Unwritten},
 };
 
 /// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock. Answers what found no room
@@ -40,11 +39,7 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
     if somebody_writes(&events, &recorded.job).map_err(io)? {
         return Err(SpoolError::Busy(folder.to_path_buf()));
     }
-    let known: HashSet<Identity> = recorded
-        .batches
-        .iter()
-        .flat_map(|(_, _, batch)| batch.marks.iter().map(|mark| identity(batch, mark)))
-        .collect();
+    let known = recorded.mark_identities();
     let spool = Spool::another_stream(folder).ok();
     let stream = spool.as_ref().map_or_else(Uuid::new_v4, Spool::stream);
     let (sender, messages) = sync_channel(1);
@@ -104,24 +99,11 @@ fn somebody_writes(events: &Path, job: &Job) -> std::io::Result<bool> {
     }
 }
 
-/// A mark and whose it is: process, start, and all it says.
-type Identity = (u32, u64, Vec<u8>);
-
-fn identity(batch: &Batch, mark: &Mark) -> Identity {
-    let process = batch.processes.get(mark.process as usize);
-    let (pid, start_ticks) = process.map_or((0, 0), |process| (process.pid, process.start_ticks));
-    let mark = Mark {
-        process: 0,
-        ..mark.clone()
-    };
-    (pid, start_ticks, mark.encode_to_vec())
-}
-
 /// A spool that takes of each batch what is not known yet; what it has no room for is held in memory.
 struct OnlyNew {
     spool: Option<Spool>,
     stream: Uuid,
-    known: HashSet<Identity>,
+    known: HashSet<MarkIdentity>,
     unwritten: Unwritten,
 }
 
@@ -129,7 +111,7 @@ impl BatchSink for OnlyNew {
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut rest = batch.clone();
         rest.marks
-            .retain(|mark| !self.known.contains(&identity(batch, mark)));
+            .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
         // The recorder's remarks are on its own reading, not on the job; and it reads long after what it reads was written.
         rest.notices
             .retain(|notice| notice.code.starts_with("plugin_"));

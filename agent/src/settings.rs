@@ -323,6 +323,13 @@ pub fn quiet(given: &Given, env: &Env) -> bool {
     given.quiet.or(variables.quiet).unwrap_or(false)
 }
 
+/// File for the summary as JSON.
+#[must_use]
+pub fn summary(given: &Given, env: &Env) -> Option<PathBuf> {
+    let (variables, _) = variables::read(env);
+    given.summary.clone().or(variables.summary)
+}
+
 fn gather(given: Given, env: &Env, folder: &Path) -> (Given, File, Vec<String>) {
     let (variables, mut problems) = variables::read(env);
     let (file, more) = pyproject::read(folder);

@@ -111,6 +111,22 @@ impl Signals {
         Ok(Self { taken, info })
     }
 
+    /// Takes over what ends an agent in the background, and `SIGHUP`, which does not: its terminal may go, it stays.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn take_over_in_background() -> io::Result<Self> {
+        let taken = vec![SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+        let info = SignalsInfo::new(&taken)?;
+        Ok(Self { taken, info })
+    }
+
+    /// Whether a signal ends an agent in the background.
+    #[must_use]
+    pub fn ends_background(signal: i32) -> bool {
+        [SIGINT, SIGQUIT, SIGTERM].contains(&signal)
+    }
+
     /// Waits for the next to happen.
     pub fn wait(&mut self) -> impl Iterator<Item = Happened> {
         self.info.wait().map(|origin| happened(&origin))

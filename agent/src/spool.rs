@@ -38,6 +38,7 @@
 //! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
 //! cannot be ends the segment. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 
+mod known;
 mod read;
 mod write;
 
@@ -45,6 +46,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+pub use known::{MarkIdentity, stream_counts};
 pub use read::{
     Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, segments, uuid_of,
 };

@@ -2,6 +2,7 @@
 
 mod chart;
 mod look;
+mod status;
 mod table;
 mod text;
 
@@ -19,6 +20,7 @@ use highwater_wire::{
 use crate::spool::{self, Recorded, SpoolError};
 
 pub use look::Look;
+pub use status::{Live, status};
 pub(crate) use table::fitted;
 pub use text::terminal;
 

@@ -23,6 +23,12 @@ pub fn answer(text: &str) {
     drop(write!(stdout, "{text}{end}").and_then(|()| stdout.flush()));
 }
 
+/// Writes what another program reads to standard output, byte by byte.
+pub fn answer_bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout();
+    drop(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
 fn line(what: impl Display) -> String {
     let mut line = "highwater: ".to_owned();
     for c in what.to_string().trim_end().chars() {

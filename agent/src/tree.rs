@@ -1,6 +1,6 @@
-//! The processes of the job: every descendant of this agent.
+//! The processes of the job: under `run` every descendant of this agent; in the background whoever [`Membership`] says.
 //!
-//! The agent is a child subreaper, so a descendant whose parent has ended becomes the agent's own child and stays a
+//! Under `run` the agent is a child subreaper, so a descendant whose parent has ended becomes the agent's own child and stays a
 //! descendant, whatever it does to become a daemon. Membership is decided once, by ancestry, when a process is first seen;
 //! a process is its number and its start time, so a number used again is another process.
 //!
@@ -9,13 +9,16 @@
 
 mod discovery;
 mod member;
+mod membership;
 
 use std::collections::HashSet;
 
-use crate::procfs::{ProcError, Procfs, command_line};
+use crate::procfs::{ProcError, Procfs, Stat, command_line, read_into};
+use membership::{Claim, job_of};
 
 pub use discovery::Discovery;
 pub use member::{Member, ProcessKey};
+pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, parse_chain};
 
 /// What happened to the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,9 @@ pub struct Birth {
     pub words: Vec<String>,
 }
 
+/// Name of this program, as the kernel keeps it.
+const OWN_NAME: &str = "highwater";
+
 /// How far up an unknown process's ancestry is followed.
 const MAX_DEPTH: usize = 64;
 
@@ -56,10 +62,14 @@ pub struct Tree {
     procfs: Procfs,
     agent_pid: u32,
     page_bytes: u64,
+    /// Who belongs to it; none where every descendant of the agent does.
+    membership: Option<Membership>,
     members: Vec<Member>,
     member_pids: HashSet<u32>,
     /// Numbers that were looked at and belong to others; forgotten at each scan, when every number is looked at again.
     outsiders: HashSet<u32>,
+    /// Other agents that members were already yielded to.
+    met_rivals: usize,
     events: Vec<TreeEvent>,
     buffer: Vec<u8>,
 }
@@ -72,11 +82,22 @@ impl Tree {
             procfs,
             agent_pid,
             page_bytes,
+            membership: None,
             members: Vec::new(),
             member_pids: HashSet::new(),
             outsiders: HashSet::new(),
+            met_rivals: 0,
             events: Vec::new(),
             buffer: Vec::new(),
+        }
+    }
+
+    /// An empty tree of a job in the background; the agent itself is none of it.
+    #[must_use]
+    pub fn of_job(procfs: Procfs, agent_pid: u32, page_bytes: u64, membership: Membership) -> Self {
+        Self {
+            membership: Some(membership),
+            ..Self::new(procfs, agent_pid, page_bytes)
         }
     }
 
@@ -102,9 +123,17 @@ impl Tree {
     /// # Errors
     /// When the kernel's files cannot be read or understood.
     pub fn consider(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
+        self.settle_rivals()?;
         self.outsiders.remove(&pid);
-        self.climb(pid, now_us, MAX_DEPTH)
-            .map(|found| found != Found::Nothing)
+        let found = self.climb(pid, now_us, MAX_DEPTH)?;
+        // A fork shows the environment of its parent until it calls exec.
+        let may_change = self.membership.is_some() && found == Found::Outsider;
+        Ok(found != Found::Nothing && !may_change)
+    }
+
+    /// Whether it holds every descendant of the agent, or the members of a job.
+    fn is_below_the_agent(&self) -> bool {
+        self.membership.is_none()
     }
 
     /// Takes in the command itself, which may have ended already and then shows no words of its own.
@@ -122,11 +151,19 @@ impl Tree {
         Ok(())
     }
 
+    /// What a process is, adding it, and those between it and the tree, where it is a member.
     fn climb(&mut self, pid: u32, now_us: i64, depth: usize) -> Result<Found, ProcError> {
-        if pid == self.agent_pid || self.member_pids.contains(&pid) {
+        if self.member_pids.contains(&pid) {
             return Ok(Found::Member);
         }
-        if pid <= 1 || depth == 0 || self.outsiders.contains(&pid) {
+        match &self.membership {
+            None if pid == self.agent_pid => return Ok(Found::Above),
+            None if pid <= 1 => return Ok(Found::Outsider),
+            Some(_) if pid == self.agent_pid => return Ok(Found::Outsider),
+            Some(membership) if pid == 0 => return Ok(membership.claim_of_orphans().into()),
+            _ => {}
+        }
+        if depth == 0 || self.outsiders.contains(&pid) {
             return Ok(Found::Outsider);
         }
         // The parent may end between two looks, and the child is then another's: ask again.
@@ -141,26 +178,81 @@ impl Tree {
             if stat.is_thread || stat.is_dead() {
                 return Ok(Found::Outsider);
             }
-            match self.climb(stat.parent_pid, now_us, depth - 1)? {
-                Found::Nothing => {}
-                Found::Outsider => break,
-                Found::Member => {
-                    let key = ProcessKey {
-                        pid,
-                        start_ticks: stat.start_ticks,
-                    };
-                    self.add(
-                        key,
-                        stat.parent_pid,
-                        vec![format!("[{}]", stat.comm)],
-                        now_us,
-                    )?;
-                    return Ok(Found::Member);
-                }
+            let key = ProcessKey {
+                pid,
+                start_ticks: stat.start_ticks,
+            };
+            let is_member = match self.word_of(key, &stat)? {
+                Some(Found::Above) => return Ok(Found::Above),
+                Some(found) => found == Found::Member,
+                None => match self.climb(stat.parent_pid, now_us, depth - 1)? {
+                    Found::Nothing => continue,
+                    Found::Above if self.is_from_before(key) => return Ok(Found::Above),
+                    found => found != Found::Outsider,
+                },
+            };
+            if !is_member {
+                break;
             }
+            let name = vec![format!("[{}]", stat.comm)];
+            self.add(key, stat.parent_pid, name, now_us)?;
+            return Ok(Found::Member);
         }
         self.outsiders.insert(pid);
         Ok(Found::Outsider)
+    }
+
+    /// What a process is by itself, whatever its parent is; `None` where that is to be asked. A descendant of the agent never says so itself.
+    fn word_of(&mut self, key: ProcessKey, stat: &Stat) -> Result<Option<Found>, ProcError> {
+        let Some(membership) = &mut self.membership else {
+            return Ok(None);
+        };
+        if stat.comm == OWN_NAME {
+            let words = self.procfs.words(key.pid, &mut self.buffer)?;
+            membership.meet(key, &words);
+            if words.get(1).is_some_and(|word| word != "run") {
+                return Ok(Some(Found::Outsider));
+            }
+        }
+        match read_into(&self.procfs.path_of(key.pid, "environ"), &mut self.buffer) {
+            Ok(Some(())) => {
+                if let Some(job) = job_of(&self.buffer) {
+                    let ours = job == membership.job;
+                    return Ok(Some(if ours { Found::Member } else { Found::Outsider }));
+                }
+            }
+            Ok(None) => return Ok(Some(Found::Outsider)),
+            // That of another user: its ancestry still tells.
+            Err(error) if error.is_forbidden() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(match membership.claim(key) {
+            Claim::Unclaimed => None,
+            claim => Some(claim.into()),
+        })
+    }
+
+    /// Asks again who was about to become an agent: whoever did has a claim of its own.
+    fn question_suspects(&mut self) -> Result<(), ProcError> {
+        let Some(membership) = &mut self.membership else {
+            return Ok(());
+        };
+        for suspect in std::mem::take(&mut membership.suspects) {
+            let stat = self.procfs.stat(suspect.pid, &mut self.buffer)?;
+            let is_there = stat.is_some_and(|stat| {
+                stat.start_ticks == suspect.start_ticks && stat.comm == OWN_NAME
+            });
+            if is_there {
+                let words = self.procfs.words(suspect.pid, &mut self.buffer)?;
+                membership.meet(suspect, &words);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_from_before(&self, key: ProcessKey) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_some_and(|membership| key.start_ticks < membership.since_ticks)
     }
 
     fn add(
@@ -186,6 +278,54 @@ impl Tree {
             words,
         }));
         Ok(())
+    }
+
+    /// Lets go of members that were taken in before the agent was met that has the better claim to them.
+    fn settle_rivals(&mut self) -> Result<(), ProcError> {
+        self.question_suspects()?;
+        let rivals = self.membership.as_ref().map_or(0, |it| it.rivals.len());
+        if rivals == self.met_rivals {
+            return Ok(());
+        }
+        self.met_rivals = rivals;
+        let mut theirs = HashSet::new();
+        for at in 0..self.members.len() {
+            let key = self.members[at].key;
+            if self.is_a_rivals(key.pid)? {
+                self.members[at].ended = true;
+                self.member_pids.remove(&key.pid);
+                self.outsiders.insert(key.pid);
+                theirs.insert(key);
+            }
+        }
+        // Those that nobody was told of leave without a word.
+        let mut untold = HashSet::new();
+        self.events.retain(|event| match event {
+            TreeEvent::Born(birth) if theirs.contains(&birth.key) => !untold.insert(birth.key),
+            _ => true,
+        });
+        self.members.retain(|member| !untold.contains(&member.key));
+        Ok(())
+    }
+
+    /// Whether the ancestry of a process gives it to another agent. One whose ancestors have ended stays what it was.
+    fn is_a_rivals(&mut self, mut pid: u32) -> Result<bool, ProcError> {
+        for _ in 0..MAX_DEPTH {
+            let Some(stat) = self.procfs.stat(pid, &mut self.buffer)? else {
+                return Ok(false);
+            };
+            let key = ProcessKey {
+                pid,
+                start_ticks: stat.start_ticks,
+            };
+            match self.word_of(key, &stat)? {
+                Some(Found::Outsider) => return Ok(true),
+                Some(_) => return Ok(false),
+                None if stat.parent_pid <= 1 => return Ok(false),
+                None => pid = stat.parent_pid,
+            }
+        }
+        Ok(false)
     }
 
     /// Removes the members that were found to have ended.
@@ -231,8 +371,19 @@ impl Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Member,
+    /// No member itself, but its children are.
+    Above,
     Outsider,
     Nothing,
+}
+
+impl From<Claim> for Found {
+    fn from(claim: Claim) -> Self {
+        match claim {
+            Claim::Ours => Self::Above,
+            Claim::Others | Claim::Unclaimed => Self::Outsider,
+        }
+    }
 }
 
 #[cfg(test)]

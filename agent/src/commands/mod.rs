@@ -1,9 +1,15 @@
 //! What each subcommand does.
 
+pub mod background;
 pub mod doctor;
+mod lost;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod start;
+pub mod status;
+pub mod stop;
+mod told;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -25,6 +31,54 @@ pub enum CommandError {
     /// The folder holds no recording of this job.
     #[error("{}: no recording of job {} is here: it was sent, or is in another folder (--spool)", .1.display(), .0)]
     NoSuchJob(uuid::Uuid, PathBuf),
+    /// A job of the same name is recorded below the same runner.
+    #[error(
+        "job {job} ({uuid}) is recorded already by process {pid}; `highwater status` shows it, `highwater stop` ends it, and another --job NAME begins another"
+    )]
+    Started {
+        /// Name of the job.
+        job: String,
+        /// Its identity.
+        uuid: uuid::Uuid,
+        /// Its agent.
+        pid: u32,
+    },
+    /// `highwater run` around this command records it.
+    #[error("this command runs below `highwater run`, which records it already (job {0})")]
+    BelowRun(String),
+    /// No job was started here.
+    #[error("no recording that was started here is in {}: none was, or it has ended and was sent; name its folder with --spool, or its --job", .0.display())]
+    NotStarted(PathBuf),
+    /// Several were.
+    #[error("several recordings were started here: {0}; name one with --job")]
+    Several(String),
+    /// The agent does not end.
+    #[error("the agent (process {pid}) has not ended within {seconds} s; its log is {}", log.display())]
+    DoesNotEnd {
+        /// Its process.
+        pid: u32,
+        /// How long it was waited for.
+        seconds: u64,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// A signal could not be sent.
+    #[error("the agent (process {pid}) cannot be told to end: {source}")]
+    NotTold {
+        /// Its process.
+        pid: u32,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the job's folder.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The kernel's files.
+    #[error("{0}")]
+    Proc(#[from] crate::procfs::ProcError),
+    /// The jobs that were started cannot be looked for.
+    #[error("{0}")]
+    Find(#[from] crate::background::find::FindError),
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]
     NotSent(usize, usize),

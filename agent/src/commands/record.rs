@@ -11,13 +11,16 @@ use uuid::Uuid;
 use super::{
     environment,
     run::{self, RecordingProps, RunOutcome, RunProps},
-    tell, working_folder,
+    tell,
+    told::{self, Sent},
+    working_folder,
 };
 use crate::{
     cli::RunTask,
+    injection::inside_outer_job,
     plugin_files,
     settings::{self, Settings},
-    shipper::{self, Client, Outcome, Shipper},
+    shipper::{self, Client, Shipper},
     spool::{self, Spool},
     summary::{self, Look},
     terminal,
@@ -40,7 +43,7 @@ struct Prepared {
 ///
 /// Whatever is wrong with the settings, the command runs.
 pub fn record(task: RunTask) -> u8 {
-    if run::inside_outer_job(|name| std::env::var_os(name)) {
+    if inside_outer_job(|name| std::env::var_os(name)) {
         let error = run::become_command(&task.command);
         terminal::tell(&error);
         return error.exit_code();
@@ -190,69 +193,16 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     }
     let sent = prepared
         .shipper
-        .map(|shipper| shipper.finish(unwritten.as_ref(), PATIENCE, &outcome.hurry));
-    let kept = settle_spool(&prepared.folder, sent.as_ref());
-    if let (Some(file), Some(mut digest)) = (&prepared.settings.summary, digest) {
-        digest.job.url = prepared.page.clone();
-        digest.job.spool = kept
-            .as_ref()
-            .filter(|folder| spool::is_job(folder))
-            .map(|folder| folder.display().to_string());
-        if let Err(error) = summary::write_json(file, &digest.job) {
-            terminal::tell(format_args!("{}: {error}", file.display()));
-        }
+        .map(|shipper| Sent::from(&shipper.finish(unwritten.as_ref(), PATIENCE, &outcome.hurry)));
+    let kept = told::settle(&prepared.folder, sent.as_ref());
+    if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
+        told::write_summary(file, digest, prepared.page, kept.as_deref());
     }
-    tell_unsent(
-        &prepared.settings,
+    told::tell_unsent(
+        prepared.settings.places.server.as_deref(),
         prepared.uuid,
         kept.as_deref(),
-        sent,
+        sent.as_ref(),
         quiet,
     );
-}
-
-/// Removes the spool once it is acknowledged; answers the folder that stays.
-fn settle_spool(folder: &Path, sent: Option<&Outcome>) -> Option<PathBuf> {
-    if sent.is_some_and(|sent| sent.complete) {
-        match shipper::discard(folder) {
-            Ok(()) => return None,
-            Err(error) => terminal::tell(format_args!("{}: {error}", folder.display())),
-        }
-    }
-    Some(folder.to_path_buf())
-}
-
-fn tell_unsent(
-    settings: &Settings,
-    uuid: Uuid,
-    kept: Option<&Path>,
-    sent: Option<Outcome>,
-    quiet: bool,
-) {
-    let Some(kept) = kept else {
-        return;
-    };
-    if !spool::is_job(kept) {
-        terminal::tell(format_args!(
-            "{} was removed while the recording went on: what had not been sent is lost",
-            kept.display()
-        ));
-        return;
-    }
-    match sent {
-        None if quiet => {}
-        None => terminal::tell(format_args!(
-            "kept in {}; `highwater upload --server URL {uuid}` sends it",
-            kept.display()
-        )),
-        Some(sent) if sent.complete => {}
-        Some(sent) => {
-            let server = settings.places.server.as_deref().unwrap_or("URL");
-            let why = sent.reason();
-            terminal::tell(format_args!(
-                "not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
-                kept.display()
-            ));
-        }
-    }
 }

@@ -4,12 +4,10 @@
 //! one line says why, and the command runs without.
 
 mod child;
-mod environment;
-mod recording;
-mod watch;
 
 use std::{
     ffi::OsString,
+    io,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitStatus},
@@ -22,15 +20,16 @@ use uuid::Uuid;
 use crate::{
     backend::Backend,
     clock::JobClock,
-    recorder::BatchSink,
+    procfs::Procfs,
+    recorder::{BatchSink, Ending},
+    recording::{Running, RunningProps, SetupError, Watched},
     signals::{self, Happened, Signals},
     terminal,
+    tree::{Discovery, Tree},
 };
 use child::exit_code_of;
-use recording::Running;
 
 pub use child::{NOT_EXECUTABLE, NOT_FOUND, StartError};
-pub use environment::inside_outer_job;
 
 /// What `run` needs.
 #[derive(Debug)]
@@ -124,15 +123,16 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
             return outcome;
         }
     };
-    let running = props.recording.and_then(|recording| {
-        match Running::start(recording, command_pid, &props.command) {
-            Ok(running) => Some(running),
-            Err(error) => {
-                terminal::tell(format_args!("not recording: {error}"));
-                None
-            }
-        }
-    });
+    let running =
+        props.recording.and_then(
+            |recording| match watch(recording, command_pid, &props.command) {
+                Ok(running) => Some(running),
+                Err(error) => {
+                    terminal::tell(format_args!("not recording: {error}"));
+                    None
+                }
+            },
+        );
 
     let mut ended = None;
     while ended.is_none() {
@@ -158,10 +158,61 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
             .push(format!("signals are not heard any more: {error}")),
         None => {}
     }
-    if let Some(running) = running {
-        running.finish(&mut outcome);
+    match running.map(Running::finish) {
+        Some(Ok(recorded)) => {
+            outcome.sink = Some(recorded.sink);
+            outcome.batches = recorded.batches;
+            outcome.warnings.extend(recorded.warnings);
+        }
+        Some(Err(reason)) => outcome.warnings.push(reason),
+        None => {}
     }
     outcome
+}
+
+/// Begins to record a command that was just started.
+fn watch<S: BatchSink + Send + 'static>(
+    props: RecordingProps<S>,
+    command_pid: u32,
+    command: &[OsString],
+) -> Result<Running<S>, SetupError> {
+    let words = command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let watched = match props.backend {
+        Backend::Linux => {
+            adopt_orphans().map_err(SetupError::Subreaper)?;
+            let clock = JobClock::new(props.job.started_monotonic_us);
+            let page_bytes = rustix::param::page_size() as u64;
+            let mut tree = Tree::new(Procfs::system(), std::process::id(), page_bytes);
+            let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
+            tree.adopt(command_pid, words, clock.now_us())?;
+            Watched::Linux {
+                tree: Box::new(tree),
+                discovery: Box::new(discovery),
+            }
+        }
+        Backend::Sysinfo => Watched::Sysinfo { command_pid, words },
+    };
+    Running::start(RunningProps {
+        job: props.job,
+        sink: props.sink,
+        events: props.events,
+        watched,
+    })
+}
+
+/// Descendants whose parent has ended become the agent's own children.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    let own = rustix::process::getpid();
+    Ok(rustix::process::set_child_subreaper(Some(own))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>) {
@@ -185,7 +236,8 @@ fn reap_all<S>(wait: bool, command_pid: u32, running: Option<&Running<S>>) -> Op
     let mut ended = None;
     while let Some((pid, status)) = child::reap(wait && ended.is_none()) {
         if let Some(running) = running {
-            running.reaped(pid, status);
+            let (exit_code, signal) = child::parts_of(status);
+            running.reaped(pid, Ending { exit_code, signal });
         }
         if pid == command_pid {
             ended = Some(status);

@@ -1,14 +1,13 @@
 //! `highwater upload`: sends what is in the spool, also what a dead agent left.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use highwater_wire::{VERSION, codec, v1};
 use uuid::Uuid;
 
-use super::{CommandError, environment, tell, working_folder};
+use super::{CommandError, environment, lost, tell, working_folder};
 use crate::{
     cli::UploadTask,
-    exit_codes, rescue,
+    exit_codes,
     settings::{self, Given},
     shipper::{self, Client},
     spool::{self, SpoolError, Unwritten},
@@ -76,7 +75,7 @@ fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, SpoolE
     let uuid = spool::uuid_of(folder)?;
     let unwritten = match spool::read_end(folder)? {
         Some(_) => Unwritten::default(),
-        None => rest_of_lost(folder)?,
+        None => lost::complete(folder, |_| {})?,
     };
     let client = client(uuid);
     let page = client.page();
@@ -106,53 +105,4 @@ fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, SpoolE
         path: folder.to_path_buf(),
         reason: format!("not all of it reached {page}: {reason}"),
     })
-}
-
-/// Completes the spool of an agent that died. Answers what the disk has no room for: it is sent all the same, since sending is what makes room.
-fn rest_of_lost(folder: &Path) -> Result<Unwritten, SpoolError> {
-    let mut unwritten = rescue::rescue(folder)?;
-    let end = end_of_lost(folder, &unwritten)?;
-    // An end in the spool would be taken for the whole of it, so it is written only where all before it was.
-    if !unwritten.batches.is_empty() || spool::write_end(folder, &end).is_err() {
-        unwritten.end = Some(codec::encode(&end).map_err(|source| SpoolError::Io {
-            path: folder.to_path_buf(),
-            source,
-        })?);
-    }
-    Ok(unwritten)
-}
-
-/// The end of a recording whose agent died: when it is known to have lived last, and what it left.
-fn end_of_lost(folder: &Path, unwritten: &Unwritten) -> Result<v1::End, SpoolError> {
-    let recorded = spool::read(folder)?;
-    let mut end = v1::End {
-        version: VERSION,
-        agent_lost: true,
-        ..v1::End::default()
-    };
-    // Numbers count from 0, so the highest tells how many there were, also where some cannot be read any more.
-    let mut counts: BTreeMap<Uuid, u64> = BTreeMap::new();
-    let mut count = |stream, seq: u64| {
-        let batches = counts.entry(stream).or_default();
-        *batches = seq.saturating_add(1).max(*batches);
-    };
-    for (stream, seq, batch) in &recorded.batches {
-        count(*stream, *seq);
-        end.ended_us = end.ended_us.max(batch.to_us);
-    }
-    for (stream, record) in &unwritten.batches {
-        count(*stream, record.seq);
-        let batch: v1::Batch =
-            codec::decode(&record.payload).map_err(|problem| SpoolError::Broken {
-                path: folder.to_path_buf(),
-                reason: problem.to_string(),
-            })?;
-        end.ended_us = end.ended_us.max(batch.to_us);
-    }
-    let counts = counts.into_iter().map(|(stream, batches)| v1::StreamCount {
-        stream: stream.to_string(),
-        batches,
-    });
-    end.streams.extend(counts);
-    Ok(end)
 }

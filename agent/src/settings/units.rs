@@ -7,7 +7,7 @@ use highwater_wire::{
     ids::ProjectSlug,
 };
 
-/// `50ms`, `1s`, `2m`; a bare number is milliseconds.
+/// `50ms`, `1s`, `2m`, `6h`; a bare number is milliseconds.
 ///
 /// # Errors
 /// When it is none of these.
@@ -21,7 +21,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "ms" => number / 1e3,
         "s" => number,
         "m" | "min" => number * 60.0,
-        _ => return Err(expected("one of the units us, ms, s, m", text)),
+        "h" => number * 3600.0,
+        _ => return Err(expected("one of the units us, ms, s, m, h", text)),
     };
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| expected("a duration such as 50ms or 1s", text))

@@ -59,11 +59,21 @@ impl Discovery {
             births,
             newest: command_pid,
             unborn: Vec::new(),
-            has_children_files: tree.procfs().has_children_files(tree.agent_pid),
+            has_children_files: tree.is_below_the_agent()
+                && tree.procfs().has_children_files(tree.agent_pid),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
             buffer: Vec::new(),
+        }
+    }
+
+    /// Begins among processes that run already: the first look is at all of them.
+    #[must_use]
+    pub fn begin_among(tree: &Tree, now_us: i64) -> Self {
+        Self {
+            next_scan_us: now_us,
+            ..Self::begin(tree, tree.agent_pid, now_us)
         }
     }
 
@@ -72,6 +82,11 @@ impl Discovery {
     /// # Errors
     /// When the kernel's files cannot be read or understood; what was found until then stays.
     pub fn look(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        let found = self.find(tree, now_us);
+        found.and(tree.settle_rivals())
+    }
+
+    fn find(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
         if now_us >= self.next_scan_us {
             let began = thread_cpu_us();
             let result = self.scan(tree, now_us);
@@ -140,6 +155,7 @@ impl Discovery {
         let mut result = Ok(());
         self.unborn.clear();
         tree.forget_outsiders();
+        result = result.and(tree.settle_rivals());
         for pid in tree.procfs().pids()? {
             // Ancestors first met on the way up are not climbed again.
             result = result.and(tree.climb(pid, now_us, super::MAX_DEPTH).map(|_| ()));

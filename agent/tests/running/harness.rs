@@ -5,13 +5,13 @@ use std::{
     io::Read,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use highwater_agent::{spool, terminal};
-use highwater_wire::v1::{Batch, End, Metric, Notice, Process};
+use highwater_wire::v1::{Batch, End, Event, Metric, Notice, Process};
 use tempfile::TempDir;
 
 /// How long a test waits for what must come; far more than it takes.
@@ -40,7 +40,22 @@ impl Place {
 
     /// `highwater run` of some words, quiet, apart from whatever job this test itself runs in.
     pub(crate) fn agent(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        let mut command = self.bare(env!("CARGO_BIN_EXE_highwater"));
+        command
+            .args(["run", "--quiet", "--spool"])
+            .arg(self.spool())
+            .args(["--project", "o/r", "--job", "running"])
+            .arg("--")
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A program in the working folder, apart from whatever job this test itself runs in.
+    pub(crate) fn bare(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name
                 .to_str()
@@ -49,17 +64,18 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        for name in ["GITHUB_ENV", "BASH_ENV", "BUILDKITE_ENV_FILE"] {
+            command.env_remove(name);
+        }
+        command.current_dir(self.root.path().join("work"));
         command
-            .args(["run", "--quiet", "--spool"])
-            .arg(self.spool())
-            .args(["--project", "o/r", "--job", "running"])
-            .arg("--")
-            .args(words)
-            .current_dir(self.root.path().join("work"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+    }
+
+    /// Runs another subcommand on this spool to its end.
+    pub(crate) fn command(&self, subcommand: &str, words: &[&str]) -> Output {
+        let mut command = self.bare(env!("CARGO_BIN_EXE_highwater"));
+        let command = command.arg(subcommand).arg("--spool").arg(self.spool());
+        command.args(words).output().unwrap()
     }
 
     pub(crate) fn start(&self, words: &[&str]) -> Running {
@@ -203,6 +219,10 @@ impl Recorded {
             }
         }
         values
+    }
+
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.batches.iter().flat_map(|batch| &batch.events)
     }
 
     pub(crate) fn notices(&self, code: &str) -> Vec<&Notice> {

@@ -7,6 +7,7 @@
 )]
 
 mod backends;
+mod background;
 mod cgroups;
 mod command;
 mod doctor;

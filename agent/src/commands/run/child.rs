@@ -12,7 +12,8 @@ use rustix::{
     process::{WaitOptions, wait},
 };
 
-use super::{RecordingProps, environment::Injection};
+use super::RecordingProps;
+use crate::injection::Injection;
 
 /// Exit code for a program that is not there, as shells use it.
 pub const NOT_FOUND: u8 = 127;

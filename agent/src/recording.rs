@@ -1,9 +1,10 @@
-//! The recording beside a running command: its threads, and how they come to an end.
+//! A recording that goes on: its threads, and how they come to an end.
+
+mod watch;
 
 use std::{
-    ffi::OsString,
     io,
-    process::ExitStatus,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,44 +14,61 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    RecordingProps, RunOutcome,
-    child::parts_of,
-    watch::{Watch, WatchProps},
-};
+use highwater_wire::v1;
+
 use crate::{
-    backend::Backend,
     clock::JobClock,
     marks::{JobStart, Tailer},
     portable::Processes,
     procfs::ProcError,
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::Teller,
+    sampler::{Seen, Teller},
 };
+
+use watch::Watch;
+
+pub use watch::Watched;
 
 /// Messages that may wait for the recorder: about a minute while nothing goes wrong.
 const QUEUE: usize = 512;
-/// How long the end of a run waits for the recorder, whose disk may hang.
+/// How long the end of a recording waits for the recorder, whose disk may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Stack of each thread; only what is touched counts.
 const STACK_BYTES: usize = 512 << 10;
 
 /// Why there is no recording.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SetupError {
+pub enum SetupError {
+    /// The kernel's files cannot be read.
     #[error("{0}")]
     Proc(#[from] ProcError),
+    /// sysinfo does not know this system.
     #[error("sysinfo: {0}")]
     Sysinfo(String),
+    /// No thread can be started.
     #[error("the system gives no thread: {0}")]
     Thread(#[source] io::Error),
+    /// Orphans of the command would leave the tree.
     #[error("the system does not let orphans be adopted: {0}")]
     Subreaper(#[source] io::Error),
 }
 
-/// A recording beside the command.
+/// What a recording is made of.
 #[derive(Debug)]
-pub(super) struct Running<S> {
+pub struct RunningProps<S> {
+    /// How the job began: its start on both clocks, its boot and its interval are used.
+    pub job: v1::Job,
+    /// Where batches go.
+    pub sink: S,
+    /// Folder of the plugin's files; must be there.
+    pub events: PathBuf,
+    /// What is watched.
+    pub watched: Watched,
+}
+
+/// A recording that goes on.
+#[derive(Debug)]
+pub struct Running<S> {
     clock: JobClock,
     teller: Teller<Message>,
     stop: Arc<AtomicBool>,
@@ -59,23 +77,17 @@ pub(super) struct Running<S> {
 }
 
 impl<S: BatchSink + Send + 'static> Running<S> {
-    /// Begins to record a command that was just started.
-    pub(super) fn start(
-        props: RecordingProps<S>,
-        command_pid: u32,
-        command: &[OsString],
-    ) -> Result<Self, SetupError> {
+    /// Begins to record.
+    ///
+    /// # Errors
+    /// When the kernel's files cannot be read, or the system gives no thread.
+    pub fn start(props: RunningProps<S>) -> Result<Self, SetupError> {
         let clock = JobClock::new(props.job.started_monotonic_us);
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
-        let watch = Watch::begin(WatchProps {
-            backend: props.backend,
-            clock,
-            interval_us: props.job.interval_us,
-            command_pid,
-            command,
-            teller: teller.clone(),
-        })?;
+        let is_sysinfo = matches!(props.watched, Watched::Sysinfo { .. });
+        let interval_us = props.job.interval_us;
+        let watch = Watch::begin(props.watched, clock, interval_us, teller.clone())?;
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
@@ -88,7 +100,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             messages,
             lost: teller.lost(),
         });
-        if props.backend == Backend::Sysinfo {
+        if is_sysinfo {
             recorder.is_told_by(Processes::new().map_err(SetupError::Sysinfo)?);
         }
         let (done, recorded) = channel();
@@ -116,28 +128,33 @@ impl<S: BatchSink + Send + 'static> Running<S> {
 
 impl<S> Running<S> {
     /// Tells the recorder how a child ended.
-    pub(super) fn reaped(&self, pid: u32, status: ExitStatus) {
-        let (exit_code, signal) = parts_of(status);
-        let ending = Ending { exit_code, signal };
+    pub fn reaped(&self, pid: u32, ending: Ending) {
         let t_us = self.clock.now_us();
         self.teller.tell(Message::Reaped { pid, t_us, ending });
     }
 
-    /// Ends the recording after the command.
-    pub(super) fn finish(self, outcome: &mut RunOutcome<S>) {
+    /// Tells the recorder of something that happened now.
+    pub fn happened(&self, what: v1::event::What) {
+        let event = v1::Event {
+            t_us: self.clock.now_us(),
+            what: Some(what),
+        };
+        self.teller.tell(Message::Seen(Seen::Event(event)));
+    }
+
+    /// Ends the recording and waits for what is left of it.
+    ///
+    /// # Errors
+    /// When it does not come to its end, with what to tell the user.
+    pub fn finish(self) -> Result<Recorded<S>, String> {
         self.stop.store(true, Ordering::Release);
         self.sampler.unpark();
-        match self.recorded.recv_timeout(PATIENCE) {
-            Ok(recorded) => {
-                outcome.sink = Some(recorded.sink);
-                outcome.batches = recorded.batches;
-                outcome.warnings.extend(recorded.warnings);
-            }
-            Err(_) => outcome.warnings.push(format!(
+        self.recorded.recv_timeout(PATIENCE).map_err(|_| {
+            format!(
                 "the recording did not come to its end within {} s (a disk that hangs?); what was written until then is in the spool",
                 PATIENCE.as_secs()
-            )),
-        }
+            )
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The environment of the command: what makes every pytest below it load the plugin and write to this job.
+//! The environment of the tests: what makes every pytest below it load the plugin and write to this job.
 //!
 //! The plugin comes by `PYTHONPATH` alone, where its entry point is found. `PYTEST_PLUGINS` would make a pytest fail whose
 //! `PYTHONPATH` was replaced on the way; this way it merely runs unrecorded, and the recording says so.
@@ -14,12 +14,17 @@ use crate::plugin_files::python_path;
 
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
-pub(super) struct Injection<'a> {
-    pub(super) job: Uuid,
-    pub(super) events: &'a Path,
-    pub(super) plugin: &'a Path,
-    pub(super) repo_root: Option<&'a Path>,
-    pub(super) exact: bool,
+pub struct Injection<'a> {
+    /// The job.
+    pub job: Uuid,
+    /// Folder of the plugin's files.
+    pub events: &'a Path,
+    /// Folder with the plugin, for `PYTHONPATH`.
+    pub plugin: &'a Path,
+    /// Root of the repository.
+    pub repo_root: Option<&'a Path>,
+    /// Whether the plugin may reset the kernel's high-water mark.
+    pub exact: bool,
 }
 
 /// Sections in which the versions and file formats of tox 4 keep what a test environment may see.
@@ -29,7 +34,8 @@ const TOX_PASSES: [&str; 2] = ["HIGHWATER_*", "PYTHONPATH"];
 
 impl Injection<'_> {
     /// The variables to set, given those that are set.
-    pub(super) fn variables(
+    #[must_use]
+    pub fn variables(
         &self,
         present: impl Fn(&str) -> Option<OsString>,
     ) -> Vec<(&'static str, OsString)> {

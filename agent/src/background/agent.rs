@@ -1,0 +1,266 @@
+//! The agent in the background, from its orders to its end.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use highwater_wire::{VERSION, v1};
+use uuid::Uuid;
+
+use super::{
+    continued::Continued,
+    life::{Life, Over},
+    state::{Agent, Orders, Outcome, Process, Stop},
+};
+use crate::{
+    ci::Env,
+    clock::JobClock,
+    procfs::{ProcError, Procfs, command_line},
+    recording::{Running, RunningProps, SetupError, Watched},
+    settings::Token,
+    shipper::{self, Client, Shipper},
+    spool::{self, Spool, SpoolError},
+    terminal,
+    tree::{Discovery, Membership, Tree},
+};
+
+/// How long the end waits for a server that has answered before; one that never did gets a twentieth.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why an agent in the background cannot record.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Nobody gave it orders.
+    #[error("{}: no orders are here; `highwater start` gives them", .0.display())]
+    NoOrders(PathBuf),
+    /// A file of the job's folder, a signal or a thread.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The spool.
+    #[error("{0}")]
+    Spool(#[from] SpoolError),
+    /// The kernel's files.
+    #[error("{0}")]
+    Proc(#[from] ProcError),
+    /// The recording.
+    #[error("{0}")]
+    Setup(#[from] SetupError),
+}
+
+/// An agent that records.
+#[derive(Debug)]
+pub struct BackgroundAgent {
+    folder: PathBuf,
+    orders: Orders,
+    clock: JobClock,
+    stream: Uuid,
+    /// Batches of the agents before this one.
+    before: BTreeMap<Uuid, u64>,
+    running: Running<Continued>,
+    shipper: Option<Shipper>,
+    life: Life,
+    /// Of a job that goes on; a spool that is new holds its own.
+    _lock: Option<File>,
+}
+
+impl BackgroundAgent {
+    /// Begins to record by the orders in a job's folder.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn begin(folder: &Path, env: &Env, token: Option<&Token>) -> Result<Self, AgentError> {
+        let orders =
+            Orders::read(folder)?.ok_or_else(|| AgentError::NoOrders(folder.to_path_buf()))?;
+        let life = Life::begin(orders.runner, Duration::from_micros(orders.max_age_us))?;
+        let clock = JobClock::new(orders.job.started_monotonic_us);
+        let (sink, before, lock) = open(folder, &orders)?;
+        let stream = sink.stream();
+        let gap_from_us = sink.known_until_us();
+        let procfs = Procfs::system();
+        let own_pid = std::process::id();
+        let membership = Membership {
+            job: orders.uuid.to_string(),
+            chain: orders.chain.iter().copied().map(Into::into).collect(),
+            is_container: orders.is_container,
+            since_ticks: orders.since_ticks,
+            rivals: Vec::new(),
+            suspects: Vec::new(),
+        };
+        let page_bytes = rustix::param::page_size() as u64;
+        let tree = Tree::of_job(procfs.clone(), own_pid, page_bytes, membership);
+        let discovery = Discovery::begin_among(&tree, clock.now_us());
+        let running = Running::start(RunningProps {
+            job: orders.job.clone(),
+            sink,
+            events: folder.join("events"),
+            watched: Watched::Linux {
+                tree: Box::new(tree),
+                discovery: Box::new(discovery),
+            },
+        })?;
+        if let Some(from_us) = gap_from_us {
+            running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));
+        }
+        let client = orders
+            .server
+            .as_deref()
+            .map(|server| Client::new(server, token, env, orders.uuid));
+        let page = client.as_ref().map(Client::page);
+        let shipper = client
+            .map(|client| Shipper::start(client, folder))
+            .transpose()?;
+        agent(&procfs, &orders, page)?.write(folder)?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            orders,
+            clock,
+            stream,
+            before,
+            running,
+            shipper,
+            life,
+            _lock: lock,
+        })
+    }
+
+    /// Records until it is over, and sends what is left.
+    ///
+    /// # Errors
+    /// When what became of it cannot be written.
+    pub fn live(self) -> Result<(), AgentError> {
+        let over = self.life.wait();
+        let stop = match over {
+            Over::Told { .. } => Stop::read(&self.folder)?,
+            Over::RunnerGone | Over::Old => None,
+        };
+        match over {
+            // `highwater stop` comes with its own word.
+            Over::Told { signal, sender_pid } if stop.is_none() => {
+                self.running.happened(signal_taken(signal, sender_pid));
+                terminal::tell(format_args!("ending: signal {signal}"));
+            }
+            Over::Told { .. } => terminal::tell("ending: `highwater stop`"),
+            Over::RunnerGone => {
+                self.running.happened(self.runner_gone());
+                terminal::tell("ending: the CI runner's process is gone");
+            }
+            Over::Old => terminal::tell("ending: the age it may reach (--max-age)"),
+        }
+        let ended_us = self.clock.now_us();
+        let mut outcome = Outcome::default();
+        let batches = match self.running.finish() {
+            Ok(recorded) => {
+                outcome.warnings = recorded.warnings;
+                recorded.batches
+            }
+            Err(reason) => {
+                outcome.warnings.push(reason);
+                0
+            }
+        };
+        let mut streams = self.before;
+        streams.insert(self.stream, batches);
+        let end = v1::End {
+            version: VERSION,
+            ended_us,
+            exit_code: stop.as_ref().and_then(|stop| stop.exit_code),
+            ci_status: stop
+                .as_ref()
+                .map_or_else(String::new, |it| it.ci_status.clone()),
+            ended_by: ended_by(over, stop.is_some()).into(),
+            forwarded_signal: match over {
+                Over::Told { signal, .. } if stop.is_none() => Some(signal),
+                _ => None,
+            },
+            streams: spool::stream_counts(streams),
+            ..v1::End::default()
+        };
+        let written = spool::write_end(&self.folder, &end);
+        if let Err(error) = &written {
+            let warning = format!("the end of the recording cannot be written: {error}");
+            outcome.warnings.push(warning);
+        }
+        let unwritten = written.is_err().then_some(&end);
+        if let Some(shipper) = self.shipper {
+            let sent = shipper.finish(unwritten, PATIENCE, self.life.hurry());
+            outcome.complete = sent.complete;
+            outcome.reason = sent.reason();
+        }
+        for warning in &outcome.warnings {
+            terminal::tell(warning);
+        }
+        // Whoever stops it reads the spool for the summary, and removes it.
+        if outcome.complete && stop.is_none() {
+            shipper::discard(&self.folder)?;
+        } else {
+            outcome.write(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    fn runner_gone(&self) -> v1::event::What {
+        v1::event::What::RunnerGone(v1::RunnerGone {
+            pid: self.orders.runner.map_or(0, |runner| runner.pid),
+            command: self.orders.runner_command.clone(),
+        })
+    }
+}
+
+/// The spool of the job, what earlier agents wrote there, and the lock of one that goes on.
+type Opened = (Continued, BTreeMap<Uuid, u64>, Option<File>);
+
+fn open(folder: &Path, orders: &Orders) -> Result<Opened, SpoolError> {
+    if orders.goes_on {
+        let lock = spool::lock(folder)?;
+        let recorded = spool::read(folder)?;
+        let before = recorded.batches_of_streams();
+        let sink = Continued::after(Spool::another_stream(folder)?, &recorded);
+        return Ok((sink, before, Some(lock)));
+    }
+    let root = folder.parent().unwrap_or(folder);
+    let spool = Spool::create(root, &orders.job, orders.uuid)?;
+    Ok((Continued::new(spool), BTreeMap::new(), None))
+}
+
+fn agent(procfs: &Procfs, orders: &Orders, page: Option<String>) -> Result<Agent, ProcError> {
+    let pid = std::process::id();
+    let stat = procfs.stat(pid, &mut Vec::new())?;
+    Ok(Agent {
+        process: Process {
+            pid,
+            start_ticks: stat.map_or(0, |stat| stat.start_ticks),
+        },
+        uuid: orders.uuid,
+        job: orders.job.name.clone(),
+        project: orders.job.project.clone(),
+        started_unix_us: orders.job.started_unix_us,
+        page,
+        chain: orders.chain.clone(),
+        runner_command: orders.runner_command.clone(),
+    })
+}
+
+fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {
+    match over {
+        Over::Told { .. } if is_stopped => v1::EndedBy::Stop,
+        Over::Told { .. } => v1::EndedBy::Signal,
+        Over::RunnerGone => v1::EndedBy::RunnerGone,
+        Over::Old => v1::EndedBy::Age,
+    }
+}
+
+fn signal_taken(signal: i32, sender_pid: Option<u32>) -> v1::event::What {
+    let sender_pid = sender_pid.unwrap_or(0);
+    let words = Procfs::system().words(sender_pid, &mut Vec::new());
+    v1::event::What::Signal(v1::SignalTaken {
+        signal,
+        sender_pid,
+        // A sender that is gone cannot be named any more.
+        sender: words.map_or_else(|_| String::new(), |words| command_line(&words)),
+        from_terminal: false,
+    })
+}

@@ -1,0 +1,67 @@
+//! The spool of a job that an agent goes on with after another: the plugin's files are read again from their begin, so the marks that are in
+//! the spool already are left out.
+
+use std::{collections::HashSet, error::Error};
+
+use highwater_wire::v1::Batch;
+use uuid::Uuid;
+
+use crate::{
+    recorder::BatchSink,
+    spool::{MarkIdentity, Recorded, Spool},
+};
+
+/// A spool, and the marks that agents before this one put there.
+#[derive(Debug)]
+pub(super) struct Continued {
+    spool: Spool,
+    known: HashSet<MarkIdentity>,
+    known_until_us: Option<i64>,
+}
+
+impl Continued {
+    /// A spool that is new.
+    #[must_use]
+    pub(super) fn new(spool: Spool) -> Self {
+        Self {
+            spool,
+            known: HashSet::new(),
+            known_until_us: None,
+        }
+    }
+
+    /// A spool that was written before.
+    #[must_use]
+    pub(super) fn after(spool: Spool, recorded: &Recorded) -> Self {
+        let batches = recorded.batches.iter().map(|(_, _, batch)| batch);
+        Self {
+            spool,
+            known: recorded.mark_identities(),
+            known_until_us: Some(batches.map(|batch| batch.to_us).max().unwrap_or(0)),
+        }
+    }
+
+    /// Identity of this start of the agent.
+    #[must_use]
+    pub(super) fn stream(&self) -> Uuid {
+        self.spool.stream()
+    }
+
+    /// Until when agents before this one recorded, µs since the job's start; `None` where there was none.
+    #[must_use]
+    pub(super) fn known_until_us(&self) -> Option<i64> {
+        self.known_until_us
+    }
+}
+
+impl BatchSink for Continued {
+    fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if self.known.is_empty() {
+            return Ok(self.spool.append(seq, batch)?);
+        }
+        let mut rest = batch.clone();
+        rest.marks
+            .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
+        Ok(self.spool.append(seq, &rest)?)
+    }
+}

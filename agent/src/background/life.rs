@@ -1,0 +1,156 @@
+//! How long an agent in the background lives: until it is told to end, its runner is gone, or it is old.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use super::state::Process;
+use crate::{
+    procfs::Procfs,
+    signals::{Happened, Signals},
+};
+
+/// How often a runner is looked for where the kernel does not tell of its end.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why the life is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// A signal told it to end.
+    Told {
+        /// Which.
+        signal: i32,
+        /// Who sent it, where that is known.
+        sender_pid: Option<u32>,
+    },
+    /// The runner's process is gone.
+    RunnerGone,
+    /// It has reached its age.
+    Old,
+}
+
+/// Waits for the end.
+#[derive(Debug)]
+pub struct Life {
+    over: Receiver<Over>,
+    until: Instant,
+    hurry: Arc<AtomicBool>,
+}
+
+impl Life {
+    /// Begins to watch. The signals are taken over from here on.
+    ///
+    /// # Errors
+    /// When the system refuses a handler or a thread.
+    pub fn begin(runner: Option<Process>, max_age: Duration) -> io::Result<Self> {
+        let (sender, over) = channel();
+        let hurry = Arc::new(AtomicBool::new(false));
+        let signals = Signals::take_over_in_background()?;
+        let (telling, hurried) = (sender.clone(), Arc::clone(&hurry));
+        spawn("highwater-signal", move || {
+            hear(signals, &telling, &hurried);
+        })?;
+        if let Some(runner) = runner {
+            spawn("highwater-runner", move || {
+                await_end_of(runner);
+                // Nobody listens any more only when the end has come for another reason.
+                let _ = sender.send(Over::RunnerGone);
+            })?;
+        }
+        Ok(Self {
+            over,
+            until: Instant::now() + max_age,
+            hurry,
+        })
+    }
+
+    /// Waits until it is over.
+    #[must_use]
+    pub fn wait(&self) -> Over {
+        let left = self.until.saturating_duration_since(Instant::now());
+        match self.over.recv_timeout(left) {
+            Ok(over) => over,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Over::Old,
+        }
+    }
+
+    /// Raised by a signal that came after the end: what is left to do should be done soon.
+    #[must_use]
+    pub fn hurry(&self) -> &AtomicBool {
+        &self.hurry
+    }
+}
+
+fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool) {
+    let mut is_over = false;
+    loop {
+        for happened in signals.wait() {
+            let Happened::Signal {
+                number, sender_pid, ..
+            } = happened
+            else {
+                continue;
+            };
+            if !Signals::ends_background(number) {
+                continue;
+            }
+            if std::mem::replace(&mut is_over, true) {
+                hurry.store(true, Ordering::Relaxed);
+            }
+            let told = Over::Told {
+                signal: number,
+                sender_pid,
+            };
+            if over.send(told).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns once a process is gone.
+fn await_end_of(process: Process) {
+    let procfs = Procfs::system();
+    match watch(process) {
+        // The number may have been given to another between the look at it and its opening.
+        Ok(watched) if process.lives(&procfs) => {
+            let mut fds = [PollFd::new(&watched, PollFlags::IN)];
+            loop {
+                match poll(&mut fds, None::<&Timespec>) {
+                    Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(_) => return,
+                    Err(_) => break,
+                }
+            }
+        }
+        Ok(_) => return,
+        Err(_) => {}
+    }
+    while process.lives(&procfs) {
+        thread::sleep(LOOK);
+    }
+}
+
+fn watch(process: Process) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(process.pid.cast_signed())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.stack_size(128 << 10).spawn(work).map(drop)
+}

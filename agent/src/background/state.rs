@@ -1,0 +1,206 @@
+//! What an agent in the background leaves in the folder of its job, beside the spool.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `orders.json` | what it was started with: [`Orders`] |
+//! | `agent.json` | who it is: [`Agent`]; there once it records |
+//! | `agent.log` | what it said |
+//! | `stop.json` | what `highwater stop` wants of it: [`Stop`] |
+//! | `outcome.json` | what became of the sending, once it is over: [`Outcome`] |
+//!
+//! Each is written whole or not at all.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use highwater_wire::v1;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{procfs::Procfs, regular, shipper, tree::ProcessKey};
+
+/// Name of the agent's log.
+pub const LOG: &str = "agent.log";
+const ORDERS: &str = "orders.json";
+const AGENT: &str = "agent.json";
+const STOP: &str = "stop.json";
+const OUTCOME: &str = "outcome.json";
+
+/// A process, as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// What an agent is started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Orders {
+    /// Identity of the job.
+    pub uuid: Uuid,
+    /// How it begins.
+    pub job: v1::Job,
+    /// Address of the server.
+    pub server: Option<String>,
+    /// From the parent of whoever started it up to the runner.
+    pub chain: Vec<Process>,
+    /// The process that its life is bound to.
+    pub runner: Option<Process>,
+    /// The name of its program.
+    pub runner_command: String,
+    /// Whether it stands in a container.
+    pub is_container: bool,
+    /// Processes that began before are none of the job, clock ticks since boot; 0 lets everybody in.
+    pub since_ticks: u64,
+    /// The age that it may reach, µs.
+    pub max_age_us: u64,
+    /// Whether it goes on with the job of an agent that is gone.
+    pub goes_on: bool,
+}
+
+/// Who an agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its process.
+    pub process: Process,
+    /// Identity of the job.
+    pub uuid: Uuid,
+    /// Name of the job.
+    pub job: String,
+    /// The project.
+    pub project: String,
+    /// When it began to record, µs since 1970.
+    pub started_unix_us: i64,
+    /// The job's page.
+    pub page: Option<String>,
+    /// Where it stands; see [`Orders`].
+    pub chain: Vec<Process>,
+    /// Program of the process that its life is bound to; empty where it is bound to none.
+    pub runner_command: String,
+}
+
+/// What `highwater stop` says of the job.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stop {
+    /// The exit code of what ran.
+    pub exit_code: Option<i32>,
+    /// The CI's own word.
+    pub ci_status: String,
+}
+
+/// What became of the sending.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Everything is on the server's disk.
+    pub complete: bool,
+    /// Why it is not.
+    pub reason: String,
+    /// What the agent had to say about the recording, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl From<ProcessKey> for Process {
+    fn from(key: ProcessKey) -> Self {
+        Self {
+            pid: key.pid,
+            start_ticks: key.start_ticks,
+        }
+    }
+}
+
+impl From<Process> for ProcessKey {
+    fn from(process: Process) -> Self {
+        Self {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+        }
+    }
+}
+
+impl Process {
+    /// Whether it is there, and no process that was given its number later.
+    #[must_use]
+    pub fn lives(self, procfs: &Procfs) -> bool {
+        let found = procfs.stat(self.pid, &mut Vec::new());
+        found.is_ok_and(|stat| {
+            stat.is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead())
+        })
+    }
+}
+
+impl From<&shipper::Outcome> for Outcome {
+    fn from(sent: &shipper::Outcome) -> Self {
+        Self {
+            complete: sent.complete,
+            reason: sent.reason(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+macro_rules! file {
+    ($type:ty, $name:expr) => {
+        impl $type {
+            /// Reads it from the folder of a job; `None` where it is not there.
+            ///
+            /// # Errors
+            /// When it cannot be read or understood.
+            pub fn read(folder: &Path) -> io::Result<Option<Self>> {
+                read(&folder.join($name))
+            }
+
+            /// Writes it to the folder of a job.
+            ///
+            /// # Errors
+            /// When it cannot be written.
+            pub fn write(&self, folder: &Path) -> io::Result<()> {
+                write(&folder.join($name), self)
+            }
+        }
+    };
+}
+
+file!(Orders, ORDERS);
+file!(Agent, AGENT);
+file!(Stop, STOP);
+file!(Outcome, OUTCOME);
+
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    let file = match regular::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| named(path, &error))?,
+    };
+    let value = serde_json::from_reader(io::BufReader::new(file));
+    value
+        .map(Some)
+        .map_err(|error| named(path, &io::Error::other(error)))
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let text = serde_json::to_vec(value).map_err(io::Error::other)?;
+    fs::write(&fresh, text)
+        .and_then(|()| fs::rename(&fresh, path))
+        .map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The folders of jobs below a spool that an agent in the background was started for, with who it is or was.
+///
+/// # Errors
+/// When the spool cannot be read.
+pub fn agents(jobs: Vec<PathBuf>) -> Vec<(PathBuf, Agent)> {
+    jobs.into_iter()
+        .filter_map(|folder| {
+            let agent = Agent::read(&folder).ok().flatten()?;
+            Some((folder, agent))
+        })
+        .collect()
+}

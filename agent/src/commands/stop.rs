@@ -1,0 +1,207 @@
+//! `highwater stop`: ends what `highwater start` began, sends what is left and tells the figures.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use highwater_wire::v1;
+
+use super::{
+    CommandError, environment, lost, tell,
+    told::{self, Sent},
+    working_folder,
+};
+use crate::{
+    background::{
+        find::{self, Started},
+        state::{self, Orders, Outcome, Stop},
+    },
+    ci::Env,
+    cli::StopTask,
+    exit_codes,
+    procfs::Procfs,
+    settings::{self, Given, Token},
+    shipper::{self, Client},
+    signals,
+    spool::{self, SpoolError, Unwritten},
+    summary::{self, Look},
+    terminal,
+};
+
+/// How long the agent may take to end: its own patience with a server, and time for a slow disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long sending may take in the stead of an agent that is gone.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(20);
+const SIGTERM: i32 = 15;
+
+/// Ends the recording.
+///
+/// # Errors
+/// When none was started here, or its agent does not end.
+pub fn stop(task: StopTask) -> Result<u8, CommandError> {
+    let env = environment();
+    let given = Given {
+        spool: task.spool,
+        summary: task.summary,
+        quiet: task.quiet,
+        ..Given::default()
+    };
+    let quiet = settings::quiet(&given, &env);
+    let summary = settings::summary(&given, &env);
+    let places = settings::places(given, &env, &working_folder());
+    tell(&places.problems);
+    let started = one(&places.spool, task.job.as_deref())?;
+    let word = Stop {
+        exit_code: task.exit_code,
+        ci_status: task.status.unwrap_or_else(|| ci_status(&env)),
+    };
+    let folder = started.folder.as_path();
+    let page = started.agent.page.clone();
+    let sent = match started.lives {
+        true => end_agent(&started, &word)?,
+        false => None,
+    };
+    let left = match (&sent, spool::read_end(folder)) {
+        (None, Ok(None)) => complete(folder, &word)?,
+        _ => Unwritten::default(),
+    };
+    let digest = match summary::digest_of(folder, end_of(folder, &left)) {
+        Ok(digest) => Some(digest),
+        Err(error) => {
+            terminal::tell(format_args!("no summary: {error}"));
+            None
+        }
+    };
+    if let Some(digest) = digest.as_ref().filter(|_| !quiet) {
+        let look = Look::of_stderr(&env);
+        terminal::show(&summary::terminal(digest, page.as_deref(), &look));
+    }
+    let server = server_of(folder);
+    let sent = match (sent, &server) {
+        (Some(sent), _) => Some(sent),
+        (None, Some(server)) => Some(send(folder, server, places.token.as_ref(), &env, left)),
+        (None, None) => None,
+    };
+    let sent = sent.filter(|_| server.is_some());
+    let kept = told::settle(folder, sent.as_ref());
+    if let (Some(file), Some(digest)) = (&summary, digest) {
+        told::write_summary(file, digest, page, kept.as_deref());
+    }
+    let uuid = started.agent.uuid;
+    told::tell_unsent(
+        server.as_deref(),
+        uuid,
+        kept.as_deref(),
+        sent.as_ref(),
+        quiet,
+    );
+    Ok(exit_codes::OK)
+}
+
+/// The one job that was started here.
+pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandError> {
+    let procfs = Procfs::system();
+    if job.is_none()
+        && let Some(named) = find::named(&procfs, |name| std::env::var_os(name))
+    {
+        return Ok(named);
+    }
+    let mut found = find::here(&procfs, root, job)?;
+    match (found.pop(), found.as_slice()) {
+        (None, _) => Err(CommandError::NotStarted(root.to_path_buf())),
+        (Some(one), []) => Ok(one),
+        (Some(one), others) => {
+            let all = others.iter().chain([&one]);
+            let names = all.map(|it| format!("{} ({})", it.agent.job, it.agent.uuid));
+            Err(CommandError::Several(names.collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+/// Tells the agent to end and waits until it has; what became of the sending, or `None` where it died meanwhile.
+fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandError> {
+    let (folder, process) = (&started.folder, started.agent.process);
+    word.write(folder)?;
+    let procfs = Procfs::system();
+    if let Err(source) = signals::send(process.pid, SIGTERM)
+        && process.lives(&procfs)
+    {
+        let pid = process.pid;
+        return Err(CommandError::NotTold { pid, source });
+    }
+    let until = Instant::now() + PATIENCE;
+    while process.lives(&procfs) {
+        if Instant::now() >= until {
+            return Err(CommandError::DoesNotEnd {
+                pid: process.pid,
+                seconds: PATIENCE.as_secs(),
+                log: folder.join(state::LOG),
+            });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let Some(outcome) = Outcome::read(folder)? else {
+        return Ok(None);
+    };
+    for warning in &outcome.warnings {
+        terminal::tell(warning);
+    }
+    Ok(Some(Sent {
+        complete: outcome.complete,
+        reason: outcome.reason,
+    }))
+}
+
+/// Completes the recording of an agent that is gone.
+fn complete(folder: &Path, word: &Stop) -> Result<Unwritten, CommandError> {
+    terminal::tell("the agent is gone: what it recorded until then is told");
+    let _lock = spool::lock(folder)?;
+    let say = |end: &mut v1::End| {
+        end.set_ended_by(v1::EndedBy::Stop);
+        end.exit_code = word.exit_code;
+        end.ci_status.clone_from(&word.ci_status);
+    };
+    match lost::complete(folder, say) {
+        Err(SpoolError::Busy(_)) => {
+            terminal::tell("a pytest of it still runs, so its end stays open");
+            Ok(Unwritten::default())
+        }
+        completed => Ok(completed?),
+    }
+}
+
+fn end_of(folder: &Path, left: &Unwritten) -> summary::End {
+    let unwritten = left
+        .end
+        .as_ref()
+        .and_then(|end| highwater_wire::codec::decode::<v1::End>(end).ok());
+    match (unwritten, spool::read_end(folder)) {
+        (Some(end), _) => summary::End::Known(end),
+        _ => summary::End::InSpool,
+    }
+}
+
+fn server_of(folder: &Path) -> Option<String> {
+    Orders::read(folder).ok().flatten()?.server
+}
+
+fn send(folder: &Path, server: &str, token: Option<&Token>, env: &Env, left: Unwritten) -> Sent {
+    let uuid = match spool::uuid_of(folder) {
+        Ok(uuid) => uuid,
+        Err(error) => {
+            return Sent {
+                complete: false,
+                reason: error.to_string(),
+            };
+        }
+    };
+    let client = Client::new(server, token, env, uuid);
+    Sent::from(&shipper::send_whole(client, folder, left, UPLOAD_PATIENCE))
+}
+
+/// What the CI itself says of the job: GitLab tells its `after_script`.
+fn ci_status(env: &Env) -> String {
+    env.get("CI_JOB_STATUS").cloned().unwrap_or_default()
+}

@@ -1,0 +1,214 @@
+//! A job that still runs: what it holds now and what its tests do.
+
+use std::{collections::HashMap, fmt::Write};
+
+use highwater_analysis::digest::Digest;
+use highwater_wire::report::{LimitKind, ProcessRow, TestRow};
+use serde::Serialize;
+
+use super::{
+    look::Look,
+    table::{fitted, mebibytes},
+};
+
+/// Most processes that are listed; the largest are.
+const MOST_PROCESSES: usize = 15;
+
+/// What is known of a job at this moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Live {
+    /// Identity of the job.
+    pub uuid: uuid::Uuid,
+    /// Name of the job.
+    pub job: String,
+    /// Process of its agent.
+    pub agent_pid: u32,
+    /// Whether that lives.
+    pub agent_lives: bool,
+    /// How long it has been recorded, µs.
+    pub duration_us: i64,
+    /// What its processes held together at the last tick, bytes.
+    pub now_bytes: i64,
+    /// The most they held together, bytes.
+    pub peak_bytes: u64,
+    /// The smallest room left under any limit at the worst moment, bytes.
+    pub headroom_bytes: Option<i64>,
+    /// Executions of tests that began, and those of them that failed.
+    pub tests: u64,
+    /// See `tests`.
+    pub failed: u64,
+    /// pytest sessions that have begun and not ended.
+    pub open_sessions: usize,
+    /// What runs, one a process.
+    pub running: Vec<Running>,
+    /// Its processes, the largest first.
+    pub processes: Vec<LiveProcess>,
+}
+
+/// A test that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Running {
+    /// Node id under the path of its file.
+    pub test: String,
+    /// `gw0`; none outside xdist.
+    pub worker: Option<String>,
+    /// Its process.
+    pub pid: u32,
+    /// For how long, µs.
+    pub duration_us: i64,
+}
+
+/// A process that lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LiveProcess {
+    /// Its number.
+    pub pid: u32,
+    /// What it does.
+    pub role: &'static str,
+    /// `gw0`; none outside xdist.
+    pub worker: Option<String>,
+    /// Its command line.
+    pub command: String,
+    /// What it holds now (RSS), bytes.
+    pub rss_bytes: u64,
+}
+
+impl Live {
+    /// Puts together what the recording tells and what processes hold now.
+    #[must_use]
+    pub fn of(digest: &Digest, agent: (u32, bool), rss: &dyn Fn(u32) -> Option<u64>) -> Self {
+        let job = &digest.job;
+        let (agent_pid, agent_lives) = agent;
+        let living = |process: &&ProcessRow| process.ended_us.is_none();
+        let mut processes: Vec<LiveProcess> = digest
+            .processes
+            .iter()
+            .filter(living)
+            .filter_map(|process| {
+                Some(LiveProcess {
+                    pid: process.pid,
+                    role: process.role.as_str(),
+                    worker: process.worker.clone(),
+                    command: process.command.clone(),
+                    rss_bytes: rss(process.pid)?,
+                })
+            })
+            .collect();
+        processes.sort_by_key(|process| std::cmp::Reverse(process.rss_bytes));
+        Self {
+            uuid: job.uuid,
+            job: job.name.clone(),
+            agent_pid,
+            agent_lives,
+            duration_us: job.duration_us,
+            now_bytes: match processes.is_empty() {
+                true => 0,
+                false => digest.tree.last().map_or(0, |point| point.bytes),
+            },
+            peak_bytes: job.peak_bytes,
+            headroom_bytes: job.headroom_bytes,
+            tests: job.sessions.iter().map(|session| session.tests).sum(),
+            failed: job.sessions.iter().map(|session| session.failed).sum(),
+            open_sessions: job
+                .sessions
+                .iter()
+                .filter(|session| session.ended_us.is_none())
+                .count(),
+            running: running(digest),
+            processes,
+        }
+    }
+}
+
+/// The last test of each process that lives, where it has not ended.
+fn running(digest: &Digest) -> Vec<Running> {
+    let mut last: HashMap<u32, &TestRow> = HashMap::new();
+    for test in &digest.tests {
+        last.insert(test.process, test);
+    }
+    let living = digest
+        .processes
+        .iter()
+        .filter(|process| process.ended_us.is_none());
+    living
+        .filter_map(|process| {
+            let test = last
+                .get(&process.id)
+                .filter(|test| test.outcome == "unknown")?;
+            Some(Running {
+                test: test.name(),
+                worker: process.worker.clone(),
+                pid: process.pid,
+                duration_us: test.duration_us,
+            })
+        })
+        .collect()
+}
+
+/// It in words, for a terminal.
+#[must_use]
+pub fn status(live: &Live, digest: &Digest, look: &Look) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, live, digest, look);
+    out
+}
+
+fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fmt::Result {
+    let line = format!(
+        "{} now, {} at the most, after {:.0} s",
+        mebibytes(live.now_bytes),
+        mebibytes(live.peak_bytes.cast_signed()),
+        live.duration_us as f64 / 1e6
+    );
+    writeln!(out, "{}", look.bold(&line))?;
+    for limit in &digest.job.limits {
+        let name = match limit.kind {
+            LimitKind::Cgroup => format!("cgroup {}", fitted(&limit.path, 40)),
+            LimitKind::Machine => "machine".to_owned(),
+            LimitKind::Budget => "budget".to_owned(),
+        };
+        let share = 100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64;
+        writeln!(
+            out,
+            "limit: {name}, {} of {} at the most ({share:.0} %)",
+            mebibytes(limit.worst_used_bytes.cast_signed()),
+            mebibytes(limit.limit_bytes.cast_signed())
+        )?;
+    }
+    let sessions = match (live.open_sessions, digest.job.sessions.len()) {
+        (0, 0) => "no pytest session yet".to_owned(),
+        (open, all) => format!("{open} of {all} pytest sessions open"),
+    };
+    writeln!(
+        out,
+        "{sessions}; {} tests began, {} failed",
+        live.tests, live.failed
+    )?;
+    let columns = look.name_columns.saturating_sub(24);
+    for running in &live.running {
+        let who = running.worker.as_deref().unwrap_or("runs");
+        let test = fitted(&running.test, columns);
+        let seconds = running.duration_us as f64 / 1e6;
+        writeln!(out, "{who}: {test} ({seconds:.1} s)")?;
+    }
+    if live.processes.is_empty() {
+        return writeln!(out, "no process of the job lives");
+    }
+    let head = format!("{:>9} {:>12} {:10}  command", "process", "RSS", "role");
+    writeln!(out, "{}", look.bold(&head))?;
+    for process in live.processes.iter().take(MOST_PROCESSES) {
+        writeln!(
+            out,
+            "{:>9} {:>12} {:10}  {}",
+            process.pid,
+            mebibytes(process.rss_bytes.cast_signed()),
+            process.worker.as_deref().unwrap_or(process.role),
+            fitted(&process.command, look.name_columns.saturating_sub(36))
+        )?;
+    }
+    match live.processes.len().saturating_sub(MOST_PROCESSES) {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more"),
+    }
+}

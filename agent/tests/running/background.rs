@@ -1,0 +1,440 @@
+//! `start`, `status` and `stop`: a recording beside the steps of a CI job.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Output, Stdio},
+};
+
+use highwater_agent::spool;
+use highwater_wire::v1::{EndedBy, event::What};
+
+use crate::harness::{Place, kill, wait_for};
+
+/// A CI job: a shell that lives as long as the job does, and whose steps are shells of their own.
+struct Job {
+    place: Place,
+    runner: Child,
+    agents: Vec<u32>,
+}
+
+impl Job {
+    fn new() -> Self {
+        Self::in_place(Place::new())
+    }
+
+    fn in_place(place: Place) -> Self {
+        // Reads one step a line, as `PATH OUT`, and runs it as a shell that ends with it.
+        let server = r#"
+import subprocess, sys, threading
+def run(script, out):
+    with open(out, "wb") as stdout, open(out + ".err", "wb") as stderr:
+        code = subprocess.call(["sh", script], stdout=stdout, stderr=stderr)
+    with open(out + ".code", "w") as file:
+        file.write(f"{code}\n")
+for line in sys.stdin:
+    threading.Thread(target=run, args=line.rstrip("\n").split("\t"), daemon=True).start()
+"#;
+        let mut runner = place.bare("python3");
+        runner
+            .args(["-c", server])
+            .env("HIGHWATER_SPOOL", place.spool())
+            .env("HIGHWATER_PROJECT", "o/r")
+            .env("GITHUB_ENV", place.file("env"))
+            .stdin(Stdio::piped());
+        let runner = runner.spawn().unwrap();
+        Self {
+            place,
+            runner,
+            agents: Vec::new(),
+        }
+    }
+
+    /// Runs a step to its end; what was exported before is set, as a CI does it.
+    fn step(&mut self, script: &str) -> Step {
+        self.begin_step(script).end()
+    }
+
+    fn begin_step(&mut self, script: &str) -> Going {
+        let number = fs::read_dir(self.place.file("")).unwrap().count();
+        let path = self.place.file(&format!("step-{number}.sh"));
+        let mut text = String::new();
+        for (name, value) in self.exported() {
+            text.push_str(&format!("export {name}='{value}'\n"));
+        }
+        text.push_str(&script.replace(
+            "highwater ",
+            &format!("'{}' ", env!("CARGO_BIN_EXE_highwater")),
+        ));
+        fs::write(&path, text + "\n").unwrap();
+        let out = self.place.file(&format!("step-{number}.out"));
+        let line = format!("{}\t{}\n", path.display(), out.display());
+        let stdin = self.runner.stdin.as_mut().unwrap();
+        std::io::Write::write_all(stdin, line.as_bytes()).unwrap();
+        Going { out }
+    }
+
+    /// What the steps until now have exported for those after them.
+    fn exported(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.place.file("env")).unwrap_or_default();
+        let mut lines = text.lines();
+        let mut found = Vec::new();
+        while let Some(line) = lines.next() {
+            let (name, end) = line.split_once("<<").unwrap();
+            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
+            found.push((name.to_owned(), value.join("\n")));
+        }
+        found
+    }
+
+    fn start(&mut self, flags: &str) -> Step {
+        let step = self.step(&format!("highwater start {flags}"));
+        if let Some(pid) = self.agent_pid() {
+            self.agents.push(pid);
+        }
+        step
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.place.jobs().pop().unwrap()
+    }
+
+    fn agent_pid(&self) -> Option<u32> {
+        let jobs = self.place.jobs();
+        let agent = fs::read(jobs.last()?.join("agent.json")).ok()?;
+        let agent: serde_json::Value = serde_json::from_slice(&agent).unwrap();
+        Some(agent["process"]["pid"].as_u64().unwrap() as u32)
+    }
+
+    /// The runner goes, as when a machine is taken away from a job.
+    fn end_runner(&mut self) {
+        drop(self.runner.stdin.take());
+        self.runner.kill().unwrap();
+        self.runner.wait().unwrap();
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        drop(self.runner.kill());
+        drop(self.runner.wait());
+        for pid in &self.agents {
+            wait_for("the agent's end after its runner's", || {
+                (!lives(*pid)).then_some(())
+            });
+        }
+    }
+}
+
+struct Going {
+    out: PathBuf,
+}
+
+impl Going {
+    fn end(self) -> Step {
+        let read = |end: &str| fs::read_to_string(format!("{}{end}", self.out.display()));
+        let code = wait_for("the end of a step", || {
+            read(".code").ok().filter(|text| text.ends_with('\n'))
+        });
+        Step {
+            code: code.trim().parse().unwrap(),
+            stdout: read("").unwrap(),
+            stderr: read(".err").unwrap(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Step {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn lives(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+}
+
+/// Holds some memory until a file appears, and writes its own number.
+const HOLD: &str = r#"python3 -c "
+import os, sys, time
+held = bytearray(40 << 20)
+open(sys.argv[1] + '.new', 'w').write(f'{os.getpid()}\n')
+os.rename(sys.argv[1] + '.new', sys.argv[1])
+while not os.path.exists(sys.argv[1] + '.go'):
+    time.sleep(0.01)
+" "#;
+
+fn hold(job: &mut Job, name: &str) -> (Going, u32) {
+    let step = job.begin_step(&format!("{HOLD} {name}"));
+    let path = job.place.file(name);
+    let pid = wait_for("a process that holds memory", || {
+        fs::read_to_string(&path).ok()
+    });
+    (step, pid.trim().parse().unwrap())
+}
+
+fn let_go(job: &Job, name: &str, step: Going) {
+    fs::write(job.place.file(&format!("{name}.go")), "").unwrap();
+    assert_eq!(step.end().code, 0);
+}
+
+#[test]
+fn the_steps_of_a_job_are_recorded_from_start_to_stop() {
+    let mut job = Job::new();
+    let started = job.start("--job unit");
+    assert_eq!(started.code, 0, "{started:?}");
+    assert!(started.stderr.contains("highwater stop"), "{started:?}");
+    let names: Vec<_> = job.exported().into_iter().map(|(name, _)| name).collect();
+    for name in ["HIGHWATER_JOB", "HIGHWATER_EVENTS", "PYTHONPATH"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}");
+    }
+    let agent = job.agent_pid().unwrap();
+    let (step, pid) = hold(&mut job, "held");
+    let status = wait_for("the process in the status", || {
+        let status = job_status(&job);
+        let processes = status["processes"].as_array().unwrap().clone();
+        processes
+            .iter()
+            .any(|process| process["pid"] == pid && process["rss_bytes"].as_u64() > Some(40 << 20))
+            .then_some(status)
+    });
+    assert_eq!(status["agent_pid"], agent);
+    assert_eq!(status["agent_lives"], true);
+    let_go(&job, "held", step);
+    let stopped = job.step("highwater stop --exit-code 3 --summary summary.json");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stderr.contains("peak"), "{stopped:?}");
+    assert!(!lives(agent));
+    let recorded = job.place.recorded();
+    let end = recorded.end.as_ref().unwrap();
+    assert_eq!((end.exit_code, end.ended_by()), (Some(3), EndedBy::Stop));
+    let [process] = recorded.processes("held").try_into().unwrap();
+    assert_eq!(process.pid, pid);
+    assert!(spool::read_job(&job.folder()).unwrap().background);
+    let summary = fs::read(job.place.file("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    assert!(summary["peak_bytes"].as_u64() > Some(40 << 20));
+    assert!(job.step("highwater status").stdout.contains("it has ended"));
+}
+
+fn job_status(job: &Job) -> serde_json::Value {
+    let output = job.place.command("status", &["--json", "--job", "unit"]);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn to_start_twice_is_refused_and_changes_nothing() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let agent = job.agent_pid();
+    let again = job.step("highwater start --job unit");
+    assert_eq!(again.code, 2, "{again:?}");
+    assert!(again.stderr.contains("is recorded already"), "{again:?}");
+    // Also by a step that knows nothing of the first.
+    fs::remove_file(job.place.file("env")).unwrap();
+    let again = job.step("highwater start --job unit");
+    assert_eq!(again.code, 2, "{again:?}");
+    assert_eq!(job.agent_pid(), agent);
+    assert_eq!(job.place.jobs().len(), 1);
+}
+
+#[test]
+fn variables_for_eval_are_all_of_standard_output() {
+    let mut job = Job::new();
+    let started = job.step(
+        "eval \"$(highwater start --job unit --print-env)\"\necho \"$HIGHWATER_JOB\"; highwater stop --quiet",
+    );
+    assert_eq!(started.code, 0, "{started:?}");
+    let uuid = started.stdout.trim();
+    assert_eq!(job.folder().file_name().unwrap().to_str().unwrap(), uuid);
+    assert_eq!(job.exported(), []);
+}
+
+#[test]
+fn the_agent_ends_with_the_runner_and_says_so() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let agent = job.agent_pid().unwrap();
+    let runner = job.runner.id();
+    job.end_runner();
+    wait_for("the agent's end", || (!lives(agent)).then_some(()));
+    let recorded = job.place.recorded();
+    assert_eq!(
+        recorded.end.as_ref().unwrap().ended_by(),
+        EndedBy::RunnerGone
+    );
+    let gone = recorded.events().find_map(|event| match &event.what {
+        Some(What::RunnerGone(gone)) => Some(gone.pid),
+        _ => None,
+    });
+    assert_eq!(gone, Some(runner));
+}
+
+#[test]
+fn the_agent_ends_by_a_signal_and_by_its_age() {
+    for (flags, ended_by) in [("", EndedBy::Signal), ("--max-age 100ms", EndedBy::Age)] {
+        let mut job = Job::new();
+        job.start(&format!("--job unit {flags}"));
+        let agent = job.agent_pid().unwrap();
+        if ended_by == EndedBy::Signal {
+            kill(agent, "HUP");
+            kill(agent, "TERM");
+        }
+        wait_for("the agent's end", || (!lives(agent)).then_some(()));
+        let end = job.place.recorded().end.unwrap();
+        assert_eq!(end.ended_by(), ended_by);
+        assert_eq!(end.forwarded_signal, flags.is_empty().then_some(15));
+    }
+}
+
+#[test]
+fn an_agent_that_was_killed_is_gone_on_with_or_ended_in_its_stead() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let first = job.agent_pid().unwrap();
+    let (step, pid) = hold(&mut job, "held");
+    wait_for("a first sample", || {
+        let recorded = job.place.recorded();
+        (!recorded
+            .values(highwater_wire::v1::Metric::Rss, pid)
+            .is_empty())
+        .then_some(())
+    });
+    kill(first, "KILL");
+    wait_for("its end", || (!lives(first)).then_some(()));
+    let again = job.start("--job unit");
+    assert!(again.stderr.contains("again"), "{again:?}");
+    let second = job.agent_pid().unwrap();
+    assert_ne!(first, second);
+    assert_eq!(job.place.jobs().len(), 1);
+    wait_for("the gap in the recording", || {
+        let recorded = job.place.recorded();
+        recorded
+            .events()
+            .any(|event| matches!(event.what, Some(What::AgentGap(_))))
+            .then_some(())
+    });
+    kill(second, "KILL");
+    wait_for("its end", || (!lives(second)).then_some(()));
+    let_go(&job, "held", step);
+    let stopped = job.step("highwater stop");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stderr.contains("agent is gone"), "{stopped:?}");
+    let end = job.place.recorded().end.unwrap();
+    assert!(end.agent_lost);
+    // Of both agents, and what was left in the events files.
+    assert!(end.streams.len() >= 2, "{end:?}");
+}
+
+#[test]
+fn two_jobs_on_one_machine_never_mix() {
+    let (mut one, mut other) = (Job::new(), Job::new());
+    one.start("--job unit");
+    other.start("--job unit");
+    let (in_one, pid_one) = hold(&mut one, "one");
+    let (in_other, pid_other) = hold(&mut other, "other");
+    for (job, pid) in [(&one, pid_one), (&other, pid_other)] {
+        wait_for("the process of a job", || {
+            let recorded = job.place.recorded();
+            (!recorded
+                .values(highwater_wire::v1::Metric::Rss, pid)
+                .is_empty())
+            .then_some(())
+        });
+    }
+    let_go(&one, "one", in_one);
+    let_go(&other, "other", in_other);
+    for job in [&mut one, &mut other] {
+        assert_eq!(job.step("highwater stop --quiet").code, 0);
+    }
+    let pids = |job: &Job| -> Vec<u32> {
+        let recorded = job.place.recorded();
+        recorded.processes("").iter().map(|it| it.pid).collect()
+    };
+    assert!(pids(&one).contains(&pid_one) && !pids(&one).contains(&pid_other));
+    assert!(pids(&other).contains(&pid_other) && !pids(&other).contains(&pid_one));
+}
+
+#[test]
+fn below_one_runner_the_closer_starter_has_the_process() {
+    // Two scripts below one shell, each with a job of its own, and neither exports anything.
+    let mut job = Job::new();
+    let script = |name: &str| {
+        format!(
+            "unset GITHUB_ENV\nhighwater start --quiet --job {name} >/dev/null\n{HOLD} {name} &\nwait $!\nhighwater stop --quiet --job {name}\n"
+        )
+    };
+    for name in ["one", "two"] {
+        let text = script(name).replace(
+            "highwater ",
+            &format!("'{}' ", env!("CARGO_BIN_EXE_highwater")),
+        );
+        fs::write(job.place.file(&format!("{name}.sh")), text).unwrap();
+    }
+    let step = job.begin_step("sh one.sh & sh two.sh & wait");
+    let pids: Vec<u32> = ["one", "two"]
+        .map(|name| {
+            let path = job.place.file(name);
+            let text = wait_for(name, || fs::read_to_string(&path).ok());
+            text.trim().parse().unwrap()
+        })
+        .to_vec();
+    let recorded = || -> Vec<Vec<u32>> {
+        job.place
+            .jobs()
+            .iter()
+            .map(|folder| {
+                let recorded = spool::read(folder).unwrap();
+                let batches = recorded.batches.into_iter();
+                let processes = batches.flat_map(|(_, _, batch)| batch.processes);
+                processes
+                    .map(|process| process.pid)
+                    .filter(|pid| pids.contains(pid))
+                    .collect()
+            })
+            .collect()
+    };
+    wait_for("both processes, each in its job", || {
+        let found = recorded();
+        (found.len() == 2 && found.iter().all(|pids| !pids.is_empty())).then_some(())
+    });
+    for name in ["one", "two"] {
+        fs::write(job.place.file(&format!("{name}.go")), "").unwrap();
+    }
+    assert_eq!(step.end().code, 0);
+    for pids in recorded() {
+        assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
+    }
+}
+
+#[test]
+fn start_leaves_no_pipe_open_behind_it() {
+    let place = Place::new();
+    // A reader of the pipe waits until every writer is gone: the agent must be none.
+    let mut command = place.bare("sh");
+    let script = format!(
+        "exec 7>&1; '{0}' start --quiet --spool '{1}' --project o/r --job unit --max-age 3s; echo started",
+        env!("CARGO_BIN_EXE_highwater"),
+        place.spool().display()
+    );
+    let output: Output = command.args(["-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "started\n");
+    let stopped = place.command("stop", &["--quiet", "--job", "unit"]);
+    assert!(stopped.status.success(), "{stopped:?}");
+}
+
+#[test]
+fn without_a_job_stop_and_status_say_so() {
+    let place = Place::new();
+    for subcommand in ["stop", "status"] {
+        let output = place.command(subcommand, &[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            said.contains("no recording that was started here"),
+            "{said}"
+        );
+    }
+}
