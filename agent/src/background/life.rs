@@ -12,10 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::state::Process;
 use crate::{
@@ -144,10 +143,16 @@ fn await_end_of(process: Process) {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn watch(process: Process) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(process.pid.cast_signed())
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(_: Process) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
