@@ -31,6 +31,13 @@ impl Budget {
         now_us >= self.free_at_us
     }
 
+    /// How much CPU time may be used now, µs; less than nothing where too much was used already.
+    #[must_use]
+    pub fn room_us(&self, now_us: i64) -> i64 {
+        let from = self.free_at_us.max(now_us.saturating_sub(self.saved_us));
+        (now_us.saturating_sub(from) as f64 * self.share) as i64
+    }
+
     /// Books work that began at `now_us` and took `cost_us` of CPU time: the next may begin after `cost / share`,
     /// sooner where something was saved.
     pub fn spend(&mut self, now_us: i64, cost_us: i64) {
@@ -68,6 +75,17 @@ mod tests {
         }
         assert_eq!(rounds, 11);
         assert!(budget.allows(61_000_000));
+    }
+
+    #[test]
+    fn the_room_is_what_was_saved_less_what_was_spent() {
+        let mut budget = Budget::saving(0.001, 10_000_000);
+        assert_eq!(budget.room_us(60_000_000), 10_000);
+        budget.spend(60_000_000, 4_000);
+        assert_eq!(budget.room_us(60_000_000), 6_000);
+        budget.spend(60_000_000, 8_000);
+        assert_eq!(budget.room_us(60_000_000), -2_000);
+        assert_eq!(budget.room_us(62_000_000), 0);
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub struct Metadata {
     pub run_url: String,
     /// Page of the job.
     pub job_url: String,
+    /// How long the job may take, µs; 0 when not known.
+    pub timeout_us: u64,
+    /// When that began to count, µs since 1970; 0 when not known.
+    pub started_unix_us: i64,
 }
 
 /// Reads the provider's variables; `None` outside any known CI. `read` gives the content of a file that the provider names.

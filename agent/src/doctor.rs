@@ -3,6 +3,7 @@
 //! Each check looks at one thing and says what it saw; none fails, takes longer than a few seconds or leaves anything behind. What a check reads
 //! of the system comes with its root, so that tests lay a tree of files.
 
+mod environ;
 mod kernel;
 mod machine;
 mod naming;
@@ -12,6 +13,7 @@ mod python;
 mod server;
 mod spool;
 mod text;
+mod witness;
 
 use std::path::Path;
 
@@ -103,12 +105,16 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
     let pid = std::process::id();
     let places = settings::places(given.clone(), env, folder);
     let plugin_root = settings::plugin_root(&places.spool, env);
-    let mut checks = match settings::backend(given.clone(), env, folder) {
+    let backend = settings::backend(given.clone(), env, folder);
+    let mut checks = match backend {
         Backend::Linux => of_the_kernel(pid),
         Backend::Sysinfo => portable::all(pid),
     };
     checks.push(spool::spool(&places.spool));
     checks.extend(python::all(&plugin_root, env, folder));
+    if backend == Backend::Linux {
+        checks.push(environ::environ(env, folder));
+    }
     checks.push(naming::naming(given, env, folder));
     checks.extend(server::all(&places, env));
     checks
@@ -122,11 +128,15 @@ fn of_the_kernel(pid: u32) -> Vec<Check> {
         kernel::smaps_rollup(&procfs, pid),
         kernel::children(&procfs, pid),
         kernel::oom_score_adj(&procfs, pid),
+        witness::protection(&procfs, pid),
+        kernel::memory_lock(&procfs),
         kernel::ptrace_scope(&procfs),
         machine::cgroup(&procfs, pid),
         machine::memory(&procfs),
         machine::pressure(&procfs),
-        machine::oom_kills(&procfs, Path::new("/dev/kmsg")),
+        machine::oom_kills(&procfs),
+        witness::kernel_log(&procfs, Path::new("/dev/kmsg")),
+        witness::exits(std::env::current_exe()),
     ]
 }
 

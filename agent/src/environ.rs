@@ -7,19 +7,26 @@
 //! The target is neither stopped nor traced, so each read may meet it in the middle of a change. What is found counts once a second read finds the same,
 //! and arrays and strings are read up to a bound. Addresses are worked out once a program; after that a look that finds the variable where it was
 //! costs three reads; one that finds another value confirms it with three more. All of it is sampled: what ran between two looks is not seen.
+//!
+//! A value that was there at exec is the test of whoever started the process, and does not count. Where the memory may not be read, the title
+//! that xdist gives its workers by `setproctitle` is the next best word.
 
 mod attach;
 mod attached;
 mod error;
 mod maps;
 mod memory;
+mod scan;
 mod symbols;
+mod title;
 mod value;
 
 pub use error::Reason;
+pub use title::is_title;
 pub use value::Phase;
 
 use attached::{Attached, Miss};
+use title::Title;
 use value::{Current, Worker};
 
 use crate::procfs::Procfs;
@@ -56,6 +63,9 @@ pub struct Reader {
     hold: Hold,
     current: Current,
     worker: Worker,
+    /// Whether the last look found its answer in the title.
+    by_title: bool,
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -88,6 +98,8 @@ impl Reader {
             }),
             current: Current::default(),
             worker: Worker::default(),
+            by_title: false,
+            buffer: Vec::new(),
         }
     }
 
@@ -95,6 +107,13 @@ impl Reader {
     #[must_use]
     pub fn worker(&self) -> Option<&str> {
         self.worker.name()
+    }
+
+    /// Whether the last look found its answer in the title of an xdist worker, because the memory could not be read: the title names neither
+    /// a phase nor the worker.
+    #[must_use]
+    pub fn is_by_title(&self) -> bool {
+        self.by_title
     }
 
     /// Has the next look try a process that could not be read, as when it is seen to run another program now. Without it such a process is
@@ -116,6 +135,11 @@ impl Reader {
             }
             told => told,
         };
+        let told = match (told, &self.hold) {
+            (None, Hold::Failed(failure)) if failure.reason != Reason::Gone => self.title().map(Ok),
+            (told, _) => told,
+        };
+        self.by_title = matches!(&self.hold, Hold::Failed(_)) && told.is_some();
         match (told, &self.hold) {
             (Some(Ok(true)), _) => Look::Running {
                 nodeid: self.current.nodeid(),
@@ -126,6 +150,19 @@ impl Reader {
             (Some(Err(Miss::TooLarge)), _) => Look::Unknown(&Reason::TooLarge),
             (None, Hold::Failed(failure)) => Look::Unknown(&failure.reason),
             (Some(Err(Miss::Gone)) | None, _) => Look::Unknown(&Reason::Gone),
+        }
+    }
+
+    /// Whether the title says that a test runs; `None` where there is no such title.
+    fn title(&mut self) -> Option<bool> {
+        match title::read(&self.procfs, self.pid, &mut self.buffer)? {
+            Title::Running(nodeid) => {
+                if !self.current.is(nodeid) {
+                    self.current.set(nodeid);
+                }
+                Some(true)
+            }
+            Title::Idle => Some(false),
         }
     }
 

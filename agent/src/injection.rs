@@ -8,15 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use uuid::Uuid;
-
 use crate::plugin_files::python_path;
 
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
 pub struct Injection<'a> {
-    /// The job.
-    pub job: Uuid,
     /// Folder of the plugin's files.
     pub events: &'a Path,
     /// Folder with the plugin, for `PYTHONPATH`.
@@ -46,7 +42,6 @@ impl Injection<'_> {
             None => &TOX_PASSES,
         };
         let mut variables = vec![
-            ("HIGHWATER_JOB", OsString::from(self.job.to_string())),
             ("HIGHWATER_EVENTS", self.events.into()),
             (
                 "PYTHONPATH",
@@ -105,7 +100,6 @@ mod tests {
 
     fn variables(present: &[(&str, &str)]) -> HashMap<&'static str, String> {
         let injection = Injection {
-            job: Uuid::nil(),
             events: Path::new("/spool/events"),
             plugin: Path::new("/cache/plugin"),
             repo_root: None,

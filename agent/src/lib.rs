@@ -1,12 +1,13 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `clock`, `regular`, `procfs`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `sampler`, `portable`,
-//! `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `commands` | `cli` | `main`.
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `witness`, `guard`,
+//! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod backend;
 pub mod background;
+pub mod bell;
 pub mod bounds;
 pub mod budget;
 pub mod cgroup;
@@ -17,11 +18,16 @@ pub mod commands;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod guard;
 pub mod injection;
 pub mod marks;
+pub mod memlock;
+pub mod pace;
 pub mod plugin_files;
+pub mod pool;
 pub mod portable;
 pub mod procfs;
+pub mod pytest;
 pub mod recorder;
 pub mod recording;
 pub mod regular;
@@ -34,3 +40,4 @@ pub mod spool;
 pub mod summary;
 pub mod terminal;
 pub mod tree;
+pub mod witness;

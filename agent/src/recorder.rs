@@ -1,4 +1,4 @@
-//! Puts together what the sampler saw, what the plugin told and how processes ended, and makes a batch of it each second.
+//! Puts together what the sampler saw, what the plugin told and how processes ended, and makes a batch of it with each block of the grid.
 //!
 //! One recorder a run, on a thread of its own. It may wait for the disk; nothing waits for it. When a batch cannot be kept (a
 //! full disk), recording goes on: what fits in memory is tried again, the rest is lost and said so.
@@ -9,9 +9,12 @@ mod hearing;
 mod keeper;
 mod names;
 mod notices;
+mod reuse;
 mod sessions;
 mod sieve;
+mod sighted;
 mod table;
+mod test_paths;
 
 use std::{
     sync::{
@@ -22,29 +25,33 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::v1;
+use highwater_wire::{report::SAMPLES_THINNED, v1};
 
 use crate::{
     clock::{JobClock, monotonic_us},
+    guard::Roster,
     marks::{Tailer, Told},
+    pace::CALM_US,
     portable::Processes,
-    sampler::Seen,
+    sampler::{Seen, Spares},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
 use names::Names;
 use notices::Notices;
+use reuse::Reuse;
 use sessions::Sessions;
 use sieve::leave_out_impossible;
 use table::Table;
 
 pub use keeper::{BatchSink, Keeper};
+pub use sighted::Sighted;
 pub use table::Ending;
 
 /// How often the events files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// What a batch covers at most, µs.
-const BATCH_US: i64 = 1_000_000;
+/// What a batch covers at most where no block of the grid comes, µs: later than one is due, so that it is not missed by a moment.
+const MOST_US: i64 = CALM_US + 250_000;
 /// A batch with so many bytes of marks is handed on at once.
 const MARKS_BYTES: usize = 512 << 10;
 
@@ -84,10 +91,14 @@ pub struct RecorderProps<S> {
     pub tailer: Tailer,
     /// Where batches go.
     pub sink: S,
+    /// Turns what is seen of pytests without the plugin into marks.
+    pub sights: Sighted,
     /// What it hears.
     pub messages: Receiver<Message>,
     /// How many messages did not fit into the channel.
     pub lost: Arc<AtomicU64>,
+    /// Where what was emptied goes back to the sampler.
+    pub spares: Spares,
 }
 
 /// What a recorder leaves.
@@ -97,6 +108,8 @@ pub struct Recorded<S> {
     pub sink: S,
     /// How many were made, those among them that were lost: what is announced and not there makes a recording incomplete.
     pub batches: u64,
+    /// Those that the sink had no room for to the last, with their numbers.
+    pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -112,9 +125,13 @@ pub struct Recorder<S> {
     table: Table,
     names: Names,
     sessions: Sessions,
+    sights: Sighted,
     notices: Notices,
     gathered: Gathered,
+    reuse: Reuse,
     told: Vec<Told>,
+    /// Told of whoever runs pytest, where a guard wants to know.
+    roster: Option<Roster>,
 }
 
 impl<S: BatchSink> Recorder<S> {
@@ -130,9 +147,12 @@ impl<S: BatchSink> Recorder<S> {
             table: Table::default(),
             names: Names::default(),
             sessions: Sessions::default(),
+            sights: props.sights,
             notices: Notices::default(),
-            gathered: Gathered::default(),
+            gathered: Gathered::new(props.spares),
+            reuse: Reuse::default(),
             told: Vec::new(),
+            roster: None,
         }
     }
 
@@ -143,6 +163,13 @@ impl<S: BatchSink> Recorder<S> {
                        sampled but for the plugin's own marks";
         self.notices
             .report(0, "backend_sysinfo", message.to_owned(), 1);
+    }
+
+    /// Keeps a roster of those who run pytest.
+    #[must_use]
+    pub fn keeping(mut self, roster: Option<Roster>) -> Self {
+        self.roster = roster;
+        self
     }
 
     /// Records until told to finish, or until nobody is left to tell.
@@ -159,7 +186,15 @@ impl<S: BatchSink> Recorder<S> {
                 Duration::from_micros((next_look_us - monotonic_us()).max(0).cast_unsigned());
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
-                Ok(Message::Seen(seen)) => self.see(seen),
+                Ok(Message::Seen(seen)) => {
+                    let is_block = matches!(seen, Seen::Grid(_));
+                    self.see(seen);
+                    if is_block {
+                        // As it comes, so that a death costs no more than the block that was being gathered.
+                        self.look(false);
+                        self.flush_now();
+                    }
+                }
                 Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break 0,
@@ -174,7 +209,10 @@ impl<S: BatchSink> Recorder<S> {
             Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => {
                 self.table.renamed(key, &words, t_us);
             }
-            Seen::Tree(TreeEvent::Gone { key }, t_us) => self.table.gone(key, t_us),
+            Seen::Tree(TreeEvent::Gone { key }, t_us) => {
+                self.table.gone(key, t_us);
+                self.sights.gone(key, t_us);
+            }
             Seen::Grid(block) => {
                 if self.gathered.has_no_room_for(&block) {
                     self.flush(false);
@@ -182,7 +220,19 @@ impl<S: BatchSink> Recorder<S> {
                 self.gathered.grids.push(block);
             }
             Seen::Second(reading) => self.gathered.seconds.push(reading),
-            Seen::Slow(reading) => self.gathered.slow.extend(reading.values),
+            Seen::Slow(reading) => self.gathered.add_slow(reading),
+            Seen::Facts { key, t_us, facts } => self.table.facts(key, facts, t_us),
+            Seen::Exit {
+                key,
+                t_us,
+                exit_code,
+                signal,
+            } => self.table.exited(key, t_us, Ending { exit_code, signal }),
+            Seen::Rest(reading) => {
+                self.table.bystanders(&reading);
+                self.gathered.rest.push(reading);
+            }
+            Seen::Sights(sights) => sights.into_iter().for_each(|sight| self.sighted(sight)),
             Seen::Event(event) => self.gathered.events.push(event),
             Seen::Failed {
                 t_us,
@@ -215,22 +265,26 @@ impl<S: BatchSink> Recorder<S> {
     }
 
     fn flush_if_due(&mut self) {
-        if self.clock.now_us() - self.keeper.covered_us() >= BATCH_US {
-            self.advise(false);
-            self.flush(false);
+        if self.clock.now_us() - self.keeper.covered_us() >= MOST_US {
+            self.flush_now();
         }
+    }
+
+    fn flush_now(&mut self) {
+        self.advise(false);
+        self.settle_sighted(false);
+        self.flush(false);
     }
 
     fn flush(&mut self, is_last: bool) {
         let now_us = self.clock.now_us().max(self.keeper.covered_us());
-        let mut batch = v1::Batch {
-            version: highwater_wire::VERSION,
-            from_us: self.keeper.covered_us(),
-            to_us: now_us,
-            ..v1::Batch::default()
-        };
+        let mut batch = self.reuse.batch();
+        batch.version = highwater_wire::VERSION;
+        batch.from_us = self.keeper.covered_us();
+        batch.to_us = now_us;
         self.sessions.say_news(&mut batch.sessions);
-        self.gathered.fill(&mut batch, &mut self.table);
+        self.gathered
+            .fill(&mut batch, &mut self.table, &mut self.reuse);
         for left in leave_out_impossible(&mut batch) {
             let message = format!("what cannot be was left out: {}", left.reason);
             self.notices.report(now_us, left.code, message, left.count);
@@ -240,7 +294,7 @@ impl<S: BatchSink> Recorder<S> {
             self.notices.own_cost(now_us);
         }
         self.notices.say_news(&mut batch.notices);
-        if !self.keeper.keep(batch, &mut self.notices) {
+        if !self.keeper.keep(batch, &mut self.notices, &mut self.reuse) {
             // Whoever reads the rest must still learn who is who.
             self.table.say_all_again();
             self.sessions.say_all_again();
@@ -250,6 +304,7 @@ impl<S: BatchSink> Recorder<S> {
 
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
         while self.look(true) {}
+        self.settle_sighted(true);
         self.advise(true);
         let now_us = self.clock.now_us();
         let lost = self.lost.load(Ordering::Relaxed);
@@ -264,7 +319,12 @@ impl<S: BatchSink> Recorder<S> {
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }
         self.flush(true);
-        self.keeper.finish()
+        // What gave way to the last batch is told in one more.
+        if self.notices.has_more_of(SAMPLES_THINNED) {
+            self.notices.sum_up(now_us);
+            self.flush(false);
+        }
+        self.keeper.finish(&mut self.reuse)
     }
 
     /// Says once of each pytest process that it has no plugin.
@@ -272,7 +332,9 @@ impl<S: BatchSink> Recorder<S> {
         let now_us = self.clock.now_us();
         let tailer = &self.tailer;
         let unheard = |key: ProcessKey| !tailer.has_file_of(key.pid);
-        for message in advice::without_plugin(&mut self.table, now_us, at_the_end, unheard) {
+        let wanted = self.sights.wants_plugin();
+        for message in advice::without_plugin(&mut self.table, now_us, at_the_end, wanted, unheard)
+        {
             self.notices
                 .report(now_us, "pytest_without_plugin", message, 1);
         }

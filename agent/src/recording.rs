@@ -18,14 +18,16 @@ use highwater_wire::v1;
 
 use crate::{
     clock::JobClock,
+    guard::Roster,
     marks::{JobStart, Tailer},
+    memlock,
     portable::Processes,
-    procfs::ProcError,
-    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps},
-    sampler::{Seen, Teller},
+    procfs::{ProcError, Procfs},
+    recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
+    sampler::{Seen, Spares, Teller, Unwatched},
 };
 
-use watch::Watch;
+use watch::{Watch, WatchProps};
 
 pub use watch::Watched;
 
@@ -62,6 +64,10 @@ pub struct RunningProps<S> {
     pub sink: S,
     /// Folder of the plugin's files; must be there.
     pub events: PathBuf,
+    /// Root of the repository, which the paths of sampled tests are relative to.
+    pub repo_root: Option<PathBuf>,
+    /// Whether pytest is given the plugin: then its lack is worth a word.
+    pub wants_plugin: bool,
     /// What is watched.
     pub watched: Watched,
 }
@@ -82,12 +88,29 @@ impl<S: BatchSink + Send + 'static> Running<S> {
     /// # Errors
     /// When the kernel's files cannot be read, or the system gives no thread.
     pub fn start(props: RunningProps<S>) -> Result<Self, SetupError> {
+        memlock::lock(&Procfs::system());
         let clock = JobClock::new(props.job.started_monotonic_us);
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
-        let is_sysinfo = matches!(props.watched, Watched::Sysinfo { .. });
-        let interval_us = props.job.interval_us;
-        let watch = Watch::begin(props.watched, clock, interval_us, teller.clone())?;
+        let (unwatched, spares) = (Unwatched::default(), Spares::default());
+        let roster = props.watched.is_guarded().then(Roster::default);
+        let sysinfo = match &props.watched {
+            Watched::Linux { .. } => None,
+            Watched::Sysinfo { .. } => Some(Processes::new().map_err(SetupError::Sysinfo)?),
+        };
+        let watch = Watch::begin(
+            props.watched,
+            WatchProps {
+                clock,
+                interval_us: props.job.interval_us,
+                budget_bytes: props.job.budget_bytes,
+                events: props.events.clone(),
+                unwatched: unwatched.clone(),
+                roster: roster.clone(),
+                spares: spares.clone(),
+                teller: teller.clone(),
+            },
+        )?;
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
@@ -96,12 +119,15 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let mut recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
+            sights: Sighted::new(unwatched, props.repo_root, props.wants_plugin),
             sink: props.sink,
             messages,
             lost: teller.lost(),
-        });
-        if is_sysinfo {
-            recorder.is_told_by(Processes::new().map_err(SetupError::Sysinfo)?);
+            spares,
+        })
+        .keeping(roster);
+        if let Some(processes) = sysinfo {
+            recorder.is_told_by(processes);
         }
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
@@ -149,7 +175,10 @@ impl<S> Running<S> {
     pub fn finish(self) -> Result<Recorded<S>, String> {
         self.stop.store(true, Ordering::Release);
         self.sampler.unpark();
-        self.recorded.recv_timeout(PATIENCE).map_err(|_| {
+        let recorded = self.recorded.recv_timeout(PATIENCE);
+        // The summary may take much memory, and nothing hangs on it.
+        memlock::unlock();
+        recorded.map_err(|_| {
             format!(
                 "the recording did not come to its end within {} s (a disk that hangs?); what was written until then is in the spool",
                 PATIENCE.as_secs()

@@ -17,7 +17,8 @@ use crate::{
     clock::JobClock,
     marks::{JobStart, Tailer, Told},
     procfs::Procfs,
-    recorder::{BatchSink, Message, Recorder, RecorderProps},
+    recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
+    sampler::Spares,
     spool::{self, MarkIdentity, Spool, SpoolError, Unwritten},
 };
 
@@ -54,8 +55,10 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
             known,
             unwritten: Unwritten::default(),
         },
+        sights: Sighted::default(),
         messages,
         lost: Arc::default(),
+        spares: Spares::default(),
     });
     let rescued = recorder.run();
     match rescued.warnings.first() {

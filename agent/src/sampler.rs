@@ -5,10 +5,17 @@
 //! for.
 
 mod block;
+mod counters;
+mod exits;
+mod fact_finder;
 mod grid;
+mod headroom;
+mod rest;
 mod rounds;
 mod seconds;
+mod sights;
 mod slow;
+mod spares;
 
 use std::{
     sync::{
@@ -24,15 +31,26 @@ use highwater_wire::{codec::MAX_SAMPLES, v1};
 
 use crate::{
     clock::JobClock,
+    guard::Guard,
+    pace::{Pace, TIGHT_READING_US},
     procfs::{ProcError, Procfs},
-    tree::{Discovery, Tree, TreeEvent},
+    tree::{Discovery, Facts, ProcessKey, Tree, TreeEvent},
+    witness::Protector,
 };
+use counters::Counters;
+use exits::Exits;
+use fact_finder::FactFinder;
+use headroom::Headroom;
+use rest::Rest;
 
 pub use block::{Column, GridBlock};
 pub use grid::Grid;
+pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
-pub use slow::{SlowReader, SlowReading, SlowValue};
+pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
+pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
+pub use spares::Spares;
 
 /// What the sampler tells the recorder.
 #[derive(Debug)]
@@ -45,6 +63,30 @@ pub enum Seen {
     Second(SecondReading),
     /// PSS and swap.
     Slow(SlowReading),
+    /// What is known of a process beside its memory has changed.
+    Facts {
+        /// Which process.
+        key: ProcessKey,
+        /// When, µs since the job's start.
+        t_us: i64,
+        /// All that is known now.
+        facts: Facts,
+    },
+    /// A process has ended, and how; one of these is there.
+    Exit {
+        /// Which process.
+        key: ProcessKey,
+        /// When, µs since the job's start.
+        t_us: i64,
+        /// Its exit code.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+    /// The rest of the machine.
+    Rest(RestReading),
+    /// What pytests without the plugin were seen to do on a tick.
+    Sights(Vec<Sight>),
     /// Something that speaks for an ending.
     Event(v1::Event),
     /// A reading failed; `code` names which.
@@ -111,12 +153,27 @@ pub struct Sampler<T> {
     grid: Grid,
     tree: Tree,
     discovery: Discovery,
-    seconds: Seconds,
+    counters: Arc<Counters<T>>,
+    exits: Option<Exits>,
+    facts: FactFinder,
+    rest: Option<Rest>,
+    sights: Sights,
     rounds: Rounds,
     slow: SlowReader,
     block: GridBlock,
+    spare_columns: Vec<Column>,
+    spares: Spares,
     teller: Teller<T>,
+    guard: Option<Guard>,
     missed_ticks: u64,
+    interval_us: i64,
+    budget_bytes: u64,
+    pace: Pace,
+    headroom: Headroom,
+    /// RSS of all members at the last tick, bytes.
+    sum: u64,
+    /// When cgroups and machine were last read, µs since the job's start.
+    read_us: i64,
 }
 
 /// What a sampler is made of.
@@ -134,8 +191,18 @@ pub struct SamplerProps<T> {
     pub discovery: Discovery,
     /// Cgroups and machine.
     pub seconds: Seconds,
+    /// Lets the kernel take the tree before the agent when memory runs out.
+    pub protector: Option<Protector>,
+    /// Which tests run where there is no plugin.
+    pub sights: Sights,
     /// Where to tell.
     pub teller: Teller<T>,
+    /// What the recorder has emptied.
+    pub spares: Spares,
+    /// What the job may take, bytes; 0 without a budget.
+    pub budget_bytes: u64,
+    /// Where to tell how much memory is left.
+    pub pace: Pace,
 }
 
 impl<T: From<Seen> + Send + 'static> Sampler<T> {
@@ -144,19 +211,47 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(props: SamplerProps<T>) -> std::io::Result<Self> {
-        let slow = SlowReader::start(props.procfs, props.clock, props.teller.clone())?;
+        let (procfs, clock, teller) = (&props.procfs, props.clock, &props.teller);
+        let spares = &props.spares;
+        let slow = SlowReader::start(procfs.clone(), clock, teller.clone(), spares.clone())?;
+        let counters = Counters::new(props.seconds, procfs, clock, teller.clone(), spares.clone());
+        let counters = Arc::new(counters);
+        let protector = props.protector;
+        // Without these threads less is known of an ending, and that is all.
+        let exits = Exits::start(procfs.clone(), clock, teller.clone(), Arc::clone(&counters)).ok();
+        let rest = Rest::start(procfs.clone(), clock, teller.clone()).ok();
         Ok(Self {
+            counters,
+            exits,
+            rest,
+            facts: FactFinder::new(procfs.clone(), protector),
             clock: props.clock,
             grid: Grid::new(props.interval_us),
             tree: props.tree,
             discovery: props.discovery,
-            seconds: props.seconds,
+            sights: props.sights,
             rounds: Rounds::default(),
             slow,
             block: GridBlock::default(),
+            spare_columns: Vec::new(),
+            spares: props.spares,
             teller: props.teller,
+            guard: None,
             missed_ticks: 0,
+            interval_us: props.interval_us.cast_signed(),
+            budget_bytes: props.budget_bytes,
+            pace: props.pace,
+            headroom: Headroom::default(),
+            sum: 0,
+            read_us: 0,
         })
+    }
+
+    /// Lets a guard look at each tick.
+    #[must_use]
+    pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// Samples until told to stop; whoever stops it unparks this thread. Then takes the last look at cgroups and machine, whose
@@ -176,33 +271,48 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         self.report(now_us, "sample_failed", found);
         self.tell_events(now_us);
         self.hand_over_block();
+        // Whoever has ended until now is told before the end of the recording.
+        drop(self.exits.take());
+        self.tell_left_out(now_us);
         self.read_second(now_us);
         self.missed_ticks
     }
 
-    fn tick(&mut self, now_us: i64) {
+    pub(crate) fn tick(&mut self, now_us: i64) {
         let turn = self.grid.take(now_us);
         self.missed_ticks += turn.missed;
         if turn.new_second {
+            // The block ends a batch, which should hold this too.
+            self.read_second(now_us);
             self.hand_over_block();
+        } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
             self.read_second(now_us);
         }
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
-        let sum = self.read_members(now_us, turn.lateness_us);
-        if self.block.most_values() >= BLOCK_VALUES {
+        self.sum = self.read_members(now_us, turn.lateness_us);
+        self.pace.set_headroom(self.headroom.per_mille(self.sum));
+        self.let_guard_look(now_us);
+        if self.block.most_values() >= BLOCK_VALUES || self.is_urgent() {
             self.hand_over_block();
         }
         let renamed = self.tree.refresh_commands(now_us);
         self.report(now_us, "command_failed", renamed);
         self.tree.bury();
         self.tell_events(now_us);
-        if let Some(round) = self
-            .rounds
-            .due(now_us, sum, self.tree.members(), self.slow.cost())
+        self.look_around(now_us);
+        if let Some(round) =
+            self.rounds
+                .due(now_us, self.sum, self.tree.members(), self.slow.cost())
         {
             self.slow.ask(round, self.tree.members_mut());
         }
+    }
+
+    /// Whether memory is short and the block covers what it may then.
+    fn is_urgent(&self) -> bool {
+        let ticks = i64::try_from(self.block.t_us.len()).unwrap_or(i64::MAX);
+        self.pace.is_tight() && ticks.saturating_mul(self.interval_us) >= self.pace.period_us()
     }
 
     /// Reads every member; answers the sum of their RSS, bytes.
@@ -212,13 +322,15 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             return 0;
         }
         self.block.begin_tick(now_us, lateness_us);
+        self.sights.begin_tick(now_us);
         let mut sum = 0;
         let mut failure = None;
         for member in self.tree.members_mut() {
             match member.read() {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
-                    self.block.put(member, statm);
+                    self.block.put(member, statm, &mut self.spare_columns);
+                    self.sights.look(member.key, now_us, statm.resident_bytes);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
@@ -226,6 +338,22 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         }
         self.report(now_us, "sample_failed", failure.map_or(Ok(()), Err));
         sum
+    }
+
+    fn let_guard_look(&mut self, now_us: i64) {
+        let Some(guard) = &mut self.guard else {
+            return;
+        };
+        if let Some(shared) = self.slow.cost().take_shared() {
+            guard.learn(shared, self.tree.members());
+        }
+        if let Some(action) = guard.look(now_us, self.tree.members()) {
+            let event = v1::Event {
+                t_us: now_us,
+                what: Some(v1::event::What::Guard(action)),
+            };
+            self.teller.tell(Seen::Event(event).into());
+        }
     }
 
     /// Sees who has ended since the last tick.
@@ -238,13 +366,31 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     }
 
     fn read_second(&mut self, now_us: i64) {
-        let (reading, result) = self.seconds.read(now_us);
-        self.rounds.has_swap = reading
-            .machine
-            .swap_total_bytes
-            .is_some_and(|bytes| bytes > 0);
-        self.teller.tell(Seen::Second(reading).into());
-        self.report(now_us, "second_failed", result);
+        let (headroom, sum) = (&mut self.headroom, self.sum);
+        let machine = self.counters.read(now_us, |reading| {
+            headroom.learn(reading, sum, self.budget_bytes);
+        });
+        self.rounds.has_swap = machine.swap_total_bytes.is_some_and(|bytes| bytes > 0);
+        self.read_us = now_us;
+    }
+
+    /// Looks at what is read more rarely: cgroups and limits of the members, the rest of the machine.
+    fn look_around(&mut self, now_us: i64) {
+        let has_new_cgroup = self.facts.look(
+            self.tree.members_mut(),
+            now_us,
+            &self.counters,
+            self.exits.as_ref(),
+            &self.teller,
+        );
+        if has_new_cgroup {
+            // What its counters say now is what they are compared with later.
+            self.read_second(now_us);
+        }
+        if let Some(rest) = &mut self.rest {
+            let (is_short, has_ended) = (self.counters.is_short(), self.counters.take_end());
+            rest.ask_if_due(now_us, is_short, has_ended, self.tree.members());
+        }
     }
 
     fn hand_over_block(&mut self) {
@@ -254,14 +400,44 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         for member in self.tree.members_mut() {
             member.column = None;
         }
-        let next = self.block.successor();
+        let mut next = self.spares.blocks.take();
+        next.clear(&mut self.spare_columns, self.block.t_us.len() + 1);
         let block = std::mem::replace(&mut self.block, next);
         self.teller.tell(Seen::Grid(block).into());
     }
 
+    /// Whether a round of PSS is being read.
+    #[cfg(test)]
+    pub(crate) fn is_reading_slowly(&self) -> bool {
+        self.slow.cost().is_busy()
+    }
+
     fn tell_events(&mut self, now_us: i64) {
+        // Before the ends of processes: what was seen of one came before its end.
+        if let Some(sights) = self.sights.take() {
+            self.teller.tell(Seen::Sights(sights).into());
+        }
         for event in self.tree.take_events() {
+            self.sights.hear(&event, now_us);
             self.teller.tell(Seen::Tree(event, now_us).into());
+        }
+    }
+
+    fn tell_left_out(&self, t_us: i64) {
+        let left_out = self.sights.left_out();
+        if left_out > 0 {
+            let message = format!(
+                "{left_out} looks at the tests of pytests without the plugin were left out for their cost; tests may be missing or seem longer"
+            );
+            let code = "sights_left_out";
+            self.teller.tell(
+                Seen::Failed {
+                    t_us,
+                    code,
+                    message,
+                }
+                .into(),
+            );
         }
     }
 

@@ -15,7 +15,7 @@ mod source;
 mod thread;
 
 pub use answer::Answer;
-pub use client::{Client, Item};
+pub use client::{Client, Item, Timeouts};
 pub use presence::{Presence, Standing};
 pub use thread::{Outcome, Shipper, discard, send_whole};
 

@@ -14,8 +14,10 @@
 //! |---|---|
 //! | `lock` | nothing; its writer holds an exclusive `flock` as long as it lives |
 //! | `job` | one record: the `Job` |
-//! | `<stream uuid>.segment` | the records of one start of an agent: its batches |
+//! | `<stream uuid>.segment`, `<stream uuid>.<n>.segment` | the records of one start of an agent, from number 0 (which has none) on: its batches |
 //! | `end` | one record: the `End`; there once the job has ended in an orderly way |
+//! | `reserve` | nothing; it holds room on the disk to work with when that is full, and is gone once the recording is over |
+//! | `*.thin` | a segment that was being written again when the agent died; nobody reads it |
 //! | `events/` | the plugin's files; not sent, kept until the spool goes |
 //!
 //! Each file begins with `HWSPOOL` and the version as one byte. A record is, in little-endian:
@@ -31,26 +33,49 @@
 //! # Writing
 //!
 //! One `write` a record on a descriptor opened for appending. No sync: the page cache outlives the death of any process, and a machine
-//! that loses power in CI takes its disk with it. Version 1 is written; version 1 is read.
+//! that loses power in CI takes its disk with it. After some batches a segment is closed and the next begun; a closed one does not grow.
+//!
+//! Version 1 is written; version 1 is read. Spools from before there were several segments a stream hold the first alone and are read as they
+//! are; agents from before then (no release among them) read only the first of a newer spool.
+//!
+//! # A full disk
+//!
+//! What does not fit makes room for itself. The reserve is given up to work with, then closed segments are written again, the oldest first, with
+//! fewer samples: of each second about one value of each process stays (see [`thin`]); marks, processes, sessions, notices and events all stay. The new
+//! file takes the name of the old by a rename, so that each is there whole at any instruction. Where all are thin, those that the server has
+//! acknowledged lose the rest of their samples. What then still does not fit waits in the recorder's memory, by the same rule. The time that was
+//! thinned before the server had it is counted, and told by the notice `samples_thinned`.
+//!
+//! A thinned batch keeps its number. Where the server has it whole, from before, it answers that something else is stored, and that is as good
+//! as acknowledged.
 //!
 //! # Reading, recovering, deleting
 //!
 //! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
-//! cannot be ends the segment. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
+//! cannot be ends the segment. A reader behind the writer holds no segment open, and goes on behind the batch it read last when it finds another
+//! file under the name. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 
+mod handoff;
 mod known;
 mod read;
+mod room;
+mod segments;
+mod thin;
 mod write;
 
 use std::path::{Path, PathBuf};
 
+use highwater_wire::{codec, v1};
 use uuid::Uuid;
 
+pub use handoff::Handoff;
 pub use known::{MarkIdentity, stream_counts};
 pub use read::{
-    Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, segments, uuid_of,
+    ReadPlace, Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, uuid_of,
 };
-pub use write::{Spool, lock, record_of, write_end};
+pub use segments::{Segment, path_of as segment_path, segments};
+pub use thin::{Detail, thin};
+pub use write::{Less, Spool, lock, record_of, write_end};
 
 /// The first bytes of every file; the last is the version.
 const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
@@ -89,6 +114,30 @@ pub struct Unwritten {
     pub end: Option<Vec<u8>>,
 }
 
+impl Unwritten {
+    /// Batches of a stream with their numbers, and the end where it could not be written either.
+    #[must_use]
+    pub fn of(stream: Uuid, batches: &[(u64, v1::Batch)], end: Option<&v1::End>) -> Self {
+        let records = batches
+            .iter()
+            .filter_map(|(seq, batch)| record_of(*seq, batch).ok());
+        Self {
+            batches: records.map(|record| (stream, record)).collect(),
+            end: end.and_then(|end| codec::encode(end).ok()),
+        }
+    }
+}
+
+/// How long a stretch batches cover, seconds, rounded up.
+#[must_use]
+pub fn seconds_of(batches: &[(u64, v1::Batch)]) -> i64 {
+    let us = batches
+        .iter()
+        .map(|(_, batch)| batch.to_us - batch.from_us)
+        .sum::<i64>();
+    (us + 999_999).div_euclid(1_000_000)
+}
+
 /// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -121,10 +170,6 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SpoolError {
         path: path.to_path_buf(),
         source,
     }
-}
-
-fn segment_path(folder: &Path, stream: Uuid) -> PathBuf {
-    folder.join(format!("{stream}.segment"))
 }
 
 #[cfg(test)]

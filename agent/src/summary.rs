@@ -17,6 +17,8 @@ use highwater_wire::{
     v1,
 };
 
+use uuid::Uuid;
+
 use crate::spool::{self, Recorded, SpoolError};
 
 pub use look::Look;
@@ -35,12 +37,17 @@ pub enum End {
     Known(v1::End),
 }
 
-/// Reads a recording back from the spool and works out its figures.
+/// Reads a recording back from the spool and works out its figures; `beside` is what the spool had no room for.
 ///
 /// # Errors
 /// When the spool cannot be read.
-pub fn digest_of(folder: &Path, end: End) -> Result<Digest, SpoolError> {
+pub fn digest_of(
+    folder: &Path,
+    beside: Vec<(Uuid, u64, v1::Batch)>,
+    end: End,
+) -> Result<Digest, SpoolError> {
     let mut recorded = spool::read(folder)?;
+    recorded.batches.extend(beside);
     let agent_lives = end == End::NotYet;
     if let End::Known(end) = end {
         recorded.end.get_or_insert(end);

@@ -8,15 +8,20 @@
 //! processes, so nothing of its own can be taken for a part of the job.
 
 mod discovery;
+mod facts;
 mod member;
 mod membership;
 
 use std::collections::HashSet;
 
-use crate::procfs::{ProcError, Procfs, Stat, command_line, read_into};
+use crate::{
+    environ::is_title,
+    procfs::{ProcError, Procfs, Stat, command_line, read_into},
+};
 use membership::{Claim, job_of};
 
 pub use discovery::Discovery;
+pub use facts::{FactLooks, Facts, LookAt, is_python};
 pub use member::{Member, ProcessKey};
 pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, parse_chain};
 
@@ -350,7 +355,8 @@ impl Tree {
                 continue;
             }
             let words = self.procfs.words(member.key.pid, &mut self.buffer)?;
-            if !words.is_empty() && member.rename(command_line(&words)) {
+            // A title that xdist changes with each test is no other command.
+            if !words.is_empty() && !is_title(&words) && member.rename(command_line(&words)) {
                 let key = member.key;
                 self.events.push(TreeEvent::Renamed { key, words });
             }

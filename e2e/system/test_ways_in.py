@@ -103,10 +103,11 @@ def test_a_spool_that_cannot_be_written_does_not_keep_the_tests_from_running(rec
     assert recorder.done.returncode == 0 and b"not recording" in recorder.done.stderr and b"2 passed" in recorder.done.stdout
 
 
-def test_where_pythonpath_is_replaced_the_tests_run_and_the_summary_says_so(recorder):
+def test_where_pythonpath_is_replaced_the_tests_are_sampled_and_the_summary_says_so(recorder):
     (recorder.folder / "test_plain.py").write_text("import time\ndef test_a(): time.sleep(1.5)\n")
     summary = recorder.run(["sh", "-c", "PYTHONPATH=. " + QUOTED])
-    assert recorder.done.returncode == 0 and not summary["sessions"]
+    assert recorder.done.returncode == 0
+    assert [(session["sampled"], session["tests"]) for session in summary["sessions"]] == [(True, 1)]
     assert any(notice["code"] == "pytest_without_plugin" for notice in summary["notices"]), summary["notices"]
 
 

@@ -5,6 +5,7 @@ from functools import partial, wraps
 
 import pytest
 
+from .causes import MEMORY_ERROR, cause_of, has_timeouts, time_limit
 from .nesting import SHARED
 
 # Wrappers of the newer form cost half as much, but pluggy knows them since 1.2 only. The bodies below are right in both forms: an error
@@ -19,6 +20,7 @@ except TypeError:
 
 # Outcomes of phases, as ``te`` lists them.
 _PHASES = ("setup", "call", "teardown")
+_FAILED = ("failed", "error", "rerun")
 # What most tests report: each phase with its outcome, and whether that is an xfail's.
 _ALL_PASSED = {phase: ("passed", False) for phase in _PHASES}
 # pytest gives a test its parameters through fixtures that nobody wrote; they hold nothing of their own.
@@ -52,6 +54,10 @@ class Hooks:
         self._fixtures = {}
         self._reports = {}
         self._set_up = False
+        # Why the open test failed, as a field.
+        self._cause = ""
+        # Whether pytest-timeout is at work; not known before the first test, since its plugin may be configured after this one.
+        self._timeouts = None
 
     # Session and collection
 
@@ -73,7 +79,8 @@ class Hooks:
             return outcome
         finally:
             if begun:
-                self.recorder.mark("ie", f"\t{getattr(report, 'outcome', 'failed')}")
+                outcome = getattr(report, "outcome", "failed")
+                self.recorder.mark("ie", f"\t{outcome}{self._cause_of(report) if outcome == 'failed' else ''}")
 
     @careful
     def _import_begins(self, collector):
@@ -90,6 +97,11 @@ class Hooks:
             return (yield)
         finally:
             self.recorder.session_ends(getattr(session, "exitstatus", exitstatus))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excinfo):
+        if self._cause_of_error(excinfo) == MEMORY_ERROR:
+            self.recorder.notice(MEMORY_ERROR, "pytest itself broke off with a MemoryError")
 
     # Tests
 
@@ -120,7 +132,7 @@ class Hooks:
         try:
             return (yield)
         finally:
-            self.recorder.teardown_ends()
+            self.recorder.teardown_ends(self._cause)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):
@@ -130,12 +142,30 @@ class Hooks:
             if known is None or known[0] != "failed":
                 self._reports[report.when] = (report.outcome, "wasxfail" in report.__dict__)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_exception_interact(self, node, call):
+        """Called for failures alone, so the causes cost nothing where tests pass: not for skips, xfails, and what a test expects."""
+        if node.nodeid == self._nodeid and not self._cause:
+            self._cause = self._cause_of(call)
+
+    def _cause_of(self, call):
+        """The field of a cause, of a call or of the report of an import."""
+        cause = self._cause_of_error(getattr(getattr(call, "call", call), "excinfo", None))
+        return f"\t{cause}" if cause else ""
+
+    @careful
+    def _cause_of_error(self, excinfo):
+        return "" if excinfo is None else cause_of(excinfo.value, bool(self._timeouts))
+
     @careful
     def _begin(self, item):
         self._nodeid, self._path = item.nodeid, _path_of(item)
         self._reports = {}
         self._set_up = False
-        self.recorder.test_begins(self._nodeid, self._path)
+        self._cause = ""
+        if self._timeouts is None:
+            self._timeouts = has_timeouts(item.config)
+        self.recorder.test_begins(self._nodeid, self._path, time_limit(item) if self._timeouts else "")
 
     def _end(self, last):
         reports = self._reports
@@ -144,7 +174,9 @@ class Hooks:
             return
         phases = tuple(reports[phase][0] if phase in reports else "-" for phase in _PHASES)
         outcome = _outcome(reports) if last else "rerun"
-        self.recorder.test_ends("\t%s\t%s\t%s\t%s" % ((outcome,) + phases))
+        # A plugin that tries again by itself may have taken the failure back.
+        cause = self._cause if not last or outcome in _FAILED else ""
+        self.recorder.test_ends("\t%s\t%s\t%s\t%s%s" % ((outcome,) + phases + (cause,)))
 
     # Fixtures
 

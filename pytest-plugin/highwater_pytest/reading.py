@@ -18,6 +18,8 @@ _MARKS = {
     "se": ("exit_status",),
     "xx": ("true_peak_bytes",),
 }
+# What later writers add at the end of a line: missing, ``-`` or none at all where there is nothing to say.
+_FURTHER = {"ie": "cause", "tb": "time_limit_us", "te": "cause"}
 _NUMBERS = {"items", "execution", "fixture", "exit_status", "true_peak_bytes"}
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
 
@@ -68,7 +70,18 @@ def parse(line):
     mark = {"kind": kind, "t_us": int(fields[0]), "rss_bytes": int(fields[1]), "peak_bytes": _number(fields[2])}
     for name, text in zip(names, fields[3:]):
         mark[name] = _number(text) if name in _NUMBERS else unescape(text)
+    further = _FURTHER.get(kind)
+    if further is not None and len(fields) > 3 + len(names):
+        _take_further(mark, further, fields[3 + len(names)])
     return mark
+
+
+def _take_further(mark, name, text):
+    if name != "time_limit_us":
+        if text != "-":
+            mark[name] = unescape(text)
+    elif text.isdigit():
+        mark[name] = int(text)
 
 
 def read(content):

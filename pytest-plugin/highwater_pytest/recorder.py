@@ -196,7 +196,8 @@ class Recorder:
     # Tests
 
     @guarded
-    def test_begins(self, nodeid, path):
+    def test_begins(self, nodeid, path, limit):
+        """``limit``: the field of its time limit, or ``""``."""
         if self.kernel.lost:
             self.kernel.lost = 0
             self.writer.record("N", {"code": "descriptors_lost", "message": "a test closed descriptors that were not its own"})
@@ -205,17 +206,17 @@ class Recorder:
             self._blocks(name)
         execution = self._executions.get(nodeid, 0) + 1
         self._executions[nodeid] = execution
-        self._test = f"\t{execution}\t{name}\t{escape(nodeid)}"
+        self._test = f"\t{execution}\t{name}\t{escape(nodeid)}{limit}"
         self.mark("tb", self._test, True)
 
-    def teardown_ends(self):
-        """In a forked child this is the last that is seen of the test; how it ended is for its parent to say."""
+    def teardown_ends(self, cause):
+        """In a forked child this is the last that is seen of the test; how it ended is for its parent to say, which does not see why."""
         if self._forked:
             self._test = None
-            self.mark("te", "\tunknown\t-\t-\t-", True)
+            self.mark("te", f"\tunknown\t-\t-\t-{cause}", True)
 
     def test_ends(self, outcomes):
-        """``outcomes``: of the test, and of set-up, call and teardown as pytest reported them, as fields."""
+        """``outcomes``: of the test, and of set-up, call and teardown as pytest reported them, as fields; then the cause, if one is known."""
         self._test = None
         self.mark("te", outcomes)
 
@@ -255,6 +256,10 @@ class Recorder:
             self.mark("re", number)
 
     # The end
+
+    @guarded
+    def notice(self, code, message):
+        self.writer.record("N", {"code": code, "message": message})
 
     def fail(self, where, error):
         """Ends the recording for a problem of its own."""

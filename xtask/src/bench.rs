@@ -2,6 +2,7 @@
 
 mod agent;
 mod figures;
+mod look;
 mod peers;
 
 use std::{
@@ -25,8 +26,8 @@ use peers::Peers;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Only a part; everything where none is named.
-    only: Option<Part>,
+    /// Only this part; everything where none is named.
+    part: Option<Part>,
     /// Fewer pairs and a smaller part of the suite.
     #[arg(long)]
     quick: bool,
@@ -35,15 +36,21 @@ pub(crate) struct Options {
     pairs: Option<u32>,
 }
 
+/// A part that is measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// A real suite with and without Highwater, the plugin by part, and storage.
     Suite,
     /// The agent's CPU and memory by processes and rate, time to the acknowledgement, and other recorders on the same suite.
     Agent,
+    /// Reading which test runs, without the plugin; measured in seconds.
+    Look,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
+    if options.part == Some(Part::Look) {
+        return look::look("python3").map(|_| ());
+    }
     let data = target().join("bench");
     if data.exists() {
         fs::remove_dir_all(&data).map_err(io(&data))?;
@@ -62,18 +69,23 @@ pub(crate) fn run(options: &Options) -> Done {
     )?;
     let python = python(&venv);
     let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
-    let wants = |part| options.only.is_none_or(|only| only == part);
+    let wants = |part| options.part.is_none_or(|only| only == part);
     let mut report = serde_json::Map::new();
+    if wants(Part::Look) {
+        let looks = look::look(&python.to_string_lossy())?;
+        report.insert("look".to_owned(), looks);
+    }
+    // Before the agent's part, whose recordings go into the same database: it says what a recording takes there.
+    if wants(Part::Suite) {
+        report.insert(
+            "suite".to_owned(),
+            of_suite(options, &binaries, &python, &data, &server.url)?,
+        );
+    }
     if wants(Part::Agent) {
         report.insert(
             "agent".to_owned(),
             of_agent(options, &binaries, &python, &data, &server.url)?,
-        );
-    }
-    if wants(Part::Suite) {
-        report.insert(
-            "suite".to_owned(),
-            of_suite(options, binaries, python, &data, server)?,
         );
     }
     let report = Value::Object(report);
@@ -114,13 +126,13 @@ fn of_agent(
 
 fn of_suite(
     options: &Options,
-    binaries: PathBuf,
-    python: PathBuf,
+    binaries: &Path,
+    python: &Path,
     data: &Path,
-    server: Server,
+    url: &str,
 ) -> Done<Value> {
     println!("# Cost of the plugin, by part");
-    let mut marks = command(&python);
+    let mut marks = command(python);
     marks
         .arg("pytest-plugin/bench/marks.py")
         .env("PYTHONPATH", root().join("pytest-plugin"));
@@ -135,10 +147,10 @@ fn of_suite(
     };
     let pairs = options.pairs.unwrap_or(usual);
     let bench = Bench {
-        binaries,
-        python,
+        binaries: binaries.to_path_buf(),
+        python: python.to_path_buf(),
         data: data.to_path_buf(),
-        url: server.url.clone(),
+        url: url.to_owned(),
         suite,
     };
     println!("\n# {suite}, {pairs} pairs, in turn");

@@ -19,13 +19,14 @@ use super::{
 use crate::{
     ci::Env,
     clock::JobClock,
-    procfs::{ProcError, Procfs, command_line},
+    procfs::{ProcError, Procfs},
     recording::{Running, RunningProps, SetupError, Watched},
     settings::Token,
     shipper::{self, Client, Shipper},
-    spool::{self, Spool, SpoolError},
+    spool::{self, Spool, SpoolError, Unwritten},
     terminal,
     tree::{Discovery, Membership, Tree},
+    witness::{Protector, signal_taken},
 };
 
 /// How long the end waits for a server that has answered before; one that never did gets a twentieth.
@@ -79,6 +80,7 @@ impl BackgroundAgent {
         let clock = JobClock::new(orders.job.started_monotonic_us);
         let (sink, before, lock) = open(folder, &orders)?;
         let stream = sink.stream();
+        let handoff = sink.handoff();
         let gap_from_us = sink.known_until_us();
         let procfs = Procfs::system();
         let own_pid = std::process::id();
@@ -97,9 +99,13 @@ impl BackgroundAgent {
             job: orders.job.clone(),
             sink,
             events: folder.join("events"),
+            repo_root: orders.repo_root.clone(),
+            wants_plugin: orders.plugin,
             watched: Watched::Linux {
                 tree: Box::new(tree),
                 discovery: Box::new(discovery),
+                protector: protector(&procfs, &orders),
+                guarded: orders.guarded,
             },
         })?;
         if let Some(from_us) = gap_from_us {
@@ -111,7 +117,7 @@ impl BackgroundAgent {
             .map(|server| Client::new(server, token, env, orders.uuid));
         let page = client.as_ref().map(Client::page);
         let shipper = client
-            .map(|client| Shipper::start(client, folder))
+            .map(|client| Shipper::start(client, folder, handoff))
             .transpose()?;
         agent(&procfs, &orders, page)?.write(folder)?;
         Ok(Self {
@@ -140,7 +146,8 @@ impl BackgroundAgent {
         match over {
             // `highwater stop` comes with its own word.
             Over::Told { signal, sender_pid } if stop.is_none() => {
-                self.running.happened(signal_taken(signal, sender_pid));
+                let taken = signal_taken(&Procfs::system(), signal, sender_pid, false);
+                self.running.happened(v1::event::What::Signal(taken));
                 terminal::tell(format_args!("ending: signal {signal}"));
             }
             Over::Told { .. } => terminal::tell("ending: `highwater stop`"),
@@ -152,14 +159,14 @@ impl BackgroundAgent {
         }
         let ended_us = self.clock.now_us();
         let mut outcome = Outcome::default();
-        let batches = match self.running.finish() {
+        let (batches, left) = match self.running.finish() {
             Ok(recorded) => {
                 outcome.warnings = recorded.warnings;
-                recorded.batches
+                (recorded.batches, recorded.unwritten)
             }
             Err(reason) => {
                 outcome.warnings.push(reason);
-                0
+                (0, Vec::new())
             }
         };
         let mut streams = self.before;
@@ -184,11 +191,17 @@ impl BackgroundAgent {
             let warning = format!("the end of the recording cannot be written: {error}");
             outcome.warnings.push(warning);
         }
-        let unwritten = written.is_err().then_some(&end);
+        let unwritten = Unwritten::of(self.stream, &left, written.is_err().then_some(&end));
         if let Some(shipper) = self.shipper {
             let sent = shipper.finish(unwritten, PATIENCE, self.life.hurry());
             outcome.complete = sent.complete;
             outcome.reason = sent.reason();
+        }
+        let unsent_s = spool::seconds_of(&left);
+        if unsent_s > 0 && !outcome.complete {
+            outcome.warnings.push(format!(
+                "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
+            ));
         }
         for warning in &outcome.warnings {
             terminal::tell(warning);
@@ -244,6 +257,12 @@ fn agent(procfs: &Procfs, orders: &Orders, page: Option<String>) -> Result<Agent
     })
 }
 
+fn protector(procfs: &Procfs, orders: &Orders) -> Option<Protector> {
+    let runners: Vec<_> = orders.chain.iter().map(|process| process.pid).collect();
+    let above = || Protector::above(procfs, std::process::id(), &runners);
+    orders.protects.then(above).flatten()
+}
+
 fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {
     match over {
         Over::Told { .. } if is_stopped => v1::EndedBy::Stop,
@@ -251,16 +270,4 @@ fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {
         Over::RunnerGone => v1::EndedBy::RunnerGone,
         Over::Old => v1::EndedBy::Age,
     }
-}
-
-fn signal_taken(signal: i32, sender_pid: Option<u32>) -> v1::event::What {
-    let sender_pid = sender_pid.unwrap_or(0);
-    let words = Procfs::system().words(sender_pid, &mut Vec::new());
-    v1::event::What::Signal(v1::SignalTaken {
-        signal,
-        sender_pid,
-        // A sender that is gone cannot be named any more.
-        sender: words.map_or_else(|_| String::new(), |words| command_line(&words)),
-        from_terminal: false,
-    })
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     recorder::BatchSink,
-    spool::{MarkIdentity, Recorded, Spool},
+    spool::{Handoff, MarkIdentity, Recorded, Spool},
 };
 
 /// A spool, and the marks that agents before this one put there.
@@ -45,6 +45,11 @@ impl Continued {
     #[must_use]
     pub(super) fn stream(&self) -> Uuid {
         self.spool.stream()
+    }
+
+    /// How its sender is told of what is written.
+    pub(super) fn handoff(&self) -> Handoff {
+        self.spool.handoff()
     }
 
     /// Until when agents before this one recorded, µs since the job's start; `None` where there was none.

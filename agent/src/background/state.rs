@@ -19,7 +19,7 @@ use highwater_wire::v1;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{procfs::Procfs, regular, shipper, tree::ProcessKey};
+use crate::{guard::Limit, procfs::Procfs, regular, shipper, tree::ProcessKey};
 
 /// Name of the agent's log.
 pub const LOG: &str = "agent.log";
@@ -44,6 +44,8 @@ pub struct Orders {
     pub uuid: Uuid,
     /// How it begins.
     pub job: v1::Job,
+    /// Root of the repository.
+    pub repo_root: Option<PathBuf>,
     /// Address of the server.
     pub server: Option<String>,
     /// From the parent of whoever started it up to the runner.
@@ -58,8 +60,15 @@ pub struct Orders {
     pub since_ticks: u64,
     /// The age that it may reach, µs.
     pub max_age_us: u64,
+    /// Whether pytest is given the plugin.
+    pub plugin: bool,
+    /// Whether the kernel shall take the tests before the agent when memory runs out.
+    pub protects: bool,
     /// Whether it goes on with the job of an agent that is gone.
     pub goes_on: bool,
+    /// The limit of memory, where one is guarded.
+    #[serde(default)]
+    pub guarded: Option<Limit>,
 }
 
 /// Who an agent is.

@@ -27,16 +27,13 @@ impl Version {
     }
 }
 
-/// The cgroup of a process and the mount it is found in.
+/// The mounted hierarchy that has the memory controller.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Hierarchy {
     pub(super) version: Version,
-    /// As `/proc/PID/cgroup` names it.
-    name: PathBuf,
     mount: Mount,
 }
 
-/// A mounted hierarchy.
 #[derive(Debug)]
 struct Mount {
     /// Which cgroup of the hierarchy is mounted; in a container often the container's own.
@@ -44,69 +41,63 @@ struct Mount {
     point: PathBuf,
 }
 
-impl Place {
-    /// Name and folder of each cgroup, from the process's own up to the root of the mount.
-    pub(super) fn levels(&self) -> impl Iterator<Item = (String, PathBuf)> {
-        // A name outside the mount (another cgroup namespace, a container's bind mount): only the mount itself is visible.
-        let below = self
-            .name
-            .strip_prefix(&self.mount.root)
-            .unwrap_or(Path::new(""));
-        let below = if below.components().any(|part| part.as_os_str() == "..") {
-            Path::new("")
-        } else {
-            below
+impl Hierarchy {
+    /// The one that this process sees; `None` without a memory controller.
+    pub(super) fn find(procfs: &Procfs, pid: u32) -> Result<Option<Self>, ProcError> {
+        let mut buffer = Vec::new();
+        let mut text = |name: &str| -> Result<String, ProcError> {
+            read_into(&procfs.path_of(pid, name), &mut buffer)?;
+            Ok(String::from_utf8_lossy(&buffer).into_owned())
         };
-        let join = |base: &Path, part: &Path| match part.as_os_str().is_empty() {
-            // Joining nothing would leave a slash at the end.
-            true => base.to_owned(),
-            false => base.join(part),
-        };
-        below.ancestors().map(move |part| {
-            let name = join(&self.mount.root, part);
-            (
-                name.to_string_lossy().into_owned(),
-                join(&self.mount.point, part),
-            )
-        })
+        let cgroups = text("cgroup")?;
+        let mounts = text("mountinfo")?;
+        for version in [Version::One, Version::Two] {
+            if let (Some(_), Some(mount)) = (named(&cgroups, version), mount_of(&mounts, version)) {
+                return Ok(Some(Self { version, mount }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where a process is below the mount, from the text of its `/proc/PID/cgroup`; `None` where it is not visible there (another cgroup
+    /// namespace, a container's bind mount).
+    pub(super) fn place_of<'a>(&self, cgroups: &'a str) -> Option<&'a Path> {
+        let name = Path::new(named(cgroups, self.version)?);
+        let below = name.strip_prefix(&self.mount.root).ok()?;
+        let is_outside = below.components().any(|part| part.as_os_str() == "..");
+        (!is_outside).then_some(below)
+    }
+
+    /// Name of the cgroup at a place below the mount, as `/proc/PID/cgroup` has it.
+    pub(super) fn name_of(&self, below: &Path) -> String {
+        join(&self.mount.root, below).to_string_lossy().into_owned()
+    }
+
+    /// The folder of the cgroup at a place below the mount.
+    pub(super) fn folder_of(&self, below: &Path) -> PathBuf {
+        join(&self.mount.point, below)
     }
 }
 
-pub(super) fn find(procfs: &Procfs, pid: u32) -> Result<Option<Place>, ProcError> {
-    let mut buffer = Vec::new();
-    let mut text = |name: &str| -> Result<String, ProcError> {
-        read_into(&procfs.path_of(pid, name), &mut buffer)?;
-        Ok(String::from_utf8_lossy(&buffer).into_owned())
-    };
-    let cgroups = text("cgroup")?;
-    let mounts = text("mountinfo")?;
-    let one = named(&cgroups, |controllers| {
-        controllers.split(',').any(|name| name == "memory")
-    });
-    if let (Some(name), Some(mount)) = (one, mount_of(&mounts, Version::One)) {
-        return Ok(Some(Place {
-            version: Version::One,
-            name,
-            mount,
-        }));
+fn join(base: &Path, part: &Path) -> PathBuf {
+    match part.as_os_str().is_empty() {
+        // Joining nothing would leave a slash at the end.
+        true => base.to_owned(),
+        false => base.join(part),
     }
-    let two = named(&cgroups, str::is_empty);
-    Ok(match (two, mount_of(&mounts, Version::Two)) {
-        (Some(name), Some(mount)) => Some(Place {
-            version: Version::Two,
-            name,
-            mount,
-        }),
-        _ => None,
-    })
 }
 
-/// The path in the line of `/proc/PID/cgroup` (`id:controllers:path`) with the controllers asked for.
-fn named(cgroups: &str, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+/// The path in the line of `/proc/PID/cgroup` (`id:controllers:path`) of the memory controller; a cgroup that was removed has a note behind it.
+fn named(cgroups: &str, version: Version) -> Option<&str> {
     cgroups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        wanted(controllers).then(|| PathBuf::from(path))
+        let is_wanted = match version {
+            Version::None => false,
+            Version::One => controllers.split(',').any(|name| name == "memory"),
+            Version::Two => controllers.is_empty(),
+        };
+        is_wanted.then(|| path.strip_suffix(" (deleted)").unwrap_or(path))
     })
 }
 

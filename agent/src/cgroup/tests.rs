@@ -43,6 +43,7 @@ fn version_2_is_read_from_the_leaf_to_the_root() {
             ),
             ("cg/a.slice/job/memory.max", "5000\n"),
             ("cg/a.slice/job/memory.peak", "2000\n"),
+            ("cg/a.slice/job/memory.oom.group", "1\n"),
             (
                 "cg/a.slice/job/memory.events",
                 "low 0\nhigh 0\nmax 4\noom 2\noom_kill 1\noom_group_kill 0\n",
@@ -60,6 +61,11 @@ fn version_2_is_read_from_the_leaf_to_the_root() {
         limit_bytes: Some(5000),
         peak_bytes: Some(2000),
         oom_kills: Some(1),
+        limit_met: Some(4),
+        ooms: Some(2),
+        oom_group: Some(1),
+        oom_group_kills: Some(0),
+        is_removed: false,
     };
     let slice = CgroupReading {
         usage_bytes: Some(1500),
@@ -91,6 +97,7 @@ fn version_1_holds_the_controller_where_both_are_mounted() {
                 "memory/job/memory.oom_control",
                 "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
             ),
+            ("memory/job/memory.failcnt", "122\n"),
             ("memory/memory.usage_in_bytes", "9000\n"),
             ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
         ],
@@ -105,6 +112,8 @@ fn version_1_holds_the_controller_where_both_are_mounted() {
         limit_bytes: Some(4096),
         peak_bytes: Some(1200),
         oom_kills: Some(3),
+        limit_met: Some(122),
+        ..CgroupReading::default()
     };
     let root = CgroupReading {
         usage_bytes: Some(9000),
@@ -145,6 +154,72 @@ fn a_container_sees_only_what_is_mounted_in_it() {
         );
         assert_eq!(names(&outside), ["/docker/abc"], "{name}");
     }
+}
+
+#[test]
+fn the_cgroups_of_others_join_with_all_above_them_once() {
+    let (_root, mut cgroups) = system(
+        "0::/docker/abc/agent\n",
+        "30 20 0:26 /docker/abc {root}/cg ro - cgroup2 cgroup rw\n",
+        &[
+            ("cg/memory.current", "7\n"),
+            ("cg/agent/memory.current", "3\n"),
+            ("cg/tests/one/memory.current", "3\n"),
+            ("cg/tests/memory.current", "3\n"),
+        ],
+    );
+    let mut watch = |text: &str| {
+        let home = cgroups.watch(text.as_bytes(), true);
+        home.map(|home| (home.name.to_string(), home.is_new))
+    };
+    let found = |name: &str, is_new| Some((name.to_owned(), is_new));
+    let inside = "0::/docker/abc/tests/one\n";
+    assert_eq!(watch(inside), found("/docker/abc/tests/one", true));
+    assert_eq!(watch(inside), found("/docker/abc/tests/one", false));
+    assert_eq!(
+        watch("0::/docker/abc/agent\n"),
+        found("/docker/abc/agent", false)
+    );
+    // One without a controller of its own lives by the limits of the next above it.
+    let without = "0::/docker/abc/tests/one/without\n";
+    assert_eq!(watch(without), found("/docker/abc/tests/one", false));
+    for elsewhere in [
+        "0::/\n",
+        "0::/../x\n",
+        "0::/docker/other\n",
+        "1:cpu:/\n",
+        "",
+    ] {
+        assert_eq!(watch(elsewhere), None, "{elsewhere:?}");
+    }
+    let names: Vec<_> = cgroups.levels().iter().map(Level::name).collect();
+    let expected = [
+        "/docker/abc/agent",
+        "/docker/abc",
+        "/docker/abc/tests/one",
+        "/docker/abc/tests",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn where_there_are_too_many_those_with_a_pytest_stay() {
+    let files: Vec<_> = (0..40)
+        .map(|n| (format!("cg/c{n}/memory.current"), "1\n"))
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), *text))
+        .chain([("cg/agent/memory.current", "1\n")])
+        .collect();
+    let (_root, mut cgroups) = system("0::/agent\n", MOUNT_TWO, &files);
+    for n in 0..40 {
+        cgroups.watch(format!("0::/c{n}\n").as_bytes(), n % 4 == 0);
+    }
+    assert_eq!(cgroups.levels().len(), 32);
+    let has = |name: &str| cgroups.levels().iter().any(|level| level.name() == name);
+    assert!(has("/agent"));
+    assert!((0..40).step_by(4).all(|n| has(&format!("/c{n}"))));
 }
 
 #[test]

@@ -86,6 +86,15 @@ fn number(env: &Env, name: &str) -> u32 {
     get(env, name).parse().unwrap_or(0)
 }
 
+/// A number of some unit of time, µs; 0 where there is none or it cannot be.
+fn times(env: &Env, name: &str, unit_us: u64) -> u64 {
+    let number = get(env, name).trim().parse::<u64>().ok();
+    number
+        .and_then(|number| number.checked_mul(unit_us))
+        .filter(|us| *us < 1 << 61)
+        .unwrap_or(0)
+}
+
 /// A shard from an index that counts from `base`; none for a total of less than two.
 fn shard(env: &Env, index: &str, total: &str, base: u32) -> Option<(u32, u32)> {
     let total = number(env, total);
@@ -191,6 +200,9 @@ fn gitlab(env: &Env) -> Metadata {
         pull_request: get(env, "CI_MERGE_REQUEST_IID"),
         fork: !source.is_empty() && source != project,
         event: get(env, "CI_PIPELINE_SOURCE"),
+        // Seconds, as the runner itself counts them from the begin of the job.
+        timeout_us: times(env, "CI_JOB_TIMEOUT", 1_000_000),
+        started_unix_us: timestamp_us(&get(env, "CI_JOB_STARTED_AT")),
         run_url: get(env, "CI_PIPELINE_URL"),
         job_url: get(env, "CI_JOB_URL"),
         project,
@@ -256,6 +268,8 @@ fn buildkite(env: &Env) -> Metadata {
             "pull_request".to_owned()
         },
         pull_request: pull,
+        // Minutes, or `false` where there is none.
+        timeout_us: times(env, "BUILDKITE_TIMEOUT", 60_000_000),
         run_url: get(env, "BUILDKITE_BUILD_URL"),
         job_url: page(
             env,
@@ -363,6 +377,7 @@ fn drone(env: &Env) -> Metadata {
         base_commit: get(env, "DRONE_COMMIT_BEFORE"),
         pull_request: get(env, "DRONE_PULL_REQUEST"),
         event: get(env, "DRONE_BUILD_EVENT"),
+        started_unix_us: times(env, "DRONE_STAGE_STARTED", 1_000_000).cast_signed(),
         run_url: get(env, "DRONE_BUILD_LINK"),
         job_url: get(env, "DRONE_BUILD_LINK"),
         ..Metadata::default()

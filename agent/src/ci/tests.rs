@@ -244,3 +244,37 @@ fn remotes_in_every_form_name_the_same_project() {
     }
     assert_eq!(slug_of_remote("/srv/repo"), None);
 }
+
+#[test]
+fn a_time_limit_is_known_where_the_ci_tells_it() {
+    let gitlab = |limit, began| {
+        let run = seen(
+            &[
+                ("GITLAB_CI", "true"),
+                ("CI_JOB_TIMEOUT", limit),
+                ("CI_JOB_STARTED_AT", began),
+            ],
+            "",
+        );
+        (run.timeout_us, run.started_unix_us)
+    };
+    let began_us = 1_767_323_045_000_000;
+    assert_eq!(
+        gitlab("3600", "2026-01-02T03:04:05Z"),
+        (3_600_000_000, began_us)
+    );
+    assert_eq!(gitlab("", ""), (0, 0));
+    assert_eq!(gitlab("an hour", "noon"), (0, 0));
+    let buildkite = |limit| {
+        let run = seen(&[("BUILDKITE", "true"), ("BUILDKITE_TIMEOUT", limit)], "");
+        (run.timeout_us, run.started_unix_us)
+    };
+    assert_eq!(buildkite("15"), (900_000_000, 0));
+    assert_eq!(buildkite("false"), (0, 0));
+    assert_eq!(buildkite("99999999999999999999"), (0, 0));
+    let drone = seen(
+        &[("DRONE", "true"), ("DRONE_STAGE_STARTED", "1767323045")],
+        "",
+    );
+    assert_eq!((drone.timeout_us, drone.started_unix_us), (0, began_us));
+}

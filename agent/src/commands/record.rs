@@ -21,7 +21,7 @@ use crate::{
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Shipper},
-    spool::{self, Spool},
+    spool::{self, Spool, Unwritten},
     summary::{self, Look},
     terminal,
 };
@@ -102,7 +102,11 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
     tell(&settings.places.problems);
     let places = &settings.places;
     let uuid = Uuid::now_v7();
-    let plugin = plugin_files::unpack(&settings.plugin_root).map_err(|error| error.to_string())?;
+    let plugin = settings
+        .plugin
+        .then(|| plugin_files::unpack(&settings.plugin_root))
+        .transpose()
+        .map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
     let client = places
@@ -111,7 +115,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         .map(|server| Client::new(server, places.token.as_ref(), &environment(), uuid));
     let page = client.as_ref().map(Client::page);
     let shipper = match client
-        .map(|client| Shipper::start(client, spool.folder()))
+        .map(|client| Shipper::start(client, spool.folder(), spool.handoff()))
         .transpose()
     {
         Ok(shipper) => shipper,
@@ -136,6 +140,8 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         repo_root: Some(settings.repo_root),
         backend: settings.backend,
         exact: settings.exact,
+        protects: settings.protects,
+        guarded: settings.guarded,
         job: settings.job,
     };
     Ok((prepared, recording))
@@ -179,8 +185,13 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
             "the end of the recording cannot be written: {error}"
         ));
     }
-    let unwritten = written.is_err().then(|| end.clone());
-    let digest = match summary::digest_of(&prepared.folder, summary::End::Known(end)) {
+    let stream = prepared.stream;
+    let end_left = written.is_err().then_some(&end);
+    let unwritten = Unwritten::of(stream, &outcome.unwritten, end_left);
+    let unsent_s = spool::seconds_of(&outcome.unwritten);
+    let beside = std::mem::take(&mut outcome.unwritten).into_iter();
+    let beside = beside.map(|(seq, batch)| (stream, seq, batch)).collect();
+    let digest = match summary::digest_of(&prepared.folder, beside, summary::End::Known(end)) {
         Ok(digest) => Some(digest),
         Err(error) => {
             terminal::tell(format_args!("no summary: {error}"));
@@ -193,7 +204,12 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     }
     let sent = prepared
         .shipper
-        .map(|shipper| Sent::from(&shipper.finish(unwritten.as_ref(), PATIENCE, &outcome.hurry)));
+        .map(|shipper| Sent::from(&shipper.finish(unwritten, PATIENCE, &outcome.hurry)));
+    if unsent_s > 0 && !sent.as_ref().is_some_and(|sent| sent.complete) {
+        terminal::tell(format_args!(
+            "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
+        ));
+    }
     let kept = told::settle(&prepared.folder, sent.as_ref());
     if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
         told::write_summary(file, digest, prepared.page, kept.as_deref());

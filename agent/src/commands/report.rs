@@ -37,7 +37,7 @@ pub fn report(task: ReportTask) -> Result<u8, CommandError> {
         Err(SpoolError::Busy(_)) => summary::End::NotYet,
         _ => summary::End::InSpool,
     };
-    let digest = summary::digest_of(&folder, end)?;
+    let digest = summary::digest_of(&folder, Vec::new(), end)?;
     let look = Look::of_stdout(&environment());
     terminal::answer(&summary::terminal(&digest, None, &look));
     Ok(exit_codes::OK)

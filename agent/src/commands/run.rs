@@ -20,12 +20,14 @@ use uuid::Uuid;
 use crate::{
     backend::Backend,
     clock::JobClock,
+    guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
     recording::{Running, RunningProps, SetupError, Watched},
     signals::{self, Happened, Signals},
     terminal,
     tree::{Discovery, Tree},
+    witness::{Protector, signal_taken},
 };
 use child::exit_code_of;
 
@@ -51,14 +53,18 @@ pub struct RecordingProps<S> {
     pub sink: S,
     /// Folder of the plugin's files; must be there.
     pub events: PathBuf,
-    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]).
-    pub plugin: PathBuf,
+    /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]); `None` to run pytest without.
+    pub plugin: Option<PathBuf>,
     /// What reads processes and machine.
     pub backend: Backend,
     /// Root of the repository.
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
     pub exact: bool,
+    /// Whether the kernel shall take the command before the agent when memory runs out.
+    pub protects: bool,
+    /// The limit of memory, where one is guarded.
+    pub guarded: Option<Limit>,
 }
 
 /// How a run ended.
@@ -80,6 +86,8 @@ pub struct RunOutcome<S> {
     pub sink: Option<S>,
     /// Batches that were made.
     pub batches: u64,
+    /// Those that the sink had no room for, with their numbers.
+    pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
     /// Raised by a signal that came after the command had ended: come to an end soon. The next such signal kills the agent.
@@ -139,6 +147,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         match &mut signals {
             Some(signals) => {
                 for happened in signals.wait() {
+                    tell_of(happened, running.as_ref());
                     pass_on(happened, command_pid, &mut outcome);
                 }
             }
@@ -162,6 +171,7 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         Some(Ok(recorded)) => {
             outcome.sink = Some(recorded.sink);
             outcome.batches = recorded.batches;
+            outcome.unwritten = recorded.unwritten;
             outcome.warnings.extend(recorded.warnings);
         }
         Some(Err(reason)) => outcome.warnings.push(reason),
@@ -191,6 +201,11 @@ fn watch<S: BatchSink + Send + 'static>(
             Watched::Linux {
                 tree: Box::new(tree),
                 discovery: Box::new(discovery),
+                protector: props
+                    .protects
+                    .then(|| Protector::above(&Procfs::system(), std::process::id(), &[]))
+                    .flatten(),
+                guarded: props.guarded,
             }
         }
         Backend::Sysinfo => Watched::Sysinfo { command_pid, words },
@@ -199,6 +214,8 @@ fn watch<S: BatchSink + Send + 'static>(
         job: props.job,
         sink: props.sink,
         events: props.events,
+        repo_root: props.repo_root,
+        wants_plugin: props.plugin.is_some(),
         watched,
     })
 }
@@ -213,6 +230,22 @@ fn adopt_orphans() -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn adopt_orphans() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Tells the recorder of a signal, and of its sender before that is gone.
+fn tell_of<S>(happened: Happened, running: Option<&Running<S>>) {
+    if let (
+        Happened::Signal {
+            number,
+            from_terminal,
+            sender_pid,
+        },
+        Some(running),
+    ) = (happened, running)
+    {
+        let taken = signal_taken(&Procfs::system(), number, sender_pid, from_terminal);
+        running.happened(v1::event::What::Signal(taken));
+    }
 }
 
 fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>) {
@@ -257,6 +290,7 @@ impl<S> RunOutcome<S> {
             forwarded_signal: None,
             sink: None,
             batches: 0,
+            unwritten: Vec::new(),
             warnings: Vec::new(),
             hurry: Arc::default(),
         }

@@ -151,6 +151,7 @@ fn beginning(
     let orders = Orders {
         uuid,
         job,
+        repo_root: Some(settings.repo_root.clone()),
         server: settings.places.server.clone(),
         chain: standing.chain.iter().copied().map(Into::into).collect(),
         runner: standing.runner.map(Into::into),
@@ -158,7 +159,10 @@ fn beginning(
         is_container: standing.is_container,
         since_ticks: if standing.is_of_one_job { 0 } else { now_ticks },
         max_age_us,
+        plugin: settings.plugin,
+        protects: settings.protects,
         goes_on,
+        guarded: settings.guarded,
     };
     Beginning { folder, orders }
 }
@@ -181,14 +185,18 @@ fn begin(settings: &Settings, beginning: &Beginning) -> Result<Variables, String
         .open(&path)
         .map_err(|error| at(&path, &error))?;
     launch(folder, orders, log)?;
+    let mut variables = vec![("HIGHWATER_JOB", OsString::from(orders.uuid.to_string()))];
+    if !orders.plugin {
+        return Ok(variables);
+    }
     let injection = Injection {
-        job: orders.uuid,
         events: &folder.join("events"),
         plugin: &plugin,
         repo_root: Some(&settings.repo_root),
         exact: settings.exact,
     };
-    Ok(injection.variables(|name| std::env::var_os(name)))
+    variables.extend(injection.variables(|name| std::env::var_os(name)));
+    Ok(variables)
 }
 
 fn launch(folder: &Path, orders: &Orders, log: File) -> Result<(), String> {

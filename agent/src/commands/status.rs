@@ -30,7 +30,7 @@ pub fn status(task: StatusTask) -> Result<u8, CommandError> {
         true => summary::End::NotYet,
         false => summary::End::InSpool,
     };
-    let digest = summary::digest_of(&started.folder, end)?;
+    let digest = summary::digest_of(&started.folder, Vec::new(), end)?;
     let Process { pid, .. } = started.agent.process;
     let procfs = Procfs::system();
     let page_bytes = rustix::param::page_size() as u64;

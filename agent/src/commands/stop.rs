@@ -67,7 +67,7 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
         (None, Ok(None)) => complete(folder, &word)?,
         _ => Unwritten::default(),
     };
-    let digest = match summary::digest_of(folder, end_of(folder, &left)) {
+    let digest = match summary::digest_of(folder, Vec::new(), end_of(folder, &left)) {
         Ok(digest) => Some(digest),
         Err(error) => {
             terminal::tell(format_args!("no summary: {error}"));

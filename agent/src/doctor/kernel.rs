@@ -5,6 +5,7 @@ use std::{fs, hint::black_box, io};
 use super::{Check, machine::size};
 use crate::{
     clock::thread_cpu_us,
+    memlock::{self, Right},
     procfs::{ProcError, Procfs},
 };
 
@@ -144,24 +145,37 @@ pub(super) fn oom_score_adj(procfs: &Procfs, pid: u32) -> Check {
     }
 }
 
-/// What Yama forbids. Nothing here depends on it: it is told because other tools on the same tests do.
+/// Whether the agent's memory is locked while it records. It need not be: where it is not, it may be slow when the machine swaps.
+pub(super) fn memory_lock(procfs: &Procfs) -> Check {
+    const NAME: &str = "memory_lock";
+    let seen = match memlock::right(procfs) {
+        Right::Capability => "the agent's memory is locked: it has CAP_IPC_LOCK".to_owned(),
+        Right::Unlimited => "the agent's memory is locked: RLIMIT_MEMLOCK is unlimited".to_owned(),
+        Right::None(bytes) => format!(
+            "the agent's memory is not locked: that needs CAP_IPC_LOCK or `ulimit -l unlimited`, and the limit is {}",
+            size(bytes)
+        ),
+    };
+    Check::works(NAME, seen)
+}
+
+/// What Yama lets be read of other processes: the agent reads which test runs in a pytest without the plugin.
 pub(super) fn ptrace_scope(procfs: &Procfs) -> Check {
     const NAME: &str = "ptrace_scope";
-    let meaning = match fs::read_to_string(procfs.path("sys/kernel/yama/ptrace_scope")) {
+    let mend = "tests of a pytest without the plugin are not named; let the plugin load, or set kernel.yama.ptrace_scope to 1";
+    match fs::read_to_string(procfs.path("sys/kernel/yama/ptrace_scope")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Check::works(NAME, "no Yama here; Highwater traces nothing anyway");
+            Check::works(NAME, "no Yama here: memory of the own user may be read")
         }
         Err(error) => {
             let seen = format!("cannot be read: {error}");
-            return Check::not_checked(NAME, seen, "nothing: Highwater traces no process");
+            Check::not_checked(NAME, seen, "see what `environ` says")
         }
         Ok(text) => match text.trim() {
-            "0" => "0, whoever has the user may trace".to_owned(),
-            "1" => "1, parents may trace".to_owned(),
-            "2" => "2, administrators may trace".to_owned(),
-            "3" => "3, nobody may trace".to_owned(),
-            other => other.to_owned(),
+            "0" => Check::works(NAME, "0, memory of the own user may be read"),
+            "1" => Check::works(NAME, "1, memory of what the agent starts may be read"),
+            "2" => Check::limited(NAME, "2, administrators may read memory", mend),
+            other => Check::limited(NAME, format!("{other}, nobody may read memory"), mend),
         },
-    };
-    Check::works(NAME, format!("{meaning}; Highwater traces nothing"))
+    }
 }

@@ -1,7 +1,5 @@
 //! The memory of the machine and of the cgroup.
 
-use std::{fs::File, path::Path};
-
 use highwater_analysis::figures::mebibytes;
 
 use super::Check;
@@ -105,16 +103,11 @@ pub(super) fn pressure(procfs: &Procfs) -> Check {
     }
 }
 
-/// Whether the machine counts whom it kills for want of memory. Whether its log can be read is told beside: no figure comes from there, but it
-/// names the killed.
-pub(super) fn oom_kills(procfs: &Procfs, kernel_log: &Path) -> Check {
+/// Whether the machine counts whom it kills for want of memory.
+pub(super) fn oom_kills(procfs: &Procfs) -> Check {
     const NAME: &str = "oom_kill";
-    let log = match File::open(kernel_log) {
-        Ok(_) => "dmesg can be read",
-        Err(_) => "dmesg cannot be read",
-    };
     match reading(procfs).map(|reading| reading.oom_kills) {
-        Ok(Some(kills)) => Check::works(NAME, format!("{kills} since boot; {log}")),
+        Ok(Some(kills)) => Check::works(NAME, format!("{kills} since boot")),
         _ => Check::limited(
             NAME,
             "vmstat has no oom_kill counter",

@@ -144,6 +144,46 @@ fn python_and_pytest_are_judged() {
 }
 
 #[test]
+fn what_keeps_a_test_from_being_read_is_told_with_what_to_do() {
+    use crate::environ::Reason;
+    let python = Path::new("/v/python");
+    assert_check(
+        &environ::judge(Ok(()), 4.25, python),
+        Status::Works,
+        "/v/python shows its test without the plugin, 4.2 µs a look",
+    );
+    for (why, seen, mend) in [
+        (None, "shows no test", "let the plugin load"),
+        (
+            Some(Reason::PtraceScope { scope: 2 }),
+            "ptrace_scope is 2",
+            "set kernel.yama.ptrace_scope to 1",
+        ),
+        (
+            Some(Reason::PtraceScope { scope: 3 }),
+            "ptrace_scope is 3",
+            "is booted",
+        ),
+        (
+            Some(Reason::OtherUser { uid: 7 }),
+            "belongs to user 7",
+            "as the user of the tests",
+        ),
+        (
+            Some(Reason::Forbidden),
+            "does not let this program",
+            "--cap-add SYS_PTRACE",
+        ),
+        (Some(Reason::NoSymbol), "no symbol", "is built so"),
+    ] {
+        let check = environ::judge(Err(why), 1.0, python);
+        assert_check(&check, Status::Limited, seen);
+        let said = check.mend.unwrap();
+        assert!(said.contains(mend) && said.contains("not named"), "{said}");
+    }
+}
+
+#[test]
 fn the_plugin_is_judged_by_what_pytest_would_find() {
     use Status::{Missing, NotChecked, Works};
     let folder = Path::new("/spool/plugin");

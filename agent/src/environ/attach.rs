@@ -14,6 +14,7 @@ use super::{
     attached::Attached,
     maps::{self, Image},
     memory::Memory,
+    scan,
     symbols::{Problem, Table, find_environ},
 };
 use crate::{
@@ -49,11 +50,17 @@ pub(super) fn attach(procfs: &Procfs, pid: u32) -> Result<Found, Reason> {
     if let (true, Some(image)) = (environs.is_empty(), executable) {
         environs.extend(search(procfs, pid, image, true, &memory, Table::Full)?);
     }
+    let mut guessed = None;
+    if environs.is_empty() {
+        let scanned = scan::scan(procfs, pid, &memory, &initial);
+        let scanned = scanned.map_err(|error| of_reading(procfs, pid, &error))?;
+        (environs, guessed) = (scanned.environs, Some(scanned.first_array));
+    }
     if environs.is_empty() {
         return Err(Reason::NoSymbol);
     }
     Ok(Found {
-        attached: Attached::new(memory, environs, initial),
+        attached: Attached::new(memory, environs, guessed, initial),
         start_ticks,
     })
 }

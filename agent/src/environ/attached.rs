@@ -55,6 +55,9 @@ pub(super) struct Attached {
     memory: Memory,
     /// Where variables `environ` lie: the executable's own, then libc's. The first that is not null counts.
     environs: Vec<u64>,
+    /// Set where they were found without symbols, so that there may be copies among them: the array that the kernel laid, where one of
+    /// them points to it, otherwise 0.
+    guessed: Option<u64>,
     /// The strings that the kernel laid at exec. They never become another variable, so each is looked at once.
     initial: Range<u64>,
     /// Those of them that are neither variable.
@@ -68,10 +71,16 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    pub(super) fn new(memory: Memory, environs: Vec<u64>, initial: Range<u64>) -> Self {
+    pub(super) fn new(
+        memory: Memory,
+        environs: Vec<u64>,
+        guessed: Option<u64>,
+        initial: Range<u64>,
+    ) -> Self {
         Self {
             memory,
             environs,
+            guessed,
             initial,
             others: HashSet::new(),
             last: None,
@@ -120,20 +129,28 @@ impl Attached {
         Ok(true)
     }
 
-    /// Where the array of pointers is.
+    /// Where the array of pointers is. Among guesses one that still points to the kernel's array is a copy once another does not, and one
+    /// that is null tells that the environment was cleared: libc keeps copies of where its array was.
     fn array(&self) -> Result<Option<u64>, Fault> {
+        let mut first = None;
         for at in &self.environs {
             let array = self.memory.word(*at)?;
-            if array != 0 {
-                return Ok(Some(array));
+            match self.guessed {
+                None if array != 0 => return Ok(Some(array)),
+                None => {}
+                Some(_) if array == 0 => return Ok(None),
+                Some(kernels) if first.is_none_or(|known| known == kernels) => first = Some(array),
+                Some(_) => {}
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// Reads the current test at an index; `false` when it is not there.
     fn take(&mut self, array: u64, index: usize, current: &mut Current) -> Result<bool, Miss> {
-        let Some(pointer) = self.pointer(array, index) else {
+        // What was there at exec is of the process that started this one.
+        let pointer = self.pointer(array, index);
+        let Some(pointer) = pointer.filter(|pointer| !self.initial.contains(pointer)) else {
             return Ok(false);
         };
         let whole = match self.memory.text(pointer, MAX_TEXT_BYTES, &mut self.text) {
@@ -191,7 +208,8 @@ impl Attached {
                 Err(Fault::NotMapped) => 0,
                 Err(Fault::Gone) => return Err(Miss::Gone),
             };
-            if length == PREFIX_BYTES && &prefix == CURRENT_TEST {
+            let is_own = !self.initial.contains(&pointer);
+            if length == PREFIX_BYTES && &prefix == CURRENT_TEST && is_own {
                 found = found.or(Some(index));
             } else if length == PREFIX_BYTES && &prefix == XDIST_WORKER {
                 if !worker.is_at(pointer) {
@@ -204,7 +222,7 @@ impl Attached {
                         _ => return Err(Miss::Moved),
                     }
                 }
-            } else if self.initial.contains(&pointer) {
+            } else if !is_own {
                 self.others.insert(pointer);
             }
             if found.is_some() && worker.name().is_some() {

@@ -27,8 +27,10 @@ pub enum Reason {
     /// The kernel refuses it for another reason: the process made itself undumpable, has capabilities of its own, or a container's rules forbid it.
     #[error("the kernel does not let this program read the process's memory")]
     Forbidden,
-    /// Neither the executable nor a libc that it has mapped names `environ`.
-    #[error("neither the executable nor its libc has a symbol `environ`")]
+    /// Neither the executable nor a libc that it has mapped names `environ`, and nothing in their data points to an environment.
+    #[error(
+        "the executable and its libc have no symbol `environ`, and none was found in their data"
+    )]
     NoSymbol,
     /// The file that is now under a name is not the one that the process runs.
     #[error("{} has been replaced since the process started", path.display())]

@@ -34,11 +34,14 @@ pub(super) struct Images {
 }
 
 /// One line.
-struct Mapping<'a> {
-    start: u64,
+pub(super) struct Mapping<'a> {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) writable: bool,
     executable: bool,
     offset: u64,
-    path: &'a [u8],
+    /// Empty where no file is mapped, `[heap]` or `[stack]`.
+    pub(super) path: &'a [u8],
 }
 
 /// Reads `maps` of a process; `None` when it is gone.
@@ -46,40 +49,22 @@ struct Mapping<'a> {
 /// # Errors
 /// When it cannot be read or a line is not understood.
 pub(super) fn read(procfs: &Procfs, pid: u32) -> Result<Option<Images>, ProcError> {
-    let (exe, maps) = (procfs.path_of(pid, "exe"), procfs.path_of(pid, "maps"));
-    let failed = |source| ProcError::io(&maps, source);
+    let exe = procfs.path_of(pid, "exe");
     let Some(exe) = still_there(exe.read_link()).map_err(|source| ProcError::io(&exe, source))?
     else {
         return Ok(None);
     };
-    let Some(file) = still_there(File::open(&maps)).map_err(failed)? else {
-        return Ok(None);
-    };
-    let mut lines = BufReader::new(file.take(MAX_BYTES));
     let mut images = Images::default();
-    let mut line = Vec::new();
     // The lowest part of the file at hand, until a part of it that is code shows that it was mapped to run and not to be read.
     let mut lowest: Option<Image> = None;
-    let mut number = 0;
-    loop {
-        line.clear();
-        if still_there(lines.read_until(b'\n', &mut line))
-            .map_err(failed)?
-            .unwrap_or(0)
-            == 0
-        {
-            return Ok(Some(images));
-        }
-        number += 1;
-        let mapping = parse(line.trim_ascii_end())
-            .ok_or_else(|| ProcError::malformed(&maps, number, "is no mapping"))?;
+    let read = each(procfs, pid, |mapping| {
         if !mapping.path.starts_with(b"/") {
-            continue;
+            return;
         }
         let path = unescape(mapping.path);
         let is_executable = path == exe;
         if !is_executable && !is_libc(&path) {
-            continue;
+            return;
         }
         let image = match lowest.take() {
             Some(image) if image.path == path && image.offset < mapping.offset => image,
@@ -102,6 +87,40 @@ pub(super) fn read(procfs: &Procfs, pid: u32) -> Result<Option<Images>, ProcErro
             }
         }
         lowest = Some(image);
+    })?;
+    Ok(read.map(|()| images))
+}
+
+/// Goes through the lines of `maps`; `None` when the process is gone.
+///
+/// # Errors
+/// When it cannot be read or a line is not understood.
+pub(super) fn each(
+    procfs: &Procfs,
+    pid: u32,
+    mut take: impl FnMut(&Mapping<'_>),
+) -> Result<Option<()>, ProcError> {
+    let maps = procfs.path_of(pid, "maps");
+    let failed = |source| ProcError::io(&maps, source);
+    let Some(file) = still_there(File::open(&maps)).map_err(failed)? else {
+        return Ok(None);
+    };
+    let mut lines = BufReader::new(file.take(MAX_BYTES));
+    let mut line = Vec::new();
+    let mut number = 0;
+    loop {
+        line.clear();
+        if still_there(lines.read_until(b'\n', &mut line))
+            .map_err(failed)?
+            .unwrap_or(0)
+            == 0
+        {
+            return Ok(Some(()));
+        }
+        number += 1;
+        let mapping = parse(line.trim_ascii_end())
+            .ok_or_else(|| ProcError::malformed(&maps, number, "is no mapping"))?;
+        take(&mapping);
     }
 }
 
@@ -120,13 +139,19 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let (range, access, offset) = (field()?, field()?, field()?);
     let (_device, _inode) = (field()?, field()?);
     let (start, end) = range.split_once('-')?;
-    u64::from_str_radix(end, 16).ok()?;
     Some(Mapping {
         start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        writable: access.as_bytes().get(1)? == &b'w',
         executable: access.as_bytes().get(2)? == &b'x',
         offset: u64::from_str_radix(offset, 16).ok()?,
         path: rest.trim_ascii_start(),
     })
+}
+
+/// Whether a mapping of this path, as the kernel writes it, is of an image.
+pub(super) fn is_named(image: &Image, path: &[u8]) -> bool {
+    path.starts_with(b"/") && unescape(path) == image.path
 }
 
 /// The kernel writes a newline in a name as `\012`.

@@ -51,6 +51,12 @@ impl ProcError {
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
+
+    /// Whether it is not there any more: a process that was reaped, a cgroup that was removed.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_gone(source))
+    }
 }
 
 /// Takes "gone" out of the errors: a process may end between any two looks at it.

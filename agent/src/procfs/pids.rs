@@ -1,11 +1,18 @@
 //! Which processes there are, and what their command is.
 
-use std::fs;
+use std::{fs, mem::MaybeUninit};
+
+use rustix::{
+    fs::{Mode, OFlags, RawDir, open},
+    io::Errno,
+};
 
 use crate::bounds::cut;
 
 use super::{ProcError, Procfs, number_after, read_into, still_there};
 
+/// Names of `/proc` that are asked for at once, bytes: on the stack.
+const NAMES_BYTES: usize = 8 << 10;
 /// Longest command that is kept, in bytes; the wire allows more, but a table of processes needs no more.
 const MAX_COMMAND_BYTES: usize = 4_000;
 
@@ -15,13 +22,27 @@ impl Procfs {
     /// # Errors
     /// When the folder cannot be read.
     pub fn pids(&self) -> Result<Vec<u32>, ProcError> {
-        let failed = |source| ProcError::io(&self.root, source);
-        let mut pids = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+        let mut found = Vec::new();
+        self.pids_into(&mut found)?;
+        Ok(found)
+    }
+
+    /// Adds every process number in `/proc`; takes no memory beyond the list's.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn pids_into(&self, found: &mut Vec<u32>) -> Result<(), ProcError> {
+        let failed = |error: Errno| ProcError::io(&self.root, error.into());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = open(&self.root, flags, Mode::empty()).map_err(failed)?;
+        let mut buffer = [MaybeUninit::uninit(); NAMES_BYTES];
+        let mut names = RawDir::new(folder, &mut buffer);
+        while let Some(entry) = names.next() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_str().ok();
+            found.extend(name.and_then(|name| name.parse::<u32>().ok()));
         }
-        Ok(pids)
+        Ok(())
     }
 
     /// Whether this kernel lists the children of a thread (`CONFIG_PROC_CHILDREN`).

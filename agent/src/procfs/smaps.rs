@@ -5,6 +5,8 @@ use super::{ProcError, Procfs, read_into, value_of};
 /// What of `smaps_rollup` is used, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rollup {
+    /// Resident memory, shared pages whole; 0 where the kernel does not say.
+    pub rss_bytes: u64,
     /// Resident memory, shared pages divided by the number of their users.
     pub pss_bytes: u64,
     /// Swapped out; 0 where the kernel does not say.
@@ -27,6 +29,7 @@ impl Procfs {
                 .map_err(|line| ProcError::malformed(&path, line, format!("{key} has no number")))
         };
         Ok(Some(Rollup {
+            rss_bytes: bytes("Rss")?.unwrap_or(0),
             pss_bytes: bytes("Pss")?
                 .ok_or_else(|| ProcError::malformed(&path, 1, "no line says Pss"))?,
             swap_bytes: bytes("Swap")?.unwrap_or(0),

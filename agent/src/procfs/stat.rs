@@ -17,6 +17,8 @@ pub struct Stat {
     pub start_ticks: u64,
     /// Whether the number is that of a thread: `/proc/TID/stat` answers too, though `/proc` does not list it.
     pub is_thread: bool,
+    /// How it ended, as `wait` has it (field 52); 0 while it lives, and for whoever may not know.
+    pub exit_status: i32,
 }
 
 impl Stat {
@@ -60,10 +62,9 @@ fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {
         .ok_or_else(|| wrong("has `)` before `(`"))?;
     let rest =
         std::str::from_utf8(&text[close + 1..]).map_err(|_| wrong("is no text after the name"))?;
-    let fields: [&str; 36] = {
-        let mut split = rest.split_ascii_whitespace();
-        std::array::from_fn(|_| split.next().unwrap_or(""))
-    };
+    let mut split = rest.split_ascii_whitespace();
+    let fields: [&str; 36] = std::array::from_fn(|_| split.next().unwrap_or(""));
+    let exit_status = split.nth(52 - 39).and_then(|status| status.parse().ok());
     // The first field after the name is field 3 of the manual.
     let field = |number: usize| fields[number - 3];
     Ok(Stat {
@@ -79,5 +80,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {
             .parse()
             .map_err(|_| wrong("field 22 (start) is no number"))?,
         is_thread: field(38) == EXIT_SIGNAL_OF_THREAD,
+        // Kernels before 3.5 end before it.
+        exit_status: exit_status.unwrap_or(0),
     })
 }

@@ -1,6 +1,6 @@
 //! `/proc/PID/status`: swap and the high-water mark. Costs ten times a `statm`, so it is read rarely.
 
-use super::{ProcError, Procfs, read_into, value_of};
+use super::{ProcError, Procfs, number_after, read_into, value_of};
 
 /// What of `status` is used, in bytes; 0 where the kernel does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,6 +9,8 @@ pub struct Status {
     pub high_water_bytes: u64,
     /// `VmSwap`.
     pub swap_bytes: u64,
+    /// `VmPeak`: the largest its address space was.
+    pub address_space_peak_bytes: u64,
 }
 
 impl Procfs {
@@ -29,11 +31,30 @@ impl Procfs {
         Ok(Some(Status {
             high_water_bytes: bytes("VmHWM")?,
             swap_bytes: bytes("VmSwap")?,
+            address_space_peak_bytes: bytes("VmPeak")?,
         }))
     }
 }
 
 impl Procfs {
+    /// What the address space of a process may grow to (`RLIMIT_AS`, the soft limit), bytes; `None` where it is not limited, and when it is gone.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn address_space_limit(
+        &self,
+        pid: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<u64>, ProcError> {
+        if read_into(&self.path_of(pid, "limits"), buffer)?.is_none() {
+            return Ok(None);
+        }
+        let line = buffer
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| line.strip_prefix(b"Max address space"));
+        Ok(line.and_then(number_after))
+    }
+
     /// The number that a process has in the innermost PID namespace it is in, where that is not the one of this `/proc`; `None` also when
     /// it is gone.
     #[must_use]

@@ -41,8 +41,30 @@ fn the_name_of_a_program_may_hold_anything() {
             parent_pid: 3,
             start_ticks: 819_411,
             is_thread: false,
+            exit_status: 0,
         };
         assert_eq!(stat, expected);
+    }
+}
+
+#[test]
+fn the_status_of_the_dead_is_the_52nd_field() {
+    let fields = |last: &str| {
+        let middle: Vec<_> = (5..52)
+            .map(|field| {
+                if field == 38 {
+                    "17".to_owned()
+                } else {
+                    field.to_string()
+                }
+            })
+            .collect();
+        format!("7 (z) Z 3 {} {last}\n", middle.join(" "))
+    };
+    for (text, status) in [(fields("9"), 9), (fields("1792"), 7 << 8), (fields(""), 0)] {
+        let (_root, procfs) = tree(&[("7/stat", &text)]);
+        let stat = procfs.stat(7, &mut Vec::new()).unwrap().unwrap();
+        assert_eq!(stat.exit_status, status, "{text}");
     }
 }
 
@@ -151,7 +173,7 @@ fn status_and_rollup_are_in_kib() {
     let (_root, procfs) = tree(&[
         (
             "7/status",
-            "Name:\tVmHWM: 1\nVmHWMx: 9\nVmHWM:\t  1740 kB\nVmSwap:\t 12 kB\n",
+            "Name:\tVmHWM: 1\nVmHWMx: 9\nVmPeak:\t 9000 kB\nVmHWM:\t  1740 kB\nVmSwap:\t 12 kB\n",
         ),
         (
             "7/smaps_rollup",
@@ -164,9 +186,11 @@ fn status_and_rollup_are_in_kib() {
     let status = Status {
         high_water_bytes: 1740 << 10,
         swap_bytes: 12 << 10,
+        address_space_peak_bytes: 9000 << 10,
     };
     assert_eq!(procfs.status(7, &mut buffer).unwrap(), Some(status));
     let rollup = Rollup {
+        rss_bytes: 9 << 10,
         pss_bytes: 8 << 10,
         swap_bytes: 2 << 10,
     };
@@ -178,6 +202,27 @@ fn status_and_rollup_are_in_kib() {
             .unwrap_err()
             .to_string()
             .ends_with("no line says Pss")
+    );
+}
+
+#[test]
+fn the_limit_of_an_address_space_is_the_soft_one() {
+    let limits = |soft: &str| {
+        format!(
+            "Limit                     Soft Limit           Hard Limit           Units     \nMax cpu time              9                    9                    seconds   \nMax address space         {soft}           unlimited            bytes     \n"
+        )
+    };
+    let limit = |text: &str| {
+        let (_root, procfs) = tree(&[("7/limits", text)]);
+        procfs.address_space_limit(7, &mut Vec::new()).unwrap()
+    };
+    assert_eq!(limit(&limits("314572800")), Some(314_572_800));
+    assert_eq!(limit(&limits("unlimited")), None);
+    assert_eq!(limit(""), None);
+    let (_root, procfs) = tree(&[]);
+    assert_eq!(
+        procfs.address_space_limit(7, &mut Vec::new()).unwrap(),
+        None
     );
 }
 

@@ -7,11 +7,14 @@ use highwater_wire::{
     v1::{Batch, Event, Mark, Metric, Samples, Series},
 };
 
-use super::table::Table;
+use super::{
+    reuse::{Reuse, Shelf},
+    table::Table,
+};
 use crate::{
     cgroup::CgroupReading,
     procfs::MachineReading,
-    sampler::{GridBlock, SecondReading, SlowValue},
+    sampler::{GridBlock, RestReading, SecondReading, SlowReading, SlowValue, Spares},
     tree::ProcessKey,
 };
 
@@ -23,36 +26,67 @@ const SAME_TICK_US: i64 = 10_000;
 pub(super) struct Gathered {
     pub(super) grids: Vec<GridBlock>,
     pub(super) seconds: Vec<SecondReading>,
-    pub(super) slow: Vec<SlowValue>,
+    pub(super) rest: Vec<RestReading>,
     pub(super) marks: Vec<(ProcessKey, Mark)>,
     pub(super) events: Vec<Event>,
     /// About what the marks take on the wire.
     pub(super) marks_bytes: usize,
+    slow: Vec<SlowValue>,
+    places: Places,
+    /// Cgroups that the readings name.
+    names: Vec<Arc<str>>,
+    spares: Spares,
 }
 
 impl Gathered {
+    /// Nothing yet; what is emptied goes back by `spares`.
+    pub(super) fn new(spares: Spares) -> Self {
+        Self {
+            spares,
+            ..Self::default()
+        }
+    }
+
     /// Whether a batch could not hold this block too, beside the few values that are no columns of a grid.
     pub(super) fn has_no_room_for(&self, block: &GridBlock) -> bool {
         let held: usize = self.grids.iter().map(GridBlock::most_values).sum();
         held + block.most_values() > MAX_SAMPLES / 2
     }
 
-    /// Moves everything into a batch, with every process it speaks of.
-    pub(super) fn fill(&mut self, batch: &mut Batch, table: &mut Table) {
-        let mut places = Places::default();
+    pub(super) fn add_slow(&mut self, mut reading: SlowReading) {
+        self.slow.append(&mut reading.values);
+        self.spares.values.give(reading.values);
+    }
+
+    /// Moves everything into an empty batch, with every process it speaks of.
+    pub(super) fn fill(&mut self, batch: &mut Batch, table: &mut Table, reuse: &mut Reuse) {
+        let places = &mut self.places;
+        places.clear();
         for key in table.news() {
             places.of(key);
         }
-        batch
-            .samples
-            .extend(self.grids.drain(..).map(|block| grid(block, &mut places)));
+        for block in self.grids.drain(..) {
+            batch.samples.push(grid(&block, places, &mut reuse.grids));
+            self.spares.blocks.give(block);
+        }
         if !self.seconds.is_empty() {
-            batch.samples.push(seconds(&self.seconds));
-            self.seconds.clear();
+            let samples = seconds(&self.seconds, &mut self.names, &mut reuse.seconds);
+            batch.samples.push(samples);
+            for reading in self.seconds.drain(..) {
+                self.spares.seconds.give(reading);
+            }
         }
         if !self.slow.is_empty() {
-            batch.samples.push(slow(&self.slow, &mut places));
+            batch
+                .samples
+                .push(slow(&self.slow, places, &mut reuse.slow));
             self.slow.clear();
+        }
+        if !self.rest.is_empty() {
+            batch
+                .samples
+                .push(rest(&self.rest, places, &mut reuse.rest));
+            self.rest.clear();
         }
         for (key, mut mark) in self.marks.drain(..) {
             mark.process = places.of(key);
@@ -60,11 +94,8 @@ impl Gathered {
         }
         self.marks_bytes = 0;
         batch.events.append(&mut self.events);
-        batch.processes = places
-            .order
-            .into_iter()
-            .map(|key| table.word_of(key))
-            .collect();
+        let order = places.order.iter();
+        batch.processes.extend(order.map(|key| table.word_of(*key)));
         // Said once more under another session, each process that was in several since the last batch.
         batch.processes.extend(table.past_sessions());
     }
@@ -78,6 +109,11 @@ struct Places {
 }
 
 impl Places {
+    fn clear(&mut self) {
+        self.order.clear();
+        self.positions.clear();
+    }
+
     fn of(&mut self, key: ProcessKey) -> u32 {
         let next = self.order.len() as u32;
         *self.positions.entry(key).or_insert_with(|| {
@@ -87,20 +123,15 @@ impl Places {
     }
 }
 
-fn deltas(values: impl IntoIterator<Item = i64>) -> Vec<i64> {
+fn put_deltas(into: &mut Vec<i64>, values: impl Iterator<Item = i64>) {
     let mut before = 0;
-    values
-        .into_iter()
-        .map(|value| value - std::mem::replace(&mut before, value))
-        .collect()
+    into.extend(values.map(|value| value - std::mem::replace(&mut before, value)));
 }
 
-fn bytes(values: &[u64]) -> Vec<i64> {
-    deltas(values.iter().map(|value| value.cast_signed()))
-}
-
-fn grid(block: GridBlock, places: &mut Places) -> Samples {
-    let mut series = Vec::with_capacity(block.columns.len() * 2);
+fn grid(block: &GridBlock, places: &mut Places, shelf: &mut Shelf) -> Samples {
+    let mut samples = shelf.samples();
+    put_deltas(&mut samples.t_us_delta, block.t_us.iter().copied());
+    samples.lateness_us.extend_from_slice(&block.lateness_us);
     for column in &block.columns {
         let process = Some(places.of(column.key));
         for (metric, values) in [(Metric::Rss, &column.rss), (Metric::Anon, &column.anon)] {
@@ -108,57 +139,68 @@ fn grid(block: GridBlock, places: &mut Places) -> Samples {
             if values.is_empty() {
                 continue;
             }
-            series.push(Series {
-                metric: metric.into(),
-                process,
-                first: column.first as u32,
-                value_delta: bytes(values),
-                ..Series::default()
-            });
+            let mut series = shelf.series(metric);
+            series.process = process;
+            series.first = column.first as u32;
+            let values = values.iter().map(|bytes| bytes.cast_signed());
+            put_deltas(&mut series.value_delta, values);
+            samples.series.push(series);
         }
     }
-    Samples {
-        t_us_delta: deltas(block.t_us),
-        lateness_us: block.lateness_us,
-        series,
-    }
+    samples
 }
 
-fn slow(values: &[SlowValue], places: &mut Places) -> Samples {
-    let mut ticks: Vec<i64> = Vec::new();
-    let mut series = Vec::new();
+fn slow(values: &[SlowValue], places: &mut Places, shelf: &mut Shelf) -> Samples {
+    let mut samples = shelf.samples();
+    let mut last_us = None;
     for value in values {
-        if ticks
-            .last()
-            .is_none_or(|last| value.t_us - last > SAME_TICK_US)
-        {
-            ticks.push(value.t_us);
+        if last_us.is_none_or(|last| value.t_us - last > SAME_TICK_US) {
+            samples.t_us_delta.push(value.t_us - last_us.unwrap_or(0));
+            last_us = Some(value.t_us);
         }
         let process = Some(places.of(value.key));
         for (metric, bytes) in [
             (Metric::Pss, value.pss_bytes),
             (Metric::Swap, value.swap_bytes),
         ] {
-            series.extend(bytes.map(|bytes| Series {
-                metric: metric.into(),
-                process,
-                first: ticks.len() as u32 - 1,
-                value_delta: vec![bytes.cast_signed()],
-                ..Series::default()
+            samples.series.extend(bytes.map(|bytes| {
+                let mut series = shelf.series(metric);
+                series.process = process;
+                series.first = samples.t_us_delta.len() as u32 - 1;
+                series.value_delta.push(bytes.cast_signed());
+                series
             }));
         }
     }
-    Samples {
-        t_us_delta: deltas(ticks),
-        lateness_us: Vec::new(),
-        series,
+    samples
+}
+
+fn rest(readings: &[RestReading], places: &mut Places, shelf: &mut Shelf) -> Samples {
+    let mut samples = shelf.samples();
+    put_deltas(
+        &mut samples.t_us_delta,
+        readings.iter().map(|reading| reading.t_us),
+    );
+    let mut others = shelf.series(Metric::MachineOthers);
+    let bytes = readings.iter().map(|reading| reading.scan.rss_bytes);
+    put_deltas(&mut others.value_delta, bytes.map(u64::cast_signed));
+    samples.series.push(others);
+    for (first, reading) in readings.iter().enumerate() {
+        for bystander in &reading.scan.largest {
+            let mut series = shelf.series(Metric::OtherRss);
+            series.process = Some(places.of(bystander.key));
+            series.first = first as u32;
+            series.value_delta.push(bystander.rss_bytes.cast_signed());
+            samples.series.push(series);
+        }
     }
+    samples
 }
 
 type CgroupField = fn(&CgroupReading) -> Option<u64>;
 type MachineField = fn(&MachineReading) -> Option<u64>;
 
-const CGROUP_METRICS: [(Metric, CgroupField); 5] = [
+const CGROUP_METRICS: [(Metric, CgroupField); 9] = [
     (Metric::CgroupUsage, |reading| reading.usage_bytes),
     (Metric::CgroupWorkingSet, |reading| {
         reading.working_set_bytes
@@ -166,6 +208,12 @@ const CGROUP_METRICS: [(Metric, CgroupField); 5] = [
     (Metric::CgroupLimit, |reading| reading.limit_bytes),
     (Metric::CgroupPeak, |reading| reading.peak_bytes),
     (Metric::CgroupOomKills, |reading| reading.oom_kills),
+    (Metric::CgroupLimitMet, |reading| reading.limit_met),
+    (Metric::CgroupOoms, |reading| reading.ooms),
+    (Metric::CgroupOomGroup, |reading| reading.oom_group),
+    (Metric::CgroupOomGroupKills, |reading| {
+        reading.oom_group_kills
+    }),
 ];
 
 const MACHINE_METRICS: [(Metric, MachineField); 6] = [
@@ -177,52 +225,53 @@ const MACHINE_METRICS: [(Metric, MachineField); 6] = [
     (Metric::MachinePsiFull, |reading| reading.psi_full),
 ];
 
-fn seconds(readings: &[SecondReading]) -> Samples {
-    let mut series = Vec::new();
+fn seconds(readings: &[SecondReading], names: &mut Vec<Arc<str>>, shelf: &mut Shelf) -> Samples {
+    let mut samples = shelf.samples();
+    let times = readings.iter().map(|reading| reading.t_us);
+    put_deltas(&mut samples.t_us_delta, times);
     for (metric, field) in MACHINE_METRICS {
-        let values: Vec<_> = readings
-            .iter()
-            .map(|reading| field(&reading.machine))
-            .collect();
-        in_runs(&values, metric, "", &mut series);
+        let values = readings.iter().map(|reading| field(&reading.machine));
+        in_runs(values, metric, "", &mut samples.series, shelf);
     }
-    let mut names: Vec<&Arc<str>> = readings
-        .iter()
-        .flat_map(|reading| &reading.cgroups)
-        .map(|(name, _)| name)
-        .collect();
+    let named = readings.iter().flat_map(|reading| &reading.cgroups);
+    names.extend(named.map(|(name, _)| Arc::clone(name)));
     names.sort_unstable();
     names.dedup();
-    for name in names {
+    for name in names.drain(..) {
         for (metric, field) in CGROUP_METRICS {
-            let find = |reading: &SecondReading| {
-                let found = reading.cgroups.iter().find(|(other, _)| other == name);
+            let values = readings.iter().map(|reading| {
+                let mut cgroups = reading.cgroups.iter();
+                let found = cgroups.find(|(other, _)| *other == name);
                 found.and_then(|(_, cgroup)| field(cgroup))
-            };
-            let values: Vec<_> = readings.iter().map(find).collect();
-            in_runs(&values, metric, name, &mut series);
+            });
+            in_runs(values, metric, &name, &mut samples.series, shelf);
         }
     }
-    Samples {
-        t_us_delta: deltas(readings.iter().map(|reading| reading.t_us)),
-        lateness_us: Vec::new(),
-        series,
-    }
+    samples
 }
 
 /// One series for each run of values without a hole.
-fn in_runs(values: &[Option<u64>], metric: Metric, cgroup: &str, series: &mut Vec<Series>) {
-    let mut first = 0;
-    for run in values.split(Option::is_none) {
-        if !run.is_empty() {
-            series.push(Series {
-                metric: metric.into(),
-                cgroup: cgroup.to_owned(),
-                first: first as u32,
-                value_delta: deltas(run.iter().flatten().map(|value| value.cast_signed())),
-                ..Series::default()
-            });
+fn in_runs(
+    values: impl Iterator<Item = Option<u64>>,
+    metric: Metric,
+    cgroup: &str,
+    all: &mut Vec<Series>,
+    shelf: &mut Shelf,
+) {
+    let mut before = None;
+    for (at, value) in values.enumerate() {
+        let value = value.map(u64::cast_signed);
+        match (value, before, all.last_mut()) {
+            (Some(value), Some(before), Some(run)) => run.value_delta.push(value - before),
+            (Some(value), ..) => {
+                let mut run = shelf.series(metric);
+                run.cgroup.push_str(cgroup);
+                run.first = at as u32;
+                run.value_delta.push(value);
+                all.push(run);
+            }
+            (None, ..) => {}
         }
-        first += run.len() + 1;
+        before = value;
     }
 }

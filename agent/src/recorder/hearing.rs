@@ -4,7 +4,7 @@ use highwater_wire::v1::mark::What;
 use prost::Message as _;
 
 use super::{BatchSink, Recorder};
-use crate::marks::Told;
+use crate::{marks::Told, tree::ProcessKey};
 
 /// How the codes of the plugin's own notices begin.
 const OF_THE_PLUGIN: &str = "plugin_";
@@ -16,10 +16,20 @@ impl<S: BatchSink> Recorder<S> {
             Told::Header(mut header) => {
                 self.names.learn(&mut header, &self.table);
                 self.table.plugin(&header, now_us);
+                self.sights.has_plugin(ProcessKey {
+                    pid: header.pid,
+                    start_ticks: header.start_ticks,
+                });
             }
             Told::Session(key, line) => {
                 let key = self.names.outside(key);
                 self.table.joined(key, &line, now_us);
+                // There may be one for each test, and whoever forked it leads.
+                if let Some(roster) = &self.roster
+                    && !self.table.is_forked(key)
+                {
+                    roster.joined(key, &line);
+                }
                 self.sessions.joined(key, line);
             }
             Told::Notice(key, notice) => {
@@ -33,6 +43,9 @@ impl<S: BatchSink> Recorder<S> {
             }
             Told::Mark(key, mark) => {
                 let key = self.names.outside(key);
+                if let Some(roster) = &self.roster {
+                    roster.heard(key, &mark);
+                }
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),
                     Some(What::SessionEnd(end)) => {

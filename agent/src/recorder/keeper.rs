@@ -1,15 +1,21 @@
 //! Gives each batch its number and sees that it is kept.
+//!
+//! What the sink has no room for waits in memory and is tried again with each batch after it. What waits gives way by the rule of the spool:
+//! the oldest fine-grained samples first; marks, processes and events only where memory itself would run away.
 
 use std::{collections::VecDeque, error::Error};
 
-use highwater_wire::v1::Batch;
+use highwater_wire::{report::SAMPLES_THINNED, v1::Batch};
 use prost::Message as _;
 
-use super::{Recorded, notices::Notices};
-use crate::spool::Spool;
+use super::{Recorded, notices::Notices, reuse::Reuse};
+use crate::spool::{Detail, Less, Spool, thin};
 
-/// Batches that could not be kept are held in memory up to so many bytes.
-const MAX_WAITING_BYTES: usize = 2 << 20;
+/// What waits in memory keeps all its samples up to so many bytes.
+const MAX_FULL_BYTES: usize = 2 << 20;
+/// And is held at all up to so many.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+const SECOND_US: i64 = 1_000_000;
 
 /// Where batches go: the spool of a job.
 pub trait BatchSink {
@@ -18,12 +24,29 @@ pub trait BatchSink {
     /// # Errors
     /// When it could not be kept, for instance because the disk is full.
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// What of the batches kept before gave way to later ones since the last call.
+    fn take_less(&mut self) -> Less {
+        Less::default()
+    }
 }
 
 impl BatchSink for Spool {
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(Self::append(self, seq, batch)?)
     }
+
+    fn take_less(&mut self) -> Less {
+        Self::take_less(self)
+    }
+}
+
+/// A batch that is not kept yet.
+#[derive(Debug)]
+struct Waiting {
+    batch: Batch,
+    bytes: usize,
+    is_thin: bool,
 }
 
 /// Numbers batches without holes, whatever fails.
@@ -32,9 +55,15 @@ pub struct Keeper<S> {
     sink: S,
     next_seq: u64,
     covered_us: i64,
-    waiting: VecDeque<Batch>,
+    waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// Batches thrown away, and the time they covered, µs.
     lost: u64,
+    lost_us: i64,
+    thinned_us: i64,
+    /// Whole seconds of that which were told.
+    told_thinned: u64,
+    bared_us: i64,
     failure: Option<String>,
 }
 
@@ -47,8 +76,17 @@ impl<S: BatchSink> Keeper<S> {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             lost: 0,
+            lost_us: 0,
+            thinned_us: 0,
+            told_thinned: 0,
+            bared_us: 0,
             failure: None,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sink(&self) -> &S {
+        &self.sink
     }
 
     /// Up to when batches were made, µs since the job's start.
@@ -57,28 +95,67 @@ impl<S: BatchSink> Keeper<S> {
     }
 
     /// Keeps a batch, and those that wait. False when one had to be thrown away.
-    pub(super) fn keep(&mut self, batch: Batch, notices: &mut Notices) -> bool {
+    pub(super) fn keep(&mut self, batch: Batch, notices: &mut Notices, reuse: &mut Reuse) -> bool {
         self.covered_us = batch.to_us;
-        self.waiting_bytes += batch.encoded_len();
-        self.waiting.push_back(batch);
-        while let Some(batch) = self.waiting.front() {
-            if let Err(error) = self.sink.append(self.next_seq, batch) {
+        let bytes = batch.encoded_len();
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(Waiting {
+            batch,
+            bytes,
+            is_thin: false,
+        });
+        self.append_waiting(notices, reuse);
+        self.thin_waiting();
+        let all_kept = self.throw_away(notices);
+        let less = self.sink.take_less();
+        self.thinned_us += less.thinned_us;
+        self.bared_us += less.bared_us;
+        self.tell_thinned(notices);
+        all_kept
+    }
+
+    fn append_waiting(&mut self, notices: &mut Notices, reuse: &mut Reuse) {
+        while let Some(first) = self.waiting.front() {
+            if let Err(error) = self.sink.append(self.next_seq, &first.batch) {
                 let message = format!("failed to keep a batch: {error}");
                 self.failure.get_or_insert_with(|| message.clone());
                 notices.report(self.covered_us, "spool_failed", message, 1);
                 break;
             }
             self.next_seq += 1;
-            self.waiting_bytes -= batch.encoded_len();
-            self.waiting.pop_front();
+            self.waiting_bytes -= first.bytes;
+            if let Some(first) = self.waiting.pop_front() {
+                reuse.put_back(first.batch);
+            }
         }
+    }
+
+    fn thin_waiting(&mut self) {
+        let full = self.waiting.iter_mut().filter(|waiting| !waiting.is_thin);
+        for waiting in full {
+            if self.waiting_bytes <= MAX_FULL_BYTES {
+                break;
+            }
+            waiting.is_thin = true;
+            let thinned_us = thin(&mut waiting.batch, Detail::Thin);
+            if thinned_us > 0 {
+                self.thinned_us += thinned_us;
+                let bytes = waiting.batch.encoded_len();
+                self.waiting_bytes -= waiting.bytes - bytes;
+                waiting.bytes = bytes;
+            }
+        }
+    }
+
+    fn throw_away(&mut self, notices: &mut Notices) -> bool {
         let mut all_kept = true;
         while self.waiting_bytes > MAX_WAITING_BYTES {
-            let Some(batch) = self.waiting.pop_front() else {
+            let Some(first) = self.waiting.pop_front() else {
                 break;
             };
-            self.waiting_bytes -= batch.encoded_len();
+            self.waiting_bytes -= first.bytes;
             self.lost += 1;
+            self.lost_us += first.batch.to_us - first.batch.from_us;
             all_kept = false;
             let message =
                 "a second of the recording was thrown away, since it could not be kept".to_owned();
@@ -87,18 +164,42 @@ impl<S: BatchSink> Keeper<S> {
         all_kept
     }
 
-    pub(super) fn finish(mut self) -> Recorded<S> {
-        self.lost += self.waiting.len() as u64;
+    fn tell_thinned(&mut self, notices: &mut Notices) {
+        let seconds = self.thinned_us.div_euclid(SECOND_US).unsigned_abs()
+            + u64::from(self.thinned_us % SECOND_US > 0);
+        if seconds > self.told_thinned {
+            notices.report(
+                self.covered_us,
+                SAMPLES_THINNED,
+                "the disk of the spool was full".to_owned(),
+                seconds - self.told_thinned,
+            );
+            self.told_thinned = seconds;
+        }
+    }
+
+    /// Tries a last time; what still waits is handed back with its numbers.
+    pub(super) fn finish(mut self, reuse: &mut Reuse) -> Recorded<S> {
+        self.append_waiting(&mut Notices::default(), reuse);
         let mut warnings = Vec::new();
         if let Some(failure) = self.failure.filter(|_| self.lost > 0) {
             warnings.push(format!(
                 "{} s of the recording are lost: {failure}",
-                self.lost
+                self.lost_us.div_euclid(SECOND_US)
             ));
         }
+        if self.bared_us > 0 {
+            warnings.push(format!(
+                "the disk is full: the samples of {} s, which the server has, were taken out of the spool; figures made here are without them",
+                self.bared_us.div_euclid(SECOND_US)
+            ));
+        }
+        let batches = self.next_seq + self.waiting.len() as u64 + self.lost;
+        let unwritten = (self.next_seq..).zip(self.waiting.into_iter().map(|first| first.batch));
         Recorded {
             sink: self.sink,
-            batches: self.next_seq + self.lost,
+            batches,
+            unwritten: unwritten.collect(),
             warnings,
         }
     }

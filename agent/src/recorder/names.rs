@@ -9,9 +9,10 @@ use std::collections::HashMap;
 
 use highwater_wire::marks::Header;
 
-use super::{advice::is_pytest, table::Table};
+use super::table::Table;
 use crate::{
-    budget::Budget, clock::monotonic_us, portable::Processes, procfs::Procfs, tree::ProcessKey,
+    budget::Budget, clock::monotonic_us, portable::Processes, procfs::Procfs, pytest::is_pytest,
+    tree::ProcessKey,
 };
 
 /// Looking for a process means looking at all: at most this share of a core.

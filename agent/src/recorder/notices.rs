@@ -66,6 +66,13 @@ impl Notices {
         }
     }
 
+    /// Whether more of a kind happened than any batch tells.
+    pub(super) fn has_more_of(&self, code: &str) -> bool {
+        let is_news = self.news.iter().any(|notice| notice.code == code);
+        let kind = self.kinds.get(code);
+        is_news || kind.is_some_and(|kind| kind.count > kind.said)
+    }
+
     /// What recording cost this agent itself.
     pub(super) fn own_cost(&mut self, t_us: i64) {
         let cpu = Notice {

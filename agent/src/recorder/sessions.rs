@@ -31,6 +31,42 @@ impl Sessions {
         self.of.insert(key, (line.session, leads));
     }
 
+    /// A session whose tests are read from outside begins.
+    pub(super) fn sampled(
+        &mut self,
+        leader: ProcessKey,
+        id: String,
+        root: String,
+        args: Vec<String>,
+        began_us: i64,
+    ) {
+        let session = Session {
+            id: id.clone(),
+            root,
+            args,
+            began_us: Some(began_us),
+            sampled: true,
+            ..Session::default()
+        };
+        self.of.insert(leader, (id.clone(), true));
+        self.known.insert(id, (session, true));
+    }
+
+    /// So many workers of it were seen. How they are dealt the tests is not.
+    pub(super) fn has_workers(&mut self, id: &str, workers: u32) {
+        if let Some((session, is_news)) = self.known.get_mut(id) {
+            session.numprocesses = workers;
+            *is_news = true;
+        }
+    }
+
+    pub(super) fn sampled_ended(&mut self, id: &str, t_us: i64) {
+        if let Some((session, is_news)) = self.known.get_mut(id) {
+            session.ended_us = Some(t_us);
+            *is_news = true;
+        }
+    }
+
     pub(super) fn began(&mut self, key: ProcessKey, t_us: i64) {
         if let Some(session) = self.led_by(key) {
             session.began_us = Some(t_us);

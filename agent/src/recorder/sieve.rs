@@ -50,6 +50,9 @@ pub(super) fn leave_out_impossible(batch: &mut Batch) -> Vec<LeftOut> {
     sieve.sift("parts_malformed", &mut batch.notices, |alone| {
         &mut alone.notices
     });
+    sieve.sift("parts_malformed", &mut batch.events, |alone| {
+        &mut alone.events
+    });
     sieve.sift("marks_malformed", &mut batch.marks, |alone| {
         &mut alone.marks
     });
@@ -94,7 +97,7 @@ impl Sieve {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::v1::{Mark, Metric, Notice, Samples, Series, Session};
+    use highwater_wire::v1::{Event, Mark, Metric, Notice, Samples, Series, Session};
 
     use super::*;
 
@@ -132,12 +135,17 @@ mod tests {
             message: message.to_owned(),
             ..Notice::default()
         };
+        let event = |t_us| Event {
+            t_us,
+            ..Event::default()
+        };
         let mut batch = Batch {
             version: highwater_wire::VERSION,
             processes: vec![process(7, &long), process(8, "sh")],
             sessions: vec![session("a", "/r"), session("b", &long)],
             samples: vec![samples(Metric::Rss), samples(Metric::Unspecified)],
             notices: vec![notice(&long), notice("m")],
+            events: vec![event(i64::MAX), event(0)],
             marks: vec![Mark::default()],
             ..Batch::default()
         };
@@ -147,7 +155,7 @@ mod tests {
             .iter()
             .map(|left| (left.code, left.count))
             .collect();
-        assert_eq!(counts, [("parts_malformed", 3), ("marks_malformed", 2)]);
+        assert_eq!(counts, [("parts_malformed", 4), ("marks_malformed", 2)]);
         assert_eq!(batch.processes, [process(7, ""), process(8, "sh")]);
         assert_eq!(
             (

@@ -3,19 +3,31 @@
 use std::collections::HashMap;
 
 use highwater_wire::{
-    codec::MAX_NAME_BYTES,
+    codec::{MAX_NAME_BYTES, MAX_TEXT_BYTES},
     marks::{Header, SessionLine},
     v1::{Process, Role},
 };
 
 use crate::{
+    bounds::cut,
     clock::JobClock,
     procfs::command_line,
-    tree::{Birth, ProcessKey},
+    sampler::RestReading,
+    tree::{Birth, Facts, ProcessKey},
 };
 
 /// A process that ended is forgotten this long after, µs: until then late marks and its end may come.
 const REMEMBERED_US: i64 = 10_000_000;
+
+/// Why the peaks of a process without the plugin are sampled.
+const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
+
+/// The same of a worker whose memory is closed.
+const BY_TITLE: &str =
+    "the tests were read from the title of a pytest-xdist worker without the plugin";
+
+/// How far up ancestors are followed.
+const MAX_DEPTH: usize = 64;
 
 /// How a child of the agent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +45,10 @@ pub(super) struct Known {
     pub(super) words: Vec<String>,
     /// Whether its plugin wrote a header.
     pub(super) has_plugin: bool,
+    /// Whether its tests are read from its memory.
+    pub(super) is_sampled: bool,
+    /// Why they cannot be.
+    pub(super) unseen: Option<String>,
     /// Whether its lack of a plugin was decided on.
     pub(super) is_advised: bool,
     pub(super) born_us: i64,
@@ -60,8 +76,10 @@ impl Table {
         known.words = birth.words;
         // Clock ticks are 10 ms, so the start may seem to lie before the job's; it cannot lie after the first sight either.
         known.word.started_us = Some(clock.at_ticks(birth.key.start_ticks).clamp(0, t_us.max(0)));
-        if known.word.role() == Role::Unspecified {
+        // One of the largest beside the job may turn out to be of it.
+        if matches!(known.word.role(), Role::Unspecified | Role::Other) {
             known.word.set_role(Role::Child);
+            known.gone_us = None;
         }
     }
 
@@ -87,6 +105,46 @@ impl Table {
         known.word.ended_us = Some(t_us);
         known.word.exit_code = ending.exit_code;
         known.word.signal = ending.signal;
+    }
+
+    /// Somebody saw the end of a process of the tree; who reaped it knows better, and may have said so before.
+    pub(super) fn exited(&mut self, key: ProcessKey, t_us: i64, ending: Ending) {
+        let known = self.change(key, t_us);
+        known.word.ended_us.get_or_insert(t_us);
+        if known.word.exit_code.is_none() && known.word.signal.is_none() {
+            known.word.exit_code = ending.exit_code;
+            known.word.signal = ending.signal;
+        }
+    }
+
+    pub(super) fn facts(&mut self, key: ProcessKey, facts: Facts, t_us: i64) {
+        let word = &mut self.change(key, t_us).word;
+        if let Some(cgroup) = facts.cgroup {
+            word.cgroup = cgroup.to_string();
+            cut(&mut word.cgroup, MAX_TEXT_BYTES);
+        }
+        word.address_space_limit_bytes = facts.address_space_limit_bytes;
+        word.address_space_peak_bytes = facts.address_space_peak_bytes;
+        word.oom_score_adj = facts.oom_score_adj;
+    }
+
+    /// The largest processes beside the job; who is not among them any more is forgotten like one that ended.
+    pub(super) fn bystanders(&mut self, reading: &RestReading) {
+        let largest = &reading.scan.largest;
+        for bystander in largest {
+            let is_known = self.known.contains_key(&bystander.key);
+            if !is_known {
+                let word = &mut self.change(bystander.key, reading.t_us).word;
+                word.command.clone_from(&bystander.command);
+                word.set_role(Role::Other);
+            }
+        }
+        for (key, known) in &mut self.known {
+            if known.word.role() == Role::Other {
+                let is_there = largest.iter().any(|bystander| bystander.key == *key);
+                known.gone_us = (!is_there).then(|| known.gone_us.unwrap_or(reading.t_us));
+            }
+        }
     }
 
     pub(super) fn plugin(&mut self, header: &Header, t_us: i64) {
@@ -120,6 +178,58 @@ impl Table {
         });
     }
 
+    /// A process without the plugin takes part in a session, as was seen from outside.
+    pub(super) fn sampled(
+        &mut self,
+        key: ProcessKey,
+        session: &str,
+        role: Role,
+        worker: &str,
+        t_us: i64,
+    ) {
+        self.take_part(key, session, role, worker, t_us);
+        self.read_by(key, SAMPLED);
+    }
+
+    /// A worker of such a session, whose memory is closed.
+    pub(super) fn sampled_by_title(
+        &mut self,
+        key: ProcessKey,
+        session: &str,
+        worker: &str,
+        t_us: i64,
+    ) {
+        self.take_part(key, session, Role::Worker, worker, t_us);
+        self.read_by(key, BY_TITLE);
+    }
+
+    fn read_by(&mut self, key: ProcessKey, how: &str) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.is_sampled = true;
+            known.word.exact = Some(false);
+            how.clone_into(&mut known.word.exact_reason);
+        }
+    }
+
+    fn take_part(&mut self, key: ProcessKey, session: &str, role: Role, worker: &str, t_us: i64) {
+        let known = self.change(key, t_us);
+        if known.word.session != session {
+            known.leave_session();
+            known.joined_us = t_us.max(known.joined_us + 1);
+            known.word.seen_us = known.joined_us;
+            known.word.session = session.to_owned();
+        }
+        known.word.worker = short(worker);
+        known.word.set_role(role);
+    }
+
+    /// The tests of a process without the plugin cannot be read.
+    pub(super) fn unseen(&mut self, key: ProcessKey, reason: String) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.unseen.get_or_insert(reason);
+        }
+    }
+
     fn change(&mut self, key: ProcessKey, t_us: i64) -> &mut Known {
         let known = self.known.entry(key).or_default();
         known.word.pid = key.pid;
@@ -128,6 +238,13 @@ impl Table {
         known.word.seen_us = t_us.max(known.joined_us);
         known.is_news = true;
         known
+    }
+
+    /// Whether it is a forked child that goes on with its parent's test.
+    pub(super) fn is_forked(&self, key: ProcessKey) -> bool {
+        self.known
+            .get(&key)
+            .is_some_and(|known| known.word.forked_from != 0)
     }
 
     /// Whether the tree saw this process.
@@ -139,6 +256,75 @@ impl Table {
     pub(super) fn newest(&self, pid: u32) -> Option<ProcessKey> {
         let born = self.known.iter().filter(|(_, known)| known.was_born());
         born.map(|(key, _)| *key).filter(|key| key.pid == pid).max()
+    }
+
+    pub(super) fn has_plugin(&self, key: ProcessKey) -> bool {
+        self.known.get(&key).is_some_and(|known| known.has_plugin)
+    }
+
+    /// The words of its command; none of a process that is not known.
+    pub(super) fn words_of(&self, key: ProcessKey) -> &[String] {
+        self.known.get(&key).map_or(&[], |known| &known.words)
+    }
+
+    /// Who started it, as far as they are known, the nearest first.
+    pub(super) fn ancestors(&self, key: ProcessKey) -> Vec<ProcessKey> {
+        let mut ancestors = Vec::new();
+        let mut child = key;
+        while ancestors.len() < MAX_DEPTH
+            && let Some(known) = self.known.get(&child)
+            && let Some(parent) = self.started_before(known.word.parent_pid, child)
+        {
+            ancestors.push(parent);
+            child = parent;
+        }
+        ancestors
+    }
+
+    fn started_before(&self, pid: u32, child: ProcessKey) -> Option<ProcessKey> {
+        let keys = self
+            .known
+            .keys()
+            .filter(|key| key.pid == pid && **key != child && key.start_ticks <= child.start_ticks);
+        keys.max().copied()
+    }
+
+    /// How many that its parent started before it have such words.
+    pub(super) fn elder_siblings(
+        &self,
+        key: ProcessKey,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> usize {
+        let parent = self.known.get(&key).map(|known| known.word.parent_pid);
+        let age = |key: ProcessKey| (key.start_ticks, key.pid);
+        let elder = self.known.iter().filter(|(other, known)| {
+            Some(known.word.parent_pid) == parent
+                && age(**other) < age(key)
+                && has_words(&known.words)
+        });
+        elder.count()
+    }
+
+    /// When the last child of a process with such words was first seen, µs since the job's start.
+    pub(super) fn last_child_us(
+        &self,
+        parent: ProcessKey,
+        has_words: impl Fn(&[String]) -> bool,
+    ) -> Option<i64> {
+        let children = self.known.values().filter(|known| {
+            known.word.parent_pid == parent.pid && known.was_born() && has_words(&known.words)
+        });
+        children.map(|known| known.born_us).max()
+    }
+
+    /// How a child of the agent ended, once it has.
+    pub(super) fn ending(&self, key: ProcessKey) -> Option<Ending> {
+        let word = &self.known.get(&key)?.word;
+        let ending = Ending {
+            exit_code: word.exit_code,
+            signal: word.signal,
+        };
+        (ending != Ending::default()).then_some(ending)
     }
 
     /// The one process that started then, has such words, and of whose plugin nothing was heard.
@@ -248,3 +434,6 @@ impl Known {
 fn short(text: &str) -> String {
     text.chars().take(MAX_NAME_BYTES / 4).collect()
 }
+
+#[cfg(test)]
+mod tests;

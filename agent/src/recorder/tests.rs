@@ -8,7 +8,7 @@ use std::{
 
 use highwater_wire::{
     codec::{Checked, MAX_SAMPLES},
-    v1::{Batch, Metric, mark::What},
+    v1::{self, Batch, Metric, mark::What},
 };
 use tempfile::TempDir;
 
@@ -16,10 +16,13 @@ use super::*;
 use crate::{
     marks::JobStart,
     procfs::MachineReading,
-    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue},
+    sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue, Unwatched},
     tree::Birth,
 };
 
+mod disk;
+mod sights;
+mod steady;
 mod writers;
 
 /// Keeps batches in memory, and fails where it is told to.
@@ -43,6 +46,7 @@ impl BatchSink for Sink {
 }
 
 struct Scene {
+    unwatched: Unwatched,
     folder: TempDir,
     messages: SyncSender<Message>,
     recorder: Recorder<Sink>,
@@ -50,6 +54,7 @@ struct Scene {
 
 fn scene(fails: usize) -> Scene {
     let folder = TempDir::new().unwrap();
+    let unwatched = Unwatched::default();
     let (messages, heard) = sync_channel(1_000);
     let start = JobStart {
         boot_id: String::new(),
@@ -63,11 +68,14 @@ fn scene(fails: usize) -> Scene {
     let recorder = Recorder::new(RecorderProps {
         clock: JobClock::new(monotonic_us().cast_unsigned()),
         tailer: Tailer::new(folder.path(), start),
+        sights: Sighted::new(unwatched.clone(), None, true),
         sink,
         messages: heard,
         lost: Arc::default(),
+        spares: Spares::default(),
     });
     Scene {
+        unwatched,
         folder,
         messages,
         recorder,
@@ -168,7 +176,6 @@ fn samples_keep_their_holes_and_name_their_processes() {
         pss_bytes: Some(40),
         swap_bytes: None,
     };
-    scene.tell(Message::Seen(Seen::Grid(block)));
     for (t_us, psi) in [
         (0, Some(5)),
         (1_000, None),
@@ -179,6 +186,7 @@ fn samples_keep_their_holes_and_name_their_processes() {
     }
     let values = vec![slow(7, 30_000), slow(8, 31_000), slow(9, 90_000)];
     scene.tell(Message::Seen(Seen::Slow(SlowReading { values })));
+    scene.tell(Message::Seen(Seen::Grid(block)));
     let recorded = scene.finish();
     let batch = &recorded.sink.kept[0];
     let [grid, seconds, rounds] = batch.samples.as_slice() else {
@@ -331,65 +339,6 @@ fn an_end_that_the_agent_saw_itself_is_kept() {
         (process.signal, process.exit_code, process.ended_us),
         (Some(9), None, Some(40))
     );
-}
-
-#[test]
-fn a_disk_that_is_full_for_a_while_loses_nothing() {
-    let mut scene = scene(2);
-    scene.born(7, 1, "sh", 5);
-    while let Ok(Message::Seen(seen)) = scene.recorder.messages.try_recv() {
-        scene.recorder.see(seen);
-    }
-    for _ in 0..3 {
-        scene.recorder.flush(false);
-    }
-    let recorded = scene.finish();
-    assert_eq!((recorded.batches, recorded.warnings.len()), (4, 0));
-    assert_eq!(recorded.sink.kept[0].processes.len(), 1);
-    assert_eq!(notices(&recorded.sink.kept)["spool_failed"], 2);
-}
-
-#[test]
-fn a_disk_that_stays_full_is_told_in_one_line() {
-    let scene = scene(usize::MAX);
-    scene.born(7, 1, "sh", 5);
-    let recorded = scene.finish();
-    // Made, announced, and lost: what is announced and never comes makes the job incomplete.
-    assert_eq!((recorded.sink.kept.len(), recorded.batches), (0, 1));
-    assert_eq!(
-        recorded.warnings,
-        ["1 s of the recording are lost: failed to keep a batch: no space left on device"]
-    );
-}
-
-#[test]
-fn what_does_not_fit_into_memory_is_thrown_away_and_everything_said_again() {
-    let mut scene = scene(20);
-    scene.born(7, 1, "sh", 5);
-    while let Ok(Message::Seen(seen)) = scene.recorder.messages.try_recv() {
-        scene.recorder.see(seen);
-    }
-    scene.recorder.flush(false);
-    let mark = v1::Mark {
-        what: Some(What::TestBegin(v1::TestBegin {
-            nodeid: "x".repeat(15_000),
-            ..v1::TestBegin::default()
-        })),
-        ..v1::Mark::default()
-    };
-    for _ in 0..19 {
-        scene.recorder.gathered.marks = vec![(key(7), mark.clone()); 20];
-        scene.recorder.flush(false);
-    }
-    let recorded = scene.finish();
-    assert!(notices(&recorded.sink.kept).contains_key("batches_lost"));
-    let known = recorded
-        .sink
-        .kept
-        .iter()
-        .flat_map(|batch| &batch.processes)
-        .any(|process| process.command == "sh");
-    assert!(known, "the word that was thrown away is said again");
 }
 
 #[test]

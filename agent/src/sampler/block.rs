@@ -5,6 +5,9 @@ use crate::{
     tree::{Member, ProcessKey},
 };
 
+/// So many columns are laid by for later blocks.
+const MOST_SPARE: usize = 1 << 14;
+
 /// Values of one process on consecutive ticks of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -42,13 +45,15 @@ impl GridBlock {
         2 * self.columns.len() * self.t_us.len()
     }
 
-    /// An empty block with room for as much as this one holds.
-    pub(super) fn successor(&self) -> Self {
-        Self {
-            t_us: Vec::with_capacity(self.t_us.len() + 1),
-            lateness_us: Vec::with_capacity(self.t_us.len() + 1),
-            columns: Vec::with_capacity(self.columns.len() + 1),
-        }
+    /// Empties a block that was used, lays its columns by, and makes room for so many ticks.
+    pub(super) fn clear(&mut self, spare: &mut Vec<Column>, ticks: usize) {
+        self.t_us.clear();
+        self.lateness_us.clear();
+        self.t_us.reserve(ticks);
+        self.lateness_us.reserve(ticks);
+        let room = MOST_SPARE.saturating_sub(spare.len());
+        // Backwards, so that the next block finds each column where the last had it.
+        spare.extend(self.columns.drain(..).rev().take(room));
     }
 
     pub(super) fn begin_tick(&mut self, t_us: i64, lateness_us: u64) {
@@ -57,7 +62,7 @@ impl GridBlock {
     }
 
     /// Puts a value on the running tick.
-    pub(super) fn put(&mut self, member: &mut Member, statm: Statm) {
+    pub(super) fn put(&mut self, member: &mut Member, statm: Statm, spare: &mut Vec<Column>) {
         let tick = self.t_us.len() - 1;
         let open = member.column.and_then(|at| self.columns.get_mut(at));
         if let Some(column) = open
@@ -67,13 +72,20 @@ impl GridBlock {
             column.anon.push(statm.anon_bytes);
             return;
         }
-        let room = self.t_us.capacity();
         let mut column = Column {
             key: member.key,
             first: tick,
-            rss: Vec::with_capacity(room),
-            anon: Vec::with_capacity(room),
+            rss: Vec::new(),
+            anon: Vec::new(),
         };
+        if let Some(spare) = spare.pop() {
+            (column.rss, column.anon) = (spare.rss, spare.anon);
+            column.rss.clear();
+            column.anon.clear();
+        }
+        let ticks = self.t_us.capacity();
+        column.rss.reserve(ticks);
+        column.anon.reserve(ticks);
         column.rss.push(statm.resident_bytes);
         column.anon.push(statm.anon_bytes);
         member.column = Some(self.columns.len());

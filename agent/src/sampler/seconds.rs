@@ -1,14 +1,14 @@
-//! What is read each second: the cgroups of the command and the machine.
+//! What is read each second, and when a process has ended: the cgroups of the job and the machine.
 
 use std::sync::Arc;
 
 use crate::{
-    cgroup::{CgroupReading, Cgroups, Level},
+    cgroup::{CgroupReading, Cgroups, Home},
     procfs::{MachineFiles, MachineReading, ProcError},
 };
 
 /// Cgroups and machine at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecondReading {
     /// When, µs since the job's start.
     pub t_us: i64,
@@ -23,7 +23,7 @@ pub struct SecondReading {
 pub struct Seconds {
     machine: MachineFiles,
     cgroups: Cgroups,
-    names: Vec<Arc<str>>,
+    read_us: i64,
     buffer: Vec<u8>,
 }
 
@@ -31,39 +31,53 @@ impl Seconds {
     /// Reads those.
     #[must_use]
     pub fn new(machine: MachineFiles, cgroups: Cgroups) -> Self {
-        let names = cgroups
-            .levels()
-            .iter()
-            .map(Level::name)
-            .map(Arc::from)
-            .collect();
         Self {
             machine,
             cgroups,
-            names,
+            read_us: i64::MIN,
             buffer: Vec::new(),
         }
     }
 
-    /// Reads all; what could not be read is missing in the reading, and the last failure is answered beside it.
-    pub fn read(&mut self, t_us: i64) -> (SecondReading, Result<(), ProcError>) {
+    /// Watches the cgroup of a process too; see [`Cgroups::watch`].
+    pub fn watch(&mut self, text: &[u8], matters: bool) -> Option<Home> {
+        self.cgroups.watch(text, matters)
+    }
+
+    /// Reads all into a reading that was used before; what could not be read is missing there, and the last failure is the answer. Each reading
+    /// is later than the one before, whoever asks.
+    ///
+    /// # Errors
+    /// When a file that was opened cannot be read or understood.
+    pub fn read(&mut self, t_us: i64, into: &mut SecondReading) -> Result<(), ProcError> {
         let mut result = Ok(());
-        let machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
+        into.t_us = t_us.max(self.read_us.saturating_add(1));
+        self.read_us = into.t_us;
+        into.cgroups.clear();
+        let mut has_removed = false;
+        // The counters of all cgroups first: these may be removed at any moment, the machine stays.
+        for level in self.cgroups.levels() {
+            let reading = level.read_counts(&mut self.buffer).unwrap_or_else(|error| {
+                result = Err(error);
+                CgroupReading::default()
+            });
+            into.cgroups.push((level.shared_name(), reading));
+        }
+        for (level, (_, reading)) in self.cgroups.levels().iter().zip(&mut into.cgroups) {
+            if let Err(error) = level.read_sizes(reading, &mut self.buffer) {
+                result = Err(error);
+            }
+            has_removed |= reading.is_removed;
+        }
+        if has_removed {
+            for (name, _) in into.cgroups.iter().filter(|(_, it)| it.is_removed) {
+                self.cgroups.forget(name);
+            }
+        }
+        into.machine = self.machine.read(&mut self.buffer).unwrap_or_else(|error| {
             result = Err(error);
             MachineReading::default()
         });
-        let mut cgroups = Vec::with_capacity(self.names.len());
-        for (name, level) in self.names.iter().zip(self.cgroups.levels()) {
-            match level.read(&mut self.buffer) {
-                Ok(reading) => cgroups.push((Arc::clone(name), reading)),
-                Err(error) => result = Err(error),
-            }
-        }
-        let reading = SecondReading {
-            t_us,
-            machine,
-            cgroups,
-        };
-        (reading, result)
+        result
     }
 }

@@ -3,14 +3,14 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
 };
 
-use super::{Seen, Teller};
+use super::{Seen, Spares, Teller};
 use crate::{
     clock::{JobClock, thread_cpu_us},
     procfs::{ProcError, Procfs},
@@ -55,7 +55,12 @@ pub struct Cost {
     pub(super) busy: AtomicBool,
     /// CPU time of the round that has just finished, µs; negative when there is none.
     finished_us: AtomicI64,
+    /// What the last round of PSS found to be shared, until it is taken.
+    shared: Mutex<Option<Shared>>,
 }
+
+/// RSS minus PSS of each process, bytes.
+pub type Shared = Vec<(ProcessKey, u64)>;
 
 impl Cost {
     /// Whether a round is running.
@@ -67,6 +72,12 @@ impl Cost {
     /// The cost of a round that finished since the last call, µs of CPU time.
     pub fn take_finished(&self) -> Option<i64> {
         Some(self.finished_us.swap(0, Ordering::AcqRel)).filter(|cost| *cost > 0)
+    }
+
+    /// What the last round of PSS found to be shared, unless it was taken already.
+    pub fn take_shared(&self) -> Option<Shared> {
+        let shared = self.shared.lock();
+        shared.unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn finish(&self, cost_us: i64) {
@@ -82,6 +93,7 @@ type Request = (Round, Vec<ProcessKey>);
 pub struct SlowReader {
     requests: SyncSender<Request>,
     cost: Arc<Cost>,
+    spares: Spares,
 }
 
 impl SlowReader {
@@ -93,15 +105,21 @@ impl SlowReader {
         procfs: Procfs,
         clock: JobClock,
         teller: Teller<T>,
+        spares: Spares,
     ) -> io::Result<Self> {
         let (requests, waiting) = sync_channel::<Request>(1);
         let cost = Arc::new(Cost::default());
         let shared = Arc::clone(&cost);
+        let own_spares = spares.clone();
         thread::Builder::new()
             .name("highwater-pss".to_owned())
             .stack_size(128 << 10)
-            .spawn(move || serve(&procfs, clock, &teller, &waiting, &shared))?;
-        Ok(Self { requests, cost })
+            .spawn(move || serve(&procfs, clock, &teller, &waiting, &shared, &own_spares))?;
+        Ok(Self {
+            requests,
+            cost,
+            spares,
+        })
     }
 
     /// What rounds cost.
@@ -112,7 +130,9 @@ impl SlowReader {
 
     /// Asks for a round over all members.
     pub fn ask(&self, round: Round, members: &mut [Member]) {
-        let keys = members.iter().map(|member| member.key).collect();
+        let mut keys = self.spares.keys.take();
+        keys.clear();
+        keys.extend(members.iter().map(|member| member.key));
         self.cost.busy.store(true, Ordering::Release);
         if self.requests.try_send((round, keys)).is_err() {
             self.cost.finish(1);
@@ -132,20 +152,32 @@ fn serve<T: From<Seen>>(
     teller: &Teller<T>,
     waiting: &Receiver<Request>,
     cost: &Cost,
+    spares: &Spares,
 ) {
     let mut buffer = Vec::new();
     for (round, keys) in waiting {
         let began = thread_cpu_us();
-        let mut values = Vec::with_capacity(keys.len());
+        let mut values = spares.values.take();
+        values.clear();
+        let mut shared = Vec::with_capacity(keys.len());
         let mut failure = None;
-        for key in keys {
+        for key in keys.iter().copied() {
             let t_us = clock.now_us();
             match read(procfs, round, key, t_us, &mut buffer) {
-                Ok(value) => values.extend(value),
+                Ok(Some((value, shared_bytes))) => {
+                    values.push(value);
+                    shared.push((key, shared_bytes));
+                }
+                Ok(None) => {}
                 // A process of another user keeps its PSS to itself.
                 Err(error) if error.is_forbidden() => {}
                 Err(error) => failure = Some(error),
             }
+        }
+        spares.keys.give(keys);
+        if matches!(round, Round::Pss { .. }) {
+            let last = cost.shared.lock();
+            *last.unwrap_or_else(PoisonError::into_inner) = Some(shared);
         }
         cost.finish(thread_cpu_us() - began);
         if !values.is_empty() {
@@ -166,13 +198,14 @@ fn serve<T: From<Seen>>(
     }
 }
 
+/// The value, and how much of its RSS a process shares with others.
 fn read(
     procfs: &Procfs,
     round: Round,
     key: ProcessKey,
     t_us: i64,
     buffer: &mut Vec<u8>,
-) -> Result<Option<SlowValue>, ProcError> {
+) -> Result<Option<(SlowValue, u64)>, ProcError> {
     let value = |pss_bytes, swap_bytes| SlowValue {
         key,
         t_us,
@@ -180,11 +213,13 @@ fn read(
         swap_bytes,
     };
     Ok(match round {
-        Round::Pss { swap } => procfs
-            .rollup(key.pid, buffer)?
-            .map(|rollup| value(Some(rollup.pss_bytes), swap.then_some(rollup.swap_bytes))),
+        Round::Pss { swap } => procfs.rollup(key.pid, buffer)?.map(|rollup| {
+            let swap_bytes = swap.then_some(rollup.swap_bytes);
+            let shared_bytes = rollup.rss_bytes.saturating_sub(rollup.pss_bytes);
+            (value(Some(rollup.pss_bytes), swap_bytes), shared_bytes)
+        }),
         Round::Swap => procfs
             .status(key.pid, buffer)?
-            .map(|status| value(None, Some(status.swap_bytes))),
+            .map(|status| (value(None, Some(status.swap_bytes)), 0)),
     })
 }

@@ -33,7 +33,12 @@ fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
         tree,
         discovery,
         seconds,
+        protector: None,
+        sights: Sights::new(Procfs::system(), "/no/events".into(), Unwatched::default()),
         teller: Teller::new(sender),
+        budget_bytes: 0,
+        spares: Spares::default(),
+        pace: Pace::default(),
     });
     (child, sampler.unwrap(), seen)
 }
@@ -44,6 +49,41 @@ fn column_of(block: &GridBlock, pid: u32) -> &Column {
         .iter()
         .find(|column| column.key.pid == pid)
         .unwrap()
+}
+
+#[test]
+fn when_memory_is_short_blocks_and_readings_do_not_wait_for_the_second() {
+    let (mut child, mut sampler, seen) = sampler();
+    sampler.tick(0);
+    // The process has more than that, so nothing is left of the budget from the next reading on.
+    sampler.budget_bytes = 1;
+    for tick in 1..=40 {
+        sampler.tick(tick * 50_000);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(sampler);
+    let (mut blocks, mut seconds) = (Vec::new(), Vec::new());
+    for seen in &seen {
+        match seen {
+            Seen::Grid(block) => blocks.push(block.t_us),
+            Seen::Second(reading) => seconds.push(reading.t_us),
+            _ => {}
+        }
+    }
+    // What the kernel's log tells meanwhile is read at once, a moment after what was read last.
+    seconds.dedup_by(|next, before| *next - *before < 50);
+    assert_eq!(
+        seconds,
+        [
+            0, 1_000_000, 1_200_000, 1_400_000, 1_600_000, 1_800_000, 2_000_000
+        ]
+    );
+    assert_eq!(blocks[0].len(), 20);
+    assert_eq!(
+        blocks[1..3],
+        [[1_000_000, 1_050_000], [1_100_000, 1_150_000]]
+    );
 }
 
 #[test]
@@ -58,17 +98,26 @@ fn each_second_becomes_one_block() {
     sampler.tick(3_000_000);
     drop(sampler);
     let mut blocks = Vec::new();
-    let (mut seconds, mut gone) = (Vec::new(), Vec::new());
+    let (mut seconds, mut gone, mut exits) = (Vec::new(), Vec::new(), Vec::new());
     for seen in &seen {
         match seen {
             Seen::Grid(block) => blocks.push(block),
+            // The end of the child has one more, at a time of its own.
+            Seen::Second(reading) if reading.t_us % 50_000 != 0 => {}
             Seen::Second(reading) => seconds.push(reading.t_us),
+            Seen::Exit {
+                key,
+                exit_code,
+                signal,
+                ..
+            } => exits.push((key.pid, exit_code, signal)),
             Seen::Tree(TreeEvent::Gone { key }, t_us) if key.pid == child.id() => gone.push(t_us),
             _ => {}
         }
     }
     assert_eq!(seconds, [0, 1_000_000, 2_000_000, 3_000_000]);
     assert_eq!(gone, [2_050_000]);
+    assert_eq!(exits, [(child.id(), None, Some(9))]);
     let ticks: Vec<_> = blocks.iter().map(|block| block.t_us.len()).collect();
     assert_eq!(ticks[..2], [20, 20]);
     for block in &blocks[..2] {
@@ -97,12 +146,12 @@ fn a_hole_begins_another_column() {
     let tree = &mut sampler.tree;
     let member = &mut tree.members_mut()[0];
     let statm = member.read().unwrap().unwrap();
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(100_000, 0);
     sampler.block.begin_tick(150_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     sampler.block.begin_tick(200_000, 0);
-    sampler.block.put(member, statm);
+    sampler.block.put(member, statm, &mut Vec::new());
     let spans: Vec<_> = sampler
         .block
         .columns

@@ -1,7 +1,12 @@
 //! What CI and git say, without what no server takes: variables of a CI are set by many hands, and none may cost the recording.
 
+use highwater_wire::codec::MAX_TIME_US;
+
 use super::{parse_commit, parse_name, parse_project, parse_url};
 use crate::ci::Metadata;
+
+/// The last that a server takes.
+const YEAR_9999_US: i64 = 253_402_300_799_000_000;
 
 type Parse = fn(&str) -> Result<String, String>;
 
@@ -27,5 +32,16 @@ pub(super) fn possible(
     keep("event", &mut metadata.event, parse_name);
     keep("url of the run", &mut metadata.run_url, parse_url);
     keep("url of the job", &mut metadata.job_url, parse_url);
+    if metadata.timeout_us > MAX_TIME_US.unsigned_abs() {
+        problems.push(format!(
+            "{source}: time limit: {} s is more than ten years; it is left out",
+            metadata.timeout_us / 1_000_000
+        ));
+        metadata.timeout_us = 0;
+    }
+    if metadata.started_unix_us < 0 || metadata.started_unix_us > YEAR_9999_US {
+        problems.push(format!("{source}: start: no time; it is left out"));
+        metadata.started_unix_us = 0;
+    }
     metadata
 }

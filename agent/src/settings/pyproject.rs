@@ -8,7 +8,10 @@ use std::{
 
 use crate::backend::Backend;
 
-use super::{parse_bytes, parse_interval, parse_name, parse_project, parse_server, said};
+use super::{
+    Guarded, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
+    parse_on_limit, parse_project, parse_server, said,
+};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,8 +32,16 @@ pub(super) struct File {
     pub(super) backend: Option<Backend>,
     /// Memory the user allows, bytes.
     pub(super) budget_bytes: Option<u64>,
+    /// What the guard guards.
+    pub(super) guard: Guarded,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
+    /// Whether the kernel shall take the tests before the agent when memory runs out.
+    pub(super) protect: Option<bool>,
+    /// The CI's own time limit for the job.
+    pub(super) ci_timeout: Option<Duration>,
+    /// Whether pytest is given the plugin.
+    pub(super) plugin: Option<bool>,
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -78,19 +89,32 @@ impl File {
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
             "backend" => self.backend = Some(text(value)?.parse()?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
-            "exact" => {
-                let exact = value.as_bool();
-                self.exact = Some(exact.ok_or("write true or false")?);
+            "memory-limit" => {
+                let text = said(text(value)?);
+                self.guard.limit = text.map(|text| parse_memory_limit(&text)).transpose()?;
             }
+            "on-limit" => {
+                let text = said(text(value)?);
+                self.guard.on_limit = text.map(|text| parse_on_limit(&text)).transpose()?;
+            }
+            "exact" => self.exact = Some(yes_or_no(&value)?),
+            "protect" => self.protect = Some(yes_or_no(&value)?),
+            "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
+            "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, exact"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, plugin, protect, ci-timeout"
                         .to_owned(),
                 );
             }
         }
         Ok(())
     }
+}
+
+fn yes_or_no(value: &toml::Value) -> Result<bool, String> {
+    let said = value.as_bool();
+    said.ok_or_else(|| "write true or false".to_owned())
 }
 
 fn variant(value: toml::Value) -> Result<BTreeMap<String, String>, String> {

@@ -3,6 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::guard::{LimitSize, OnLimit};
 
 fn env(pairs: &[(&str, &str)]) -> Env {
     pairs
@@ -73,6 +74,14 @@ fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is
             r#"[tool.highwater] budget: "3 apples" is not one of the units"#,
         ),
         (
+            "[tool.highwater]\nmemory-limit = '101%'\njob = 'mine'\n",
+            r#"[tool.highwater] memory-limit: "101%" is not a share from 1% to 100%"#,
+        ),
+        (
+            "[tool.highwater]\non-limit = 'kill'\njob = 'mine'\n",
+            r#"[tool.highwater] on-limit: "kill" is neither warn nor stop"#,
+        ),
+        (
             "[tool.highwater]\nsevrer = 'x'\njob = 'mine'\n",
             "[tool.highwater] sevrer: there is no such setting; there are server,",
         ),
@@ -132,6 +141,8 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "SPOOL",
         "INTERVAL",
         "BUDGET",
+        "CI_TIMEOUT",
+        "PROTECT",
         "NO_EXACT",
         "SUMMARY",
         "QUIET",
@@ -144,7 +155,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
     for value in ["", "  "] {
         let settings = resolve(Given::default(), &all(value), bare.path(), &[]).unwrap();
         assert_eq!(settings.places.problems, Vec::<String>::new());
-        assert!(settings.exact);
+        assert!(settings.exact && settings.protects);
     }
     let wrong = env(&[
         ("HIGHWATER_BUDGET", "3X"),
@@ -166,7 +177,11 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
 
 #[test]
 fn switches_are_read_from_variables_and_a_flag_beats_the_file() {
-    let off = folder("[tool.highwater]\nexact = false\n");
+    let off = folder("[tool.highwater]\nexact = false\nplugin = false\n");
+    assert!(!resolve_in(&off, Given::default(), &[]).plugin);
+    for (name, value) in [("HIGHWATER_PLUGIN", "1"), ("HIGHWATER_NO_PLUGIN", "0")] {
+        assert!(resolve_in(&off, Given::default(), &[(name, value)]).plugin);
+    }
     assert!(!resolve_in(&off, Given::default(), &[]).exact);
     assert!(resolve_in(&off, Given::default(), &[("HIGHWATER_NO_EXACT", "0")]).exact);
     let given = Given {
@@ -178,6 +193,40 @@ fn switches_are_read_from_variables_and_a_flag_beats_the_file() {
         let env = env(&[("HIGHWATER_QUIET", value)]);
         assert_eq!(super::quiet(&Given::default(), &env), quiet, "{value}");
     }
+}
+
+#[test]
+fn a_time_limit_is_taken_from_whoever_says_it_first() {
+    let in_file = folder("[tool.highwater]\nci-timeout = '2h'\nprotect = false\n");
+    let job = |given, env: &[(&str, &str)]| {
+        let job = resolve_in(&in_file, given, env).job;
+        (job.ci_timeout_us / 1_000_000, job.ci_started_unix_us)
+    };
+    let gitlab = [
+        ("GITLAB_CI", "true"),
+        ("CI_JOB_TIMEOUT", "3600"),
+        ("CI_JOB_STARTED_AT", "2026-01-02T03:04:05Z"),
+    ];
+    assert_eq!(job(Given::default(), &[]), (7200, 0));
+    let began_us = 1_767_323_045_000_000;
+    assert_eq!(job(Given::default(), &gitlab), (7200, began_us));
+    let variable = [("HIGHWATER_CI_TIMEOUT", "45m")];
+    assert_eq!(job(Given::default(), &variable), (2700, 0));
+    let given = Given {
+        ci_timeout: Some(Duration::from_secs(60)),
+        ..Given::default()
+    };
+    assert_eq!(job(given, &variable), (60, 0));
+    let bare = folder("");
+    let of_ci = resolve_in(&bare, Given::default(), &gitlab).job;
+    assert_eq!(of_ci.ci_timeout_us, 3_600_000_000);
+    // What no server takes costs the limit, not the recording.
+    let impossible = [("GITLAB_CI", "true"), ("CI_JOB_TIMEOUT", "1000000000000")];
+    let settings = resolve_in(&bare, Given::default(), &impossible);
+    assert_eq!(settings.job.ci_timeout_us, 0);
+    assert_eq!(settings.places.problems.len(), 1);
+    assert!(!resolve_in(&in_file, Given::default(), &[]).protects);
+    assert!(resolve_in(&in_file, Given::default(), &[("HIGHWATER_PROTECT", "1")]).protects);
 }
 
 #[test]
@@ -376,6 +425,10 @@ fn the_plugin_lies_where_no_colon_cuts_its_path() {
 fn units_are_read_as_people_write_them() {
     assert_eq!(parse_duration("50ms"), Ok(Duration::from_millis(50)));
     assert_eq!(parse_duration("0.5 s"), Ok(Duration::from_millis(500)));
+    assert_eq!(parse_ci_timeout("6h"), Ok(Duration::from_secs(21_600)));
+    for bad in ["60", "0s", "900h", "never"] {
+        assert!(parse_ci_timeout(bad).is_err(), "{bad}");
+    }
     assert_eq!(parse_bytes("3GB"), Ok(3_000_000_000));
     assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
     assert_eq!(parse_shard("2/3"), Ok((2, 3)));
@@ -390,4 +443,54 @@ fn units_are_read_as_people_write_them() {
     for bad in ["0/3", "4/3", "1", "a/b"] {
         assert!(parse_shard(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn each_word_on_the_guard_comes_from_the_first_source_that_says_it() {
+    let file = folder("[tool.highwater]\nmemory-limit = '6GB'\non-limit = 'stop'\n");
+    let at = |given: Guarded, env: &[(&str, &str)]| {
+        let given = Given {
+            guard: given,
+            ..Given::default()
+        };
+        resolve_in(&file, given, env)
+    };
+    let settings = at(Guarded::default(), &[]);
+    let expected = Limit {
+        size: LimitSize::Bytes(6_000_000_000),
+        on_limit: OnLimit::Stop,
+        quiet: false,
+        annotates: false,
+    };
+    assert_eq!(settings.guarded, Some(expected));
+    // What is guarded is shown as a limit too, unless another was given.
+    assert_eq!(settings.job.budget_bytes, 6_000_000_000);
+    let variables = [
+        ("HIGHWATER_MEMORY_LIMIT", "80%"),
+        ("HIGHWATER_BUDGET", "1GB"),
+        ("HIGHWATER_QUIET", "1"),
+        ("GITHUB_ACTIONS", "true"),
+    ];
+    let settings = at(Guarded::default(), &variables);
+    let expected = Limit {
+        size: LimitSize::Share(80),
+        quiet: true,
+        annotates: true,
+        ..expected
+    };
+    assert_eq!(settings.guarded, Some(expected));
+    assert_eq!(settings.job.budget_bytes, 1_000_000_000);
+    let off = Guarded {
+        limit: Some(MemoryLimit::Off),
+        on_limit: None,
+    };
+    assert_eq!(at(off, &variables).guarded, None);
+    let wrong = at(Guarded::default(), &[("HIGHWATER_ON_LIMIT", "kill")]);
+    assert_eq!(
+        wrong.guarded.map(|limit| limit.on_limit),
+        Some(OnLimit::Stop)
+    );
+    assert!(wrong.places.problems[0].starts_with("HIGHWATER_ON_LIMIT: "));
+    let bare = resolve_in(&folder(""), Given::default(), &[]);
+    assert_eq!((bare.guarded, bare.job.budget_bytes), (None, 0));
 }

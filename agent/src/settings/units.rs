@@ -41,6 +41,20 @@ pub fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A CI's time limit: a duration from 1 s to 30 days. A bare number would be milliseconds, which no limit is counted in.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_ci_timeout(text: &str) -> Result<Duration, String> {
+    let limit = parse_duration(text)?;
+    let has_unit = !split(text).1.is_empty();
+    if has_unit && (Duration::from_secs(1)..=Duration::from_secs(30 * 86_400)).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(expected("a time with its unit, such as 60m or 6h", text))
+    }
+}
+
 /// `3GB` (10⁹), `200MiB` (2²⁰), a bare number is bytes.
 ///
 /// # Errors

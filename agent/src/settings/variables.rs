@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Given, Token, parse_bytes, parse_commit, parse_interval, parse_name, parse_pair, parse_project,
-    parse_server, parse_shard, parse_url, said,
+    Given, Guarded, Token, parse_bytes, parse_ci_timeout, parse_commit, parse_interval,
+    parse_memory_limit, parse_name, parse_on_limit, parse_pair, parse_project, parse_server,
+    parse_shard, parse_url, said,
 };
 use crate::ci::Env;
 
@@ -36,7 +37,16 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         interval: variables.read("INTERVAL", parse_interval),
         backend: variables.read("BACKEND", str::parse),
         budget_bytes: variables.read("BUDGET", parse_bytes),
+        ci_timeout: variables.read("CI_TIMEOUT", parse_ci_timeout),
+        protect: variables.read("PROTECT", yes_or_no),
+        guard: Guarded {
+            limit: variables.read("MEMORY_LIMIT", parse_memory_limit),
+            on_limit: variables.read("ON_LIMIT", parse_on_limit),
+        },
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
+        plugin: variables
+            .read("PLUGIN", yes_or_no)
+            .or_else(|| variables.read("NO_PLUGIN", yes_or_no).map(|no| !no)),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),
         token: variables.read("TOKEN", Token::new),

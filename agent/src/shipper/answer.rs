@@ -41,6 +41,7 @@ pub(super) struct Asked {
     /// What the server says once it has it.
     pub(super) receipt: Receipt,
     pub(super) begins_job: bool,
+    pub(super) is_batch: bool,
     pub(super) has_token: bool,
     pub(super) bytes: usize,
 }
@@ -56,6 +57,10 @@ pub(super) fn meaning(asked: &Asked, reply: &Reply<'_>) -> Answer {
         408 | 425 | 429 | 500..=599 => Answer::Again(pause_named(reply), said),
         401 | 403 => Answer::Closed(said + about_token(own.as_ref(), asked.has_token)),
         404 if !asked.begins_job => Answer::Unknown(said),
+        // One writer fills a stream, so the server has this very batch: from before it was thinned on a full disk.
+        409 if asked.is_batch && own.as_ref().is_some_and(|error| error.code == "conflict") => {
+            Answer::Acknowledged
+        }
         413 if own.is_none() => Answer::Refused(format!(
             "{said} for {} bytes: what stands before the server must let {MAX_COMPRESSED_BYTES} through",
             asked.bytes
@@ -143,6 +148,7 @@ mod tests {
         Asked {
             receipt: Receipt::of_batch(Uuid::nil(), STREAM, 3),
             begins_job: false,
+            is_batch: true,
             has_token: false,
             bytes: 7,
         }
@@ -198,6 +204,8 @@ mod tests {
         assert!(matches!(of(429, ""), Answer::Again(..)));
         assert!(matches!(of(404, ""), Answer::Unknown(_)));
         assert!(matches!(of(409, ""), Answer::Refused(_)));
+        let conflict = r#"{"error":{"code":"conflict","message":"stored with other content"}}"#;
+        assert_eq!(of(409, conflict), Answer::Acknowledged);
         let begin = Asked {
             begins_job: true,
             ..asked()

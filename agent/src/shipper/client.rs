@@ -16,9 +16,24 @@ use super::{
 };
 use crate::{ci::Env, settings::Token};
 
-const CONNECTING: Duration = Duration::from_secs(3);
-/// What one request may take, its answer included.
-const REQUEST: Duration = Duration::from_secs(20);
+/// How long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connecting: Duration,
+    /// All of it, the answer included.
+    pub whole: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connecting: Duration::from_secs(3),
+            whole: Duration::from_secs(20),
+        }
+    }
+}
+
 /// The longest answer that is read: a server of ours says less.
 const MOST_ANSWER_BYTES: u64 = 64 << 10;
 
@@ -71,6 +86,18 @@ impl Client {
     /// What is wrong with these is the answer to every request.
     #[must_use]
     pub fn new(server: &str, token: Option<&Token>, env: &Env, uuid: Uuid) -> Self {
+        Self::with_timeouts(server, token, env, uuid, Timeouts::default())
+    }
+
+    /// The same with other timeouts.
+    #[must_use]
+    pub fn with_timeouts(
+        server: &str,
+        token: Option<&Token>,
+        env: &Env,
+        uuid: Uuid,
+        timeouts: Timeouts,
+    ) -> Self {
         let server = server.trim_end_matches('/').to_owned();
         let proxy = route::proxy_for(&server, env);
         let name = proxy.as_ref().ok().and_then(Option::as_ref);
@@ -82,8 +109,8 @@ impl Client {
                     false => ureq::tls::RootCerts::WebPki,
                 };
                 let config = Agent::config_builder()
-                    .timeout_connect(Some(CONNECTING))
-                    .timeout_global(Some(REQUEST))
+                    .timeout_connect(Some(timeouts.connecting))
+                    .timeout_global(Some(timeouts.whole))
                     .http_status_as_error(false)
                     .max_redirects(0)
                     .proxy(proxy.map(|proxy| proxy.proxy))
@@ -158,6 +185,7 @@ impl Client {
         let asked = Asked {
             receipt,
             begins_job: item == Item::Job,
+            is_batch: matches!(item, Item::Batch(..)),
             has_token: self.token.is_some(),
             bytes: payload.len(),
         };

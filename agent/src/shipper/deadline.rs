@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::spool::Unwritten;
+
 /// When to give up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
@@ -17,8 +19,8 @@ pub(super) struct Deadline {
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) deadline: Deadline,
-    /// How the job ended, where the disk had no room for it.
-    pub(super) end: Option<Vec<u8>>,
+    /// What the disk had no room for.
+    pub(super) unwritten: Option<Unwritten>,
 }
 
 impl Deadline {

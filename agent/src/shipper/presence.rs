@@ -68,6 +68,7 @@ fn refused(page: &Page, has_token: bool) -> Standing {
     let asked = Asked {
         receipt: Receipt::of_job(Uuid::nil()),
         begins_job: true,
+        is_batch: false,
         has_token,
         bytes: 0,
     };

@@ -4,7 +4,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     thread,
     time::Duration,
@@ -18,10 +18,10 @@ use super::{
     pause,
     source::Source,
 };
-use crate::spool::SpoolError;
+use crate::spool::{Handoff, SpoolError};
 
-/// How often the spool is looked at for new batches.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often the spool is looked at for new batches, should nobody ring.
+const LOOK: Duration = Duration::from_secs(1);
 /// A pause that a server named is drawn out by up to this share, so that those whom it told the same do not return together.
 const SPREAD: f64 = 0.2;
 
@@ -29,11 +29,14 @@ pub(super) struct Sending {
     client: Client,
     source: Source,
     asked: Receiver<Over>,
+    handoff: Handoff,
     deadline: Option<Deadline>,
     outcome: Outcome,
     /// The server answered at least once.
     reached: Arc<AtomicBool>,
     failures: u32,
+    /// All batches of the writer's stream below this number are acknowledged.
+    acknowledged: u64,
 }
 
 /// Nothing more will be sent.
@@ -48,15 +51,22 @@ enum Delivered {
 }
 
 impl Sending {
-    pub(super) fn new(client: Client, source: Source, asked: Receiver<Over>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        source: Source,
+        asked: Receiver<Over>,
+        handoff: Handoff,
+    ) -> Self {
         Self {
             client,
             source,
             asked,
+            handoff,
             deadline: None,
             outcome: Outcome::default(),
             reached: Arc::default(),
             failures: 0,
+            acknowledged: 0,
         }
     }
 
@@ -76,6 +86,8 @@ impl Sending {
             // What the server acknowledged before is not there any more, so all of it is sent again.
             self.source.rewind();
             self.outcome.batches = 0;
+            self.acknowledged = 0;
+            self.handoff.set_acknowledged(0);
             self.outcome.refused.clear();
             self.back_off(None)?;
         }
@@ -102,11 +114,13 @@ impl Sending {
                     return Ok(Delivered::JobUnknown);
                 }
                 self.outcome.batches += 1;
+                self.tell_writer(record.seq);
             }
             if over {
                 break;
             }
-            self.wait(LOOK);
+            self.handoff.bell.wait(LOOK);
+            self.listen();
         }
         let end = self.source.end();
         let end = self.read(end)?;
@@ -115,6 +129,14 @@ impl Sending {
             self.account(&end)?;
         }
         Ok(delivered)
+    }
+
+    /// Lets the writer of the stream that is being recorded know what need not be kept in full any more. A batch that was refused is.
+    fn tell_writer(&mut self, seq: u64) {
+        if seq == self.acknowledged && self.outcome.refused.is_empty() {
+            self.acknowledged += 1;
+            self.handoff.set_acknowledged(self.acknowledged);
+        }
     }
 
     /// A server that takes everything, but slowly, keeps nobody waiting beyond the patience either.
@@ -234,24 +256,29 @@ impl Sending {
         match self.asked.recv_timeout(time) {
             Ok(over) => self.hear(over),
             Err(RecvTimeoutError::Timeout) => {}
-            // Whoever recorded is gone without a word: what is there is sent, and that is all.
-            Err(RecvTimeoutError::Disconnected) => {
-                self.deadline = Some(Deadline::fixed(Duration::ZERO, 1));
-            }
+            Err(RecvTimeoutError::Disconnected) => self.be_alone(),
         }
     }
 
     /// Hears a deadline that came while something was sent.
     fn listen(&mut self) {
-        if let Ok(over) = self.asked.try_recv() {
-            self.hear(over);
+        match self.asked.try_recv() {
+            Ok(over) => self.hear(over),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => self.be_alone(),
         }
+    }
+
+    /// Whoever recorded is gone: what is there is sent, and that is all.
+    fn be_alone(&mut self) {
+        self.deadline
+            .get_or_insert_with(|| Deadline::fixed(Duration::ZERO, 1));
     }
 
     fn hear(&mut self, over: Over) {
         self.deadline = Some(over.deadline);
-        if let Some(end) = over.end {
-            self.source.set_end(end);
+        if let Some(unwritten) = over.unwritten {
+            self.source.set_unwritten(unwritten);
         }
         self.failures = self.failures.min(1);
     }

@@ -9,14 +9,17 @@ use highwater_analysis::arrival;
 use highwater_wire::{codec, v1};
 use uuid::Uuid;
 
-use crate::spool::{self, Record, SegmentReader, SpoolError, Unwritten};
+use crate::spool::{self, ReadPlace, Record, Segment, SegmentReader, SpoolError, Unwritten};
 
-/// Reads a spool behind its writer.
+/// Reads a spool behind its writer. No segment is held open between two batches: on a full disk the writer replaces them by smaller ones.
 #[derive(Debug)]
 pub(super) struct Source {
     folder: PathBuf,
     unwritten: Unwritten,
-    open: Vec<(Uuid, SegmentReader)>,
+    /// How far each segment of each stream was read.
+    places: BTreeMap<(Uuid, u64), ReadPlace>,
+    /// The segment of each stream that is being read.
+    current: BTreeMap<Uuid, u64>,
     /// How many of the unwritten batches were handed out.
     taken: usize,
     seen: BTreeMap<Uuid, BTreeSet<u64>>,
@@ -37,7 +40,8 @@ impl Source {
         Self {
             folder: folder.to_path_buf(),
             unwritten,
-            open: Vec::new(),
+            places: BTreeMap::new(),
+            current: BTreeMap::new(),
             taken: 0,
             seen: BTreeMap::new(),
         }
@@ -45,14 +49,16 @@ impl Source {
 
     /// Begins again.
     pub(super) fn rewind(&mut self) {
-        self.open.clear();
+        self.places.clear();
+        self.current.clear();
         self.taken = 0;
         self.seen.clear();
     }
 
-    /// Takes the end that the spool has no room for.
-    pub(super) fn set_end(&mut self, payload: Vec<u8>) {
-        self.unwritten.end = Some(payload);
+    /// Takes what the spool has no room for.
+    pub(super) fn set_unwritten(&mut self, unwritten: Unwritten) {
+        self.unwritten = unwritten;
+        self.taken = 0;
     }
 
     /// How the job began.
@@ -90,8 +96,17 @@ impl Source {
         let end = codec::decode::<v1::End>(end).unwrap_or_default();
         let there = |stream| self.seen.get(&stream).map_or(0, |seen| seen.len() as u64);
         let missing = arrival::missing(&end, there);
-        let damaged = self.open.iter().any(|(_, reader)| {
-            reader.skipped() > 0 || (missing > 0 && reader.has_rest().unwrap_or(true))
+        let has_rest = |stream, number, place| {
+            let path = spool::segment_path(&self.folder, stream, number);
+            // One that was written again is read from its begin to know.
+            let rest = SegmentReader::resume(&path, place).and_then(|mut reader| {
+                while reader.next_record()?.is_some() {}
+                reader.has_rest()
+            });
+            rest.unwrap_or(true)
+        };
+        let damaged = self.places.iter().any(|((stream, number), place)| {
+            place.skipped() > 0 || (missing > 0 && has_rest(*stream, *number, *place))
         });
         Shortfall {
             announced: arrival::announced(&end),
@@ -101,14 +116,27 @@ impl Source {
     }
 
     fn next_in_spool(&mut self) -> Result<Option<(Uuid, Record)>, SpoolError> {
-        for (stream, path) in spool::segments(&self.folder)? {
-            if self.open.iter().all(|(known, _)| *known != stream) {
-                self.open.push((stream, SegmentReader::open(&path)?));
+        // Listed before it is read: what ends here, and is not the last of its stream, has ended for good.
+        for segment in spool::segments(&self.folder)? {
+            let Segment {
+                stream,
+                number,
+                path,
+            } = segment;
+            let current = self.current.entry(stream).or_insert(number);
+            if number < *current {
+                continue;
             }
-        }
-        for (stream, reader) in &mut self.open {
-            if let Some(record) = reader.next_record()? {
-                return Ok(Some((*stream, record)));
+            *current = number;
+            let place = self.places.get(&(stream, number));
+            let mut reader = match place {
+                Some(place) => SegmentReader::resume(&path, *place)?,
+                None => SegmentReader::open(&path)?,
+            };
+            let next = reader.next_record()?;
+            self.places.insert((stream, number), reader.place());
+            if let Some(record) = next {
+                return Ok(Some((stream, record)));
             }
         }
         Ok(None)

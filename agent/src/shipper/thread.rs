@@ -12,15 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_wire::{codec, v1};
-
 use super::{
     Client,
     deadline::{Deadline, Over},
     sending::Sending,
     source::Source,
 };
-use crate::spool::Unwritten;
+use crate::spool::{Handoff, Unwritten};
 
 /// A server that never answered while the recording went on gets this share of the patience at its end: the command's caller waits.
 const NEVER_ANSWERED: u32 = 20;
@@ -66,17 +64,18 @@ pub struct Shipper {
     thread: JoinHandle<Outcome>,
     over: Sender<Over>,
     reached: Arc<AtomicBool>,
+    handoff: Handoff,
 }
 
 impl Shipper {
-    /// Begins to send what a spool holds and will hold.
+    /// Begins to send what a spool holds and will hold; `handoff` is of its writer.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(client: Client, folder: &Path) -> std::io::Result<Self> {
+    pub fn start(client: Client, folder: &Path, handoff: Handoff) -> std::io::Result<Self> {
         let (over, asked) = channel();
         let source = Source::new(folder, Unwritten::default());
-        let sending = Sending::new(client, source, asked);
+        let sending = Sending::new(client, source, asked, handoff.clone());
         let reached = sending.reached();
         let thread = thread::Builder::new()
             .name("shipper".to_owned())
@@ -86,26 +85,25 @@ impl Shipper {
             thread,
             over,
             reached,
+            handoff,
         })
     }
 
     /// The recording is over: sends what is left, but no longer than `patience` (a server that never answered gets a twentieth of it),
-    /// and no longer than a second once `hurry` is raised. `unwritten` is the end of the job where the spool has no room for it.
+    /// and no longer than a second once `hurry` is raised. `unwritten` is what the spool has no room for.
     #[must_use]
-    pub fn finish(
-        self,
-        unwritten: Option<&v1::End>,
-        patience: Duration,
-        hurry: &AtomicBool,
-    ) -> Outcome {
+    pub fn finish(self, unwritten: Unwritten, patience: Duration, hurry: &AtomicBool) -> Outcome {
         let stopped = Outcome {
             problem: Some("the sending stopped by itself".to_owned()),
             ..Outcome::default()
         };
         let deadline = Deadline::fixed(patience, NEVER_ANSWERED);
-        let end = unwritten.and_then(|end| codec::encode(end).ok());
         // A thread that is gone has its outcome ready.
-        let _ = self.over.send(Over { deadline, end });
+        let _ = self.over.send(Over {
+            deadline,
+            unwritten: Some(unwritten),
+        });
+        self.handoff.bell.ring();
         let mut in_a_hurry = None;
         while !self.thread.is_finished() {
             if in_a_hurry.is_none() && hurry.load(Ordering::Relaxed) {
@@ -113,8 +111,9 @@ impl Shipper {
                 in_a_hurry = Some(deadline.until(true));
                 let _ = self.over.send(Over {
                     deadline,
-                    end: None,
+                    unwritten: None,
                 });
+                self.handoff.bell.ring();
             }
             let reached = self.reached.load(Ordering::Relaxed);
             let until = in_a_hurry.unwrap_or_else(|| deadline.until(reached));
@@ -145,9 +144,10 @@ pub fn send_whole(
     // The receiver is there.
     let _ = over.send(Over {
         deadline,
-        end: None,
+        unwritten: None,
     });
-    Sending::new(client, Source::new(folder, unwritten), asked).run()
+    let source = Source::new(folder, unwritten);
+    Sending::new(client, source, asked, Handoff::default()).run()
 }
 
 /// Removes a spool that is acknowledged.

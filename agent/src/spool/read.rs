@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use highwater_wire::{
 };
 use uuid::Uuid;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io};
+use super::{HEAD_BYTES, Kind, MAGIC, Record, Segment, SpoolError, io, segments};
 use crate::regular;
 
 /// Reads the records of one segment while it grows.
@@ -22,9 +22,28 @@ use crate::regular;
 pub struct SegmentReader {
     path: PathBuf,
     file: File,
+    place: ReadPlace,
+    /// Batches up to this number were read before, in a file that another has replaced.
+    known: Option<u64>,
+}
+
+/// How far a segment was read, for whoever does not hold it open meanwhile: the room of a file that was replaced is only free once nobody
+/// has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadPlace {
+    inode: u64,
     at: u64,
     skipped: u64,
     ended: bool,
+    last: Option<u64>,
+}
+
+impl ReadPlace {
+    /// Records that were broken and passed over.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
 }
 
 impl SegmentReader {
@@ -43,13 +62,41 @@ impl SegmentReader {
             Ok(()) => return Err(SpoolError::Foreign(path.to_path_buf())),
             Err(error) => return Err(io(path)(error)),
         }
+        let inode = file.metadata().map_err(io(path))?.ino();
         Ok(Self {
             path: path.to_path_buf(),
             file,
-            at: MAGIC.len() as u64,
-            skipped: 0,
-            ended: false,
+            place: ReadPlace {
+                inode,
+                at: MAGIC.len() as u64,
+                skipped: 0,
+                ended: false,
+                last: None,
+            },
+            known: None,
         })
+    }
+
+    /// Opens a segment to go on where it was left. Where it has been written again meanwhile, goes on behind the batch read last.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn resume(path: &Path, place: ReadPlace) -> Result<Self, SpoolError> {
+        let mut reader = Self::open(path)?;
+        if reader.place.inode == place.inode {
+            reader.place = place;
+        } else {
+            reader.known = place.last;
+            reader.place.last = place.last;
+            reader.place.skipped = place.skipped;
+        }
+        Ok(reader)
+    }
+
+    /// How far it was read.
+    #[must_use]
+    pub fn place(&self) -> ReadPlace {
+        self.place
     }
 
     /// The next whole record; `None` when there is none yet.
@@ -57,27 +104,27 @@ impl SegmentReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn next_record(&mut self) -> Result<Option<Record>, SpoolError> {
-        while !self.ended {
-            let Some(head) = self.bytes::<HEAD_BYTES>(self.at)? else {
+        while !self.place.ended {
+            let Some(head) = self.bytes::<HEAD_BYTES>(self.place.at)? else {
                 return Ok(None);
             };
             let [l0, l1, l2, l3, c0, c1, c2, c3, kind, seq @ ..] = head;
             let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
             if length > MAX_BATCH_BYTES {
-                self.skipped += 1;
-                self.ended = true;
+                self.place.skipped += 1;
+                self.place.ended = true;
                 break;
             }
             let mut payload = vec![0; length];
             match self
                 .file
-                .read_exact_at(&mut payload, self.at + HEAD_BYTES as u64)
+                .read_exact_at(&mut payload, self.place.at + HEAD_BYTES as u64)
             {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(error) => return Err(io(&self.path)(error)),
             }
-            self.at += (HEAD_BYTES + length) as u64;
+            self.place.at += (HEAD_BYTES + length) as u64;
             let mut crc = crc32fast::Hasher::new();
             crc.update(&head[8..]);
             crc.update(&payload);
@@ -89,13 +136,14 @@ impl SegmentReader {
             };
             match kind {
                 Some(kind) if crc.finalize() == u32::from_le_bytes([c0, c1, c2, c3]) => {
-                    return Ok(Some(Record {
-                        kind,
-                        seq: u64::from_le_bytes(seq),
-                        payload,
-                    }));
+                    let seq = u64::from_le_bytes(seq);
+                    if self.known.is_some_and(|known| seq <= known) {
+                        continue;
+                    }
+                    self.place.last = Some(seq);
+                    return Ok(Some(Record { kind, seq, payload }));
                 }
-                _ => self.skipped += 1,
+                _ => self.place.skipped += 1,
             }
         }
         Ok(None)
@@ -104,7 +152,7 @@ impl SegmentReader {
     /// Records that were broken and passed over.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.skipped
+        self.place.skipped
     }
 
     /// Whether bytes are left behind the last whole record: a record that was torn, or a segment whose rest cannot be read.
@@ -113,7 +161,7 @@ impl SegmentReader {
     /// When the file cannot be read.
     pub fn has_rest(&self) -> Result<bool, SpoolError> {
         let length = self.file.metadata().map_err(io(&self.path))?.len();
-        Ok(self.ended || length > self.at)
+        Ok(self.place.ended || length > self.place.at)
     }
 
     fn bytes<const N: usize>(&self, at: u64) -> Result<Option<[u8; N]>, SpoolError> {
@@ -166,7 +214,7 @@ pub fn read(folder: &Path) -> Result<Recorded, SpoolError> {
         end: read_end(folder)?,
         skipped: 0,
     };
-    for (stream, path) in segments(folder)? {
+    for Segment { stream, path, .. } in segments(folder)? {
         let mut reader = SegmentReader::open(&path)?;
         while let Some(record) = reader.next_record()? {
             match codec::decode::<v1::Batch>(&record.payload) {
@@ -213,36 +261,6 @@ fn read_one<M: Checked>(path: &Path) -> Result<Option<M>, SpoolError> {
             path: path.to_path_buf(),
             reason: problem.to_string(),
         })
-}
-
-/// The segments of a job with their streams, in the order they were begun.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn segments(folder: &Path) -> Result<Vec<(Uuid, PathBuf)>, SpoolError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let entry = entry.map_err(io(folder))?;
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        let path = entry.path();
-        let stream = path
-            .file_stem()
-            .and_then(|stem| Uuid::parse_str(&stem.to_string_lossy()).ok());
-        if let Some(stream) = stream.filter(|_| {
-            path.extension()
-                .is_some_and(|extension| extension == "segment")
-        }) {
-            let begun = path.metadata().and_then(|about| about.created()).ok();
-            found.push((begun, stream, path));
-        }
-    }
-    found.sort();
-    Ok(found
-        .into_iter()
-        .map(|(_, stream, path)| (stream, path))
-        .collect())
 }
 
 /// Every job's folder below a spool's root, oldest first (their names are UUIDs of version 7).

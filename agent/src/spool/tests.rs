@@ -1,6 +1,6 @@
 use std::fs;
 
-use highwater_wire::{VERSION, v1};
+use highwater_wire::{VERSION, codec, v1};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -61,7 +61,7 @@ fn what_was_written_is_read_back() {
 #[test]
 fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
     let (_root, mut spool) = recorded(1);
-    let mut reader = SegmentReader::open(&segment_path(spool.folder(), spool.stream())).unwrap();
+    let mut reader = SegmentReader::open(&segment_path(spool.folder(), spool.stream(), 0)).unwrap();
     assert_eq!(
         reader.next_record().unwrap().map(|record| record.seq),
         Some(0)
@@ -72,6 +72,76 @@ fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
         reader.next_record().unwrap().map(|record| record.seq),
         Some(1)
     );
+}
+
+#[test]
+fn a_reader_goes_on_behind_what_it_read_where_a_segment_was_written_again() {
+    let (_root, mut spool) = recorded(0);
+    for seq in 0..4 {
+        let samples = v1::Samples {
+            t_us_delta: vec![1, 50_000],
+            series: vec![v1::Series {
+                metric: v1::Metric::Rss.into(),
+                process: Some(0),
+                value_delta: vec![5, 1],
+                ..v1::Series::default()
+            }],
+            ..v1::Samples::default()
+        };
+        let process = v1::Process {
+            pid: 7,
+            ..v1::Process::default()
+        };
+        let batch = v1::Batch {
+            processes: vec![process],
+            samples: vec![samples],
+            ..batch(seq)
+        };
+        spool.append(seq, &batch).unwrap();
+    }
+    let path = segment_path(spool.folder(), spool.stream(), 0);
+    let mut reader = SegmentReader::open(&path).unwrap();
+    for seq in 0..2 {
+        assert_eq!(reader.next_record().unwrap().unwrap().seq, seq);
+    }
+    let place = reader.place();
+    drop(reader);
+    let handoff = spool.handoff();
+    handoff.set_acknowledged(1);
+    let mut encoder = codec::Encoder::new().unwrap();
+    let done = room::rewrite(&path, Detail::Thin, &handoff, &mut encoder).unwrap();
+    assert_eq!((done.less_us, done.lost_us), (4 * 100_000, 3 * 100_000));
+    let mut reader = SegmentReader::resume(&path, place).unwrap();
+    for seq in 2..4 {
+        let record = reader.next_record().unwrap().unwrap();
+        let batch: v1::Batch = codec::decode(&record.payload).unwrap();
+        assert_eq!((record.seq, batch.samples[0].t_us_delta.len()), (seq, 1));
+    }
+    assert_eq!(reader.next_record().unwrap(), None);
+    assert!(!reader.has_rest().unwrap());
+    // Once more changes nothing, not even the file.
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let done = room::rewrite(&path, Detail::Thin, &handoff, &mut encoder).unwrap();
+    assert_eq!(done, room::Rewritten::default());
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_stream_of_many_batches_lies_in_several_files_and_is_one() {
+    let (_root, spool) = recorded(200);
+    assert_eq!(segments(spool.folder()).unwrap().len(), 4);
+    let seqs: Vec<_> = read(spool.folder())
+        .unwrap()
+        .batches
+        .into_iter()
+        .map(|(stream, seq, _)| (stream, seq))
+        .collect();
+    let expected: Vec<_> = (0..200).map(|seq| (spool.stream(), seq)).collect();
+    assert_eq!(seqs, expected);
+    let reserve = spool.folder().join("reserve");
+    assert!(reserve.exists());
+    drop(spool);
+    assert!(!reserve.exists(), "its room is for the end");
 }
 
 #[test]
@@ -101,7 +171,7 @@ proptest! {
     #[test]
     fn cut_anywhere_all_records_before_the_cut_are_there(cut in 0_usize..400) {
         let (_root, spool) = recorded(5);
-        let path = segment_path(spool.folder(), spool.stream());
+        let path = segment_path(spool.folder(), spool.stream(), 0);
         let bytes = fs::read(&path).unwrap();
         let cut = cut.min(bytes.len());
         let whole = (bytes.len() - MAGIC.len()) / 5;
@@ -120,7 +190,7 @@ proptest! {
     #[test]
     fn a_flipped_byte_costs_at_most_what_follows_and_never_lies(at in 8_usize..400, bit in 0_u8..8) {
         let (_root, spool) = recorded(5);
-        let path = segment_path(spool.folder(), spool.stream());
+        let path = segment_path(spool.folder(), spool.stream(), 0);
         let mut bytes = fs::read(&path).unwrap();
         let at = at.min(bytes.len() - 1);
         bytes[at] ^= 1 << bit;

@@ -7,13 +7,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use highwater_wire::{codec, v1};
+use highwater_wire::{
+    codec::{self, Encoder},
+    v1,
+};
 use prost::Message;
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Record, SpoolError, io, segment_path};
+use super::{
+    HEAD_BYTES, Handoff, Kind, MAGIC, Record, SpoolError, io,
+    room::{Reserve, is_full, is_scarce, rewrite},
+    segments::path_of,
+    thin::Detail,
+};
 use crate::regular;
+
+/// A segment is closed after so many batches or bytes; what is closed can be written again with less in it.
+const SEGMENT_BATCHES: u64 = 64;
+const SEGMENT_BYTES: u64 = 128 << 10;
+/// On a full disk the running segment is closed once it has so many batches.
+const FEW_BATCHES: u64 = 4;
 
 /// The spool of a job that is being recorded.
 #[derive(Debug)]
@@ -22,9 +36,38 @@ pub struct Spool {
     uuid: Uuid,
     stream: Uuid,
     segment: File,
+    path: PathBuf,
+    /// Number of the running segment, and of its first batch.
+    number: u64,
+    first: u64,
+    closed: Vec<Closed>,
     batches: u64,
+    encoder: Encoder,
+    /// The record that is written, in memory that is used again.
+    record: Vec<u8>,
+    reserve: Reserve,
+    less: Less,
+    handoff: Handoff,
     /// Held by whoever goes on with the spool of a dead agent.
     _lock: Option<File>,
+}
+
+/// A segment that is not written any more.
+#[derive(Debug)]
+struct Closed {
+    number: u64,
+    /// Its batches have lower numbers.
+    below: u64,
+    detail: Detail,
+}
+
+/// What gave way to a full disk since it was last asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Less {
+    /// Time of which about one value a second is left, µs.
+    pub thinned_us: i64,
+    /// Time of which no samples are left here, since the server has them, µs.
+    pub bared_us: i64,
 }
 
 impl Spool {
@@ -54,33 +97,136 @@ impl Spool {
 
     fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
         let stream = Uuid::new_v4();
-        let path = segment_path(&folder, stream);
-        let mut segment = appending(&path)?;
-        segment.write_all(MAGIC).map_err(io(&path))?;
+        let path = path_of(&folder, stream, 0);
+        let mut reserve = Reserve::new(&folder);
+        let segment = begin(&path).map_err(io(&path))?;
+        reserve.refill();
         Ok(Self {
+            encoder: Encoder::new().map_err(io(&path))?,
             folder,
             uuid,
             stream,
             segment,
+            path,
+            number: 0,
+            first: 0,
+            closed: Vec::new(),
             batches: 0,
+            record: Vec::new(),
+            reserve,
+            less: Less::default(),
+            handoff: Handoff::default(),
             _lock: lock,
         })
     }
 
-    /// Appends a batch. Numbers count from 0 without holes.
+    /// Appends a batch. Numbers count from 0 without holes. On a full disk the oldest fine-grained samples give way to it.
     ///
     /// # Errors
     /// When it cannot be written; what a failed write left is cut off again, so that later batches can be read.
     pub fn append(&mut self, seq: u64, batch: &v1::Batch) -> Result<(), SpoolError> {
-        let path = segment_path(&self.folder, self.stream);
-        let bytes = record(Kind::Batch, seq, batch).map_err(io(&path))?;
-        let before = self.segment.metadata().map_err(io(&path))?.len();
-        if let Err(source) = self.segment.write_all(&bytes) {
-            self.segment.set_len(before).map_err(io(&path))?;
-            return Err(SpoolError::Io { path, source });
+        encode(&mut self.encoder, Kind::Batch, seq, batch, &mut self.record)
+            .map_err(io(&self.path))?;
+        loop {
+            match self.write() {
+                Ok(()) => break,
+                Err(error) if is_full(&error) && self.make_room() => {}
+                Err(error) => return Err(io(&self.path)(error)),
+            }
         }
         self.batches = self.batches.max(seq + 1);
+        self.handoff.bell.ring();
+        let length = self.segment.metadata().map_or(0, |about| about.len());
+        if self.batches - self.first >= SEGMENT_BATCHES || length >= SEGMENT_BYTES {
+            // Where no file can be made the running one grows on.
+            if self.close().is_ok() {
+                self.reserve.refill();
+            }
+        }
+        if is_scarce(&self.segment) {
+            self.thin_oldest();
+        }
         Ok(())
+    }
+
+    /// Writes the record that was made, whole or not at all.
+    fn write(&mut self) -> std::io::Result<()> {
+        let before = self.segment.metadata()?.len();
+        let written = self.segment.write_all(&self.record);
+        if written.is_err() {
+            self.segment.set_len(before)?;
+        }
+        written
+    }
+
+    /// Ends the running segment and begins the next.
+    fn close(&mut self) -> std::io::Result<()> {
+        let path = path_of(&self.folder, self.stream, self.number + 1);
+        self.segment = begin(&path)?;
+        self.path = path;
+        self.closed.push(Closed {
+            number: self.number,
+            below: self.batches,
+            detail: Detail::Full,
+        });
+        self.number += 1;
+        self.first = self.batches;
+        Ok(())
+    }
+
+    /// Makes room for what does not fit. False when there is nothing left to give.
+    fn make_room(&mut self) -> bool {
+        let released = self.reserve.release();
+        let gave = self.thin_oldest()
+            || (self.batches - self.first >= FEW_BATCHES
+                && self.close().is_ok()
+                && self.thin_oldest())
+            || self.bare_oldest();
+        if gave {
+            self.reserve.refill();
+        }
+        released || gave
+    }
+
+    /// Thins the oldest closed segment that holds all of its samples: what the server has comes before what it has not.
+    fn thin_oldest(&mut self) -> bool {
+        let full = |closed: &&mut Closed| closed.detail == Detail::Full;
+        while let Some(closed) = self.closed.iter_mut().find(full) {
+            let path = path_of(&self.folder, self.stream, closed.number);
+            let Ok(done) = rewrite(&path, Detail::Thin, &self.handoff, &mut self.encoder) else {
+                return false;
+            };
+            closed.detail = Detail::Thin;
+            if done.less_us > 0 {
+                self.less.thinned_us += done.lost_us;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes all samples from the oldest segment that the server has.
+    fn bare_oldest(&mut self) -> bool {
+        let acknowledged = self.handoff.acknowledged();
+        let known =
+            |closed: &&mut Closed| closed.detail < Detail::Bare && closed.below <= acknowledged;
+        while let Some(closed) = self.closed.iter_mut().find(known) {
+            let path = path_of(&self.folder, self.stream, closed.number);
+            let Ok(done) = rewrite(&path, Detail::Bare, &self.handoff, &mut self.encoder) else {
+                return false;
+            };
+            closed.detail = Detail::Bare;
+            if done.less_us > 0 {
+                self.less.bared_us += done.less_us;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What gave way since the last call.
+    pub fn take_less(&mut self) -> Less {
+        std::mem::take(&mut self.less)
     }
 
     /// Writes how the job ended.
@@ -89,6 +235,12 @@ impl Spool {
     /// When it cannot be written.
     pub fn finish(&mut self, end: &v1::End) -> Result<(), SpoolError> {
         write_end(&self.folder, end)
+    }
+
+    /// What whoever sends the batches shares with this writer.
+    #[must_use]
+    pub fn handoff(&self) -> Handoff {
+        self.handoff.clone()
     }
 
     /// Folder of the job.
@@ -119,6 +271,13 @@ impl Spool {
     #[must_use]
     pub fn batches(&self) -> u64 {
         self.batches
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What is written from here on, the end, may have its room.
+        self.reserve.release();
     }
 }
 
@@ -164,7 +323,11 @@ pub fn record_of(seq: u64, batch: &v1::Batch) -> std::io::Result<Record> {
 fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), SpoolError> {
     let fresh = path.with_extension("new");
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(record(kind, 0, message).map_err(io(path))?);
+    let mut record = Vec::new();
+    Encoder::new()
+        .and_then(|mut encoder| encode(&mut encoder, kind, 0, message, &mut record))
+        .map_err(io(path))?;
+    bytes.extend(record);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let written = regular::open_with(&mut options, &fresh)
@@ -178,18 +341,38 @@ fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), S
     fs::rename(&fresh, path).map_err(io(path))
 }
 
-fn record<M: Message>(kind: Kind, seq: u64, message: &M) -> std::io::Result<Vec<u8>> {
-    let payload = codec::encode(message)?;
-    let length = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend([0; 4]);
-    bytes.push(kind as u8);
-    bytes.extend(seq.to_le_bytes());
-    bytes.extend(payload);
-    let crc = crc32fast::hash(&bytes[8..]);
-    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
-    Ok(bytes)
+/// Makes a record of a message.
+pub(super) fn encode<M: Message>(
+    encoder: &mut Encoder,
+    kind: Kind,
+    seq: u64,
+    message: &M,
+    record: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    record.clear();
+    record.extend([0; 8]);
+    record.push(kind as u8);
+    record.extend(seq.to_le_bytes());
+    encoder.append(message, record)?;
+    let length = u32::try_from(record.len() - HEAD_BYTES).map_err(std::io::Error::other)?;
+    let crc = crc32fast::hash(&record[8..]);
+    record[..4].copy_from_slice(&length.to_le_bytes());
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    Ok(())
+}
+
+/// Makes a segment; one of which not even the first bytes could be written is none.
+fn begin(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    let mut segment = regular::open_with(&mut options, path)?;
+    match segment.write_all(MAGIC) {
+        Ok(()) => Ok(segment),
+        Err(error) => {
+            drop(fs::remove_file(path));
+            Err(error)
+        }
+    }
 }
 
 fn appending(path: &Path) -> Result<File, SpoolError> {

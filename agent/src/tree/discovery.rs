@@ -156,7 +156,9 @@ impl Discovery {
         self.unborn.clear();
         tree.forget_outsiders();
         result = result.and(tree.settle_rivals());
-        for pid in tree.procfs().pids()? {
+        self.found.clear();
+        tree.procfs().pids_into(&mut self.found)?;
+        for pid in self.found.iter().copied() {
             // Ancestors first met on the way up are not climbed again.
             result = result.and(tree.climb(pid, now_us, super::MAX_DEPTH).map(|_| ()));
         }

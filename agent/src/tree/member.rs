@@ -1,5 +1,6 @@
 //! One process of the tree.
 
+use super::facts::FactLooks;
 use crate::procfs::{ProcError, Statm, StatmFile};
 
 pub use highwater_analysis::recording::ProcessKey;
@@ -21,6 +22,12 @@ pub struct Member {
     pub column: Option<usize>,
     /// Whether its PSS was read before.
     pub has_pss: bool,
+    /// When it is looked at beside its memory, and what was seen.
+    pub facts: FactLooks,
+    /// Whether its end will be heard of.
+    pub is_held: bool,
+    /// Its RSS when it was last read, bytes.
+    pub resident_bytes: u64,
     statm: StatmFile,
     text_bytes: Option<u64>,
     command: String,
@@ -36,12 +43,21 @@ impl Member {
             ended: false,
             column: None,
             has_pss: false,
+            facts: FactLooks::default(),
+            is_held: false,
+            resident_bytes: 0,
             statm,
             text_bytes: None,
             command,
             may_be_renamed: false,
             looks: 0,
         }
+    }
+
+    /// Its command as one line, as it was last seen.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
     }
 
     /// Reads its memory; `None`, and [`ended`](Self::ended), when it is gone.
@@ -52,6 +68,7 @@ impl Member {
         let statm = self.statm.read()?;
         match statm {
             Some(statm) => {
+                self.resident_bytes = statm.resident_bytes;
                 let before = self.text_bytes.replace(statm.text_bytes);
                 self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
             }
@@ -73,6 +90,9 @@ impl Member {
     pub(super) fn rename(&mut self, command: String) -> bool {
         let other = self.command != command;
         self.command = command;
+        if other {
+            self.facts.begin_anew();
+        }
         other
     }
 }

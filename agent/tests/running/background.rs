@@ -253,6 +253,30 @@ fn variables_for_eval_are_all_of_standard_output() {
 }
 
 #[test]
+fn how_a_process_of_a_step_ended_is_known_though_the_agent_is_nobodys_parent() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let (step, pid) = hold(&mut job, "held");
+    let told = |job: &Job| {
+        let processes = job.place.recorded().processes("");
+        processes.into_iter().find(|process| process.pid == pid)
+    };
+    let raised = wait_for("what it was raised to", || {
+        let path = format!("/proc/{pid}/oom_score_adj");
+        let now = fs::read_to_string(path).unwrap();
+        let told = told(&job)?.oom_score_adj?;
+        (now.trim() == told.to_string()).then_some(told)
+    });
+    let of_runner = fs::read_to_string(format!("/proc/{}/oom_score_adj", job.runner.id()));
+    assert!(raised > of_runner.unwrap().trim().parse().unwrap());
+    kill(pid, "SEGV");
+    assert_eq!(step.end().code, 139);
+    let signal = wait_for("its end", || told(&job)?.signal);
+    assert_eq!(signal, 11);
+    assert_eq!(job.step("highwater stop").code, 0);
+}
+
+#[test]
 fn the_agent_ends_with_the_runner_and_says_so() {
     let mut job = Job::new();
     job.start("--job unit");
@@ -265,8 +289,8 @@ fn the_agent_ends_with_the_runner_and_says_so() {
         recorded.end.as_ref().unwrap().ended_by(),
         EndedBy::RunnerGone
     );
-    let gone = recorded.events().find_map(|event| match &event.what {
-        Some(What::RunnerGone(gone)) => Some(gone.pid),
+    let gone = recorded.events().iter().find_map(|event| match event {
+        What::RunnerGone(gone) => Some(gone.pid),
         _ => None,
     });
     assert_eq!(gone, Some(runner));
@@ -313,7 +337,8 @@ fn an_agent_that_was_killed_is_gone_on_with_or_ended_in_its_stead() {
         let recorded = job.place.recorded();
         recorded
             .events()
-            .any(|event| matches!(event.what, Some(What::AgentGap(_))))
+            .iter()
+            .any(|event| matches!(event, What::AgentGap(_)))
             .then_some(())
     });
     kill(second, "KILL");

@@ -7,15 +7,15 @@ use highwater_wire::v1::Metric;
 use crate::harness::{Place, not_run};
 
 /// A cgroup of version 1 or 2 below this process's own, removed again at the end.
-struct Cgroup {
-    folder: PathBuf,
-    name: String,
+pub(crate) struct Cgroup {
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
     limit_file: &'static str,
 }
 
 impl Cgroup {
     /// Makes one with a limit, or tells why that cannot be.
-    fn with_limit(label: &str, bytes: u64) -> Result<Self, String> {
+    pub(crate) fn with_limit(label: &str, bytes: u64) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".to_owned());
         }
@@ -52,24 +52,37 @@ impl Cgroup {
         }
     }
 
-    /// Runs the agent in it.
+    /// Runs the agent in it, with what it runs.
     fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
-        let agent = place.agent(words);
+        self.holding(&place.agent(words)).output().unwrap()
+    }
+
+    /// A command that is run in it.
+    pub(crate) fn holding(&self, command: &Command) -> Command {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
-            .arg(&self.folder);
+            .arg(&self.folder)
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
         shell
-            .arg(agent.get_program())
-            .args(agent.get_args())
-            .output()
-            .unwrap()
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(&self.folder) {
+        if self.folder.exists()
+            && let Err(error) = fs::remove_dir(&self.folder)
+        {
             eprintln!(
                 "{} with its {} stays: {error}",
                 self.folder.display(),
@@ -77,6 +90,64 @@ impl Drop for Cgroup {
             );
         }
     }
+}
+
+/// Takes 2 MB more every 20 ms, until it may not.
+const GROW: &str = "import time\nheld = []\nwhile True:\n    held.append(bytearray(b'x' * (2 << 20))); time.sleep(0.02)";
+
+/// What may lie between the last sample before a death and the last that was in the spool by then, µs, on a machine that is not late.
+const LAST_WORDS_US: i64 = 200_000;
+
+#[test]
+fn what_grows_to_its_death_is_in_the_spool_up_to_the_last_moments() {
+    let cgroup = match Cgroup::with_limit("grow", 300 << 20) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => {
+            not_run(&format!("memory cgroup: {reason}"));
+            return;
+        }
+    };
+    let place = Place::new();
+    let output = cgroup.run(&place, &["python3", "-c", GROW]);
+    assert_eq!(output.status.code(), Some(137), "{output:?}");
+    let recorded = place.recorded();
+    let ends = recorded.processes("python3");
+    let died_us = ends
+        .iter()
+        .filter_map(|process| process.ended_us)
+        .max()
+        .unwrap();
+    // When each tick was taken, how late, and by when it was in the spool.
+    let mut ticks = Vec::new();
+    for batch in &recorded.batches {
+        for samples in &batch.samples {
+            let mut t_us = 0;
+            for (delta, late_us) in samples.t_us_delta.iter().zip(&samples.lateness_us) {
+                t_us += delta;
+                ticks.push((t_us, late_us.cast_signed(), batch.to_us));
+            }
+        }
+    }
+    ticks.retain(|(t_us, ..)| *t_us <= died_us);
+    // Had the agent died with it, what it had taken last and not yet written would be lost.
+    let written = ticks.iter().filter(|(.., by_us)| *by_us < died_us);
+    let written_us = written.map(|(t_us, ..)| *t_us).max().unwrap();
+    let taken_us = ticks.iter().map(|(t_us, ..)| *t_us).max().unwrap();
+    let last_second = ticks.iter().filter(|tick| tick.0 > died_us - 1_000_000);
+    let late_us = last_second.map(|(_, late_us, _)| *late_us).max().unwrap();
+    let spans: Vec<_> = recorded
+        .batches
+        .iter()
+        .map(|batch| (batch.from_us, batch.to_us))
+        .collect();
+    assert!(
+        taken_us - written_us <= LAST_WORDS_US + late_us,
+        "died at {died_us}, of {taken_us} what was up to {written_us} was written, {late_us} late, batches {spans:?}"
+    );
+    let short = spans
+        .iter()
+        .filter(|(from_us, to_us)| to_us - from_us < 500_000);
+    assert!(short.count() >= 3, "{spans:?}");
 }
 
 const HOLD: &str = "import time; held = bytearray(b'x' * (48 << 20)); time.sleep(1.5)";

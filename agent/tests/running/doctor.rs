@@ -72,6 +72,11 @@ fn without_a_server_all_that_a_recording_needs_is_looked_at() {
     if check(&document, "clear_refs").0 != "works" {
         not_run(&format!("clear_refs: {}", check(&document, "clear_refs").1));
     }
+    // A Python of this machine was started and looked at.
+    match check(&document, "environ") {
+        ("works", seen) => assert!(seen.contains("shows its test"), "{seen}"),
+        (_, seen) => not_run(&format!("environ: {seen}")),
+    }
     assert!(!place.spool().exists(), "the spool stayed");
 }
 

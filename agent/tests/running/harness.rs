@@ -11,7 +11,7 @@ use std::{
 };
 
 use highwater_agent::{spool, terminal};
-use highwater_wire::v1::{Batch, End, Event, Metric, Notice, Process};
+use highwater_wire::v1::{Batch, End, Metric, Notice, Process, event::What};
 use tempfile::TempDir;
 
 /// How long a test waits for what must come; far more than it takes.
@@ -201,6 +201,11 @@ impl Recorded {
         self.collect(metric, |_, _, cgroup| cgroup == name)
     }
 
+    /// All values of a metric, whosever.
+    pub(crate) fn collect_all(&self, metric: Metric) -> Vec<i64> {
+        self.collect(metric, |_, _, _| true)
+    }
+
     fn collect(
         &self,
         metric: Metric,
@@ -221,8 +226,10 @@ impl Recorded {
         values
     }
 
-    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.batches.iter().flat_map(|batch| &batch.events)
+    /// What happened, in the order it was recorded.
+    pub(crate) fn events(&self) -> Vec<What> {
+        let all = self.batches.iter().flat_map(|batch| &batch.events);
+        all.filter_map(|event| event.what.clone()).collect()
     }
 
     pub(crate) fn notices(&self, code: &str) -> Vec<&Notice> {

@@ -15,7 +15,7 @@ use crate::{
     peer::{Act, Peer},
 };
 
-fn job() -> v1::Job {
+pub(crate) fn job() -> v1::Job {
     v1::Job {
         version: VERSION,
         project: "o/r".to_owned(),
@@ -56,7 +56,7 @@ pub(crate) fn recorded(root: &Path) -> PathBuf {
 }
 
 fn segment(folder: &Path) -> PathBuf {
-    spool::segments(folder).unwrap().remove(0).1
+    spool::segments(folder).unwrap().remove(0).path
 }
 
 fn highwater(place: &Place, words: &[&str]) -> Ended {

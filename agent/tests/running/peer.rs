@@ -45,6 +45,7 @@ pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Chooses by the path and how often it was asked before.
@@ -87,6 +88,8 @@ impl Peer {
         let (script, noted): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&asked));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                // Answers go in several small writes.
+                drop(stream.set_nodelay(true));
                 let (script, noted) = (Arc::clone(&script), Arc::clone(&noted));
                 let tls = tls.clone();
                 // An agent that leaves is no failure of the peer.
@@ -157,7 +160,8 @@ fn serve(stream: impl Read + Write, script: &Script, noted: &Mutex<Vec<Asked>>) 
                 _ => {}
             }
         }
-        io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+        let mut body = Vec::new();
+        reader.by_ref().take(length).read_to_end(&mut body)?;
         let times = {
             let mut noted = noted.lock().unwrap();
             let times = noted.iter().filter(|asked| asked.path == path).count();
@@ -166,6 +170,7 @@ fn serve(stream: impl Read + Write, script: &Script, noted: &Mutex<Vec<Asked>>) 
                 method,
                 path: path.clone(),
                 authorization,
+                body,
             });
             times
         };

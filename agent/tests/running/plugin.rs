@@ -83,11 +83,21 @@ fn marks_are_read_while_they_come_and_to_their_end() {
     );
 }
 
+/// Names what it runs as pytest does.
+const NAMES_ITS_TESTS: &str = r#"
+import os, time
+for test in ["a.py::one", "b.py::two"]:
+    for phase in ["setup", "call", "teardown"]:
+        os.environ["PYTEST_CURRENT_TEST"] = f"{test} ({phase})"
+        time.sleep(0.3)
+    del os.environ["PYTEST_CURRENT_TEST"]
+"#;
+
 #[test]
 fn a_pytest_whose_path_was_replaced_is_pointed_out() {
     let place = Place::new();
     // A program that is called as pytest is, below a script that forgets the environment.
-    fs::write(place.file("pytest"), "import time\ntime.sleep(1.5)\n").unwrap();
+    fs::write(place.file("pytest"), NAMES_ITS_TESTS).unwrap();
     let ended = place.run(&["sh", "-c", "env -i PATH=\"$PATH\" python3 ./pytest"]);
     assert_eq!(ended.code(), 0, "{ended:?}");
     let recorded = place.recorded();
@@ -96,6 +106,17 @@ fn a_pytest_whose_path_was_replaced_is_pointed_out() {
         notices.len() == 1 && notices[0].message.contains("PYTHONPATH"),
         "{notices:?}"
     );
+    // It names its tests all the same.
+    let marks = recorded.batches.iter().flat_map(|batch| &batch.marks);
+    let tests: Vec<_> = marks
+        .filter_map(|mark| match &mark.what {
+            Some(What::TestBegin(test)) => Some((test.path.as_str(), test.nodeid.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tests, [("a.py", "a.py::one"), ("b.py", "b.py::two")]);
+    let sessions = recorded.batches.iter().flat_map(|batch| &batch.sessions);
+    assert!(sessions.clone().count() > 0 && sessions.clone().all(|session| session.sampled));
 }
 
 #[test]

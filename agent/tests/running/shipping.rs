@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
@@ -12,9 +12,10 @@ use std::{
 use highwater_agent::{
     ci::Env,
     settings::Token,
-    shipper::{Client, Outcome, Shipper, send_whole},
-    spool::{self, Unwritten},
+    shipper::{Answer, Client, Item, Outcome, Shipper, Timeouts, send_whole},
+    spool::{self, Handoff, Unwritten},
 };
+use highwater_wire::codec;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -301,8 +302,12 @@ fn an_end_that_found_no_room_is_sent_from_memory() {
     let peer = Peer::new(|_, _| Act::Take);
     let uuid = spool::uuid_of(&folder).unwrap();
     let client = Client::new(&peer.url(), None, &Env::new(), uuid);
-    let shipper = Shipper::start(client, &folder).unwrap();
-    let outcome = shipper.finish(Some(&end), PATIENCE, &AtomicBool::new(false));
+    let shipper = Shipper::start(client, &folder, Handoff::default()).unwrap();
+    let unwritten = Unwritten {
+        batches: Vec::new(),
+        end: Some(codec::encode(&end).unwrap()),
+    };
+    let outcome = shipper.finish(unwritten, PATIENCE, &AtomicBool::new(false));
     assert!(outcome.complete && outcome.announced == 3, "{outcome:?}");
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
 }
@@ -338,4 +343,33 @@ fn a_peer_that_does_not_speak_tls_is_not_asked_again() {
     let problem = outcome.problem.unwrap();
     assert!(problem.contains("HIGHWATER_CA_FILE"), "{problem}");
     plain.join().unwrap().unwrap();
+}
+
+/// What comes of one request to an address under timeouts.
+fn answer_of(url: &str, connecting: Duration, whole: Duration) -> Answer {
+    let timeouts = Timeouts { connecting, whole };
+    Client::with_timeouts(url, None, &Env::new(), Uuid::now_v7(), timeouts).put(Item::Job, b"")
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_tried_again_later() {
+    let (short, long) = (Duration::from_millis(100), Duration::from_secs(600));
+    let peer = Peer::new(move |_, _| Act::Late(long, Box::new(Act::Take)));
+    let answer = answer_of(&peer.url(), long, short);
+    assert!(
+        matches!(&answer, Answer::Again(None, why) if why.contains("timeout")),
+        "{answer:?}"
+    );
+    // Nobody takes connections, and no more can wait to be taken: what comes now is left without a word.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let fill = || TcpStream::connect_timeout(&address, short);
+    let waiting: Vec<_> = std::iter::from_fn(|| fill().ok()).collect();
+    let answer = answer_of(&format!("http://{address}"), short, long);
+    assert!(
+        matches!(&answer, Answer::Again(None, why) if why.contains("timeout")),
+        "{answer:?}"
+    );
+    drop(waiting);
 }

@@ -2,8 +2,9 @@
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
 //! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
-//! the job from its `parts`: `peak`, `limits`, `ending`, `job`.
+//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `ending`, `job`.
 
+mod cgroups;
 mod ending;
 mod files;
 mod fixtures;
@@ -14,6 +15,7 @@ mod parts;
 mod peak;
 mod process_rows;
 mod processes;
+mod readings;
 mod sessions;
 mod tests_rows;
 mod visits;
@@ -45,7 +47,7 @@ pub struct Context {
 pub struct Digest {
     /// The job as a whole.
     pub job: JobReport,
-    /// Its processes, in the order they started.
+    /// Its processes, in the order they started, then those outside of it.
     pub processes: Vec<ProcessRow>,
     /// One row a test file and session, in the order they first ran.
     pub files: Vec<FileRow>,
@@ -84,6 +86,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         })
         .collect();
     walk::adopt_forked(&mut walks, &processes);
+    walk::fail_crashed(&mut walks, &processes);
     let visits = visits::rows(&walks, &processes, &memory);
     let files = files::rows(&walks, &visits, &processes);
     let tests = tests_rows::rows(&walks, &processes, &memory);
@@ -98,10 +101,11 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         tests: &tests,
         peak,
         memory: &memory,
+        cgroups: &cgroups::Cgroups::of(recording, &processes),
     });
     Digest {
         job,
-        processes: process_rows::rows(&processes, &walks, &memory),
+        processes: process_rows::rows(recording, &processes, &walks, &memory),
         files,
         tests,
         fixtures,

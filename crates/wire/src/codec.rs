@@ -3,6 +3,7 @@
 //! The agent sends protobuf compressed with zstd (`Content-Type: application/x-protobuf`, `Content-Encoding: zstd`);
 //! JSON in proto3 mapping serves people with curl. Both end in the same message and the same [`check`](Checked::check).
 
+mod encoder;
 mod limits;
 mod parts;
 
@@ -16,6 +17,7 @@ use crate::{
     v1::{Batch, End, Job},
 };
 
+pub use encoder::Encoder;
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCHES, MAX_BYTES, MAX_COMPRESSED_BYTES, MAX_JOB_WEIGHT, MAX_LINE_BYTES,
     MAX_NAME_BYTES, MAX_SAMPLES, MAX_TEXT_BYTES, MAX_TIME_US,

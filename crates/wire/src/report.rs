@@ -13,7 +13,7 @@ pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
-    RecorderReport, RunReport, SessionReport, ShardReport,
+    RecorderReport, RunReport, SAMPLES_THINNED, SessionReport, ShardReport,
 };
 pub use processes::{Books, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -62,7 +62,10 @@ pub(crate) fn tone(verdict: Option<&str>) -> &'static str {
     match verdict {
         None => "",
         Some("passed") => "good",
-        Some("tests_failed" | "no_tests" | "no_session" | "usage_error" | "interrupted") => "warn",
+        Some(
+            "tests_failed" | "no_tests" | "no_session" | "usage_error" | "interrupted"
+            | "cancelled",
+        ) => "warn",
         Some(_) => "bad",
     }
 }

@@ -108,7 +108,12 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
     tests.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
     if job.state == JobState::Running {
-        for test in tests.iter_mut().filter(|test| test.outcome == "unknown") {
+        let is_open = |test: &&mut TestRow| {
+            // One that was sampled has no outcome after its end either.
+            test.outcome == "unknown"
+                && test.started_us.saturating_add(test.duration_us) >= job.duration_us
+        };
+        for test in tests.iter_mut().filter(is_open) {
             test.outcome = "running".to_owned();
         }
     }
@@ -234,10 +239,13 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         facts.push((
             "Session",
             format!(
-                "{}: {}, {} failed{workers}",
+                "{}: {}, {}{workers}",
                 session.ordinal,
                 format::count(usize::try_from(session.tests).unwrap_or(usize::MAX), "test"),
-                session.failed
+                match session.sampled {
+                    true => "outcomes not known (sampled without the plugin)".to_owned(),
+                    false => format!("{} failed", session.failed),
+                }
             ),
         ));
     }

@@ -109,7 +109,7 @@ fn a_batch_that_comes_after_the_job_was_given_up_joins_it() {
         send(&app, uuid, stream, request);
     }
     let lost = app.settled(uuid, "lost");
-    assert_eq!(lost["ending"]["verdict"], "agent_lost");
+    assert_eq!(lost["ending"]["verdict"], "runner_lost");
     send(&app, uuid, stream, BATCHES);
     let incomplete = app.settled(uuid, "incomplete");
     assert_eq!(incomplete["sessions"][0]["tests"], 3);
@@ -122,6 +122,38 @@ fn a_batch_that_comes_after_the_job_was_given_up_joins_it() {
         send(&whole, uuid, stream, request);
     }
     assert_eq!(everything(&app, uuid), everything(&whole, uuid));
+}
+
+#[test]
+fn a_silent_job_is_decided_by_the_room_it_had_and_again_when_the_rest_comes() {
+    let app = App::with_silence(Duration::from_millis(300));
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("silent"));
+    let mut first = batch(0, "test_it.py");
+    let machine = json!({"tUsDelta": [900_000], "series": [
+        {"metric": "METRIC_MACHINE_TOTAL", "first": 0, "valueDelta": [100_000_000]},
+        {"metric": "METRIC_MACHINE_AVAILABLE", "first": 0, "valueDelta": [4_000_000]}]});
+    first["samples"].as_array_mut().unwrap().push(machine);
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &first);
+    let lost = app.settled(uuid, "lost");
+    assert_eq!(lost["ending"]["verdict"], "runner_lost_memory");
+    assert_eq!(lost["ending"]["confidence"], "likely");
+    assert_eq!(lost["censored"], true);
+    let sentence = lost["ending"]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("(96 %)"), "{sentence}");
+    let mut rest = batch(1, "test_it.py");
+    let told = json!({"tUs": 1_600_000, "rssBytes": 1, "sessionEnd": {"exitStatus": 0}});
+    rest["marks"].as_array_mut().unwrap().push(told);
+    app.put_new(&format!("{path}/streams/{stream}/batches/1"), &rest);
+    app.put_new(&format!("{path}/end"), &end(stream, 2));
+    let whole = wait_for("the job to be settled again", || {
+        let job = app.get(&path).json();
+        (job["revision"].as_u64() > lost["revision"].as_u64()).then_some(job)
+    });
+    assert_eq!(whole["state"], "finished");
+    assert_eq!(whole["ending"]["verdict"], "passed", "{}", whole["ending"]);
+    assert_eq!(whole["censored"], false);
 }
 
 #[test]
@@ -201,7 +233,7 @@ fn a_files_history_is_paged_to_its_end() {
         (Some(0), &Value::Null)
     );
     let jobs = app
-        .get("/api/v1/projects/owner~repo/jobs?verdict=crashed")
+        .get("/api/v1/projects/owner~repo/jobs?verdict=interrupted")
         .json();
     assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(2));
     wait_for("metrics", || {

@@ -89,14 +89,16 @@ pub(super) fn start<S>(
     let mut command = Command::new(program);
     command.args(arguments);
     if let Some(recording) = recording {
-        let injection = Injection {
-            job: recording.uuid,
-            events: &recording.events,
-            plugin: &recording.plugin,
-            repo_root: recording.repo_root.as_deref(),
-            exact: recording.exact,
-        };
-        command.envs(injection.variables(|name| std::env::var_os(name)));
+        command.env("HIGHWATER_JOB", recording.uuid.to_string());
+        if let Some(plugin) = &recording.plugin {
+            let injection = Injection {
+                events: &recording.events,
+                plugin,
+                repo_root: recording.repo_root.as_deref(),
+                exact: recording.exact,
+            };
+            command.envs(injection.variables(|name| std::env::var_os(name)));
+        }
     }
     let child = command
         .spawn()

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::{
-    super::{Status, kernel, machine},
+    super::{Status, kernel, machine, witness},
     assert_check,
 };
 use crate::{doctor::Check, procfs::Procfs};
@@ -85,7 +85,19 @@ fn what_the_kernel_says_is_judged() {
             kernel::ptrace_scope,
             &[("proc/sys/kernel/yama/ptrace_scope", "1\n")],
             Works,
-            "1, parents may trace",
+            "1, memory of what the agent starts",
+        ),
+        (
+            kernel::ptrace_scope,
+            &[("proc/sys/kernel/yama/ptrace_scope", "2\n")],
+            Limited,
+            "2, administrators",
+        ),
+        (
+            kernel::ptrace_scope,
+            &[("proc/sys/kernel/yama/ptrace_scope", "3\n")],
+            Limited,
+            "3, nobody",
         ),
     ];
     for (look, files, expected, seen) in cases {
@@ -114,7 +126,9 @@ fn a_mark_must_fall_by_what_was_given_back() {
 #[test]
 fn the_machine_is_judged() {
     use Status::{Limited, Missing, Works};
-    const OOM_KILLS: Look7 = |procfs| machine::oom_kills(procfs, &procfs.path("no/kmsg"));
+    const OOM_KILLS: Look7 = machine::oom_kills;
+    const LOG: Look7 = |procfs| witness::kernel_log(procfs, &procfs.path("kmsg"));
+    const PROTECTION: Look7 = |procfs| witness::protection(procfs, 7);
     let meminfo = (
         "proc/meminfo",
         "MemTotal: 4096 kB\nMemAvailable: 2048 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
@@ -144,12 +158,26 @@ fn the_machine_is_judged() {
             Works,
             "some 1.05 %, full 0.00 %",
         ),
+        (LOG, &[], Limited, "kmsg: No such file"),
+        (
+            LOG,
+            &[("proc/kmsg", "6,1,1,-;x\n")],
+            Works,
+            "outside this container",
+        ),
+        (PROTECTION, &[], Limited, "nothing stands above"),
+        (
+            PROTECTION,
+            &[("proc/7/oom_score_adj", "500\n")],
+            Works,
+            "raised to oom_score_adj 1000",
+        ),
         (OOM_KILLS, &[meminfo], Limited, "no oom_kill"),
         (
             OOM_KILLS,
             &[meminfo, ("proc/vmstat", "pgfault 1\noom_kill 3\n")],
             Works,
-            "3 since boot; dmesg cannot be read",
+            "3 since boot",
         ),
     ];
     for (look, files, expected, seen) in cases {
@@ -199,4 +227,12 @@ fn the_tightest_limit_on_the_way_counts() {
         let (_root, procfs) = proc(files);
         assert_check(&machine::cgroup(&procfs, 7), *expected, seen);
     }
+}
+
+#[test]
+fn how_processes_end_is_tried_with_a_child() {
+    let check = witness::exits(Ok("/bin/true".into()));
+    assert!(check.seen.starts_with("told of "), "{check:?}");
+    let none = witness::exits(Ok("/nowhere".into()));
+    assert_eq!(none.status, Status::Limited);
 }

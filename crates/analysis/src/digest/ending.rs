@@ -1,130 +1,107 @@
 //! How a job ended: a pure decision over the evidence. An exit code alone never decides.
+//!
+//! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `oom` and `kernel_log`
+//! (what the kernel says), `headroom` (how much room there was), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
+//! was up). Then the rooms are asked in the order of `ROOMS`, and the first that knows decides; `told` is asked last and always knows.
 
+mod ci;
+mod deaths;
 mod evidence;
+mod failures;
+mod figures;
+mod guard;
+mod headroom;
 mod holders;
+mod kernel_log;
 mod oom;
 mod open_sessions;
-mod sentences;
+mod seen;
+mod signals;
+mod silence;
 mod status;
+mod time;
+mod told;
+mod words;
 
-use highwater_wire::report::{Confidence, Ending, Verdict};
+use highwater_wire::report::{Confidence, Culprit, Ending, LimitKind, Verdict};
 
 pub(super) use evidence::Evidence;
 
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGQUIT: i32 = 3;
-const SIGILL: i32 = 4;
-const SIGTRAP: i32 = 5;
-const SIGABRT: i32 = 6;
-const SIGBUS: i32 = 7;
-const SIGFPE: i32 = 8;
-const SIGKILL: i32 = 9;
-const SIGSEGV: i32 = 11;
-const SIGTERM: i32 = 15;
-
-/// What `timeout` of the GNU core utilities ends with when the time was up.
-const EXIT_CODE_OF_TIMEOUT: i32 = 124;
-
-/// Decides how a job ended.
-pub(super) fn decide(evidence: &Evidence) -> Ending {
-    let (verdict, confidence) = verdict(evidence);
-    sentences::tell(verdict, confidence, evidence)
+/// What a room of this house decided.
+struct Decision {
+    verdict: Verdict,
+    confidence: Confidence,
+    sentence: String,
+    next_step: &'static str,
 }
 
-fn verdict(evidence: &Evidence) -> (Verdict, Confidence) {
-    use Confidence::{Certain, Likely, Possible};
-    let by_kill = evidence.signal() == Some(SIGKILL);
-    if (by_kill || evidence.open.vanished > 0 || evidence.fell_by_its_workers())
-        && let Some(of_memory) = evidence.oom.verdict(by_kill)
-    {
-        return of_memory;
-    }
-    let told = evidence.worst_status();
-    let all_told = evidence.open.vanished == 0 && told.is_some();
-    if evidence.lost() && !(evidence.agent_lost && all_told) {
-        return (
-            Verdict::AgentLost,
-            if evidence.agent_lost {
-                Likely
-            } else {
-                Possible
-            },
-        );
-    }
-    match evidence.signal() {
-        Some(SIGINT) => return (Verdict::Interrupted, Certain),
-        Some(SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT) => {
-            return (Verdict::Crashed, Certain);
-        }
-        Some(_) => return (Verdict::Killed, Likely),
-        None => {}
-    }
-    if evidence.open.vanished > 0 {
-        let timed_out = evidence.exit_code == Some(EXIT_CODE_OF_TIMEOUT);
-        let verdict = if timed_out {
-            Verdict::TimedOut
-        } else {
-            Verdict::Crashed
-        };
-        return (verdict, Likely);
-    }
-    if evidence.open.going_on > 0 {
-        return (Verdict::Interrupted, Likely);
-    }
-    match told {
-        Some(worst) => by_status(worst, evidence),
-        None => by_exit_code(evidence),
-    }
-}
+/// Who knows better stands first: the kernel's own word before that of signals, these before what pytest did not say, and that before what
+/// it said.
+const ROOMS: [fn(&Evidence) -> Option<Decision>; 9] = [
+    oom::decide,
+    guard::decide,
+    time::of_ci,
+    ci::cancelled,
+    silence::decide,
+    time::decide,
+    signals::decide,
+    failures::memory_error,
+    told::gone,
+];
 
-/// pytest said how it ended.
-fn by_status(worst: i32, evidence: &Evidence) -> (Verdict, Confidence) {
-    use Confidence::{Certain, Likely, Possible};
-    // The exit code of a process that left without a status is pytest's word only by all likelihood.
-    let sure = if evidence.statuses.contains(&worst) {
-        Certain
-    } else {
-        Likely
+/// Decides how a job ended, and whether its suite was cut short.
+pub(super) fn decide(evidence: &Evidence) -> (Ending, bool) {
+    let decision = ROOMS
+        .iter()
+        .find_map(|room| room(evidence))
+        .unwrap_or_else(|| told::decide(evidence));
+    let verdict = decision.verdict;
+    let cut_short = ended_early(verdict, evidence);
+    let ending = Ending {
+        verdict,
+        confidence: decision.confidence,
+        sentence: decision.sentence,
+        evidence: figures::of(evidence, verdict),
+        culprits: culprits(evidence, verdict),
+        victim: evidence.running.clone().filter(|_| cut_short),
+        next_step: decision.next_step.to_owned(),
     };
-    match worst {
-        status::TESTS_FAILED if evidence.vanished_workers > 0 && evidence.failed == 0 => {
-            (Verdict::WorkerCrashed, Likely)
-        }
-        status::OK if evidence.exit_code == Some(0) => (Verdict::Passed, sure),
-        status::OK => (Verdict::Passed, Likely),
-        status::TESTS_FAILED => (Verdict::TestsFailed, sure),
-        // pytest calls it an interruption of its own when a test file cannot be imported.
-        status::INTERRUPTED if !evidence.failed_imports.is_empty() => (Verdict::TestsFailed, sure),
-        status::INTERRUPTED => (Verdict::Interrupted, sure),
-        status::INTERNAL_ERROR => (Verdict::InternalError, sure),
-        status::USAGE_ERROR => (Verdict::UsageError, sure),
-        status::NO_TESTS => (Verdict::NoTests, sure),
-        // A status of somebody else's: pytest ended in an orderly way, so what its tests did counts.
-        _ if evidence.failed > 0 => (Verdict::TestsFailed, Likely),
-        _ => (Verdict::Interrupted, Possible),
-    }
+    (ending, cut_short)
 }
 
-/// pytest said nothing: the command's exit code is the next best word.
-fn by_exit_code(evidence: &Evidence) -> (Verdict, Confidence) {
-    use Confidence::{Certain, Likely, Possible};
-    match evidence.exit_code {
-        // The recording of a session broke off and the command went on, or pytest left in order below a shell.
-        Some(code) if evidence.open.torn + evidence.open.left.len() > 0 => match code {
-            status::OK => (Verdict::Passed, Likely),
-            status::TESTS_FAILED => (Verdict::TestsFailed, Likely),
-            status::INTERRUPTED => (Verdict::Interrupted, Possible),
-            status::INTERNAL_ERROR => (Verdict::InternalError, Possible),
-            status::USAGE_ERROR => (Verdict::UsageError, Possible),
-            status::NO_TESTS => (Verdict::NoTests, Possible),
-            _ if evidence.open.torn == 0 => (Verdict::Interrupted, Possible),
-            _ => (Verdict::Crashed, Possible),
-        },
-        // pytest refuses wrong options before any plugin is asked.
-        Some(status::USAGE_ERROR) => (Verdict::UsageError, Possible),
-        Some(_) if evidence.torn => (Verdict::NoSession, Possible),
-        Some(_) => (Verdict::NoSession, Certain),
-        None => (Verdict::AgentLost, Possible),
+/// Whether the suite was not run to its own end. Tests that got no memory, or no time, may have failed one by one in a suite that went on.
+fn ended_early(verdict: Verdict, evidence: &Evidence) -> bool {
+    let may_go_on = matches!(verdict, Verdict::MemoryError | Verdict::TimedOut);
+    let went_on = may_go_on && evidence.ran_to_its_end() && evidence.vanished_workers() == 0;
+    verdict.is_early() && !went_on
+}
+
+/// Whether memory was the cause, so that who held it is told.
+fn is_of_memory(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::OomCgroup
+            | Verdict::OomMachine
+            | Verdict::OomChild
+            | Verdict::OomDaemon
+            | Verdict::RunnerLostMemory
+            | Verdict::MemoryError
+            | Verdict::GuardStopped
+    )
+}
+
+/// What held the memory; what is outside the job only where it was the machine's memory that ran short.
+fn culprits(evidence: &Evidence, verdict: Verdict) -> Vec<Culprit> {
+    if !is_of_memory(verdict) {
+        return Vec::new();
     }
+    let headroom = &evidence.headroom;
+    let of_machine = verdict == Verdict::OomMachine
+        || (matches!(verdict, Verdict::OomDaemon | Verdict::RunnerLostMemory)
+            && headroom
+                .tightest
+                .as_ref()
+                .is_some_and(|room| room.kind == LimitKind::Machine));
+    let others = headroom.culprits().filter(|_| of_machine);
+    holders::most(evidence.holders.iter().cloned().chain(others).collect())
 }

@@ -21,13 +21,14 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let end = parts.recording.end();
     let running = parts.context.state == JobState::Running;
     let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us.max(0));
-    let limits = limits::of_job(parts.recording, parts.peak.bytes);
+    let limits = limits::of_job(parts.recording, parts.cgroups, parts.peak.bytes);
     let headroom_bytes = limits::headroom(&limits);
     let sessions = session_reports(parts);
     let ending = (!running).then(|| {
         let evidence = ending::Evidence::gather(parts, &sessions, &limits);
         ending::decide(&evidence)
     });
+    let (ending, censored) = ending.unzip();
     let run = run_report(job);
     JobReport {
         uuid: parts.context.uuid,
@@ -61,9 +62,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),
         signal: end.and_then(|end| end.signal),
-        censored: ending
-            .as_ref()
-            .is_some_and(|ending| ending.verdict.is_early()),
+        censored: censored.unwrap_or(false),
         ending,
         notices: notices(parts.recording),
         recorder: recorder(parts.recording),
@@ -160,6 +159,7 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             exit_status: statuses.get(&ordinal).copied().or(session.exit_status),
             tests,
             failed,
+            sampled: session.sampled,
         }
     };
     parts

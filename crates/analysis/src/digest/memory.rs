@@ -147,6 +147,22 @@ impl Memory {
         })
     }
 
+    /// The last point of the job's curve at or before an instant.
+    pub(super) fn tree_at(&self, t_us: i64) -> Option<TreePoint> {
+        let after = self.tree.partition_point(|point| point.t_us <= t_us);
+        self.tree.get(after.checked_sub(1)?).copied()
+    }
+
+    /// The highest point of the job's curve in a span of time.
+    pub(super) fn highest_of_tree_in(&self, from_us: i64, to_us: i64) -> Option<TreePoint> {
+        let first = self.tree.partition_point(|point| point.t_us < from_us);
+        self.tree[first..]
+            .iter()
+            .take_while(|point| point.t_us <= to_us)
+            .max_by_key(|point| point.bytes)
+            .copied()
+    }
+
     /// Whether any PSS was read.
     pub(super) fn has_pss(&self) -> bool {
         self.has_pss

@@ -3,7 +3,8 @@
 use highwater_wire::report::TestRow;
 
 use super::{
-    Context, memory::Memory, peak::JobPeak, processes::ProcessFacts, sessions::Sessions, walk::Walk,
+    Context, cgroups::Cgroups, memory::Memory, peak::JobPeak, processes::ProcessFacts,
+    sessions::Sessions, walk::Walk,
 };
 use crate::recording::Recording;
 
@@ -16,4 +17,5 @@ pub(super) struct Parts<'a> {
     pub(super) tests: &'a [TestRow],
     pub(super) peak: JobPeak,
     pub(super) memory: &'a Memory,
+    pub(super) cgroups: &'a Cgroups,
 }

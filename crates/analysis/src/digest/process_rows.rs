@@ -1,14 +1,20 @@
 //! One row a process: who it was, its highest RSS, and the balance of its memory.
 
-use highwater_wire::report::{PeakKind, ProcessRow};
+use highwater_wire::{
+    report::{PeakKind, ProcessRow, Role},
+    v1::Metric,
+};
 
 use super::{
     memory::Memory,
     processes::ProcessFacts,
+    readings::values,
     walk::{self, Walk},
 };
+use crate::recording::{Recording, Subject};
 
 pub(super) fn rows(
+    recording: &Recording,
     processes: &[ProcessFacts],
     walks: &[Walk<'_>],
     memory: &Memory,
@@ -16,7 +22,13 @@ pub(super) fn rows(
     let walks = walk::by_process(walks, processes.len());
     let row = |(position, process): (usize, &ProcessFacts)| {
         let walk = walks[position];
-        let sampled = memory.highest_rss(position).map_or(0, |(_, bytes)| bytes);
+        let sampled = if process.role == Role::Other {
+            let subject = Subject::Process(process.key);
+            values(recording, &subject, Metric::OtherRss).max()
+        } else {
+            memory.highest_rss(position).map(|(_, bytes)| bytes)
+        };
+        let sampled = sampled.unwrap_or(0);
         let (mut peak, mut kind) = walk
             .and_then(|walk| walk.peak)
             .map_or((0, PeakKind::Sampled), |peak| (peak.bytes, peak.kind));

@@ -10,7 +10,7 @@ use crate::recording::{ProcessKey, Recording, Subject};
 #[derive(Debug, Clone)]
 pub(super) struct ProcessFacts {
     pub(super) key: ProcessKey,
-    /// From 1, in the order they started.
+    /// From 1, in the order they started; those outside the job come after all others.
     pub(super) number: u32,
     /// Position of the parent in the same list; the one it was born to, not the one that adopted it.
     pub(super) parent: Option<usize>,
@@ -30,6 +30,11 @@ pub(super) struct ProcessFacts {
     pub(super) exit_code: Option<i32>,
     pub(super) signal: Option<i32>,
     pub(super) forked_from: u32,
+    /// What its address space may grow to (RLIMIT_AS), bytes, and the largest it was.
+    pub(super) address_space_limit_bytes: Option<u64>,
+    pub(super) address_space_peak_bytes: Option<u64>,
+    /// Every memory cgroup it was in, the last it went to last.
+    pub(super) cgroups: Vec<String>,
     pub(super) versions: [(&'static str, String); 3],
 }
 
@@ -53,6 +58,9 @@ impl ProcessFacts {
             exit_code: None,
             signal: None,
             forked_from: 0,
+            address_space_limit_bytes: None,
+            address_space_peak_bytes: None,
+            cgroups: Vec::new(),
             versions: [
                 ("python", String::new()),
                 ("pytest", String::new()),
@@ -74,7 +82,10 @@ impl ProcessFacts {
             self.command.clone_from(&word.command);
         }
         match word.role() {
-            v1::Role::Unspecified | v1::Role::Child => {}
+            v1::Role::Unspecified => {}
+            // A process of the machine that joined the job is one of its children.
+            v1::Role::Child if self.role != Role::Other => {}
+            v1::Role::Child => self.role = Role::Child,
             v1::Role::Pytest => self.role = Role::Pytest,
             v1::Role::Controller => self.role = Role::Controller,
             v1::Role::Worker => self.role = Role::Worker,
@@ -97,6 +108,15 @@ impl ProcessFacts {
             .max(word.peak_error_bytes.unwrap_or(0));
         self.exit_code = word.exit_code.or(self.exit_code);
         self.signal = word.signal.or(self.signal);
+        self.address_space_limit_bytes = word
+            .address_space_limit_bytes
+            .or(self.address_space_limit_bytes);
+        self.address_space_peak_bytes = self
+            .address_space_peak_bytes
+            .max(word.address_space_peak_bytes);
+        if !word.cgroup.is_empty() && self.cgroups.last() != Some(&word.cgroup) {
+            self.cgroups.push(word.cgroup.clone());
+        }
         if word.forked_from != 0 {
             self.forked_from = word.forked_from;
         }
@@ -141,12 +161,17 @@ pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
         }
         process.until_us = process.ended_us.unwrap_or_else(|| recording.last_us());
     }
-    processes.sort_by_key(|process| (process.started_us, process.key));
+    // Processes outside the job come last, so that the numbers of the job's own do not hang on them.
+    processes.sort_by_key(|process| {
+        let outside = process.role == Role::Other;
+        (outside, process.started_us, process.key)
+    });
     for (position, number) in (1..).enumerate().take(processes.len()) {
         processes[position].number = number;
     }
     let mut of_pid: HashMap<u32, Vec<usize>> = HashMap::new();
-    for (position, process) in processes.iter().enumerate() {
+    let members = |process: &&ProcessFacts| process.role != Role::Other;
+    for (position, process) in processes.iter().filter(members).enumerate() {
         of_pid.entry(process.key.pid).or_default().push(position);
     }
     for position in 0..processes.len() {

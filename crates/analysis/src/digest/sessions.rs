@@ -37,6 +37,14 @@ impl Sessions {
         &self.ordered
     }
 
+    /// Whether the tests of a session were read from outside.
+    pub(super) fn is_sampled(&self, ordinal: u32) -> bool {
+        let position = (ordinal as usize).checked_sub(1);
+        position
+            .and_then(|at| self.ordered.get(at))
+            .is_some_and(|session| session.sampled)
+    }
+
     /// Ordinal of the nth session that a process took part in (from 0); 1 where nothing was said.
     pub(super) fn ordinal(&self, process: usize, nth: usize) -> u32 {
         let own = self.of_process.get(&process).map_or(&[][..], Vec::as_slice);

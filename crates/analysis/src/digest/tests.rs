@@ -1,11 +1,20 @@
 //! Recordings made by hand, and random ones.
 
+mod background;
 mod books;
 mod builder;
 mod endings;
+mod failures;
 mod figures;
 mod holders;
 mod job_peak;
+mod kernel;
 mod notices;
 mod oom;
 mod open_sessions;
+mod outside;
+mod same_code;
+mod sampled;
+mod signals;
+mod silence;
+mod time;

@@ -9,6 +9,7 @@
 //! a test gives back after a teardown in it is therefore a release of the fixtures torn down, up to what their set-up took.
 
 mod charge;
+mod crashed;
 mod facts;
 mod forked;
 
@@ -19,6 +20,7 @@ use highwater_wire::report::{Books, PeakKind};
 use super::{memory::Memory, sessions::Sessions};
 use crate::recording::{Mark, Texts, What};
 
+pub(super) use crashed::fail as fail_crashed;
 pub(super) use facts::{
     FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };
@@ -190,9 +192,10 @@ impl<'a> Walker<'a> {
                     began_us: mark.t_us,
                     own_bytes: 0,
                     failed: false,
+                    cause: "",
                 });
             }
-            What::ImportEnd { outcome, .. } => {
+            What::ImportEnd { outcome, cause } => {
                 let open = self
                     .stack
                     .iter()
@@ -200,12 +203,21 @@ impl<'a> Walker<'a> {
                 if let Some(at) = open {
                     if let Frame::Import(import) = self.stack[at] {
                         self.walk.imports[import].failed = texts.get(outcome) == "failed";
+                        self.walk.imports[import].cause = texts.get(cause);
                     }
                     self.stack.truncate(at);
                 }
             }
-            What::TestBegin { path, nodeid, .. } => {
+            What::TestBegin {
+                path,
+                nodeid,
+                time_limit_us,
+                ..
+            } => {
                 self.begin_test(mark, texts.get(path), texts.get(nodeid));
+                if let Some(test) = self.walk.tests.last_mut() {
+                    test.time_limit_us = time_limit_us;
+                }
             }
             What::TestPhase { phase } => {
                 if let Some(test) = self.open_test() {
@@ -218,13 +230,14 @@ impl<'a> Walker<'a> {
                 setup,
                 call,
                 teardown,
-                ..
+                cause,
             } => {
                 let outcomes = Outcomes {
                     outcome: texts.get(outcome),
                     setup: texts.get(setup),
                     call: texts.get(call),
                     teardown: texts.get(teardown),
+                    cause: texts.get(cause),
                 };
                 self.close_test(mark, Some(outcomes));
             }
@@ -358,12 +371,15 @@ impl<'a> Walker<'a> {
     /// After the last mark: what is still open lives on in the samples, if there are any.
     fn leave(&mut self, last: &Mark) {
         self.books.last_bytes = rss(last);
-        self.walk.books = Some(self.books);
+        // Of a session that was sampled nobody knows what imports and fixtures took.
+        let is_sampled = self.sessions.is_sampled(self.session());
+        self.walk.books = (!is_sampled).then_some(self.books);
         self.walk.running = self.stack.iter().rev().find_map(|frame| match *frame {
             Frame::Test(at) => Some(self.walk.tests[at].nodeid),
             Frame::Import(at) => Some(self.walk.imports[at].path),
             Frame::SetUp(_) | Frame::Release(_) => None,
         });
+        self.walk.open_test = self.open_test();
         let highest = self
             .memory
             .highest_rss_in(self.walk.process, last.t_us, i64::MAX);

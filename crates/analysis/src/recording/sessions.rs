@@ -14,6 +14,7 @@ pub(super) fn merge(known: &mut Session, said: &Session) {
         (a, b) => a.or(b),
     };
     known.ended_us = known.ended_us.max(said.ended_us);
+    known.sampled |= said.sampled;
     known.exit_status = known.exit_status.max(said.exit_status);
 }
 

@@ -2,6 +2,8 @@
 
 mod batch;
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use super::Problem;
@@ -60,17 +62,17 @@ pub const MAX_BYTES: u64 = 1 << 48;
 /// No signal has a higher number.
 const MAX_SIGNAL: i32 = 127;
 
-fn text(field: &str, value: &str, most: usize) -> Result<(), Problem> {
+fn text(field: impl fmt::Display, value: &str, most: usize) -> Result<(), Problem> {
     if value.len() > most {
         return Err(Problem::field(
-            field,
+            field.to_string(),
             format!("{} bytes are more than the {most} allowed", value.len()),
         ));
     }
     Ok(())
 }
 
-fn name(field: &str, value: &str) -> Result<(), Problem> {
+fn name(field: impl fmt::Display, value: &str) -> Result<(), Problem> {
     text(field, value, MAX_NAME_BYTES)
 }
 
@@ -83,39 +85,43 @@ fn seen(field: &str, value: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn signal(field: &str, value: Option<i32>) -> Result<(), Problem> {
+fn signal(field: impl fmt::Display, value: Option<i32>) -> Result<(), Problem> {
     match value {
-        Some(signal) if !(1..=MAX_SIGNAL).contains(&signal) => {
-            Err(Problem::field(field, format!("{signal} is no signal")))
-        }
+        Some(signal) if !(1..=MAX_SIGNAL).contains(&signal) => Err(Problem::field(
+            field.to_string(),
+            format!("{signal} is no signal"),
+        )),
         _ => Ok(()),
     }
 }
 
 /// A list has no more entries than that.
-pub(super) fn count(field: &str, entries: usize, most: usize) -> Result<(), Problem> {
+pub(super) fn count(field: impl fmt::Display, entries: usize, most: usize) -> Result<(), Problem> {
     if entries > most {
         return Err(Problem::field(
-            field,
+            field.to_string(),
             format!("{entries} entries are more than the {most} allowed"),
         ));
     }
     Ok(())
 }
 
-fn time(field: &str, value: i64) -> Result<(), Problem> {
+fn time(field: impl fmt::Display, value: i64) -> Result<(), Problem> {
     if value.unsigned_abs() > MAX_TIME_US.unsigned_abs() {
         return Err(Problem::field(
-            field,
+            field.to_string(),
             format!("{value} µs is more than ten years from the job's start"),
         ));
     }
     Ok(())
 }
 
-fn size(field: &str, value: u64) -> Result<(), Problem> {
+fn size(field: impl fmt::Display, value: u64) -> Result<(), Problem> {
     if value > MAX_BYTES {
-        return Err(Problem::field(field, format!("{value} bytes cannot be")));
+        return Err(Problem::field(
+            field.to_string(),
+            format!("{value} bytes cannot be"),
+        ));
     }
     Ok(())
 }

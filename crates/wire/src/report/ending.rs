@@ -34,9 +34,10 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Culprit {
-    /// `file`, `fixture` or `process`.
+    /// `file`, `fixture`, `process`, or `other` for a process outside the job.
     pub kind: String,
-    /// Path of a file, name of a fixture with its file (or `session`) in brackets, or command of a process.
+    /// Path of a file, name of a fixture with its file (or `session`) in brackets, or command of a process;
+    /// of one outside the job with its number in brackets.
     pub name: String,
     /// What it held then. A file's imports count, and its fixtures of a wider scope than a test do not: these are told by themselves.
     pub bytes: i64,
@@ -75,6 +76,31 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict there is.
+    pub const ALL: [Self; 21] = [
+        Self::Passed,
+        Self::TestsFailed,
+        Self::UsageError,
+        Self::NoTests,
+        Self::InternalError,
+        Self::Interrupted,
+        Self::Crashed,
+        Self::WorkerCrashed,
+        Self::OomChild,
+        Self::OomCgroup,
+        Self::OomMachine,
+        Self::OomDaemon,
+        Self::RunnerLostMemory,
+        Self::RunnerLost,
+        Self::MemoryError,
+        Self::GuardStopped,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Killed,
+        Self::AgentLost,
+        Self::NoSession,
+    ];
+
     /// The word the API, the store, the pages and the terminal use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -103,7 +129,8 @@ impl Verdict {
         }
     }
 
-    /// True for the endings in which the suite was not run to its own end.
+    /// True for the endings in which the suite was not run to its own end. Tests that got no memory or no time may have failed one by one
+    /// in a suite that was: whether a job was cut short is told with it.
     #[must_use]
     pub fn is_early(self) -> bool {
         !matches!(
@@ -133,5 +160,27 @@ impl Confidence {
             Self::Likely => "likely",
             Self::Certain => "certain",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the page for users says of endings.
+    const PAGE: &str = include_str!("../../../../docs/endings.md");
+
+    #[test]
+    fn the_page_of_endings_tells_of_each_verdict_and_of_no_other() {
+        let told: Vec<&str> = PAGE
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(word, _)| word)
+            .collect();
+        for verdict in Verdict::ALL {
+            let rows = told.iter().filter(|word| **word == verdict.as_str());
+            assert_eq!(rows.count(), 1, "{}", verdict.as_str());
+        }
+        assert_eq!(told.len(), Verdict::ALL.len(), "{told:?}");
     }
 }

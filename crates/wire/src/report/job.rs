@@ -85,6 +85,9 @@ pub struct JobReport {
     pub spool: Option<String>,
 }
 
+/// Code of the notice that counts the seconds of which fine-grained samples gave way to a full disk.
+pub const SAMPLES_THINNED: &str = "samples_thinned";
+
 /// A loss, a limit or a doubt of the recorder's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -99,6 +102,13 @@ pub struct NoticeReport {
 
 impl fmt::Display for NoticeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.code == SAMPLES_THINNED {
+            let Self { count, message, .. } = self;
+            return write!(
+                f,
+                "{count} s of the recording are kept with about one value a second instead of all: {message}"
+            );
+        }
         match (self.message.as_str(), self.count) {
             ("", count) => write!(f, "{}: {count}", self.code),
             (message, 1) => write!(f, "{}: {message}", self.code),
@@ -218,6 +228,10 @@ pub struct SessionReport {
     pub tests: u64,
     /// Of them failed or in error.
     pub failed: u64,
+    /// Its tests were read from the memory of its processes, without the plugin: their outcomes are not known, what lies between two samples is
+    /// missing, and there are no fixtures and imports.
+    #[serde(default)]
+    pub sampled: bool,
 }
 
 /// What a peak of several processes adds up.
@@ -259,4 +273,22 @@ pub enum LimitKind {
     Machine,
     /// A budget set by the user; use is the tree's memory.
     Budget,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gave_way_to_a_full_disk_is_told_as_a_time() {
+        let notice = NoticeReport {
+            code: SAMPLES_THINNED.to_owned(),
+            message: "the disk of the spool was full".to_owned(),
+            count: 412,
+        };
+        assert_eq!(
+            notice.to_string(),
+            "412 s of the recording are kept with about one value a second instead of all: the disk of the spool was full"
+        );
+    }
 }

@@ -24,7 +24,7 @@ pub struct TestRow {
     pub session: u32,
     /// From 1, counted over the whole session in order of time.
     pub execution: u32,
-    /// `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, `rerun`, or `unknown` when it never ended.
+    /// `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, `rerun`, or `unknown` when it never ended or was sampled (see the session).
     pub outcome: String,
     /// `gw0`; none outside xdist.
     pub worker: Option<String>,

@@ -1,38 +1,53 @@
 //! What speaks for one ending or another.
 
-use std::collections::BTreeSet;
-
-use highwater_wire::report::{Culprit, JobState, LimitUse, SessionReport};
+use highwater_wire::{
+    report::{Culprit, JobState, LimitUse, SessionReport},
+    v1::EndedBy,
+};
 
 use super::{
-    super::{parts::Parts, walk::Walk},
+    super::parts::Parts,
+    deaths::{self, Death},
+    failures::Failures,
+    headroom::Headroom,
     holders,
     oom::OomKills,
-    open_sessions::OpenSessions,
+    open_sessions::{CODES_OF_SIGNALS, OpenSessions},
+    seen::Seen,
     status,
+    time::TimeLimits,
 };
 
 /// The evidence of a job, gathered from its recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::digest) struct Evidence {
+    /// Recorded beside the steps of a CI job: there is no command.
+    pub(in crate::digest) background: bool,
     pub(in crate::digest) exit_code: Option<i32>,
     pub(in crate::digest) own_signal: Option<i32>,
     /// Signal that the agent was sent and handed on.
     pub(in crate::digest) forwarded_signal: Option<i32>,
+    pub(in crate::digest) ended_by: EndedBy,
+    /// The CI's own word.
+    pub(in crate::digest) ci_status: String,
     /// pytest's exit status of each session that told one.
     pub(in crate::digest) statuses: Vec<i32>,
     /// Sessions that never told one.
     pub(in crate::digest) open: OpenSessions,
     /// The recording itself broke off somewhere: what was not heard may well have been.
     pub(in crate::digest) torn: bool,
-    /// Workers that were gone while a session that told its end went on.
-    pub(in crate::digest) vanished_workers: usize,
+    /// Leaders of sessions and workers that were gone in the middle.
+    pub(in crate::digest) deaths: Vec<Death>,
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
-    /// Files that could not be imported, each once.
-    pub(in crate::digest) failed_imports: Vec<String>,
+    pub(in crate::digest) failures: Failures,
+    /// Some of the tests were sampled: how they ended is not known.
+    pub(in crate::digest) sampled: bool,
     pub(in crate::digest) oom: OomKills,
+    pub(in crate::digest) headroom: Headroom,
+    pub(in crate::digest) time: TimeLimits,
+    pub(in crate::digest) seen: Seen,
     pub(in crate::digest) agent_lost: bool,
     /// No end was reported: the job fell silent.
     pub(in crate::digest) silent: bool,
@@ -54,23 +69,25 @@ impl Evidence {
         let recording = parts.recording;
         let end = recording.end();
         let torn = is_torn(parts);
-        let vanished_workers = vanished_workers(parts, sessions);
-        Self {
+        let mut evidence = Self {
+            background: recording.job().background,
             exit_code: end.and_then(|end| end.exit_code),
             own_signal: end.and_then(|end| end.signal),
             forwarded_signal: end.and_then(|end| end.forwarded_signal),
+            ended_by: end.map_or(EndedBy::Unspecified, highwater_wire::v1::End::ended_by),
+            ci_status: end.map_or_else(String::new, |end| end.ci_status.clone()),
             statuses: sessions
                 .iter()
                 .filter_map(|session| session.exit_status)
                 .collect(),
             open: OpenSessions::of(parts, sessions, torn),
             torn,
-            vanished_workers: vanished_workers.len(),
             tests: sessions.iter().map(|session| session.tests).sum(),
             failed: sessions.iter().map(|session| session.failed).sum(),
             skipped: skipped(parts),
-            failed_imports: failed_imports(parts),
-            oom: OomKills::of(recording),
+            failures: Failures::of(parts),
+            seen: Seen::of(parts),
+            sampled: sessions.iter().any(|session| session.sampled),
             agent_lost: end.is_some_and(|end| end.agent_lost),
             silent: end.is_none() || parts.context.state == JobState::Lost,
             last_us: recording.last_us(),
@@ -83,19 +100,76 @@ impl Evidence {
                 })
                 .cloned(),
             running: running(parts),
-            holders: holders::at(parts, moment_of_death(parts, &vanished_workers)),
+            ..Self::default()
+        };
+        let coded = evidence.coded_signal();
+        let masked = evidence.exit_code.is_some() && coded.is_none();
+        evidence.deaths = deaths::of(parts, sessions, &evidence.open, evidence.own_signal, coded);
+        evidence.oom = OomKills::of(parts, &evidence.deaths, coded, masked);
+        evidence.time = TimeLimits::of(parts, &evidence.deaths);
+        let moment_us = evidence.moment(parts);
+        let ran = evidence
+            .main_death()
+            .and_then(|death| death.running.clone());
+        evidence.running = ran.or(evidence.running);
+        evidence.headroom = Headroom::at(parts, moment_us);
+        evidence.holders = holders::at(parts, moment_us);
+        evidence
+    }
+
+    /// When whoever died was seen last; without a death, and where all fell silent at once, the end of what was sampled.
+    fn moment(&self, parts: &Parts<'_>) -> i64 {
+        let struck = self.oom.struck.is_some();
+        if !struck && self.lost() && self.open.not_gone > 0 {
+            return parts.recording.last_us();
+        }
+        let stopped = self.seen.guard_stop().map(|action| action.at_us);
+        let child = || {
+            let nobody_told = self.statuses.is_empty();
+            nobody_told.then(|| self.oom.own.last_us()).flatten()
+        };
+        self.main_death()
+            .map(|death| death.from_us)
+            .or(stopped)
+            .or_else(child)
+            .or_else(|| parts.memory.tree().last().map(|point| point.t_us))
+            .unwrap_or_else(|| parts.recording.last_us())
+    }
+
+    /// The death that the ending is about: whom the kernel struck, else the last of the sessions, else of the workers.
+    pub(super) fn main_death(&self) -> Option<&Death> {
+        match self.oom.struck {
+            Some((at, ..)) => self.deaths.get(at),
+            None => self
+                .deaths
+                .iter()
+                .max_by_key(|death| (!death.is_worker, death.from_us)),
         }
     }
 
+    /// Workers that were gone while a session that told its end went on.
+    pub(super) fn vanished_workers(&self) -> usize {
+        self.deaths.iter().filter(|death| death.is_worker).count()
+    }
+
     /// The signal that ended the command; also where a shell in between told it as 128 + signal of a session that vanished.
-    pub(super) fn signal(&self) -> Option<i32> {
+    fn coded_signal(&self) -> Option<i32> {
         self.own_signal.or_else(|| {
             self.exit_code
-                .filter(|code| {
-                    self.open.vanished + self.open.torn > 0 && (129..=159).contains(code)
-                })
+                .filter(|code| self.open.without_end() > 0 && CODES_OF_SIGNALS.contains(code))
                 .map(|code| code - 128)
         })
+    }
+
+    /// The signal that ended the command or pytest. A process whose own exit code is known was ended by none, whatever the command's code.
+    pub(super) fn signal(&self) -> Option<i32> {
+        let mut leaders = self.deaths.iter().filter(|death| !death.is_worker);
+        self.own_signal
+            .or_else(|| leaders.clone().find_map(|death| death.signal))
+            .or_else(|| {
+                let exited = leaders.any(|death| death.exit_code.is_some());
+                self.coded_signal().filter(|_| !exited)
+            })
     }
 
     /// pytest's own words on how its sessions ended: their statuses, or the exit code of a process that left in order.
@@ -103,6 +177,20 @@ impl Evidence {
         let left = self.open.left.iter().flatten();
         let all: Vec<i32> = self.statuses.iter().chain(left).copied().collect();
         status::worst(&all, self.tests)
+    }
+
+    /// Every session told its end.
+    pub(super) fn all_told(&self) -> bool {
+        self.worst_status().is_some() && self.open.without_end() + self.open.going_on == 0
+    }
+
+    /// Every session told its end, and none was broken off.
+    pub(super) fn ran_to_its_end(&self) -> bool {
+        let broken_off = [status::INTERRUPTED, status::INTERNAL_ERROR];
+        self.all_told()
+            && self
+                .worst_status()
+                .is_some_and(|worst| status::is_known(worst) && !broken_off.contains(&worst))
     }
 
     /// A status that pytest does not define: `pytest.exit` or a plugin gave it.
@@ -113,27 +201,15 @@ impl Evidence {
 
     /// Workers were gone, and the session did not end well for it.
     pub(super) fn fell_by_its_workers(&self) -> bool {
-        self.vanished_workers > 0 && self.worst_status() != Some(status::OK)
+        self.vanished_workers() > 0 && self.worst_status() != Some(status::OK)
     }
 
-    /// Whether the command itself died, or the whole session; otherwise it was only a part of it.
-    pub(super) fn died_whole(&self) -> bool {
-        self.own_signal.is_some() || self.open.vanished + self.open.torn > 0
-    }
-
-    /// Whether the recording ends without the command's end.
+    /// Whether the recording ends without the job's end.
     pub(super) fn lost(&self) -> bool {
-        self.agent_lost || (self.silent && self.exit_code.is_none() && self.own_signal.is_none())
+        self.agent_lost
+            || self.ended_by == EndedBy::RunnerGone
+            || (self.silent && self.exit_code.is_none() && self.own_signal.is_none())
     }
-}
-
-fn failed_imports(parts: &Parts<'_>) -> Vec<String> {
-    let imports = parts.walks.iter().flat_map(|walk| &walk.imports);
-    let failed: BTreeSet<&str> = imports
-        .filter(|import| import.failed)
-        .map(|import| import.path)
-        .collect();
-    failed.into_iter().map(str::to_owned).collect()
 }
 
 /// True where the recording itself broke off, so that what was not heard may well have been.
@@ -152,39 +228,6 @@ fn is_torn(parts: &Parts<'_>) -> bool {
             .notices()
             .iter()
             .any(|notice| CODES.contains(&notice.code.as_str()))
-}
-
-/// Workers with something still running, of a session that told its end all the same.
-fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk<'a>> {
-    let told_its_end = |ordinal: &u32| {
-        sessions
-            .iter()
-            .any(|session| session.ordinal == *ordinal && session.exit_status.is_some())
-    };
-    parts
-        .walks
-        .iter()
-        .filter(|walk| {
-            walk.running.is_some()
-                && parts.processes[walk.process].worker.is_some()
-                && walk.session_ends.is_empty()
-                && walk.session_begins.iter().any(told_its_end)
-        })
-        .collect()
-}
-
-/// When the last of the workers that vanished was seen last; without one, the end of the job.
-fn moment_of_death(parts: &Parts<'_>, vanished_workers: &[&Walk<'_>]) -> i64 {
-    let last_seen = |walk: &&Walk<'_>| {
-        let marked = walk.intervals.last().map(|interval| interval.to_us);
-        parts.memory.last_tick(walk.process).max(marked)
-    };
-    vanished_workers
-        .iter()
-        .filter_map(last_seen)
-        .max()
-        .or_else(|| parts.memory.tree().last().map(|point| point.t_us))
-        .unwrap_or_else(|| parts.recording.last_us())
 }
 
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.

@@ -52,7 +52,11 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
                 bytes: parts.memory.last_held(position, moment_us)?,
             })
         });
-    let mut holders: Vec<_> = files.chain(fixtures).chain(processes).collect();
+    most(files.chain(fixtures).chain(processes).collect())
+}
+
+/// The largest of several holders, the most first.
+pub(super) fn most(mut holders: Vec<Culprit>) -> Vec<Culprit> {
     holders.retain(|holder| holder.bytes >= LEAST_CULPRIT_BYTES);
     holders.sort_by(|a, b| (b.bytes, &a.kind, &a.name).cmp(&(a.bytes, &b.kind, &b.name)));
     holders.truncate(MOST_CULPRITS);

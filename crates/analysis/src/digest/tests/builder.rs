@@ -4,9 +4,9 @@ use highwater_wire::{
     VERSION,
     report::{Confidence, Ending, JobState, Verdict},
     v1::{
-        Batch, CollectEnd, Empty, End, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
+        Batch, CollectEnd, Empty, End, Event, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
         ImportEnd, Job, Leave, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
-        TestBegin, TestEnd, TestPhase, mark::What,
+        TestBegin, TestEnd, TestPhase, event, mark::What,
     },
 };
 use uuid::Uuid;
@@ -71,6 +71,24 @@ pub(crate) fn te(outcome: &str) -> What {
         ..TestEnd::default()
     })
 }
+/// A test that failed for a cause that speaks for an ending.
+pub(crate) fn te_because(cause: &str) -> What {
+    What::TestEnd(TestEnd {
+        outcome: "failed".to_owned(),
+        call: "failed".to_owned(),
+        cause: cause.to_owned(),
+        ..TestEnd::default()
+    })
+}
+/// A test that pytest-timeout allows so many ms.
+pub(crate) fn tb_within(path: &str, name: &str, ms: u64) -> What {
+    What::TestBegin(TestBegin {
+        execution: 1,
+        path: path.to_owned(),
+        nodeid: format!("{path}::{name}"),
+        time_limit_us: Some(ms * 1_000),
+    })
+}
 pub(crate) fn fb(fixture: u64, name: &str, scope: &str, path: &str) -> What {
     What::FixtureBegin(FixtureBegin {
         fixture,
@@ -99,6 +117,7 @@ pub(crate) struct Story {
     pub(crate) batch: Batch,
     pub(crate) end: Option<End>,
     pub(crate) budget_bytes: u64,
+    pub(crate) job: Job,
 }
 
 impl Story {
@@ -148,6 +167,50 @@ impl Story {
             process.exit_code = exit_code;
         }
         self
+    }
+
+    /// Says more of the last process.
+    pub(crate) fn with(mut self, say: impl FnOnce(&mut Process)) -> Self {
+        if let Some(process) = self.batch.processes.last_mut() {
+            say(process);
+        }
+        self
+    }
+
+    /// Says more of the process of a number.
+    pub(crate) fn of_process(mut self, pid: u32, say: impl Fn(&mut Process)) -> Self {
+        let of_pid = self.batch.processes.iter_mut();
+        of_pid.filter(|process| process.pid == pid).for_each(say);
+        self
+    }
+
+    /// Says more of the job.
+    pub(crate) fn of_job(mut self, say: impl FnOnce(&mut Job)) -> Self {
+        say(&mut self.job);
+        self
+    }
+
+    /// Says more of the end.
+    pub(crate) fn of_end(mut self, say: impl FnOnce(&mut End)) -> Self {
+        say(self.end.get_or_insert_default());
+        self
+    }
+
+    /// The agent saw something at a time in ms.
+    pub(crate) fn event(mut self, ms: i64, what: event::What) -> Self {
+        self.batch.to_us = self.batch.to_us.max(ms * 1_000);
+        self.batch.events.push(Event {
+            t_us: ms * 1_000,
+            what: Some(what),
+        });
+        self
+    }
+
+    /// Readings of the machine, one each 50 ms: what is available of 100.
+    pub(crate) fn machine(self, from_ms: i64, available: &[i64]) -> Self {
+        let total = vec![100; available.len()];
+        self.series(Metric::MachineTotal, None, "", from_ms, &total, MB)
+            .series(Metric::MachineAvailable, None, "", from_ms, available, MB)
     }
 
     /// Marks of the last process: time in ms, RSS and peak in MB.
@@ -221,7 +284,7 @@ impl Story {
     pub(crate) fn recording(&self) -> Recording {
         let mut recording = Recording::new(Job {
             budget_bytes: self.budget_bytes,
-            ..Job::default()
+            ..self.job.clone()
         });
         recording.add(Uuid::nil(), 0, &self.batch);
         if let Some(end) = &self.end {
@@ -232,6 +295,20 @@ impl Story {
 
     pub(crate) fn digest(&self) -> Digest {
         digest(&self.recording(), &context(JobState::Finished))
+    }
+
+    /// Holds the ending that a silent story has to a verdict.
+    pub(crate) fn falls_silent_as(
+        &self,
+        name: &str,
+        verdict: Verdict,
+        confidence: Confidence,
+    ) -> Ending {
+        let digest = digest(&self.recording(), &context(JobState::Lost));
+        let ending = digest.job.ending.unwrap();
+        let decided = (ending.verdict, ending.confidence);
+        assert_eq!(decided, (verdict, confidence), "{name}: {ending:?}");
+        ending
     }
 
     /// Holds the ending of the story to a verdict, and answers it for what else is asked of it.

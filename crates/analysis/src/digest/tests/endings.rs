@@ -111,7 +111,7 @@ fn a_passed_budget_is_told_and_changes_no_verdict() {
 
 #[test]
 fn a_worker_that_was_gone_is_told_with_what_it_ran() {
-    let ending = Story::new()
+    let digest = Story::new()
         .session("s", 0)
         .process(10, 1, Role::Controller, "", "s")
         .marks(&[(0, 10, 10, sb()), (9, 10, 10, se(1))])
@@ -125,10 +125,17 @@ fn a_worker_that_was_gone_is_told_with_what_it_ran() {
             (4, 10, 10, se(0)),
         ])
         .ends(Some(1), None)
-        .digest()
-        .job
-        .ending
-        .unwrap();
+        .digest();
+    let outcomes: Vec<_> = digest
+        .tests
+        .iter()
+        .map(|test| test.outcome.as_str())
+        .collect();
+    assert_eq!(
+        (outcomes, digest.job.sessions[0].failed),
+        (vec!["failed", "passed"], 1)
+    );
+    let ending = digest.job.ending.unwrap();
     assert_eq!(
         (ending.verdict, ending.confidence),
         (Verdict::WorkerCrashed, Confidence::Likely)
@@ -205,10 +212,10 @@ fn each_ending_of_the_first_form() {
             Confidence::Likely,
         ),
         (
-            "`timeout` around pytest",
+            "124, and no `timeout` anywhere",
             session(None, "").ends(Some(124), None),
-            Verdict::TimedOut,
-            Confidence::Likely,
+            Verdict::Crashed,
+            Confidence::Possible,
         ),
         (
             "segmentation fault",
@@ -286,7 +293,7 @@ fn a_job_that_fell_silent_has_an_ending_and_a_running_one_has_none() {
     let lost = digest(&recording, &context(JobState::Lost)).job;
     assert_eq!(
         lost.ending.map(|ending| ending.verdict),
-        Some(Verdict::AgentLost)
+        Some(Verdict::RunnerLost)
     );
     let running = digest(&recording, &context(JobState::Running)).job;
     assert_eq!((running.ending, running.ended_at), (None, None));

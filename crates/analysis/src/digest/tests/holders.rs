@@ -4,7 +4,7 @@ use super::builder::{MB, Story, fb, fe, ib, ie, sb, tb, te};
 
 fn killed(story: Story) -> Vec<(String, i64)> {
     let story = story
-        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+        .series(Metric::CgroupOomKills, None, "/job", 6_000, &[0, 1], 1)
         .ends(None, Some(9));
     let ending = story.digest().job.ending.unwrap();
     ending

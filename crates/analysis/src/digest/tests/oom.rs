@@ -174,7 +174,7 @@ fn a_worker_that_the_kernel_killed_is_told_with_what_held_the_memory() {
         .unwrap();
     assert_eq!(
         (ending.verdict, ending.confidence),
-        (Verdict::OomCgroup, Confidence::Likely)
+        (Verdict::OomCgroup, Confidence::Certain)
     );
     assert_eq!(
         ending.sentence,

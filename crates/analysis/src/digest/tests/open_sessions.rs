@@ -112,6 +112,19 @@ fn each_session_without_a_status_of_pytests_own() {
             Confidence::Likely,
         ),
         (
+            "a full disk: none of its marks came, and its process was seen to the end",
+            notice(
+                Story::new()
+                    .session("s", 0)
+                    .process(10, 1, Role::Pytest, "", "s")
+                    .samples(Metric::Rss, 0, &[10, 10, 10]),
+                "spool_failed",
+            )
+            .ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
             "pytest that was there until shortly before",
             still_runs.gone(150, None).ends(Some(0), None),
             Verdict::Crashed,

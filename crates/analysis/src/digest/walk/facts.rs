@@ -43,6 +43,8 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) session_begins: Vec<u32>,
     /// What was running at the last mark: a test or an import.
     pub(in crate::digest) running: Option<&'a str>,
+    /// The test that was open at the last mark, by its place in `tests`.
+    pub(in crate::digest) open_test: Option<usize>,
 }
 
 /// How a test ended, and each phase of it.
@@ -52,6 +54,7 @@ pub(super) struct Outcomes<'a> {
     pub(super) setup: &'a str,
     pub(super) call: &'a str,
     pub(super) teardown: &'a str,
+    pub(super) cause: &'a str,
 }
 
 /// Which fixture it is.
@@ -151,6 +154,10 @@ pub(in crate::digest) struct TestFacts<'a> {
     pub(in crate::digest) phases: Vec<PhaseFacts<'a>>,
     /// Peak above its own start, where a forked child ran the test.
     pub(in crate::digest) forked_spike: Option<i64>,
+    /// What pytest-timeout allows it, µs.
+    pub(in crate::digest) time_limit_us: Option<u64>,
+    /// Why it failed, where that speaks for an ending: `memory_error`, `timeout`.
+    pub(in crate::digest) cause: &'a str,
 }
 
 impl<'a> TestFacts<'a> {
@@ -167,6 +174,8 @@ impl<'a> TestFacts<'a> {
             fixture_bytes: 0,
             phases: Vec::with_capacity(3),
             forked_spike: None,
+            time_limit_us: None,
+            cause: "",
         };
         test.next_phase("setup", t_us, rss);
         test
@@ -205,6 +214,7 @@ impl<'a> TestFacts<'a> {
             return;
         };
         self.outcome = end.outcome;
+        self.cause = end.cause;
         for phase in &mut self.phases {
             phase.outcome = match phase.name {
                 "setup" => end.setup,
@@ -227,6 +237,8 @@ pub(in crate::digest) struct ImportFacts<'a> {
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) own_bytes: i64,
     pub(in crate::digest) failed: bool,
+    /// Why, where that speaks for an ending: `memory_error`.
+    pub(in crate::digest) cause: &'a str,
 }
 
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! What a batch may hold.
 
+use std::fmt;
+
 use super::{MAX_BYTES, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time};
 use crate::{
     codec::{Problem, parts::Parts},
@@ -9,6 +11,15 @@ use crate::{
 /// A cgroup's limit can be set to more than any machine has.
 const MAX_READING: u64 = 1 << 60;
 
+/// Where in a batch a field is; made text only when something is wrong with it, since the agent checks what it records each second.
+struct Part(&'static str, usize, &'static str);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}].{}", self.0, self.1, self.2)
+    }
+}
+
 pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
     Parts::of(batch).check()?;
     time("from_us", batch.from_us)?;
@@ -17,52 +28,48 @@ pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         return Err(Problem::field("to_us", "lies before from_us"));
     }
     for (at, process) in batch.processes.iter().enumerate() {
-        let field = |part: &str| format!("processes[{at}].{part}");
+        let field = |part| Part("processes", at, part);
         if process.pid == 0 {
-            return Err(Problem::field(field("pid"), "is 0"));
+            return Err(Problem::field(field("pid").to_string(), "is 0"));
         }
-        text(&field("command"), &process.command, MAX_TEXT_BYTES)?;
-        text(
-            &field("exact_reason"),
-            &process.exact_reason,
-            MAX_TEXT_BYTES,
-        )?;
-        name(&field("worker"), &process.worker)?;
+        text(field("command"), &process.command, MAX_TEXT_BYTES)?;
+        text(field("exact_reason"), &process.exact_reason, MAX_TEXT_BYTES)?;
+        name(field("worker"), &process.worker)?;
         for (part, value) in [
             ("session", &process.session),
             ("python", &process.python),
             ("pytest", &process.pytest),
             ("plugin", &process.plugin),
         ] {
-            name(&field(part), value)?;
+            name(field(part), value)?;
         }
-        time(&field("seen_us"), process.seen_us)?;
+        time(field("seen_us"), process.seen_us)?;
         size(
-            &field("peak_error_bytes"),
+            field("peak_error_bytes"),
             process.peak_error_bytes.unwrap_or(0),
         )?;
-        time(&field("started_us"), process.started_us.unwrap_or(0))?;
-        time(&field("ended_us"), process.ended_us.unwrap_or(0))?;
-        signal(&field("signal"), process.signal)?;
-        text(&field("cgroup"), &process.cgroup, MAX_TEXT_BYTES)?;
+        time(field("started_us"), process.started_us.unwrap_or(0))?;
+        time(field("ended_us"), process.ended_us.unwrap_or(0))?;
+        signal(field("signal"), process.signal)?;
+        text(field("cgroup"), &process.cgroup, MAX_TEXT_BYTES)?;
         size(
-            &field("address_space_peak_bytes"),
+            field("address_space_peak_bytes"),
             process.address_space_peak_bytes.unwrap_or(0),
         )?;
     }
     for (at, session) in batch.sessions.iter().enumerate() {
-        let field = |part: &str| format!("sessions[{at}].{part}");
-        name(&field("id"), &session.id)?;
+        let field = |part| Part("sessions", at, part);
+        name(field("id"), &session.id)?;
         if session.id.is_empty() {
-            return Err(Problem::field(field("id"), "is empty"));
+            return Err(Problem::field(field("id").to_string(), "is empty"));
         }
-        text(&field("root"), &session.root, MAX_TEXT_BYTES)?;
-        name(&field("dist"), &session.dist)?;
-        time(&field("began_us"), session.began_us.unwrap_or(0))?;
-        time(&field("ended_us"), session.ended_us.unwrap_or(0))?;
-        count(&field("args"), session.args.len(), MAX_WORDS)?;
+        text(field("root"), &session.root, MAX_TEXT_BYTES)?;
+        name(field("dist"), &session.dist)?;
+        time(field("began_us"), session.began_us.unwrap_or(0))?;
+        time(field("ended_us"), session.ended_us.unwrap_or(0))?;
+        count(field("args"), session.args.len(), MAX_WORDS)?;
         for word in &session.args {
-            text(&field("args"), word, MAX_TEXT_BYTES)?;
+            text(field("args"), word, MAX_TEXT_BYTES)?;
         }
     }
     for (at, samples) in batch.samples.iter().enumerate() {
@@ -73,13 +80,13 @@ pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
             .map_err(|(part, reason)| Problem::field(format!("marks[{at}].{part}"), reason))?;
     }
     for (at, notice) in batch.notices.iter().enumerate() {
-        name(&format!("notices[{at}].code"), &notice.code)?;
+        name(Part("notices", at, "code"), &notice.code)?;
         text(
-            &format!("notices[{at}].message"),
+            Part("notices", at, "message"),
             &notice.message,
             MAX_TEXT_BYTES,
         )?;
-        time(&format!("notices[{at}].t_us"), notice.t_us)?;
+        time(Part("notices", at, "t_us"), notice.t_us)?;
     }
     for (at, event) in batch.events.iter().enumerate() {
         check_event(event).map_err(|problem| problem.within(&format!("events[{at}]")))?;
@@ -114,28 +121,31 @@ fn check_event(event: &Event) -> Result<(), Problem> {
 }
 
 fn check_samples(at: usize, samples: &Samples, processes: usize) -> Result<(), Problem> {
-    let field = |part: &str| format!("samples[{at}].{part}");
+    let field = |part| Part("samples", at, part);
     let ticks = samples.t_us_delta.len();
     let mut t_us = 0_i64;
     for (tick, delta) in samples.t_us_delta.iter().enumerate() {
         if tick > 0 && *delta < 0 {
-            return Err(Problem::field(field("t_us_delta"), "time runs backwards"));
+            return Err(Problem::field(
+                field("t_us_delta").to_string(),
+                "time runs backwards",
+            ));
         }
         t_us = t_us.saturating_add(*delta);
         if tick == 0 {
-            time(&field("t_us_delta"), t_us)?;
+            time(field("t_us_delta"), t_us)?;
         }
     }
-    time(&field("t_us_delta"), t_us)?;
+    time(field("t_us_delta"), t_us)?;
     if !samples.lateness_us.is_empty() && samples.lateness_us.len() != ticks {
         return Err(Problem::field(
-            field("lateness_us"),
+            field("lateness_us").to_string(),
             "is neither empty nor as long as the ticks",
         ));
     }
     for lateness in &samples.lateness_us {
         time(
-            &field("lateness_us"),
+            field("lateness_us"),
             i64::try_from(*lateness).unwrap_or(i64::MAX),
         )?;
     }

@@ -1,0 +1,29 @@
+//! What writer and sender of a spool tell each other while both live.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::bell::Bell;
+
+/// Shared by the writer of a stream and whoever sends it.
+#[derive(Debug, Clone, Default)]
+pub struct Handoff {
+    /// Rung when a batch was appended, or when the sender should look up for another reason.
+    pub bell: Bell,
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Handoff {
+    /// All batches of the writer's stream below this number are on the server's disk.
+    pub fn set_acknowledged(&self, below: u64) {
+        self.acknowledged.store(below, Ordering::Release);
+    }
+
+    /// The number below which all batches of the writer's stream are acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+}

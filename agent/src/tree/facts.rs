@@ -1,0 +1,118 @@
+//! When a process is looked at beside its memory, and what was seen of it then.
+
+use std::sync::Arc;
+
+/// How long after the first look the next ones follow, µs: a process is put into a cgroup, or given its limits, soon after its birth, mostly before it
+/// calls exec.
+const EARLY_LOOKS_US: [i64; 2] = [200_000, 1_000_000];
+/// A python, which may be a pytest, is looked at so often, µs.
+const PYTHON_EVERY_US: i64 = 3_000_000;
+/// One whose address space is limited, µs: the largest it was is lost when it ends.
+const LIMITED_EVERY_US: i64 = 1_000_000;
+/// And everybody else, µs.
+const OTHERS_EVERY_US: i64 = 20_000_000;
+
+/// What is seen of a process beside its memory; `None` where it is not known or there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Path of its memory cgroup.
+    pub cgroup: Option<Arc<str>>,
+    /// What its address space may grow to, bytes.
+    pub address_space_limit_bytes: Option<u64>,
+    /// The largest its address space was, bytes; for one with a limit.
+    pub address_space_peak_bytes: Option<u64>,
+    /// What its `oom_score_adj` was raised to.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// The looks at one process.
+#[derive(Debug, Default)]
+pub struct FactLooks {
+    /// What was told of it.
+    pub told: Facts,
+    looks: usize,
+    first_us: i64,
+    due_us: i64,
+}
+
+/// A look that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookAt {
+    /// Whether it is the first since it was born, or called exec.
+    pub is_first: bool,
+}
+
+impl FactLooks {
+    /// Whether a look is due.
+    #[must_use]
+    pub fn due(&self, now_us: i64) -> Option<LookAt> {
+        (now_us >= self.due_us).then_some(LookAt {
+            is_first: self.looks == 0,
+        })
+    }
+
+    /// It was looked at; says when the next look is due.
+    pub fn looked(&mut self, now_us: i64, is_python: bool) {
+        if self.looks == 0 {
+            self.first_us = now_us;
+        }
+        self.due_us = match EARLY_LOOKS_US.get(self.looks) {
+            Some(after) => self.first_us + after,
+            None if self.told.address_space_limit_bytes.is_some() => now_us + LIMITED_EVERY_US,
+            None if is_python => now_us + PYTHON_EVERY_US,
+            None => now_us + OTHERS_EVERY_US,
+        };
+        self.looks += 1;
+    }
+
+    /// It has become another program: looks begin anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.looks = 0;
+        self.due_us = 0;
+    }
+}
+
+/// Whether this is the command of a python, or of something that calls itself pytest.
+#[must_use]
+pub fn is_python(command: &str) -> bool {
+    let program = command.split(' ').next().unwrap_or("");
+    let name = program.rsplit('/').next().unwrap_or("");
+    name.starts_with("python") || name.starts_with("pypy") || command.contains("pytest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_close_at_first_and_begin_anew_with_another_program() {
+        let mut looks = FactLooks::default();
+        let mut at_ms = Vec::new();
+        for now_us in (0..9_000_000).step_by(50_000) {
+            if now_us == 8_000_000 {
+                looks.begin_anew();
+            }
+            if looks.due(now_us).is_some() {
+                at_ms.push(now_us / 1_000);
+                looks.looked(now_us, true);
+            }
+        }
+        assert_eq!(at_ms, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);
+    }
+
+    #[test]
+    fn pythons_are_known_by_their_words() {
+        for line in [
+            "python3 -m pytest",
+            "/venv/bin/python -u -c 'import sys'",
+            "/venv/bin/pytest -q",
+            "'[pytest-xdist running] t.py'",
+            "pypy3 x",
+        ] {
+            assert!(is_python(line), "{line}");
+        }
+        for line in ["sh -c 'sleep 1'", "node server.js", "[kworker]", ""] {
+            assert!(!is_python(line), "{line}");
+        }
+    }
+}

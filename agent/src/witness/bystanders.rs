@@ -1,0 +1,164 @@
+//! The rest of the machine: processes that are no part of the job and take memory beside it, such as the database container of its tests.
+//!
+//! Of such a process no more than the name of its program and of its container or service is kept: arguments may hold secrets that are not the
+//! job's to tell.
+
+mod naming;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    procfs::{ProcError, Procfs, read_into},
+    tree::ProcessKey,
+};
+
+/// So many are told, the largest.
+const MOST_TOLD: usize = 8;
+/// Smaller ones are in the sum alone, bytes.
+const LEAST_BYTES: u64 = 64 << 20;
+
+/// A process outside the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bystander {
+    /// Which process.
+    pub key: ProcessKey,
+    /// Its program, and the container or service it belongs to.
+    pub command: String,
+    /// Its RSS, bytes.
+    pub rss_bytes: u64,
+}
+
+/// All processes outside the job at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scan {
+    /// Sum of their RSS, bytes; what they share counts for each.
+    pub rss_bytes: u64,
+    /// The largest of them, largest first.
+    pub largest: Vec<Bystander>,
+}
+
+/// Looks at them.
+#[derive(Debug)]
+pub struct Bystanders {
+    procfs: Procfs,
+    agent_pid: u32,
+    page_bytes: u64,
+    /// Names of those that were told.
+    names: HashMap<ProcessKey, String>,
+    buffer: Vec<u8>,
+}
+
+impl Bystanders {
+    /// One that has seen nobody.
+    #[must_use]
+    pub fn new(procfs: Procfs, agent_pid: u32, page_bytes: u64) -> Self {
+        Self {
+            procfs,
+            agent_pid,
+            page_bytes,
+            names: HashMap::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Looks at every process but the agent and those of the job.
+    ///
+    /// # Errors
+    /// When the processes cannot be listed.
+    pub fn scan(&mut self, members: &HashSet<u32>) -> Result<Scan, ProcError> {
+        let mut scan = Scan::default();
+        let mut large = Vec::new();
+        for pid in self.procfs.pids()? {
+            if pid == self.agent_pid || members.contains(&pid) {
+                continue;
+            }
+            // Whatever fails is gone, or hidden from this user; a thread of the kernel has no memory.
+            let statm = self.procfs.open_statm(pid, self.page_bytes).ok().flatten();
+            let statm = statm.and_then(|file| file.read().ok().flatten());
+            let rss_bytes = statm.map_or(0, |statm| statm.resident_bytes);
+            scan.rss_bytes += rss_bytes;
+            if rss_bytes >= LEAST_BYTES {
+                large.push((rss_bytes, pid));
+            }
+        }
+        large.sort_unstable_by(|one, other| other.cmp(one));
+        large.truncate(MOST_TOLD);
+        scan.largest = large
+            .into_iter()
+            .filter_map(|(rss_bytes, pid)| self.look(pid, rss_bytes))
+            .collect();
+        self.names
+            .retain(|key, _| scan.largest.iter().any(|told| told.key == *key));
+        Ok(scan)
+    }
+
+    fn look(&mut self, pid: u32, rss_bytes: u64) -> Option<Bystander> {
+        let stat = self.procfs.stat(pid, &mut self.buffer).ok()??;
+        let key = ProcessKey {
+            pid,
+            start_ticks: stat.start_ticks,
+        };
+        let command = match self.names.get(&key) {
+            Some(name) => name.clone(),
+            None => {
+                let words = self.procfs.words(pid, &mut self.buffer).unwrap_or_default();
+                let program = naming::program(&words, &stat.comm);
+                let path = self.procfs.path_of(pid, "cgroup");
+                let home = match read_into(&path, &mut self.buffer) {
+                    Ok(Some(())) => naming::home(&String::from_utf8_lossy(&self.buffer)),
+                    _ => None,
+                };
+                let name = naming::whole(&program, home.as_deref());
+                self.names.insert(key, name.clone());
+                name
+            }
+        };
+        Some(Bystander {
+            key,
+            command,
+            rss_bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn the_largest_are_told_and_the_job_is_not_among_them() {
+        let mut child = Command::new("python3")
+            .args([
+                "-c",
+                "held = bytearray(b'x' * (80 << 20)); print(flush=True); input()",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        let page_bytes = rustix::param::page_size() as u64;
+        let own = std::process::id();
+        let mut bystanders = Bystanders::new(Procfs::system(), own, page_bytes);
+        let outside = bystanders.scan(&HashSet::new()).unwrap();
+        let told = outside
+            .largest
+            .iter()
+            .find(|told| told.key.pid == child.id());
+        let inside = bystanders.scan(&HashSet::from([child.id()])).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Where eight larger ones run beside it, it is in the sum alone.
+        if outside.largest.len() < MOST_TOLD {
+            let told = told.unwrap();
+            assert!(told.rss_bytes >= 80 << 20 && told.command.starts_with("python3"));
+        }
+        assert!(outside.rss_bytes >= 80 << 20);
+        for told in &inside.largest {
+            assert!(![own, child.id()].contains(&told.key.pid));
+        }
+    }
+}

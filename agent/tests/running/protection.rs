@@ -1,0 +1,127 @@
+//! Whom the kernel takes when memory runs out: the tests, so that the agent lives to tell.
+
+use std::{fs, os::unix::process::ExitStatusExt, process::Command};
+
+use highwater_agent::{procfs::Procfs, witness::Protector};
+use highwater_wire::v1::Metric;
+
+use crate::{
+    cgroups::Cgroup,
+    harness::{Place, not_run, wait_for, wait_for_file},
+};
+
+/// Tells its own `oom_score_adj` once the agent has had the time to raise it.
+const TELL: &str = "import time; time.sleep(1); print(open('/proc/self/oom_score_adj').read())";
+
+#[test]
+fn the_tests_stand_above_the_agent_for_the_kernel_unless_told_otherwise() {
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    let protector = Protector::above(&Procfs::system(), std::process::id(), &[]);
+    let Some(target) = protector.map(|protector| protector.target()) else {
+        return not_run("nothing can stand above this test's own oom_score_adj");
+    };
+    let words = ["sh", "-c", "python3 -c \"$0\"; exit 0", TELL];
+    let place = Place::new();
+    let ended = place.run(&words);
+    assert_eq!(ended.stdout.trim(), target.to_string(), "{ended:?}");
+    let told = place.recorded().processes("python3 -c");
+    assert!(
+        told.iter()
+            .any(|process| process.oom_score_adj == Some(target)),
+        "{told:?}"
+    );
+    let place = Place::new();
+    let mut agent = place.agent(&words);
+    agent.env("HIGHWATER_PROTECT", "0");
+    let output = agent.output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        own.trim(),
+        "{output:?}"
+    );
+    assert!(
+        place
+            .recorded()
+            .processes("")
+            .iter()
+            .all(|process| process.oom_score_adj.is_none())
+    );
+}
+
+/// Smaller than the agent itself, it fills the memory of its cgroup with what counts for no process: a file in memory, gone with whoever made it.
+const FILLER: &str = r#"
+import os, time
+file = os.memfd_create("filler")
+part = b"x" * (1 << 20)
+print(os.getpid(), file=open("filler", "w"), flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+for _ in range(300):
+    os.write(file, part)
+"#;
+
+/// Runs the agent and the filler in one cgroup of 64 MB; how the agent ended, and whether it was the bigger of the two.
+fn run_out_of_memory(place: &Place, protects: bool) -> Option<(std::process::ExitStatus, bool)> {
+    let cgroup = Cgroup::with_limit("protect", 64 << 20)
+        .map_err(|reason| not_run(&format!("memory cgroup: {reason}")))
+        .ok()?;
+    let python = Command::new("python3")
+        .args(["-c", "import sys; print(sys.executable)"])
+        .output()
+        .unwrap();
+    let python = String::from_utf8(python.stdout).unwrap();
+    let mut agent = place.agent(&[python.trim(), "-I", "-S", "-c", FILLER]);
+    agent.env("HIGHWATER_PROTECT", if protects { "1" } else { "0" });
+    let mut agent = cgroup.holding(&agent).spawn().unwrap();
+    let filler: u32 = wait_for_file(&place.file("filler")).trim().parse().unwrap();
+    wait_for("the first batch", || {
+        let recorded = place.jobs().first().map(|_| place.recorded())?;
+        (!recorded.values(Metric::Rss, filler).is_empty()).then_some(())
+    });
+    let page_bytes = rustix::param::page_size() as u64;
+    let rss = |pid| {
+        let statm = Procfs::system().open_statm(pid, page_bytes).unwrap();
+        statm.unwrap().read().unwrap().unwrap().resident_bytes
+    };
+    let is_bigger = rss(agent.id()) > rss(filler) + (1 << 20);
+    fs::write(place.file("go"), "").unwrap();
+    let status = agent.wait().unwrap();
+    // Where the agent was taken, its command lives on.
+    for pid in fs::read_to_string(cgroup.folder.join("cgroup.procs"))
+        .unwrap()
+        .lines()
+    {
+        let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        // It may have ended since.
+        let _lived = rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok();
+    }
+    wait_for("an empty cgroup", || {
+        let left = fs::read_to_string(cgroup.folder.join("cgroup.procs")).unwrap();
+        left.is_empty().then_some(())
+    });
+    Some((status, is_bigger))
+}
+
+#[test]
+fn the_kernel_takes_the_tests_and_the_agent_lives_to_tell() {
+    let place = Place::new();
+    let Some((status, _)) = run_out_of_memory(&place, true) else {
+        return;
+    };
+    assert_eq!(status.code(), Some(137));
+    let end = place.recorded().end.unwrap();
+    assert_eq!((end.signal, end.agent_lost), (Some(9), false));
+}
+
+#[test]
+fn without_protection_the_kernel_takes_the_bigger_of_the_two() {
+    let place = Place::new();
+    match run_out_of_memory(&place, false) {
+        None => {}
+        Some((status, true)) => {
+            assert_eq!(status.signal(), Some(9), "{status:?}");
+            assert!(place.recorded().end.is_none(), "nobody was left to tell");
+        }
+        Some((_, false)) => not_run("the agent is smaller than python here"),
+    }
+}

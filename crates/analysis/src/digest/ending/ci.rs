@@ -1,0 +1,40 @@
+//! The CI cancelled the job.
+
+use highwater_wire::report::{Confidence, Verdict};
+
+use super::{Decision, evidence::Evidence, words::count};
+
+/// By its signals, or by its own word. Where every session had run to its end before, that end counts.
+pub(super) fn cancelled(evidence: &Evidence) -> Option<Decision> {
+    let signals = evidence.seen.cancel();
+    let said = evidence.says_cancelled();
+    if evidence.ran_to_its_end() || !(said || signals.is_some()) {
+        return None;
+    }
+    let how = match (said, signals) {
+        (true, _) => "The CI says that the job was cancelled".to_owned(),
+        (false, Some((interrupt, term))) if interrupt.sender_pid != 0 => format!(
+            "The job was cancelled: {} sent SIGINT, and SIGTERM {:.1} s later",
+            interrupt.sender_words(),
+            (term.at_us - interrupt.at_us) as f64 / 1e6
+        ),
+        _ => "The job was cancelled: SIGINT came, then SIGTERM, as a CI sends them".to_owned(),
+    };
+    Some(Decision {
+        verdict: Verdict::Cancelled,
+        confidence: if said && signals.is_some() {
+            Confidence::Certain
+        } else {
+            Confidence::Likely
+        },
+        sentence: format!("{how}, after {}.", count(evidence.tests, "test")),
+        next_step: "Run it again if nobody meant to; a newer push, a failed job beside it or a person cancels a job.",
+    })
+}
+
+impl Evidence {
+    fn says_cancelled(&self) -> bool {
+        let status = self.ci_status.to_ascii_lowercase();
+        matches!(status.as_str(), "cancelled" | "canceled")
+    }
+}

@@ -1,0 +1,112 @@
+//! Who died: the pytest processes that were gone in the middle, and when.
+
+use highwater_wire::report::SessionReport;
+
+use super::{
+    super::{parts::Parts, walk::Walk},
+    open_sessions::{OpenSessions, walk_of},
+};
+
+/// A process that nobody saw end is taken to have been gone by then after its last sample.
+const SURELY_GONE_US: i64 = 5_000_000;
+/// A command that ended no later than this after a pytest process was gone ended with it.
+const SAME_DEATH_US: i64 = 2_000_000;
+
+/// A pytest process that was gone before it told its end, or the command where no pytest was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::digest) struct Death {
+    /// Position of the process; none for the command itself.
+    pub(in crate::digest) process: Option<usize>,
+    pub(in crate::digest) is_worker: bool,
+    /// When it was seen last, µs since the job's start.
+    pub(in crate::digest) from_us: i64,
+    /// By when it was gone.
+    pub(in crate::digest) until_us: i64,
+    pub(in crate::digest) signal: Option<i32>,
+    pub(in crate::digest) exit_code: Option<i32>,
+    pub(in crate::digest) cgroups: Vec<String>,
+    /// The test or import that ran.
+    pub(in crate::digest) running: Option<String>,
+    /// When that test began, and what pytest-timeout allowed it.
+    pub(in crate::digest) time_limit: Option<(i64, i64)>,
+}
+
+/// Leaders of sessions that vanished, then workers that were gone while their session went on, then the command where a signal ended it
+/// and no pytest process died with it. `own`: that signal; `coded`: one that only its exit code tells of, which is pytest's where a
+/// process of it is known to have died.
+pub(super) fn of(
+    parts: &Parts<'_>,
+    sessions: &[SessionReport],
+    open: &OpenSessions,
+    own: Option<i32>,
+    coded: Option<i32>,
+) -> Vec<Death> {
+    let leaders = open.leaders.iter().map(|at| death(parts, *at, false));
+    let workers = vanished_workers(parts, sessions);
+    let workers = workers.iter().map(|walk| death(parts, walk.process, true));
+    let mut deaths: Vec<Death> = leaders.chain(workers).collect();
+    let ended_us = parts.recording.last_us();
+    let is_late = |death: &Death| death.until_us >= ended_us.saturating_sub(SAME_DEATH_US);
+    let alone = own.is_some() && !deaths.iter().any(is_late);
+    if alone || (coded.is_some() && deaths.is_empty()) {
+        let last_seen = parts.memory.tree().last().map(|point| point.t_us);
+        deaths.push(Death {
+            from_us: last_seen.unwrap_or(ended_us),
+            until_us: ended_us,
+            signal: own.or(coded),
+            ..Death::default()
+        });
+    }
+    deaths
+}
+
+fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
+    let process = &parts.processes[at];
+    let walk = walk_of(parts, at);
+    let marked = walk.and_then(|walk| walk.intervals.last());
+    let last_seen = parts
+        .memory
+        .last_tick(at)
+        .max(marked.map(|interval| interval.to_us));
+    let from_us = last_seen.unwrap_or(process.started_us);
+    let open_test = walk.and_then(|walk| Some(&walk.tests[walk.open_test?]));
+    Death {
+        process: Some(at),
+        is_worker,
+        from_us,
+        until_us: process
+            .ended_us
+            .unwrap_or_else(|| from_us.saturating_add(SURELY_GONE_US))
+            .max(from_us),
+        signal: process.signal,
+        exit_code: process.exit_code,
+        cgroups: process.cgroups.clone(),
+        running: walk.and_then(|walk| walk.running).map(str::to_owned),
+        time_limit: open_test.and_then(|test| {
+            let limit = i64::try_from(test.time_limit_us?).ok()?;
+            Some((test.began_us, limit))
+        }),
+    }
+}
+
+/// Workers with something still running, of a session that told its end all the same.
+fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk<'a>> {
+    let told_its_end = |ordinal: &u32| {
+        sessions.iter().any(|session| {
+            // Of one that was sampled an end is told only if it was in order.
+            let ended =
+                session.exit_status.is_some() || (session.sampled && session.ended_us.is_some());
+            session.ordinal == *ordinal && ended
+        })
+    };
+    parts
+        .walks
+        .iter()
+        .filter(|walk| {
+            walk.running.is_some()
+                && parts.processes[walk.process].worker.is_some()
+                && walk.session_ends.is_empty()
+                && walk.session_begins.iter().any(told_its_end)
+        })
+        .collect()
+}

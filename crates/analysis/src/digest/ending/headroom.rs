@@ -1,0 +1,238 @@
+//! How much room was left when a process died, and who outside the job held the rest.
+
+use highwater_wire::{
+    report::{Culprit, LimitKind, Role},
+    v1::Metric,
+};
+
+use super::{
+    super::{parts::Parts, readings},
+    words::percent,
+};
+use crate::{figures::mebibytes, recording::Subject};
+
+/// Readings no older than this before a death speak of it.
+const NEAR_US: i64 = 3_000_000;
+/// A process that was seen last at a sample may have lived for as long as this.
+const AFTER_US: i64 = 200_000;
+/// A single reading may be as old as this where the shortage itself delayed the next.
+const DELAYED_US: i64 = 10_000_000;
+/// Less room than this share of a limit, in percent, is a shortage.
+const SHORT_PERCENT: i64 = 10;
+/// Daemons that end processes for memory may be told to act earlier.
+const SHORT_FOR_DAEMONS_PERCENT: i64 = 20;
+/// Share of time in which everything waited for memory, hundredths of a percent, from which daemons act.
+const PRESSURE_FOR_DAEMONS: i64 = 4_000;
+const DAEMONS: [&str; 5] = ["earlyoom", "systemd-oomd", "nohang", "oomd", "oomd_bin"];
+const MOST_OTHERS: usize = 3;
+/// What holds less than this is not worth a word.
+const LEAST_OTHER_BYTES: i64 = 16 << 20;
+
+/// Use of one limit at one reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::digest) struct Room {
+    pub(in crate::digest) kind: LimitKind,
+    pub(in crate::digest) limit_bytes: i64,
+    /// At the last reading, and what the job grew by since, by its own samples.
+    pub(in crate::digest) used_bytes: i64,
+    pub(in crate::digest) grown_bytes: i64,
+    pub(in crate::digest) at_us: i64,
+}
+
+impl Room {
+    fn left_percent(&self) -> i64 {
+        percent(self.limit_bytes - self.used_bytes, self.limit_bytes)
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.left_percent() < SHORT_PERCENT
+    }
+
+    /// As "the machine had used 6.1 GiB of 6.8 GiB (90 %)".
+    pub(super) fn words(&self) -> String {
+        let whose = match self.kind {
+            LimitKind::Cgroup => "the cgroup",
+            LimitKind::Machine => "the machine",
+            LimitKind::Budget => "the job",
+        };
+        let since = if self.grown_bytes >= LEAST_OTHER_BYTES {
+            let grown = mebibytes(self.grown_bytes);
+            format!(", {grown} of it since its last reading")
+        } else {
+            String::new()
+        };
+        format!(
+            "{whose} had used {} of {} ({} %{since})",
+            mebibytes(self.used_bytes),
+            mebibytes(self.limit_bytes),
+            percent(self.used_bytes, self.limit_bytes)
+        )
+    }
+}
+
+/// What was short at a moment, and who else was there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::digest) struct Headroom {
+    /// The use of whatever limit had the least room.
+    pub(in crate::digest) tightest: Option<Room>,
+    /// Time in which anything, and everything, waited for memory: hundredths of a percent.
+    pub(in crate::digest) pressure: Option<(i64, i64, i64)>,
+    /// Time and bytes of swap in use.
+    pub(in crate::digest) swap: Option<(i64, i64)>,
+    /// The largest processes outside the job: command, number and bytes.
+    pub(in crate::digest) others: Vec<(String, u32, i64)>,
+    /// All of them together.
+    pub(in crate::digest) all_others: Option<(i64, i64)>,
+    /// A daemon of the machine that ends processes for want of memory.
+    pub(in crate::digest) daemon: Option<String>,
+}
+
+impl Headroom {
+    pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Self {
+        let recording = parts.recording;
+        let last = |metric| {
+            let until_us = moment_us.saturating_add(AFTER_US);
+            readings::last_at(recording, &Subject::Machine, metric, until_us)
+        };
+        let pressure = last(Metric::MachinePsiSome).map(|(at_us, some)| {
+            let full = last(Metric::MachinePsiFull).map_or(0, |point| point.1);
+            (at_us, some, full)
+        });
+        Self {
+            tightest: tightest(parts, moment_us),
+            pressure,
+            swap: last(Metric::MachineSwapUsed).filter(|point| point.1 > 0),
+            others: others(parts, moment_us),
+            all_others: last(Metric::MachineOthers),
+            daemon: daemon(parts),
+        }
+    }
+
+    /// Whether some limit had next to no room.
+    pub(super) fn is_short(&self) -> bool {
+        self.tightest.as_ref().is_some_and(Room::is_short)
+    }
+
+    /// Whether a daemon would have ended something for it.
+    pub(super) fn moves_a_daemon(&self) -> bool {
+        let left = self.tightest.as_ref().map_or(100, Room::left_percent);
+        let waited = self.pressure.map_or(0, |(_, _, full)| full);
+        left < SHORT_PERCENT
+            || (self.daemon.is_some()
+                && (left < SHORT_FOR_DAEMONS_PERCENT || waited >= PRESSURE_FOR_DAEMONS))
+    }
+
+    /// Processes outside the job as holders of memory; they count where the machine is short, not where a cgroup is.
+    pub(super) fn culprits(&self) -> impl Iterator<Item = Culprit> + '_ {
+        self.others.iter().map(|(command, pid, bytes)| Culprit {
+            kind: "other".to_owned(),
+            name: format!("{command} (process {pid})"),
+            bytes: *bytes,
+        })
+    }
+}
+
+/// The use of each limit that binds the job shortly before a moment, each at its worst; of these the one with the least room.
+fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
+    let recording = parts.recording;
+    let cgroups = parts.cgroups.all().filter_map(|path| {
+        let subject = Subject::Cgroup(path.to_owned());
+        let used = worst(parts, &subject, Metric::CgroupWorkingSet, moment_us, false)?;
+        let (_, limit) = readings::last_at(recording, &subject, Metric::CgroupLimit, used.0)
+            .or_else(|| readings::points(recording, &subject, Metric::CgroupLimit).next())?;
+        Some(room(parts, LimitKind::Cgroup, limit, used, moment_us))
+    });
+    let machine = || {
+        let total = readings::values(recording, &Subject::Machine, Metric::MachineTotal).max()?;
+        let (at_us, left) = worst(
+            parts,
+            &Subject::Machine,
+            Metric::MachineAvailable,
+            moment_us,
+            true,
+        )?;
+        let used = (at_us, total - left);
+        Some(room(parts, LimitKind::Machine, total, used, moment_us))
+    };
+    cgroups
+        .chain(machine())
+        .filter(|room| room.limit_bytes > 0)
+        .min_by_key(|room| {
+            let left = i128::from(room.limit_bytes - room.used_bytes);
+            left * 10_000 / i128::from(room.limit_bytes)
+        })
+}
+
+/// The use of a limit at a reading, with what the job grew by until the moment: limits are read each second, and a job may take gigabytes in one.
+fn room(
+    parts: &Parts<'_>,
+    kind: LimitKind,
+    limit_bytes: i64,
+    (read_us, used_bytes): (i64, i64),
+    moment_us: i64,
+) -> Room {
+    let until_us = moment_us.saturating_add(AFTER_US);
+    let before = parts.memory.tree_at(read_us).map(|point| point.bytes);
+    let highest = parts.memory.highest_of_tree_in(read_us, until_us);
+    let grown = before.zip(highest).map(|(before, highest)| {
+        let grown_bytes = (highest.bytes - before).max(0);
+        // More than there is cannot have been taken.
+        (grown_bytes.min(limit_bytes - used_bytes), highest.t_us)
+    });
+    let (grown_bytes, at_us) = grown
+        .filter(|(grown_bytes, _)| *grown_bytes > 0)
+        .unwrap_or((0, read_us));
+    Room {
+        kind,
+        limit_bytes,
+        used_bytes: used_bytes + grown_bytes,
+        grown_bytes,
+        at_us,
+    }
+}
+
+fn worst(
+    parts: &Parts<'_>,
+    subject: &Subject,
+    metric: Metric,
+    moment_us: i64,
+    least: bool,
+) -> Option<(i64, i64)> {
+    let near = moment_us.saturating_sub(NEAR_US)..=moment_us.saturating_add(AFTER_US);
+    let near =
+        readings::points(parts.recording, subject, metric).filter(|point| near.contains(&point.0));
+    let near = if least {
+        near.min_by_key(|point| point.1)
+    } else {
+        near.max_by_key(|point| point.1)
+    };
+    near.or_else(|| {
+        readings::last_at(parts.recording, subject, metric, moment_us)
+            .filter(|point| point.0 >= moment_us.saturating_sub(DELAYED_US))
+    })
+}
+
+fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {
+    let others = parts.processes.iter().filter(|it| it.role == Role::Other);
+    let until_us = moment_us.saturating_add(AFTER_US);
+    let mut held: Vec<(String, u32, i64)> = others
+        .filter(|process| process.ended_us.is_none_or(|ended| ended >= moment_us))
+        .filter_map(|process| {
+            let subject = Subject::Process(process.key);
+            let read = readings::last_at(parts.recording, &subject, Metric::OtherRss, until_us);
+            let (_, bytes) = read.filter(|point| point.1 >= LEAST_OTHER_BYTES)?;
+            Some((process.command.clone(), process.key.pid, bytes))
+        })
+        .collect();
+    held.sort_by(|a, b| (b.2, &a.0, a.1).cmp(&(a.2, &b.0, b.1)));
+    held.truncate(MOST_OTHERS);
+    held
+}
+
+fn daemon(parts: &Parts<'_>) -> Option<String> {
+    let mut others = parts.processes.iter().filter(|it| it.role == Role::Other);
+    others.find_map(|process| {
+        let program = super::words::program(&process.command);
+        DAEMONS.contains(&program).then(|| program.to_owned())
+    })
+}

@@ -1,0 +1,89 @@
+//! A signal ended the command or pytest.
+
+use highwater_wire::report::{Confidence, Verdict};
+
+use super::{
+    Decision,
+    evidence::Evidence,
+    headroom::Room,
+    words::{
+        SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS,
+        SIGTERM, SIGTRAP, count, signal_name,
+    },
+};
+
+pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
+    let signal = evidence.signal()?;
+    let name = signal_name(signal);
+    let tests = count(evidence.tests, "test");
+    let decision = match signal {
+        SIGINT => Decision {
+            verdict: Verdict::Interrupted,
+            confidence: Confidence::Certain,
+            sentence: format!("The run was interrupted after {tests}."),
+            next_step: "Run it again, or look for who interrupted it.",
+        },
+        SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT | SIGSYS => Decision {
+            verdict: Verdict::Crashed,
+            confidence: Confidence::Certain,
+            sentence: format!("A process crashed with {name} after {tests}."),
+            next_step: "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.",
+        },
+        SIGKILL | SIGTERM if evidence.headroom.moves_a_daemon() => by_daemon(evidence, &name),
+        _ => killed(evidence, signal, &name),
+    };
+    Some(decision)
+}
+
+/// Memory was next to gone, the kernel killed nothing, and somebody did: that is what earlyoom, systemd-oomd and a runner's own guard do.
+fn by_daemon(evidence: &Evidence, name: &str) -> Decision {
+    let who = evidence.headroom.daemon.as_deref();
+    let room = evidence.headroom.tightest.as_ref().map(Room::words);
+    Decision {
+        verdict: Verdict::OomDaemon,
+        confidence: Confidence::Likely,
+        sentence: format!(
+            "{} ended the job by {name} after {}{}; the kernel killed nothing.",
+            who.map_or_else(
+                || "A memory daemon, most likely,".to_owned(),
+                |who| format!("{who}, which runs on the machine, most likely")
+            ),
+            count(evidence.tests, "test"),
+            room.map_or_else(String::new, |room| format!(" when {room}"))
+        ),
+        next_step: "Look at the files and fixtures that hold the memory: free it, use fewer workers, or take a larger machine; the daemon's log (earlyoom, systemd-oomd) tells what it did.",
+    }
+}
+
+fn killed(evidence: &Evidence, signal: i32, name: &str) -> Decision {
+    let tests = count(evidence.tests, "test");
+    let handed_on =
+        evidence.forwarded_signal == Some(signal) || evidence.own_signal == Some(signal);
+    let sender = evidence.seen.sender_of(signal).filter(|_| handed_on);
+    let sentence = match sender {
+        Some(sender) => format!(
+            "{} ended the job by {name} after {tests}.",
+            capitalised(&sender.sender_words())
+        ),
+        None => format!("{name} ended the job after {tests}; who sent it is not known."),
+    };
+    let next_step = if signal == SIGHUP {
+        "Look for a terminal or a connection that was closed: `nohup` and `setsid` keep a run going without it."
+    } else {
+        "Look in the CI's log for who sent the signal: a cancel, a timeout, the runner's own memory guard, or a test that ends its own process."
+    };
+    Decision {
+        verdict: Verdict::Killed,
+        confidence: Confidence::Likely,
+        sentence,
+        next_step,
+    }
+}
+
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,270 @@
+//! Jobs that are recorded beside the steps of a CI job, sessions without the plugin, and the guard.
+
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{GuardAction, Metric, Role, event::What},
+};
+
+use super::{
+    builder::{MB, Story, sb, se, tb, te},
+    endings::session,
+};
+
+fn background(story: Story, exit_code: Option<i32>) -> Story {
+    story
+        .of_job(|job| job.background = true)
+        .ends(exit_code, None)
+}
+
+/// A session whose tests were read from memory.
+fn sampled(code: Option<i32>, signal: Option<i32>) -> Story {
+    let mut story = session(None, "")
+        .gone(500, code)
+        .with(|process| process.signal = signal);
+    story.batch.sessions[0].sampled = true;
+    story.samples(Metric::Rss, 0, &[10, 10])
+}
+
+pub(super) fn guard(action: &str) -> What {
+    What::Guard(GuardAction {
+        action: action.to_owned(),
+        limit: "budget".to_owned(),
+        used_bytes: (95 * MB).cast_unsigned(),
+        limit_bytes: (100 * MB).cast_unsigned(),
+        pids: vec![10],
+        signal: 2,
+    })
+}
+
+#[test]
+fn each_background_job() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let passed = || session(Some(0), "passed");
+    let cases: Vec<Case> = vec![
+        (
+            "passed, and nobody told an exit code",
+            background(passed(), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "passed, and `stop --exit-code 0`",
+            background(passed(), Some(0)),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "passed, and `stop --exit-code 3`",
+            background(passed(), Some(3)),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
+            "no pytest",
+            background(Story::new(), None),
+            Verdict::NoSession,
+            Confidence::Certain,
+        ),
+        (
+            "killed long before `stop`",
+            background(
+                session(None, "")
+                    .gone(5, None)
+                    .with(|process| process.signal = Some(15))
+                    .machine(0, &[4])
+                    .machine(600_000, &[90]),
+                Some(143),
+            ),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "killed, memory short only when `stop` came",
+            background(
+                session(None, "")
+                    .gone(5, None)
+                    .with(|process| process.signal = Some(15))
+                    .machine(0, &[90])
+                    .machine(600_000, &[4]),
+                Some(143),
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "gone in the middle, and nobody saw how",
+            background(session(None, "").gone(5, None), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "one of two sessions failed",
+            background(
+                passed()
+                    .session("t", 10)
+                    .process(11, 1, Role::Pytest, "", "t")
+                    .marks(&[
+                        (10, 10, 10, sb()),
+                        (11, 10, 10, tb("b.py", "y")),
+                        (12, 10, 10, te("failed")),
+                        (13, 10, 10, se(1)),
+                    ]),
+                Some(1),
+            ),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+}
+
+#[test]
+fn each_session_without_the_plugin() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let cases: Vec<Case> = vec![
+        (
+            "its process ended with 0",
+            background(sampled(Some(0), None), None),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
+            "its process ended with 1",
+            background(sampled(Some(1), None), None),
+            Verdict::TestsFailed,
+            Confidence::Likely,
+        ),
+        (
+            "its process ended with 3",
+            background(sampled(Some(3), None), None),
+            Verdict::InternalError,
+            Confidence::Likely,
+        ),
+        (
+            "its process was killed",
+            background(sampled(None, Some(9)), None),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "its process crashed",
+            background(sampled(None, Some(11)), None),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "nobody saw how its process ended",
+            background(sampled(None, None), None),
+            Verdict::NoSession,
+            Confidence::Possible,
+        ),
+        (
+            "nobody saw how its process ended, below a command that failed",
+            sampled(None, None).ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Likely,
+        ),
+        (
+            "nobody saw how its process ended, below a command that a signal ended",
+            sampled(None, None).ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "nobody saw how its process ended, and the kernel killed one in its full cgroup",
+            background(
+                sampled(None, None)
+                    .with(|process| process.cgroup = "/job".to_owned())
+                    .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+                    .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1),
+                None,
+            ),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+}
+
+#[test]
+fn each_action_of_the_guard() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let cases: Vec<Case> = vec![
+        (
+            "it told pytest to end, and pytest did",
+            session(Some(2), "passed")
+                .event(2, guard("stopped"))
+                .ends(Some(2), None),
+            Verdict::GuardStopped,
+            Confidence::Certain,
+        ),
+        (
+            "it told pytest to end, and pytest had just passed",
+            session(Some(0), "passed")
+                .event(2, guard("stopped"))
+                .ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "it told pytest to end, and the kernel was faster",
+            session(None, "")
+                .event(2, guard("stopped"))
+                .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+                .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1)
+                .ends(None, Some(9)),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
+            "it told pytest to end, and in the end killed it",
+            session(None, "")
+                .event(1, guard("stopped"))
+                .ends(None, Some(9)),
+            Verdict::GuardStopped,
+            Confidence::Certain,
+        ),
+        (
+            "it warned",
+            session(Some(0), "passed")
+                .event(2, guard("warned"))
+                .ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        let ending = story.ends_as(name, verdict, confidence);
+        let told = ending
+            .evidence
+            .iter()
+            .find(|it| it.sentence.starts_with("The guard "));
+        let told = &told.unwrap().sentence;
+        assert!(
+            told.contains("the budget's limit: 90.6 MiB used, 95.4 MiB allowed"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn whoever_held_the_memory_when_the_guard_acted_is_named() {
+    let ending = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[10, 410])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("holder.py", "x")),
+            (40, 410, 410, te("passed")),
+            (60, 410, 410, se(2)),
+        ])
+        .event(50, guard("stopped"))
+        .ends(Some(2), None)
+        .ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    assert_eq!(ending.culprits[0].name, "holder.py");
+}

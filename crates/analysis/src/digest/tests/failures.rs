@@ -1,0 +1,143 @@
+//! Memory that was asked for and refused.
+
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{ImportEnd, Role, mark},
+};
+
+use super::{
+    builder::{MB, Story, ib, sb, se, tb, te, te_because},
+    endings::session,
+};
+
+fn limited(story: Story, limit_mb: i64, peak_mb: i64) -> Story {
+    story.with(|process| {
+        process.address_space_limit_bytes = Some((limit_mb * MB).cast_unsigned());
+        process.address_space_peak_bytes = Some((peak_mb * MB).cast_unsigned());
+    })
+}
+
+/// A suite of one process in which tests ended so, with a status of pytest's where it told one.
+fn suite(ends: &[mark::What], status: Option<i32>) -> Story {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for (at, end) in (1..).step_by(2).zip(ends) {
+        marks.push((at, 10, 10, tb("a.py", &format!("t{at}"))));
+        marks.push((at + 1, 10, 10, end.clone()));
+    }
+    marks.extend(status.map(|status| (90, 10, 10, se(status))));
+    if status.is_none() {
+        marks.push((91, 10, 10, tb("a.py", "victim")));
+    }
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&marks)
+}
+
+#[test]
+fn each_refusal() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let refused = || te_because("memory_error");
+    let import_refused = mark::What::ImportEnd(ImportEnd {
+        outcome: "failed".to_owned(),
+        cause: "memory_error".to_owned(),
+    });
+    let cases: Vec<Case> = vec![
+        (
+            "a test failed with a MemoryError",
+            suite(&[refused()], Some(1)).ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "one of several failures",
+            suite(&[refused(), te("failed"), te("passed")], Some(1)).ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a MemoryError, then pytest was gone with an exit code",
+            suite(&[refused()], None)
+                .gone(95, Some(1))
+                .ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a MemoryError, then a segmentation fault",
+            suite(&[refused()], None).ends(None, Some(11)),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "a MemoryError of pytest itself",
+            suite(&[refused()], Some(3)).ends(Some(3), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a file whose import was refused",
+            Story::new()
+                .session("s", 0)
+                .process(10, 1, Role::Pytest, "", "s")
+                .marks(&[
+                    (0, 10, 10, sb()),
+                    (1, 10, 10, ib("big.py")),
+                    (2, 10, 10, import_refused),
+                    (3, 10, 10, se(2)),
+                ])
+                .ends(Some(2), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a test failed for itself, with a full address space",
+            limited(session(Some(1), "failed"), 100, 98).ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+        (
+            "pytest was gone with a full address space",
+            limited(session(None, ""), 100, 98)
+                .gone(5, Some(1))
+                .ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Possible,
+        ),
+        (
+            "pytest was gone with room in its address space",
+            limited(session(None, ""), 100, 60)
+                .gone(5, Some(1))
+                .ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "all passed with a full address space",
+            limited(session(Some(0), "passed"), 100, 99).ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+}
+
+#[test]
+fn refusals_are_counted_and_told_with_the_limit_of_the_address_space() {
+    let ends = [te_because("memory_error"), te("failed"), te("passed")];
+    let story = limited(suite(&ends, Some(1)), 400, 390).ends(Some(1), None);
+    let ending = story.ends_as("told", Verdict::MemoryError, Confidence::Likely);
+    assert_eq!(
+        ending.sentence,
+        "1 test or import could not get the memory it asked for (MemoryError); 3 tests ran, and 1 failed for something else."
+    );
+    let told = |words: &str| ending.evidence.iter().any(|it| it.sentence.contains(words));
+    assert!(told("a.py::t1 failed with a MemoryError."), "{ending:?}");
+    assert!(
+        told("was limited to 381.5 MiB (ulimit -v) and had been up to 371.9 MiB"),
+        "{ending:?}"
+    );
+    assert!(!story.digest().job.censored, "the suite ran to its end");
+}

@@ -1,0 +1,267 @@
+//! Who ended the job by a signal.
+
+use highwater_wire::{
+    report::{Confidence, Ending, Verdict},
+    v1::{Metric, Role, SignalTaken, event::What},
+};
+
+use super::{
+    builder::{Story, sb, se, tb, te},
+    endings::session,
+};
+
+/// A signal to the agent.
+pub(super) fn taken(signal: i32, sender_pid: u32, sender: &str) -> What {
+    What::Signal(SignalTaken {
+        signal,
+        sender_pid,
+        sender: sender.to_owned(),
+        from_terminal: false,
+    })
+}
+
+fn from_terminal(signal: i32) -> What {
+    What::Signal(SignalTaken {
+        signal,
+        from_terminal: true,
+        ..SignalTaken::default()
+    })
+}
+
+/// A session in which pytest itself was ended by a signal, behind a shell.
+fn behind_a_shell(signal: i32, code: i32) -> Story {
+    session(None, "")
+        .gone(5, None)
+        .with(|process| process.signal = Some(signal))
+        .ends(Some(code), None)
+}
+
+fn says(ending: &Ending, words: &str) -> bool {
+    let mut sentences = ending.evidence.iter().map(|figure| &figure.sentence);
+    sentences.any(|sentence| sentence.contains(words))
+}
+
+#[test]
+fn each_signal() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let interrupted = || session(Some(2), "passed").ends(Some(2), None);
+    let cases: Vec<Case> = vec![
+        (
+            "SIGKILL, memory calm",
+            session(None, "").ends(None, Some(9)).machine(0, &[60, 60]),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGHUP, memory calm",
+            session(None, "").ends(None, Some(1)).machine(0, &[60, 60]),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM, the machine next to empty",
+            session(None, "").ends(None, Some(15)).machine(0, &[60, 4]),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "SIGHUP, the machine next to empty: no daemon sends that",
+            session(None, "").ends(None, Some(1)).machine(0, &[60, 4]),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM to pytest behind a shell that masks it, the cgroup next to full",
+            behind_a_shell(15, 1)
+                .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
+                .series(Metric::CgroupWorkingSet, None, "/job", 0, &[92], 1),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM, the machine filled by the job since its last reading",
+            session(None, "")
+                .machine(0, &[60])
+                .samples(Metric::Rss, 0, &[10, 30, 66])
+                .gone(150, None)
+                .ends(None, Some(15)),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM long after memory was short",
+            session(None, "")
+                .machine(0, &[4, 4])
+                .samples(Metric::Rss, 60_000, &[10, 10])
+                .gone(60_060, None)
+                .machine(60_000, &[60, 60])
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM with 15 % left and earlyoom on the machine",
+            session(None, "")
+                .machine(0, &[60, 15])
+                .process(900, 1, Role::Other, "", "")
+                .with(|process| process.command = "/usr/bin/earlyoom -r 60".to_owned())
+                .ends(None, Some(15)),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "SIGINT that pytest took",
+            interrupted(),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "SIGINT from the terminal, and SIGTERM from it",
+            interrupted()
+                .event(1, from_terminal(2))
+                .event(2, from_terminal(15)),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "SIGINT that ended the command",
+            session(None, "").ends(None, Some(2)),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "a segmentation fault of pytest below a shell that goes on",
+            behind_a_shell(11, 0),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "os.abort below a shell that ends with 1",
+            behind_a_shell(6, 1),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "GitHub's INT and TERM, pytest interrupted",
+            interrupted()
+                .event(1, taken(2, 77, "Runner.Worker"))
+                .event(7_500, taken(15, 77, "Runner.Worker")),
+            Verdict::Cancelled,
+            Confidence::Likely,
+        ),
+        (
+            "GitHub's INT and TERM, then KILL",
+            session(None, "")
+                .event(1, taken(2, 0, ""))
+                .event(7_500, taken(15, 0, ""))
+                .ends(None, Some(9)),
+            Verdict::Cancelled,
+            Confidence::Likely,
+        ),
+        (
+            "INT and TERM, an hour apart",
+            session(None, "")
+                .event(1, taken(2, 0, ""))
+                .event(3_600_000, taken(15, 0, ""))
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "INT and TERM after pytest had ended",
+            session(Some(0), "passed")
+                .event(10, taken(2, 0, ""))
+                .event(20, taken(15, 0, ""))
+                .ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "the CI says so",
+            session(None, "")
+                .ends(None, Some(9))
+                .of_end(|end| end.ci_status = "cancelled".to_owned()),
+            Verdict::Cancelled,
+            Confidence::Likely,
+        ),
+        (
+            "the CI says so, and its signals came",
+            session(None, "")
+                .event(1, taken(2, 0, ""))
+                .event(2, taken(15, 0, ""))
+                .ends(None, Some(9))
+                .of_end(|end| end.ci_status = "canceled".to_owned()),
+            Verdict::Cancelled,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        let ending = story.ends_as(name, verdict, confidence);
+        assert!(ending.sentence.ends_with('.'), "{name}: {ending:?}");
+        assert!(!ending.next_step.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn who_sent_it_is_named_only_where_it_is_known() {
+    let killed = session(None, "").ends(None, Some(15));
+    let unknown = killed.ends_as("unknown", Verdict::Killed, Confidence::Likely);
+    assert_eq!(
+        unknown.sentence,
+        "SIGTERM ended the job after 1 test; who sent it is not known."
+    );
+    let known = killed.event(3, taken(15, 812, "kill 7")).ends_as(
+        "known",
+        Verdict::Killed,
+        Confidence::Likely,
+    );
+    assert_eq!(
+        known.sentence,
+        "Process 812 (kill 7) ended the job by SIGTERM after 1 test."
+    );
+    assert!(says(
+        &known,
+        "The agent was sent SIGTERM by process 812 (kill 7)."
+    ));
+}
+
+#[test]
+fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
+    let ending = session(None, "")
+        .machine(0, &[60, 4])
+        .process(900, 1, Role::Other, "", "")
+        .with(|process| process.command = "earlyoom".to_owned())
+        .ends(None, Some(15))
+        .ends_as("daemon", Verdict::OomDaemon, Confidence::Likely);
+    assert_eq!(
+        ending.sentence,
+        "earlyoom, which runs on the machine, most likely ended the job by SIGTERM after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %); the kernel killed nothing."
+    );
+    let near = ending
+        .evidence
+        .iter()
+        .find(|it| it.sentence.starts_with("Near the end"));
+    assert_eq!(near.and_then(|figure| figure.at_us), Some(50_000));
+}
+
+#[test]
+fn a_worker_that_crashed_is_told_with_its_signal() {
+    let ending = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Controller, "", "s")
+        .marks(&[(0, 10, 10, sb()), (9, 10, 10, se(1))])
+        .process(11, 10, Role::Worker, "gw0", "s")
+        .with(|process| process.signal = Some(11))
+        .marks(&[(1, 10, 10, sb()), (2, 10, 10, tb("a.py", "crashes"))])
+        .process(12, 10, Role::Worker, "gw1", "s")
+        .marks(&[
+            (1, 10, 10, sb()),
+            (2, 10, 10, tb("a.py", "x")),
+            (3, 10, 10, te("passed")),
+            (4, 10, 10, se(0)),
+        ])
+        .ends(Some(1), None)
+        .ends_as("worker", Verdict::WorkerCrashed, Confidence::Certain);
+    assert!(ending.sentence.contains("by SIGSEGV"), "{ending:?}");
+    assert_eq!(ending.victim.as_deref(), Some("a.py::crashes"));
+}

@@ -1,0 +1,248 @@
+//! Recordings that stop before the job's end.
+
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{AgentGap, EndedBy, Metric, Role, RunnerGone, event::What},
+};
+
+use super::{builder::Story, endings::session, signals::taken};
+
+fn runner_gone() -> What {
+    What::RunnerGone(RunnerGone {
+        pid: 77,
+        command: "Runner.Worker spawnclient".to_owned(),
+    })
+}
+
+#[test]
+fn each_silence() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let running = || session(None, "");
+    let cases: Vec<Case> = vec![
+        (
+            "all gone at once, memory ample",
+            running().machine(0, &[60, 60]),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "all gone at once, nothing known of memory",
+            running(),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "all gone at once, the machine next to empty",
+            running().machine(0, &[60, 6]),
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
+        ),
+        (
+            "all gone at once, the cgroup next to full",
+            running()
+                .machine(0, &[60, 60])
+                .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
+                .series(Metric::CgroupWorkingSet, None, "/job", 0, &[95], 1),
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
+        ),
+        (
+            "all gone at once, memory short a minute before",
+            running().machine(0, &[6]).machine(60_000, &[60]),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "nothing but the beginning arrived",
+            Story::new(),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "GitHub's INT and TERM before it",
+            running()
+                .event(1, taken(2, 0, ""))
+                .event(7_500, taken(15, 0, ""))
+                .machine(7_500, &[6]),
+            Verdict::Cancelled,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM alone before it",
+            running().event(1, taken(15, 0, "")),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "pytest had crashed before it",
+            running()
+                .gone(5, None)
+                .with(|process| process.signal = Some(11)),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "pytest had passed, and the command had not ended",
+            session(Some(0), "passed"),
+            Verdict::Passed,
+            Confidence::Possible,
+        ),
+        (
+            "pytest had passed in a job that nobody stopped",
+            session(Some(0), "passed").of_job(|job| job.background = true),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
+            "pytest had failed",
+            session(Some(1), "failed"),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        let ending = story.falls_silent_as(name, verdict, confidence);
+        let last = ending.evidence.last().unwrap();
+        assert_eq!(last.sentence, "Nothing arrived after this.", "{name}");
+        assert!(last.at_us.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn each_end_without_the_jobs_own() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let gone = |story: Story| {
+        story
+            .of_job(|job| job.background = true)
+            .event(100, runner_gone())
+            .ends(None, None)
+            .of_end(|end| end.ended_by = EndedBy::RunnerGone.into())
+    };
+    let lost = |story: Story| story.ends(None, None).of_end(|end| end.agent_lost = true);
+    let by = |by: EndedBy| {
+        session(None, "")
+            .samples(Metric::Rss, 0, &[10, 10])
+            .of_job(|job| job.background = true)
+            .ends(None, None)
+            .of_end(|end| end.ended_by = by.into())
+    };
+    let cases: Vec<Case> = vec![
+        (
+            "the runner was gone",
+            gone(session(None, "")),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "the runner was gone, memory short",
+            gone(session(None, "").machine(50, &[3])),
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
+        ),
+        (
+            "the runner was gone after pytest had passed",
+            gone(session(Some(0), "passed")),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "the runner was gone, and no pytest ever was",
+            gone(Story::new()),
+            Verdict::NoSession,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone",
+            lost(session(None, "")),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone, and pytest told its end",
+            lost(session(Some(1), "failed")),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone from a background job that passed",
+            lost(session(Some(0), "passed").of_job(|job| job.background = true)),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "the agent reached its age",
+            by(EndedBy::Age),
+            Verdict::AgentLost,
+            Confidence::Likely,
+        ),
+        (
+            "the agent was told to end",
+            by(EndedBy::Signal),
+            Verdict::AgentLost,
+            Confidence::Likely,
+        ),
+        (
+            "the job was stopped while pytest ran",
+            by(EndedBy::Stop),
+            Verdict::Interrupted,
+            Confidence::Likely,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+    let ending = gone(session(None, "")).ends_as("named", Verdict::RunnerLost, Confidence::Likely);
+    assert!(
+        ending
+            .sentence
+            .contains("process 77, Runner.Worker spawnclient"),
+        "{ending:?}"
+    );
+}
+
+#[test]
+fn a_gap_of_the_agent_is_shown_with_the_jobs_own_ending() {
+    let ending = session(Some(0), "passed")
+        .event(5_000, What::AgentGap(AgentGap { from_us: 1_500_000 }))
+        .ends(Some(0), None)
+        .ends_as("gap", Verdict::Passed, Confidence::Certain);
+    let gap = ending
+        .evidence
+        .iter()
+        .find(|it| it.at_us == Some(5_000_000));
+    assert_eq!(
+        gap.map(|figure| figure.sentence.as_str()),
+        Some("The agent was gone from 1.5 s to 5.0 s: nothing was sampled meanwhile.")
+    );
+}
+
+#[test]
+fn who_is_lost_for_memory_is_told_with_whoever_held_it() {
+    let ending = session(None, "")
+        .machine(0, &[60, 4])
+        .process(20, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[30, 30])
+        .process(812, 1, Role::Other, "", "")
+        .with(|process| process.command = "postgres".to_owned())
+        .samples(Metric::OtherRss, 0, &[40, 50])
+        .falls_silent_as("held", Verdict::RunnerLostMemory, Confidence::Likely);
+    let named: Vec<_> = ending
+        .culprits
+        .iter()
+        .map(|holder| (holder.kind.as_str(), holder.name.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("other", "postgres (process 812)"),
+            ("process", "process 20")
+        ]
+    );
+    assert!(
+        ending
+            .evidence
+            .iter()
+            .any(|it| it.sentence == "postgres (process 812), outside the job, held 47.7 MiB."),
+        "{ending:?}"
+    );
+}

@@ -1,0 +1,272 @@
+//! Whose time was up.
+
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{Metric, Role},
+};
+
+use super::{
+    builder::{Story, sb, se, tb_within, te_because},
+    endings::session,
+    signals::taken,
+};
+
+/// A session that was gone after some seconds, below a command line.
+fn below(command: &str, lived_s: i64) -> Story {
+    session(None, "")
+        .samples(Metric::Rss, lived_s * 1_000, &[10])
+        .gone(lived_s * 1_000 + 40, None)
+        .process(5, 1, Role::Child, "", "")
+        .with(|process| process.command = command.to_owned())
+        .samples(Metric::Rss, 0, &[1])
+}
+
+/// pytest in a test with a limit of 1 s, seen last so many ms after it began.
+fn in_a_limited_test(ran_ms: i64) -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (10, 10, 10, tb_within("a.py", "slow", 1_000)),
+        ])
+        .samples(Metric::Rss, 10 + ran_ms, &[10])
+        .gone(10 + ran_ms + 40, None)
+}
+
+#[test]
+fn each_limit_of_time() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let ci =
+        |story: Story, limit_s: u64| story.of_job(|job| job.ci_timeout_us = limit_s * 1_000_000);
+    let cases: Vec<Case> = vec![
+        (
+            "timeout 5",
+            below("timeout 5 pytest", 5).ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout with options, minutes, and a signal that it cannot survive",
+            below("/usr/bin/timeout -k 3 --signal KILL 0.1m pytest -q", 6).ends(Some(137), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout --preserve-status",
+            below("timeout --preserve-status 5s pytest", 5).ends(Some(143), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "the command itself is timeout",
+            session(None, "")
+                .samples(Metric::Rss, 5_000, &[10])
+                .gone(5_040, None)
+                .of_job(|job| job.command = ["timeout", "5", "pytest"].map(str::to_owned).to_vec())
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout below a script that ends with a code of its own",
+            below("timeout -s KILL 5 pytest", 5).ends(Some(7), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout that killed itself too, and pytest still seen then",
+            below("timeout -s KILL 5 pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(137), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout around a shell, whose pytest is still seen when it ends",
+            below("timeout 5 sh -c pytest", 5)
+                .of_process(10, |process| process.ended_us = None)
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "the same, long after it was up",
+            below("timeout -k 90 5 pytest", 60).ends(Some(7), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "a segmentation fault as the time of timeout was up",
+            below("timeout 5 pytest", 5).ends(Some(139), None),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "os._exit(1) as the time of timeout was up",
+            session(None, "")
+                .samples(Metric::Rss, 5_000, &[10])
+                .gone(5_040, Some(1))
+                .process(5, 1, Role::Child, "", "")
+                .with(|process| process.command = "timeout 5 pytest".to_owned())
+                .samples(Metric::Rss, 0, &[1])
+                .ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "124 long before the time of timeout was up",
+            below("timeout 500 pytest", 5).ends(Some(124), None),
+            Verdict::Crashed,
+            Confidence::Possible,
+        ),
+        (
+            "143 long before the time of timeout was up",
+            below("timeout 500 pytest", 5).ends(Some(143), None),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "timeout without a limit",
+            below("timeout 0 pytest", 5).ends(Some(124), None),
+            Verdict::Crashed,
+            Confidence::Possible,
+        ),
+        (
+            "timeout around the agent",
+            session(None, "")
+                .event(3, taken(15, 40, "timeout 5 highwater run -- pytest"))
+                .ends(None, Some(15)),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout -s INT, which pytest took",
+            session(Some(2), "passed")
+                .process(5, 1, Role::Child, "", "")
+                .with(|process| process.command = "timeout -s INT 5 pytest".to_owned())
+                .samples(Metric::Rss, 5_000, &[1])
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "pytest-timeout by its thread",
+            in_a_limited_test(1_000).ends(Some(1), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "os._exit(1) in a test that had time left",
+            in_a_limited_test(200).ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "os._exit(0) in a test whose time was up",
+            in_a_limited_test(1_000)
+                .gone(1_060, Some(0))
+                .ends(Some(0), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "a segmentation fault in a test whose time was up",
+            in_a_limited_test(1_000).ends(None, Some(11)),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "SIGKILL when the CI's time was up",
+            ci(
+                session(None, "")
+                    .samples(Metric::Rss, 9_900, &[10])
+                    .gone(9_940, None),
+                10,
+            )
+            .ends(None, Some(9)),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL in the middle of the CI's time",
+            ci(
+                session(None, "")
+                    .samples(Metric::Rss, 5_000, &[10])
+                    .gone(5_040, None),
+                10,
+            )
+            .ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "GitHub's signals when the CI's time was up, which began before the job",
+            ci(session(Some(2), "passed"), 60)
+                .of_job(|job| {
+                    job.started_unix_us = 60_000_000;
+                    job.ci_started_unix_us = 10_000_000;
+                })
+                .event(9_000, taken(2, 0, ""))
+                .event(9_500, taken(15, 0, ""))
+                .ends(Some(2), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "a job that ended well with the CI's last second",
+            ci(
+                session(Some(0), "passed").samples(Metric::Rss, 9_900, &[10]),
+                10,
+            )
+            .ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+}
+
+#[test]
+fn silence_when_the_cis_time_was_up_is_its_doing() {
+    session(None, "")
+        .samples(Metric::Rss, 9_900, &[10])
+        .of_job(|job| job.ci_timeout_us = 10_000_000)
+        .falls_silent_as("silent", Verdict::TimedOut, Confidence::Likely);
+}
+
+#[test]
+fn tests_that_took_too_long_in_a_suite_that_went_on_do_not_cut_it_short() {
+    let suite = |second: &str| {
+        Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Pytest, "", "s")
+            .marks(&[
+                (0, 10, 10, sb()),
+                (10, 10, 10, tb_within("a.py", "slow", 1_000)),
+                (1_020, 10, 10, te_because("timeout")),
+                (1_030, 10, 10, tb_within("a.py", "other", 1_000)),
+                (1_040, 10, 10, te_because(second)),
+                (1_050, 10, 10, se(1)),
+            ])
+            .ends(Some(1), None)
+    };
+    let late = suite("timeout");
+    let ending = late.ends_as("all late", Verdict::TimedOut, Confidence::Likely);
+    assert_eq!(
+        ending.sentence,
+        "2 of 2 tests took longer than pytest-timeout allows; nothing else failed."
+    );
+    assert_eq!((ending.victim, late.digest().job.censored), (None, false));
+    let mixed = suite("").ends_as("one late", Verdict::TestsFailed, Confidence::Certain);
+    assert!(
+        mixed
+            .evidence
+            .iter()
+            .any(|it| it.sentence == "a.py::slow was ended by pytest-timeout.")
+    );
+    let died = in_a_limited_test(1_000).ends(Some(1), None).digest().job;
+    assert!(died.censored);
+}

@@ -1,0 +1,76 @@
+"""What speaks for an ending: why a phase failed, and how long pytest-timeout lets a test run."""
+
+import errno
+import re
+
+import pytest
+
+MEMORY_ERROR = "memory_error"
+TIMEOUT = "timeout"
+
+# ``Timeout (>1.0s) from pytest-timeout.``; before its version 2.4 ``Timeout >1.0s``.
+_TIMEOUT = re.compile(r"Timeout \(?>\S+?s\)?( from pytest-timeout)?\.?\Z")
+# Errors of one failure that are looked at: chains may be long, but what made a test fail stands near their begin.
+_MOST_ERRORS = 100
+# What a test says of itself: where it fails while another error is handled, that other one was the test's matter.
+_OWN_WORDS = (AssertionError, pytest.fail.Exception)
+
+
+def has_timeouts(config):
+    """Whether pytest-timeout is at work; this is where it keeps its own setting, in all its versions."""
+    return hasattr(config, "_env_timeout")
+
+
+def cause_of(error, timeouts):
+    """``memory_error``, ``timeout`` or ``""``, of the error of a failed phase.
+
+    An error counts with those it was raised from, those in a group, and those that were being handled when it came up. A lack of memory
+    also comes as an ``OSError``: that is how ``mmap`` and ``fork`` tell of it. ``timeouts``: whether pytest-timeout is at work.
+    """
+    try:
+        for one in _errors(error):
+            if isinstance(one, MemoryError) or isinstance(one, OSError) and one.errno == errno.ENOMEM:
+                return MEMORY_ERROR
+            if timeouts and isinstance(one, pytest.fail.Exception) and _TIMEOUT.match(str(one)):
+                return TIMEOUT
+    except Exception:
+        # An error of the tests' own making whose attributes cannot be read says nothing of its cause.
+        return ""
+    return ""
+
+
+def _errors(error):
+    waiting, seen = [error], set()
+    while waiting and len(seen) < _MOST_ERRORS:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if one.__cause__ is not None:
+            waiting.append(one.__cause__)
+        elif not one.__suppress_context__ and not isinstance(one, _OWN_WORDS):
+            waiting.append(one.__context__)
+        # Of the built-in groups, and of those of the ``exceptiongroup`` package for older versions of Python.
+        members = getattr(one, "exceptions", None)
+        if isinstance(members, (tuple, list)):
+            waiting.extend(member for member in members if isinstance(member, BaseException))
+
+
+def time_limit(item):
+    """The last field of ``tb``: what pytest-timeout allows the test, µs; ``""`` where it sets no limit.
+
+    Decided as it decides itself: the nearest marker, else what it read from its option, ``PYTEST_TIMEOUT`` and the ini file.
+    """
+    try:
+        marker = item.get_closest_marker(TIMEOUT)
+        seconds = None
+        if marker is not None:
+            seconds = marker.args[0] if marker.args else marker.kwargs.get("timeout")
+        if seconds is None:
+            seconds = item.config._env_timeout
+        limit_us = int(float(seconds) * 1e6) if seconds is not None else 0
+    except Exception:
+        # A marker that cannot be: pytest-timeout says so itself.
+        return ""
+    return f"\t{limit_us}" if 0 < limit_us < 1 << 62 else ""
