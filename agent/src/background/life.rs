@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,11 +12,10 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-#[cfg(target_os = "linux")]
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::state::Process;
 use crate::{
+    pidfd,
     procfs::Procfs,
     signals::{Happened, Signals},
 };
@@ -123,7 +121,7 @@ fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool) {
 /// Returns once a process is gone.
 fn await_end_of(process: Process) {
     let procfs = Procfs::system();
-    match watch(process) {
+    match pidfd::open(process.pid) {
         // The number may have been given to another between the look at it and its opening.
         Ok(watched) if process.lives(&procfs) => {
             let mut fds = [PollFd::new(&watched, PollFlags::IN)];
@@ -141,18 +139,6 @@ fn await_end_of(process: Process) {
     while process.lives(&procfs) {
         thread::sleep(LOOK);
     }
-}
-
-#[cfg(target_os = "linux")]
-fn watch(process: Process) -> io::Result<OwnedFd> {
-    let pid = Pid::from_raw(process.pid.cast_signed())
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn watch(_: Process) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
