@@ -33,7 +33,7 @@ use crate::{
     marks::{Tailer, Told},
     pace::CALM_US,
     portable::Processes,
-    sampler::{Seen, Spares},
+    sampler::{Seen, Spares, Writers},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
@@ -130,6 +130,7 @@ pub struct Recorder<S> {
     gathered: Gathered,
     reuse: Reuse,
     told: Vec<Told>,
+    writers: Writers,
     /// Told of whoever runs pytest, where a guard wants to know.
     roster: Option<Roster>,
 }
@@ -152,6 +153,7 @@ impl<S: BatchSink> Recorder<S> {
             gathered: Gathered::new(props.spares),
             reuse: Reuse::default(),
             told: Vec::new(),
+            writers: Writers::default(),
             roster: None,
         }
     }
@@ -163,6 +165,13 @@ impl<S: BatchSink> Recorder<S> {
                        sampled but for the plugin's own marks";
         self.notices
             .report(0, "backend_sysinfo", message.to_owned(), 1);
+    }
+
+    /// Names to the sampler whoever writes and was not seen yet.
+    #[must_use]
+    pub fn naming(mut self, writers: Writers) -> Self {
+        self.writers = writers;
+        self
     }
 
     /// Keeps a roster of those who run pytest.

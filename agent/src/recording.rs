@@ -24,7 +24,7 @@ use crate::{
     portable::Processes,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Seen, Spares, Teller, Unwatched},
+    sampler::{Seen, Spares, Teller, Unwatched, Writers},
 };
 
 use watch::{Watch, WatchProps};
@@ -93,6 +93,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
         let (unwatched, spares) = (Unwatched::default(), Spares::default());
+        let writers = Writers::default();
         let roster = props.watched.is_guarded().then(Roster::default);
         let sysinfo = match &props.watched {
             Watched::Linux { .. } => None,
@@ -106,6 +107,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
                 budget_bytes: props.job.budget_bytes,
                 events: props.events.clone(),
                 unwatched: unwatched.clone(),
+                writers: writers.clone(),
                 roster: roster.clone(),
                 spares: spares.clone(),
                 teller: teller.clone(),
@@ -125,6 +127,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             lost: teller.lost(),
             spares,
         })
+        .naming(writers)
         .keeping(roster);
         if let Some(processes) = sysinfo {
             recorder.is_told_by(processes);

@@ -27,6 +27,7 @@ mod seconds;
 mod sights;
 mod slow;
 mod spares;
+mod writers;
 
 use std::{
     sync::{
@@ -62,6 +63,7 @@ pub use seconds::{SecondReading, Seconds};
 pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
 pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
 pub use spares::Spares;
+pub use writers::Writers;
 
 /// What the sampler tells the recorder.
 #[derive(Debug)]
@@ -176,6 +178,7 @@ pub struct Sampler<T> {
     spares: Spares,
     teller: Teller<T>,
     guard: Option<Guard>,
+    writers: Writers,
     missed_ticks: u64,
     interval_us: i64,
     budget_bytes: u64,
@@ -248,6 +251,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             spares: props.spares,
             teller: props.teller,
             guard: None,
+            writers: Writers::default(),
             missed_ticks: 0,
             interval_us: props.interval_us.cast_signed(),
             budget_bytes: props.budget_bytes,
@@ -256,6 +260,13 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             sum: 0,
             read_us: 0,
         })
+    }
+
+    /// Lets processes be named by what they write.
+    #[must_use]
+    pub fn told_by(mut self, writers: Writers) -> Self {
+        self.writers = writers;
+        self
     }
 
     /// Lets a guard look at each tick.
@@ -299,7 +310,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
             self.read_second(now_us);
         }
-        let found = self.discovery.look(&mut self.tree, now_us);
+        let mut found = self.discovery.look(&mut self.tree, now_us);
+        self.writers.take(|pid| {
+            if let Err(error) = self.tree.consider(pid, now_us) {
+                found = Err(error);
+            }
+        });
         self.report(now_us, "discovery_failed", found);
         self.sum = self.read_members(now_us, turn.lateness_us);
         self.pace.set_headroom(self.headroom.per_mille(self.sum));

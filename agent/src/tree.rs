@@ -136,6 +136,32 @@ impl Tree {
         Ok(found != Found::Nothing && !may_change)
     }
 
+    /// Whether the parent of a process is known to belong to others; in a job beside the steps. The child may still name the job in its
+    /// environment (`systemd-run`), which the next look at everybody shows; until then the many that a build starts cost one reading each.
+    fn is_strangers_child(&mut self, pid: u32) -> Result<bool, ProcError> {
+        if self.membership.is_none() {
+            return Ok(false);
+        }
+        let stat = match self.procfs.stat(pid, &mut self.buffer) {
+            Err(error) if error.is_forbidden() => return Ok(true),
+            found => found?,
+        };
+        Ok(stat
+            .is_some_and(|stat| stat.comm != OWN_NAME && self.outsiders.contains(&stat.parent_pid)))
+    }
+
+    /// The same for one of many that were just born: what a stranger starts is a stranger.
+    ///
+    /// # Errors
+    /// As [`consider`](Self::consider).
+    pub fn consider_newborn(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
+        if self.is_strangers_child(pid)? {
+            self.outsiders.insert(pid);
+            return Ok(true);
+        }
+        self.consider(pid, now_us)
+    }
+
     /// Whether it holds every descendant of the agent, or the members of a job.
     fn is_below_the_agent(&self) -> bool {
         self.membership.is_none()

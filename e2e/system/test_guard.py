@@ -208,7 +208,7 @@ def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder):
         with open(folder + "/memory.limit_in_bytes", "w") as file:
             file.write(str(500 * MB))
         # Under 500 MB, 90 % of which are passed and the whole is not.
-        text = ALONE.replace("hold(400 * 1000 * 1000)", "[hold(5 * 1000 * 1000) for n in range(84) if not time.sleep(0.01)]")
+        text = ALONE.replace("hold(400 * 1000 * 1000)", "[hold(5 * 1000 * 1000) for n in range(88) if not time.sleep(0.01)]")
         (recorder.folder / "test_grows.py").write_text(text)
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder]
         running = recorder.command(PYTEST + ["-p", "no:randomly", "--junitxml=report.xml"], flags=("--on-limit", "stop"))

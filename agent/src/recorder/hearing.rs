@@ -15,11 +15,15 @@ impl<S: BatchSink> Recorder<S> {
         match told {
             Told::Header(mut header) => {
                 self.names.learn(&mut header, &self.table);
-                self.table.plugin(&header, now_us);
-                self.sights.has_plugin(ProcessKey {
+                let key = ProcessKey {
                     pid: header.pid,
                     start_ticks: header.start_ticks,
-                });
+                };
+                if !self.table.was_born(key) {
+                    self.writers.name(key.pid);
+                }
+                self.table.plugin(&header, now_us);
+                self.sights.has_plugin(key);
             }
             Told::Session(key, line) => {
                 let key = self.names.outside(key);

@@ -11,7 +11,7 @@ use crate::{
     portable::{PortableProps, PortableSampler, Processes},
     procfs::Procfs,
     recorder::Message,
-    sampler::{Sampler, SamplerProps, Seconds, Sights, Spares, Teller, Unwatched},
+    sampler::{Sampler, SamplerProps, Seconds, Sights, Spares, Teller, Unwatched, Writers},
     tree::{Discovery, Tree},
     witness::Protector,
 };
@@ -65,6 +65,8 @@ pub(super) struct WatchProps {
     pub(super) events: PathBuf,
     /// Whose tests are not read from memory.
     pub(super) unwatched: Unwatched,
+    /// Whom the recorder came across first.
+    pub(super) writers: Writers,
     /// Those who run pytest, where a guard wants to know.
     pub(super) roster: Option<Roster>,
     /// What the recorder has emptied.
@@ -108,7 +110,10 @@ impl Watch {
                     pace: Pace::default(),
                     procfs,
                 });
-                let sampler = sampler.map_err(SetupError::Thread)?.guarded(guard);
+                let sampler = sampler
+                    .map_err(SetupError::Thread)?
+                    .told_by(props.writers)
+                    .guarded(guard);
                 Ok(Self::Linux(Box::new(sampler)))
             }
             Watched::Sysinfo { command_pid, words } => {

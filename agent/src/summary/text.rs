@@ -47,6 +47,22 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             ending.verdict.as_str(),
             ending.confidence.as_str()
         )?;
+        for line in &ending.evidence {
+            // What an ordinary end rests on is on the page.
+            if !ending.verdict.is_early() {
+                break;
+            }
+            let at = line.at_us.map_or_else(String::new, |at_us| {
+                format!("{:.1} s: ", at_us as f64 / 1e6)
+            });
+            writeln!(out, "  {at}{}", fitted(&line.sentence, MOST_NOTICE_COLUMNS))?;
+        }
+        for (at, culprit) in ending.culprits.iter().enumerate() {
+            let head = if at == 0 { "Held the memory:" } else { "" };
+            let name = fitted(&culprit.name, look.name_columns.saturating_sub(40));
+            let bytes = mebibytes(culprit.bytes);
+            writeln!(out, "{head:<17}{bytes:>11}  {} {name}", culprit.kind)?;
+        }
         if let Some(victim) = &ending.victim {
             writeln!(
                 out,

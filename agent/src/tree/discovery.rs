@@ -125,7 +125,7 @@ impl Discovery {
         let fresh = (self.newest + 1..=newest).map(|pid| (pid, LATER_LOOKS));
         let pids: Vec<_> = self.unborn.drain(..).chain(fresh).collect();
         for (pid, looks) in pids {
-            match tree.consider(pid, now_us) {
+            match tree.consider_newborn(pid, now_us) {
                 Ok(true) => {}
                 Ok(false) if looks > 0 => self.unborn.push((pid, looks - 1)),
                 Ok(false) => {}

@@ -38,6 +38,7 @@ impl World {
         );
         self.write(&format!("{pid}/statm"), "10 5 1 1 0 1 0\n");
         self.write(&format!("{pid}/cmdline"), &format!("{command}\0-x\0"));
+        self.write(&format!("{pid}/environ"), "A=1\0");
     }
 
     fn thread(&self, tid: u32, parent: u32) {
@@ -235,4 +236,96 @@ fn lists_of_children_are_followed_where_the_kernel_has_them() {
     let mut discovery = Discovery::begin(&world.tree, 200, 0);
     discovery.look(&mut world.tree, 50_000).unwrap();
     assert_eq!(world.born(), [(200, AGENT), (203, 200)]);
+}
+
+/// A job beside the steps of a CI, started below 50, which runs below 10.
+fn beside_steps() -> World {
+    let mut world = World::new();
+    let key = |pid: u32| ProcessKey {
+        pid,
+        start_ticks: u64::from(pid),
+    };
+    let membership = Membership {
+        job: "ours".to_owned(),
+        chain: vec![key(50), key(10)],
+        is_container: false,
+        since_ticks: 60,
+        rivals: Vec::new(),
+        suspects: Vec::new(),
+    };
+    let procfs = Procfs::new(world.root.path());
+    world.tree = Tree::of_job(procfs, AGENT, 4096, membership);
+    world.process(10, 1, 10, "runner");
+    world.process(50, 10, 50, "sh");
+    world
+}
+
+#[test]
+fn the_environment_goes_before_ancestry_and_what_began_before_stays_out() {
+    let mut world = beside_steps();
+    world.process(55, 10, 55, "database");
+    world.process(70, 55, 70, "its-child");
+    world.process(71, 10, 71, "step");
+    world.process(72, 71, 72, "pytest");
+    world.process(80, 10, 80, "theirs");
+    world.write("80/environ", "A=1\0HIGHWATER_JOB=theirs\0");
+    world.process(81, 1, 81, "afar");
+    world.write("81/environ", "HIGHWATER_JOB=ours\0");
+    for pid in [55, 70, 72, 80, 81, AGENT] {
+        world.tree.consider(pid, 0).unwrap();
+    }
+    let born = world.born();
+    assert_eq!(born, [(70, 55), (71, 10), (72, 71), (81, 1)]);
+}
+
+#[test]
+fn of_a_strangers_children_one_is_found_when_it_is_named_or_all_are_looked_at() {
+    let mut world = beside_steps();
+    world.process(90, 1, 90, "cron");
+    world.tree.consider(90, 0).unwrap();
+    for pid in [91, 92] {
+        world.process(pid, 90, u64::from(pid), "python");
+        world.write(&format!("{pid}/environ"), "HIGHWATER_JOB=ours\0");
+        world.tree.consider_newborn(pid, 0).unwrap();
+    }
+    assert_eq!(
+        world.born(),
+        [],
+        "a build starts many, and each costs but one look"
+    );
+    world.tree.consider(91, 0).unwrap();
+    assert_eq!(world.born(), [(91, 90)]);
+    world.newest(AGENT);
+    Discovery::begin_among(&world.tree, 0)
+        .look(&mut world.tree, 0)
+        .unwrap();
+    assert_eq!(world.born(), [(92, 90)]);
+}
+
+#[test]
+fn an_agent_met_later_has_what_is_closer_to_it() {
+    let mut world = beside_steps();
+    world.process(71, 10, 71, "sh");
+    world.process(72, 71, 72, "pytest");
+    world.tree.consider(72, 0).unwrap();
+    assert_eq!(world.born(), [(71, 10), (72, 71)]);
+    world.process(75, 1, 75, "highwater");
+    world.write(
+        "75/cmdline",
+        "highwater\0background\0--chain\x0071:71,10:10\0/spool\0",
+    );
+    world.tree.consider(75, 0).unwrap();
+    world.process(76, 71, 76, "child");
+    world.tree.consider(76, 0).unwrap();
+    world.tree.bury();
+    let gone: Vec<_> = world
+        .tree
+        .take_events()
+        .map(|event| match event {
+            TreeEvent::Gone { key } => key.pid,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(gone, [71, 72]);
+    assert!(world.tree.members().is_empty());
 }

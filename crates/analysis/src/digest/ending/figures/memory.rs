@@ -44,7 +44,12 @@ pub(super) fn kernel(evidence: &Evidence, verdict: Verdict, figures: &mut Figure
     if oom.kills_all && (oom.own.sum() > 0 || oom.group_kills > 0) {
         figures.say("The kernel kills all of this cgroup at once (memory.oom.group).");
     }
-    for kill in oom.log.iter().take(MOST_NAMED) {
+    // What another's cgroup did to another's process says nothing of this job.
+    let told = oom
+        .log
+        .iter()
+        .filter(|kill| kill.process.is_some() || !kill.of_cgroup);
+    for kill in told.take(MOST_NAMED) {
         let short = if kill.of_cgroup {
             "a cgroup's limit"
         } else {
@@ -128,6 +133,10 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
     }
     if let Some((at_us, bytes)) = headroom.swap {
         figures.at(at_us, format!("{} of swap were in use.", mebibytes(bytes)));
+    }
+    if verdict == Verdict::OomCgroup {
+        // Who else was there took nothing of the cgroup's limit.
+        return;
     }
     for (command, pid, bytes) in &headroom.others {
         figures.say(format!(
