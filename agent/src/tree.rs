@@ -12,7 +12,7 @@ mod facts;
 mod member;
 mod membership;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, os::unix::fs::MetadataExt};
 
 use crate::{
     environ::is_title,
@@ -213,20 +213,23 @@ impl Tree {
                 pid,
                 start_ticks: stat.start_ticks,
             };
-            let is_member = match self.word_of(key, &stat)? {
+            let is_sure = match self.word_of(key, &stat)? {
+                Some(Found::Member) => true,
                 Some(Found::Above) => return Ok(Found::Above),
-                Some(found) => found == Found::Member,
+                Some(Found::Outsider | Found::Nothing) => break,
                 None => match self.climb(stat.parent_pid, now_us, depth - 1)? {
                     Found::Nothing => continue,
+                    Found::Outsider => break,
                     Found::Above if self.is_from_before(key) => return Ok(Found::Above),
-                    found => found != Found::Outsider,
+                    Found::Above => self.runner_serves_this_job_alone(),
+                    Found::Member => self.is_sure(stat.parent_pid),
                 },
             };
-            if !is_member {
-                break;
-            }
             let name = vec![format!("[{}]", stat.comm)];
             self.add(key, stat.parent_pid, name, now_us)?;
+            if let Some(member) = self.members.last_mut().filter(|it| it.key == key) {
+                member.is_sure = is_sure;
+            }
             return Ok(Found::Member);
         }
         self.outsiders.insert(pid);
@@ -240,7 +243,10 @@ impl Tree {
         };
         if stat.comm == OWN_NAME {
             let words = self.procfs.words(key.pid, &mut self.buffer)?;
-            membership.meet(key, &words);
+            // Another user's program may call itself what it likes.
+            if is_of_user_or_root(&self.procfs, key.pid) {
+                membership.meet(key, &words);
+            }
             if words.get(1).is_some_and(|word| word != "run") {
                 return Ok(Some(Found::Outsider));
             }
@@ -279,6 +285,19 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Whether all below the runner is of this job; so it is below `run`.
+    fn runner_serves_this_job_alone(&self) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_none_or(|membership| membership.since_ticks == 0)
+    }
+
+    fn is_sure(&self, pid: u32) -> bool {
+        let mut members = self.members.iter();
+        members
+            .find(|member| member.key.pid == pid)
+            .is_some_and(|member| member.is_sure)
     }
 
     fn is_from_before(&self, key: ProcessKey) -> bool {
@@ -397,6 +416,12 @@ impl Tree {
     fn forget_outsiders(&mut self) {
         self.outsiders.clear();
     }
+}
+
+/// Whether a process belongs to the user of this one, or to root.
+fn is_of_user_or_root(procfs: &Procfs, pid: u32) -> bool {
+    let owner = std::fs::metadata(procfs.path_of(pid, "")).map(|about| about.uid());
+    owner.is_ok_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
 /// What became of a number.

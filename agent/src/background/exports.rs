@@ -4,9 +4,11 @@ use std::{
     ffi::{OsStr, OsString},
     fs::OpenOptions,
     io::{self, Write},
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
+    path::{Path, PathBuf},
 };
+
+use crate::regular;
 
 /// What a variable is called and what it is to be.
 pub type Variables = Vec<(&'static str, OsString)>;
@@ -28,38 +30,56 @@ enum Form {
     Quoted,
 }
 
-/// Writes the variables to every such file of the environment; answers the files' variables that were there.
-///
-/// # Errors
-/// When a file cannot be written.
-pub fn export(
-    variables: &Variables,
-    present: impl Fn(&str) -> Option<OsString>,
-) -> io::Result<Vec<&'static str>> {
-    let mut used = Vec::new();
+/// What became of the files of an environment.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// Those that were written.
+    pub written: Vec<&'static str>,
+    /// Those that could not be, and why, a line each.
+    pub failed: Vec<String>,
+}
+
+/// Writes the variables to every such file of the environment.
+#[must_use]
+pub fn export(variables: &Variables, present: impl Fn(&str) -> Option<OsString>) -> Exported {
+    let mut exported = Exported::default();
     for (name, form) in FILES {
         let Some(path) = present(name).filter(|path| !path.is_empty()) else {
             continue;
         };
         let path = PathBuf::from(path);
-        let text: Vec<u8> = variables
-            .iter()
-            .flat_map(|(name, value)| line(form, name, value))
-            .collect();
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(&text))
-            .map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("{name} ({}): {error}", path.display()),
-                )
-            })?;
-        used.push(name);
+        match append(&path, form, variables) {
+            Ok(()) => exported.written.push(name),
+            Err(error) => exported
+                .failed
+                .push(format!("{name} ({}): {error}", path.display())),
+        }
     }
-    Ok(used)
+    exported
+}
+
+fn append(path: &Path, form: Form, variables: &Variables) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    // The CI may have made it a link, but nobody waits for the reader of a pipe.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut file = regular::open_with(&mut options, &path)?;
+    let mut text = Vec::new();
+    // Another step's last line may lack its end.
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last != *b"\n" {
+        text.push(b'\n');
+    }
+    text.extend(
+        variables
+            .iter()
+            .flat_map(|(name, value)| line(form, name, value)),
+    );
+    file.write_all(&text)
 }
 
 /// The variables as a shell's `eval` reads them.
@@ -148,10 +168,11 @@ mod tests {
     fn each_file_that_is_there_is_written_in_its_form() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("GITHUB_ENV"), "BEFORE=1\n").unwrap();
+        std::fs::write(path("GITHUB_ENV"), "BEFORE=1").unwrap();
         let present = |name: &str| (name != "BASH_ENV").then(|| path(name).into_os_string());
-        let used = export(&variables(), present).unwrap();
-        assert_eq!(used, ["GITHUB_ENV", "BUILDKITE_ENV_FILE"]);
+        let exported = export(&variables(), present);
+        assert_eq!(exported.written, ["GITHUB_ENV", "BUILDKITE_ENV_FILE"]);
+        assert!(exported.failed.is_empty(), "{exported:?}");
         let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
         assert_eq!(
             read("GITHUB_ENV"),
@@ -163,6 +184,24 @@ mod tests {
         assert_eq!(
             read("BUILDKITE_ENV_FILE"),
             "HIGHWATER_X=\"a b'c\\\"\\$HOME`x`\\\\n*\"\nHIGHWATER_Y=\"\"\n"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_does_not_keep_another_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("GITHUB_ENV")).unwrap();
+        let made = Command::new("mkfifo")
+            .arg(path("BUILDKITE_ENV_FILE"))
+            .status();
+        assert!(made.unwrap().success());
+        let exported = export(&variables(), |name| Some(path(name).into_os_string()));
+        assert_eq!(exported.written, ["BASH_ENV"]);
+        let failed = exported.failed.join("\n");
+        assert!(
+            failed.contains("GITHUB_ENV") && failed.contains("BUILDKITE"),
+            "{failed}"
         );
     }
 }

@@ -46,7 +46,7 @@ pub fn named(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Opt
 pub fn started(procfs: &Procfs, folder: &Path) -> Option<Started> {
     let agent = Agent::read(folder).ok().flatten()?;
     Some(Started {
-        lives: agent.process.lives(procfs),
+        lives: agent.lives(procfs, folder),
         folder: folder.to_path_buf(),
         agent,
     })

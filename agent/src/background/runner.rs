@@ -196,12 +196,24 @@ impl Ancestor {
     /// A shell with a script, or a program that only starts another.
     fn goes_soon(&self) -> bool {
         let program = self.program();
-        let has_script = self.words.iter().skip(1).any(|word| {
-            // `-c` gives it commands; of other options only those that make it a shell to type into are common.
-            word == "-c" || !(word.starts_with('-') || word.starts_with('+'))
-        });
-        (SHELLS.contains(&program) && has_script) || STARTERS.contains(&program)
+        (SHELLS.contains(&program) && has_script(&self.words)) || STARTERS.contains(&program)
     }
+}
+
+/// Whether a shell runs a script or commands, by its words, and is none to type into.
+fn has_script(words: &[String]) -> bool {
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // An option with a word of its own.
+            "--init-file" | "--rcfile" | "-o" | "+o" | "-O" | "+O" => drop(words.next()),
+            "-c" => return true,
+            "-i" => return false,
+            option if option.starts_with(['-', '+']) => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -262,7 +274,22 @@ mod tests {
         assert_eq!(choose(&chain(&script), false, None).chain.len(), 4);
         let typed = [(50, "-bash"), (40, "sshd: me"), (1, "init")];
         check(&typed, false, Some(50), false);
-        check(&[(50, "bash --login"), (1, "init")], false, Some(50), false);
+        for typed in [
+            "bash --login",
+            "bash --init-file /x/init.sh -i",
+            "bash --rcfile /x/rc",
+            "bash -O globstar",
+            "zsh -o autocd",
+        ] {
+            check(
+                &[(50, typed), (40, "code"), (1, "init")],
+                false,
+                Some(50),
+                false,
+            );
+        }
+        let script = [(50, "bash -eo pipefail step.sh"), (40, "node"), (1, "init")];
+        check(&script, false, Some(40), false);
     }
 
     #[test]

@@ -19,7 +19,12 @@ use highwater_wire::v1;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{guard::Limit, procfs::Procfs, regular, shipper, tree::ProcessKey};
+use crate::{
+    guard::Limit,
+    procfs::Procfs,
+    regular, shipper,
+    tree::{ProcessKey, chain_of},
+};
 
 /// Name of the agent's log.
 pub const LOG: &str = "agent.log";
@@ -141,6 +146,26 @@ impl Process {
     }
 }
 
+impl Agent {
+    /// Whether its process is there and is the agent of a job's folder: what a file says may be of another process by now, or made up.
+    #[must_use]
+    pub fn lives(&self, procfs: &Procfs, folder: &Path) -> bool {
+        self.process.lives(procfs) && records(procfs, self.process.pid, folder)
+    }
+}
+
+/// Whether a process is an agent in the background that records to a folder.
+#[must_use]
+pub fn records(procfs: &Procfs, pid: u32, folder: &Path) -> bool {
+    let Ok(words) = procfs.words(pid, &mut Vec::new()) else {
+        return false;
+    };
+    let is_of_folder = words
+        .last()
+        .is_some_and(|word| Path::new(word).file_name() == folder.file_name());
+    chain_of(&words).is_some() && is_of_folder
+}
+
 impl From<&shipper::Outcome> for Outcome {
     fn from(sent: &shipper::Outcome) -> Self {
         Self {
@@ -199,17 +224,4 @@ fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-/// The folders of jobs below a spool that an agent in the background was started for, with who it is or was.
-///
-/// # Errors
-/// When the spool cannot be read.
-pub fn agents(jobs: Vec<PathBuf>) -> Vec<(PathBuf, Agent)> {
-    jobs.into_iter()
-        .filter_map(|folder| {
-            let agent = Agent::read(&folder).ok().flatten()?;
-            Some((folder, agent))
-        })
-        .collect()
 }

@@ -2,14 +2,17 @@
 
 use std::{
     ffi::OsString,
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader},
     os::{fd::BorrowedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+};
 use uuid::Uuid;
 
 use super::{CommandError, environment, tell, working_folder};
@@ -26,6 +29,7 @@ use crate::{
     injection::Injection,
     plugin_files,
     procfs::Procfs,
+    regular,
     settings::{self, Settings},
     spool, terminal,
     tree::{BACKGROUND, CHAIN_FLAG, chain_word},
@@ -63,7 +67,15 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
     }
     let procfs = Procfs::system();
     let standing = Standing::of(&procfs, std::process::id(), task.runner_pid)?;
-    let before = job_before(&procfs, &settings, &standing)?;
+    // Of two that start at once the second shall see the first.
+    let _turn = turn(&settings.places.spool);
+    let before = match job_before(&procfs, &settings, &standing) {
+        Err(CommandError::Find(error)) => {
+            terminal::tell(format_args!("not recording: {error}"));
+            return Ok(exit_codes::OK);
+        }
+        before => before?,
+    };
     let beginning = beginning(&settings, &standing, before, task.max_age_us);
     match begin(&settings, &beginning) {
         Ok(variables) => {
@@ -75,6 +87,17 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
         Err(reason) => terminal::tell(format_args!("not recording: {reason}")),
     }
     Ok(exit_codes::OK)
+}
+
+/// Waits for the turn to start below a spool; none where there is no room for its file, and nobody is waited for.
+fn turn(spool: &Path) -> Option<File> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(spool);
+    made.ok()?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    let file = regular::open_with(&mut options, &spool.join("start.lock")).ok()?;
+    flock(&file, FlockOperation::LockExclusive).ok()?;
+    Some(file)
 }
 
 /// The job here whose agent is gone and that can be gone on with.
@@ -263,12 +286,13 @@ fn export(variables: &Variables, print_env: bool) -> Vec<&'static str> {
         terminal::answer_bytes(&exports::for_eval(variables));
         return Vec::new();
     }
-    exports::export(variables, |name| std::env::var_os(name)).unwrap_or_else(|error| {
+    let exported = exports::export(variables, |name| std::env::var_os(name));
+    for failed in &exported.failed {
         terminal::tell(format_args!(
-            "the next steps are not told of the recording, so their tests are read from memory: {error}"
+            "the next steps are not told of the recording by {failed}"
         ));
-        Vec::new()
-    })
+    }
+    exported.written
 }
 
 fn announce(

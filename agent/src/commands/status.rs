@@ -54,7 +54,8 @@ pub fn status(task: StatusTask) -> Result<u8, CommandError> {
     };
     terminal::answer(&format!(
         "job {} ({}): {who}",
-        started.agent.job, started.agent.uuid
+        stop::shown(&started.agent.job),
+        started.agent.uuid
     ));
     terminal::answer(&summary::status(&live, &digest, &look));
     Ok(exit_codes::OK)

@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long sending may take in the stead of an agent that is gone.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(20);
 const SIGTERM: i32 = 15;
+/// Of a name that is shown.
+const MOST_COLUMNS: usize = 200;
 
 /// Ends the recording.
 ///
@@ -58,7 +60,7 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
         ci_status: task.status.unwrap_or_else(|| ci_status(&env)),
     };
     let folder = started.folder.as_path();
-    let page = started.agent.page.clone();
+    let page = started.agent.page.as_deref().map(shown);
     let sent = match started.lives {
         true => end_agent(&started, &word)?,
         false => None,
@@ -100,6 +102,11 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
+/// A name from a file that tests can write, as it may stand on a terminal.
+pub(super) fn shown(name: &str) -> String {
+    summary::fitted(name, MOST_COLUMNS)
+}
+
 /// The one job that was started here.
 pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandError> {
     let procfs = Procfs::system();
@@ -114,7 +121,7 @@ pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandErro
         (Some(one), []) => Ok(one),
         (Some(one), others) => {
             let all = others.iter().chain([&one]);
-            let names = all.map(|it| format!("{} ({})", it.agent.job, it.agent.uuid));
+            let names = all.map(|it| format!("{} ({})", shown(&it.agent.job), it.agent.uuid));
             Err(CommandError::Several(names.collect::<Vec<_>>().join(", ")))
         }
     }
@@ -123,7 +130,12 @@ pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandErro
 /// Tells the agent to end and waits until it has; what became of the sending, or `None` where it died meanwhile.
 fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandError> {
     let (folder, process) = (&started.folder, started.agent.process);
-    word.write(folder)?;
+    if let Err(error) = word.write(folder) {
+        // On a full disk: ended it must be all the same, and its end makes room.
+        terminal::tell(format_args!(
+            "the agent is told to end, but not the exit code and the CI's word: {error}"
+        ));
+    }
     let procfs = Procfs::system();
     if let Err(source) = signals::send(process.pid, SIGTERM)
         && process.lives(&procfs)

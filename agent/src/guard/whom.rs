@@ -32,9 +32,13 @@ pub(super) fn leaders(procfs: &Procfs, members: &[Member], roster: &Roster) -> V
         let player = roster.of(key);
         let leads = match &player {
             Some(player) => player.leads,
-            None => procfs
-                .words(key.pid, &mut buffer)
-                .is_ok_and(|words| is_pytest(&words)),
+            // Below a runner that serves others too it may be a stranger's.
+            None => {
+                member.is_sure
+                    && procfs
+                        .words(key.pid, &mut buffer)
+                        .is_ok_and(|words| is_pytest(&words))
+            }
         };
         if leads {
             leaders.push(key);

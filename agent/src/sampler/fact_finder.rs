@@ -82,7 +82,8 @@ impl FactFinder {
         let pid = member.key.pid;
         let mut facts = member.facts.told.clone();
         if look.is_first {
-            let raised = self.protector.as_mut().and_then(|it| it.raise(pid));
+            let protector = self.protector.as_mut().filter(|_| member.is_sure);
+            let raised = protector.and_then(|it| it.raise(pid));
             facts.oom_score_adj = raised.or(facts.oom_score_adj);
             // Most that are no python are gone before anything is worth knowing of them.
             if !is_python {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write};
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{LimitKind, ProcessRow, TestRow};
+use highwater_wire::report::{LimitKind, ProcessRow, Role, TestRow};
 use serde::Serialize;
 
 use super::{
@@ -79,7 +79,8 @@ impl Live {
     pub fn of(digest: &Digest, agent: (u32, bool), rss: &dyn Fn(u32) -> Option<u64>) -> Self {
         let job = &digest.job;
         let (agent_pid, agent_lives) = agent;
-        let living = |process: &&ProcessRow| process.ended_us.is_none();
+        let living =
+            |process: &&ProcessRow| process.ended_us.is_none() && process.role != Role::Other;
         let mut processes: Vec<LiveProcess> = digest
             .processes
             .iter()

@@ -24,6 +24,9 @@ pub struct Member {
     pub has_pss: bool,
     /// When it is looked at beside its memory, and what was seen.
     pub facts: FactLooks,
+    /// Whether nothing but this job can be meant: its environment names the job, or all that descends from the runner is of it. Only such a process
+    /// may be acted on; one that is merely below a shell or a runner that serves others too is watched.
+    pub is_sure: bool,
     /// Whether its end will be heard of.
     pub is_held: bool,
     /// Its RSS when it was last read, bytes.
@@ -44,6 +47,7 @@ impl Member {
             column: None,
             has_pss: false,
             facts: FactLooks::default(),
+            is_sure: true,
             is_held: false,
             resident_bytes: 0,
             statm,
