@@ -33,7 +33,7 @@ impl JobClock {
     /// machine is suspended, CLOCK_MONOTONIC does not.
     #[must_use]
     pub fn at_ticks(&self, start_ticks: u64) -> i64 {
-        let suspended_us = read_us(ClockId::Boottime) - monotonic_us();
+        let suspended_us = since_boot_us() - monotonic_us();
         let per_second = rustix::param::clock_ticks_per_second().max(1);
         let since_boot_us = (start_ticks / per_second) * 1_000_000
             + (start_ticks % per_second) * 1_000_000 / per_second;
@@ -45,6 +45,18 @@ impl JobClock {
 #[must_use]
 pub fn monotonic_us() -> i64 {
     read_us(ClockId::Monotonic)
+}
+
+/// Time since boot, µs, suspension included.
+#[cfg(target_os = "linux")]
+fn since_boot_us() -> i64 {
+    read_us(ClockId::Boottime)
+}
+
+/// Elsewhere the monotonic clock itself goes on while the machine is suspended, or nobody tells.
+#[cfg(not(target_os = "linux"))]
+fn since_boot_us() -> i64 {
+    monotonic_us()
 }
 
 /// CPU time of the calling thread, µs: what a reading cost, whoever else had the core meanwhile.

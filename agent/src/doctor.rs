@@ -7,6 +7,7 @@ mod environ;
 mod kernel;
 mod machine;
 mod naming;
+mod portable;
 mod program;
 mod python;
 mod server;
@@ -19,6 +20,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
+    backend::Backend,
     ci::Env,
     procfs::Procfs,
     settings::{self, Given},
@@ -100,11 +102,27 @@ pub fn can_record(checks: &[Check]) -> bool {
 /// Looks at everything that `highwater run` of pytest in a folder would use, in the order in which it would.
 #[must_use]
 pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
-    let procfs = Procfs::system();
     let pid = std::process::id();
     let places = settings::places(given.clone(), env, folder);
     let plugin_root = settings::plugin_root(&places.spool, env);
-    let mut checks = vec![
+    let backend = settings::backend(given.clone(), env, folder);
+    let mut checks = match backend {
+        Backend::Linux => of_the_kernel(pid),
+        Backend::Sysinfo => portable::all(pid),
+    };
+    checks.push(spool::spool(&places.spool));
+    checks.extend(python::all(&plugin_root, env, folder));
+    if backend == Backend::Linux {
+        checks.push(environ::environ(env, folder));
+    }
+    checks.push(naming::naming(given, env, folder));
+    checks.extend(server::all(&places, env));
+    checks
+}
+
+fn of_the_kernel(pid: u32) -> Vec<Check> {
+    let procfs = Procfs::system();
+    vec![
         kernel::clear_refs(&procfs, pid),
         kernel::statm(&procfs, pid),
         kernel::smaps_rollup(&procfs, pid),
@@ -119,13 +137,7 @@ pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
         machine::oom_kills(&procfs),
         witness::kernel_log(&procfs, Path::new("/dev/kmsg")),
         witness::exits(std::env::current_exe()),
-        spool::spool(&places.spool),
-    ];
-    checks.extend(python::all(&plugin_root, env, folder));
-    checks.push(environ::environ(env, folder));
-    checks.push(naming::naming(given, env, folder));
-    checks.extend(server::all(&places, env));
-    checks
+    ]
 }
 
 #[cfg(test)]

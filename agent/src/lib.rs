@@ -1,10 +1,11 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection` | `tree`, `witness`, `guard`, `sampler`, `shipper` |
-//! `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `witness`, `guard`,
+//! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod backend;
 pub mod background;
 pub mod bell;
 pub mod bounds;
@@ -22,8 +23,10 @@ pub mod injection;
 pub mod marks;
 pub mod memlock;
 pub mod pace;
+pub mod pidfd;
 pub mod plugin_files;
 pub mod pool;
+pub mod portable;
 pub mod procfs;
 pub mod pytest;
 pub mod recorder;

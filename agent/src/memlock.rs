@@ -6,10 +6,7 @@
 
 use std::fs;
 
-use rustix::{
-    mm::{MlockAllFlags, mlockall, munlockall},
-    process::{Resource, getrlimit},
-};
+use rustix::process::{Resource, getrlimit};
 
 use crate::procfs::Procfs;
 
@@ -56,13 +53,27 @@ fn has_capability(procfs: &Procfs) -> bool {
 
 /// Locks what the agent touches from now on, where [`right`] allows it; whether it is locked.
 pub fn lock(procfs: &Procfs) -> bool {
+    !matches!(right(procfs), Right::None(_)) && lock_all()
+}
+
+#[cfg(target_os = "linux")]
+fn lock_all() -> bool {
+    use rustix::mm::{MlockAllFlags, mlockall};
+
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     // A kernel before 4.4 does not know the last flag: there nothing is locked.
-    !matches!(right(procfs), Right::None(_)) && mlockall(all).is_ok()
+    mlockall(all).is_ok()
+}
+
+/// No other system locks only what is touched.
+#[cfg(not(target_os = "linux"))]
+fn lock_all() -> bool {
+    false
 }
 
 /// Gives it up again, for work that is no recording and may take much.
 pub fn unlock() {
     // What was never locked cannot be unlocked, and need not be.
-    let _ = munlockall();
+    #[cfg(target_os = "linux")]
+    let _ = rustix::mm::munlockall();
 }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(target_os = "linux")]
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use uuid::Uuid;
 
@@ -90,8 +91,15 @@ fn settle(root: &Path, settled: PathBuf) -> Result<PathBuf, PluginFilesError> {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Only Linux's way of exchanging is used; elsewhere a fresh folder beside the damaged one does.
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What cannot be removed now is swept up later.

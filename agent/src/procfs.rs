@@ -17,7 +17,7 @@ mod status;
 
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -74,9 +74,28 @@ pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcEr
     let Some(mut file) = still_there(File::open(path)).map_err(failed)? else {
         return Ok(None);
     };
-    Ok(still_there(file.read_to_end(buffer))
+    Ok(still_there(read_to_its_end(&mut file, buffer))
         .map_err(failed)?
         .map(|_| ()))
+}
+
+/// As `read_to_end`, which first asks twice for the size of the file: the kernel's have none, and a scan of processes reads many.
+fn read_to_its_end(file: &mut File, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut length = 0;
+    loop {
+        buffer.resize(length + 4096, 0);
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                buffer.clear();
+                return Err(error);
+            }
+        }
+    }
+    buffer.truncate(length);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use crate::{
     guard::Roster,
     marks::{Tailer, Told},
     pace::CALM_US,
+    portable::Processes,
     sampler::{Seen, Spares, Writers},
     tree::{ProcessKey, TreeEvent},
 };
@@ -129,8 +130,8 @@ pub struct Recorder<S> {
     gathered: Gathered,
     reuse: Reuse,
     told: Vec<Told>,
-    /// Told of whoever runs pytest, where a guard wants to know.
     writers: Writers,
+    /// Told of whoever runs pytest, where a guard wants to know.
     roster: Option<Roster>,
 }
 
@@ -155,6 +156,15 @@ impl<S: BatchSink> Recorder<S> {
             writers: Writers::default(),
             roster: None,
         }
+    }
+
+    /// From now on processes are known as sysinfo knows them; says so in the recording.
+    pub fn is_told_by(&mut self, processes: Processes) {
+        self.names.use_sysinfo(processes);
+        let message = "processes were read through sysinfo: RSS alone, shared memory counts for each process, no cgroups, and peaks \
+                       sampled but for the plugin's own marks";
+        self.notices
+            .report(0, "backend_sysinfo", message.to_owned(), 1);
     }
 
     /// Names to the sampler whoever writes and was not seen yet.

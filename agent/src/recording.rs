@@ -1,5 +1,7 @@
 //! A recording that goes on: its threads, and how they come to an end.
 
+mod watch;
+
 use std::{
     io,
     path::PathBuf,
@@ -15,18 +17,19 @@ use std::{
 use highwater_wire::v1;
 
 use crate::{
-    cgroup::Cgroups,
     clock::JobClock,
-    guard::{Guard, Limit, Roster},
+    guard::Roster,
     marks::{JobStart, Tailer},
     memlock,
-    pace::Pace,
+    portable::Processes,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched, Writers},
-    tree::{Discovery, Tree},
-    witness::Protector,
+    sampler::{Seen, Spares, Teller, Unwatched, Writers},
 };
+
+use watch::{Watch, WatchProps};
+
+pub use watch::Watched;
 
 /// Messages that may wait for the recorder: about a minute while nothing goes wrong.
 const QUEUE: usize = 512;
@@ -41,6 +44,9 @@ pub enum SetupError {
     /// The kernel's files cannot be read.
     #[error("{0}")]
     Proc(#[from] ProcError),
+    /// sysinfo does not know this system.
+    #[error("sysinfo: {0}")]
+    Sysinfo(String),
     /// No thread can be started.
     #[error("the system gives no thread: {0}")]
     Thread(#[source] io::Error),
@@ -62,14 +68,8 @@ pub struct RunningProps<S> {
     pub repo_root: Option<PathBuf>,
     /// Whether pytest is given the plugin: then its lack is worth a word.
     pub wants_plugin: bool,
-    /// The processes that are watched.
-    pub tree: Tree,
-    /// How new ones are found.
-    pub discovery: Discovery,
-    /// Lets the kernel take them before the agent when memory runs out.
-    pub protector: Option<Protector>,
-    /// The limit of memory, where one is guarded.
-    pub guarded: Option<Limit>,
+    /// What is watched.
+    pub watched: Watched,
 }
 
 /// A recording that goes on.
@@ -88,66 +88,60 @@ impl<S: BatchSink + Send + 'static> Running<S> {
     /// # Errors
     /// When the kernel's files cannot be read, or the system gives no thread.
     pub fn start(props: RunningProps<S>) -> Result<Self, SetupError> {
-        let procfs = Procfs::system();
-        let own_pid = std::process::id();
-        memlock::lock(&procfs);
+        memlock::lock(&Procfs::system());
         let clock = JobClock::new(props.job.started_monotonic_us);
-        let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
-
-        let roster = Roster::default();
-        let guard = props
-            .guarded
-            .map(|limit| Guard::open(limit, procfs.clone(), own_pid, roster.clone()));
-
         let (sender, messages) = sync_channel(QUEUE);
         let teller = Teller::new(sender.clone());
-        let unwatched = Unwatched::default();
+        let (unwatched, spares) = (Unwatched::default(), Spares::default());
         let writers = Writers::default();
-        let sights = Sights::new(procfs.clone(), props.events.clone(), unwatched.clone());
+        let roster = props.watched.is_guarded().then(Roster::default);
+        let sysinfo = match &props.watched {
+            Watched::Linux { .. } => None,
+            Watched::Sysinfo { .. } => Some(Processes::new().map_err(SetupError::Sysinfo)?),
+        };
+        let watch = Watch::begin(
+            props.watched,
+            WatchProps {
+                clock,
+                interval_us: props.job.interval_us,
+                budget_bytes: props.job.budget_bytes,
+                events: props.events.clone(),
+                unwatched: unwatched.clone(),
+                writers: writers.clone(),
+                roster: roster.clone(),
+                spares: spares.clone(),
+                teller: teller.clone(),
+            },
+        )?;
         let start = JobStart {
             boot_id: props.job.boot_id,
             monotonic_us: props.job.started_monotonic_us.cast_signed(),
             unix_us: props.job.started_unix_us,
         };
-        let (pace, spares) = (Pace::default(), Spares::default());
-        let recorder = Recorder::new(RecorderProps {
+        let mut recorder = Recorder::new(RecorderProps {
             clock,
             tailer: Tailer::new(props.events, start),
             sights: Sighted::new(unwatched, props.repo_root, props.wants_plugin),
             sink: props.sink,
             messages,
             lost: teller.lost(),
-            spares: spares.clone(),
+            spares,
         })
-        .naming(writers.clone())
-        .keeping(props.guarded.map(|_| roster.clone()));
+        .naming(writers)
+        .keeping(roster);
+        if let Some(processes) = sysinfo {
+            recorder.is_told_by(processes);
+        }
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
             // Nobody listens any more only when the agent has given up waiting.
             drop(done.send(recorder.run()));
         })?;
 
-        let sampler = Sampler::new(SamplerProps {
-            procfs,
-            clock,
-            interval_us: props.job.interval_us,
-            tree: props.tree,
-            discovery: props.discovery,
-            seconds,
-            protector: props.protector,
-            sights,
-            teller: teller.clone(),
-            budget_bytes: props.job.budget_bytes,
-            pace,
-            spares,
-        })
-        .map_err(SetupError::Thread)?
-        .told_by(writers)
-        .guarded(guard);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = spawn("highwater-sample", move || {
-            let missed_ticks = sampler.run(&stopped);
+            let missed_ticks = watch.run(&stopped);
             // Waits for room in the queue: without this the recorder would not end.
             drop(sender.send(Message::Finish { missed_ticks }));
         })?;

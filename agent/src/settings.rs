@@ -5,16 +5,18 @@
 //! runs (the command line is read with the parsers of this room); what is wrong with the other sources is told with its name, and left
 //! out, and the next source counts: it must not keep the tests from running.
 
+mod folders;
+mod given;
 mod guarded;
 mod machine;
 mod of_ci;
 mod pyproject;
+mod token;
 mod units;
 mod variables;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,18 +24,25 @@ use std::{
 use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
 use uuid::Uuid;
 
+use folders::spool;
 use machine::{boot_id, environment, unix_us};
 use of_ci::possible;
 use pyproject::File;
 
 use crate::{
+    backend::Backend,
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
     guard::Limit,
 };
 
+pub(crate) use folders::plugin_root;
+
+pub use folders::default_spool;
+pub use given::Given;
 pub use guarded::{Guarded, MemoryLimit, parse_memory_limit, parse_on_limit};
+pub use token::Token;
 pub use units::{
     parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
     parse_pair, parse_project, parse_server, parse_shard, parse_url,
@@ -41,131 +50,6 @@ pub use units::{
 
 /// Most keys of a variant.
 const MAX_VARIANT: usize = 32;
-
-/// A secret: no message and no debug output shows it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// What goes into a header as a bearer token; the line end of a pasted secret is left out.
-    ///
-    /// # Errors
-    /// When no header can carry it. The token is not repeated.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let token = text.trim();
-        if token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(token.to_owned()))
-        } else {
-            Err("a token is one word of ASCII letters, digits and signs".to_owned())
-        }
-    }
-
-    /// The secret itself, for whoever sends it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-/// What was said by flag or variable; `None` where nothing was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given {
-    /// Address of the server.
-    pub server: Option<String>,
-    /// `owner/repo`.
-    pub project: Option<String>,
-    /// Name of the job.
-    pub job: Option<String>,
-    /// The matrix leg.
-    pub variant: BTreeMap<String, String>,
-    /// Shard index and total.
-    pub shard: Option<(u32, u32)>,
-    /// Attempt, from 1.
-    pub attempt: Option<u32>,
-    /// Name of the CI provider.
-    pub provider: Option<String>,
-    /// Id of the run.
-    pub run_id: Option<String>,
-    /// Branch.
-    pub branch: Option<String>,
-    /// Commit under test.
-    pub commit: Option<String>,
-    /// Commit it is compared with.
-    pub base_commit: Option<String>,
-    /// Number of the pull request.
-    pub pull_request: Option<String>,
-    /// Whether the run belongs to a fork.
-    pub fork: Option<bool>,
-    /// What set the run off.
-    pub event: Option<String>,
-    /// Page of the job.
-    pub url: Option<String>,
-    /// Root of the spool.
-    pub spool: Option<PathBuf>,
-    /// Length of the sampling grid.
-    pub interval: Option<Duration>,
-    /// Memory the user allows, bytes.
-    pub budget_bytes: Option<u64>,
-    /// The CI's own time limit for the job.
-    pub ci_timeout: Option<Duration>,
-    /// What the guard guards.
-    pub guard: Guarded,
-    /// Whether the kernel's mark is used.
-    pub exact: Option<bool>,
-    /// Whether the kernel shall take the tests before the agent when memory runs out.
-    pub protect: Option<bool>,
-    /// Whether pytest is given the plugin.
-    pub plugin: Option<bool>,
-    /// File for the summary as JSON.
-    pub summary: Option<PathBuf>,
-    /// Say nothing but errors.
-    pub quiet: Option<bool>,
-    /// What a proxy before the server asks for; a variable alone gives it, for others can read the command line.
-    pub token: Option<Token>,
-}
-
-impl Given {
-    /// What is said here, else what is said there. Variants add up.
-    #[must_use]
-    fn or(self, other: Self) -> Self {
-        let mut variant = other.variant;
-        variant.extend(self.variant);
-        Self {
-            server: self.server.or(other.server),
-            project: self.project.or(other.project),
-            job: self.job.or(other.job),
-            variant,
-            shard: self.shard.or(other.shard),
-            attempt: self.attempt.or(other.attempt),
-            provider: self.provider.or(other.provider),
-            run_id: self.run_id.or(other.run_id),
-            branch: self.branch.or(other.branch),
-            commit: self.commit.or(other.commit),
-            base_commit: self.base_commit.or(other.base_commit),
-            pull_request: self.pull_request.or(other.pull_request),
-            fork: self.fork.or(other.fork),
-            event: self.event.or(other.event),
-            url: self.url.or(other.url),
-            spool: self.spool.or(other.spool),
-            interval: self.interval.or(other.interval),
-            budget_bytes: self.budget_bytes.or(other.budget_bytes),
-            ci_timeout: self.ci_timeout.or(other.ci_timeout),
-            guard: self.guard.or(other.guard),
-            exact: self.exact.or(other.exact),
-            protect: self.protect.or(other.protect),
-            plugin: self.plugin.or(other.plugin),
-            summary: self.summary.or(other.summary),
-            quiet: self.quiet.or(other.quiet),
-            token: self.token.or(other.token),
-        }
-    }
-}
 
 /// Where recordings are and where they go; all that `upload` and `report` need.
 #[derive(Debug, Clone)]
@@ -187,6 +71,8 @@ pub struct Settings {
     pub places: Places,
     /// How the job begins.
     pub job: v1::Job,
+    /// What reads processes and machine.
+    pub backend: Backend,
     /// Whether the kernel's mark is used.
     pub exact: bool,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
@@ -273,7 +159,17 @@ pub fn resolve(
         .interval
         .or(file.interval)
         .unwrap_or(Duration::from_millis(50));
+    let backend = given.backend.or(file.backend).unwrap_or_default();
+    let interval = interval.max(backend.shortest_interval());
+    let plugin = given.plugin.or(file.plugin).unwrap_or(true);
     let guard = given.guard.or(file.guard);
+    let mut guarded = guard.settled(
+        given.quiet.unwrap_or(false),
+        env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true"),
+    );
+    if backend == Backend::Sysinfo {
+        problems.extend(out_of_reach(&mut guarded, plugin));
+    }
     let budget_bytes = given.budget_bytes.or(file.budget_bytes);
     let job = v1::Job {
         version: VERSION,
@@ -311,16 +207,25 @@ pub fn resolve(
             problems,
         },
         job,
+        backend,
         exact: given.exact.or(file.exact).unwrap_or(true),
         protects: given.protect.or(file.protect).unwrap_or(true),
-        plugin: given.plugin.or(file.plugin).unwrap_or(true),
-        guarded: guard.settled(
-            given.quiet.unwrap_or(false),
-            env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true"),
-        ),
+        plugin,
+        guarded,
         repo_root,
         summary: given.summary,
     })
+}
+
+/// Leaves out what sysinfo cannot do; a line for each thing that was asked for.
+fn out_of_reach(guarded: &mut Option<Limit>, plugin: bool) -> Vec<String> {
+    let guard = guarded.take().map(|_| {
+        "memory-limit: the limit is shown and not guarded: the guard measures by the Linux kernel's own files (--backend linux)"
+    });
+    let sights = (!plugin).then_some(
+        "plugin: without it tests have no names here: they are read from the memory of pytest with --backend linux alone",
+    );
+    guard.into_iter().chain(sights).map(str::to_owned).collect()
 }
 
 /// Works out where recordings are and where they go.
@@ -333,6 +238,13 @@ pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
         spool: spool(given.spool.or(file.spool), env, folder),
         problems,
     }
+}
+
+/// What reads processes and machine here.
+#[must_use]
+pub fn backend(given: Given, env: &Env, folder: &Path) -> Backend {
+    let (given, file, _) = gather(given, env, folder);
+    given.backend.or(file.backend).unwrap_or_default()
 }
 
 /// Whether nothing but errors is to be said.
@@ -354,21 +266,6 @@ fn gather(given: Given, env: &Env, folder: &Path) -> (Given, File, Vec<String>) 
     let (file, more) = pyproject::read(folder);
     problems.extend(more);
     (given.or(variables), file, problems)
-}
-
-/// The command and what it starts may leave the folder, and find plugin and events by this path.
-fn spool(said: Option<PathBuf>, env: &Env, folder: &Path) -> PathBuf {
-    folder.join(said.unwrap_or_else(|| default_spool(env)))
-}
-
-/// Below the spool, unless its path holds a colon: that is where `PYTHONPATH` is cut, and no colon can be escaped there.
-pub(crate) fn plugin_root(spool: &Path, env: &Env) -> PathBuf {
-    let has_colon = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b':');
-    [spool.to_path_buf(), default_spool(env), homeless_spool()]
-        .into_iter()
-        .find(|root| !has_colon(root))
-        .unwrap_or_else(homeless_spool)
-        .join("plugin")
 }
 
 /// What a source said; an empty text says nothing.
@@ -425,24 +322,6 @@ fn default_name(command: &[String]) -> String {
             || "job".to_owned(),
             |name| name.to_string_lossy().into_owned(),
         )
-}
-
-/// `$XDG_STATE_HOME/highwater`, else `~/.local/state/highwater`, else a folder of the user's own below `/var/tmp`.
-#[must_use]
-pub fn default_spool(env: &Env) -> PathBuf {
-    let absolute = |name: &str| {
-        env.get(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-        .map_or_else(homeless_spool, |state| state.join("highwater"))
-}
-
-fn homeless_spool() -> PathBuf {
-    let uid = rustix::process::getuid().as_raw();
-    PathBuf::from(format!("/var/tmp/highwater-{uid}"))
 }
 
 #[cfg(test)]

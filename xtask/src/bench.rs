@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: what Highwater costs, beside the same command against itself.
 
+mod agent;
 mod figures;
 mod look;
+mod peers;
 
 use std::{
     fs,
@@ -18,7 +20,9 @@ use crate::{
     tools::{Done, build, command, io, root, run_and_read, said, target},
     venv::{python, venv},
 };
+use agent::AgentBench;
 use figures::{Cost, median, ratios};
+use peers::Peers;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -32,10 +36,14 @@ pub(crate) struct Options {
     pairs: Option<u32>,
 }
 
-/// A part that is measured in seconds.
+/// A part that is measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Reading which test runs, without the plugin.
+    /// A real suite with and without Highwater, the plugin by part, and storage.
+    Suite,
+    /// The agent's CPU and memory by processes and rate, time to the acknowledgement, and other recorders on the same suite.
+    Agent,
+    /// Reading which test runs, without the plugin; measured in seconds.
     Look,
 }
 
@@ -60,8 +68,71 @@ pub(crate) fn run(options: &Options) -> Done {
         ],
     )?;
     let python = python(&venv);
+    let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
+    let wants = |part| options.part.is_none_or(|only| only == part);
+    let mut report = serde_json::Map::new();
+    if wants(Part::Look) {
+        let looks = look::look(&python.to_string_lossy())?;
+        report.insert("look".to_owned(), looks);
+    }
+    // Before the agent's part, whose recordings go into the same database: it says what a recording takes there.
+    if wants(Part::Suite) {
+        report.insert(
+            "suite".to_owned(),
+            of_suite(options, &binaries, &python, &data, &server.url)?,
+        );
+    }
+    if wants(Part::Agent) {
+        report.insert(
+            "agent".to_owned(),
+            of_agent(options, &binaries, &python, &data, &server.url)?,
+        );
+    }
+    let report = Value::Object(report);
+    let path = data.join("report.json");
+    fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
+    println!("written to {}", path.display());
+    Ok(())
+}
+
+fn of_agent(
+    options: &Options,
+    binaries: &Path,
+    python: &Path,
+    data: &Path,
+    url: &str,
+) -> Done<Value> {
+    let quick = options.quick;
+    let bench = AgentBench {
+        binaries,
+        python,
+        data,
+        url,
+        quick,
+    };
+    let peers = Peers {
+        binaries,
+        python,
+        data,
+        suite: if quick {
+            "networkx.classes"
+        } else {
+            "networkx.algorithms.tests"
+        },
+        rounds: options.pairs.unwrap_or(if quick { 3 } else { 5 }),
+    };
+    Ok(json!({"watching": bench.run()?, "peers": peers.run()?}))
+}
+
+fn of_suite(
+    options: &Options,
+    binaries: &Path,
+    python: &Path,
+    data: &Path,
+    url: &str,
+) -> Done<Value> {
     println!("# Cost of the plugin, by part");
-    let mut marks = command(&python);
+    let mut marks = command(python);
     marks
         .arg("pytest-plugin/bench/marks.py")
         .env("PYTHONPATH", root().join("pytest-plugin"));
@@ -69,8 +140,6 @@ pub(crate) fn run(options: &Options) -> Done {
     if !good {
         return Err(said("the micro-benchmark of the marks failed"));
     }
-    let looks = look::look(&python.to_string_lossy())?;
-    let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
     let (usual, suite) = if options.quick {
         (3, "networkx.algorithms.tests")
     } else {
@@ -78,10 +147,10 @@ pub(crate) fn run(options: &Options) -> Done {
     };
     let pairs = options.pairs.unwrap_or(usual);
     let bench = Bench {
-        binaries,
-        python,
-        data,
-        url: server.url.clone(),
+        binaries: binaries.to_path_buf(),
+        python: python.to_path_buf(),
+        data: data.to_path_buf(),
+        url: url.to_owned(),
         suite,
     };
     println!("\n# {suite}, {pairs} pairs, in turn");
@@ -120,16 +189,12 @@ pub(crate) fn run(options: &Options) -> Done {
         storage.bytes_per_sample,
         storage.bytes_per_job / 1e3
     );
-    let report = json!({
+    Ok(json!({
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
-        "look": looks, "suite": bench.suite, "pairs": pairs,
+        "suite": bench.suite, "pairs": pairs,
         "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
         "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
-    });
-    let path = bench.data.join("report.json");
-    fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
-    println!("written to {}", path.display());
-    Ok(())
+    }))
 }
 
 struct Bench {

@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::{
     server::Server,
-    tools::{self, Done, build, command, io, root, said, target},
+    tools::{self, Done, build, command, io, path_with, root, said, target},
     venv::{python, venv},
 };
 
@@ -130,15 +130,6 @@ fn a_repository_of_its_own(folder: &Path) {
     if !made.is_ok_and(|status| status.success()) {
         println!("xtask: no git here; the files of the example are named from this repository");
     }
-}
-
-fn path_with(first: &Path) -> OsString {
-    let mut path = first.as_os_str().to_owned();
-    if let Some(rest) = std::env::var_os("PATH") {
-        path.push(":");
-        path.push(rest);
-    }
-    path
 }
 
 fn step(number: u32, what: &str) {

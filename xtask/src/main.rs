@@ -1,8 +1,9 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | dist | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
+mod dist;
 mod server;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ enum Task {
     Test(test::Options),
     /// Measure what Highwater costs, beside a null comparison.
     Bench(bench::Options),
+    /// Make and try what a release hands out.
+    Dist(dist::Options),
     /// Check what no compiler checks: sizes of files, words, links between documents and code.
     Tidy,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Dist(options) => dist::run_task(&options),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     chromium::chromium,
+    dist::{self, Target},
     tools::{Done, build, command, root, run_and_read, said},
     venv::{python, venv},
 };
@@ -20,6 +21,7 @@ enum Part {
     Rust,
     Python,
     E2e,
+    Dist,
 }
 
 /// What the runners counted.
@@ -60,6 +62,9 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     if wanted(Part::E2e) {
         end_to_end(&mut count)?;
+    }
+    if wanted(Part::Dist) {
+        distribution(&mut count)?;
     }
     for broken in &count.broken {
         println!("xtask: failed: {broken}");
@@ -195,6 +200,35 @@ fn end_to_end(count: &mut Count) -> Done {
         .env("HIGHWATER_BIN_DIR", &binaries)
         .env("HIGHWATER_CHROMIUM", browser);
     pytest_run(&mut tests, "e2e", count)
+}
+
+/// The agent as a release hands it out: linked against an old glibc, packed, and tried.
+fn distribution(count: &mut Count) -> Done {
+    println!("xtask: the agent of a release (release build; some minutes the first time)");
+    let Some(target) = Target::of_this_machine() else {
+        count.skipped += 1;
+        count
+            .not_run
+            .push("the agent of a release: there is none for this kind of system".to_owned());
+        return Ok(());
+    };
+    match dist::make(target, true) {
+        Ok(made) => {
+            println!("xtask: {}", made.archive.display());
+            count.one(made.tried.is_ok(), "the agent of a release records");
+        }
+        Err(error) => {
+            println!("xtask: {error}");
+            count.one(false, "the agent of a release");
+        }
+    }
+    println!("xtask: the agent compiles for a system that is no Linux");
+    let compiles = dist::check_elsewhere();
+    if let Err(error) = &compiles {
+        println!("xtask: {error}");
+    }
+    count.one(compiles.is_ok(), "the agent for macOS");
+    Ok(())
 }
 
 fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) -> Done {

@@ -1,6 +1,7 @@
 //! Running other programs.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -137,6 +138,16 @@ pub(crate) fn build(release: bool) -> Done<PathBuf> {
     }
     run(&mut cargo)?;
     Ok(target().join(if release { "release" } else { "debug" }))
+}
+
+/// `PATH` with a folder before all others.
+pub(crate) fn path_with(first: &Path) -> OsString {
+    let mut path = first.as_os_str().to_owned();
+    if let Some(rest) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
 }
 
 /// Installs packages of the system, where it is Debian's kind and we may.

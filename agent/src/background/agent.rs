@@ -20,7 +20,7 @@ use crate::{
     ci::Env,
     clock::JobClock,
     procfs::{ProcError, Procfs},
-    recording::{Running, RunningProps, SetupError},
+    recording::{Running, RunningProps, SetupError, Watched},
     settings::Token,
     shipper::{self, Client, Shipper},
     spool::{self, Spool, SpoolError, Unwritten},
@@ -103,10 +103,12 @@ impl BackgroundAgent {
             events: folder.join("events"),
             repo_root: orders.repo_root.clone(),
             wants_plugin: orders.plugin,
-            tree,
-            discovery,
-            protector: protector(&procfs, &orders),
-            guarded: orders.guarded,
+            watched: Watched::Linux {
+                tree: Box::new(tree),
+                discovery: Box::new(discovery),
+                protector: protector(&procfs, &orders),
+                guarded: orders.guarded,
+            },
         })?;
         if let Some(from_us) = gap_from_us {
             running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));

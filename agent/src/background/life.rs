@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,13 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::state::Process;
 use crate::{
+    pidfd,
     procfs::Procfs,
     signals::{Happened, Signals},
 };
@@ -130,7 +127,7 @@ fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool, is_over: 
 /// Returns once a process is gone.
 fn await_end_of(process: Process) {
     let procfs = Procfs::system();
-    match watch(process) {
+    match pidfd::open(process.pid) {
         // The number may have been given to another between the look at it and its opening.
         Ok(watched) if process.lives(&procfs) => {
             let mut fds = [PollFd::new(&watched, PollFlags::IN)];
@@ -148,12 +145,6 @@ fn await_end_of(process: Process) {
     while process.lives(&procfs) {
         thread::sleep(LOOK);
     }
-}
-
-fn watch(process: Process) -> io::Result<OwnedFd> {
-    let pid = Pid::from_raw(process.pid.cast_signed())
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub fn doctor(task: DoctorTask) -> u8 {
     let given = Given {
         server: task.server,
         spool: task.spool,
+        backend: task.backend,
         ..Given::default()
     };
     let checks = doctor::examine(given, &env, &working_folder());

@@ -138,6 +138,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         sink: spool,
         plugin,
         repo_root: Some(settings.repo_root),
+        backend: settings.backend,
         exact: settings.exact,
         protects: settings.protects,
         guarded: settings.guarded,

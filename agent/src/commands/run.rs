@@ -7,6 +7,7 @@ mod child;
 
 use std::{
     ffi::OsString,
+    io,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitStatus},
@@ -17,11 +18,12 @@ use highwater_wire::v1;
 use uuid::Uuid;
 
 use crate::{
+    backend::Backend,
     clock::JobClock,
     guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
-    recording::{Running, RunningProps, SetupError},
+    recording::{Running, RunningProps, SetupError, Watched},
     signals::{self, Happened, Signals},
     terminal,
     tree::{Discovery, Tree},
@@ -53,6 +55,8 @@ pub struct RecordingProps<S> {
     pub events: PathBuf,
     /// Folder with the plugin, for `PYTHONPATH` (see [`crate::plugin_files::unpack`]); `None` to run pytest without.
     pub plugin: Option<PathBuf>,
+    /// What reads processes and machine.
+    pub backend: Backend,
     /// Root of the repository.
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
@@ -182,31 +186,50 @@ fn watch<S: BatchSink + Send + 'static>(
     command_pid: u32,
     command: &[OsString],
 ) -> Result<Running<S>, SetupError> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .map_err(|error| SetupError::Subreaper(error.into()))?;
-    let clock = JobClock::new(props.job.started_monotonic_us);
-    let page_bytes = rustix::param::page_size() as u64;
-    let mut tree = Tree::new(Procfs::system(), std::process::id(), page_bytes);
     let words = command
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
-    tree.adopt(command_pid, words, clock.now_us())?;
+    let watched = match props.backend {
+        Backend::Linux => {
+            adopt_orphans().map_err(SetupError::Subreaper)?;
+            let clock = JobClock::new(props.job.started_monotonic_us);
+            let page_bytes = rustix::param::page_size() as u64;
+            let mut tree = Tree::new(Procfs::system(), std::process::id(), page_bytes);
+            let discovery = Discovery::begin(&tree, command_pid, clock.now_us());
+            tree.adopt(command_pid, words, clock.now_us())?;
+            Watched::Linux {
+                tree: Box::new(tree),
+                discovery: Box::new(discovery),
+                protector: props
+                    .protects
+                    .then(|| Protector::above(&Procfs::system(), std::process::id(), &[]))
+                    .flatten(),
+                guarded: props.guarded,
+            }
+        }
+        Backend::Sysinfo => Watched::Sysinfo { command_pid, words },
+    };
     Running::start(RunningProps {
         job: props.job,
         sink: props.sink,
         events: props.events,
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
-        tree,
-        discovery,
-        protector: props
-            .protects
-            .then(|| Protector::above(&Procfs::system(), std::process::id(), &[]))
-            .flatten(),
-        guarded: props.guarded,
+        watched,
     })
+}
+
+/// Descendants whose parent has ended become the agent's own children.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    let own = rustix::process::getpid();
+    Ok(rustix::process::set_child_subreaper(Some(own))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Tells the recorder of a signal, and of its sender before that is gone.

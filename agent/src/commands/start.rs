@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{CommandError, environment, tell, working_folder};
 use crate::{
+    backend::Backend,
     background::{
         Standing,
         exports::{self, Variables},
@@ -64,6 +65,12 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
         }
     };
     tell(&settings.places.problems);
+    if settings.backend == Backend::Sysinfo {
+        terminal::tell(
+            "not recording: who belongs to a job in the background is known on Linux alone (--backend linux); `highwater run --backend sysinfo` records a command",
+        );
+        return Ok(exit_codes::OK);
+    }
     let procfs = Procfs::system();
     let standing = Standing::of(&procfs, std::process::id(), task.runner_pid)?;
     // Of two that start at once the second shall see the first.

@@ -8,11 +8,12 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+    process::{Pid, Signal, kill_process},
 };
 
 use super::Roster;
 use crate::{
+    pidfd,
     procfs::Procfs,
     pytest::is_pytest,
     tree::{Member, ProcessKey},
@@ -93,7 +94,7 @@ pub(super) fn send(procfs: &Procfs, key: ProcessKey, signal: i32) -> io::Result<
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
     let pid = Pid::from_raw(key.pid.cast_signed()).ok_or_else(invalid)?;
     let signal = Signal::from_named_raw(signal).ok_or_else(invalid)?;
-    let handle = pidfd_open(pid, PidfdFlags::empty());
+    let handle = pidfd::open(key.pid);
     // The handle stands for whoever had the number when it was opened: what is read now is of that process, or of none.
     let stat = procfs
         .stat(key.pid, &mut Vec::new())
@@ -102,7 +103,7 @@ pub(super) fn send(procfs: &Procfs, key: ProcessKey, signal: i32) -> io::Result<
         return Err(Errno::SRCH.into());
     }
     match handle {
-        Ok(handle) => pidfd_send_signal(&handle, signal)?,
+        Ok(handle) => pidfd::send(&handle, signal)?,
         // Before Linux 5.3, and where a sandbox forbids it.
         Err(Errno::NOSYS | Errno::PERM) => kill_process(pid, signal)?,
         Err(error) => return Err(error.into()),

@@ -1,17 +1,13 @@
 //! Which processes there are, and what their command is.
 
-use std::{fs, mem::MaybeUninit};
-
-use rustix::{
-    fs::{Mode, OFlags, RawDir, open},
-    io::Errno,
-};
+use std::{fs, io, path::Path};
 
 use crate::bounds::cut;
 
 use super::{ProcError, Procfs, number_after, read_into, still_there};
 
 /// Names of `/proc` that are asked for at once, bytes: on the stack.
+#[cfg(target_os = "linux")]
 const NAMES_BYTES: usize = 8 << 10;
 /// Longest command that is kept, in bytes; the wire allows more, but a table of processes needs no more.
 const MAX_COMMAND_BYTES: usize = 4_000;
@@ -32,17 +28,8 @@ impl Procfs {
     /// # Errors
     /// When the folder cannot be read.
     pub fn pids_into(&self, found: &mut Vec<u32>) -> Result<(), ProcError> {
-        let failed = |error: Errno| ProcError::io(&self.root, error.into());
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = open(&self.root, flags, Mode::empty()).map_err(failed)?;
-        let mut buffer = [MaybeUninit::uninit(); NAMES_BYTES];
-        let mut names = RawDir::new(folder, &mut buffer);
-        while let Some(entry) = names.next() {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_str().ok();
-            found.extend(name.and_then(|name| name.parse::<u32>().ok()));
-        }
-        Ok(())
+        let result = each_name(&self.root, |name| found.extend(name.parse::<u32>().ok()));
+        result.map_err(|error| ProcError::io(&self.root, error))
     }
 
     /// Whether this kernel lists the children of a thread (`CONFIG_PROC_CHILDREN`).
@@ -93,6 +80,34 @@ impl Procfs {
             .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect())
     }
+}
+
+/// Tells each name of a folder that is text.
+#[cfg(target_os = "linux")]
+fn each_name(folder: &Path, mut tell: impl FnMut(&str)) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, RawDir, open};
+
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(folder, flags, Mode::empty())?;
+    let mut buffer = [std::mem::MaybeUninit::uninit(); NAMES_BYTES];
+    let mut names = RawDir::new(folder, &mut buffer);
+    while let Some(entry) = names.next() {
+        if let Ok(name) = entry?.file_name().to_str() {
+            tell(name);
+        }
+    }
+    Ok(())
+}
+
+/// The same where the system is not asked so directly.
+#[cfg(not(target_os = "linux"))]
+fn each_name(folder: &Path, mut tell: impl FnMut(&str)) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        if let Some(name) = entry?.file_name().to_str() {
+            tell(name);
+        }
+    }
+    Ok(())
 }
 
 /// The words as one line, quoted where a shell would need it, and cut where it grows too long.

@@ -135,6 +135,10 @@ fn grid(block: &GridBlock, places: &mut Places, shelf: &mut Shelf) -> Samples {
     for column in &block.columns {
         let process = Some(places.of(column.key));
         for (metric, values) in [(Metric::Rss, &column.rss), (Metric::Anon, &column.anon)] {
+            // Not every backend knows what is shared.
+            if values.is_empty() {
+                continue;
+            }
             let mut series = shelf.series(metric);
             series.process = process;
             series.first = column.first as u32;

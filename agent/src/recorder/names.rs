@@ -2,6 +2,8 @@
 //!
 //! There the plugin knows its process by the number it has inside, the sampler by the one it has outside. Both know when it started, and
 //! the kernel lists its numbers in `NSpid`. Without this one process would be two, and its memory would count twice.
+//!
+//! Under sysinfo, which tells starts to the second, the two agree on the number alone: who has it now is the writer.
 
 use std::collections::HashMap;
 
@@ -9,7 +11,8 @@ use highwater_wire::marks::Header;
 
 use super::table::Table;
 use crate::{
-    budget::Budget, clock::monotonic_us, procfs::Procfs, pytest::is_pytest, tree::ProcessKey,
+    budget::Budget, clock::monotonic_us, portable::Processes, procfs::Procfs, pytest::is_pytest,
+    tree::ProcessKey,
 };
 
 /// Looking for a process means looking at all: at most this share of a core.
@@ -22,6 +25,7 @@ pub(super) struct Names {
     procfs: Procfs,
     budget: Budget,
     outside: HashMap<ProcessKey, ProcessKey>,
+    sysinfo: Option<Processes>,
 }
 
 impl Default for Names {
@@ -30,11 +34,16 @@ impl Default for Names {
             procfs: Procfs::system(),
             budget: Budget::saving(SHARE, SAVED_US),
             outside: HashMap::new(),
+            sysinfo: None,
         }
     }
 }
 
 impl Names {
+    pub(super) fn use_sysinfo(&mut self, processes: Processes) {
+        self.sysinfo = Some(processes);
+    }
+
     /// The process as everybody else knows it.
     pub(super) fn outside(&self, inside: ProcessKey) -> ProcessKey {
         self.outside.get(&inside).copied().unwrap_or(inside)
@@ -51,7 +60,8 @@ impl Names {
         {
             self.outside.insert(inside, outside);
         }
-        header.pid = self.outside(inside).pid;
+        let outside = self.outside(inside);
+        (header.pid, header.start_ticks) = (outside.pid, outside.start_ticks);
         if header.forked_from != 0 {
             let parent =
                 |(inside, _): &(&ProcessKey, &ProcessKey)| inside.pid == header.forked_from;
@@ -62,6 +72,13 @@ impl Names {
     }
 
     fn find(&mut self, inside: ProcessKey, table: &Table) -> Option<ProcessKey> {
+        if let Some(processes) = &mut self.sysinfo {
+            let known = table.newest(inside.pid);
+            return known.or_else(|| {
+                processes.look_at_command(inside.pid);
+                processes.seen(inside.pid).map(|seen| seen.key)
+            });
+        }
         let mut buffer = Vec::new();
         let started = |pid, buffer: &mut Vec<u8>| {
             let stat = self.procfs.stat(pid, buffer).ok().flatten();

@@ -252,6 +252,12 @@ impl Table {
         self.known.get(&key).is_some_and(Known::was_born)
     }
 
+    /// The process that has a number, or had it last, as the tree saw it.
+    pub(super) fn newest(&self, pid: u32) -> Option<ProcessKey> {
+        let born = self.known.iter().filter(|(_, known)| known.was_born());
+        born.map(|(key, _)| *key).filter(|key| key.pid == pid).max()
+    }
+
     pub(super) fn has_plugin(&self, key: ProcessKey) -> bool {
         self.known.get(&key).is_some_and(|known| known.has_plugin)
     }

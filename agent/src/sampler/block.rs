@@ -17,7 +17,7 @@ pub struct Column {
     pub first: usize,
     /// Resident memory, bytes.
     pub rss: Vec<u64>,
-    /// Resident minus shared, bytes.
+    /// Resident minus shared, bytes; empty where that is not known.
     pub anon: Vec<u64>,
 }
 

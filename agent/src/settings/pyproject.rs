@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::backend::Backend;
+
 use super::{
     Guarded, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
     parse_on_limit, parse_project, parse_server, said,
@@ -26,6 +28,8 @@ pub(super) struct File {
     pub(super) spool: Option<PathBuf>,
     /// Length of the sampling grid.
     pub(super) interval: Option<Duration>,
+    /// What reads processes and machine.
+    pub(super) backend: Option<Backend>,
     /// Memory the user allows, bytes.
     pub(super) budget_bytes: Option<u64>,
     /// What the guard guards.
@@ -83,6 +87,7 @@ impl File {
             "variant" => self.variant = variant(value)?,
             "spool" => self.spool = said(text(value)?).map(|spool| folder.join(spool)),
             "interval" => self.interval = Some(parse_interval(&text(value)?)?),
+            "backend" => self.backend = Some(text(value)?.parse()?),
             "budget" => self.budget_bytes = Some(parse_bytes(&text(value)?)?),
             "memory-limit" => {
                 let text = said(text(value)?);
@@ -98,7 +103,7 @@ impl File {
             "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, budget, memory-limit, on-limit, exact, plugin, protect, ci-timeout"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, plugin, protect, ci-timeout"
                         .to_owned(),
                 );
             }

@@ -35,6 +35,7 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         url: variables.word("URL", parse_url),
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),
+        backend: variables.read("BACKEND", str::parse),
         budget_bytes: variables.read("BUDGET", parse_bytes),
         ci_timeout: variables.read("CI_TIMEOUT", parse_ci_timeout),
         protect: variables.read("PROTECT", yes_or_no),

@@ -6,14 +6,14 @@
 use std::{fs, io, os::fd::OwnedFd, os::unix::fs::MetadataExt, os::unix::process::ExitStatusExt};
 
 use rustix::{
-    io::Errno,
     ioctl::{Updater, ioctl, opcode},
-    process::{Pid, PidfdFlags, geteuid, pidfd_open},
+    process::geteuid,
 };
 
 pub use std::process::ExitStatus;
 
 use crate::{
+    pidfd,
     procfs::{Procfs, read_into},
     tree::ProcessKey,
 };
@@ -55,8 +55,7 @@ impl Held {
     /// # Errors
     /// `ESRCH` when it is gone; others where the kernel has no such thing, forbids it, or gives no more descriptors.
     pub fn of(key: ProcessKey) -> io::Result<Self> {
-        let pid = Pid::from_raw(key.pid.cast_signed()).ok_or(Errno::SRCH)?;
-        let fd = pidfd_open(pid, PidfdFlags::empty())?;
+        let fd = pidfd::open(key.pid)?;
         Ok(Self { key, fd })
     }
 

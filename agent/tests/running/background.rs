@@ -463,3 +463,16 @@ fn without_a_job_stop_and_status_say_so() {
         );
     }
 }
+
+#[test]
+fn through_sysinfo_nothing_is_recorded_beside_a_job_and_the_step_passes() {
+    let mut job = Job::new();
+    let started = job.step("highwater start --backend sysinfo --job unit");
+    assert_eq!(started.code, 0, "{started:?}");
+    assert!(
+        started.stderr.contains("highwater run --backend sysinfo"),
+        "{started:?}"
+    );
+    assert!(job.exported().is_empty());
+    assert_eq!(job.place.jobs(), [""; 0].map(PathBuf::from));
+}

@@ -81,6 +81,20 @@ fn without_a_server_all_that_a_recording_needs_is_looked_at() {
 }
 
 #[test]
+fn through_sysinfo_what_the_kernel_would_tell_is_not_looked_at() {
+    let place = Place::new();
+    let document = examined(doctor(&place).env("HIGHWATER_BACKEND", "sysinfo"));
+    for name in ["processes", "memory", "spool"] {
+        assert_eq!(check(&document, name).0, "works", "{document}");
+    }
+    let checks = document["checks"].as_array().unwrap();
+    assert!(
+        checks.iter().all(|check| check["name"] != "statm"),
+        "{document}"
+    );
+}
+
+#[test]
 fn the_table_says_what_to_do_and_ends_with_a_sum() {
     let place = Place::new();
     let output = doctor(&place).env("LANG", "C.UTF-8").output().unwrap();

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod backends;
 mod background;
 mod cgroups;
 mod command;

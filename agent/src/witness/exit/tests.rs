@@ -1,5 +1,7 @@
 use std::process::{Child, Command, Stdio};
 
+use rustix::io::Errno;
+
 use super::*;
 
 fn child(script: &str) -> (Child, Held) {

@@ -1,0 +1,41 @@
+//! `highwater run`.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Args;
+
+use super::recording::RecordingArgs;
+use crate::settings::Given;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    recording: RecordingArgs,
+    /// Write the summary as JSON to a file.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// `highwater run`.
+#[derive(Debug)]
+pub struct RunTask {
+    /// What was said of the job.
+    pub given: Given,
+    /// The command, as words.
+    pub command: Vec<OsString>,
+}
+
+impl From<RunArgs> for RunTask {
+    fn from(args: RunArgs) -> Self {
+        Self {
+            given: Given {
+                summary: args.summary,
+                ..args.recording.into()
+            },
+            command: args.command,
+        }
+    }
+}
