@@ -51,6 +51,12 @@ impl Procfs {
         Self::new("/proc")
     }
 
+    /// Whether this is the kernel's own, so that its numbers are those of system calls.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.root == Path::new("/proc")
+    }
+
     /// Where a file of the machine lies.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
