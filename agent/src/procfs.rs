@@ -17,7 +17,7 @@ mod status;
 
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -31,6 +31,9 @@ pub use smaps::Rollup;
 pub use stat::Stat;
 pub use statm::{Statm, StatmFile};
 pub use status::{Status, ignored_signals};
+
+/// So many bytes of a file are asked for at first.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// A process filesystem: `/proc`, or a tree that looks like it.
 #[derive(Debug, Clone)]
@@ -80,9 +83,22 @@ pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcEr
     let Some(mut file) = still_there(File::open(path)).map_err(failed)? else {
         return Ok(None);
     };
-    Ok(still_there(file.read_to_end(buffer))
-        .map_err(failed)?
-        .map(|_| ()))
+    // The kernel's files tell no size, so none is asked for: that takes as long as to read a short one.
+    let mut length = 0;
+    loop {
+        buffer.resize(length + PIECE_BYTES.max(length), 0);
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                buffer.clear();
+                return Ok(still_there(Err(error)).map_err(failed)?);
+            }
+        }
+    }
+    buffer.truncate(length);
+    Ok(Some(()))
 }
 
 #[cfg(test)]
