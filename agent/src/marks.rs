@@ -26,9 +26,9 @@ use file::EventsFile;
 /// Most bytes one look takes, over all files: what is left waits for the next.
 const MAX_LOOK_BYTES: usize = 4 << 20;
 /// Looks without news after which a file is quiet.
-const QUIET_AFTER: u32 = 50;
+const QUIET_AFTER: u32 = 20;
 /// Of so many looks a quiet file gets one.
-const QUIET_EVERY: u32 = 25;
+const QUIET_EVERY: u32 = 10;
 
 /// What the plugin of a process said.
 #[derive(Debug, Clone, PartialEq)]

@@ -32,6 +32,9 @@ pub use stat::Stat;
 pub use statm::{Statm, StatmFile};
 pub use status::{Status, ignored_signals};
 
+/// So many bytes of a file are asked for at first.
+const PIECE_BYTES: usize = 4 << 10;
+
 /// A process filesystem: `/proc`, or a tree that looks like it.
 #[derive(Debug, Clone)]
 pub struct Procfs {
@@ -49,6 +52,12 @@ impl Procfs {
     #[must_use]
     pub fn system() -> Self {
         Self::new("/proc")
+    }
+
+    /// Whether this is the kernel's own, so that its numbers are those of system calls.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.root == Path::new("/proc")
     }
 
     /// Where a file of the machine lies.
@@ -74,28 +83,22 @@ pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcEr
     let Some(mut file) = still_there(File::open(path)).map_err(failed)? else {
         return Ok(None);
     };
-    Ok(still_there(read_to_its_end(&mut file, buffer))
-        .map_err(failed)?
-        .map(|_| ()))
-}
-
-/// As `read_to_end`, which first asks twice for the size of the file: the kernel's have none, and a scan of processes reads many.
-fn read_to_its_end(file: &mut File, buffer: &mut Vec<u8>) -> io::Result<()> {
+    // The kernel's files tell no size, so none is asked for: that takes as long as to read a short one.
     let mut length = 0;
     loop {
-        buffer.resize(length + 4096, 0);
+        buffer.resize(length + PIECE_BYTES.max(length), 0);
         match file.read(&mut buffer[length..]) {
             Ok(0) => break,
             Ok(more) => length += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 buffer.clear();
-                return Err(error);
+                return still_there(Err(error)).map_err(failed);
             }
         }
     }
     buffer.truncate(length);
-    Ok(())
+    Ok(Some(()))
 }
 
 #[cfg(test)]

@@ -48,8 +48,11 @@ pub use keeper::{BatchSink, Keeper};
 pub use sighted::Sighted;
 pub use table::Ending;
 
-/// How often the events files are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long after a look the events files are looked at again where no block of the grid comes, which looks too: each look wakes this thread, and what it
+/// finds goes with the next block.
+const LOOK_AFTER: Duration = Duration::from_millis(600);
+/// The same where a guard waits for what they say.
+const LOOK_SOON_AFTER: Duration = Duration::from_millis(200);
 /// What a batch covers at most where no block of the grid comes, µs: later than one is due, so that it is not missed by a moment.
 const MOST_US: i64 = CALM_US + 250_000;
 /// A batch with so many bytes of marks is handed on at once.
@@ -187,8 +190,7 @@ impl<S: BatchSink> Recorder<S> {
         let missed_ticks = loop {
             if monotonic_us() >= next_look_us {
                 let more = self.look(false);
-                let pause = if more { Duration::ZERO } else { LOOK_EVERY };
-                next_look_us = monotonic_us() + pause.as_micros() as i64;
+                next_look_us = monotonic_us() + self.pause_us(more);
                 self.flush_if_due();
             }
             let wait =
@@ -200,8 +202,9 @@ impl<S: BatchSink> Recorder<S> {
                     self.see(seen);
                     if is_block {
                         // As it comes, so that a death costs no more than the block that was being gathered.
-                        self.look(false);
+                        let more = self.look(false);
                         self.flush_now();
+                        next_look_us = monotonic_us() + self.pause_us(more);
                     }
                 }
                 Ok(Message::Reaped { pid, t_us, ending }) => self.table.reaped(pid, t_us, ending),
@@ -210,6 +213,16 @@ impl<S: BatchSink> Recorder<S> {
             }
         };
         self.finish(missed_ticks)
+    }
+
+    /// How long nobody need look at the events files again, µs.
+    fn pause_us(&self, is_more_there: bool) -> i64 {
+        let pause = match &self.roster {
+            _ if is_more_there => Duration::ZERO,
+            Some(_) => LOOK_SOON_AFTER,
+            None => LOOK_AFTER,
+        };
+        pause.as_micros() as i64
     }
 
     fn see(&mut self, seen: Seen) {

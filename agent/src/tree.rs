@@ -11,6 +11,7 @@ mod discovery;
 mod facts;
 mod member;
 mod membership;
+mod strangers;
 
 use std::{collections::HashSet, os::unix::fs::MetadataExt};
 
@@ -19,6 +20,7 @@ use crate::{
     procfs::{ProcError, Procfs, Stat, command_line, read_into},
 };
 use membership::{Claim, job_of};
+use strangers::Strangers;
 
 pub use discovery::Discovery;
 pub use facts::{FactLooks, Facts, LookAt, is_python};
@@ -73,6 +75,8 @@ pub struct Tree {
     member_pids: HashSet<u32>,
     /// Numbers that were looked at and belong to others; forgotten at each scan, when every number is looked at again.
     outsiders: HashSet<u32>,
+    /// Sessions of others; none where they tell nothing.
+    strangers: Option<Strangers>,
     /// Other agents that members were already yielded to.
     met_rivals: usize,
     events: Vec<TreeEvent>,
@@ -84,6 +88,7 @@ impl Tree {
     #[must_use]
     pub fn new(procfs: Procfs, agent_pid: u32, page_bytes: u64) -> Self {
         Self {
+            strangers: Strangers::seen_in(&procfs, agent_pid),
             procfs,
             agent_pid,
             page_bytes,
@@ -102,6 +107,7 @@ impl Tree {
     pub fn of_job(procfs: Procfs, agent_pid: u32, page_bytes: u64, membership: Membership) -> Self {
         Self {
             membership: Some(membership),
+            strangers: None,
             ..Self::new(procfs, agent_pid, page_bytes)
         }
     }
@@ -130,6 +136,9 @@ impl Tree {
     pub fn consider(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
         self.settle_rivals()?;
         self.outsiders.remove(&pid);
+        if let Some(found) = self.word_of_session(pid) {
+            return Ok(found != Found::Nothing);
+        }
         let found = self.climb(pid, now_us, MAX_DEPTH)?;
         // A fork shows the environment of its parent until it calls exec.
         let may_change = self.membership.is_some() && found == Found::Outsider;
@@ -219,7 +228,10 @@ impl Tree {
                 Some(Found::Outsider | Found::Nothing) => break,
                 None => match self.climb(stat.parent_pid, now_us, depth - 1)? {
                     Found::Nothing => continue,
-                    Found::Outsider => break,
+                    Found::Outsider => {
+                        self.learn_stranger(pid);
+                        break;
+                    }
                     Found::Above if self.is_from_before(key) => return Ok(Found::Above),
                     Found::Above => self.runner_serves_this_job_alone(),
                     Found::Member => self.is_sure(stat.parent_pid),
@@ -407,14 +419,6 @@ impl Tree {
             }
         }
         Ok(())
-    }
-
-    fn procfs(&self) -> &Procfs {
-        &self.procfs
-    }
-
-    fn forget_outsiders(&mut self) {
-        self.outsiders.clear();
     }
 }
 

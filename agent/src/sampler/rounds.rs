@@ -14,8 +14,10 @@ pub(super) const ROUNDS_SHARE: f64 = 0.001;
 const NEW_MAXIMUM: f64 = 1.05;
 /// And by at least so many bytes: in a tree that is small there is little to correct.
 const NEW_MAXIMUM_BYTES: u64 = 4 << 20;
-/// Rounds without any reason are this far apart, µs; and twice as far as the budget asks, to leave room for those with one.
+/// Rounds without any reason are this far apart at least, µs.
 const PERIOD_US: i64 = 2_000_000;
+/// And so many times as far as the budget asks: what they take of it all the time is little, and those with a reason have room.
+const CALM: i64 = 4;
 /// A process is this old when its PSS is first read, µs: younger ones are mostly copies about to call exec.
 const SETTLED_US: i64 = 300_000;
 
@@ -52,7 +54,7 @@ impl Rounds {
         if cost.is_busy() || !self.budget.allows(now_us) {
             return None;
         }
-        let period = PERIOD_US.max(2 * self.budget.wait_us(self.last_cost_us));
+        let period = PERIOD_US.max(CALM * self.budget.wait_us(self.last_cost_us));
         let is_time = now_us - self.asked_us >= period;
         let round = if members.len() > 1 {
             let newcomer = members

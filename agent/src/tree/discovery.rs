@@ -51,7 +51,7 @@ impl Discovery {
             (distance < PLAUSIBLE_DISTANCE).then_some(())
         };
         let births = tree
-            .procfs()
+            .procfs
             .open_births()
             .ok()
             .filter(|counter| trusted(counter).is_some());
@@ -60,7 +60,7 @@ impl Discovery {
             newest: command_pid,
             unborn: Vec::new(),
             has_children_files: tree.is_below_the_agent()
-                && tree.procfs().has_children_files(tree.agent_pid),
+                && tree.procfs.has_children_files(tree.agent_pid),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
@@ -157,10 +157,9 @@ impl Discovery {
         tree.forget_outsiders();
         result = result.and(tree.settle_rivals());
         self.found.clear();
-        tree.procfs().pids_into(&mut self.found)?;
+        tree.procfs.pids_into(&mut self.found)?;
         for pid in self.found.iter().copied() {
-            // Ancestors first met on the way up are not climbed again.
-            result = result.and(tree.climb(pid, now_us, super::MAX_DEPTH).map(|_| ()));
+            result = result.and(tree.look_again(pid, now_us));
         }
         result
     }

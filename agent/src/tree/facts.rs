@@ -7,6 +7,10 @@ use std::sync::Arc;
 const EARLY_LOOKS_US: [i64; 2] = [200_000, 1_000_000];
 /// A python, which may be a pytest, is looked at so often, µs.
 const PYTHON_EVERY_US: i64 = 3_000_000;
+/// Until so long after its first look, µs; hardly anything changes later.
+const SETTLED_US: i64 = 30_000_000;
+/// And then so often, µs.
+const SETTLED_PYTHON_EVERY_US: i64 = 10_000_000;
 /// One whose address space is limited, µs: the largest it was is lost when it ends.
 const LIMITED_EVERY_US: i64 = 1_000_000;
 /// And everybody else, µs.
@@ -59,7 +63,8 @@ impl FactLooks {
         self.due_us = match EARLY_LOOKS_US.get(self.looks) {
             Some(after) => self.first_us + after,
             None if self.told.address_space_limit_bytes.is_some() => now_us + LIMITED_EVERY_US,
-            None if is_python => now_us + PYTHON_EVERY_US,
+            None if is_python && now_us - self.first_us < SETTLED_US => now_us + PYTHON_EVERY_US,
+            None if is_python => now_us + SETTLED_PYTHON_EVERY_US,
             None => now_us + OTHERS_EVERY_US,
         };
         self.looks += 1;
@@ -83,6 +88,19 @@ pub fn is_python(command: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_settled_is_looked_at_more_rarely() {
+        let mut looks = FactLooks::default();
+        let mut at_ms = Vec::new();
+        for now_us in (0..60_000_000).step_by(50_000) {
+            if looks.due(now_us).is_some() {
+                at_ms.push(now_us / 1_000);
+                looks.looked(now_us, true);
+            }
+        }
+        assert_eq!(at_ms[at_ms.len() - 4..], [28_000, 31_000, 41_000, 51_000]);
+    }
 
     #[test]
     fn looks_are_close_at_first_and_begin_anew_with_another_program() {

@@ -2,7 +2,10 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{
+    strangers::{Session, session_of},
+    *,
+};
 
 const AGENT: u32 = 100;
 
@@ -328,4 +331,121 @@ fn an_agent_met_later_has_what_is_closer_to_it() {
         .collect();
     assert_eq!(gone, [71, 72]);
     assert!(world.tree.members().is_empty());
+}
+
+/// As if the agent and its command were in session 50, and a stranger had made 300.
+fn sessions(pid: u32) -> Session {
+    match pid {
+        1 => Session::Is(1),
+        210 => Session::Is(210),
+        300..400 => Session::Is(300),
+        999 => Session::OfNobody,
+        _ => Session::Is(50),
+    }
+}
+
+impl World {
+    fn with_sessions() -> Self {
+        let mut world = Self::new();
+        world.tree.strangers = Some(Strangers::to(AGENT, sessions));
+        world.process(200, AGENT, 20, "pytest");
+        world.process(300, 1, 20, "make");
+        world
+    }
+
+    /// Whoever looks at it fails.
+    fn unreadable(&self, pid: u32) {
+        self.write(&format!("{pid}/stat"), "what is this\n");
+    }
+}
+
+#[test]
+fn who_is_in_a_strangers_session_is_not_looked_at() {
+    let mut world = World::with_sessions();
+    world.unreadable(301);
+    assert!(world.tree.consider(301, 0).is_err(), "nothing is known yet");
+    assert!(world.tree.consider(300, 0).unwrap());
+    assert!(world.tree.consider(301, 0).unwrap());
+    assert!(!world.tree.consider(999, 0).unwrap(), "it may come later");
+    assert_eq!(world.born(), []);
+}
+
+#[test]
+fn a_session_of_the_job_is_never_a_strangers() {
+    let mut world = World::with_sessions();
+    // Of the agent's own, like the shell that started it; and a thread of one that made its own.
+    world.process(90, 1, 5, "sh");
+    world.tree.consider(90, 0).unwrap();
+    world.process(210, 200, 21, "daemon");
+    world.thread(211, 200);
+    world.tree.strangers.as_mut().unwrap().ask = |pid| match pid {
+        211 => Session::Is(210),
+        other => sessions(other),
+    };
+    world.tree.consider(211, 0).unwrap();
+    for pid in [200, 210] {
+        assert!(world.tree.consider(pid, 0).unwrap());
+    }
+    assert_eq!(world.born(), [(200, AGENT), (210, 200)]);
+}
+
+#[test]
+fn a_number_given_anew_begins_a_session_of_its_own() {
+    let mut world = World::with_sessions();
+    world.tree.consider(300, 0).unwrap();
+    world.process(300, 200, 30, "daemon");
+    assert!(world.tree.consider(300, 0).unwrap());
+    assert_eq!(world.born(), [(200, AGENT), (300, 200)]);
+}
+
+#[test]
+fn a_scan_looks_at_one_of_each_strangers_session() {
+    let mut world = World::with_sessions();
+    let mut discovery = Discovery::begin_among(&world.tree, 0);
+    discovery.look(&mut world.tree, 0).unwrap();
+    assert_eq!(world.born(), [(200, AGENT)]);
+    for pid in 301..310 {
+        world.process(pid, 300, 30, "cc");
+    }
+    world.process(201, 200, 30, "worker");
+    let mut discovery = Discovery::begin_among(&world.tree, 9_000_000);
+    discovery.look(&mut world.tree, 9_000_000).unwrap();
+    assert_eq!(world.born(), [(201, 200)]);
+    let outsiders = &world.tree.outsiders;
+    let looked_at = outsiders.iter().filter(|pid| (300..400).contains(*pid));
+    // Its own leader may be climbed to besides.
+    assert!((1..=2).contains(&looked_at.count()));
+}
+
+#[test]
+fn a_process_in_a_session_of_its_own_is_found_among_real_ones() {
+    use std::io::{BufRead as _, BufReader};
+    let mut tree = Tree::new(Procfs::system(), std::process::id(), 4096);
+    let mut discovery = Discovery::begin_among(&tree, 0);
+    discovery.look(&mut tree, 0).unwrap();
+    let mut child = std::process::Command::new("setsid")
+        .args(["sh", "-c", "echo $$; sleep 60 & echo $!; read x; kill $!"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap());
+    let pids: Vec<u32> = said
+        .lines()
+        .take(2)
+        .map(|line| line.unwrap().parse().unwrap())
+        .collect();
+    let is_there = |tree: &Tree, pid| tree.members().iter().any(|it| it.key.pid == pid);
+    assert_eq!(session_of(pids[1]), Session::Is(pids[0]));
+    assert_eq!(session_of(pids[1]), session_of(pids[0]));
+    for pid in &pids {
+        assert!(tree.consider(*pid, 1).unwrap());
+        assert!(is_there(&tree, *pid));
+    }
+    let mut tree = Tree::new(Procfs::system(), std::process::id(), 4096);
+    let mut discovery = Discovery::begin_among(&tree, 0);
+    discovery.look(&mut tree, 0).unwrap();
+    assert!(pids.iter().all(|pid| is_there(&tree, *pid)));
+    drop(child.stdin.take());
+    child.wait().unwrap();
 }

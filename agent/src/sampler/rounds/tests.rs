@@ -55,7 +55,7 @@ fn a_new_maximum_is_worth_a_round_within_the_budget() {
 }
 
 #[test]
-fn rounds_without_a_reason_keep_twice_the_distance() {
+fn rounds_without_a_reason_keep_four_times_the_distance() {
     let mut tree = members(2);
     tree.members_mut()
         .iter_mut()
@@ -64,8 +64,8 @@ fn rounds_without_a_reason_keep_twice_the_distance() {
     let cost = Cost::default();
     assert_eq!(rounds.due(2_000_000, MB, tree.members(), &cost), PSS);
     cost.finish(13_000);
-    assert_eq!(rounds.due(27_000_000, MB, tree.members(), &cost), None);
-    assert_eq!(rounds.due(28_000_000, MB, tree.members(), &cost), PSS);
+    assert_eq!(rounds.due(53_000_000, MB, tree.members(), &cost), None);
+    assert_eq!(rounds.due(54_000_000, MB, tree.members(), &cost), PSS);
 }
 
 #[test]
