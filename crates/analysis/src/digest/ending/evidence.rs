@@ -112,6 +112,9 @@ impl Evidence {
             .main_death()
             .and_then(|death| death.running.clone());
         evidence.running = ran.or(evidence.running);
+        if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
+            evidence.running = broken_off(parts);
+        }
         evidence.headroom = Headroom::at(parts, moment_us);
         evidence.holders = holders::at(parts, moment_us);
         evidence
@@ -239,6 +242,13 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
         .and_then(|walk| walk.running)
         .map(str::to_owned)
+}
+
+/// The test in which pytest was interrupted: it left it in order, without a word of how it went.
+fn broken_off(parts: &Parts<'_>) -> Option<String> {
+    let tests = parts.tests.iter();
+    let last = tests.max_by_key(|test| test.started_us)?;
+    (last.outcome == "unknown").then(|| last.nodeid.clone())
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {
