@@ -75,7 +75,7 @@ pub use read::{
 };
 pub use segments::{Segment, path_of as segment_path, segments};
 pub use thin::{Detail, thin};
-pub use write::{Less, Spool, lock, record_of, write_end};
+pub use write::{Less, Spool, lock, lock_of_gone, record_of, write_end};
 
 /// The first bytes of every file; the last is the version.
 const MAGIC: &[u8; 8] = b"HWSPOOL\x01";

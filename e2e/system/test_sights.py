@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from conftest import PYTEST, ROOT
+from system.cells_ways import Steps, recorded
 
 TICK_US = 50000
 SUITE = """
@@ -60,17 +61,31 @@ def ticks_of(server, job, process):
     return next(row["t_us"] for row in series if row["process"] == process and row["metric"] == "rss")
 
 
+def in_a_run(server, recorder, command):
+    """The plugin writes where the agent does not look."""
+    summary = recorder.run(command, server, flags=["--no-plugin"])
+    assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
+    return summary
+
+
+def in_a_step_that_was_told_nothing(server, recorder, command):
+    with recorded(Steps, recorder, server) as job:
+        job.start_recording()
+        job.going = job.step(command)
+        summary = job.end()
+        assert job.code == 0, job.going.stdout + job.going.stderr
+    return summary
+
+
+@pytest.mark.parametrize("record", [in_a_run, in_a_step_that_was_told_nothing])
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["sequential", "xdist"])
-def test_the_test_of_each_tick_is_the_one_that_the_plugin_says(server, recorder, tmp_path, record_property, capsys, workers):
+def test_the_test_of_each_tick_is_the_one_that_the_plugin_says(server, recorder, tmp_path, record_property, capsys, workers, record):
     for file in range(4):
         (tmp_path / ("test_%d.py" % file)).write_text(SUITE.replace("{file}", str(file)))
     truth = tmp_path / "truth"
     truth.mkdir()
-    # The plugin writes where the agent does not look.
     own = ["env", "HIGHWATER_EVENTS=%s" % truth, "PYTHONPATH=%s" % (ROOT / "pytest-plugin")]
-    command = own + PYTEST + ["-p", "highwater_pytest"] + workers
-    summary = recorder.run(command, server, flags=["--no-plugin"])
-    assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
+    summary = record(server, recorder, own + PYTEST + ["-p", "highwater_pytest"] + workers)
     job = server.job(summary["uuid"])
     [session] = job["sessions"]
     assert session["sampled"] and session["numprocesses"] == len(workers)
@@ -91,7 +106,7 @@ def test_the_test_of_each_tick_is_the_one_that_the_plugin_says(server, recorder,
     share = agreed / judged
     record_property("share", share)
     with capsys.disabled():
-        print("\nsampled labels, %s: %d of %d ticks agree (%.2f %%)" % ("xdist" if workers else "sequential", agreed, judged, 100 * share))
+        print("\nsampled labels, %s, %s: %d of %d ticks agree (%.2f %%)" % ("xdist" if workers else "sequential", record.__name__, agreed, judged, 100 * share))
     assert judged > 100 and share >= 0.98, (agreed, judged)
     assert {row["nodeid"] for row in rows} == names
     assert {row["path"] for row in rows} == {"test_%d.py" % file for file in range(4)}

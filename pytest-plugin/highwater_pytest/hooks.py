@@ -229,7 +229,8 @@ def _outcome(reports):
     if setup and setup[0] == "failed" or teardown and teardown[0] == "failed":
         return "error"
     deciding = call or setup
-    if deciding is None:
+    # Broken off in its call: pytest reports neither that nor a teardown, and that the set-up passed says nothing of the test.
+    if deciding is None or deciding is setup and setup[0] == "passed" and not teardown:
         return "unknown"
     outcome, xfail = deciding
     if xfail:

@@ -106,6 +106,19 @@ def test_every_outcome_is_recorded(suite):
     ]
 
 
+@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_how_a_test_ended_in_which_pytest_was_interrupted_is_not_known(suite, raised):
+    suite.write(test_all="import pytest\ndef test_before(): pass\ndef test_broken_off(): %s\ndef test_after(): pass\n" % raised)
+    assert suite.run().returncode == 2
+    assert suite.outcomes(suite.only()) == [("test_before", "passed"), ("test_broken_off", "unknown")]
+
+
+def test_a_test_that_is_only_set_up_passes_by_that(suite):
+    suite.write(test_all="def test_it(): pass\n")
+    suite.run("--setup-only")
+    assert suite.outcomes(suite.only()) == [("test_it", "passed")]
+
+
 def test_the_books_balance_to_the_byte_and_fixtures_are_charged_apart(suite):
     suite.write(
         test_fixtures=KINDS

@@ -176,6 +176,7 @@ fn end_to_end(count: &mut Count) -> Done {
         &[
             "pytest>=9,<10",
             "pytest-xdist",
+            "pytest-timeout",
             "setproctitle",
             "tox",
             "nox",

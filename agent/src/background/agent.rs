@@ -235,7 +235,7 @@ type Opened = (Continued, BTreeMap<Uuid, u64>, Option<File>);
 
 fn open(folder: &Path, orders: &Orders) -> Result<Opened, SpoolError> {
     if orders.goes_on {
-        let lock = spool::lock(folder)?;
+        let lock = spool::lock_of_gone(folder)?;
         let recorded = spool::read(folder)?;
         let before = recorded.batches_of_streams();
         let sink = Continued::after(Spool::another_stream(folder)?, &recorded);

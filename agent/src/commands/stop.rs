@@ -169,7 +169,7 @@ fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandErro
 /// Completes the recording of an agent that is gone.
 fn complete(folder: &Path, word: &Stop) -> Result<Unwritten, CommandError> {
     terminal::tell("the agent is gone: what it recorded until then is told");
-    let _lock = spool::lock(folder)?;
+    let _lock = spool::lock_of_gone(folder)?;
     let say = |end: &mut v1::End| {
         end.set_ended_by(v1::EndedBy::Stop);
         end.exit_code = word.exit_code;

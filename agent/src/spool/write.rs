@@ -5,6 +5,8 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use highwater_wire::{
@@ -26,6 +28,8 @@ use crate::regular;
 /// A segment is closed after so many batches or bytes; what is closed can be written again with less in it.
 const SEGMENT_BATCHES: u64 = 64;
 const SEGMENT_BYTES: u64 = 128 << 10;
+/// A process that was killed has let go of its files after so long.
+const LETS_GO: Duration = Duration::from_secs(5);
 /// On a full disk the running segment is closed once it has so many batches.
 const FEW_BATCHES: u64 = 4;
 
@@ -296,6 +300,22 @@ pub fn lock(folder: &Path) -> Result<File, SpoolError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::Busy(folder.to_path_buf())),
         Err(error) => Err(io(&path)(error.into())),
+    }
+}
+
+/// [`lock`] for the spool of an agent that is gone: the threads of a process that was killed go after it, and the last of them lets go.
+///
+/// # Errors
+/// As [`lock`]: [`SpoolError::Busy`] where somebody else holds it for longer.
+pub fn lock_of_gone(folder: &Path) -> Result<File, SpoolError> {
+    let until = Instant::now() + LETS_GO;
+    loop {
+        match lock(folder) {
+            Err(SpoolError::Busy(_)) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            locked => return locked,
+        }
     }
 }
 

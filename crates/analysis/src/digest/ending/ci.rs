@@ -13,10 +13,17 @@ pub(super) fn cancelled(evidence: &Evidence) -> Option<Decision> {
     }
     let how = match (said, signals) {
         (true, _) => "The CI says that the job was cancelled".to_owned(),
-        (false, Some((interrupt, term))) if interrupt.sender_pid != 0 => format!(
+        (false, Some((interrupt, Some(term)))) if interrupt.sender_pid != 0 => format!(
             "The job was cancelled: {} sent SIGINT, and SIGTERM {:.1} s later",
             interrupt.sender_words(),
             (term.at_us - interrupt.at_us) as f64 / 1e6
+        ),
+        (false, Some((interrupt, None))) => format!(
+            "The job was cancelled: {} sent SIGINT, as GitHub does",
+            match interrupt.sender_pid {
+                0 => "somebody".to_owned(),
+                _ => interrupt.sender_words(),
+            }
         ),
         _ => "The job was cancelled: SIGINT came, then SIGTERM, as a CI sends them".to_owned(),
     };

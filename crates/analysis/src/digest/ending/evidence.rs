@@ -18,6 +18,9 @@ use super::{
     time::TimeLimits,
 };
 
+/// An agent that dies takes no more samples with it than of this time.
+const LAST_BLOCK_US: i64 = 2_000_000;
+
 /// The evidence of a job, gathered from its recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::digest) struct Evidence {
@@ -49,6 +52,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) time: TimeLimits,
     pub(in crate::digest) seen: Seen,
     pub(in crate::digest) agent_lost: bool,
+    /// pytest wrote on when nothing was sampled any more.
+    pub(in crate::digest) outlived_the_agent: bool,
     /// No end was reported: the job fell silent.
     pub(in crate::digest) silent: bool,
     pub(in crate::digest) last_us: i64,
@@ -89,6 +94,7 @@ impl Evidence {
             seen: Seen::of(parts),
             sampled: sessions.iter().any(|session| session.sampled),
             agent_lost: end.is_some_and(|end| end.agent_lost),
+            outlived_the_agent: outlived_the_agent(parts),
             silent: end.is_none() || parts.context.state == JobState::Lost,
             last_us: recording.last_us(),
             peak_bytes: parts.peak.bytes,
@@ -112,6 +118,9 @@ impl Evidence {
             .main_death()
             .and_then(|death| death.running.clone());
         evidence.running = ran.or(evidence.running);
+        if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
+            evidence.running = broken_off(parts);
+        }
         evidence.headroom = Headroom::at(parts, moment_us);
         evidence.holders = holders::at(parts, moment_us);
         evidence
@@ -230,6 +239,13 @@ fn is_torn(parts: &Parts<'_>) -> bool {
             .any(|notice| CODES.contains(&notice.code.as_str()))
 }
 
+/// True where marks go on longer after the last sample than a block that was lost with the agent spans.
+fn outlived_the_agent(parts: &Parts<'_>) -> bool {
+    let sampled_us = parts.memory.tree().last().map_or(0, |point| point.t_us);
+    let mut last_marks = parts.walks.iter().filter_map(|walk| walk.intervals.last());
+    last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(LAST_BLOCK_US))
+}
+
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.
 fn running(parts: &Parts<'_>) -> Option<String> {
     parts
@@ -239,6 +255,13 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
         .and_then(|walk| walk.running)
         .map(str::to_owned)
+}
+
+/// The test in which pytest was interrupted: it left it in order, without a word of how it went.
+fn broken_off(parts: &Parts<'_>) -> Option<String> {
+    let tests = parts.tests.iter();
+    let last = tests.max_by_key(|test| test.started_us)?;
+    (last.outcome == "unknown").then(|| last.nodeid.clone())
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {

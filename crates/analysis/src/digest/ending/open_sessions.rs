@@ -1,6 +1,9 @@
 //! What became of the sessions that never told their end.
 
-use highwater_wire::report::{JobState, Role, SessionReport};
+use highwater_wire::{
+    report::{JobState, Role, SessionReport},
+    v1::event::What,
+};
 
 use super::super::{parts::Parts, walk::Walk};
 
@@ -127,7 +130,16 @@ fn outlived_the_recording(parts: &Parts<'_>, leader: usize) -> bool {
         .is_some_and(|code| CODES_OF_SIGNALS.contains(&code));
     let known = parts.context.state != JobState::Lost && !end.agent_lost && !by_signal;
     let last_seen = parts.memory.last_tick(leader);
+    // An agent that went on with the job of another sees whoever is still there.
+    let gaps = parts.recording.events().iter();
+    let went_on_us = gaps
+        .filter(|event| matches!(event.what, Some(What::AgentGap(_))))
+        .map(|event| event.t_us)
+        .max();
+    let seen_since =
+        went_on_us.is_none_or(|since_us| last_seen.is_some_and(|t_us| t_us >= since_us));
     known
+        && seen_since
         && parts.processes[leader].ended_us.is_none()
         && last_seen.is_some_and(|t_us| t_us >= end.ended_us.saturating_sub(STILL_THERE_US))
 }

@@ -1,12 +1,19 @@
 //! What the agent saw happen: signals to itself, actions of its guard, the end of the CI's runner, gaps of its own.
 
-use highwater_wire::v1::{Event, event::What};
+use std::collections::BTreeSet;
+
+use highwater_wire::{
+    report::Role,
+    v1::{Event, event::What},
+};
 
 use super::{
     super::parts::Parts,
     words::{SIGINT, SIGTERM, program, signal_name},
 };
 
+/// The provider of GitHub Actions, as an agent names it.
+const GITHUB: &str = "github";
 /// GitHub sends SIGINT, SIGTERM and SIGKILL within this.
 const CANCEL_US: i64 = 60_000_000;
 
@@ -40,11 +47,21 @@ pub(in crate::digest) struct Seen {
     pub(in crate::digest) runner_gone: Option<(i64, u32, String)>,
     /// From when to when an agent was missing.
     pub(in crate::digest) gaps: Vec<(i64, i64)>,
+    /// The job is one of GitHub's.
+    pub(in crate::digest) of_github: bool,
+    /// Processes of the job: signals of theirs are none of the CI's.
+    pub(in crate::digest) members: BTreeSet<u32>,
 }
 
 impl Seen {
     pub(super) fn of(parts: &Parts<'_>) -> Self {
-        let mut seen = Self::default();
+        let members = parts.processes.iter().filter(|it| it.role != Role::Other);
+        let run = parts.recording.job().run.as_ref();
+        let mut seen = Self {
+            of_github: run.is_some_and(|run| run.provider == GITHUB),
+            members: members.map(|process| process.key.pid).collect(),
+            ..Self::default()
+        };
         for event in parts.recording.events() {
             seen.take(event);
         }
@@ -83,20 +100,23 @@ impl Seen {
         self.guard.iter().find(|action| action.stopped)
     }
 
-    /// The signals by which a CI ends a step that was cancelled: SIGINT, and SIGTERM where that did not help, from no terminal.
-    pub(super) fn cancel(&self) -> Option<(&Taken, &Taken)> {
-        let of_ci = |taken: &&Taken, signal| taken.signal == signal && !taken.from_terminal;
-        self.signals
-            .iter()
-            .filter(|taken| of_ci(taken, SIGINT))
-            .find_map(|interrupt| {
-                let term = self.signals.iter().find(|taken| {
-                    of_ci(taken, SIGTERM)
-                        && (interrupt.at_us..=interrupt.at_us.saturating_add(CANCEL_US))
-                            .contains(&taken.at_us)
-                })?;
-                Some((interrupt, term))
-            })
+    /// The signals by which a CI ends a step that was cancelled: SIGINT, and SIGTERM where that did not help, from no terminal. In a job of
+    /// GitHub, which alone begins with SIGINT, one that helped is enough.
+    pub(super) fn cancel(&self) -> Option<(&Taken, Option<&Taken>)> {
+        let of_ci = |taken: &&Taken, signal| {
+            let by_job = self.members.contains(&taken.sender_pid);
+            taken.signal == signal && !taken.from_terminal && !taken.by_timeout() && !by_job
+        };
+        let interrupts = || self.signals.iter().filter(|taken| of_ci(taken, SIGINT));
+        let followed = interrupts().find_map(|interrupt| {
+            let until_us = interrupt.at_us.saturating_add(CANCEL_US);
+            let term = self.signals.iter().find(|taken| {
+                of_ci(taken, SIGTERM) && (interrupt.at_us..=until_us).contains(&taken.at_us)
+            })?;
+            Some((interrupt, Some(term)))
+        });
+        let alone = || interrupts().next().map(|interrupt| (interrupt, None));
+        followed.or_else(|| self.of_github.then(alone).flatten())
     }
 
     /// The last signal of a kind with a sender that is known.

@@ -8,22 +8,24 @@ use highwater_wire::{
 use super::{
     Decision,
     evidence::Evidence,
-    words::{count, seconds},
+    words::{SIGHUP, SIGKILL, SIGTERM, count, seconds},
 };
 
+/// What is taken away together goes one after the other, in whatever order, within this.
+const TOGETHER_US: i64 = 500_000;
+
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
-    let seen_to_end = evidence.open.not_gone == 0 && !evidence.has_no_session();
+    let seen_to_end = evidence.open.not_gone == 0
+        && !evidence.has_no_session()
+        && !evidence.fell_with_the_runner();
     // Who records beside a job that runs no pytest, and forgets to stop, is ended by the runner's own end.
     let nothing_ran = evidence.ended_by == EndedBy::RunnerGone && evidence.has_no_session();
     // Of a job whose pytest had ended before, that end counts.
-    if nothing_ran
-        || !evidence.lost()
-        || (seen_to_end && !evidence.agent_lost)
-        || evidence.all_told()
-    {
-        return cut_by_the_agent(evidence);
+    if nothing_ran || !evidence.lost() || seen_to_end || evidence.all_told() {
+        return cut_by_the_agent(evidence).or_else(|| in_a_gap(evidence));
     }
-    if evidence.agent_lost {
+    // Who stops a job is still there, and so is a pytest that goes on; else agent and job may as well have gone together.
+    if evidence.agent_lost && (evidence.ended_by == EndedBy::Stop || evidence.outlived_the_agent) {
         return Some(Decision {
             verdict: Verdict::AgentLost,
             confidence: Confidence::Certain,
@@ -52,7 +54,11 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         _ => (
             Verdict::RunnerLost,
             format!("{who} {at} into the job, after {tests}; memory was not short."),
-            "Look in the CI's log for why the runner went: it was shut down, reclaimed (spot), or lost its network. If the agent's spool is still there, send the rest with `highwater upload`.",
+            if evidence.silent {
+                "Look in the CI's log for why the runner went: it was shut down, reclaimed (spot), or lost its network. If the agent's spool is still there, send the rest with `highwater upload`."
+            } else {
+                "Look in the CI's log for why the runner went: it was shut down, reclaimed (spot), or lost its network."
+            },
         ),
     };
     Some(Decision {
@@ -82,7 +88,44 @@ fn cut_by_the_agent(evidence: &Evidence) -> Option<Decision> {
     })
 }
 
+/// pytest was gone when an agent went on with the job of another: nobody saw how.
+fn in_a_gap(evidence: &Evidence) -> Option<Decision> {
+    let death = evidence.main_death().filter(|death| !death.is_worker)?;
+    let unseen = evidence.open.vanished + evidence.open.unseen > 0
+        && evidence.signal().is_none()
+        && death.exit_code.is_none();
+    let mut gaps = evidence.seen.gaps.iter();
+    let (from_us, to_us) =
+        gaps.find(|(from_us, to_us)| death.from_us < *to_us && death.until_us >= *from_us)?;
+    unseen.then(|| Decision {
+        verdict: Verdict::AgentLost,
+        confidence: Confidence::Certain,
+        sentence: format!(
+            "The agent was gone from {} to {}, and pytest with it or meanwhile, after {}.",
+            seconds(*from_us),
+            seconds(*to_us),
+            count(evidence.tests, "test")
+        ),
+        next_step: "Look for who ended the agent; what pytest did afterwards is in its own report only.",
+    })
+}
+
 impl Evidence {
+    /// What ended pytest came with the end of the CI's runner, and may be told apart from it by a moment only.
+    fn fell_with_the_runner(&self) -> bool {
+        let Some((at_us, ..)) = self.seen.runner_gone else {
+            return false;
+        };
+        let leaders = self.deaths.iter().filter(|death| !death.is_worker);
+        leaders.clone().count() > 0
+            && leaders.into_iter().all(|death| {
+                let by_others = matches!(death.signal, None | Some(SIGKILL | SIGTERM | SIGHUP));
+                by_others
+                    && death.exit_code.is_none()
+                    && death.until_us >= at_us.saturating_sub(TOGETHER_US)
+            })
+    }
+
     fn has_no_session(&self) -> bool {
         self.statuses.is_empty()
             && self.open.left.is_empty()

@@ -36,6 +36,10 @@ fn behind_a_shell(signal: i32, code: i32) -> Story {
         .ends(Some(code), None)
 }
 
+fn of_github(story: Story) -> Story {
+    story.of_job(|job| job.run.get_or_insert_default().provider = "github".to_owned())
+}
+
 fn says(ending: &Ending, words: &str) -> bool {
     let mut sentences = ending.evidence.iter().map(|figure| &figure.sentence);
     sentences.any(|sentence| sentence.contains(words))
@@ -150,6 +154,24 @@ fn each_signal() {
             Confidence::Likely,
         ),
         (
+            "GitHub's INT, which was enough",
+            of_github(interrupted()).event(1, taken(2, 77, "Runner.Worker")),
+            Verdict::Cancelled,
+            Confidence::Likely,
+        ),
+        (
+            "the same INT in a job of another CI",
+            interrupted().event(1, taken(2, 77, "agent")),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "INT in a job of GitHub, by a process of the job",
+            of_github(interrupted()).event(1, taken(2, 10, "python")),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
             "GitHub's INT and TERM, then KILL",
             session(None, "")
                 .event(1, taken(2, 0, ""))
@@ -200,6 +222,23 @@ fn each_signal() {
         assert!(ending.sentence.ends_with('.'), "{name}: {ending:?}");
         assert!(!ending.next_step.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn the_test_that_was_interrupted_is_named() {
+    let victim = |story: Story| {
+        story
+            .ends(Some(2), None)
+            .digest()
+            .job
+            .ending
+            .unwrap()
+            .victim
+    };
+    let broken_off = session(Some(2), "unknown");
+    assert_eq!(victim(broken_off).as_deref(), Some("a.py::x"));
+    // Interrupted between two tests, by nobody's fault.
+    assert_eq!(victim(session(Some(2), "passed")), None);
 }
 
 #[test]

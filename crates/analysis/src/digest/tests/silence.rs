@@ -5,7 +5,11 @@ use highwater_wire::{
     v1::{AgentGap, EndedBy, Metric, Role, RunnerGone, event::What},
 };
 
-use super::{builder::Story, endings::session, signals::taken};
+use super::{
+    builder::{Story, tb},
+    endings::session,
+    signals::taken,
+};
 
 fn runner_gone() -> What {
     What::RunnerGone(RunnerGone {
@@ -152,8 +156,88 @@ fn each_end_without_the_jobs_own() {
             Confidence::Certain,
         ),
         (
-            "the agent was gone",
-            lost(session(None, "")),
+            "the runner was gone, and a moment before pytest by its signal",
+            gone(
+                session(None, "")
+                    .gone(90, None)
+                    .with(|it| it.signal = Some(15)),
+            ),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "the runner was gone, memory short, and whatever killed pytest with it",
+            gone(session(None, "").machine(50, &[3]).gone(90, None)),
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
+        ),
+        (
+            "the runner was gone a while after pytest had been killed",
+            gone(
+                session(None, "")
+                    .gone(90, None)
+                    .with(|it| it.signal = Some(9)),
+            )
+            .event(5_000, runner_gone()),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "the runner was gone, and pytest had crashed",
+            gone(
+                session(None, "")
+                    .gone(90, None)
+                    .with(|it| it.signal = Some(11)),
+            ),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone, as whoever stopped the job found",
+            lost(session(None, "")).of_end(|end| end.ended_by = EndedBy::Stop.into()),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone, and pytest wrote on",
+            lost(
+                session(None, "")
+                    .samples(Metric::Rss, 0, &[10, 10])
+                    .marks(&[(9_000, 10, 10, tb("a.py", "y"))]),
+            ),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
+            "the agent was gone, and nobody wrote on: the spool of a runner that was lost",
+            lost(session(None, "").samples(Metric::Rss, 0, &[10, 10])),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "the same with the machine next to empty",
+            lost(session(None, "").machine(0, &[60, 6])),
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
+        ),
+        (
+            "the agent was gone after it had seen pytest killed",
+            lost(
+                session(None, "")
+                    .gone(5, None)
+                    .with(|it| it.signal = Some(9)),
+            ),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "pytest was gone when another agent went on",
+            session(None, "")
+                .samples(Metric::Rss, 0, &[10, 10])
+                .event(900, What::AgentGap(AgentGap { from_us: 60_000 }))
+                .of_job(|job| job.background = true)
+                .ends(None, None)
+                .of_end(|end| end.ended_by = EndedBy::Stop.into()),
             Verdict::AgentLost,
             Confidence::Certain,
         ),
