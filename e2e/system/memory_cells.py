@@ -1,12 +1,12 @@
 """Cells of the fault matrix: cgroups to die in, suites that die, and what is checked of every recording."""
 
+import collections
 import contextlib
 import json
 import os
 import pathlib
 import shlex
 import subprocess
-import sys
 
 import pytest
 
@@ -53,9 +53,24 @@ def test_keeps(service):
     KEPT.append(room.hold(60_000_000))
 """
 EATS = "import room\n\ndef test_before(): pass\n\ndef test_eats():\n    room.eat()\n"
-HELD = 100 * MB
 #: What both hold, python, and less than either for who asks for more.
 LIMIT = 165 * MB
+
+
+Address = collections.namedtuple("Address", "url")
+#: Nobody listens on the port of the discard service.
+NOWHERE = Address("http://127.0.0.1:9")
+
+
+@contextlib.contextmanager
+def disk(folder, size):
+    """A disk of its own, which can be filled."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s" % size, "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def own_cgroup():
@@ -69,11 +84,13 @@ class Cgroup:
 
     made = 0
 
-    def __init__(self, limit):
+    def __init__(self, limit, uid=0):
         Cgroup.made += 1
         self.folder = own_cgroup() / ("highwater-cell-%d-%d" % (os.getpid(), Cgroup.made))
         self.folder.mkdir()
         (self.folder / "memory.limit_in_bytes").write_text(str(limit))
+        # Whoever owns this file may move itself there.
+        os.chown(self.folder / "cgroup.procs", uid, uid)
 
     def inside(self, command):
         """The command, which moves there before it begins."""

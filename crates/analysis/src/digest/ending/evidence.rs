@@ -10,7 +10,7 @@ use super::{
     deaths::{self, Death},
     failures::Failures,
     headroom::Headroom,
-    holders,
+    holders::{self, LeftBehind},
     oom::OomKills,
     open_sessions::{CODES_OF_SIGNALS, OpenSessions},
     seen::Seen,
@@ -58,6 +58,9 @@ pub(in crate::digest) struct Evidence {
     /// What ran at the last mark of a process that vanished.
     pub(in crate::digest) running: Option<String>,
     pub(in crate::digest) holders: Vec<Culprit>,
+    pub(in crate::digest) left_behind: Option<LeftBehind>,
+    /// What the process of that test had grown by since the test began.
+    pub(in crate::digest) running_took_bytes: Option<i64>,
 }
 
 impl Evidence {
@@ -111,9 +114,14 @@ impl Evidence {
         let ran = evidence
             .main_death()
             .and_then(|death| death.running.clone());
-        evidence.running = ran.or(evidence.running);
+        let stopped_us = evidence.seen.guard_stop().map(|action| action.at_us);
+        evidence.running = ran
+            .or(evidence.running)
+            .or_else(|| running_at(parts, stopped_us?));
+        evidence.running_took_bytes = evidence.main_death().and_then(|death| death.took_bytes);
         evidence.headroom = Headroom::at(parts, moment_us);
         evidence.holders = holders::at(parts, moment_us);
+        evidence.left_behind = holders::left_behind(parts, moment_us);
         evidence
     }
 
@@ -239,6 +247,15 @@ fn running(parts: &Parts<'_>) -> Option<String> {
         .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
         .and_then(|walk| walk.running)
         .map(str::to_owned)
+}
+
+/// The test that ran at an instant; of several the one that began last.
+fn running_at(parts: &Parts<'_>, t_us: i64) -> Option<String> {
+    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
+    tests
+        .filter(|test| test.began_us <= t_us && test.ended_us.is_none_or(|ended| ended >= t_us))
+        .max_by_key(|test| test.began_us)
+        .map(|test| test.nodeid.to_owned())
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {
