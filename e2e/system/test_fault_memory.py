@@ -271,16 +271,34 @@ def test_a_worker_that_is_killed_with_memory_calm(recorder, cgroup):
 
 @pytest.fixture
 def plain():
-    """A folder of another user's."""
+    """A folder of another user's, who has a Python for its tests."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="highwater-nobody-", dir="/tmp"))
     os.chown(folder, NOBODY, NOBODY)
-    reaches = ["test", "-x", str(BINARIES / "highwater"), "-a", "-x", sys.executable, "-a", "-w", str(folder)]
     try:
-        if subprocess.run(AS_NOBODY + reaches).returncode != 0:
-            pytest.skip("another user cannot reach the programs or a folder")
-        yield Recorder(folder)
+        if subprocess.run(AS_NOBODY + ["test", "-x", str(BINARIES / "highwater"), "-a", "-w", str(folder)]).returncode != 0:
+            pytest.skip("another user reaches neither the programs nor a folder")
+        # That of these tests may lie where only its owner comes to; what is installed for it serves another of its version.
+        packages = pathlib.Path(pytest.__file__).parents[1]
+        version = "python%d.%d" % sys.version_info[:2]
+        for python in (sys.executable, "/usr/bin/" + version, "/usr/local/bin/" + version):
+            asks = AS_NOBODY + ["env", "PYTHONPATH=%s" % packages, python, "-c", "import pytest, xdist"]
+            if subprocess.run(asks, capture_output=True, cwd=str(folder)).returncode == 0:
+                yield User(folder, python, {"HOME": folder, "PYTHONPATH": packages})
+                break
+        else:
+            pytest.skip("another user reaches no Python with pytest")
     finally:
         shutil.rmtree(folder)
+
+
+class User(Recorder):
+    def __init__(self, folder, python, variables):
+        super().__init__(folder)
+        self.python, self.variables = python, variables
+
+    def record(self, way, command, server=None, **places):
+        command = [self.python if word == sys.executable else word for word in command]
+        return record(self, way, command, server, before=AS_NOBODY, **places, **self.variables)
 
 
 def check_log(job):
@@ -293,7 +311,7 @@ def check_log(job):
 def test_the_whole_job_of_another_user(server, plain, cgroup, way):
     write(plain.folder, test_1_holds=HOLDS, test_2_eats=EATS)
     small = cgroup(LIMIT, NOBODY)
-    summary = record(plain, way, ORDERED, server, tests_in=small, before=AS_NOBODY, HOME=plain.folder)
+    summary = plain.record(way, ORDERED, server, tests_in=small)
     assert plain.done.returncode == 137 and small.kills() == 1
     job = server.job(summary["uuid"])
     found = ending(job, "oom_cgroup", "certain")
@@ -309,7 +327,7 @@ def test_a_worker_of_another_user(server, plain, cgroup, way):
     files, command, limit, verdict, who = LATER["worker"]
     write(plain.folder, **files)
     small = cgroup(limit, NOBODY)
-    summary = record(plain, way, command, server, tests_in=small, before=AS_NOBODY, HOME=plain.folder)
+    summary = plain.record(way, command, server, tests_in=small)
     assert plain.done.returncode == 1 and small.kills() == 1
     job = server.job(summary["uuid"])
     found = ending(job, verdict, "certain")
@@ -321,7 +339,7 @@ def test_a_worker_of_another_user(server, plain, cgroup, way):
 
 def test_a_test_of_another_user_that_is_refused_memory(plain):
     write(plain.folder, test_1_asks=ASKS)
-    summary = record(plain, "run", limited(ORDERED), before=AS_NOBODY, HOME=plain.folder)
+    summary = plain.record("run", limited(ORDERED))
     ending(summary, "memory_error", "likely")
     peak, limit = peak_and_limit(evidence(summary))
     assert abs(limit - ULIMIT) < 1.1 * MB and 0.9 * limit < peak <= limit
