@@ -1,6 +1,7 @@
 """The hooks of pytest, each translated into a word to the recorder."""
 
 import os
+import sys
 from functools import partial, wraps
 
 import pytest
@@ -18,6 +19,8 @@ except TypeError:
     WRAPPER = {"hookwrapper": True, "tryfirst": True}
     _OLD = True
 
+# pytest's exit status for an error of its own.
+_INTERNAL_ERROR = 3
 # Outcomes of phases, as ``te`` lists them.
 _PHASES = ("setup", "call", "teardown")
 _FAILED = ("failed", "error", "rerun")
@@ -48,6 +51,8 @@ class Hooks:
 
     def __init__(self, recorder):
         self.recorder = recorder
+        # What whoever called pytest handles meanwhile is no error of pytest's.
+        self._handled = sys.exc_info()[1]
         self._nodeid = None
         self._path = None
         # What is written of a fixture, by its definition and the file that asks for it.
@@ -92,11 +97,21 @@ class Hooks:
 
     @pytest.hookimpl(**dict(WRAPPER, tryfirst=False, trylast=True))
     def pytest_sessionfinish(self, session, exitstatus):
+        breaks_off = self._breaks_off()
         self.recorder.tests_end()
         try:
             return (yield)
         finally:
-            self.recorder.session_ends(getattr(session, "exitstatus", exitstatus))
+            self.recorder.session_ends(_INTERNAL_ERROR if breaks_off else getattr(session, "exitstatus", exitstatus))
+
+    def _breaks_off(self):
+        """Whether an error of pytest's own is on its way out, as where a report of an interruption got no memory. The status is 0 then."""
+        error = sys.exc_info()[1]
+        if error is None or error is self._handled:
+            return False
+        if cause_of(error, False) == MEMORY_ERROR:
+            self.recorder.notice(MEMORY_ERROR, "pytest itself broke off with a MemoryError")
+        return True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excinfo):

@@ -145,6 +145,26 @@ def test_pytest_itself_may_break_off_for_want_of_memory(suite, error, told):
     assert [record["code"] for record in suite.only() if record["kind"] == "N"] == told
 
 
+@pytest.mark.parametrize("error, told", [("MemoryError", ["memory_error"]), ("RuntimeError", [])])
+def test_an_error_that_leaves_pytest_is_no_success(suite, error, told):
+    """pytest's own status is 0 then: what it does of an interruption failed before it set another."""
+    suite.write(conftest="def pytest_keyboard_interrupt(): raise %s\n" % error, test_one="def test(): raise KeyboardInterrupt\n")
+    assert suite.run().returncode == 1
+    marks = suite.only()
+    assert [record["code"] for record in marks if record["kind"] == "N"] == told
+    assert [mark["exit_status"] for mark in marks if mark["kind"] == "se"] == [3]
+
+
+def test_an_error_that_is_being_handled_around_pytest_is_none_of_its_own(suite):
+    suite.write(
+        run="import pytest, sys\ntry:\n    raise MemoryError\nexcept MemoryError:\n    sys.exit(pytest.main(sys.argv[1:]))\n",
+        test_one="def test(): pass\n",
+    )
+    command = [sys.executable, "run.py", "-p", "no:cacheprovider"]
+    assert suite.call(command, HIGHWATER_EVENTS=str(suite.events)).returncode == 0
+    assert [mark["exit_status"] for mark in suite.only() if mark["kind"] == "se"] == [0]
+
+
 def group_of(*errors):
     if sys.version_info >= (3, 11):
         return BaseExceptionGroup("several", errors)  # noqa: F821

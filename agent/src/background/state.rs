@@ -7,11 +7,13 @@
 //! | `agent.log` | what it said |
 //! | `stop.json` | what `highwater stop` wants of it: [`Stop`] |
 //! | `outcome.json` | what became of the sending, once it is over: [`Outcome`] |
+//! | `stop.room`, `outcome.room` | blanks, for the day on which the disk has no room for the two: [`reserve`] |
 //!
 //! Each is written whole or not at all.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -32,6 +34,8 @@ const ORDERS: &str = "orders.json";
 const AGENT: &str = "agent.json";
 const STOP: &str = "stop.json";
 const OUTCOME: &str = "outcome.json";
+/// Of the room of a file that is written at the end, bytes: a page, and more than it mostly needs.
+const ROOM_BYTES: usize = 4096;
 
 /// A process, as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,11 +236,65 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let text = serde_json::to_vec(value).map_err(io::Error::other)?;
-    fs::write(&fresh, text)
+    fs::write(&fresh, &text)
         .and_then(|()| fs::rename(&fresh, path))
+        .or_else(|error| {
+            drop(fs::remove_file(&fresh));
+            write_into_room(path, &text).map_err(|_| error)
+        })
         .map_err(|error| named(path, &error))
+}
+
+/// Keeps room for what is written at the end, when the tests may have filled the disk.
+///
+/// # Errors
+/// When there is none.
+pub fn reserve(folder: &Path) -> io::Result<()> {
+    for name in [STOP, OUTCOME] {
+        let path = folder.join(name).with_extension("room");
+        fs::write(&path, [b' '; ROOM_BYTES]).map_err(|error| named(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// Writes over the blanks that were laid down for it: what follows the text there means nothing in JSON.
+fn write_into_room(path: &Path, text: &[u8]) -> io::Result<()> {
+    if text.len() > ROOM_BYTES {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let room = path.with_extension("room");
+    regular::open_with(OpenOptions::new().write(true), &room)?.write_all(text)?;
+    fs::rename(&room, path)
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_at_the_end_has_room_where_nothing_else_has() {
+        let folder = TempDir::new().unwrap();
+        let stop = Stop {
+            exit_code: Some(3),
+            ci_status: "failure".to_owned(),
+        };
+        // Where a folder stands, no new file can be made, as on a full disk.
+        fs::create_dir(folder.path().join("stop.new")).unwrap();
+        assert!(stop.write(folder.path()).is_err());
+        reserve(folder.path()).unwrap();
+        stop.write(folder.path()).unwrap();
+        assert_eq!(Stop::read(folder.path()).unwrap(), Some(stop.clone()));
+        let long = Stop {
+            ci_status: "x".repeat(ROOM_BYTES),
+            ..stop
+        };
+        reserve(folder.path()).unwrap();
+        assert!(long.write(folder.path()).is_err());
+    }
 }

@@ -207,6 +207,7 @@ fn begin(settings: &Settings, beginning: &Beginning) -> Result<Variables, String
         .create(folder)
         .map_err(|error| at(folder, &error))?;
     orders.write(folder).map_err(|error| error.to_string())?;
+    state::reserve(folder).map_err(|error| error.to_string())?;
     let path = folder.join(state::LOG);
     let log = File::options()
         .append(true)

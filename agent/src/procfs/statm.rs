@@ -7,6 +7,8 @@ use super::{ProcError, Procfs, number_after, still_there};
 /// Memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statm {
+    /// The address space.
+    pub size_bytes: u64,
     /// In memory.
     pub resident_bytes: u64,
     /// In memory and of the process alone: resident minus shared (files and shared memory).
@@ -62,6 +64,7 @@ impl StatmFile {
         };
         // A process without any address space has given it back: it is a zombie.
         Ok((size > 0).then(|| Statm {
+            size_bytes: size * self.page_bytes,
             resident_bytes: resident * self.page_bytes,
             anon_bytes: resident.saturating_sub(shared) * self.page_bytes,
             text_bytes: text * self.page_bytes,

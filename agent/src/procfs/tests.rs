@@ -154,6 +154,7 @@ fn statm_is_counted_in_pages() {
     ]);
     let read = |pid| procfs.open_statm(pid, 4096).unwrap().unwrap().read();
     let expected = Statm {
+        size_bytes: 765 * 4096,
         resident_bytes: 394 * 4096,
         anon_bytes: 22 * 4096,
         text_bytes: 5 * 4096,

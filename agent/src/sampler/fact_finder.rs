@@ -49,6 +49,11 @@ impl FactFinder {
     ) -> bool {
         let mut has_new_cgroup = false;
         for member in members {
+            if member.facts.takes_risen_size() {
+                let facts = member.facts.told.clone();
+                let (key, t_us) = (member.key, now_us);
+                teller.tell(Seen::Facts { key, t_us, facts }.into());
+            }
             let Some(look) = member.facts.due(now_us) else {
                 continue;
             };
@@ -117,7 +122,8 @@ impl FactFinder {
             && let Ok(Some(status)) = self.procfs.status(pid, &mut self.buffer)
             && status.address_space_peak_bytes > 0
         {
-            facts.address_space_peak_bytes = Some(status.address_space_peak_bytes);
+            facts.address_space_peak_bytes =
+                Some(status.address_space_peak_bytes).max(facts.address_space_peak_bytes);
         }
         facts
     }

@@ -13,6 +13,8 @@ const SETTLED_US: i64 = 30_000_000;
 const SETTLED_PYTHON_EVERY_US: i64 = 10_000_000;
 /// One whose address space is limited, µs: the largest it was is lost when it ends.
 const LIMITED_EVERY_US: i64 = 1_000_000;
+/// An address space that has grown by this share of its limit since it was told is told again: what it was before the end of a process is what counts.
+const RISEN: u64 = 128;
 /// And everybody else, µs.
 const OTHERS_EVERY_US: i64 = 20_000_000;
 
@@ -37,6 +39,8 @@ pub struct FactLooks {
     looks: usize,
     first_us: i64,
     due_us: i64,
+    /// The largest that its address space was at a tick, bytes.
+    size_bytes: u64,
 }
 
 /// A look that is due.
@@ -53,6 +57,25 @@ impl FactLooks {
         (now_us >= self.due_us).then_some(LookAt {
             is_first: self.looks == 0,
         })
+    }
+
+    /// Its address space has this size, bytes.
+    pub(super) fn saw_size(&mut self, bytes: u64) {
+        self.size_bytes = self.size_bytes.max(bytes);
+    }
+
+    /// Whether its address space is limited and is to be told anew; `told` says so then.
+    pub fn takes_risen_size(&mut self) -> bool {
+        let told = self.told.address_space_peak_bytes.unwrap_or(0);
+        let step = self
+            .told
+            .address_space_limit_bytes
+            .map(|limit| limit / RISEN);
+        let has_risen = step.is_some_and(|step| self.size_bytes > told.saturating_add(step));
+        if has_risen {
+            self.told.address_space_peak_bytes = Some(self.size_bytes);
+        }
+        has_risen
     }
 
     /// It was looked at; says when the next look is due.
@@ -74,6 +97,8 @@ impl FactLooks {
     pub(super) fn begin_anew(&mut self) {
         self.looks = 0;
         self.due_us = 0;
+        self.size_bytes = 0;
+        self.told.address_space_peak_bytes = None;
     }
 }
 
@@ -116,6 +141,22 @@ mod tests {
             }
         }
         assert_eq!(at_ms, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);
+    }
+
+    #[test]
+    fn a_limited_address_space_is_told_as_it_grows_and_no_oftener() {
+        let mut looks = FactLooks::default();
+        let told = |looks: &mut FactLooks, size_mb: u64| {
+            looks.saw_size(size_mb << 20);
+            looks.takes_risen_size()
+        };
+        assert!(!told(&mut looks, 900), "without a limit");
+        looks.begin_anew();
+        looks.told.address_space_limit_bytes = Some(1280 << 20);
+        looks.told.address_space_peak_bytes = Some(100 << 20);
+        let risen = [105, 110, 111, 111, 100, 1275].map(|size| told(&mut looks, size));
+        assert_eq!(risen, [false, false, true, false, false, true]);
+        assert_eq!(looks.told.address_space_peak_bytes, Some(1275 << 20));
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Member {
         match statm {
             Some(statm) => {
                 self.resident_bytes = statm.resident_bytes;
+                self.facts.saw_size(statm.size_bytes);
                 let before = self.text_bytes.replace(statm.text_bytes);
                 self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
             }

@@ -16,6 +16,8 @@ use crate::{
 const MOST_TOLD: usize = 8;
 /// Smaller ones are in the sum alone, bytes.
 const LEAST_BYTES: u64 = 64 << 20;
+/// What ends processes when memory runs short, as the kernel calls them: told however small they are, for they may be why a job ended.
+const DAEMONS: [&str; 5] = ["earlyoom", "systemd-oomd", "nohang", "oomd", "oomd_bin"];
 
 /// A process outside the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Bystander {
 pub struct Scan {
     /// Sum of their RSS, bytes; what they share counts for each.
     pub rss_bytes: u64,
-    /// The largest of them, largest first.
+    /// The largest of them, largest first, then whoever ends processes when memory runs short.
     pub largest: Vec<Bystander>,
 }
 
@@ -45,6 +47,8 @@ pub struct Bystanders {
     page_bytes: u64,
     /// Names of those that were told.
     names: HashMap<ProcessKey, String>,
+    /// Who was there at the last look, and whether it is one of [`DAEMONS`].
+    known: HashMap<u32, bool>,
     buffer: Vec<u8>,
 }
 
@@ -57,6 +61,7 @@ impl Bystanders {
             agent_pid,
             page_bytes,
             names: HashMap::new(),
+            known: HashMap::new(),
             buffer: Vec::new(),
         }
     }
@@ -67,7 +72,8 @@ impl Bystanders {
     /// When the processes cannot be listed.
     pub fn scan(&mut self, members: &HashSet<u32>) -> Result<Scan, ProcError> {
         let mut scan = Scan::default();
-        let mut large = Vec::new();
+        let (mut large, mut daemons) = (Vec::new(), Vec::new());
+        let mut known = HashMap::with_capacity(self.known.len());
         for pid in self.procfs.pids()? {
             if pid == self.agent_pid || members.contains(&pid) {
                 continue;
@@ -77,19 +83,38 @@ impl Bystanders {
             let statm = statm.and_then(|file| file.read().ok().flatten());
             let rss_bytes = statm.map_or(0, |statm| statm.resident_bytes);
             scan.rss_bytes += rss_bytes;
-            if rss_bytes >= LEAST_BYTES {
+            if rss_bytes == 0 {
+                continue;
+            }
+            let is_daemon = self.known.get(&pid).copied();
+            let is_daemon = is_daemon.unwrap_or_else(|| self.is_daemon(pid));
+            known.insert(pid, is_daemon);
+            if is_daemon {
+                daemons.push((rss_bytes, pid));
+            } else if rss_bytes >= LEAST_BYTES {
                 large.push((rss_bytes, pid));
             }
         }
+        self.known = known;
         large.sort_unstable_by(|one, other| other.cmp(one));
         large.truncate(MOST_TOLD);
+        daemons.truncate(MOST_TOLD);
         scan.largest = large
             .into_iter()
+            .chain(daemons)
             .filter_map(|(rss_bytes, pid)| self.look(pid, rss_bytes))
             .collect();
         self.names
             .retain(|key, _| scan.largest.iter().any(|told| told.key == *key));
         Ok(scan)
+    }
+
+    fn is_daemon(&mut self, pid: u32) -> bool {
+        let path = self.procfs.path_of(pid, "comm");
+        matches!(read_into(&path, &mut self.buffer), Ok(Some(())))
+            && DAEMONS
+                .iter()
+                .any(|name| name.as_bytes() == self.buffer.trim_ascii_end())
     }
 
     fn look(&mut self, pid: u32, rss_bytes: u64) -> Option<Bystander> {
@@ -102,7 +127,12 @@ impl Bystanders {
             Some(name) => name.clone(),
             None => {
                 let words = self.procfs.words(pid, &mut self.buffer).unwrap_or_default();
-                let program = naming::program(&words, &stat.comm);
+                // The words of a script begin with its interpreter.
+                let words = match DAEMONS.contains(&stat.comm.as_str()) {
+                    true => &[][..],
+                    false => &words[..],
+                };
+                let program = naming::program(words, &stat.comm);
                 let path = self.procfs.path_of(pid, "cgroup");
                 let home = match read_into(&path, &mut self.buffer) {
                     Ok(Some(())) => naming::home(&String::from_utf8_lossy(&self.buffer)),
@@ -159,6 +189,31 @@ mod tests {
         assert!(outside.rss_bytes >= 80 << 20);
         for told in &inside.largest {
             assert!(![own, child.id()].contains(&told.key.pid));
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_ends_processes_is_told_however_small_it_is() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("earlyoom");
+        std::fs::copy("/bin/cat", &path).unwrap();
+        let mut child = Command::new(&path).stdin(Stdio::piped()).spawn().unwrap();
+        let mut bystanders = Bystanders::new(
+            Procfs::system(),
+            std::process::id(),
+            rustix::param::page_size() as u64,
+        );
+        // Known from the first look on, and asked once.
+        let told = [(); 2].map(|()| {
+            let scan = bystanders.scan(&HashSet::new()).unwrap();
+            let mut largest = scan.largest.into_iter();
+            largest.find(|told| told.key.pid == child.id())
+        });
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        for told in told {
+            let told = told.unwrap();
+            assert!(told.command.starts_with("earlyoom") && told.rss_bytes < LEAST_BYTES);
         }
     }
 }

@@ -27,6 +27,8 @@ pub(in crate::digest) struct Death {
     pub(in crate::digest) cgroups: Vec<String>,
     /// The test or import that ran.
     pub(in crate::digest) running: Option<String>,
+    /// What the process had grown by since that test began, at its last sample.
+    pub(in crate::digest) took_bytes: Option<i64>,
     /// When that test began, and what pytest-timeout allowed it.
     pub(in crate::digest) time_limit: Option<(i64, i64)>,
 }
@@ -82,6 +84,10 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
         exit_code: process.exit_code,
         cgroups: process.cgroups.clone(),
         running: walk.and_then(|walk| walk.running).map(str::to_owned),
+        took_bytes: open_test.and_then(|test| {
+            let last = parts.memory.last_rss(at)?;
+            Some(last - test.span.start)
+        }),
         time_limit: open_test.and_then(|test| {
             let limit = i64::try_from(test.time_limit_us?).ok()?;
             Some((test.began_us, limit))

@@ -10,7 +10,7 @@ use super::{
     deaths::{self, Death},
     failures::Failures,
     headroom::Headroom,
-    holders,
+    holders::{self, LeftBehind},
     oom::OomKills,
     open_sessions::{CODES_OF_SIGNALS, OpenSessions},
     seen::Seen,
@@ -63,6 +63,9 @@ pub(in crate::digest) struct Evidence {
     /// What ran at the last mark of a process that vanished.
     pub(in crate::digest) running: Option<String>,
     pub(in crate::digest) holders: Vec<Culprit>,
+    pub(in crate::digest) left_behind: Option<LeftBehind>,
+    /// What the process of that test had grown by since the test began.
+    pub(in crate::digest) running_took_bytes: Option<i64>,
 }
 
 impl Evidence {
@@ -117,12 +120,17 @@ impl Evidence {
         let ran = evidence
             .main_death()
             .and_then(|death| death.running.clone());
-        evidence.running = ran.or(evidence.running);
+        let stopped_us = evidence.seen.guard_stop().map(|action| action.at_us);
+        evidence.running = ran
+            .or(evidence.running)
+            .or_else(|| running_at(parts, stopped_us?));
         if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
             evidence.running = broken_off(parts);
         }
+        evidence.running_took_bytes = evidence.main_death().and_then(|death| death.took_bytes);
         evidence.headroom = Headroom::at(parts, moment_us);
         evidence.holders = holders::at(parts, moment_us);
+        evidence.left_behind = holders::left_behind(parts, moment_us);
         evidence
     }
 
@@ -262,6 +270,15 @@ fn broken_off(parts: &Parts<'_>) -> Option<String> {
     let tests = parts.tests.iter();
     let last = tests.max_by_key(|test| test.started_us)?;
     (last.outcome == "unknown").then(|| last.nodeid.clone())
+}
+
+/// The test that ran at an instant; of several the one that began last.
+fn running_at(parts: &Parts<'_>, t_us: i64) -> Option<String> {
+    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
+    tests
+        .filter(|test| test.began_us <= t_us && test.ended_us.is_none_or(|ended| ended >= t_us))
+        .max_by_key(|test| test.began_us)
+        .map(|test| test.nodeid.to_owned())
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {

@@ -25,6 +25,8 @@ pub(in crate::digest) struct Failures {
     pub(in crate::digest) imports: Vec<String>,
     /// Tests that failed with a MemoryError, and files whose import did.
     pub(in crate::digest) without_memory: Vec<String>,
+    /// pytest itself broke off with a MemoryError.
+    pub(in crate::digest) pytest_without_memory: bool,
     /// Tests that pytest-timeout ended.
     pub(in crate::digest) out_of_time: Vec<String>,
     /// Of the pytest processes with a limit, the one that came closest to it.
@@ -47,6 +49,11 @@ impl Failures {
         Self {
             imports: owned(unique.into_iter().collect()),
             without_memory: owned(no_memory.collect()),
+            pytest_without_memory: parts
+                .recording
+                .notices()
+                .iter()
+                .any(|notice| notice.code == "plugin_memory_error"),
             out_of_time: owned(failed("timeout").map(|test| test.nodeid).collect()),
             address_space: address_space(parts),
         }
@@ -72,7 +79,7 @@ fn address_space(parts: &Parts<'_>) -> Option<AddressSpace> {
 }
 
 impl AddressSpace {
-    fn is_full(self) -> bool {
+    pub(super) fn is_full(self) -> bool {
         self.peak_bytes >= self.limit_bytes - self.limit_bytes / NEARLY
     }
 
@@ -97,6 +104,16 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
         return None;
     }
     let refused = failures.without_memory.len();
+    if failures.pytest_without_memory && refused == 0 {
+        return Some(Decision {
+            verdict: Verdict::MemoryError,
+            confidence: Confidence::Likely,
+            sentence: format!(
+                "pytest itself broke off after {tests}: it could not get the memory it asked for (MemoryError)."
+            ),
+            next_step: NEXT,
+        });
+    }
     if refused > 0 {
         let others = match evidence.failed.saturating_sub(refused as u64) {
             0 => String::new(),
@@ -114,7 +131,11 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
         });
     }
     let full = failures.address_space.filter(|space| space.is_full())?;
+    // A wrong option needs no memory: what could not begin, and had taken all it may have, was refused the rest.
+    let could_not_begin =
+        evidence.tests == 0 && evidence.worst_status() == Some(status::USAGE_ERROR);
     let fell = evidence.open.vanished + evidence.open.unseen > 0
+        || could_not_begin
         || matches!(
             evidence.worst_status(),
             Some(status::TESTS_FAILED | status::INTERNAL_ERROR)
@@ -123,7 +144,11 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
     let told_a_cause = evidence.failed > 0 || !failures.imports.is_empty();
     (fell && !told_a_cause).then(|| Decision {
         verdict: Verdict::MemoryError,
-        confidence: Confidence::Possible,
+        confidence: if could_not_begin {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
         sentence: format!(
             "pytest failed after {tests} with an address space of up to {}, of {} that it may have.",
             mebibytes(full.peak_bytes.cast_signed()),

@@ -139,6 +139,9 @@ fn failures(evidence: &Evidence, figures: &mut Figures) {
     for name in failures.without_memory.iter().take(MOST_NAMED) {
         figures.say(format!("{name} failed with a MemoryError."));
     }
+    if failures.pytest_without_memory {
+        figures.say("pytest itself broke off with a MemoryError.");
+    }
     for name in failures.out_of_time.iter().take(MOST_NAMED) {
         figures.say(format!("{name} was ended by pytest-timeout."));
     }

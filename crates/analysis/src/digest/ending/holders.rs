@@ -14,18 +14,35 @@ use super::super::{
 const MOST_CULPRITS: usize = 5;
 /// What holds less than this is no culprit.
 const LEAST_CULPRIT_BYTES: i64 = 1 << 20;
+/// Fewer finished files say nothing of how a suite grows.
+const FEW_FILES: usize = 3;
 /// Who ended no longer before the moment than this may have been taken by the same shortage.
 const SAME_DEATH_US: i64 = 1_000_000;
 
 /// Files and fixtures with what they still hold in the processes that were there at a moment, and processes outside pytest
-/// with what they had then; the most first.
+/// with what they had then; the most first. What the running test has taken since it began is its file's only where it is more than all that
+/// was there before: else it is the one that found no room, not the one that holds it.
 pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
     let mut fixtures: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut running: BTreeMap<&str, i64> = BTreeMap::new();
     for walk in parts.walks {
         if is_there(&parts.processes[walk.process], moment_us) {
             hold(walk, &mut files, &mut fixtures);
+            if let Some((path, taken)) = taken_by_running(walk) {
+                let sum = running.entry(path).or_default();
+                *sum = sum.saturating_add(taken);
+            }
         }
+    }
+    for (path, taken) in &running {
+        let held = files.entry(path).or_default();
+        *held = held.saturating_sub(*taken);
+    }
+    let held = files.values().chain(fixtures.values());
+    let held: i64 = held.filter(|bytes| **bytes > 0).sum();
+    for (path, taken) in running.into_iter().filter(|(_, taken)| *taken > held) {
+        *files.entry(path).or_default() += taken;
     }
     let files = files.into_iter().map(|(path, bytes)| Culprit {
         kind: "file".to_owned(),
@@ -53,6 +70,45 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
             })
         });
     most(files.chain(fixtures).chain(processes).collect())
+}
+
+/// What finished test files left behind in the processes that were there at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::digest) struct LeftBehind {
+    pub(in crate::digest) files: usize,
+    pub(in crate::digest) bytes: i64,
+    /// Of the file in the middle, in the order of how much it is.
+    pub(in crate::digest) middle_bytes: i64,
+}
+
+/// `None` where so few files were finished that they say nothing of the suite. What a file's fixtures keep is among it.
+pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehind> {
+    let walks = || {
+        let there = |walk: &&Walk<'_>| is_there(&parts.processes[walk.process], moment_us);
+        parts.walks.iter().filter(there)
+    };
+    let mut files: BTreeMap<&str, i64> = BTreeMap::new();
+    for visit in walks().flat_map(|walk| &walk.visits) {
+        let left = files.entry(visit.path).or_default();
+        *left = left.saturating_add(visit.span.end - visit.span.start);
+    }
+    for import in walks().flat_map(|walk| &walk.imports) {
+        if let Some(left) = files.get_mut(import.path) {
+            *left = left.saturating_add(import.own_bytes);
+        }
+    }
+    for visit in walks().flat_map(|walk| &walk.visits) {
+        if visit.ended_us.is_none() {
+            files.remove(visit.path);
+        }
+    }
+    let mut left: Vec<i64> = files.into_values().collect();
+    left.sort_unstable();
+    (left.len() >= FEW_FILES).then(|| LeftBehind {
+        files: left.len(),
+        bytes: left.iter().sum(),
+        middle_bytes: left[left.len() / 2],
+    })
 }
 
 /// The largest of several holders, the most first.
@@ -94,6 +150,20 @@ fn hold<'a>(
             add(path, fixture.released_bytes);
         }
     }
+}
+
+/// The file of the test that runs in a process, and what the process has grown by since that test began, without the named fixtures that were
+/// set up in it.
+fn taken_by_running<'a>(walk: &Walk<'a>) -> Option<(&'a str, i64)> {
+    let test = &walk.tests[walk.open_test?];
+    let visit = walk.visits.last()?;
+    let fixtures = walk
+        .fixtures
+        .iter()
+        .filter(|fixture| is_named(fixture) && fixture.began_us >= test.began_us);
+    let fixtures: i64 = fixtures.map(|fixture| fixture.setup_bytes).sum();
+    let taken = visit.span.end - test.span.start - fixtures;
+    (visit.path == test.path && taken > 0).then_some((test.path, taken))
 }
 
 /// What a test's own fixtures hold is told with its file.

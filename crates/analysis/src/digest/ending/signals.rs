@@ -11,6 +11,7 @@ use super::{
         SIGTERM, SIGTRAP, count, signal_name,
     },
 };
+use crate::figures::mebibytes;
 
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let signal = evidence.signal()?;
@@ -26,13 +27,30 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT | SIGSYS => Decision {
             verdict: Verdict::Crashed,
             confidence: Confidence::Certain,
-            sentence: format!("A process crashed with {name} after {tests}."),
+            sentence: format!(
+                "A process crashed with {name} after {tests}.{}",
+                no_address_space(evidence)
+            ),
             next_step: "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.",
         },
         SIGKILL | SIGTERM if evidence.headroom.moves_a_daemon() => by_daemon(evidence, &name),
         _ => killed(evidence, signal, &name),
     };
     Some(decision)
+}
+
+/// What is written in C aborts, or goes astray, where it is refused memory: that cannot be told from another crash, but it is a trace.
+fn no_address_space(evidence: &Evidence) -> String {
+    let space = evidence.failures.address_space;
+    space
+        .filter(|space| space.is_full())
+        .map_or_else(String::new, |space| {
+            format!(
+                " Of an address space of {} (ulimit -v) it had taken {}, so it may have been refused memory.",
+                mebibytes(space.limit_bytes.cast_signed()),
+                mebibytes(space.peak_bytes.cast_signed())
+            )
+        })
 }
 
 /// Memory was next to gone, the kernel killed nothing, and somebody did: that is what earlyoom, systemd-oomd and a runner's own guard do.

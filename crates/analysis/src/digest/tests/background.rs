@@ -261,10 +261,13 @@ fn whoever_held_the_memory_when_the_guard_acted_is_named() {
             (0, 10, 10, sb()),
             (1, 10, 10, tb("holder.py", "x")),
             (40, 410, 410, te("passed")),
+            (45, 410, 410, tb("victim.py", "y")),
+            (55, 410, 410, te("failed")),
             (60, 410, 410, se(2)),
         ])
         .event(50, guard("stopped"))
         .ends(Some(2), None)
         .ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
     assert_eq!(ending.culprits[0].name, "holder.py");
+    assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
 }

@@ -2,7 +2,7 @@
 
 use highwater_wire::{
     report::{Confidence, Verdict},
-    v1::{ImportEnd, Role, mark},
+    v1::{ImportEnd, Notice, Role, mark},
 };
 
 use super::{
@@ -15,6 +15,22 @@ fn limited(story: Story, limit_mb: i64, peak_mb: i64) -> Story {
         process.address_space_limit_bytes = Some((limit_mb * MB).cast_unsigned());
         process.address_space_peak_bytes = Some((peak_mb * MB).cast_unsigned());
     })
+}
+
+fn broke_off(mut story: Story) -> Story {
+    story.batch.notices.push(Notice {
+        t_us: 5,
+        code: "plugin_memory_error".to_owned(),
+        ..Notice::default()
+    });
+    story
+}
+
+fn could_not_begin() -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[(0, 10, 10, sb()), (3, 10, 10, se(4))])
 }
 
 /// A suite of one process in which tests ended so, with a status of pytest's where it told one.
@@ -74,6 +90,30 @@ fn each_refusal() {
             suite(&[refused()], Some(3)).ends(Some(3), None),
             Verdict::MemoryError,
             Confidence::Likely,
+        ),
+        (
+            "pytest itself broke off for want of memory",
+            broke_off(session(Some(3), "passed")).ends(Some(3), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "pytest itself went on all the same",
+            broke_off(session(Some(0), "passed")).ends(Some(0), None),
+            Verdict::Passed,
+            Confidence::Certain,
+        ),
+        (
+            "what it began with took all of its address space",
+            limited(could_not_begin(), 100, 98).ends(Some(4), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "it could not begin with room in its address space",
+            limited(could_not_begin(), 100, 60).ends(Some(4), None),
+            Verdict::UsageError,
+            Confidence::Certain,
         ),
         (
             "a file whose import was refused",
@@ -140,4 +180,14 @@ fn refusals_are_counted_and_told_with_the_limit_of_the_address_space() {
         "{ending:?}"
     );
     assert!(!story.digest().job.censored, "the suite ran to its end");
+}
+
+#[test]
+fn a_crash_in_a_full_address_space_is_told_with_it() {
+    let crashed = |peak_mb| limited(session(None, ""), 400, peak_mb).ends(None, Some(6));
+    for (peak_mb, told) in [(390, true), (200, false)] {
+        let ending = crashed(peak_mb).ends_as("abort", Verdict::Crashed, Confidence::Certain);
+        let sentence = &ending.sentence;
+        assert_eq!(sentence.contains("refused memory"), told, "{sentence}");
+    }
 }

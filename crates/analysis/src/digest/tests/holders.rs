@@ -40,6 +40,62 @@ fn the_memory_is_held_by_files_and_fixtures_not_by_the_victim() {
 }
 
 #[test]
+fn growth_from_file_to_file_and_what_ran_are_figures() {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for (at, kept) in [(1, 40), (2, 30), (3, 50)] {
+        let path = format!("f{at}.py");
+        marks.push((at * 10, 10, 10, ib(&path)));
+        marks.push((at * 10 + 1, 10, 10, ie()));
+        let before = [10, 50, 80][usize::try_from(at).unwrap() - 1];
+        marks.push((at * 100, before, before, tb(&path, "x")));
+        marks.push((at * 100 + 1, before + kept, before + kept, te("passed")));
+    }
+    marks.sort_by_key(|mark| mark.0);
+    marks.push((1_000, 130, 130, tb("victim.py", "y")));
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 1_010, &[150, 190])
+        .marks(&marks)
+        .gone(1_100, None)
+        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+        .ends(None, Some(9));
+    let ending = story.digest().job.ending.unwrap();
+    let told = |words: &str| ending.evidence.iter().any(|it| it.sentence == words);
+    assert!(
+        told("3 test files had left 114.4 MiB behind, 38.1 MiB each in the middle."),
+        "{ending:?}"
+    );
+    assert!(
+        told("victim.py::y had taken 57.2 MiB since it began."),
+        "{ending:?}"
+    );
+}
+
+#[test]
+fn the_running_test_holds_it_where_it_took_more_than_all_before_it() {
+    let story = |taken: i64| {
+        let marks = [
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("holder.py", "x")),
+            (2, 110, 110, te("passed")),
+            (3, 110, 110, tb("victim.py", "y")),
+        ];
+        Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Pytest, "", "s")
+            .samples(Metric::Rss, 10, &[110, 110 + taken])
+            .marks(&marks)
+            .gone(100, None)
+    };
+    assert_eq!(killed(story(90)), named(&[("holder.py", 100)]));
+    assert_eq!(
+        killed(story(120)),
+        named(&[("victim.py", 120), ("holder.py", 100)])
+    );
+}
+
+#[test]
 fn who_ended_before_held_nothing_and_who_is_there_holds_what_it_last_had_of_its_own() {
     let story = Story::new()
         .session("early", 0)

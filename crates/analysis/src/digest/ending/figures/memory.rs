@@ -108,6 +108,9 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
             mebibytes(limit.limit_bytes.cast_signed())
         ));
     }
+    if is_of_memory(verdict) {
+        holders(evidence, figures);
+    }
     let headroom = &evidence.headroom;
     if ended_early(verdict, evidence)
         && let Some(room) = &headroom.tightest
@@ -151,5 +154,25 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
     }
     if let Some(daemon) = &headroom.daemon {
         figures.say(format!("{daemon} runs on the machine."));
+    }
+}
+
+/// What was there before the test that ran, and what that test added.
+fn holders(evidence: &Evidence, figures: &mut Figures) {
+    if let Some(left) = evidence.left_behind {
+        figures.say(format!(
+            "{} test files had left {} behind, {} each in the middle.",
+            left.files,
+            mebibytes(left.bytes),
+            mebibytes(left.middle_bytes)
+        ));
+    }
+    if let (Some(running), Some(took)) = (&evidence.running, evidence.running_took_bytes)
+        && took > 0
+    {
+        figures.say(format!(
+            "{running} had taken {} since it began.",
+            mebibytes(took)
+        ));
     }
 }
