@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | vm | tidy`.
 
 mod bench;
 mod chromium;
@@ -8,6 +8,7 @@ mod test;
 mod tidy;
 mod tools;
 mod venv;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ enum Task {
     Test(test::Options),
     /// Measure what Highwater costs, beside a null comparison.
     Bench(bench::Options),
+    /// Try in a small virtual machine what this machine's kernel does not do of itself.
+    Vm(vm::Options),
     /// Check what no compiler checks: sizes of files, words, links between documents and code.
     Tidy,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),
     };
     match done {
