@@ -61,12 +61,12 @@ pub(crate) fn run(options: &Options) -> Done {
         .into_iter()
         .filter(|name| options.only.is_empty() || options.only.iter().any(|only| only == name))
         .collect();
-    if recorded.exists() {
-        fs::remove_dir_all(&recorded).map_err(io(&recorded))?;
-    }
     for scenario in &scenarios {
         println!("xtask: {scenario}");
         let out = recorded.join(scenario);
+        if out.exists() {
+            fs::remove_dir_all(&out).map_err(io(&out))?;
+        }
         fs::create_dir_all(&out).map_err(io(&out))?;
         let name = out.join("scenario");
         fs::write(&name, scenario).map_err(io(&name))?;
@@ -111,12 +111,6 @@ fn prepare() -> Done<Machine> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err(said("only x86_64 Linux has been tried"));
     }
-    let kvm = Path::new("/dev/kvm");
-    fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(kvm)
-        .map_err(io(kvm))?;
     let programs = [
         "/usr/bin/qemu-system-x86_64",
         "/usr/bin/busybox",
