@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import time
 
 OUT = pathlib.Path("/out")
@@ -17,7 +16,10 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 USER = 1000
 MB = 1000 * 1000
 
-HOLDS = """import pytest
+#: Whoever grows waits for whoever holds, so that always the same runs at the end, also beside it in another worker.
+HELD = "/tmp/held"
+HOLDS = """import pathlib
+import pytest
 
 held = []
 
@@ -27,15 +29,19 @@ def catalogue():
 
 def test_holds(catalogue):
     held.append(bytearray(b"x" * 60_000_000))
-"""
-GROWS = """import time
+    pathlib.Path("%s").touch()
+""" % HELD
+GROWS = """import pathlib
+import time
 
 def test_grows():
     more = []
+    while not pathlib.Path("%s").exists():
+        time.sleep(0.02)
     while True:
         more.append(bytearray(b"x" * 2_000_000))
         time.sleep(0.02)
-"""
+""" % HELD
 TICKS = """import time
 import pytest
 
@@ -53,17 +59,24 @@ def suite(**files):
         (SUITE / ("test_%s.py" % name)).write_text(text)
 
 
-def run(command, spool=SPOOL, words=(), before=None, **options):
+def recorder(command):
+    return [HIGHWATER, "run", "--spool", str(SPOOL), "--project", "test/suite", "--", *command]
+
+
+def run(command, before=None):
     """Records a command and tells how the agent ended."""
-    recorder = [HIGHWATER, "run", "--spool", str(spool), "--project", "test/suite", *words, "--", *command]
-    code = subprocess.Popen(recorder, cwd=SUITE, preexec_fn=before, **options).wait()
+    code = subprocess.Popen(recorder(command), cwd=SUITE, preexec_fn=before).wait()
     print("the agent ended with", code, flush=True)
-    return code
 
 
 def keep():
-    """Leaves the recordings where the host finds them; the plugin's files and locks say nothing more where an end was written."""
-    shutil.copytree(SPOOL, OUT / "spool", dirs_exist_ok=True)
+    """Leaves the recording where the host finds it, in the hands of whoever runs it."""
+    for folder in SPOOL.iterdir():
+        if (folder / "job").exists():
+            shutil.copytree(folder, OUT / "spool" / folder.name, ignore=shutil.ignore_patterns("lock", "reserve"))
+    for folder, _, files in os.walk(OUT / "spool"):
+        for name in ["", *files]:
+            os.chmod(os.path.join(folder, name), 0o777 if not name else 0o666)
 
 
 def cgroup(path, **files):
@@ -155,16 +168,15 @@ def power_loss():
         subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
         subprocess.run(["mount", disk, str(SPOOL)], check=True)
         suite(ticks=TICKS % 1000)
-        words = [HIGHWATER, "run", "--spool", str(SPOOL), "--project", "test/suite", "--", *PYTEST]
-        subprocess.Popen(words, cwd=SUITE)
+        subprocess.Popen(recorder(PYTEST), cwd=SUITE)
+        while not any(SPOOL.glob("*/events/*.events")):
+            time.sleep(0.1)
         # The kernel writes back what has waited for 30 s.
-        time.sleep(45)
-        (OUT / "lost").write_text("")
+        time.sleep(50)
+        (OUT / "lost").touch()
         pathlib.Path("/proc/sysrq-trigger").write_text("b")
         time.sleep(60)
     subprocess.run(["mount", disk, str(SPOOL)], check=True)
-    subprocess.run(["find", str(SPOOL), "-ls"])
-    keep()
     code = subprocess.run([HIGHWATER, "report", "--spool", str(SPOOL)]).returncode
     print("report ended with", code, flush=True)
 
@@ -177,12 +189,13 @@ def yama():
     script = SUITE / "step.sh"
     script.write_text(
         "%(highwater)s start --spool %(spool)s --project test/suite --runner-pid $$\n%(pytest)s -n 2 --dist loadfile\n"
-        "%(highwater)s stop --exit-code $?\n%(highwater)s doctor --spool %(spool)s > /spool/doctor.txt\n"
+        "%(highwater)s stop --spool %(spool)s --exit-code $?\n%(highwater)s doctor --spool %(spool)s > /tmp/doctor.txt\n"
         % {"highwater": HIGHWATER, "spool": SPOOL, "pytest": " ".join(PYTEST)}
     )
     environment = {"PATH": os.environ["PATH"], "HOME": "/tmp", "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": str(SPOOL), "PYTHONDONTWRITEBYTECODE": "1"}
     code = subprocess.run(["sh", str(script)], cwd=SUITE, env=environment, preexec_fn=into(cgroup("ci/job"), USER)).returncode
     print("the step ended with", code, flush=True)
+    shutil.copy("/tmp/doctor.txt", OUT / "doctor.txt")
 
 
 SCENARIOS = [oom_machine, oom_machine_without_log, oom_cgroup_nested, oom_cgroup_without_log, oom_group, oom_group_with_agent, oom_worker, power_loss, yama]
@@ -191,6 +204,4 @@ if __name__ == "__main__":
     wanted = (OUT / "scenario").read_text().strip()
     [scenario] = [scenario for scenario in SCENARIOS if scenario.__name__ == wanted]
     scenario()
-    if wanted != "power_loss":
-        keep()
-    sys.exit(0)
+    keep()
