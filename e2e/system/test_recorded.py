@@ -25,8 +25,8 @@ EXPECTED = {
     "oom_group": ("oom_cgroup", "certain", GROWS, ["memory.oom.group"], {GROWS: 50, HOLDS: 60}),
     "oom_group_with_agent": ("oom_cgroup", "likely", GROWS, ["memory.oom.group"], {HOLDS: 60}),
     "oom_worker": ("oom_cgroup", "certain", GROWS, ["The kernel's log"], {GROWS: 50, HOLDS: 60}),
-    "power_loss": ("agent_lost", "certain", "test_ticks.py", [], {}),
-    "yama": ("passed", "certain", None, [], {}),
+    "power_loss": ("agent_lost", "certain", "test_ticks.py", ["The agent was gone"], {}),
+    "yama": ("passed", "likely", None, ["The job's exit code was 0"], {}),
 }
 
 
@@ -70,3 +70,50 @@ def test_what_was_recorded_elsewhere_ends_as_it_did_there(sent, scenario):
     for name, megabytes in held.items():
         assert culprits.get(name, 0) >= megabytes * MB, ending
     assert job["censored"] == (verdict != "passed")
+
+
+def series(server, job, metric):
+    return [row for row in server.get("/api/v1/jobs/%s/series?points=500" % job["uuid"])["series"] if row["metric"] == metric]
+
+
+def test_the_agent_outlives_the_machine_out_of_memory_and_sees_the_pressure(server, sent):
+    job = sent("oom_machine")
+    assert (job["signal"], job["state"]) == (9, "finished"), job
+    # Everything waited for memory shortly before the kill.
+    [some] = series(server, job, "machine_psi_some")
+    assert max(some["max"]) > 0
+    assert [limit["kind"] for limit in job["limits"]] == ["machine"]
+
+
+def test_each_level_of_nested_cgroups_is_read(server, sent):
+    job = sent("oom_cgroup_nested")
+    [limit] = [limit for limit in job["limits"] if limit["kind"] == "cgroup"]
+    assert limit["limit_bytes"] == 220 * MB // 4096 * 4096
+    peaks = {row["cgroup"]: max(row["max"]) for row in series(server, job, "cgroup_peak")}
+    assert peaks["/ci/job"] >= peaks["/ci/job/tests"] >= 200 * MB > peaks["/ci/job/agent"], peaks
+
+
+def test_a_group_is_killed_whole(sent):
+    job = sent("oom_group")
+    # Controller and workers, each once, though the kernel counts and names one of them twice.
+    assert evidence(job).count("The kernel's log: process") == 3, job["ending"]
+    # The agent stood outside.
+    assert job["signal"] == 9 and "The agent was gone" not in evidence(job)
+
+
+def test_after_a_loss_of_power_what_had_been_written_is_there(server, sent):
+    job = sent("power_loss")
+    rows = server.rows(job["uuid"], "tests")
+    assert len(rows) > 10 and all(row["outcome"] == "passed" for row in rows[:-1]), rows[-3:]
+    # Test after test, none missing before the last.
+    assert [row["nodeid"] for row in rows] == ["test_ticks.py::test_ticks[%d]" % n for n in range(len(rows))]
+
+
+def test_where_yama_forbids_to_read_memory_the_titles_of_workers_name_the_tests(server, sent):
+    job = sent("yama")
+    assert any("kernel.yama.ptrace_scope is 1" in notice["message"] for notice in job["notices"]), job["notices"]
+    rows = server.rows(job["uuid"], "tests")
+    print(rows[:2])
+    seen = {row["nodeid"] for row in rows}
+    assert seen <= {"test_%s.py::test_ticks[%d]" % (file, n) for file in "ab" for n in range(4)}
+    assert len(seen) >= 6, seen

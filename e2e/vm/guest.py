@@ -50,7 +50,7 @@ held = []
 @pytest.mark.parametrize("n", range(%d))
 def test_ticks(n):
     held.append(bytearray(b"x" * 200_000))
-    time.sleep(0.25)
+    time.sleep(%s)
 """
 
 
@@ -156,7 +156,7 @@ def oom_group_with_agent():
 
 
 def oom_worker():
-    suite(a_holds=HOLDS, b_grows=GROWS, c_ticks=TICKS % 8)
+    suite(a_holds=HOLDS, b_grows=GROWS, c_ticks=TICKS % (8, 0.25))
     folder = cgroup("ci/job", memory_max=300 * MB)
     run(PYTEST + ["-n", "2", "--dist", "loadfile", "--max-worker-restart", "0"], before=into(folder))
 
@@ -167,7 +167,7 @@ def power_loss():
     if not (OUT / "lost").exists():
         subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
         subprocess.run(["mount", disk, str(SPOOL)], check=True)
-        suite(ticks=TICKS % 1000)
+        suite(ticks=TICKS % (1000, 0.25))
         subprocess.Popen(recorder(PYTEST), cwd=SUITE)
         while not any(SPOOL.glob("*/events/*.events")):
             time.sleep(0.1)
@@ -183,12 +183,13 @@ def power_loss():
 
 def yama():
     """Tests beside the agent, whose memory it may not read."""
-    suite(a=TICKS % 6, b=TICKS % 6)
+    suite(a=TICKS % (4, 2), b=TICKS % (4, 2))
     open_to_all()
     pathlib.Path("/proc/sys/kernel/yama/ptrace_scope").write_text("1")
+    # Few samples, since looks are dear where the processor is translated, and have a budget.
     script = SUITE / "step.sh"
     script.write_text(
-        "%(highwater)s start --spool %(spool)s --project test/suite --runner-pid $$\n%(pytest)s -n 2 --dist loadfile\n"
+        "%(highwater)s start --spool %(spool)s --interval 250ms --project test/suite --runner-pid $$\n%(pytest)s -n 2 --dist loadfile\n"
         "%(highwater)s stop --spool %(spool)s --exit-code $?\n%(highwater)s doctor --spool %(spool)s > /tmp/doctor.txt\n"
         % {"highwater": HIGHWATER, "spool": SPOOL, "pytest": " ".join(PYTEST)}
     )
