@@ -74,6 +74,8 @@ pub(crate) fn run(options: &Options) -> Done {
         if out.join("lost").exists() {
             machine.boot(&initramfs, &out)?;
         }
+        let disk = out.join("disk");
+        fs::remove_file(&disk).map_err(io(&disk))?;
         if fs::read_to_string(out.join("status")).is_ok_and(|status| status.trim() == "0") {
             continue;
         }
@@ -130,28 +132,30 @@ fn prepare() -> Done<Machine> {
     kernel::find().map(|kernel| Machine { kernel })
 }
 
-/// Puts what was recorded where the everyday tests read it: without what another machine, or the next boot, would not have.
+/// Puts what was recorded where the everyday tests read it.
 fn keep(out: &Path) -> Done {
-    let from = out.join("spool");
-    let name = out.file_name().unwrap_or_default();
-    let to = root().join("e2e/fixtures/recorded").join(name);
+    let to = root()
+        .join("e2e/fixtures/recorded")
+        .join(out.file_name().unwrap_or_default());
     if to.exists() {
         fs::remove_dir_all(&to).map_err(io(&to))?;
     }
-    copy(&from, &to)?;
+    copy(&out.join("spool"), &to)?;
     println!("xtask: kept {}", to.display());
     Ok(())
 }
 
+/// Copies a folder. Where a recording has its end, all that the plugin wrote is in its segments.
 fn copy(from: &Path, to: &Path) -> Done {
     fs::create_dir_all(to).map_err(io(to))?;
+    let is_whole = from.join("end").exists();
     for entry in fs::read_dir(from).map_err(io(from))? {
         let path: PathBuf = entry.map_err(io(from))?.path();
         let name = path.file_name().unwrap_or_default();
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else if path.is_file() && !["lock", "reserve"].iter().any(|passing| name == *passing) {
+        if path.is_file() {
             fs::copy(&path, to.join(name)).map_err(io(&path))?;
+        } else if !(is_whole && name == "events") {
+            copy(&path, &to.join(name))?;
         }
     }
     Ok(())
