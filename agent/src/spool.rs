@@ -51,7 +51,8 @@
 //!
 //! # Reading, recovering, deleting
 //!
-//! A torn record at the end of a segment is not there yet. A record whose CRC is wrong is skipped and counted; a length that
+//! A torn record at the end of a segment is not there yet, and neither are zeros up to its end: after a loss of power a file may be longer than what
+//! the disk has of it. A record whose CRC is wrong is skipped and counted; a length that
 //! cannot be ends the segment. A reader behind the writer holds no segment open, and goes on behind the batch it read last when it finds another
 //! file under the name. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 

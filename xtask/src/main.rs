@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | dist | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
@@ -9,6 +9,7 @@ mod test;
 mod tidy;
 mod tools;
 mod venv;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Task {
     Bench(bench::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
+    /// Try in a small virtual machine what this machine's kernel does not do of itself.
+    Vm(vm::Options),
     /// Check what no compiler checks: sizes of files, words, links between documents and code.
     Tidy,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Dist(options) => dist::run_task(&options),
+        Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -51,6 +51,19 @@ const COMPATIBLE: &[&str] = &[
     "pyfakefs",
 ];
 
+/// Packages of the tests that go from end to end.
+pub(crate) const E2E_PACKAGES: &[&str] = &[
+    "pytest>=9,<10",
+    "pytest-xdist",
+    "pytest-timeout",
+    "setproctitle",
+    "tox",
+    "nox",
+    "networkx",
+    "playwright",
+    "axe-playwright-python",
+];
+
 pub(crate) fn run(options: &Options) -> Done {
     let wanted = |part| options.only.is_none_or(|only| only == part);
     let mut count = Count::default();
@@ -171,20 +184,7 @@ fn end_to_end(count: &mut Count) -> Done {
     println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
     let browser = chromium()?;
-    let venv = venv(
-        "e2e",
-        &[
-            "pytest>=9,<10",
-            "pytest-xdist",
-            "pytest-timeout",
-            "setproctitle",
-            "tox",
-            "nox",
-            "networkx",
-            "playwright",
-            "axe-playwright-python",
-        ],
-    )?;
+    let venv = venv("e2e", E2E_PACKAGES)?;
     let mut tests = command(python(&venv));
     tests.args([
         "-m",

@@ -17,6 +17,9 @@ use uuid::Uuid;
 use super::{HEAD_BYTES, Kind, MAGIC, Record, Segment, SpoolError, io, segments};
 use crate::regular;
 
+/// What stands in the place of [`MAGIC`] where nothing was written.
+const BLANK: [u8; MAGIC.len()] = [0; MAGIC.len()];
+
 /// Reads the records of one segment while it grows.
 #[derive(Debug)]
 pub struct SegmentReader {
@@ -57,6 +60,8 @@ impl SegmentReader {
         let whole = file.read_exact_at(&mut magic, 0);
         match whole {
             Ok(()) if magic == *MAGIC => {}
+            // A disk that lost its power has the length of a file, and not yet its bytes.
+            Ok(()) if magic == BLANK => {}
             // A writer that was killed before its first bytes has written nothing to lose.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
             Ok(()) => return Err(SpoolError::Foreign(path.to_path_buf())),
@@ -108,6 +113,13 @@ impl SegmentReader {
             let Some(head) = self.bytes::<HEAD_BYTES>(self.place.at)? else {
                 return Ok(None);
             };
+            if head == [0; HEAD_BYTES] {
+                if !self.is_blank_to_its_end()? {
+                    self.place.skipped += 1;
+                    self.place.ended = true;
+                }
+                return Ok(None);
+            }
             let [l0, l1, l2, l3, c0, c1, c2, c3, kind, seq @ ..] = head;
             let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
             if length > MAX_BATCH_BYTES {
@@ -161,7 +173,22 @@ impl SegmentReader {
     /// When the file cannot be read.
     pub fn has_rest(&self) -> Result<bool, SpoolError> {
         let length = self.file.metadata().map_err(io(&self.path))?.len();
-        Ok(self.place.ended || length > self.place.at)
+        Ok(self.place.ended || (length > self.place.at && !self.is_blank_to_its_end()?))
+    }
+
+    /// Whether nothing but zeros follows.
+    fn is_blank_to_its_end(&self) -> Result<bool, SpoolError> {
+        let (mut at, mut bytes) = (self.place.at, [0; 4096]);
+        loop {
+            let length = self.file.read_at(&mut bytes, at).map_err(io(&self.path))?;
+            if length == 0 {
+                return Ok(true);
+            }
+            if bytes[..length].iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += length as u64;
+        }
     }
 
     fn bytes<const N: usize>(&self, at: u64) -> Result<Option<[u8; N]>, SpoolError> {

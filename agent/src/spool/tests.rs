@@ -58,6 +58,28 @@ fn what_was_written_is_read_back() {
     assert_eq!(back.batches, expected);
 }
 
+/// What a loss of power leaves: a file's length reaches the disk before its last bytes do.
+#[test]
+fn zeros_up_to_the_end_are_not_there_yet() {
+    let (_root, spool) = recorded(2);
+    let path = segment_path(spool.folder(), spool.stream(), 0);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole[..], &[0; 9_000]].concat()).unwrap();
+    let back = read(spool.folder()).unwrap();
+    assert_eq!((back.batches.len(), back.skipped), (2, 0));
+    let mut reader = SegmentReader::open(&path).unwrap();
+    while reader.next_record().unwrap().is_some() {}
+    assert!(!reader.has_rest().unwrap());
+    // What stands behind zeros was written, and cannot be found.
+    fs::write(&path, [&whole[..], &[0; 9_000], &[1]].concat()).unwrap();
+    let back = read(spool.folder()).unwrap();
+    assert_eq!((back.batches.len(), back.skipped), (2, 1));
+    // Not even the first bytes.
+    fs::write(&path, [0; 4_000]).unwrap();
+    let back = read(spool.folder()).unwrap();
+    assert_eq!((back.batches.len(), back.skipped), (0, 0));
+}
+
 #[test]
 fn a_reader_behind_the_writer_sees_each_record_once_it_is_whole() {
     let (_root, mut spool) = recorded(1);

@@ -10,13 +10,16 @@ use highwater_wire::{
 
 use crate::bounds::cut;
 
+/// So many of one shortage are remembered.
+const MOST_TOLD: usize = 256;
+
 /// Remembers whose limit was met until the line that names the killed.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     /// The cgroup whose limit was met; `None` where the machine was short.
     limited: Option<String>,
-    /// Who was told last: the kernel repeats it where it goes on to kill the whole group.
-    told: u32,
+    /// Who was told of this shortage: where the kernel goes on to kill the whole group it names the first again, in any place.
+    told: Vec<u32>,
 }
 
 impl Parser {
@@ -34,13 +37,13 @@ impl Parser {
     fn take_line(&mut self, line: &str) -> Option<KernelOom> {
         if let Some(fields) = line.strip_prefix("oom-kill:") {
             self.limited = field(fields, "oom_memcg").map(str::to_owned);
-            self.told = 0;
+            self.told.clear();
             return None;
         }
         if line.starts_with("Task in ") {
             let limited = line.split_once(" as a result of limit of ");
             self.limited = limited.map(|(_, cgroup)| cgroup.trim().to_owned());
-            self.told = 0;
+            self.told.clear();
             return None;
         }
         if line.starts_with("Out of memory: ") {
@@ -60,9 +63,13 @@ impl Parser {
         let mut comm = rest[..end].trim_end_matches(')').to_owned();
         cut(&mut comm, MAX_NAME_BYTES);
         let pid = pid.parse().ok()?;
-        if std::mem::replace(&mut self.told, pid) == pid {
+        if self.told.contains(&pid) {
             return None;
         }
+        if self.told.len() >= MOST_TOLD {
+            self.told.clear();
+        }
+        self.told.push(pid);
         let mut cgroup = match &self.limited {
             Some(cgroup) => cgroup.clone(),
             // Some cgroup it was, if nothing says which.

@@ -7,6 +7,9 @@ use super::*;
 /// What a kernel 6.18 wrote when a process of `/ci/job/inner` met the limit of `/ci/job`.
 const MEMORY_CGROUP: &str = include_str!("memory_cgroup.kmsg");
 
+/// What a kernel 6.1 wrote when a cgroup with `memory.oom.group` met its limit: one process of it is named twice.
+const OOM_GROUP: &str = include_str!("oom_group.kmsg");
+
 fn killed(records: &str) -> Vec<KernelOom> {
     let mut parser = Parser::default();
     records
@@ -97,6 +100,16 @@ fn all_of_a_group_that_is_killed_at_once_are_told() {
         .map(|oom| (oom.pid, oom.cgroup.as_str()))
         .collect();
     assert_eq!(told, [(1, "/a,b"), (2, "/a,b")]);
+}
+
+#[test]
+fn who_is_named_again_after_others_of_its_group_is_told_once() {
+    let told: Vec<_> = killed(OOM_GROUP)
+        .into_iter()
+        .map(|oom| (oom.pid, oom.comm, oom.cgroup))
+        .collect();
+    let of_job = |pid, comm: &str| (pid, comm.to_owned(), "/ci/job".to_owned());
+    assert_eq!(told, [of_job(140, "python"), of_job(136, "highwater")]);
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(in crate::digest) struct Evidence {
     /// No end was reported: the job fell silent.
     pub(in crate::digest) silent: bool,
     pub(in crate::digest) last_us: i64,
+    /// The last sample of a process of the job.
+    pub(in crate::digest) sampled_until_us: i64,
     pub(in crate::digest) peak_bytes: i64,
     pub(in crate::digest) peak_at_us: i64,
     pub(in crate::digest) tightest: Option<LimitUse>,
@@ -100,6 +102,7 @@ impl Evidence {
             outlived_the_agent: outlived_the_agent(parts),
             silent: end.is_none() || parts.context.state == JobState::Lost,
             last_us: recording.last_us(),
+            sampled_until_us: parts.memory.tree().last().map_or(0, |point| point.t_us),
             peak_bytes: parts.peak.bytes,
             peak_at_us: parts.peak.at_us,
             tightest: limits

@@ -1,7 +1,7 @@
 //! The recording stops before the job's end: who was gone?
 
 use highwater_wire::{
-    report::{Confidence, Verdict},
+    report::{Confidence, LimitKind, Verdict},
     v1::EndedBy,
 };
 
@@ -13,6 +13,8 @@ use super::{
 
 /// What is taken away together goes one after the other, in whatever order, within this.
 const TOGETHER_US: i64 = 500_000;
+/// What pytest wrote within this after the agent's last sample, it wrote before both were gone: an agent that finds no memory samples late.
+const AT_ONCE_US: i64 = 2_000_000;
 
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let seen_to_end = evidence.open.not_gone == 0
@@ -23,6 +25,9 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     // Of a job whose pytest had ended before, that end counts.
     if nothing_ran || !evidence.lost() || seen_to_end || evidence.all_told() {
         return cut_by_the_agent(evidence).or_else(|| in_a_gap(evidence));
+    }
+    if let Some(decision) = killed_as_one(evidence) {
+        return Some(decision);
     }
     // Who stops a job is still there, and so is a pytest that goes on; else agent and job may as well have gone together.
     if evidence.agent_lost && (evidence.ended_by == EndedBy::Stop || evidence.outlived_the_agent) {
@@ -66,6 +71,26 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         confidence: Confidence::Likely,
         sentence,
         next_step,
+    })
+}
+
+/// A cgroup of the job was full, the kernel kills all of such a cgroup at once, and all were gone at once: the agent was in it too.
+fn killed_as_one(evidence: &Evidence) -> Option<Decision> {
+    let room = evidence.headroom.tightest.as_ref()?;
+    let is_full = room.kind == LimitKind::Cgroup && room.is_short();
+    if !(evidence.oom.kills_all && is_full && evidence.went_with_the_agent()) {
+        return None;
+    }
+    Some(Decision {
+        verdict: Verdict::OomCgroup,
+        confidence: Confidence::Likely,
+        sentence: format!(
+            "The job and its agent were gone at once {} into the job, after {}, when {}, all of which the kernel kills together.",
+            seconds(evidence.last_us),
+            count(evidence.tests, "test"),
+            room.words()
+        ),
+        next_step: "Look at the files and fixtures that hold the memory: free it, split the job, use fewer workers, or raise the limit. An agent outside the cgroup would see the kill itself.",
     })
 }
 
@@ -124,6 +149,12 @@ impl Evidence {
                     && death.exit_code.is_none()
                     && death.until_us >= at_us.saturating_sub(TOGETHER_US)
             })
+    }
+
+    /// pytest was not seen to go, and wrote nothing after the agent's last sample.
+    fn went_with_the_agent(&self) -> bool {
+        let outlived_us = self.last_us.saturating_sub(self.sampled_until_us);
+        self.open.not_gone > 0 && outlived_us < AT_ONCE_US
     }
 
     fn has_no_session(&self) -> bool {

@@ -330,3 +330,54 @@ fn who_is_lost_for_memory_is_told_with_whoever_held_it() {
         "{ending:?}"
     );
 }
+
+#[test]
+fn all_of_a_full_cgroup_that_were_gone_at_once_were_killed_together() {
+    type Case = (&'static str, Story, Verdict, Confidence);
+    let job = |used: i64, group: i64| {
+        session(None, "")
+            .samples(Metric::Rss, 0, &[10, 10])
+            .machine(0, &[60, 60])
+            .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
+            .series(Metric::CgroupWorkingSet, None, "/job", 0, &[used], 1)
+            .series(Metric::CgroupOomGroup, None, "/job", 0, &[group], 1)
+    };
+    let lost = |story: Story| story.ends(None, None).of_end(|end| end.agent_lost = true);
+    let cases: Vec<Case> = vec![
+        (
+            "a spool found later",
+            lost(job(95, 1)),
+            Verdict::OomCgroup,
+            Confidence::Likely,
+        ),
+        (
+            "only one is killed at a time",
+            lost(job(95, 0)),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
+            "room was left",
+            lost(job(50, 1)),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
+            "pytest outlived its agent",
+            lost(job(95, 1)).of_end(|end| end.ended_us = 60_000_000),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+    ];
+    for (name, story, verdict, confidence) in cases {
+        story.ends_as(name, verdict, confidence);
+    }
+    let ending = job(95, 1).falls_silent_as("silent", Verdict::OomCgroup, Confidence::Likely);
+    assert!(
+        ending
+            .evidence
+            .iter()
+            .any(|it| it.sentence.contains("memory.oom.group")),
+        "{ending:?}"
+    );
+}

@@ -41,7 +41,8 @@ pub(super) fn kernel(evidence: &Evidence, verdict: Verdict, figures: &mut Figure
             format!("A cgroup was at its limit and nothing in it could be freed, {times}.");
         figures.push(oom.ooms.last_us(), sentence);
     }
-    if oom.kills_all && (oom.own.sum() > 0 || oom.group_kills > 0) {
+    if oom.kills_all && (oom.own.sum() > 0 || oom.group_kills > 0 || verdict == Verdict::OomCgroup)
+    {
         figures.say("The kernel kills all of this cgroup at once (memory.oom.group).");
     }
     // What another's cgroup did to another's process says nothing of this job.
