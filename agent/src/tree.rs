@@ -171,6 +171,24 @@ impl Tree {
         self.consider(pid, now_us)
     }
 
+    /// Those whose children are of the job: the agent or the runner and the steps' shells, and every member.
+    fn parents(&self, into: &mut Vec<u32>) {
+        match &self.membership {
+            None => into.push(self.agent_pid),
+            Some(membership) => into.extend(membership.chain.iter().map(|key| key.pid)),
+        }
+        into.extend(self.members.iter().map(|member| member.key.pid));
+    }
+
+    fn is_member(&self, pid: u32) -> bool {
+        self.member_pids.contains(&pid)
+    }
+
+    /// Whether a number was looked at and belongs to a member or to an outsider.
+    fn is_known(&self, pid: u32) -> bool {
+        self.is_member(pid) || self.outsiders.contains(&pid)
+    }
+
     /// Whether it holds every descendant of the agent, or the members of a job.
     fn is_below_the_agent(&self) -> bool {
         self.membership.is_none()

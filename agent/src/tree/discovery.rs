@@ -16,6 +16,8 @@ use crate::{
 const DISCOVERY_SHARE: f64 = 0.000_5;
 /// So much of that time may be used at once, µs: processes are born together, when a suite and its workers start.
 const DISCOVERY_SAVED_US: i64 = 20_000_000;
+/// Share of one core that following the lists of children may take, where the budget above is used up.
+const FOLLOW_SHARE: f64 = 0.000_5;
 /// Share of one core that scans may take where they only correct a cheaper way.
 const CORRECTION_SHARE: f64 = 0.000_5;
 /// Above this many new numbers a scan costs less than to look at each.
@@ -36,6 +38,8 @@ pub struct Discovery {
     unborn: Vec<(u32, u8)>,
     has_children_files: bool,
     budget: Budget,
+    /// For following the lists of children where the rest is used up by what others start.
+    follow_budget: Budget,
     next_scan_us: i64,
     found: Vec<u32>,
     buffer: Vec<u8>,
@@ -59,8 +63,8 @@ impl Discovery {
             births,
             newest: command_pid,
             unborn: Vec::new(),
-            has_children_files: tree.is_below_the_agent()
-                && tree.procfs.has_children_files(tree.agent_pid),
+            has_children_files: tree.procfs.has_children_files(tree.agent_pid),
+            follow_budget: Budget::saving(FOLLOW_SHARE, DISCOVERY_SAVED_US),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
@@ -94,9 +98,6 @@ impl Discovery {
             self.next_scan_us = now_us + SCAN_EVERY_US.max(wait_us as i64);
             return result;
         }
-        if !self.budget.allows(now_us) {
-            return Ok(());
-        }
         let newest = match &self.births {
             Some(births) => Some(births.newest()?),
             None => None,
@@ -104,12 +105,21 @@ impl Discovery {
         if newest == Some(self.newest) && self.unborn.is_empty() {
             return Ok(());
         }
+        if !self.budget.allows(now_us) {
+            return self.follow(tree, now_us);
+        }
         let began = thread_cpu_us();
         let result = match newest {
             Some(newest) if newest >= self.newest && newest - self.newest <= MAX_PROBES => {
                 self.probe(tree, newest, now_us)
             }
-            None if self.has_children_files => self.descend(tree, now_us),
+            None if self.has_children_files && tree.is_below_the_agent() => {
+                self.descend(tree, now_us)
+            }
+            // Where so many were born, those of the job are found by who started them; whoever is not stands in the next look at all.
+            Some(newest) if newest > self.newest && self.has_children_files => {
+                self.follow(tree, now_us)
+            }
             _ => self.scan(tree, now_us),
         };
         if let Some(newest) = newest {
@@ -132,6 +142,47 @@ impl Discovery {
                 Err(error) => result = Err(error),
             }
         }
+        result
+    }
+
+    /// Follows the kernel's lists of children of those who are known, so that what others start, however much, hides nobody of the job.
+    fn follow(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        if !self.has_children_files || !self.follow_budget.allows(now_us) {
+            return Ok(());
+        }
+        let began = thread_cpu_us();
+        let mut result = Ok(());
+        self.found.clear();
+        tree.parents(&mut self.found);
+        let mut next = 0;
+        while let Some(parent) = self.found.get(next).copied() {
+            next += 1;
+            let first = self.found.len();
+            let listed = tree
+                .procfs
+                .children(parent, &mut self.buffer, &mut self.found);
+            result = result.and(listed);
+            let mut at = first;
+            while let Some(child) = self.found.get(at).copied() {
+                // Whoever is known already is among the parents, or none of the job.
+                let is_member = match tree.is_known(child) {
+                    true => false,
+                    false => match tree.consider(child, now_us) {
+                        Ok(_) => tree.is_member(child),
+                        Err(error) => {
+                            result = Err(error);
+                            false
+                        }
+                    },
+                };
+                if is_member {
+                    at += 1;
+                } else {
+                    self.found.swap_remove(at);
+                }
+            }
+        }
+        self.follow_budget.spend(now_us, thread_cpu_us() - began);
         result
     }
 

@@ -449,3 +449,32 @@ fn a_process_in_a_session_of_its_own_is_found_among_real_ones() {
     drop(child.stdin.take());
     child.wait().unwrap();
 }
+
+#[test]
+fn what_others_start_hides_nobody_of_the_job() {
+    let mut world = beside_steps();
+    world.process(71, 10, 71, "step");
+    world.process(72, 71, 72, "pytest");
+    world.newest(AGENT);
+    let mut discovery = Discovery::begin_among(&world.tree, 0);
+    discovery.look(&mut world.tree, 0).unwrap();
+    assert_eq!(world.born(), [(71, 10), (72, 71)]);
+    // Thousands of others were born since the last look, and a child of a test and a step among them.
+    world.process(5_000, 72, 80, "child");
+    world.process(5_001, 10, 80, "next-step");
+    world.process(5_002, 1, 80, "stranger");
+    for (parent, children) in [
+        (72, "5000 "),
+        (10, "71 50 5001 "),
+        (1, "5002 "),
+        (50, ""),
+        (71, "72 "),
+    ] {
+        world.write(&format!("{parent}/task/{parent}/children"), children);
+    }
+    world.newest(9_000);
+    discovery.look(&mut world.tree, 50_000).unwrap();
+    let mut born = world.born();
+    born.sort_unstable();
+    assert_eq!(born, [(5_000, 72), (5_001, 10)]);
+}
