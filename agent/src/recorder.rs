@@ -32,7 +32,7 @@ use crate::{
     guard::Roster,
     marks::{Tailer, Told},
     pace::CALM_US,
-    sampler::{Seen, Spares},
+    sampler::{Called, Seen, Spares},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
@@ -131,6 +131,7 @@ pub struct Recorder<S> {
     told: Vec<Told>,
     /// Told of whoever runs pytest, where a guard wants to know.
     roster: Option<Roster>,
+    called: Called,
 }
 
 impl<S: BatchSink> Recorder<S> {
@@ -152,7 +153,15 @@ impl<S: BatchSink> Recorder<S> {
             reuse: Reuse::default(),
             told: Vec::new(),
             roster: None,
+            called: Called::default(),
         }
+    }
+
+    /// Lets the sampler know of whoever says that it runs pytest.
+    #[must_use]
+    pub fn calling(mut self, called: Called) -> Self {
+        self.called = called;
+        self
     }
 
     /// Keeps a roster of those who run pytest.

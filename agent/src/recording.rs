@@ -23,7 +23,7 @@ use crate::{
     pace::Pace,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched},
+    sampler::{Called, Sampler, SamplerProps, Seconds, Seen, Sights, Spares, Teller, Unwatched},
     tree::{Discovery, Tree},
     witness::Protector,
 };
@@ -94,7 +94,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let clock = JobClock::new(props.job.started_monotonic_us);
         let seconds = Seconds::new(procfs.open_machine()?, Cgroups::of(&procfs, own_pid)?);
 
-        let roster = Roster::default();
+        let (roster, called) = (Roster::default(), Called::default());
         let guard = props
             .guarded
             .map(|limit| Guard::open(limit, procfs.clone(), own_pid, roster.clone()));
@@ -118,7 +118,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             lost: teller.lost(),
             spares: spares.clone(),
         })
-        .keeping(props.guarded.map(|_| roster.clone()));
+        .keeping(props.guarded.map(|_| roster.clone()))
+        .calling(called.clone());
         let (done, recorded) = channel();
         spawn("highwater-record", move || {
             // Nobody listens any more only when the agent has given up waiting.
@@ -140,7 +141,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             spares,
         })
         .map_err(SetupError::Thread)?
-        .guarded(guard);
+        .guarded(guard)
+        .hearing(called);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = spawn("highwater-sample", move || {

@@ -5,6 +5,7 @@
 //! for.
 
 mod block;
+mod called;
 mod counters;
 mod exits;
 mod fact_finder;
@@ -44,6 +45,7 @@ use headroom::Headroom;
 use rest::Rest;
 
 pub use block::{Column, GridBlock};
+pub use called::Called;
 pub use grid::Grid;
 pub use rest::RestReading;
 pub use rounds::Rounds;
@@ -165,6 +167,7 @@ pub struct Sampler<T> {
     spares: Spares,
     teller: Teller<T>,
     guard: Option<Guard>,
+    called: Called,
     missed_ticks: u64,
     interval_us: i64,
     budget_bytes: u64,
@@ -237,6 +240,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             spares: props.spares,
             teller: props.teller,
             guard: None,
+            called: Called::default(),
             missed_ticks: 0,
             interval_us: props.interval_us.cast_signed(),
             budget_bytes: props.budget_bytes,
@@ -251,6 +255,13 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
     #[must_use]
     pub fn guarded(mut self, guard: Option<Guard>) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Looks at those that are called.
+    #[must_use]
+    pub fn hearing(mut self, called: Called) -> Self {
+        self.called = called;
         self
     }
 
@@ -290,6 +301,10 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
         }
         let found = self.discovery.look(&mut self.tree, now_us);
         self.report(now_us, "discovery_failed", found);
+        while let Some(pid) = self.called.take() {
+            let found = self.tree.consider(pid, now_us).map(|_| ());
+            self.report(now_us, "discovery_failed", found);
+        }
         self.sum = self.read_members(now_us, turn.lateness_us);
         self.pace.set_headroom(self.headroom.per_mille(self.sum));
         self.let_guard_look(now_us);

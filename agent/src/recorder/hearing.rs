@@ -16,6 +16,7 @@ impl<S: BatchSink> Recorder<S> {
             Told::Header(mut header) => {
                 self.names.learn(&mut header, &self.table);
                 self.table.plugin(&header, now_us);
+                self.called.put(header.pid);
                 self.sights.has_plugin(ProcessKey {
                     pid: header.pid,
                     start_ticks: header.start_ticks,
