@@ -87,6 +87,29 @@ fn when_memory_is_short_blocks_and_readings_do_not_wait_for_the_second() {
 }
 
 #[test]
+fn whoever_says_that_it_runs_pytest_is_sampled_where_finding_it_may_cost_nothing_more() {
+    let (mut child, mut sampler, _seen) = sampler();
+    sampler.tick(0);
+    sampler.discovery.use_up(0);
+    let mut born = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let is_member = |sampler: &Sampler<Seen>| {
+        let members = sampler.tree.members();
+        members.iter().any(|member| member.key.pid == born.id())
+    };
+    sampler.tick(50_000);
+    // Where the kernel lists children it is found by its parent's.
+    let before = is_member(&sampler);
+    sampler.writers.name(born.id());
+    sampler.tick(100_000);
+    let after = is_member(&sampler);
+    for child in [&mut child, &mut born] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(after, "{before}");
+}
+
+#[test]
 fn each_second_becomes_one_block() {
     let (mut child, mut sampler, seen) = sampler();
     for tick in 0..=40 {

@@ -81,6 +81,15 @@ impl Discovery {
         }
     }
 
+    /// Uses up what finding processes may cost for an hour.
+    #[cfg(test)]
+    pub(crate) fn use_up(&mut self, now_us: i64) {
+        self.next_scan_us = i64::MAX;
+        let hour_us = 3_600_000_000.0;
+        let cost_us = (hour_us * DISCOVERY_SHARE) as i64;
+        self.budget.spend(now_us, cost_us);
+    }
+
     /// Looks for new members, if there is reason to and the budget allows.
     ///
     /// # Errors
