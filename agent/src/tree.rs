@@ -136,6 +136,21 @@ impl Tree {
         Ok(found != Found::Nothing && !may_change)
     }
 
+    /// The processes whose children are members: the members, and whoever stands above them.
+    fn kin_into(&self, found: &mut Vec<u32>) {
+        match &self.membership {
+            None => found.push(self.agent_pid),
+            Some(membership) => found.extend(membership.chain.iter().map(|key| key.pid)),
+        }
+        found.extend(self.members.iter().map(|member| member.key.pid));
+    }
+
+    /// Looks at a child of one of those; true when it was found to be a member only now.
+    fn meet_child(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
+        let is_new = !self.member_pids.contains(&pid);
+        Ok(is_new && self.climb(pid, now_us, MAX_DEPTH)? == Found::Member)
+    }
+
     /// Whether it holds every descendant of the agent, or the members of a job.
     fn is_below_the_agent(&self) -> bool {
         self.membership.is_none()

@@ -4,6 +4,9 @@
 //! microseconds; when it moved by little, only the numbers it passed are looked at, so even children of a tenth of a second
 //! are seen. Where it cannot be trusted, the kernel's lists of children are read, or all of `/proc`. All of it together is held to
 //! a share of a core; a scan of everything now and then corrects what the cheap way may have missed.
+//!
+//! A machine on which others are born all the time uses that share up for them. The job's own must not wait for it: where the kernel lists
+//! children, those of the members and of the job's runner are looked at for a share of their own.
 
 use super::Tree;
 use crate::{
@@ -27,6 +30,8 @@ const SCAN_EVERY_US: i64 = 5_000_000;
 /// A number is given before its process can be seen (a large parent takes milliseconds to copy), so one that shows nothing is
 /// looked at on so many later ticks.
 const LATER_LOOKS: u8 = 2;
+/// Share of one core that looking at the job's own children may take where the first share is used up.
+const KIN_SHARE: f64 = 0.000_5;
 
 /// Finds the processes of a tree.
 #[derive(Debug)]
@@ -36,6 +41,9 @@ pub struct Discovery {
     unborn: Vec<(u32, u8)>,
     has_children_files: bool,
     budget: Budget,
+    kin_budget: Budget,
+    /// The newest number when the job's own children were looked at last, and how often that is still to be repeated.
+    kin_looked_at: (u32, u8),
     next_scan_us: i64,
     found: Vec<u32>,
     buffer: Vec<u8>,
@@ -59,9 +67,10 @@ impl Discovery {
             births,
             newest: command_pid,
             unborn: Vec::new(),
-            has_children_files: tree.is_below_the_agent()
-                && tree.procfs().has_children_files(tree.agent_pid),
+            has_children_files: tree.procfs().has_children_files(tree.agent_pid),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
+            kin_budget: Budget::saving(KIN_SHARE, DISCOVERY_SAVED_US),
+            kin_looked_at: (command_pid, 0),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
             buffer: Vec::new(),
@@ -94,7 +103,9 @@ impl Discovery {
             self.next_scan_us = now_us + SCAN_EVERY_US.max(wait_us as i64);
             return result;
         }
-        if !self.budget.allows(now_us) {
+        let is_allowed = self.budget.allows(now_us);
+        let may_ask_kin = self.has_children_files && self.kin_budget.allows(now_us);
+        if !(is_allowed || may_ask_kin) {
             return Ok(());
         }
         let newest = match &self.births {
@@ -104,12 +115,17 @@ impl Discovery {
         if newest == Some(self.newest) && self.unborn.is_empty() {
             return Ok(());
         }
+        if !is_allowed {
+            return self.look_at_kin(tree, newest, now_us);
+        }
         let began = thread_cpu_us();
         let result = match newest {
             Some(newest) if newest >= self.newest && newest - self.newest <= MAX_PROBES => {
                 self.probe(tree, newest, now_us)
             }
-            None if self.has_children_files => self.descend(tree, now_us),
+            None if self.has_children_files && tree.is_below_the_agent() => {
+                self.descend(tree, now_us)
+            }
             _ => self.scan(tree, now_us),
         };
         if let Some(newest) = newest {
@@ -147,6 +163,45 @@ impl Discovery {
             let listed = tree.procfs.children(pid, &mut self.buffer, &mut self.found);
             result = result.and(seen).and(listed);
         }
+        result
+    }
+
+    /// Looks at the children of the members and of the processes above them, unless nobody was born since.
+    fn look_at_kin(
+        &mut self,
+        tree: &mut Tree,
+        newest: Option<u32>,
+        now_us: i64,
+    ) -> Result<(), ProcError> {
+        let (known, looks) = self.kin_looked_at;
+        self.kin_looked_at = match newest {
+            Some(newest) if newest != known => (newest, LATER_LOOKS),
+            Some(_) if looks == 0 => return Ok(()),
+            _ => (known, looks.saturating_sub(1)),
+        };
+        let began = thread_cpu_us();
+        let mut result = Ok(());
+        self.found.clear();
+        tree.kin_into(&mut self.found);
+        let mut next = 0;
+        while let Some(pid) = self.found.get(next).copied() {
+            next += 1;
+            let mut at = self.found.len();
+            let listed = tree.procfs.children(pid, &mut self.buffer, &mut self.found);
+            result = result.and(listed);
+            while let Some(child) = self.found.get(at).copied() {
+                match tree.meet_child(child, now_us) {
+                    // It may have children already.
+                    Ok(true) => at += 1,
+                    Ok(false) => drop(self.found.swap_remove(at)),
+                    Err(error) => {
+                        self.found.swap_remove(at);
+                        result = result.and(Err(error));
+                    }
+                }
+            }
+        }
+        self.kin_budget.spend(now_us, thread_cpu_us() - began);
         result
     }
 

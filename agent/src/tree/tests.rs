@@ -236,3 +236,37 @@ fn lists_of_children_are_followed_where_the_kernel_has_them() {
     discovery.look(&mut world.tree, 50_000).unwrap();
     assert_eq!(world.born(), [(200, AGENT), (203, 200)]);
 }
+
+#[test]
+fn the_jobs_own_children_do_not_wait_for_the_births_of_others() {
+    let mut world = World::new();
+    world.process(200, AGENT, 20, "sh");
+    world.newest(200);
+    world.write(&format!("{AGENT}/task/{AGENT}/children"), "200 ");
+    world.write("200/task/200/children", "");
+    let mut discovery = Discovery::begin(&world.tree, 200, 0);
+    world.tree.adopt(200, vec![], 0).unwrap();
+    assert_eq!(world.born(), [(200, AGENT)]);
+    // So many are born elsewhere that each look is at everything, until the share for it is used up.
+    let mut newest = 200;
+    let mut burst = |world: &mut World| {
+        newest += 100;
+        assert!(newest < 1_000_000, "the share is never used up");
+        let unlisted = newest;
+        world.process(unlisted, 200, 30, "unlisted");
+        world.newest(newest);
+        discovery.look(&mut world.tree, 50_000).unwrap();
+        world.born().contains(&(unlisted, 200))
+    };
+    while burst(&mut world) {}
+    world.process(203, 200, 40, "child");
+    world.process(204, 203, 41, "grandchild");
+    world.write("200/task/200/children", "203 ");
+    world.write("203/task/203/children", "204 ");
+    burst(&mut world);
+    let members: Vec<_> = world.tree.members().iter().map(|it| it.key.pid).collect();
+    assert!(
+        members.contains(&203) && members.contains(&204),
+        "{members:?}"
+    );
+}
