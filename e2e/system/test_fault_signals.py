@@ -34,6 +34,20 @@ def test_a_signal_by_somebody_unknown_is_killed(server, recorder, way, number):
     assert "who sent it is not known" in summary["ending"]["sentence"], summary["ending"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_to_the_agent_is_killed_by_whoever_sent_it(server, recorder, number):
+    write_suite(recorder.folder)
+    with recorded(Run, recorder, server) as job:
+        job.begin()
+        victim_pid(recorder.folder)
+        moment_us = time.time() * 1e6
+        os.kill(job.step_pid, number)
+        summary = job.end()
+    assert job.code == 128 + number
+    check(summary, "killed", "likely", server, moment_us)
+    assert summary["ending"]["sentence"].startswith("Process %d (" % os.getpid()), summary["ending"]
+
+
 @BOTH
 def test_sigint_is_interrupted(server, recorder, way):
     write_suite(recorder.folder)

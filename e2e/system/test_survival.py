@@ -119,7 +119,8 @@ def test_an_agent_that_is_killed_leaves_a_spool_that_can_be_sent(own_server, rec
     done = recorder.upload(own_server)
     assert done.returncode == 0, done.stderr
     job = own_server.job(uuid)
-    assert job["ending"]["verdict"] == "agent_lost" and job["sessions"]
+    # Agent and pytest went at once: that is how it looks where a runner is lost.
+    assert job["ending"]["verdict"] == "runner_lost" and job["sessions"]
     # What the agent recorded, and what was read of the events files after its death: each stream without holes.
     rows = seqs(own_server, uuid)
     streams = {stream: [seq for of, seq in rows if of == stream] for stream, _ in rows}
