@@ -3,7 +3,8 @@
 //! Where the newest number of the pid namespace can be read ([`BirthCounter`]), a look that finds it unmoved costs two
 //! microseconds; when it moved by little, only the numbers it passed are looked at, so even children of a tenth of a second
 //! are seen. Where it cannot be trusted, the kernel's lists of children are read, or all of `/proc`. All of it together is held to
-//! a share of a core; a scan of everything now and then corrects what the cheap way may have missed.
+//! a share of a core; where what is born elsewhere on the machine uses that up, the members' own lists of children are read, at a share of
+//! their own; a scan of everything now and then corrects what the cheap way may have missed.
 
 use super::Tree;
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 const DISCOVERY_SHARE: f64 = 0.000_5;
 /// So much of that time may be used at once, µs: processes are born together, when a suite and its workers start.
 const DISCOVERY_SAVED_US: i64 = 20_000_000;
+/// Share of one core that the members' lists may take where that is used up.
+const MEMBERS_SHARE: f64 = 0.000_5;
 /// Share of one core that scans may take where they only correct a cheaper way.
 const CORRECTION_SHARE: f64 = 0.000_5;
 /// Above this many new numbers a scan costs less than to look at each.
@@ -35,7 +38,9 @@ pub struct Discovery {
     newest: u32,
     unborn: Vec<(u32, u8)>,
     has_children_files: bool,
+    has_lists: bool,
     budget: Budget,
+    members_budget: Budget,
     next_scan_us: i64,
     found: Vec<u32>,
     buffer: Vec<u8>,
@@ -61,7 +66,9 @@ impl Discovery {
             unborn: Vec::new(),
             has_children_files: tree.is_below_the_agent()
                 && tree.procfs().has_children_files(tree.agent_pid),
+            has_lists: tree.procfs().has_children_files(tree.agent_pid),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
+            members_budget: Budget::new(MEMBERS_SHARE),
             next_scan_us: now_us + SCAN_EVERY_US,
             found: Vec::new(),
             buffer: Vec::new(),
@@ -104,7 +111,7 @@ impl Discovery {
             return result;
         }
         if !self.budget.allows(now_us) {
-            return Ok(());
+            return self.ask_members(tree, now_us);
         }
         let newest = match &self.births {
             Some(births) => Some(births.newest()?),
@@ -141,6 +148,27 @@ impl Discovery {
                 Err(error) => result = Err(error),
             }
         }
+        result
+    }
+
+    /// Looks at the children of members.
+    fn ask_members(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
+        if !self.has_lists || !self.members_budget.allows(now_us) {
+            return Ok(());
+        }
+        let began = thread_cpu_us();
+        let mut result = Ok(());
+        self.found.clear();
+        for member in tree.members() {
+            let listed = tree
+                .procfs()
+                .children(member.key.pid, &mut self.buffer, &mut self.found);
+            result = result.and(listed);
+        }
+        for pid in self.found.iter().copied() {
+            result = result.and(tree.consider(pid, now_us).map(|_| ()));
+        }
+        self.members_budget.spend(now_us, thread_cpu_us() - began);
         result
     }
 
