@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_limited_address_space_is_told_as_it_grows_and_no_oftener() {
         let mut looks = FactLooks::default();
-        let mut told = |looks: &mut FactLooks, size_mb: u64| {
+        let told = |looks: &mut FactLooks, size_mb: u64| {
             looks.saw_size(size_mb << 20);
             looks.takes_risen_size()
         };
