@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 
@@ -57,6 +58,12 @@ EATS = "import room\n\ndef test_before(): pass\n\ndef test_eats():\n    room.eat
 #: What both hold, python, and less than either for who asks for more.
 LIMIT = 165 * MB
 
+
+ORDERED = PYTEST + ["-p", "no:randomly"]
+LOADFILE = ORDERED + ["-n", "2", "--dist", "loadfile"]
+CHILD = "import subprocess, sys\n\ndef test_starts():\n    code = subprocess.call([sys.executable, '-S', '-c', 'import room; room.eat()'])\n    assert code == %s\n\ndef test_after(): pass\n"
+ULIMIT = 200 * MB
+ASKS = "import room\n\nKEPT = []\n\ndef test_keeps():\n    KEPT.append(room.hold(60_000_000))\n\ndef test_asks():\n    room.eat()\n\ndef test_after(): pass\n"
 
 Address = collections.namedtuple("Address", "url")
 #: Nobody listens on the port of the discard service.
@@ -192,3 +199,29 @@ def check_last_second(server, uuid, **who):
         times = rss_us(server, uuid, row)
         assert times and 0 <= row["ended_us"] - times[-1] <= LAST_SAMPLE_US, (row, times[-3:])
     return rows
+
+
+def limited(command):
+    return ["bash", "-c", 'ulimit -v %d && exec "$@"' % (ULIMIT // 1024), "bash"] + command
+
+
+def check_address_space(job):
+    """The limit that was set is told, and that the address space came near it."""
+    text = evidence(job)
+    found = re.search(r"limited to ([\d.]+) MiB \(ulimit -v\) and had been up to ([\d.]+) MiB", text)
+    assert found, text
+    limit, peak = (float(figure) * 1024 * 1024 for figure in found.groups())
+    assert abs(limit - ULIMIT) < 1.1 * MB and 0.9 * limit < peak <= limit
+
+
+@pytest.fixture
+def cgroup():
+    made = []
+
+    def make(limit=LIMIT, uid=0):
+        made.append(Cgroup(limit, uid))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()

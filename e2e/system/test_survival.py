@@ -214,26 +214,3 @@ def test_exit_codes_and_endings(recorder, text, options, code, verdict):
 def test_a_command_that_cannot_start_has_the_shells_exit_code(recorder, command, code):
     recorder.run(command)
     assert recorder.done.returncode == code and command[0].encode() in recorder.done.stderr
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or not os.path.isdir("/sys/fs/cgroup/memory"), reason="needs root and a memory cgroup of version 1")
-def test_out_of_memory_in_a_cgroup_is_told_with_its_holders(recorder, example):
-    suite = example("monolith", scale=0.05)
-    cgroup = "/sys/fs/cgroup/memory/highwater-test-%d" % os.getpid()
-    os.mkdir(cgroup)
-    try:
-        with open(cgroup + "/memory.limit_in_bytes", "w") as limit:
-            limit.write(str(120 * MB))
-        inside = ["sh", "-c", "echo $$ > %s/cgroup.procs; exec \"$@\"" % cgroup, "sh"]
-        words = inside + recorder.command(PYTEST)
-        done = subprocess.run(words, cwd=str(suite), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if not recorder.summary.exists():
-            pytest.fail("the kernel took the agent instead of pytest: %s" % done.stderr.decode())
-        summary = json.loads(recorder.summary.read_text())
-        assert done.returncode == 137
-        assert (summary["ending"]["verdict"], summary["ending"]["confidence"]) == ("oom_cgroup", "certain")
-        assert summary["ending"]["culprits"] and summary["ending"]["victim"]
-        assert any(limit["kind"] == "cgroup" and limit["limit_bytes"] == 120 * MB // 4096 * 4096 for limit in summary["limits"])
-    finally:
-        wait_for("the cgroup to be empty", lambda: not open(cgroup + "/cgroup.procs").read())
-        os.rmdir(cgroup)

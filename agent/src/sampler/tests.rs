@@ -1,5 +1,5 @@
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
 };
@@ -107,6 +107,42 @@ fn whoever_says_that_it_runs_pytest_is_sampled_where_finding_it_may_cost_nothing
         child.wait().unwrap();
     }
     assert!(after, "{before}");
+}
+
+#[test]
+fn the_children_of_members_are_found_where_births_elsewhere_have_used_up_the_rest() {
+    let (mut child, mut sampler, _seen) = sampler();
+    sampler.tick(0);
+    sampler.discovery.use_up(0);
+    let mut parent = Command::new("sh")
+        .args(["-c", "sleep 60 & echo $!; wait"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let grandchild: u32 = line.trim().parse().unwrap();
+    sampler.called.put(parent.id());
+    sampler.tick(50_000);
+    // A busy machine may have made the first look cost more than one tick's share.
+    let found = (2..100).any(|tick| {
+        sampler.tick(tick * 50_000);
+        let mut members = sampler.tree.members().iter();
+        members.any(|member| member.key.pid == grandchild)
+    });
+    for child in [&mut child, &mut parent] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(grandchild.cast_signed()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    assert!(found);
 }
 
 #[test]
