@@ -1,9 +1,12 @@
 //! Pytest processes whose plugin does not speak, and what to do about them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::table::{Known, Table};
-use crate::{pytest::is_pytest, tree::ProcessKey};
+use crate::{
+    pytest::{is_pytest, is_worker},
+    tree::ProcessKey,
+};
 
 /// A plugin that has not spoken by then does not come, µs after the process was first seen.
 pub(super) const PATIENCE_US: i64 = 30_000_000;
@@ -29,8 +32,15 @@ pub(super) fn without_plugin(
         return said;
     }
     let parents = table.parents();
+    let controllers: HashSet<u32> = table
+        .iter_mut()
+        .filter(|(_, known)| is_worker(&known.words) && !known.is_gone())
+        .map(|(_, known)| known.word.parent_pid)
+        .collect();
     for (key, known) in table.iter_mut() {
-        if !is_due(known) {
+        // Workers may collect for long before the first test shows whether they can be read.
+        let may_be_sampled = !known.is_sampled && controllers.contains(&key.pid);
+        if !is_due(known) || (may_be_sampled && !at_the_end) {
             continue;
         }
         known.is_advised = true;
