@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::table::{Known, Table};
+use super::table::{BY_TITLE, Known, Table};
 use crate::{
     pytest::{is_pytest, is_worker},
     tree::ProcessKey,
@@ -37,6 +37,11 @@ pub(super) fn without_plugin(
         .filter(|(_, known)| is_worker(&known.words) && !known.is_gone())
         .map(|(_, known)| known.word.parent_pid)
         .collect();
+    let titled: HashSet<u32> = table
+        .iter_mut()
+        .filter(|(_, known)| known.word.exact_reason == BY_TITLE)
+        .map(|(_, known)| known.word.parent_pid)
+        .collect();
     for (key, known) in table.iter_mut() {
         // Workers may collect for long before the first test shows whether they can be read.
         let may_be_sampled = !known.is_sampled && controllers.contains(&key.pid);
@@ -51,7 +56,8 @@ pub(super) fn without_plugin(
             // A pytest that a test starts keeps silent on purpose.
             && !descends_from_recorded(&parents, known.word.parent_pid)
         {
-            said.extend(sentence(key.pid, known, wanted));
+            let by_title = titled.contains(&key.pid);
+            said.extend(sentence(key.pid, known, wanted, by_title));
         }
     }
     said
@@ -59,11 +65,15 @@ pub(super) fn without_plugin(
 
 /// What a process without the plugin costs the recording, and what to do about it; nothing where its tests are read and nobody wanted the
 /// plugin.
-fn sentence(pid: u32, known: &Known, wanted: bool) -> Option<String> {
+fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<String> {
     let mend = "something between replaced PYTHONPATH, or plugins are not loaded by themselves (PYTEST_DISABLE_PLUGIN_AUTOLOAD, python -I). \
         Let PYTHONPATH and HIGHWATER_* through, or install the package `highwater-pytest` where pytest is and, without autoload, add \
         `-p highwater_pytest`";
     match (known.is_sampled, &known.unseen, wanted) {
+        (true, Some(reason), true) if by_title => Some(format!(
+            "pytest (process {pid}) ran without Highwater's plugin, and its memory does not tell its tests ({reason}): they are named by the titles of \
+             xdist's workers at each sample, so short ones are missing, peaks are sampled, and there are no fixtures, imports and outcomes; {mend}"
+        )),
         (true, _, true) => Some(format!(
             "pytest (process {pid}) ran without Highwater's plugin: its tests are named by what its memory showed at each sample, so short ones are \
              missing, peaks are sampled, and there are no fixtures, imports and outcomes; {mend}"

@@ -156,7 +156,10 @@ fn a_controller_is_not_judged_while_its_workers_have_run_no_test() {
     let [notice] = &told.notices[..] else {
         panic!("{:?}", told.notices);
     };
-    assert!(notice.contains("its tests are named by"), "{notice}");
+    assert!(
+        notice.contains("(its memory is closed): they are named by the titles"),
+        "{notice}"
+    );
 }
 
 #[test]
