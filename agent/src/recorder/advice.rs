@@ -1,9 +1,12 @@
 //! Pytest processes whose plugin does not speak, and what to do about them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::table::{Known, Table};
-use crate::{pytest::is_pytest, tree::ProcessKey};
+use super::table::{BY_TITLE, Known, Table};
+use crate::{
+    pytest::{is_pytest, is_worker},
+    tree::ProcessKey,
+};
 
 /// A plugin that has not spoken by then does not come, µs after the process was first seen.
 pub(super) const PATIENCE_US: i64 = 30_000_000;
@@ -29,8 +32,20 @@ pub(super) fn without_plugin(
         return said;
     }
     let parents = table.parents();
+    let controllers: HashSet<u32> = table
+        .iter_mut()
+        .filter(|(_, known)| is_worker(&known.words) && !known.is_gone())
+        .map(|(_, known)| known.word.parent_pid)
+        .collect();
+    let titled: HashSet<u32> = table
+        .iter_mut()
+        .filter(|(_, known)| known.word.exact_reason == BY_TITLE)
+        .map(|(_, known)| known.word.parent_pid)
+        .collect();
     for (key, known) in table.iter_mut() {
-        if !is_due(known) {
+        // Workers may collect for long before the first test shows whether they can be read.
+        let may_be_sampled = !known.is_sampled && controllers.contains(&key.pid);
+        if !is_due(known) || (may_be_sampled && !at_the_end) {
             continue;
         }
         known.is_advised = true;
@@ -41,7 +56,8 @@ pub(super) fn without_plugin(
             // A pytest that a test starts keeps silent on purpose.
             && !descends_from_recorded(&parents, known.word.parent_pid)
         {
-            said.extend(sentence(key.pid, known, wanted));
+            let by_title = titled.contains(&key.pid);
+            said.extend(sentence(key.pid, known, wanted, by_title));
         }
     }
     said
@@ -49,11 +65,15 @@ pub(super) fn without_plugin(
 
 /// What a process without the plugin costs the recording, and what to do about it; nothing where its tests are read and nobody wanted the
 /// plugin.
-fn sentence(pid: u32, known: &Known, wanted: bool) -> Option<String> {
+fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<String> {
     let mend = "something between replaced PYTHONPATH, or plugins are not loaded by themselves (PYTEST_DISABLE_PLUGIN_AUTOLOAD, python -I). \
         Let PYTHONPATH and HIGHWATER_* through, or install the package `highwater-pytest` where pytest is and, without autoload, add \
         `-p highwater_pytest`";
     match (known.is_sampled, &known.unseen, wanted) {
+        (true, Some(reason), true) if by_title => Some(format!(
+            "pytest (process {pid}) ran without Highwater's plugin, and its memory does not tell its tests ({reason}): they are named by the titles of \
+             xdist's workers at each sample, so short ones are missing, peaks are sampled, and there are no fixtures, imports and outcomes; {mend}"
+        )),
         (true, _, true) => Some(format!(
             "pytest (process {pid}) ran without Highwater's plugin: its tests are named by what its memory showed at each sample, so short ones are \
              missing, peaks are sampled, and there are no fixtures, imports and outcomes; {mend}"

@@ -23,7 +23,7 @@ const REMEMBERED_US: i64 = 10_000_000;
 const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
 
 /// The same of a worker whose memory is closed.
-const BY_TITLE: &str =
+pub(super) const BY_TITLE: &str =
     "the tests were read from the title of a pytest-xdist worker without the plugin";
 
 /// How far up ancestors are followed.

@@ -84,8 +84,8 @@ fn what_the_kernel_says_is_judged() {
         (
             kernel::ptrace_scope,
             &[("proc/sys/kernel/yama/ptrace_scope", "1\n")],
-            Works,
-            "1, memory of what the agent starts",
+            Limited,
+            "1, memory of what the agent itself starts",
         ),
         (
             kernel::ptrace_scope,
