@@ -93,7 +93,7 @@ pub fn read_into(path: &Path, buffer: &mut Vec<u8>) -> Result<Option<()>, ProcEr
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 buffer.clear();
-                return Ok(still_there(Err(error)).map_err(failed)?);
+                return still_there(Err(error)).map_err(failed);
             }
         }
     }
