@@ -125,7 +125,7 @@ fn the_children_of_members_are_found_where_births_elsewhere_have_used_up_the_res
         .read_line(&mut line)
         .unwrap();
     let grandchild: u32 = line.trim().parse().unwrap();
-    sampler.called.put(parent.id());
+    sampler.writers.name(parent.id());
     sampler.tick(50_000);
     // A busy machine may have made the first look cost more than one tick's share.
     let found = (2..100).any(|tick| {

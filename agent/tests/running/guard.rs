@@ -59,7 +59,12 @@ fn a_stop_is_an_event_of_the_job_and_ends_with_the_commands_exit_code() {
         (stopped.action.as_str(), stopped.limit.as_str()),
         ("stopped", "budget")
     );
-    assert_eq!((&stopped.pids, stopped.signal), (&pids, 2));
+    // A python that a script finds starts others on its way, with the same words.
+    assert!(
+        matches!(stopped.pids.as_slice(), [pid] if pids.contains(pid)),
+        "{stopped:?} {pids:?}"
+    );
+    assert_eq!(stopped.signal, 2);
     assert_eq!(stopped.limit_bytes, 20_000_000);
     assert!(stopped.used_bytes >= 20_000_000, "{stopped:?}");
     // The command was told, not the agent: nobody outside wanted this end.
