@@ -107,6 +107,11 @@ impl Guard {
         }
     }
 
+    /// Watches the cgroup of a member too, from the text of its `/proc/PID/cgroup`: tests may be put into another than the agent's.
+    pub fn watch(&mut self, text: &[u8]) {
+        self.measures.watch(text);
+    }
+
     /// Takes what a round of PSS found to be shared, RSS minus PSS of each process in bytes.
     pub fn learn(&mut self, shared: Vec<(ProcessKey, u64)>, members: &[Member]) {
         self.held.learn(shared, members);

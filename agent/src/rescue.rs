@@ -19,7 +19,7 @@ use crate::{
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
     sampler::Spares,
-    spool::{self, MarkIdentity, Spool, SpoolError, Unwritten},
+    spool::{self, Less, MarkIdentity, Spool, SpoolError, Unwritten},
 };
 
 /// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock. Answers what found no room
@@ -111,6 +111,13 @@ struct OnlyNew {
 }
 
 impl BatchSink for OnlyNew {
+    fn take_less(&mut self) -> Less {
+        self.spool
+            .as_mut()
+            .map(Spool::take_less)
+            .unwrap_or_default()
+    }
+
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut rest = batch.clone();
         rest.marks

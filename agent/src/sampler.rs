@@ -385,11 +385,12 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
 
     /// Sees who has ended since the last tick.
     fn bury_the_dead(&mut self) -> Result<(), ProcError> {
+        let mut result = Ok(());
         for member in self.tree.members_mut() {
-            member.read()?;
+            result = result.and(member.read().map(drop));
         }
         self.tree.bury();
-        Ok(())
+        result
     }
 
     fn read_second(&mut self, now_us: i64) {
@@ -409,6 +410,7 @@ impl<T: From<Seen> + Send + 'static> Sampler<T> {
             &self.counters,
             self.exits.as_ref(),
             &self.teller,
+            self.guard.as_mut(),
         );
         if has_new_cgroup {
             // What its counters say now is what they are compared with later.

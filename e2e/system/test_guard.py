@@ -197,7 +197,8 @@ def test_a_command_that_is_no_pytest_is_left_alone(recorder):
     assert errors.count("no pytest is seen that could be stopped") == 1
 
 
-def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder):
+@pytest.mark.parametrize("inside", ["the agent too", "the tests alone"])
+def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder, inside):
     if os.geteuid() != 0 or not os.path.isdir("/sys/fs/cgroup/memory"):
         pytest.skip("needs root and the memory controller of cgroup version 1")
     with open("/proc/self/cgroup") as file:
@@ -210,10 +211,15 @@ def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder):
         # Under 500 MB, 90 % of which are passed and the whole is not.
         text = ALONE.replace("hold(400 * 1000 * 1000)", "[hold(5 * 1000 * 1000) for n in range(88) if not time.sleep(0.01)]")
         (recorder.folder / "test_grows.py").write_text(text)
-        command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder]
-        running = recorder.command(PYTEST + ["-p", "no:randomly", "--junitxml=report.xml"], flags=("--on-limit", "stop"))
+        enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder]
+        tests = PYTEST + ["-p", "no:randomly", "--junitxml=report.xml"]
+        flags = ("--on-limit", "stop")
+        if inside == "the tests alone":
+            command = recorder.command(enter + tests, flags=flags)
+        else:
+            command = enter + recorder.command(tests, flags=flags)
         done = subprocess.run(
-            command + running,
+            command,
             cwd=str(recorder.folder),
             env=recorder.environment(),
             stdout=subprocess.PIPE,

@@ -76,6 +76,8 @@ impl BackgroundAgent {
     pub fn begin(folder: &Path, env: &Env, token: Option<&Token>) -> Result<Self, AgentError> {
         let orders =
             Orders::read(folder)?.ok_or_else(|| AgentError::NoOrders(folder.to_path_buf()))?;
+        // The word of a stop that came when no agent was there any more is not for this one.
+        Stop::forget(folder)?;
         let life = Life::begin(orders.runner, Duration::from_micros(orders.max_age_us))?;
         let clock = JobClock::new(orders.job.started_monotonic_us);
         let (sink, before, lock) = open(folder, &orders)?;
@@ -140,7 +142,12 @@ impl BackgroundAgent {
     pub fn live(self) -> Result<(), AgentError> {
         let over = self.life.wait();
         let stop = match over {
-            Over::Told { .. } => Stop::read(&self.folder)?,
+            Over::Told { .. } => Stop::read(&self.folder).unwrap_or_else(|error| {
+                terminal::tell(format_args!(
+                    "what `highwater stop` says cannot be read: {error}"
+                ));
+                Some(Stop::default())
+            }),
             Over::RunnerGone | Over::Old => None,
         };
         match over {

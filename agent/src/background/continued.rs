@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     recorder::BatchSink,
-    spool::{Handoff, MarkIdentity, Recorded, Spool},
+    spool::{Handoff, Less, MarkIdentity, Recorded, Spool},
 };
 
 /// A spool, and the marks that agents before this one put there.
@@ -68,5 +68,9 @@ impl BatchSink for Continued {
         rest.marks
             .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
         Ok(self.spool.append(seq, &rest)?)
+    }
+
+    fn take_less(&mut self) -> Less {
+        self.spool.take_less()
     }
 }

@@ -45,6 +45,8 @@ pub struct Life {
     over: Receiver<Over>,
     until: Instant,
     hurry: Arc<AtomicBool>,
+    /// Set at the end: from then on a signal asks to hurry.
+    is_over: Arc<AtomicBool>,
 }
 
 impl Life {
@@ -56,9 +58,11 @@ impl Life {
         let (sender, over) = channel();
         let hurry = Arc::new(AtomicBool::new(false));
         let signals = Signals::take_over_in_background()?;
-        let (telling, hurried) = (sender.clone(), Arc::clone(&hurry));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (telling, hurried, over_already) =
+            (sender.clone(), Arc::clone(&hurry), Arc::clone(&is_over));
         spawn("highwater-signal", move || {
-            hear(signals, &telling, &hurried);
+            hear(signals, &telling, &hurried, &over_already);
         })?;
         if let Some(runner) = runner {
             spawn("highwater-runner", move || {
@@ -71,6 +75,7 @@ impl Life {
             over,
             until: Instant::now() + max_age,
             hurry,
+            is_over,
         })
     }
 
@@ -78,10 +83,12 @@ impl Life {
     #[must_use]
     pub fn wait(&self) -> Over {
         let left = self.until.saturating_duration_since(Instant::now());
-        match self.over.recv_timeout(left) {
+        let over = match self.over.recv_timeout(left) {
             Ok(over) => over,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Over::Old,
-        }
+        };
+        self.is_over.store(true, Ordering::Relaxed);
+        over
     }
 
     /// Raised by a signal that came after the end: what is left to do should be done soon.
@@ -91,8 +98,7 @@ impl Life {
     }
 }
 
-fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool) {
-    let mut is_over = false;
+fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool, is_over: &AtomicBool) {
     loop {
         for happened in signals.wait() {
             let Happened::Signal {
@@ -104,7 +110,7 @@ fn hear(mut signals: Signals, over: &Sender<Over>, hurry: &AtomicBool) {
             if !Signals::ends_background(number) {
                 continue;
             }
-            if std::mem::replace(&mut is_over, true) {
+            if is_over.swap(true, Ordering::Relaxed) {
                 hurry.store(true, Ordering::Relaxed);
             }
             let told = Over::Told {

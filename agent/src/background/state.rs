@@ -117,6 +117,21 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
+impl Stop {
+    /// Removes what an earlier stop left.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn forget(folder: &Path) -> io::Result<()> {
+        match fs::remove_file(folder.join(STOP)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(named(&folder.join(STOP), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl From<ProcessKey> for Process {
     fn from(key: ProcessKey) -> Self {
         Self {

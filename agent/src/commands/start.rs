@@ -7,6 +7,9 @@ use std::{
     os::{fd::BorrowedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -34,6 +37,9 @@ use crate::{
     spool, terminal,
     tree::{BACKGROUND, CHAIN_FLAG, chain_word},
 };
+
+/// How long the agent may take to begin.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The line by which the agent says that it records.
 pub(super) const READY: &str = "ready";
@@ -236,12 +242,27 @@ fn launch(folder: &Path, orders: &Orders, log: File) -> Result<(), String> {
         .stderr(log)
         .spawn()
         .map_err(failed)?;
-    let mut line = String::new();
+    let (told, heard) = channel();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(failed)?;
+        // A disk that hangs must not hold up the CI's step.
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout).read_line(&mut line).map(|_| line);
+            // Nobody listens any more only when it took too long.
+            let _ = told.send(read);
+        });
     }
+    let line = match heard.recv_timeout(PATIENCE) {
+        Ok(line) => line.map_err(failed)?,
+        Err(RecvTimeoutError::Disconnected) => String::new(),
+        Err(RecvTimeoutError::Timeout) => {
+            drop(child.kill());
+            return Err(format!(
+                "the agent did not begin within {} s (a disk that hangs?)",
+                PATIENCE.as_secs()
+            ));
+        }
+    };
     match line.trim_end() {
         READY => Ok(()),
         "" => Err(format!(

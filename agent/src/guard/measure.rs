@@ -84,6 +84,13 @@ impl Measures {
         }
     }
 
+    pub(super) fn watch(&mut self, text: &[u8]) {
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.watch(text, true);
+            self.due_us = i64::MIN;
+        }
+    }
+
     /// The limit that is nearest, when the job's processes hold so many bytes.
     pub(super) fn nearest(&mut self, now_us: i64, own_bytes: u64) -> Option<Measured> {
         let is_near = self.last.as_ref().is_some_and(|last| last.share() >= TIGHT);

@@ -26,9 +26,7 @@ pub trait BatchSink {
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>>;
 
     /// What of the batches kept before gave way to later ones since the last call.
-    fn take_less(&mut self) -> Less {
-        Less::default()
-    }
+    fn take_less(&mut self) -> Less;
 }
 
 impl BatchSink for Spool {

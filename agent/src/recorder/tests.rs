@@ -17,6 +17,7 @@ use crate::{
     marks::JobStart,
     procfs::MachineReading,
     sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue, Unwatched},
+    spool::Less,
     tree::Birth,
 };
 
@@ -33,6 +34,10 @@ struct Sink {
 }
 
 impl BatchSink for Sink {
+    fn take_less(&mut self) -> Less {
+        Less::default()
+    }
+
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         if self.fails > 0 {
             self.fails -= 1;

@@ -4,6 +4,7 @@ use super::{Counters, Exits, Seen, Teller};
 use crate::{
     budget::Budget,
     clock::thread_cpu_us,
+    guard::Guard,
     procfs::{Procfs, read_into},
     tree::{Facts, LookAt, Member, is_python},
     witness::Protector,
@@ -21,6 +22,8 @@ pub(super) struct FactFinder {
     protector: Option<Protector>,
     budget: Budget,
     buffer: Vec<u8>,
+    /// The text that named the cgroup that was found last.
+    buffer_of_cgroup: Vec<u8>,
 }
 
 impl FactFinder {
@@ -30,6 +33,7 @@ impl FactFinder {
             protector,
             budget: Budget::saving(SHARE, SAVED_US),
             buffer: Vec::new(),
+            buffer_of_cgroup: Vec::new(),
         }
     }
 
@@ -41,6 +45,7 @@ impl FactFinder {
         counters: &Counters<T>,
         exits: Option<&Exits>,
         teller: &Teller<T>,
+        mut guard: Option<&mut Guard>,
     ) -> bool {
         let mut has_new_cgroup = false;
         for member in members {
@@ -57,7 +62,12 @@ impl FactFinder {
             {
                 member.is_held = exits.hold(member.key);
             }
-            let facts = self.facts_of(member, look, is_python, counters, &mut has_new_cgroup);
+            let mut is_new = false;
+            let facts = self.facts_of(member, look, is_python, counters, &mut is_new);
+            if let Some(guard) = guard.as_deref_mut().filter(|_| is_new) {
+                guard.watch(&self.buffer_of_cgroup);
+            }
+            has_new_cgroup |= is_new;
             if facts != member.facts.told {
                 member.facts.told = facts.clone();
                 let (key, t_us) = (member.key, now_us);
@@ -95,6 +105,9 @@ impl FactFinder {
             && let Some(home) = counters.watch(&self.buffer, is_python)
         {
             *has_new_cgroup |= home.is_new;
+            if home.is_new {
+                self.buffer_of_cgroup.clone_from(&self.buffer);
+            }
             facts.cgroup = Some(home.name);
         }
         if is_python && let Ok(limit) = self.procfs.address_space_limit(pid, &mut self.buffer) {

@@ -20,7 +20,7 @@ use super::{
     Handoff, MAGIC, SpoolError, io as at,
     read::SegmentReader,
     thin::{Detail, thin},
-    write::encode,
+    write::{again, encode},
 };
 use crate::regular;
 
@@ -126,8 +126,10 @@ pub(super) fn rewrite(
     let (mut bytes, mut record) = (MAGIC.to_vec(), Vec::new());
     let mut less = Vec::new();
     while let Some(old) = reader.next_record()? {
-        // What cannot be read is of no use to anybody.
+        // What cannot be read here may be read by another release.
         let Ok(mut batch) = codec::decode::<v1::Batch>(&old.payload) else {
+            again(&old, &mut record).map_err(at(path))?;
+            bytes.extend_from_slice(&record);
             continue;
         };
         let less_us = thin(&mut batch, detail);

@@ -354,6 +354,21 @@ pub(super) fn encode<M: Message>(
     record.push(kind as u8);
     record.extend(seq.to_le_bytes());
     encoder.append(message, record)?;
+    seal(record)
+}
+
+/// A record as it was read, again as bytes.
+pub(super) fn again(old: &Record, record: &mut Vec<u8>) -> std::io::Result<()> {
+    record.clear();
+    record.extend([0; 8]);
+    record.push(old.kind as u8);
+    record.extend(old.seq.to_le_bytes());
+    record.extend_from_slice(&old.payload);
+    seal(record)
+}
+
+/// Fills in the length and the CRC of a record whose rest is there.
+fn seal(record: &mut [u8]) -> std::io::Result<()> {
     let length = u32::try_from(record.len() - HEAD_BYTES).map_err(std::io::Error::other)?;
     let crc = crc32fast::hash(&record[8..]);
     record[..4].copy_from_slice(&length.to_le_bytes());

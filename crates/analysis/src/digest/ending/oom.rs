@@ -61,6 +61,11 @@ pub(in crate::digest) struct OomKills {
     pub(in crate::digest) struck: Option<(usize, Verdict, Confidence)>,
 }
 
+/// A counter may say what cannot be.
+fn saturating<'a>(rises: impl Iterator<Item = &'a Rise>) -> i64 {
+    rises.fold(0, |sum, rise| sum.saturating_add(rise.by))
+}
+
 impl Counter {
     fn of<'a>(parts: &Parts<'_>, cgroups: impl Iterator<Item = &'a str>, metric: Metric) -> Self {
         let mut counter = Self::default();
@@ -77,7 +82,7 @@ impl Counter {
     }
 
     pub(super) fn sum(&self) -> i64 {
-        self.rises.iter().map(|rise| rise.by).sum()
+        saturating(self.rises.iter())
     }
 
     pub(super) fn last_us(&self) -> Option<i64> {
@@ -90,7 +95,7 @@ impl Counter {
             rise.to_us >= death.from_us.saturating_sub(SLACK_US)
                 && rise.from_us <= death.until_us.saturating_add(SLACK_US)
         };
-        self.rises.iter().filter(near).map(|rise| rise.by).sum()
+        saturating(self.rises.iter().filter(near))
     }
 }
 
