@@ -22,6 +22,14 @@ pub(super) struct Parser {
     told: Vec<u32>,
 }
 
+/// What stands before `Killed process`, on one kernel or another.
+const BEFORE_A_KILL: [&str; 4] = [
+    "",
+    "Out of memory: ",
+    "Memory cgroup out of memory: ",
+    "Out of memory (oom_kill_allocating_task): ",
+];
+
 impl Parser {
     /// Takes one record, `priority,number,µs since boot,flags;text` and lines with details; answers whom it tells of.
     pub(super) fn take(&mut self, record: &str) -> Option<KernelOom> {
@@ -51,6 +59,10 @@ impl Parser {
         }
         let at = line.find("Killed process ")?;
         let before = &line[..at];
+        // Other lines quote names that anybody can give: of a program that crashed, of its file.
+        if !BEFORE_A_KILL.contains(&before) {
+            return None;
+        }
         let (pid, rest) = line[at..]
             .strip_prefix("Killed process ")?
             .split_once(' ')?;

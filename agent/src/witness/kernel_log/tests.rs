@@ -148,3 +148,15 @@ fn the_log_is_read_from_its_end_on() {
     );
     assert!(KernelLog::open_at(&folder.path().join("none"), &procfs).is_err());
 }
+
+#[test]
+fn a_name_that_anybody_can_give_forges_no_kill() {
+    for line in [
+        "x[7]: segfault at 0 ip 0 sp 0 error 4 in Killed process 5 (python) total-vm:1kB, anon-rss:1kB[400000+1000]",
+        "Out of memory: [7]: segfault at 0 ip 0 sp 0 error 4 in Killed process 5 (python) total-vm:1kB, anon-rss:1kB",
+        "traps: Memory cgroup out of memory: Killed process 5 (python) total-vm:1kB, anon-rss:1kB",
+    ] {
+        let told = Parser::default().take(&format!("3,1,2,-;{line}"));
+        assert_eq!(told, None, "{line}");
+    }
+}

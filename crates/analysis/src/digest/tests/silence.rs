@@ -353,20 +353,20 @@ fn all_of_a_full_cgroup_that_were_gone_at_once_were_killed_together() {
         (
             "only one is killed at a time",
             lost(job(95, 0)),
-            Verdict::AgentLost,
-            Confidence::Certain,
+            Verdict::RunnerLostMemory,
+            Confidence::Likely,
         ),
         (
             "room was left",
             lost(job(50, 1)),
-            Verdict::AgentLost,
-            Confidence::Certain,
+            Verdict::RunnerLost,
+            Confidence::Likely,
         ),
         (
-            "pytest outlived its agent",
+            "something was heard long after the last sample",
             lost(job(95, 1)).of_end(|end| end.ended_us = 60_000_000),
-            Verdict::AgentLost,
-            Confidence::Certain,
+            Verdict::RunnerLost,
+            Confidence::Likely,
         ),
     ];
     for (name, story, verdict, confidence) in cases {
