@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{runner, state::Agent};
+use super::{
+    runner,
+    state::{Agent, records},
+};
 use crate::{
     procfs::{ProcError, Procfs},
     spool::{self, SpoolError},
@@ -39,6 +42,15 @@ pub fn named(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Opt
     present("HIGHWATER_JOB").filter(|job| !job.is_empty())?;
     let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
     started(procfs, events.parent()?)
+}
+
+/// The agent of a job that the environment names, where its folder cannot be read any more: a test may have cleared it away.
+#[must_use]
+pub fn without_folder(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Option<u32> {
+    let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
+    let folder = events.parent()?;
+    let mut pids = procfs.pids().ok()?.into_iter();
+    pids.find(|pid| records(procfs, *pid, folder))
 }
 
 /// The job of a folder.

@@ -80,13 +80,14 @@ impl Standing {
 
     fn named(procfs: &Procfs, ancestors: &[Ancestor], named: u32) -> Result<Self, ProcError> {
         if let Some(at) = ancestors.iter().position(|it| it.key.pid == named) {
-            return Ok(up_to(ancestors, at, true));
+            return Ok(up_to(ancestors, at, named != 1));
         }
         let mut buffer = Vec::new();
-        let Some(runner) = ancestor(procfs, named, &mut buffer)? else {
-            return Ok(Self::default());
-        };
-        Ok(up_to(&[runner.0], 0, true))
+        Ok(match ancestor(procfs, named, &mut buffer)? {
+            // A thread of the kernel has no words, and nobody below it is of any job.
+            Some((runner, _)) if !runner.words.is_empty() => up_to(&[runner], 0, named != 1),
+            _ => Self::default(),
+        })
     }
 }
 

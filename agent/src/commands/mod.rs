@@ -46,6 +46,11 @@ pub enum CommandError {
     /// `highwater run` around this command records it.
     #[error("this command runs below `highwater run`, which records it already (job {0})")]
     BelowRun(String),
+    /// The runner that was named is none.
+    #[error(
+        "--runner-pid: there is no process {0} that a job could belong to; name the one that lives as long as the job, or none"
+    )]
+    NoRunner(u32),
     /// No job was started here.
     #[error("no recording that was started here is in {}: none was, or it has ended and was sent; name its folder with --spool, or its --job", .0.display())]
     NotStarted(PathBuf),

@@ -73,6 +73,9 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
     }
     let procfs = Procfs::system();
     let standing = Standing::of(&procfs, std::process::id(), task.runner_pid)?;
+    if let (Some(pid), None) = (task.runner_pid, standing.runner) {
+        return Err(CommandError::NoRunner(pid));
+    }
     // Of two that start at once the second shall see the first.
     let _turn = turn(&settings.places.spool);
     let before = match job_before(&procfs, &settings, &standing) {

@@ -1,7 +1,7 @@
 //! `highwater stop`: ends what `highwater start` began, sends what is left and tells the figures.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -54,7 +54,10 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
     let summary = settings::summary(&given, &env);
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
-    let started = one(&places.spool, task.job.as_deref())?;
+    let started = match one(&places.spool, task.job.as_deref()) {
+        Err(CommandError::NotStarted(root)) => return end_without_folder(root),
+        started => started?,
+    };
     let word = Stop {
         exit_code: task.exit_code,
         ci_status: task.status.unwrap_or_else(|| ci_status(&env)),
@@ -125,6 +128,20 @@ pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandErro
             Err(CommandError::Several(names.collect::<Vec<_>>().join(", ")))
         }
     }
+}
+
+/// Ends the agent of a job whose folder was cleared away; there is nothing left to tell.
+fn end_without_folder(root: PathBuf) -> Result<u8, CommandError> {
+    let procfs = Procfs::system();
+    let present = |name: &str| std::env::var_os(name);
+    let Some(pid) = find::without_folder(&procfs, present) else {
+        return Err(CommandError::NotStarted(root));
+    };
+    signals::send(pid, SIGTERM).map_err(|source| CommandError::NotTold { pid, source })?;
+    terminal::tell(
+        "the job's folder was removed while the recording went on: the agent was told to end, and what had not been sent is lost",
+    );
+    Ok(exit_codes::OK)
 }
 
 /// Tells the agent to end and waits until it has; what became of the sending, or `None` where it died meanwhile.

@@ -476,3 +476,46 @@ fn through_sysinfo_nothing_is_recorded_beside_a_job_and_the_step_passes() {
     assert!(job.exported().is_empty());
     assert_eq!(job.place.jobs(), [""; 0].map(PathBuf::from));
 }
+
+#[test]
+fn an_agent_whose_folder_was_cleared_away_is_ended_all_the_same() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let agent = job.agent_pid().unwrap();
+    fs::remove_dir_all(job.folder()).unwrap();
+    let stopped = job.step("highwater stop");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.stderr.contains("is lost"), "{stopped:?}");
+    wait_for("the agent's end", || (!lives(agent)).then_some(()));
+}
+
+#[test]
+fn who_is_no_runner_is_refused_and_no_other_process_is_ended() {
+    let mut job = Job::new();
+    let refused = job.step("highwater start --job unit --runner-pid 4194304");
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("--runner-pid"), "{refused:?}");
+    // A file that names a stranger as the agent makes it none.
+    job.start("--job unit");
+    let agent = job.agent_pid().unwrap();
+    let (step, pid) = hold(&mut job, "held");
+    let start = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = start
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let path = job.folder().join("agent.json");
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let before = told.clone();
+    told["process"] =
+        serde_json::json!({"pid": pid, "start_ticks": fields[19].parse::<u64>().unwrap()});
+    fs::write(&path, told.to_string()).unwrap();
+    job.step("highwater stop");
+    assert!(lives(pid), "a stranger was told to end");
+    fs::write(&path, before.to_string()).unwrap();
+    let_go(&job, "held", step);
+    assert_eq!(job.step("highwater stop --quiet").code, 0);
+    assert!(!lives(agent));
+}
