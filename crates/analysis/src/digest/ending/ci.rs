@@ -40,6 +40,14 @@ pub(super) fn cancelled(evidence: &Evidence) -> Option<Decision> {
 }
 
 impl Evidence {
+    /// The CI calls a failure what its tests, all passed, did not fail: another step of the job did.
+    pub(super) fn failed_elsewhere(&self) -> bool {
+        let status = self.ci_status.to_ascii_lowercase();
+        self.background
+            && self.exit_code.unwrap_or(0) == 0
+            && matches!(status.as_str(), "failure" | "failed" | "error")
+    }
+
     fn says_cancelled(&self) -> bool {
         let status = self.ci_status.to_ascii_lowercase();
         matches!(status.as_str(), "cancelled" | "canceled")

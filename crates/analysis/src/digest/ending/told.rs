@@ -184,6 +184,10 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             "The command ended with exit code 0 after {tests}; pytest ran without the plugin, so how it ended is not told."
         ),
         Verdict::Passed if evidence.tests == 0 => "pytest ended well and ran no test.".to_owned(),
+        Verdict::Passed if evidence.failed_elsewhere() => format!(
+            "{} The CI calls the job a failure, by something else than its tests.",
+            none_failed(evidence)
+        ),
         Verdict::Passed => format!("{}{}", none_failed(evidence), over_budget(evidence)),
         Verdict::TestsFailed if evidence.failed == 0 && !evidence.failures.imports.is_empty() => {
             let files = count(evidence.failures.imports.len() as u64, "test file");
@@ -264,6 +268,9 @@ fn over_budget(evidence: &Evidence) -> String {
 
 fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
     match verdict {
+        Verdict::Passed if evidence.failed_elsewhere() => {
+            "Look at the other steps of the job in the CI's log."
+        }
         Verdict::Passed if !over_budget(evidence).is_empty() => {
             "Look at the files and fixtures that retained the most, or raise the budget."
         }

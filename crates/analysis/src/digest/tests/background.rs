@@ -271,3 +271,15 @@ fn whoever_held_the_memory_when_the_guard_acted_is_named() {
     assert_eq!(ending.culprits[0].name, "holder.py");
     assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
 }
+
+#[test]
+fn what_the_ci_calls_a_failure_is_not_said_to_need_nothing() {
+    let job = |status: &str| {
+        background(session(Some(0), "passed"), None).of_end(|end| end.ci_status = status.to_owned())
+    };
+    let ending = job("failure").ends_as("failure", Verdict::Passed, Confidence::Certain);
+    assert!(ending.sentence.contains("The CI calls"), "{ending:?}");
+    assert!(ending.next_step.contains("other steps"), "{ending:?}");
+    let ending = job("success").ends_as("success", Verdict::Passed, Confidence::Certain);
+    assert_eq!(ending.next_step, "Nothing to do.");
+}
