@@ -39,7 +39,7 @@ const STARTERS: [&str; 14] = [
 /// Where a background job stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// From the parent of whoever starts the job up to the last that stays; empty where the job stands alone, in a shell that goes.
+    /// From the parent of whoever starts the job up to the last that stays, or to the last at all where none does.
     pub chain: Vec<ProcessKey>,
     /// The process that the job's life is bound to.
     pub runner: Option<ProcessKey>,
@@ -108,7 +108,15 @@ fn choose(ancestors: &[Ancestor], is_container: bool, first: Option<Ancestor>) -
     let stays = |it: &Ancestor| it.key.pid != 1 && !it.goes_soon();
     match ancestors.iter().position(stays) {
         Some(at) => up_to(ancestors, at, false),
-        None => Standing::default(),
+        // Only shells that go: what they start belongs to the job, and its life is bound to none of them.
+        None => Standing {
+            chain: ancestors
+                .iter()
+                .map(|it| it.key)
+                .filter(|key| key.pid != 1)
+                .collect(),
+            ..Standing::default()
+        },
     }
 }
 
@@ -303,7 +311,9 @@ mod tests {
 
     #[test]
     fn without_anybody_who_stays_a_job_stands_alone() {
-        check(&[(7, "sh step.sh"), (1, "init")], false, None, false);
+        let alone = [(8, "sh -c x"), (7, "sh step.sh"), (1, "init")];
+        check(&alone, false, None, false);
+        assert_eq!(choose(&chain(&alone), false, None).chain.len(), 2);
         check(&[], false, None, false);
     }
 }
