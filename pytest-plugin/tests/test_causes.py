@@ -97,6 +97,7 @@ def test_workers_tell_the_same(suite, need):
     assert causes == dict.fromkeys(OF_MEMORY, "memory_error")
 
 
+@pytest.mark.skipif(pytest.version_tuple >= (9,), reason="pytest-forked itself fails on pytest 9; pytest 8 runs this")
 def test_a_forked_child_tells_it_where_its_parent_does_not_see_it(suite, need):
     need("pytest_forked", "pytest-forked")
     suite.write(test_memory="def test_call(): raise MemoryError\ndef test_passes(): pass\n")
