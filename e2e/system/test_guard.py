@@ -33,7 +33,7 @@ ALONE = GROWS + """
 def test_before(): pass
 
 def test_grows():
-    hold(400 * 1000 * 1000)
+    [hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]
     wait()
 
 def test_after(): pass
@@ -55,10 +55,10 @@ def test_before(): pass
 
 def test_swallows():
     try:
-        hold(400 * 1000 * 1000)
+        [hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]
         wait()
     except KeyboardInterrupt:
-        hold(400 * 1000 * 1000)
+        [hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]
 
 def test_after():
     wait()
@@ -70,7 +70,7 @@ def test_before(): pass
 
 def test_deaf():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    hold(400 * 1000 * 1000)
+    [hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]
     wait()
 """
 
@@ -131,7 +131,7 @@ def test_who_does_not_hear_is_told_to_end(recorder):
 
 
 def test_to_warn_leaves_the_tests_alone(recorder):
-    text = GROWS + "def test_grows():\n    hold(400 * 1000 * 1000)\n    time.sleep(0.5)\n"
+    text = GROWS + "def test_grows():\n    [hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]\n    time.sleep(0.5)\n"
     _, errors, report = guarded(recorder, text, flags=(LIMIT,), GITHUB_ACTIONS="true")
     assert recorder.done.returncode == 0, errors
     assert finished(report) == {"test_grows"}
@@ -209,7 +209,7 @@ def test_a_cgroups_limit_is_met_before_the_kernel_strikes(recorder, inside):
         with open(folder + "/memory.limit_in_bytes", "w") as file:
             file.write(str(500 * MB))
         # Under 500 MB, 90 % of which are passed and the whole is not.
-        text = ALONE.replace("hold(400 * 1000 * 1000)", "[hold(5 * 1000 * 1000) for n in range(88) if not time.sleep(0.01)]")
+        text = ALONE.replace("[hold(10 * 1000 * 1000) for n in range(40) if not time.sleep(0.02)]", "[hold(5 * 1000 * 1000) for n in range(88) if not time.sleep(0.01)]")
         (recorder.folder / "test_grows.py").write_text(text)
         enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder]
         tests = PYTEST + ["-p", "no:randomly", "--junitxml=report.xml"]

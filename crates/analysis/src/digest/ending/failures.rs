@@ -16,6 +16,8 @@ pub(in crate::digest) struct AddressSpace {
     pub(in crate::digest) pid: u32,
     pub(in crate::digest) limit_bytes: u64,
     pub(in crate::digest) peak_bytes: u64,
+    /// What its process ended with, where that was seen.
+    pub(in crate::digest) exit_code: Option<i32>,
 }
 
 /// Tests and files that failed, and for what.
@@ -68,6 +70,7 @@ fn address_space(parts: &Parts<'_>) -> Option<AddressSpace> {
                 pid: process.key.pid,
                 limit_bytes: process.address_space_limit_bytes?,
                 peak_bytes: process.address_space_peak_bytes.unwrap_or(0),
+                exit_code: process.exit_code,
             })
         })
         .min_by_key(|space| {
@@ -132,8 +135,10 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
     }
     let full = failures.address_space.filter(|space| space.is_full())?;
     // A wrong option needs no memory: what could not begin, and had taken all it may have, was refused the rest.
-    let could_not_begin =
-        evidence.tests == 0 && evidence.worst_status() == Some(status::USAGE_ERROR);
+    let told = evidence.worst_status().or(evidence.exit_code);
+    let could_not_begin = evidence.tests == 0
+        && (told == Some(status::USAGE_ERROR)
+            || (told.is_none() && full.exit_code == Some(status::USAGE_ERROR)));
     let fell = evidence.open.vanished + evidence.open.unseen > 0
         || could_not_begin
         || matches!(
