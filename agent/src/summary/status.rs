@@ -156,8 +156,13 @@ pub fn status(live: &Live, digest: &Digest, look: &Look) -> String {
 }
 
 fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fmt::Result {
+    let when = if live.agent_lives {
+        "now"
+    } else {
+        "at the last"
+    };
     let line = format!(
-        "{} now, {} at the most, after {:.0} s",
+        "{} {when}, {} at the most, after {:.0} s",
         mebibytes(live.now_bytes),
         mebibytes(live.peak_bytes.cast_signed()),
         live.duration_us as f64 / 1e6
