@@ -33,7 +33,7 @@ use crate::{
     marks::{Tailer, Told},
     pace::CALM_US,
     portable::Processes,
-    sampler::{Seen, Spares, Writers},
+    sampler::{Backlog, Seen, Spares, Tellable, Writers},
     tree::{ProcessKey, TreeEvent},
 };
 use batch::Gathered;
@@ -77,6 +77,12 @@ pub enum Message {
         /// Ticks of the grid that were missed.
         missed_ticks: u64,
     },
+}
+
+impl Tellable for Message {
+    fn is_bulk(&self) -> bool {
+        matches!(self, Self::Seen(seen) if seen.is_bulk())
+    }
 }
 
 impl From<Seen> for Message {
@@ -133,6 +139,7 @@ pub struct Recorder<S> {
     gathered: Gathered,
     reuse: Reuse,
     told: Vec<Told>,
+    backlog: Backlog,
     writers: Writers,
     /// Told of whoever runs pytest, where a guard wants to know.
     roster: Option<Roster>,
@@ -156,6 +163,7 @@ impl<S: BatchSink> Recorder<S> {
             gathered: Gathered::new(props.spares),
             reuse: Reuse::default(),
             told: Vec::new(),
+            backlog: Backlog::default(),
             writers: Writers::default(),
             roster: None,
         }
@@ -168,6 +176,13 @@ impl<S: BatchSink> Recorder<S> {
                        sampled but for the plugin's own marks";
         self.notices
             .report(0, "backend_sysinfo", message.to_owned(), 1);
+    }
+
+    /// Says of each message that it was taken out of the channel.
+    #[must_use]
+    pub fn clearing(mut self, backlog: Backlog) -> Self {
+        self.backlog = backlog;
+        self
     }
 
     /// Names to the sampler whoever writes and was not seen yet.
@@ -198,6 +213,7 @@ impl<S: BatchSink> Recorder<S> {
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
                 Ok(Message::Seen(seen)) => {
+                    self.backlog.taken(&seen);
                     let is_block = matches!(seen, Seen::Grid(_));
                     self.see(seen);
                     if is_block {

@@ -24,15 +24,15 @@ use crate::{
     portable::Processes,
     procfs::{ProcError, Procfs},
     recorder::{BatchSink, Ending, Message, Recorded, Recorder, RecorderProps, Sighted},
-    sampler::{Seen, Spares, Teller, Unwatched, Writers},
+    sampler::{MOST_BULK, Seen, Spares, Teller, Unwatched, Writers},
 };
 
 use watch::{Watch, WatchProps};
 
 pub use watch::Watched;
 
-/// Messages that may wait for the recorder: about a minute while nothing goes wrong.
-const QUEUE: usize = 512;
+/// Messages that may wait for the recorder: as many that come rarely as come all the time.
+const QUEUE: usize = 2 * MOST_BULK;
 /// How long the end of a recording waits for the recorder, whose disk may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Stack of each thread; only what is touched counts.
@@ -127,6 +127,7 @@ impl<S: BatchSink + Send + 'static> Running<S> {
             lost: teller.lost(),
             spares,
         })
+        .clearing(teller.backlog())
         .naming(writers)
         .keeping(roster);
         if let Some(processes) = sysinfo {

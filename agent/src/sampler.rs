@@ -1,8 +1,7 @@
 //! Reads the memory of the tree on an absolute grid, and everything else more rarely.
 //!
 //! Runs on a thread of its own that does nothing else, so that neither a slow disk nor a slow reader makes a tick late. What it
-//! sees goes to the recorder through a bounded channel; when that is full the values are lost and counted, never waited
-//! for.
+//! sees goes to the recorder through a bounded channel; where the recorder falls behind values are lost and counted, never waited for.
 
 mod block;
 #[cfg_attr(
@@ -24,16 +23,17 @@ mod headroom;
 mod rest;
 mod rounds;
 mod seconds;
+mod seen;
 mod sights;
 mod slow;
 mod spares;
+mod teller;
 mod writers;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{SyncSender, TrySendError},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -46,7 +46,7 @@ use crate::{
     guard::Guard,
     pace::{Pace, TIGHT_READING_US},
     procfs::{ProcError, Procfs},
-    tree::{Discovery, Facts, ProcessKey, Tree, TreeEvent},
+    tree::{Discovery, Tree},
     witness::Protector,
 };
 use counters::Counters;
@@ -60,101 +60,12 @@ pub use grid::Grid;
 pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
+pub use seen::Seen;
 pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
 pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
 pub use spares::Spares;
+pub use teller::{Backlog, MOST_BULK, Tellable, Teller};
 pub use writers::Writers;
-
-/// What the sampler tells the recorder.
-#[derive(Debug)]
-pub enum Seen {
-    /// Something happened to the tree.
-    Tree(TreeEvent, i64),
-    /// About a second of the grid.
-    Grid(GridBlock),
-    /// Cgroups and machine.
-    Second(SecondReading),
-    /// PSS and swap.
-    Slow(SlowReading),
-    /// What is known of a process beside its memory has changed.
-    Facts {
-        /// Which process.
-        key: ProcessKey,
-        /// When, µs since the job's start.
-        t_us: i64,
-        /// All that is known now.
-        facts: Facts,
-    },
-    /// A process has ended, and how; one of these is there.
-    Exit {
-        /// Which process.
-        key: ProcessKey,
-        /// When, µs since the job's start.
-        t_us: i64,
-        /// Its exit code.
-        exit_code: Option<i32>,
-        /// The signal that ended it.
-        signal: Option<i32>,
-    },
-    /// The rest of the machine.
-    Rest(RestReading),
-    /// What pytests without the plugin were seen to do on a tick.
-    Sights(Vec<Sight>),
-    /// Something that speaks for an ending.
-    Event(v1::Event),
-    /// A reading failed; `code` names which.
-    Failed {
-        /// When, µs since the job's start.
-        t_us: i64,
-        /// Short name of what failed.
-        code: &'static str,
-        /// What the system said.
-        message: String,
-    },
-}
-
-/// The recorder's end of the channel, seen from those who tell it something.
-#[derive(Debug)]
-pub struct Teller<T> {
-    channel: SyncSender<T>,
-    lost: Arc<AtomicU64>,
-}
-
-impl<T> Clone for Teller<T> {
-    fn clone(&self) -> Self {
-        Self {
-            channel: self.channel.clone(),
-            lost: Arc::clone(&self.lost),
-        }
-    }
-}
-
-impl<T> Teller<T> {
-    /// Tells through a channel.
-    #[must_use]
-    pub fn new(channel: SyncSender<T>) -> Self {
-        Self {
-            channel,
-            lost: Arc::default(),
-        }
-    }
-
-    /// Says something, unless the channel is full: then it is lost, and counted.
-    pub fn tell(&self, message: T) {
-        match self.channel.try_send(message) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// How much was lost.
-    #[must_use]
-    pub fn lost(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.lost)
-    }
-}
 
 /// A block with so many values is handed over before its second is full: a batch must hold it.
 const BLOCK_VALUES: usize = MAX_SAMPLES / 8;
@@ -219,7 +130,7 @@ pub struct SamplerProps<T> {
     pub pace: Pace,
 }
 
-impl<T: From<Seen> + Send + 'static> Sampler<T> {
+impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
     /// Makes a sampler, and the thread that reads PSS for it.
     ///
     /// # Errors

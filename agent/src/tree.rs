@@ -7,19 +7,19 @@
 //! Architecture invariant: while a tree is watched the agent starts no process but the command. Its threads are no
 //! processes, so nothing of its own can be taken for a part of the job.
 
+mod claims;
 mod discovery;
 mod facts;
 mod member;
 mod membership;
 mod strangers;
 
-use std::{collections::HashSet, os::unix::fs::MetadataExt};
+use std::collections::HashSet;
 
 use crate::{
     environ::is_title,
-    procfs::{ProcError, Procfs, Stat, command_line, read_into},
+    procfs::{ProcError, Procfs, command_line},
 };
-use membership::{Claim, job_of};
 use strangers::Strangers;
 
 pub use discovery::Discovery;
@@ -56,9 +56,6 @@ pub struct Birth {
     /// Its command, as words; the bracketed name of its program where it has none.
     pub words: Vec<String>,
 }
-
-/// Name of this program, as the kernel keeps it.
-const OWN_NAME: &str = "highwater";
 
 /// How far up an unknown process's ancestry is followed.
 const MAX_DEPTH: usize = 64;
@@ -143,41 +140,6 @@ impl Tree {
         // A fork shows the environment of its parent until it calls exec.
         let may_change = self.membership.is_some() && found == Found::Outsider;
         Ok(found != Found::Nothing && !may_change)
-    }
-
-    /// Whether the parent of a process is known to belong to others; in a job beside the steps. The child may still name the job in its
-    /// environment (`systemd-run`), which the next look at everybody shows; until then the many that a build starts cost one reading each.
-    fn is_strangers_child(&mut self, pid: u32) -> Result<bool, ProcError> {
-        if self.membership.is_none() {
-            return Ok(false);
-        }
-        let stat = match self.procfs.stat(pid, &mut self.buffer) {
-            Err(error) if error.is_forbidden() => return Ok(true),
-            found => found?,
-        };
-        Ok(stat
-            .is_some_and(|stat| stat.comm != OWN_NAME && self.outsiders.contains(&stat.parent_pid)))
-    }
-
-    /// The same for one of many that were just born: what a stranger starts is a stranger.
-    ///
-    /// # Errors
-    /// As [`consider`](Self::consider).
-    pub fn consider_newborn(&mut self, pid: u32, now_us: i64) -> Result<bool, ProcError> {
-        if self.is_strangers_child(pid)? {
-            self.outsiders.insert(pid);
-            return Ok(true);
-        }
-        self.consider(pid, now_us)
-    }
-
-    /// Those whose children are of the job: the agent or the runner and the steps' shells, and every member.
-    fn parents(&self, into: &mut Vec<u32>) {
-        match &self.membership {
-            None => into.push(self.agent_pid),
-            Some(membership) => into.extend(membership.chain.iter().map(|key| key.pid)),
-        }
-        into.extend(self.members.iter().map(|member| member.key.pid));
     }
 
     fn is_member(&self, pid: u32) -> bool {
@@ -266,75 +228,6 @@ impl Tree {
         Ok(Found::Outsider)
     }
 
-    /// What a process is by itself, whatever its parent is; `None` where that is to be asked. A descendant of the agent never says so itself.
-    fn word_of(&mut self, key: ProcessKey, stat: &Stat) -> Result<Option<Found>, ProcError> {
-        let Some(membership) = &mut self.membership else {
-            return Ok(None);
-        };
-        if stat.comm == OWN_NAME {
-            let words = self.procfs.words(key.pid, &mut self.buffer)?;
-            // Another user's program may call itself what it likes.
-            if is_of_user_or_root(&self.procfs, key.pid) {
-                membership.meet(key, &words);
-            }
-            if words.get(1).is_some_and(|word| word != "run") {
-                return Ok(Some(Found::Outsider));
-            }
-        }
-        match read_into(&self.procfs.path_of(key.pid, "environ"), &mut self.buffer) {
-            Ok(Some(())) => {
-                if let Some(job) = job_of(&self.buffer) {
-                    let ours = job == membership.job;
-                    return Ok(Some(if ours { Found::Member } else { Found::Outsider }));
-                }
-            }
-            Ok(None) => return Ok(Some(Found::Outsider)),
-            // That of another user: its ancestry still tells.
-            Err(error) if error.is_forbidden() => {}
-            Err(error) => return Err(error),
-        }
-        Ok(match membership.claim(key) {
-            Claim::Unclaimed => None,
-            claim => Some(claim.into()),
-        })
-    }
-
-    /// Asks again who was about to become an agent: whoever did has a claim of its own.
-    fn question_suspects(&mut self) -> Result<(), ProcError> {
-        let Some(membership) = &mut self.membership else {
-            return Ok(());
-        };
-        for suspect in std::mem::take(&mut membership.suspects) {
-            let stat = self.procfs.stat(suspect.pid, &mut self.buffer)?;
-            let is_there = stat.is_some_and(|stat| {
-                stat.start_ticks == suspect.start_ticks && stat.comm == OWN_NAME
-            });
-            if is_there {
-                let words = self.procfs.words(suspect.pid, &mut self.buffer)?;
-                membership.meet(suspect, &words);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether all below the runner is of this job; so it is below `run`.
-    fn runner_serves_this_job_alone(&self) -> bool {
-        let membership = self.membership.as_ref();
-        membership.is_none_or(|membership| membership.since_ticks == 0)
-    }
-
-    fn is_sure(&self, pid: u32) -> bool {
-        let mut members = self.members.iter();
-        members
-            .find(|member| member.key.pid == pid)
-            .is_some_and(|member| member.is_sure)
-    }
-
-    fn is_from_before(&self, key: ProcessKey) -> bool {
-        let membership = self.membership.as_ref();
-        membership.is_some_and(|membership| key.start_ticks < membership.since_ticks)
-    }
-
     fn add(
         &mut self,
         key: ProcessKey,
@@ -358,54 +251,6 @@ impl Tree {
             words,
         }));
         Ok(())
-    }
-
-    /// Lets go of members that were taken in before the agent was met that has the better claim to them.
-    fn settle_rivals(&mut self) -> Result<(), ProcError> {
-        self.question_suspects()?;
-        let rivals = self.membership.as_ref().map_or(0, |it| it.rivals.len());
-        if rivals == self.met_rivals {
-            return Ok(());
-        }
-        self.met_rivals = rivals;
-        let mut theirs = HashSet::new();
-        for at in 0..self.members.len() {
-            let key = self.members[at].key;
-            if self.is_a_rivals(key.pid)? {
-                self.members[at].ended = true;
-                self.member_pids.remove(&key.pid);
-                self.outsiders.insert(key.pid);
-                theirs.insert(key);
-            }
-        }
-        // Those that nobody was told of leave without a word.
-        let mut untold = HashSet::new();
-        self.events.retain(|event| match event {
-            TreeEvent::Born(birth) if theirs.contains(&birth.key) => !untold.insert(birth.key),
-            _ => true,
-        });
-        self.members.retain(|member| !untold.contains(&member.key));
-        Ok(())
-    }
-
-    /// Whether the ancestry of a process gives it to another agent. One whose ancestors have ended stays what it was.
-    fn is_a_rivals(&mut self, mut pid: u32) -> Result<bool, ProcError> {
-        for _ in 0..MAX_DEPTH {
-            let Some(stat) = self.procfs.stat(pid, &mut self.buffer)? else {
-                return Ok(false);
-            };
-            let key = ProcessKey {
-                pid,
-                start_ticks: stat.start_ticks,
-            };
-            match self.word_of(key, &stat)? {
-                Some(Found::Outsider) => return Ok(true),
-                Some(_) => return Ok(false),
-                None if stat.parent_pid <= 1 => return Ok(false),
-                None => pid = stat.parent_pid,
-            }
-        }
-        Ok(false)
     }
 
     /// Removes the members that were found to have ended.
@@ -440,12 +285,6 @@ impl Tree {
     }
 }
 
-/// Whether a process belongs to the user of this one, or to root.
-fn is_of_user_or_root(procfs: &Procfs, pid: u32) -> bool {
-    let owner = std::fs::metadata(procfs.path_of(pid, "")).map(|about| about.uid());
-    owner.is_ok_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
-}
-
 /// What became of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -454,15 +293,6 @@ enum Found {
     Above,
     Outsider,
     Nothing,
-}
-
-impl From<Claim> for Found {
-    fn from(claim: Claim) -> Self {
-        match claim {
-            Claim::Ours => Self::Above,
-            Claim::Others | Claim::Unclaimed => Self::Outsider,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ def test_after_a_loss_of_power_what_had_been_written_is_there(server, sent):
 def test_where_yama_forbids_to_read_memory_the_titles_of_workers_name_the_tests(server, sent):
     job = sent("yama")
     [notice] = [notice["message"] for notice in job["notices"] if notice["code"] == "pytest_without_plugin"]
-    assert "kernel.yama.ptrace_scope is 1" in notice, notice
+    assert "kernel.yama.ptrace_scope is 1" in notice and "named by the titles" in notice, notice
     rows = server.rows(job["uuid"], "tests")
     seen = {row["nodeid"] for row in rows}
     assert seen <= {"test_%s.py::test_ticks[%d]" % (file, n) for file in "ab" for n in range(4)}

@@ -73,7 +73,7 @@ def keep():
     """Leaves the recording where the host finds it, in the hands of whoever runs it."""
     for folder in SPOOL.iterdir():
         if (folder / "job").exists():
-            shutil.copytree(folder, OUT / "spool" / folder.name, ignore=shutil.ignore_patterns("lock", "reserve"))
+            shutil.copytree(folder, OUT / "spool" / folder.name, ignore=shutil.ignore_patterns("lock", "reserve", "*.json", "*.log", "*.room"))
     for folder, _, files in os.walk(OUT / "spool"):
         for name in ["", *files]:
             os.chmod(os.path.join(folder, name), 0o777 if not name else 0o666)

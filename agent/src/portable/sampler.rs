@@ -14,7 +14,7 @@ use crate::{
     budget::Budget,
     clock::{JobClock, thread_cpu_us},
     procfs::command_line,
-    sampler::{Column, Grid, GridBlock, SecondReading, Seen, Teller},
+    sampler::{Column, Grid, GridBlock, SecondReading, Seen, Tellable, Teller},
     tree::{Birth, ProcessKey, TreeEvent},
 };
 
@@ -71,7 +71,7 @@ pub struct PortableSampler<T> {
     missed_ticks: u64,
 }
 
-impl<T: From<Seen>> PortableSampler<T> {
+impl<T: From<Seen> + Tellable> PortableSampler<T> {
     /// Makes a sampler that knows the command.
     #[must_use]
     pub fn new(props: PortableProps<T>) -> Self {

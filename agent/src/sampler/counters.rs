@@ -11,7 +11,7 @@ use std::{
 
 use highwater_wire::v1;
 
-use super::{SecondReading, Seconds, Seen, Spares, Teller};
+use super::{SecondReading, Seconds, Seen, Spares, Tellable, Teller};
 use crate::{
     budget::Budget,
     cgroup::Home,
@@ -50,7 +50,7 @@ struct Inner {
     log_wakes: Budget,
 }
 
-impl<T: From<Seen>> Counters<T> {
+impl<T: From<Seen> + Tellable> Counters<T> {
     pub(super) fn new(
         seconds: Seconds,
         procfs: &Procfs,

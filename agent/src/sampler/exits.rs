@@ -19,7 +19,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Counters, Seen, Teller};
+use super::{Counters, Seen, Tellable, Teller};
 use crate::{clock::JobClock, procfs::Procfs, tree::ProcessKey, witness::Held};
 
 /// So many processes are held on to at most; each takes a descriptor.
@@ -54,7 +54,7 @@ impl Exits {
     ///
     /// # Errors
     /// When the system gives no thread or no descriptors.
-    pub(super) fn start<T: From<Seen> + Send + 'static>(
+    pub(super) fn start<T: From<Seen> + Tellable + Send + 'static>(
         procfs: Procfs,
         clock: JobClock,
         teller: Teller<T>,
@@ -147,7 +147,7 @@ struct Listener<T> {
     counters: Arc<Counters<T>>,
 }
 
-impl<T: From<Seen>> Listener<T> {
+impl<T: From<Seen> + Tellable> Listener<T> {
     fn listen(&self) {
         let mut events = Vec::with_capacity(EVENTS);
         let mut is_ending = false;

@@ -1,6 +1,6 @@
 //! Looks at the job's processes beside their memory: lets the kernel take them first, finds their cgroups and limits, and holds on to them.
 
-use super::{Counters, Exits, Seen, Teller};
+use super::{Counters, Exits, Seen, Tellable, Teller};
 use crate::{
     budget::Budget,
     clock::thread_cpu_us,
@@ -38,7 +38,7 @@ impl FactFinder {
     }
 
     /// Looks at each member that is due, and tells what has changed; whether a cgroup was found that was not watched before.
-    pub(super) fn look<T: From<Seen>>(
+    pub(super) fn look<T: From<Seen> + Tellable>(
         &mut self,
         members: &mut [Member],
         now_us: i64,
@@ -86,7 +86,7 @@ impl FactFinder {
         has_new_cgroup
     }
 
-    fn facts_of<T: From<Seen>>(
+    fn facts_of<T: From<Seen> + Tellable>(
         &mut self,
         member: &Member,
         look: LookAt,

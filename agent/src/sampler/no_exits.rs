@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io, sync::Arc};
 
-use super::{Counters, Seen, Teller};
+use super::{Counters, Seen, Tellable, Teller};
 use crate::{clock::JobClock, procfs::Procfs, tree::ProcessKey};
 
 /// There is none.
@@ -14,7 +14,7 @@ impl Exits {
     ///
     /// # Errors
     /// Always.
-    pub(super) fn start<T: From<Seen> + Send + 'static>(
+    pub(super) fn start<T: From<Seen> + Tellable + Send + 'static>(
         _: Procfs,
         _: JobClock,
         _: Teller<T>,

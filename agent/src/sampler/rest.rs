@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Seen, Teller};
+use super::{Seen, Tellable, Teller};
 use crate::{
     budget::Budget,
     clock::{JobClock, thread_cpu_us},
@@ -54,7 +54,7 @@ impl Rest {
     ///
     /// # Errors
     /// When the system gives none.
-    pub(super) fn start<T: From<Seen> + Send + 'static>(
+    pub(super) fn start<T: From<Seen> + Tellable + Send + 'static>(
         procfs: Procfs,
         clock: JobClock,
         teller: Teller<T>,
@@ -103,7 +103,7 @@ impl Rest {
     }
 }
 
-fn serve<T: From<Seen>>(
+fn serve<T: From<Seen> + Tellable>(
     mut bystanders: Bystanders,
     clock: JobClock,
     teller: &Teller<T>,

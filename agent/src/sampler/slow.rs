@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Seen, Spares, Teller};
+use super::{Seen, Spares, Tellable, Teller};
 use crate::{
     clock::{JobClock, thread_cpu_us},
     procfs::{ProcError, Procfs},
@@ -101,7 +101,7 @@ impl SlowReader {
     ///
     /// # Errors
     /// When the system gives none.
-    pub fn start<T: From<Seen> + Send + 'static>(
+    pub fn start<T: From<Seen> + Tellable + Send + 'static>(
         procfs: Procfs,
         clock: JobClock,
         teller: Teller<T>,
@@ -146,7 +146,7 @@ impl SlowReader {
     }
 }
 
-fn serve<T: From<Seen>>(
+fn serve<T: From<Seen> + Tellable>(
     procfs: &Procfs,
     clock: JobClock,
     teller: &Teller<T>,

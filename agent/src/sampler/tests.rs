@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::*;
-use crate::{cgroup::Cgroups, clock::monotonic_us};
+use crate::{cgroup::Cgroups, clock::monotonic_us, tree::TreeEvent};
 
 /// A sampler over a real process that lives until its input is closed.
 fn sampler() -> (Child, Sampler<Seen>, Receiver<Seen>) {
@@ -249,8 +249,8 @@ fn the_columns_of_a_running_second_do_not_move() {
 fn a_full_queue_loses_and_counts_and_does_not_wait() {
     let (sender, _seen) = sync_channel(1);
     let teller = Teller::new(sender);
-    for number in 0..5 {
-        teller.tell(number);
+    for is_bulk in [true, true, false, false, false] {
+        teller.tell(is_bulk);
     }
     assert_eq!(teller.lost().load(Ordering::Relaxed), 4);
 }
