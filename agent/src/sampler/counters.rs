@@ -38,6 +38,8 @@ pub(super) struct Counters<T> {
     inner: Mutex<Inner>,
     /// A process ended since the rest of the machine was looked at.
     has_ended: AtomicBool,
+    /// Little of the machine's memory was available at the last reading; asked on each tick, which waits for no reading.
+    is_short: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,6 @@ struct Inner {
     seconds: Seconds,
     log: Option<KernelLog>,
     kills: usize,
-    machine: MachineReading,
     at_ends: Budget,
     log_wakes: Budget,
 }
@@ -62,7 +63,6 @@ impl<T: From<Seen> + Tellable> Counters<T> {
             seconds,
             log: KernelLog::open(procfs).ok(),
             kills: 0,
-            machine: MachineReading::default(),
             at_ends: Budget::saving(SHARE, SAVED_US),
             log_wakes: Budget::saving(SHARE, SAVED_US),
         };
@@ -72,6 +72,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
             spares,
             inner: Mutex::new(inner),
             has_ended: AtomicBool::new(false),
+            is_short: AtomicBool::new(false),
         }
     }
 
@@ -126,7 +127,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         let result = inner.seconds.read(now_us, &mut reading);
         show(&reading);
         let (t_us, machine) = (reading.t_us, reading.machine);
-        inner.machine = machine;
+        self.is_short.store(is_short(&machine), Ordering::Relaxed);
         // Told while nobody else reads: the recorder gets the readings in their order.
         self.teller.tell(Seen::Second(reading).into());
         if let Err(error) = result {
@@ -161,11 +162,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
 
     /// Whether little of the machine's memory was available at the last reading.
     pub(super) fn is_short(&self) -> bool {
-        let machine = self.hold().machine;
-        match (machine.available_bytes, machine.total_bytes) {
-            (Some(available), Some(total)) => (available as f64) < total as f64 * LITTLE,
-            _ => false,
-        }
+        self.is_short.load(Ordering::Relaxed)
     }
 
     /// Whether a process has ended since the last call.
@@ -184,5 +181,12 @@ impl<T: From<Seen> + Tellable> Counters<T> {
             message,
         };
         self.teller.tell(failed.into());
+    }
+}
+
+fn is_short(machine: &MachineReading) -> bool {
+    match (machine.available_bytes, machine.total_bytes) {
+        (Some(available), Some(total)) => (available as f64) < total as f64 * LITTLE,
+        _ => false,
     }
 }

@@ -181,10 +181,15 @@ mod tests {
         let inside = bystanders.scan(&HashSet::from([child.id()])).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        // Where eight larger ones run beside it, it is in the sum alone.
-        if outside.largest.len() < MOST_TOLD {
-            let told = told.unwrap();
-            assert!(told.rss_bytes >= 80 << 20 && told.command.starts_with("python3"));
+        match told {
+            Some(told) => {
+                assert!(told.rss_bytes >= 80 << 20 && told.command.starts_with("python3"));
+            }
+            // In the sum alone, and only where so many run that are larger.
+            None => {
+                assert_eq!(outside.largest.len(), MOST_TOLD);
+                assert!(outside.largest.iter().all(|it| it.rss_bytes >= 80 << 20));
+            }
         }
         assert!(outside.rss_bytes >= 80 << 20);
         for told in &inside.largest {
@@ -198,6 +203,11 @@ mod tests {
         let path = folder.path().join("earlyoom");
         std::fs::copy("/bin/cat", &path).unwrap();
         let mut child = Command::new(&path).stdin(Stdio::piped()).spawn().unwrap();
+        // The kernel gives a program its name a moment after it has begun.
+        let comm = format!("/proc/{}/comm", child.id());
+        while std::fs::read_to_string(&comm).unwrap().trim() != "earlyoom" {
+            std::thread::yield_now();
+        }
         let mut bystanders = Bystanders::new(
             Procfs::system(),
             std::process::id(),
