@@ -8,7 +8,7 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::procfs::Procfs;
+use crate::procfs::{Procfs, effective_capabilities};
 
 /// Number of `CAP_IPC_LOCK` in a set of capabilities.
 const CAP_IPC_LOCK: u32 = 14;
@@ -43,12 +43,8 @@ fn has_capability(procfs: &Procfs) -> bool {
     let (Ok(status), Ok(users)) = (own("status"), own("uid_map")) else {
         return false;
     };
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
     users.split_whitespace().eq(ALL_USERS)
-        && effective.is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
+        && effective_capabilities(&status).is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
 }
 
 /// Locks what the agent touches from now on, where [`right`] allows it; whether it is locked.

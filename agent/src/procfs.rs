@@ -30,10 +30,12 @@ pub use pids::command_line;
 pub use smaps::Rollup;
 pub use stat::Stat;
 pub use statm::{Statm, StatmFile};
-pub use status::{Status, ignored_signals};
+pub use status::{Status, effective_capabilities, ignored_signals};
 
 /// So many bytes of a file are asked for at first.
 const PIECE_BYTES: usize = 4 << 10;
+/// Link of the PID namespace that the kernel itself is in (`PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`).
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// A process filesystem: `/proc`, or a tree that looks like it.
 #[derive(Debug, Clone)]
@@ -70,6 +72,15 @@ impl Procfs {
     #[must_use]
     pub fn path_of(&self, pid: u32, name: &str) -> PathBuf {
         self.root.join(format!("{pid}/{name}"))
+    }
+
+    /// Whether this process is in the PID namespace that the kernel itself is in; in a container it is not.
+    ///
+    /// # Errors
+    /// Where the kernel has no namespaces or does not tell.
+    pub fn is_in_first_pid_namespace(&self) -> io::Result<bool> {
+        let namespace = std::fs::read_link(self.path("self/ns/pid"))?;
+        Ok(namespace == Path::new(FIRST_PID_NAMESPACE))
     }
 }
 

@@ -25,7 +25,7 @@ use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
 use uuid::Uuid;
 
 use folders::spool;
-use machine::{boot_id, environment, unix_us};
+use machine::{environment, unix_us};
 use of_ci::possible;
 use pyproject::File;
 
@@ -180,7 +180,7 @@ pub fn resolve(
         shard: shard.map(|(index, total)| v1::Shard { index, total }),
         attempt: given.attempt.unwrap_or(ci.attempt).max(1),
         environment: Some(environment(env)),
-        boot_id: boot_id(),
+        boot_id: clock::boot_id(),
         started_monotonic_us: clock::monotonic_us().cast_unsigned(),
         started_unix_us: unix_us(),
         interval_us: u64::try_from(interval.as_micros()).unwrap_or(u64::MAX),

@@ -13,8 +13,6 @@ use crate::{
 
 /// How far up the ancestry is followed.
 const MAX_DEPTH: usize = 64;
-/// Inode of the first pid namespace of every Linux (`PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`).
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Names of processes that live as long as one job of a CI. What also serves other jobs at the same time is not among them.
 const RUNNERS_OF_ONE_JOB: [&str; 4] = [
@@ -69,8 +67,7 @@ impl Standing {
         if let Some(named) = named {
             return Self::named(procfs, &ancestors, named);
         }
-        let is_container = std::fs::read_link(procfs.path("self/ns/pid"))
-            .is_ok_and(|namespace| namespace != Path::new(FIRST_PID_NAMESPACE));
+        let is_container = matches!(procfs.is_in_first_pid_namespace(), Ok(false));
         let first = match is_container {
             true => ancestor(procfs, 1, &mut Vec::new())?.map(|(first, _)| first),
             false => None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use highwater_wire::{VERSION, codec, v1};
 
 use crate::{
-    rescue,
+    clock, rescue,
     spool::{self, SpoolError, Unwritten},
 };
 
@@ -33,6 +33,7 @@ fn end_of_lost(folder: &Path, unwritten: &Unwritten) -> Result<v1::End, SpoolErr
     let mut end = v1::End {
         version: VERSION,
         agent_lost: true,
+        other_boot: recorded.job.boot_id != clock::boot_id(),
         ..v1::End::default()
     };
     for (_, _, batch) in &recorded.batches {

@@ -73,8 +73,16 @@ impl Procfs {
 /// The signals that `status` says are ignored, as a mask whose lowest bit is signal 1; `None` where it does not say.
 #[must_use]
 pub fn ignored_signals(status: &str) -> Option<u64> {
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    mask_of(status, "SigIgn:")
+}
+
+/// The capabilities that `status` says are effective, as a mask whose lowest bit is capability 0; `None` where it does not say.
+#[must_use]
+pub fn effective_capabilities(status: &str) -> Option<u64> {
+    mask_of(status, "CapEff:")
+}
+
+fn mask_of(status: &str, key: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix(key))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }

@@ -57,11 +57,6 @@ fn hostname_hash(name: &str) -> String {
         .to_string()
 }
 
-pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
-}
-
 pub(super) fn unix_us() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }

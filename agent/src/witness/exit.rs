@@ -14,7 +14,7 @@ pub use std::process::ExitStatus;
 
 use crate::{
     pidfd,
-    procfs::{Procfs, read_into},
+    procfs::{Procfs, effective_capabilities, read_into},
     tree::ProcessKey,
 };
 
@@ -114,11 +114,7 @@ fn may_know(procfs: &Procfs, pid: u32, buffer: &mut Vec<u8>) -> bool {
         return false;
     }
     let status = String::from_utf8_lossy(buffer);
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    effective.is_some_and(|mask| mask & MAY_TRACE_ALL != 0)
+    effective_capabilities(&status).is_some_and(|set| set & MAY_TRACE_ALL != 0)
 }
 
 /// Whether this kernel tells how a process ended after it was reaped, tried with a child that is reaped here.

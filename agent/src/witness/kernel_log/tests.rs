@@ -34,7 +34,6 @@ fn a_recorded_kill_by_the_limit_of_a_cgroup_is_told_whole() {
         ("python3", "/ci/job")
     );
     assert!((60 << 20..64 << 20).contains(&oom.anon_bytes));
-    assert!(oom.line.starts_with("Memory cgroup out of memory: Killed"));
 }
 
 #[test]

@@ -20,6 +20,9 @@ use super::{
 
 /// An agent that dies takes no more samples with it than of this time.
 const LAST_BLOCK_US: i64 = 2_000_000;
+/// A disk that lost its power may have one file from so much earlier than another: the kernel writes back what has waited 30 s, and looks for
+/// it every 5 s (`vm.dirty_expire_centisecs`, `vm.dirty_writeback_centisecs`).
+const WRITTEN_BACK_US: i64 = 35_000_000;
 
 /// The evidence of a job, gathered from its recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -250,11 +253,14 @@ fn is_torn(parts: &Parts<'_>) -> bool {
             .any(|notice| CODES.contains(&notice.code.as_str()))
 }
 
-/// True where marks go on longer after the last sample than a block that was lost with the agent spans.
+/// True where marks go on longer after the last sample than a block that was lost with the agent spans; on another boot, than what was lost
+/// with the power.
 fn outlived_the_agent(parts: &Parts<'_>) -> bool {
     let sampled_us = parts.memory.tree().last().map_or(0, |point| point.t_us);
     let mut last_marks = parts.walks.iter().filter_map(|walk| walk.intervals.last());
-    last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(LAST_BLOCK_US))
+    let other_boot = parts.recording.end().is_some_and(|end| end.other_boot);
+    let lost_us = LAST_BLOCK_US + if other_boot { WRITTEN_BACK_US } else { 0 };
+    last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(lost_us))
 }
 
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.

@@ -160,9 +160,18 @@ fn seen(evidence: &Evidence, figures: &mut Figures) {
             (true, 0) => "told pytest to end".to_owned(),
             (true, signal) => format!("told pytest to end by {}", signal_name(signal)),
         };
+        let named: Vec<String> = action.pids.iter().map(u32::to_string).collect();
+        let whom = match &named[..] {
+            [] => String::new(),
+            [one] => format!(" (process {one})"),
+            _ => format!(
+                " (processes {})",
+                named[..named.len().min(MOST_NAMED)].join(", ")
+            ),
+        };
         figures.at(
             action.at_us,
-            format!("The guard {did}, at {}.", action.words()),
+            format!("The guard {did}, at {}{whom}.", action.words()),
         );
     }
     if let Some((at_us, pid, command)) = &evidence.seen.runner_gone {

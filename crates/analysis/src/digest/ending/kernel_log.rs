@@ -16,6 +16,8 @@ pub(in crate::digest) struct LogKill {
     pub(in crate::digest) at_us: i64,
     pub(in crate::digest) pid: u32,
     pub(in crate::digest) comm: String,
+    /// Its anonymous memory then, bytes; 0 when unknown.
+    pub(in crate::digest) anon_bytes: u64,
     /// Whether a cgroup's limit was met; else the machine was short.
     pub(in crate::digest) of_cgroup: bool,
     /// Position of the process of the job that it was.
@@ -28,6 +30,7 @@ pub(super) fn of(parts: &Parts<'_>) -> Vec<LogKill> {
             at_us: event.t_us,
             pid: oom.pid,
             comm: oom.comm.clone(),
+            anon_bytes: oom.anon_bytes,
             of_cgroup: !oom.cgroup.is_empty(),
             process: killed(parts, oom.pid, event.t_us),
         }),

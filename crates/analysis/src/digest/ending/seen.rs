@@ -35,6 +35,8 @@ pub(in crate::digest) struct Guarded {
     pub(in crate::digest) limit: String,
     pub(in crate::digest) used_bytes: i64,
     pub(in crate::digest) limit_bytes: i64,
+    /// Who was told to end, and by which signal.
+    pub(in crate::digest) pids: Vec<u32>,
     pub(in crate::digest) signal: i32,
 }
 
@@ -84,6 +86,7 @@ impl Seen {
                 limit: action.limit.clone(),
                 used_bytes: action.used_bytes.cast_signed(),
                 limit_bytes: action.limit_bytes.cast_signed(),
+                pids: action.pids.clone(),
                 signal: action.signal,
             }),
             Some(What::RunnerGone(gone)) => {

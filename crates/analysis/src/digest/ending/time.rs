@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What `timeout` of the GNU core utilities ends with when the time was up.
-const EXIT_CODE_OF_TIMEOUT: i32 = 124;
+pub(super) const EXIT_CODE_OF_TIMEOUT: i32 = 124;
 /// What pytest-timeout's thread ends the process with.
 const EXIT_CODE_OF_PYTEST_TIMEOUT: i32 = 1;
 /// Clocks are read a little apart, and a death is seen a sample late or early.

@@ -6,14 +6,13 @@ use super::{
     Decision,
     evidence::Evidence,
     oom, status,
+    time::EXIT_CODE_OF_TIMEOUT,
     words::{count, signal_name},
 };
 use crate::figures::mebibytes;
 
 const LOOK_AT_CRASH: &str =
     "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.";
-/// What `timeout` ends with; without any other sign of it, it tells less than another code.
-const EXIT_CODE_OF_TIMEOUT: i32 = 124;
 
 /// pytest was gone in the middle, or went on after the recording's end.
 pub(super) fn gone(evidence: &Evidence) -> Option<Decision> {
@@ -22,6 +21,7 @@ pub(super) fn gone(evidence: &Evidence) -> Option<Decision> {
         let left = evidence.deaths.iter().filter(|death| !death.is_worker);
         let code = left.clone().find_map(|death| death.exit_code);
         let confidence = match (code, evidence.exit_code) {
+            // Without any other sign of `timeout`, its code tells less than another.
             (None, Some(EXIT_CODE_OF_TIMEOUT)) => Confidence::Possible,
             _ => Confidence::Likely,
         };

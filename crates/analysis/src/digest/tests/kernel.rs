@@ -280,3 +280,29 @@ fn of_several_sessions_the_one_that_the_kernel_killed_is_told() {
         .ends_as("one of three", Verdict::OomCgroup, Confidence::Certain);
     assert_eq!(ending.victim.as_deref(), Some("bad.py::x"));
 }
+
+#[test]
+fn what_the_log_says_a_killed_process_held_is_told() {
+    for (anon_bytes, words) in [
+        (
+            412 << 20,
+            "was killed for a cgroup's limit; it held 412.0 MiB.",
+        ),
+        (0, "was killed for a cgroup's limit."),
+    ] {
+        let mut what = logged(10, "/job");
+        if let What::KernelOom(oom) = &mut what {
+            oom.anon_bytes = anon_bytes;
+        }
+        let ending = killed_in("/job").event(5, what).ends_as(
+            words,
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        );
+        let told = |it: &str| it.ends_with(words);
+        assert!(
+            ending.evidence.iter().any(|it| told(&it.sentence)),
+            "{ending:?}"
+        );
+    }
+}

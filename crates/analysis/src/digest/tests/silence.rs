@@ -209,6 +209,28 @@ fn each_end_without_the_jobs_own() {
             Confidence::Certain,
         ),
         (
+            "the machine was gone, and its disk has more of pytest's file than of the agent's",
+            lost(
+                session(None, "")
+                    .samples(Metric::Rss, 0, &[10, 10])
+                    .marks(&[(9_000, 10, 10, tb("a.py", "y"))]),
+            )
+            .of_end(|end| end.other_boot = true),
+            Verdict::RunnerLost,
+            Confidence::Likely,
+        ),
+        (
+            "the agent was gone, and pytest wrote on for longer than any disk lags behind",
+            lost(
+                session(None, "")
+                    .samples(Metric::Rss, 0, &[10, 10])
+                    .marks(&[(60_000, 10, 10, tb("a.py", "y"))]),
+            )
+            .of_end(|end| end.other_boot = true),
+            Verdict::AgentLost,
+            Confidence::Certain,
+        ),
+        (
             "the agent was gone, and nobody wrote on: the spool of a runner that was lost",
             lost(session(None, "").samples(Metric::Rss, 0, &[10, 10])),
             Verdict::RunnerLost,

@@ -118,8 +118,7 @@ fn check_event(event: &Event) -> Result<(), Problem> {
         Some(Happened::KernelOom(oom)) => {
             name("comm", &oom.comm)?;
             size("anon_bytes", oom.anon_bytes)?;
-            text("cgroup", &oom.cgroup, MAX_TEXT_BYTES)?;
-            text("line", &oom.line, MAX_TEXT_BYTES)
+            text("cgroup", &oom.cgroup, MAX_TEXT_BYTES)
         }
         Some(Happened::RunnerGone(runner)) => text("command", &runner.command, MAX_TEXT_BYTES),
         Some(Happened::Guard(guard)) => {

@@ -61,10 +61,14 @@ pub(super) fn kernel(evidence: &Evidence, verdict: Verdict, figures: &mut Figure
         } else {
             ", outside the job"
         };
+        let held = match kill.anon_bytes {
+            0 => String::new(),
+            bytes => format!("; it held {}", mebibytes(bytes.cast_signed())),
+        };
         figures.at(
             kill.at_us,
             format!(
-                "The kernel's log: process {} ({}){whose} was killed for {short}.",
+                "The kernel's log: process {} ({}){whose} was killed for {short}{held}.",
                 kill.pid, kill.comm
             ),
         );
