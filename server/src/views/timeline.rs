@@ -176,16 +176,22 @@ fn words(job: &JobReport, data: &Timeline, visits: &[Visit]) -> String {
     } else {
         String::new()
     };
+    let below = if visits.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Below, {} of test files on {}{drawn}.",
+            super::format::count(visits.len(), "visit"),
+            super::format::count(workers.len(), "worker"),
+        )
+    };
     let peak = bytes_label(job.peak_bytes.cast_signed());
     format!(
-        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}. \
-         Below, {} of test files on {}{drawn}.",
+        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{below}",
         time_label(job.duration_us),
         bytes_label(first),
         bytes_label(last),
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
-        super::format::count(visits.len(), "visit"),
-        super::format::count(workers.len(), "worker"),
     )
 }

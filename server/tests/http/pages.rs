@@ -73,6 +73,20 @@ fn the_timeline_tells_of_workers_it_does_not_draw() {
 }
 
 #[test]
+fn the_timeline_of_a_job_without_tests_points_at_none() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("bare"));
+    let mut bare = batch(0, "test_a.py");
+    bare["marks"] = json!([]);
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &bare);
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    assert!(page.contains("Memory of all processes over"), "{page}");
+    assert!(!page.contains("of test files on"), "{page}");
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {
