@@ -2,14 +2,16 @@
 //!
 //! Reading PSS holds the address space's lock of a process, so a big one is stalled for milliseconds. All processes are
 //! read in one round, since the correction of the tree compares them, and the time between two rounds is at least the cost
-//! of the last divided by the share; so no process either is read more often than its own cost allows. A process alone
+//! of the last divided by the share, but for what was saved; so no process either is read more often than its own cost allows. A process alone
 //! shares with nobody in the tree: its PSS is not read.
 
 use super::slow::{Cost, Round};
 use crate::{budget::Budget, tree::Member};
 
 /// Share of one core that reading PSS and swap may take.
-pub(super) const ROUNDS_SHARE: f64 = 0.001;
+pub(super) const ROUNDS_SHARE: f64 = 0.000_5;
+/// What was not used of it in so many µs may be used at once: a suite grows most while it starts.
+const SAVED_US: i64 = 10_000_000;
 /// A tree that grew by this much beyond what it was at the last round has a new maximum worth a round.
 const NEW_MAXIMUM: f64 = 1.05;
 /// And by at least so many bytes: in a tree that is small there is little to correct.
@@ -17,7 +19,7 @@ const NEW_MAXIMUM_BYTES: u64 = 4 << 20;
 /// Rounds without any reason are this far apart at least, µs.
 const PERIOD_US: i64 = 2_000_000;
 /// And so many times as far as the budget asks: what they take of it all the time is little, and those with a reason have room.
-const CALM: i64 = 4;
+const CALM: i64 = 2;
 /// A process is this old when its PSS is first read, µs: younger ones are mostly copies about to call exec.
 const SETTLED_US: i64 = 300_000;
 
@@ -36,7 +38,7 @@ impl Default for Rounds {
     fn default() -> Self {
         Self {
             has_swap: false,
-            budget: Budget::new(ROUNDS_SHARE),
+            budget: Budget::saving(ROUNDS_SHARE, SAVED_US),
             asked_us: 0,
             last_cost_us: 0,
             highest: 0,

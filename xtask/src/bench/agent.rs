@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -70,7 +71,7 @@ impl AgentBench<'_> {
         let rounds = if self.quick { 1 } else { 3 };
         let mut rows = Vec::new();
         println!("\n# The agent, watching idle and slowly growing processes (medians of {rounds})");
-        println!("processes    Hz    % of a core    highest RSS, MB    target");
+        println!("processes    Hz    % of a core    of a bare loop    highest RSS, MB    target");
         let mut ages = Vec::new();
         for load in LOADS {
             let (count, hertz) = (load.processes, load.hertz);
@@ -78,17 +79,20 @@ impl AgentBench<'_> {
             for _ in 0..rounds {
                 seen.push(self.watch(count, hertz)?);
             }
+            let floor = self.floor(count, hertz)?;
             let share = median(seen.iter().map(|seen| seen.share).collect());
             let rss_bytes = median(seen.iter().map(|seen| seen.rss_bytes).collect());
             let target = load.target.map_or_else(String::new, |target| {
                 format!("under {} % and {} MB", target.percent, target.megabytes)
             });
             println!(
-                "{count:>9}  {hertz:>4}  {:>13.3}  {:>17.1}    {target}",
+                "{count:>9}  {hertz:>4}  {:>13.3}  {:>6.3} ({:.1}x)  {:>17.1}    {target}",
                 share * 100.0,
+                floor * 100.0,
+                share / floor,
                 rss_bytes / 1e6
             );
-            rows.push(json!({"processes": count, "hertz": hertz, "core_share": share, "rss_bytes": rss_bytes}));
+            rows.push(json!({"processes": count, "hertz": hertz, "core_share": share, "bare_loop_core_share": floor, "rss_bytes": rss_bytes}));
             if (count, hertz) == FOLLOWED {
                 ages = seen.into_iter().flat_map(|seen| seen.ages_us).collect();
             }
@@ -110,13 +114,8 @@ impl AgentBench<'_> {
     }
 
     fn watch(&self, count: u32, hertz: u32) -> Done<Seen> {
-        let folder = self.data.join(format!("load-{count}-{hertz}"));
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(io(&folder))?;
-        }
-        fs::create_dir_all(&folder).map_err(io(&folder))?;
-        let script = folder.join("load.py");
-        fs::write(&script, include_str!("load.py")).map_err(io(&script))?;
+        let folder = self.fresh(&format!("load-{count}-{hertz}"))?;
+        let script = write_script(&folder)?;
         let mut agent = Command::new(self.binaries.join("highwater"))
             .args([
                 "run",
@@ -148,15 +147,47 @@ impl AgentBench<'_> {
         }
     }
 
-    fn measure(&self, agent: &mut Child, folder: &Path) -> Done<Seen> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !folder.join("ready").exists() {
-            if Instant::now() > deadline {
-                return Err(said("the load did not start"));
-            }
-            sleep(Duration::from_millis(20));
+    /// What it takes a bare loop to wake on the same grid and read as many `statm`: nobody who samples takes less.
+    fn floor(&self, count: u32, hertz: u32) -> Done<f64> {
+        let folder = self.fresh(&format!("floor-{count}-{hertz}"))?;
+        let script = write_script(&folder)?;
+        let mut load = Command::new(self.python)
+            .arg(&script)
+            .arg(count.to_string())
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(io(&script))?;
+        let ready = wait_until_ready(&folder);
+        let share = ready.and_then(|()| {
+            let children = format!("/proc/{0}/task/{0}/children", load.id());
+            let text = fs::read_to_string(&children).map_err(io(Path::new(&children)))?;
+            let pids = text.split_whitespace().map(str::to_owned);
+            let files = pids.chain([load.id().to_string()]).map(|pid| {
+                let path = format!("/proc/{pid}/statm");
+                fs::File::open(&path).map_err(io(Path::new(&path)))
+            });
+            let files = files.collect::<Done<Vec<_>>>()?;
+            Ok(bare_loop(&files, hertz, if self.quick { 6 } else { 15 }))
+        });
+        let stop = folder.join("stop");
+        fs::write(&stop, "").map_err(io(&stop))?;
+        load.wait().map_err(io(Path::new("load.py")))?;
+        share
+    }
+
+    /// An empty folder of that name.
+    fn fresh(&self, name: &str) -> Done<PathBuf> {
+        let folder = self.data.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(io(&folder))?;
         }
-        sleep(SETTLES);
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        Ok(folder)
+    }
+
+    fn measure(&self, agent: &mut Child, folder: &Path) -> Done<Seen> {
+        wait_until_ready(folder)?;
         let seconds = if self.quick { 6 } else { 15 };
         let (began, before) = (Instant::now(), cpu_seconds(agent.id()));
         let arrivals = self.arrivals(folder, seconds)?;
@@ -187,6 +218,46 @@ impl AgentBench<'_> {
             false => Err(said("what arrives at the server cannot be read")),
         }
     }
+}
+
+fn write_script(folder: &Path) -> Done<PathBuf> {
+    let script = folder.join("load.py");
+    fs::write(&script, include_str!("load.py")).map_err(io(&script))?;
+    Ok(script)
+}
+
+fn wait_until_ready(folder: &Path) -> Done<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !folder.join("ready").exists() {
+        if Instant::now() > deadline {
+            return Err(said("the load did not start"));
+        }
+        sleep(Duration::from_millis(20));
+    }
+    sleep(SETTLES);
+    Ok(())
+}
+
+/// Share of a core that this thread takes for reading files at so many ticks a second.
+fn bare_loop(files: &[fs::File], hertz: u32, seconds: u64) -> f64 {
+    let period = Duration::from_secs(1) / hertz;
+    let (began, before) = (Instant::now(), own_cpu_seconds());
+    let mut buffer = [0; 160];
+    let mut at = began;
+    while began.elapsed() < Duration::from_secs(seconds) {
+        at += period;
+        sleep(at.saturating_duration_since(Instant::now()));
+        for file in files {
+            // Whoever has ended reads as nothing; the loop goes on as a sampler would.
+            let _ = file.read_at(&mut buffer, 0);
+        }
+    }
+    (own_cpu_seconds() - before) / began.elapsed().as_secs_f64()
+}
+
+/// CPU time of this process, in seconds; it has one thread.
+fn own_cpu_seconds() -> f64 {
+    cpu_seconds(std::process::id())
 }
 
 /// CPU time of the threads of a process, in seconds; to the nanosecond, where the clock ticks of `stat` count hundredths of a second.

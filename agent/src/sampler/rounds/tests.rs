@@ -32,30 +32,30 @@ fn a_new_maximum_is_worth_a_round_within_the_budget() {
     let mut rounds = Rounds::default();
     let cost = Cost::default();
     assert_eq!(rounds.due(0, 100 * MB, tree.members(), &cost), PSS);
-    // It took 1 ms of CPU time: none before 1 s has passed, whatever happens.
-    cost.finish(1_000);
-    assert_eq!(rounds.due(999_999, 200 * MB, tree.members(), &cost), None);
+    // It took 6 ms of CPU time, of which 5 were saved: none before 2 s have passed, whatever happens.
+    cost.finish(6_000);
+    assert_eq!(rounds.due(1_999_999, 200 * MB, tree.members(), &cost), None);
     assert_eq!(
-        rounds.due(1_000_000, 104 * MB, tree.members(), &cost),
+        rounds.due(2_000_000, 104 * MB, tree.members(), &cost),
         None,
         "not 5 % more"
     );
-    assert_eq!(rounds.due(1_000_000, 106 * MB, tree.members(), &cost), PSS);
+    assert_eq!(rounds.due(2_000_000, 106 * MB, tree.members(), &cost), PSS);
     cost.finish(1);
     assert_eq!(
-        rounds.due(1_100_000, 50 * MB, tree.members(), &cost),
+        rounds.due(2_100_000, 50 * MB, tree.members(), &cost),
         None,
         "no maximum and too soon"
     );
     assert_eq!(
-        rounds.due(3_000_000, 50 * MB, tree.members(), &cost),
+        rounds.due(4_000_000, 50 * MB, tree.members(), &cost),
         PSS,
         "now and then without a reason"
     );
 }
 
 #[test]
-fn rounds_without_a_reason_keep_four_times_the_distance() {
+fn rounds_without_a_reason_keep_twice_the_distance() {
     let mut tree = members(2);
     tree.members_mut()
         .iter_mut()
@@ -109,7 +109,7 @@ fn over_a_long_time_rounds_take_their_share_and_no_more() {
         }
     }
     assert!(
-        spent > 0 && spent as f64 <= 600e6 * ROUNDS_SHARE + 20_000.0,
+        spent > 0 && spent as f64 <= 610e6 * ROUNDS_SHARE + 20_000.0,
         "{spent}"
     );
 }
