@@ -8,6 +8,7 @@
 mod answer;
 mod client;
 mod deadline;
+mod identity;
 mod presence;
 mod route;
 mod sending;
@@ -16,7 +17,7 @@ mod thread;
 
 pub use answer::Answer;
 pub use client::{Client, Item, Timeouts};
-pub use presence::{Presence, Standing};
+pub use presence::{Permit, Presence, Standing};
 pub use thread::{Outcome, Shipper, discard, send_whole};
 
 use std::time::Duration;

@@ -1,11 +1,9 @@
 """Every page in a real Chromium: light and dark, wide and narrow, by keyboard, without JavaScript."""
 
-import os
 import pathlib
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from conftest import PYTEST, Recorder
 
@@ -35,22 +33,13 @@ def recorded(server, tmp_path_factory):
         "job": "/jobs/" + job["uuid"],
         "job by spike": "/jobs/%s?sort=spike" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
+        "sign in": "/sign-in",
         "no such page": "/nowhere",
         "no such job": "/jobs/0197a7d4-0000-7000-8000-00000000ffff",
     }
 
 
-PAGES = ["home", "project", "run", "job", "job by spike", "file", "no such page", "no such job"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = os.environ.get("HIGHWATER_CHROMIUM", "/usr/bin/chromium")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
+PAGES = ["home", "project", "run", "job", "job by spike", "file", "sign in", "no such page", "no such job"]
 
 
 @pytest.fixture

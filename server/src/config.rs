@@ -2,7 +2,6 @@
 //! something counts. A variable that is empty says nothing.
 
 use std::{
-    ffi::OsString,
     fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -10,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use highwater_wire::ids::ProjectSlug;
 use serde::Deserialize;
+
+pub use crate::access::oidc::OidcConfig;
 
 /// What the server runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,26 @@ pub struct Config {
     pub silence: Duration,
     /// A client may take so long to send the head of a request, and so long for its body.
     pub patience: Duration,
+    /// Where browsers find the server, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Whether a proxy stands before it and says who asks.
+    pub behind_proxy: bool,
+    /// Which identity tokens of a CI are taken.
+    pub oidc: Option<OidcConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            database: "sqlite://highwater.db".to_owned(),
+            silence: Duration::from_secs(120),
+            patience: PATIENCE,
+            public_url: None,
+            behind_proxy: false,
+            oidc: None,
+        }
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,12 +60,6 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
-    /// An address that others can reach.
-    #[error(
-        "{0} can be reached from other machines, and access is not yet guarded by tokens; listen on 127.0.0.1 or [::1], \
-         and put a proxy that signs users in before it"
-    )]
-    Open(SocketAddr),
     /// A value that is none.
     #[error("{setting}: {reason}")]
     Value {
@@ -55,25 +70,15 @@ pub enum ConfigError {
     },
 }
 
-/// Keeps recordings of pytest memory, draws them and answers questions about them.
-#[derive(Debug, Parser)]
-#[command(name = "highwater-server", version)]
-struct Args {
-    /// `serve` may be said, and is what happens without.
-    #[arg(value_parser = ["serve"], hide_possible_values = true)]
-    _command: Option<String>,
-    /// Address and port [HIGHWATER_LISTEN; default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
-    /// The database [HIGHWATER_DATABASE; default: sqlite://highwater.db].
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-    /// Seconds of silence after which a job is closed [HIGHWATER_SILENCE; default: 120].
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    silence: Option<u64>,
-    /// Settings file [HIGHWATER_CONFIG; default: highwater.toml, if it is there].
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+/// What the command line says; what it leaves open is looked for elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) database: Option<String>,
+    pub(crate) silence: Option<u64>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) behind_proxy: Option<bool>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,14 +87,9 @@ struct File {
     listen: Option<String>,
     database: Option<String>,
     silence: Option<u64>,
-}
-
-/// Reads the settings. `--help` and wrong flags end the process, as clap does.
-///
-/// # Errors
-/// When a setting cannot be.
-pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Config, ConfigError> {
-    resolve(Args::parse_from(args), variable)
+    public_url: Option<String>,
+    behind_proxy: Option<bool>,
+    oidc: Option<OidcConfig>,
 }
 
 /// What a variable of the environment says; an empty one says nothing.
@@ -118,11 +118,20 @@ fn said<T: FromStr<Err: Display>>(
     .transpose()
 }
 
-fn resolve(args: Args, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    let config = said(args.config, "HIGHWATER_CONFIG", &variable)?;
-    let listen = said(args.listen, "HIGHWATER_LISTEN", &variable)?;
-    let database = said(args.database, "HIGHWATER_DATABASE", &variable)?;
-    let silence = said(args.silence, "HIGHWATER_SILENCE", &variable)?;
+/// The settings that what is given, the environment and the settings file add up to.
+///
+/// # Errors
+/// When a setting cannot be.
+pub(crate) fn resolve(
+    given: Given,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let config = said(given.config, "HIGHWATER_CONFIG", &variable)?;
+    let listen = said(given.listen, "HIGHWATER_LISTEN", &variable)?;
+    let database = said(given.database, "HIGHWATER_DATABASE", &variable)?;
+    let silence = said(given.silence, "HIGHWATER_SILENCE", &variable)?;
+    let public_url = said(given.public_url, "HIGHWATER_PUBLIC_URL", &variable)?;
+    let behind_proxy = said(given.behind_proxy, "HIGHWATER_BEHIND_PROXY", &variable)?;
     let file = match &config {
         Some(path) => read_file(path)?,
         None if Path::new("highwater.toml").exists() => read_file(Path::new("highwater.toml"))?,
@@ -131,60 +140,94 @@ fn resolve(args: Args, variable: impl Fn(&str) -> Option<String>) -> Result<Conf
     let from_file = file
         .listen
         .map(|listen| {
-            listen.parse().map_err(|_| ConfigError::Value {
-                setting: "listen",
-                reason: format!("{listen:?} is no address and port such as 127.0.0.1:8080"),
+            listen.parse().map_err(|_| {
+                let reason = format!("{listen:?} is no address and port such as 127.0.0.1:8080");
+                wrong("listen", reason)
             })
         })
         .transpose()?;
-    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
-    let listen: SocketAddr = listen.or(from_file).unwrap_or(default);
-    if !listen.ip().is_loopback() {
-        return Err(ConfigError::Open(listen));
+    let default = Config::default();
+    let silence = silence.or(file.silence).map(Duration::from_secs);
+    let silence = silence.unwrap_or(default.silence);
+    if silence.is_zero() {
+        let reason = "0 would close every job at once; give a number of seconds";
+        return Err(wrong("silence", reason));
     }
-    let silence = silence.or(file.silence).unwrap_or(120);
-    if silence == 0 {
-        return Err(ConfigError::Value {
-            setting: "silence",
-            reason: "0 would close every job at once; give a number of seconds".to_owned(),
-        });
+    if let Some(Err(reason)) = file.oidc.as_ref().map(OidcConfig::check) {
+        return Err(wrong("oidc", reason));
     }
+    let public_url = public_url
+        .or(file.public_url)
+        .map(checked_url)
+        .transpose()?;
     Ok(Config {
-        listen,
-        database: database
-            .or(file.database)
-            .unwrap_or_else(|| "sqlite://highwater.db".to_owned()),
-        silence: Duration::from_secs(silence),
-        patience: PATIENCE,
+        listen: listen.or(from_file).unwrap_or(default.listen),
+        database: database.or(file.database).unwrap_or(default.database),
+        silence,
+        public_url,
+        behind_proxy: behind_proxy.or(file.behind_proxy).unwrap_or(false),
+        oidc: file.oidc,
+        ..default
     })
 }
 
+fn wrong(setting: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError::Value {
+        setting,
+        reason: reason.into(),
+    }
+}
+
+/// A slug that the command line names.
+pub(crate) fn slug(text: String) -> Result<ProjectSlug, ConfigError> {
+    ProjectSlug::new(text).map_err(|error| wrong("project", error.to_string()))
+}
+
+fn checked_url(url: String) -> Result<String, ConfigError> {
+    let parsed = url.parse::<axum::http::Uri>().ok();
+    let is_good = parsed.is_some_and(|parsed| {
+        matches!(parsed.scheme_str(), Some("http" | "https"))
+            && parsed.path_and_query().is_none_or(|rest| rest == "/")
+    });
+    if is_good {
+        Ok(url.trim_end_matches('/').to_owned())
+    } else {
+        let reason = format!("{url:?} is no address of a site such as https://highwater.example");
+        Err(wrong("public_url", reason))
+    }
+}
+
 fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let wrong = |reason: String| ConfigError::File {
+    let unreadable = |reason: String| ConfigError::File {
         path: path.to_path_buf(),
         reason,
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| unreadable(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(args: &[&str]) -> Result<Config, ConfigError> {
-        let words = std::iter::once("highwater-server").chain(args.iter().copied());
-        resolve(Args::try_parse_from(words).unwrap(), |_| None)
+    fn resolve_with(file: &str, given: Given) -> Result<Config, String> {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(&path, file).unwrap();
+        let given = Given {
+            config: Some(path),
+            ..given
+        };
+        resolve(given, |_| None).map_err(|error| error.to_string())
     }
 
     #[test]
     fn an_empty_variable_says_nothing_and_a_wrong_one_is_named() {
-        let args = || Args::try_parse_from(["highwater-server"]).unwrap();
-        let config = resolve(args(), |name| {
+        let config = resolve(Given::default(), |name| {
             (name == "HIGHWATER_SILENCE").then(|| "7".to_owned())
         });
         assert_eq!(config.unwrap().silence, Duration::from_secs(7));
-        let error = resolve(args(), |name| {
+        let error = resolve(Given::default(), |name| {
             (name == "HIGHWATER_SILENCE").then(|| "soon".to_owned())
         });
         let error = error.unwrap_err().to_string();
@@ -196,36 +239,41 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("settings.toml");
-        std::fs::write(&path, "silence = 7\nlisten = '127.0.0.1:9'\n").unwrap();
-        let path = path.display().to_string();
-        let config = with(&["serve", "--config", &path, "--listen", "127.0.0.1:1"]).unwrap();
+        let given = Given {
+            listen: Some(([127, 0, 0, 1], 1).into()),
+            ..Given::default()
+        };
+        let config = resolve_with("silence = 7\nlisten = '127.0.0.1:9'\n", given).unwrap();
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.silence, Duration::from_secs(7));
         assert_eq!(config.database, "sqlite://highwater.db");
     }
 
     #[test]
-    fn it_refuses_to_be_reached_from_elsewhere_and_says_what_to_do() {
-        let error = with(&["--listen", "0.0.0.0:8080"]).unwrap_err().to_string();
-        assert!(
-            error.contains("0.0.0.0:8080") && error.contains("listen on 127.0.0.1"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_setting_is_named_with_its_file() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("settings.toml");
-        std::fs::write(&path, "lsiten = 'x'\n").unwrap();
-        let error = with(&["--config", &path.display().to_string()])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("settings.toml") && error.contains("lsiten"),
-            "{error}"
-        );
+    fn what_cannot_be_is_named_with_its_place() {
+        let table = [
+            ("lsiten = 'x'", "settings.toml", "lsiten"),
+            ("silence = 0", "silence", "every job"),
+            ("listen = 'here'", "listen", "here"),
+            ("public_url = 'highwater.example'", "public_url", "https://"),
+            (
+                "public_url = 'https://a.example/path'",
+                "public_url",
+                "/path",
+            ),
+            (
+                "[oidc]\naudience = 'x'\nrepositories = []",
+                "oidc",
+                "repositories",
+            ),
+            ("[oidc]\naudience = 'x'", "settings.toml", "repositories"),
+        ];
+        for (file, place, reason) in table {
+            let error = resolve_with(file, Given::default()).unwrap_err();
+            assert!(
+                error.contains(place) && error.contains(reason),
+                "{file}: {error}"
+            );
+        }
     }
 }

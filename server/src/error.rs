@@ -1,5 +1,7 @@
 //! What a request is answered when it cannot be: one error, as JSON for programs and as a page for people.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -17,7 +19,8 @@ pub(crate) struct AppError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) hint: &'static str,
-    retry_after: bool,
+    /// When to come again, s.
+    retry_after: Option<u64>,
 }
 
 /// `{error: {code, message, hint}}`.
@@ -49,7 +52,7 @@ impl AppError {
             code,
             message: message.into(),
             hint,
-            retry_after: false,
+            retry_after: None,
         }
     }
 
@@ -112,6 +115,50 @@ impl AppError {
         )
     }
 
+    pub(crate) fn cross_origin() -> Self {
+        let hint = "use the pages of this server; programs send neither Origin nor Sec-Fetch-Site";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "cross_origin",
+            "a page of another site asked for this",
+            hint,
+        )
+    }
+
+    pub(crate) fn unauthorised(why: impl Into<String>) -> Self {
+        let hint = "send `Authorization: Bearer TOKEN`, with the agent by HIGHWATER_TOKEN; whoever runs the server makes tokens with \
+            `highwater-server token create`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", why, hint)
+    }
+
+    pub(crate) fn forbidden(why: impl Into<String>) -> Self {
+        let hint = "ask whoever runs the server for a token of this project and scope";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", why, hint)
+    }
+
+    pub(crate) fn too_many_failures(wait: Duration) -> Self {
+        let mut refused = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_failures",
+            "too many wrong tokens came from this address",
+            "use a token that counts, and wait as long as Retry-After says",
+        );
+        refused.retry_after = Some(wait.as_secs() + 1);
+        refused
+    }
+
+    pub(crate) fn issuer_away(cause: &dyn std::fmt::Display) -> Self {
+        tracing::warn!(%cause, "an identity token cannot be checked");
+        let mut away = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "issuer_unavailable",
+            "the issuer of this identity token does not tell its keys now",
+            "try again in a moment; the agent does so by itself",
+        );
+        away.retry_after = Some(5);
+        away
+    }
+
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         let hint = "the server's log says more; try again, and report it if it stays";
@@ -135,7 +182,7 @@ impl From<StoreError> for AppError {
                 "the store cannot take this now",
                 hint,
             );
-            busy.retry_after = true;
+            busy.retry_after = Some(2);
             return busy;
         }
         Self::internal(&error)
@@ -163,7 +210,7 @@ impl From<Problem> for AppError {
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        let retry_after = self.retry_after;
+        let (status, retry_after) = (self.status, self.retry_after);
         let body = ErrorEnvelope {
             error: ErrorBody {
                 code: self.code,
@@ -172,10 +219,13 @@ impl IntoResponse for AppError {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
-        if retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        let headers = response.headers_mut();
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"highwater\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

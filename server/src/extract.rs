@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{error::AppError, state::AppState};
+use crate::{access::Access, error::AppError, state::AppState};
 
 /// Parts of the path.
 #[derive(Debug, FromRequestParts)]
@@ -29,6 +29,7 @@ pub(crate) struct Sent<P> {
     pub(crate) place: P,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) access: Access,
 }
 
 impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
@@ -39,8 +40,10 @@ impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
         let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), state);
         let whole = tokio::time::timeout(state.patience, whole).await;
         let body = whole.map_err(|_| AppError::too_slow())??;
+        let access = Access::from_request_parts(&mut parts, state).await?;
         let Path(place) = Path::from_request_parts(&mut parts, state).await?;
         Ok(Self {
+            access,
             place,
             headers: parts.headers,
             body,

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
+    access::{Access, Scope},
     error::{AppError, ErrorEnvelope},
     extract::Sent,
     state::AppState,
@@ -35,9 +36,20 @@ pub(crate) async fn put_job(
     State(state): State<AppState>,
     sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let uuid = sent.place;
+    let (uuid, access) = (sent.place, sent.access.clone());
     let job: Job = read(&state, sent, Ok).await?;
+    if !access.may(&job.project, Scope::Ingest) {
+        return Err(access.refused(&job.project));
+    }
+    let project = job.project.clone();
     let put = state.store.put_job(uuid, job, state.now_unix_us()).await?;
+    if put == Put::New {
+        tracing::info!(target: "audit", %uuid, project, by = access.by(), "a job began");
+    }
+    // One of another project has this uuid: that it is there is nothing for this sender to know.
+    if put == Put::Conflict {
+        its_project(&state, &access, uuid).await?;
+    }
     answer(&state, put, Receipt::of_job(uuid), &format!("job {uuid}"))
 }
 
@@ -55,6 +67,7 @@ pub(crate) async fn put_batch(
     sent: Sent<(Uuid, Uuid, u64)>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
     let (uuid, stream, seq) = sent.place;
+    its_project(&state, &sent.access, uuid).await?;
     if seq >= MAX_BATCHES {
         return Err(AppError::bad_request(
             format!("batch number {seq} is too large"),
@@ -101,6 +114,7 @@ pub(crate) async fn put_end(
     sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
     let uuid = sent.place;
+    its_project(&state, &sent.access, uuid).await?;
     let end: End = read(&state, sent, Ok).await?;
     let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
     state.settle.notify_one();
@@ -110,6 +124,25 @@ pub(crate) async fn put_end(
         Receipt::of_end(uuid),
         &format!("the end of job {uuid}"),
     )
+}
+
+fn not_begun() -> AppError {
+    AppError::not_found(
+        "this job has not begun here",
+        "send PUT /api/v1/jobs/{uuid} first",
+    )
+}
+
+/// Goes on only where a job is of a project that the sender may write to. What is of another is answered as what is not there.
+async fn its_project(state: &AppState, access: &Access, uuid: Uuid) -> Result<(), AppError> {
+    if access.may_everywhere(Scope::Ingest) {
+        return Ok(());
+    }
+    let project = state.store.project_of(uuid).await?;
+    if project.is_some_and(|project| access.may(&project, Scope::Ingest)) {
+        return Ok(());
+    }
+    Err(access.hidden(not_begun()))
 }
 
 /// Decodes a body and makes something of it, where that holds nobody up.
@@ -217,9 +250,6 @@ fn answer(
             state.counters.refused.fetch_add(1, Relaxed);
             Err(AppError::job_full(what))
         }
-        Put::NoJob => Err(AppError::not_found(
-            "this job has not begun here",
-            "send PUT /api/v1/jobs/{uuid} first",
-        )),
+        Put::Unknown => Err(not_begun()),
     }
 }

@@ -1,9 +1,13 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
+//! `cli` reads the command line; `commands` is what the program does besides serving.
 
+mod access;
 mod api;
+pub mod cli;
+pub mod commands;
 pub mod config;
 mod error;
 mod extract;
@@ -18,5 +22,6 @@ mod views;
 mod web;
 mod work;
 
+pub use access::Scope;
 pub use api::openapi;
-pub use serve::{ServeError, open, serve};
+pub use serve::{ServeError, check, open, serve};

@@ -2,7 +2,12 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use highwater_server::{config, open, serve};
+use highwater_server::{
+    check, cli,
+    commands::{Order, project, token},
+    config::{self, Config},
+    open, serve,
+};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -17,7 +22,26 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let config = config::read(std::env::args_os())?;
+    let now_unix_us = jiff::Timestamp::now().as_microsecond();
+    let (out, notes) = (&mut std::io::stdout(), &mut std::io::stderr());
+    match cli::read(std::env::args_os())? {
+        Order::Serve(config) => serve_until_asked(*config).await,
+        Order::Token(database, order) => {
+            let store = open(&database).await?;
+            let done = token::run(&store, order, now_unix_us, out, notes).await;
+            store.close().await;
+            done
+        }
+        Order::Project(database, order) => {
+            let store = open(&database).await?;
+            let done = project::run(&store, order, out).await;
+            store.close().await;
+            done
+        }
+    }
+}
+
+async fn serve_until_asked(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let filter = config::variable("HIGHWATER_LOG").unwrap_or_else(|| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter)
         .map_err(|error| format!("HIGHWATER_LOG: {filter:?}: {error}"))?;
@@ -32,7 +56,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             config.listen
         )
     })?;
-    let store = open(&config).await?;
+    let store = open(&config.database).await?;
+    check(&config, &store).await?;
     // Whoever waits for this line goes on to send: by now everything else is in place.
     println!(
         "highwater-server: listening on http://{}",

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     error::AppError,
     finalise::{self, Column, FinaliseError, Live, Span, Stored},
     state::{AppState, LiveKey},
@@ -36,9 +37,17 @@ pub(crate) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(crate) async fn find(state: &'a AppState, uuid: Uuid) -> Result<Self, AppError> {
+    /// A job that may be seen; one that may not is not found.
+    pub(crate) async fn find(
+        state: &'a AppState,
+        access: &Access,
+        uuid: Uuid,
+    ) -> Result<Self, AppError> {
         let mut snapshot = state.store.snapshot().await?;
-        let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+        let key = snapshot.job(uuid).await?;
+        let key = key
+            .filter(|key| access.may_read(&key.project, key.public))
+            .ok_or_else(|| access.hidden(unknown(uuid)))?;
         let is_settled = !key.unsettled && key.revision > 0;
         Ok(Self {
             state,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, put},
@@ -19,11 +19,24 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use crate::{api, error::AppError, ingest, state::AppState, web};
+use crate::{
+    access::{Access, Scope},
+    api,
+    error::AppError,
+    ingest,
+    state::AppState,
+    web,
+};
 
 /// Nothing but what this server serves itself; no inline script or style.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// For a site that browsers reach over TLS: half a year.
+const TLS_ONLY: &str = "max-age=15768000";
 
 pub(crate) fn router(state: AppState) -> Router {
     let api = Router::new()
@@ -45,12 +58,14 @@ pub(crate) fn router(state: AppState) -> Router {
             "/api/v1/projects/{project}/files/{*path}",
             get(api::file_history),
         )
+        .route("/api/v1/access", get(api::access))
         .route("/api/v1/openapi.json", get(api::document))
         .route("/api/{*rest}", axum::routing::any(unknown));
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    Router::new()
+    let is_over_tls = state.guard.has_secure_cookies;
+    let router = Router::new()
         .merge(api)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -58,18 +73,32 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(web::routes())
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_COMPRESSED_BYTES))
-        .layer(middleware::from_fn(loopback_names_only))
+        .layer(middleware::from_fn(no_other_site))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            loopback_names_only,
+        ))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
+        .layer(header(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(header(OPENER_POLICY, "same-origin"))
+        .layer(header(RESOURCE_POLICY, "same-origin"))
+        // What one may see another may not: nothing between here and the browser keeps it.
+        .layer(header(header::CACHE_CONTROL, "private, no-cache"))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
             AppError::internal(&"a handler panicked").into_response()
         }))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(TraceLayer::new_for_http())
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .with_state(state)
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
+    let router = if is_over_tls {
+        router.layer(header(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY))
+    } else {
+        router
+    };
+    router.with_state(state)
 }
 
 async fn unknown(request: Request) -> AppError {
@@ -89,8 +118,46 @@ async fn not_allowed(request: Request) -> AppError {
     ))
 }
 
-/// A page of another site can make a browser send requests here under a name of its own; such a name is refused.
-async fn loopback_names_only(request: Request, next: Next) -> Response {
+/// A page of another site can make a browser send requests here; those that would change something are refused. What a browser says of
+/// where a request comes from no page can forge; who says nothing is no browser.
+async fn no_other_site(request: Request, next: Next) -> Response {
+    if request.method().is_safe() || is_of_no_other_site(request.headers()) {
+        next.run(request).await
+    } else {
+        unread(AppError::cross_origin())
+    }
+}
+
+/// Refuses a request of which the body was not read: what comes next on that connection would be the rest of it.
+fn unread(error: AppError) -> Response {
+    let close = HeaderValue::from_static("close");
+    ([(header::CONNECTION, close)], error).into_response()
+}
+
+fn is_of_no_other_site(headers: &HeaderMap) -> bool {
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    match (header(FETCH_SITE), header(header::ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let from = origin.split_once("://").map(|(_, from)| from);
+            from.is_some() && from == header(header::HOST)
+        }
+        (None, None) => true,
+    }
+}
+
+/// A page of another site can make a browser send requests to this machine under a name of its own. Where nobody is asked for a token, such a
+/// name is refused; where one is asked for, the browser has none for that name.
+async fn loopback_names_only(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match state.guard.is_up(&state.store).await {
+        Ok(true) => return next.run(request).await,
+        Ok(false) => {}
+        Err(error) => return AppError::from(error).into_response(),
+    }
     let host = request.uri().host().or_else(|| {
         request
             .headers()
@@ -108,7 +175,7 @@ async fn loopback_names_only(request: Request, next: Next) -> Response {
     if is_loopback {
         next.run(request).await
     } else {
-        AppError::forbidden_host().into_response()
+        unread(AppError::forbidden_host())
     }
 }
 
@@ -117,7 +184,15 @@ async fn ready(State(state): State<AppState>) -> Result<&'static str, AppError> 
     Ok("ready\n")
 }
 
-async fn metrics(State(state): State<AppState>) -> Result<impl IntoResponse, AppError> {
+/// Counts over all projects, so for those who may see all of them.
+async fn metrics(
+    State(state): State<AppState>,
+    access: Access,
+) -> Result<impl IntoResponse, AppError> {
+    if !access.may_everywhere(Scope::Read) {
+        let what = "the figures of this server are for a token of every project";
+        return Err(access.hidden(AppError::forbidden(what)));
+    }
     let (jobs, unsettled) = state.store.job_counts().await?;
     let counters = &state.counters;
     let figures = [

@@ -2,7 +2,7 @@
 
 mod connections;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use highwater_store::{Store, StoreError};
 use tokio::{net::TcpListener, sync::watch};
@@ -23,19 +23,37 @@ pub enum ServeError {
         /// Why.
         source: StoreError,
     },
+    /// Others can reach it, and nobody would be asked who they are.
+    #[error(
+        "{0} can be reached from other machines, and there is no token yet that they could be asked for; make one first with \
+         `highwater-server token create --project owner/repo --scope read` (and one of the scope ingest for CI), or listen on 127.0.0.1"
+    )]
+    NoTokens(SocketAddr),
 }
 
 /// Opens the database and brings it up to date.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub async fn open(config: &Config) -> Result<Store, ServeError> {
-    Store::open(&config.database)
-        .await
-        .map_err(|source| ServeError::Store {
-            database: config.database.clone(),
-            source,
-        })
+pub async fn open(database: &str) -> Result<Store, ServeError> {
+    Store::open(database).await.map_err(of(database))
+}
+
+fn of(database: &str) -> impl FnOnce(StoreError) -> ServeError {
+    let database = database.to_owned();
+    move |source| ServeError::Store { database, source }
+}
+
+/// Refuses what would let everybody in: an address that other machines reach, without a token to ask them for.
+///
+/// # Errors
+/// When it is so, or the database cannot be read.
+pub async fn check(config: &Config, store: &Store) -> Result<(), ServeError> {
+    let is_reached = !config.listen.ip().is_loopback();
+    if is_reached && !store.has_tokens().await.map_err(of(&config.database))? {
+        return Err(ServeError::NoTokens(config.listen));
+    }
+    Ok(())
 }
 
 /// Serves until `shutdown` returns; then answers what is under way, writes what waits, and closes.

@@ -13,7 +13,7 @@ use highwater_wire::{
 use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
 
-use crate::{config::Config, finalise::Live, work::Room};
+use crate::{access::Guard, config::Config, finalise::Live, work::Room};
 
 /// Unsettled jobs of which the figures are kept for the next look.
 const MOST_LIVE: usize = 16;
@@ -32,6 +32,8 @@ pub(crate) struct AppState {
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
     pub(crate) counters: Arc<Counters>,
+    /// Who may do what.
+    pub(crate) guard: Arc<Guard>,
     /// Where bodies are decoded.
     pub(crate) decoding: Room,
     /// Where recordings are put together and worked out.
@@ -80,6 +82,7 @@ impl AppState {
             },
             settle: Arc::new(Notify::new()),
             counters: Arc::default(),
+            guard: Arc::new(Guard::new(config)),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
             reading: Room::new(MAX_JOB_WEIGHT, ROWS),
@@ -135,10 +138,9 @@ mod tests {
     async fn the_figures_of_a_running_job_are_not_those_of_a_lost_one() {
         let folder = tempfile::TempDir::new().unwrap();
         let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
             database: format!("sqlite://{}", folder.path().join("test.db").display()),
             silence: Duration::from_secs(600),
-            patience: Duration::from_secs(30),
+            ..Config::default()
         };
         let store = Store::open(&config.database).await.unwrap();
         let state = AppState::new(store, &config);

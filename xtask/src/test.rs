@@ -62,6 +62,7 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "networkx",
     "playwright",
     "axe-playwright-python",
+    "pyjwt[crypto]",
 ];
 
 pub(crate) fn run(options: &Options) -> Done {

@@ -9,7 +9,7 @@ use super::Check;
 use crate::{
     ci::Env,
     settings::Places,
-    shipper::{Client, Presence, Standing},
+    shipper::{Client, Permit, Presence, Standing},
 };
 
 /// What a request may take.
@@ -37,17 +37,12 @@ pub(super) fn all(places: &Places, env: &Env) -> Vec<Check> {
             format!("{server}: {why}"),
             "start it, or mend its address or the way to it; until then recordings stay in the spool",
         )],
-        Ok(presence) => judge(server, &presence, places.token.is_some(), Timestamp::now()),
+        Ok(presence) => judge(server, &presence, Timestamp::now()),
     }
 }
 
 /// What an answer means, at a time of this machine's clock.
-pub(super) fn judge(
-    server: &str,
-    presence: &Presence,
-    has_token: bool,
-    now: Timestamp,
-) -> Vec<Check> {
+pub(super) fn judge(server: &str, presence: &Presence, now: Timestamp) -> Vec<Check> {
     let clock = || clock(presence.date.as_deref(), now);
     let through = match &presence.proxy {
         Some(proxy) => format!(", through {proxy}"),
@@ -55,12 +50,8 @@ pub(super) fn judge(
     };
     match &presence.standing {
         Standing::Ours => {
-            let token = match has_token {
-                true => "taken",
-                false => "none is set, none is asked for",
-            };
             let server = Check::works(SERVER, format!("{server} is a highwater-server{through}"));
-            vec![server, Check::works(TOKEN, token), clock()]
+            vec![server, token(presence), clock()]
         }
         Standing::Closed(why) => vec![
             Check::works(SERVER, format!("{server} answers{through}")),
@@ -76,6 +67,25 @@ pub(super) fn judge(
             format!("{server}: {why}{through}"),
             "name the address that the server itself has, or let the proxy pass /api/v1 and /healthz through",
         )],
+    }
+}
+
+fn token(presence: &Presence) -> Check {
+    let permits = match (&presence.permits, presence.has_token) {
+        (Some(permits), _) => permits,
+        (None, true) => return Check::works(TOKEN, "taken"),
+        (None, false) => return Check::works(TOKEN, "none is set, none is asked for"),
+    };
+    let words: Vec<String> = permits.iter().map(Permit::to_string).collect();
+    let words = words.join(", ");
+    if permits.iter().any(Permit::records) {
+        Check::works(TOKEN, format!("taken, for {words}"))
+    } else {
+        Check::missing(
+            TOKEN,
+            format!("it is for {words}: no recording is taken with it"),
+            "set HIGHWATER_TOKEN to one of `highwater-server token create --scope ingest`",
+        )
     }
 }
 

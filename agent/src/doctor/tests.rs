@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{python::Probed, *};
 use crate::{
-    shipper::{Presence, Standing},
+    shipper::{Permit, Presence, Standing},
     summary::Look,
 };
 
@@ -259,11 +259,13 @@ fn an_answer_is_judged_with_its_token_and_its_clock() {
     let now: Timestamp = "1994-11-06T08:49:37Z".parse().unwrap();
     let judge = |standing: Standing, date: Option<&str>| -> Vec<(Status, String)> {
         let presence = Presence {
+            has_token: true,
+            permits: None,
             standing,
             date: date.map(str::to_owned),
             proxy: Some("the proxy p:1 of HTTP_PROXY".to_owned()),
         };
-        let checks = server::judge("http://s", &presence, true, now);
+        let checks = server::judge("http://s", &presence, now);
         checks.into_iter().map(|c| (c.status, c.seen)).collect()
     };
     for (date, expected, seen) in [
@@ -302,6 +304,44 @@ fn an_answer_is_judged_with_its_token_and_its_clock() {
             "http://s: a page, through the proxy p:1 of HTTP_PROXY".to_owned()
         )]
     );
+}
+
+#[test]
+fn a_token_that_is_not_for_recording_is_told_before_a_recording_is_lost() {
+    let permit = |project: Option<&str>, scope: &str| Permit {
+        project: project.map(str::to_owned),
+        scope: scope.to_owned(),
+    };
+    for (permits, expected, seen) in [
+        (
+            vec![permit(Some("o/r"), "ingest")],
+            Status::Works,
+            "taken, for ingest of o/r",
+        ),
+        (
+            vec![permit(None, "admin")],
+            Status::Works,
+            "taken, for admin of every project",
+        ),
+        (
+            vec![permit(Some("o/r"), "read")],
+            Status::Missing,
+            "it is for read of o/r: no recording is taken with it",
+        ),
+    ] {
+        let presence = Presence {
+            has_token: true,
+            permits: Some(permits),
+            standing: Standing::Ours,
+            date: None,
+            proxy: None,
+        };
+        let checks = server::judge("http://s", &presence, Timestamp::now());
+        assert_eq!(
+            (checks[1].status, checks[1].seen.as_str()),
+            (expected, seen)
+        );
+    }
 }
 
 fn some_checks() -> Vec<Check> {

@@ -1,6 +1,6 @@
 //! One request.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use highwater_wire::receipt::Receipt;
 use ureq::{
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     answer::{Answer, Asked, Reply, legible, meaning},
+    identity::{Identity, bearer},
     route,
 };
 use crate::{ci::Env, settings::Token};
@@ -69,13 +70,42 @@ pub(super) struct Page {
     pub(super) body: String,
 }
 
+/// What proves to a server who sends.
+#[derive(Debug, Clone)]
+enum Credential {
+    None,
+    Token(HeaderValue),
+    Identity(Arc<Identity>),
+}
+
+impl Credential {
+    /// A token where one is given, else what the CI can prove, if that is asked for.
+    fn of(token: Option<&Token>, env: &Env) -> Result<Self, String> {
+        if let Some(header) = token.and_then(bearer) {
+            return Ok(Self::Token(header));
+        }
+        match Identity::of(env) {
+            None => Ok(Self::None),
+            Some(identity) => Ok(Self::Identity(Arc::new(identity?))),
+        }
+    }
+
+    fn header(&self, agent: &Agent) -> Result<Option<HeaderValue>, String> {
+        match self {
+            Self::None => Ok(None),
+            Self::Token(header) => Ok(Some(header.clone())),
+            Self::Identity(identity) => identity.header(agent).map(Some),
+        }
+    }
+}
+
 /// A server and a job there.
 #[derive(Debug, Clone)]
 pub struct Client {
     /// Or why nothing can be sent.
     agent: Result<Agent, String>,
     server: String,
-    token: Option<HeaderValue>,
+    credential: Credential,
     uuid: Uuid,
     /// How the proxy on the way is called.
     proxy: Option<String>,
@@ -101,9 +131,11 @@ impl Client {
         let server = server.trim_end_matches('/').to_owned();
         let proxy = route::proxy_for(&server, env);
         let name = proxy.as_ref().ok().and_then(Option::as_ref);
+        let credential = Credential::of(token, env);
         Self {
             proxy: name.map(|proxy| proxy.name.clone()),
             agent: proxy.and_then(|proxy| {
+                credential.as_ref().map_err(Clone::clone)?;
                 let roots = match server.starts_with("https:") {
                     true => route::roots(env)?,
                     false => ureq::tls::RootCerts::WebPki,
@@ -119,7 +151,7 @@ impl Client {
                     .build();
                 Ok(config.into())
             }),
-            token: token.and_then(bearer),
+            credential: credential.unwrap_or(Credential::None),
             server,
             uuid,
         }
@@ -157,8 +189,10 @@ impl Client {
             .put(&url)
             .header("Content-Type", "application/x-protobuf")
             .header("Content-Encoding", "zstd");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", token);
+        match self.credential.header(agent) {
+            Ok(Some(header)) => request = request.header("Authorization", header),
+            Ok(None) => {}
+            Err(why) => return Answer::Again(None, why),
         }
         let mut response = match request.send(payload) {
             Ok(response) => response,
@@ -175,6 +209,15 @@ impl Client {
             Err(Error::BodyExceedsLimit(_)) => String::new(),
             Err(error) => return self.no_answer(&error),
         };
+        if let Credential::Identity(identity) = &self.credential
+            && response.status() == StatusCode::UNAUTHORIZED
+            && identity.forget()
+        {
+            return Answer::Again(
+                None,
+                "the server asks for a newer identity token".to_owned(),
+            );
+        }
         let header = |name| response.headers().get(name)?.to_str().ok();
         let reply = Reply {
             status: response.status(),
@@ -186,7 +229,7 @@ impl Client {
             receipt,
             begins_job: item == Item::Job,
             is_batch: matches!(item, Item::Batch(..)),
-            has_token: self.token.is_some(),
+            has_token: self.has_token(),
             bytes: payload.len(),
         };
         meaning(&asked, &reply)
@@ -200,8 +243,8 @@ impl Client {
             .config()
             .timeout_global(Some(patience))
             .build();
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", token);
+        if let Some(header) = self.credential.header(agent)? {
+            request = request.header("Authorization", header);
         }
         let read = request.call().and_then(|mut response| {
             let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
@@ -231,7 +274,7 @@ impl Client {
 
     /// Whether a token goes with each request.
     pub(super) fn has_token(&self) -> bool {
-        self.token.is_some()
+        !matches!(self.credential, Credential::None)
     }
 
     /// What it means that no answer came, and what stood between. A peer that does not prove who it is will not do so later either.
@@ -252,11 +295,4 @@ impl Client {
             false => Answer::Again(None, why),
         }
     }
-}
-
-/// The header that a token makes, kept out of debug output.
-fn bearer(token: &Token) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }

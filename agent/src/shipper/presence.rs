@@ -1,12 +1,13 @@
 //! Who answers at a server's address, asked without leaving anything there.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use highwater_wire::receipt::Receipt;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    answer::{Answer, Asked, Reply, is_own_error, meaning},
+    answer::{Answer, Asked, Reply, is_own_error, legible, meaning},
     client::{Client, Page},
 };
 
@@ -19,6 +20,40 @@ pub struct Presence {
     pub proxy: Option<String>,
     /// Who it is, and whether it would take anything.
     pub standing: Standing,
+    /// Whether something was sent that proves who asks.
+    pub has_token: bool,
+    /// What the server says that this allows; `None` where it asks nobody, or does not say.
+    pub permits: Option<Vec<Permit>>,
+}
+
+/// One thing that a token allows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Permit {
+    /// In which project; `None` means in all.
+    pub project: Option<String>,
+    /// What, in the server's word.
+    pub scope: String,
+}
+
+impl Permit {
+    /// Whether recordings are taken with it.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        matches!(self.scope.as_str(), "ingest" | "admin")
+    }
+}
+
+impl fmt::Display for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let project = self.project.as_deref().unwrap_or("every project");
+        write!(f, "{} of {project}", legible(&self.scope))
+    }
+}
+
+#[derive(Deserialize)]
+struct AccessReport {
+    open: bool,
+    grants: Vec<Permit>,
 }
 
 /// Who answers.
@@ -48,11 +83,28 @@ impl Client {
             }
             _ => refused(&page, self.has_token()),
         };
+        let permits = match standing {
+            Standing::Ours if self.has_token() => self.permits(patience)?,
+            _ => None,
+        };
         Ok(Presence {
+            has_token: self.has_token(),
+            permits,
             date,
             proxy: self.proxy().map(str::to_owned),
             standing,
         })
+    }
+}
+
+impl Client {
+    /// What the token allows; servers of before have no word for it.
+    fn permits(&self, patience: Duration) -> Result<Option<Vec<Permit>>, String> {
+        let page = self.get("/api/v1/access", patience)?;
+        let report = serde_json::from_str::<AccessReport>(&page.body).ok();
+        Ok(report
+            .filter(|report| !report.open)
+            .map(|report| report.grants))
     }
 }
 

@@ -148,7 +148,7 @@ fn a_server_of_ours_is_known_and_its_clock_compared() {
         "{seen}"
     );
     let asked = peer.asked();
-    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(asked.len(), 3, "{asked:?}");
     for asked in &asked {
         assert_eq!(asked.method, "GET");
         assert_eq!(asked.authorization.as_deref(), Some("Bearer s3cret"));

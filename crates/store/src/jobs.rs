@@ -26,8 +26,10 @@ pub(crate) const HEARD: &str =
 pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
 pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
 pub(crate) const REOPEN: &str = "UPDATE job SET unsettled = 1 WHERE uuid = $1";
-pub(crate) const KEY: &str = "SELECT id, project_id, state, revision, begin_body, end_body, heard_unix_us, unsettled, arrivals, weight
-    FROM job WHERE uuid = $1";
+pub(crate) const KEY: &str = "SELECT j.id, j.project_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
+    j.heard_unix_us, j.unsettled, j.arrivals, j.weight FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
+pub(crate) const PROJECT: &str =
+    "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
     WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1 OR state IN ('lost', 'incomplete'))
     ORDER BY heard_unix_us";
@@ -57,6 +59,10 @@ pub struct JobKey {
     pub id: i64,
     /// Number of its project.
     pub project_id: i64,
+    /// Slug of its project.
+    pub project: String,
+    /// Whether everybody may read that.
+    pub public: bool,
     /// Where it is in its life, as the API writes it.
     pub state: String,
     /// How often it was finalised.
@@ -173,6 +179,17 @@ impl Snapshot {
 }
 
 impl Store {
+    /// Slug of the project of a job; `None` when the job is not known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn project_of(&self, uuid: Uuid) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(PROJECT)
+            .bind(uuid)
+            .fetch_optional(&self.readers)
+            .await?)
+    }
+
     /// Jobs that may be settled, the longest silent first, each with its arrivals: of which something is not in the pages, and which
     /// ended, were given up, or were last heard of by `silent_unix_us`, µs since 1970.
     ///

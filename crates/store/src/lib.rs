@@ -1,7 +1,7 @@
 //! Every SQL statement; nothing else knows a database.
 //!
-//! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details` and `facts` each keep their own
-//! tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups.
+//! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
+//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
@@ -18,6 +18,7 @@ mod projects;
 mod series;
 mod sizes;
 mod snapshot;
+mod tokens;
 mod writer;
 
 pub use batches::{NewBatch, StoredBatch};
@@ -26,10 +27,11 @@ pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
 pub use jobs::{JobFilter, JobKey, JobRow, RunRow};
-pub use projects::ProjectRow;
+pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
 pub use sizes::Sizes;
 pub use snapshot::Snapshot;
+pub use tokens::{FoundToken, NewToken, TokenRow};
 pub use writer::{Finalised, Put};
 
 #[cfg(test)]

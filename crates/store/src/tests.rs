@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::{batches, db, details, facts, jobs, projects, series, sizes, writer};
+use crate::{batches, db, details, facts, jobs, projects, series, sizes, tokens, writer};
 
 async fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
@@ -44,7 +44,9 @@ async fn every_statement_can_be_prepared() {
         db::PING,
         projects::INSERT,
         projects::ID,
+        projects::KEY,
         projects::LIST,
+        projects::PUBLISH,
         jobs::INSERT_RUN,
         jobs::RUN_ID,
         jobs::INSERT,
@@ -61,6 +63,7 @@ async fn every_statement_can_be_prepared() {
         jobs::RUNS,
         jobs::RUN,
         jobs::COUNTS,
+        jobs::PROJECT,
         batches::STREAM_NO,
         batches::INSERT_STREAM,
         batches::DIGEST,
@@ -82,6 +85,16 @@ async fn every_statement_can_be_prepared() {
         facts::INSERT_FILE,
         facts::INSERT,
         facts::HISTORY,
+        tokens::INSERT,
+        tokens::LIST,
+        tokens::FIND,
+        tokens::SIGNED_IN,
+        tokens::ANY,
+        tokens::REVOKE,
+        tokens::USED,
+        tokens::SIGN_IN,
+        tokens::SIGN_OUT,
+        tokens::FORGET_EXPIRED,
         sizes::SAMPLES,
         sizes::PAGE_BYTES,
         writer::BEGIN,
@@ -109,7 +122,7 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
             .put_batch(uuid, batch(stream, 0, 1, 1), 5)
             .await
             .unwrap(),
-        Put::NoJob
+        Put::Unknown
     );
     assert_eq!(store.put_job(uuid, job("unit"), 5).await.unwrap(), Put::New);
     assert_eq!(
@@ -183,7 +196,7 @@ async fn requests_that_wait_together_are_each_answered_for_themselves() {
     for put in puts.collect::<Vec<_>>() {
         assert_eq!(put.await.unwrap().unwrap(), Put::New);
     }
-    let project = store.project_id("owner/repo").await.unwrap().unwrap();
+    let project = store.project("owner/repo").await.unwrap().unwrap().id;
     let listed = store
         .jobs(project, &JobFilter::default(), 100)
         .await
@@ -366,7 +379,7 @@ async fn a_job_that_was_given_up_runs_again_when_it_is_heard_of() {
         assert_eq!(store.unsettled(i64::MIN).await.unwrap(), [(uuid, 0)]);
         let late = store.put_batch(uuid, batch(stream, 0, 1, 1), 9).await;
         assert_eq!(late.unwrap(), Put::New);
-        let row = &store.projects(None, 1).await.unwrap()[0].newest;
+        let row = &store.projects(&Visible::All, None, 1).await.unwrap()[0].newest;
         assert_eq!(
             (row.state.as_str(), &row.verdict, &row.confidence),
             ("running", &None, &None)
@@ -385,11 +398,11 @@ async fn projects_come_in_pages_with_their_newest_job() {
         };
         store.put_job(Uuid::now_v7(), job, 1).await.unwrap();
     }
-    let first = store.projects(None, 2).await.unwrap();
+    let first = store.projects(&Visible::All, None, 2).await.unwrap();
     let after = first
         .last()
         .map(|row| [row.newest.started_unix_us, row.newest.id]);
-    let rest = store.projects(after, 2).await.unwrap();
+    let rest = store.projects(&Visible::All, after, 2).await.unwrap();
     let found: Vec<_> = first
         .iter()
         .chain(&rest)

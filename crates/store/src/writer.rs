@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Detail, FileFact, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details, facts,
-    jobs, series,
+    jobs, series, tokens,
 };
 
 /// Most requests in one transaction.
@@ -33,8 +33,8 @@ pub enum Put {
     Same,
     /// Something else was there: nothing was changed.
     Conflict,
-    /// The job it belongs to is not known.
-    NoJob,
+    /// What it belongs to, or should change, is not known.
+    Unknown,
     /// The job holds as much as a job may: nothing was changed.
     Full,
 }
@@ -74,6 +74,7 @@ enum Request {
     End(Uuid, Box<v1::End>, i64),
     Finalised(Box<Finalised>),
     Reopen(Uuid),
+    Access(tokens::Change),
     /// Nothing: answered once everything before it is on disk.
     Flush,
 }
@@ -110,6 +111,11 @@ impl Writer {
             .await
             .map_err(|_| StoreError::Closing)?;
         answer.await.map_err(|_| StoreError::Closing)?
+    }
+
+    /// Changes who may do what.
+    pub(crate) async fn change(&self, change: tokens::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Access(change)).await
     }
 
     /// Everything asked before this is written when it returns.
@@ -192,18 +198,19 @@ async fn write_one(
         }
         Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
             Some((job, _)) => write_batch(connection, job, batch, *now).await,
-            None => Ok(Put::NoJob),
+            None => Ok(Put::Unknown),
         },
         Request::End(uuid, end, now) => match known(connection, *uuid).await? {
             Some((job, _)) => write_end(connection, job, end, *now).await,
-            None => Ok(Put::NoJob),
+            None => Ok(Put::Unknown),
         },
         Request::Finalised(finalised) => write_finalised(connection, finalised).await,
         Request::Reopen(uuid) => {
             let reopened = sqlx::query(jobs::REOPEN).bind(uuid).execute(connection);
             let known = reopened.await?.rows_affected() > 0;
-            Ok(if known { Put::Same } else { Put::NoJob })
+            Ok(if known { Put::Same } else { Put::Unknown })
         }
+        Request::Access(change) => tokens::change(connection, change).await,
         Request::Flush => Ok(Put::Same),
     }
 }

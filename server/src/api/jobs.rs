@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::page::PageQuery;
 use crate::{
+    access::Access,
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
     reading::Job,
@@ -17,9 +18,12 @@ use crate::{
     responses((status = 200, body = JobReport), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn job(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
 ) -> Result<Json<JobReport>, AppError> {
-    Ok(Json(Job::find(&state, uuid).await?.report().await?))
+    Ok(Json(
+        Job::find(&state, &access, uuid).await?.report().await?,
+    ))
 }
 
 /// The processes of a job, in the order they started.
@@ -27,10 +31,11 @@ pub(crate) async fn job(
     responses((status = 200, body = ProcessesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn processes(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<ProcessesPage>, AppError> {
-    let (processes, next) = page.cut(Job::find(&state, uuid).await?.processes().await?)?;
+    let (processes, next) = page.cut(Job::find(&state, &access, uuid).await?.processes().await?)?;
     Ok(Json(ProcessesPage { processes, next }))
 }
 
@@ -39,10 +44,11 @@ pub(crate) async fn processes(
     responses((status = 200, body = FilesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn files(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<FilesPage>, AppError> {
-    let (files, next) = page.cut(Job::find(&state, uuid).await?.files().await?)?;
+    let (files, next) = page.cut(Job::find(&state, &access, uuid).await?.files().await?)?;
     Ok(Json(FilesPage { files, next }))
 }
 
@@ -51,10 +57,11 @@ pub(crate) async fn files(
     responses((status = 200, body = TestsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn tests(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<TestsPage>, AppError> {
-    let (tests, next) = page.cut(Job::find(&state, uuid).await?.tests().await?)?;
+    let (tests, next) = page.cut(Job::find(&state, &access, uuid).await?.tests().await?)?;
     Ok(Json(TestsPage { tests, next }))
 }
 
@@ -63,9 +70,10 @@ pub(crate) async fn tests(
     responses((status = 200, body = FixturesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn fixtures(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<FixturesPage>, AppError> {
-    let (fixtures, next) = page.cut(Job::find(&state, uuid).await?.fixtures().await?)?;
+    let (fixtures, next) = page.cut(Job::find(&state, &access, uuid).await?.fixtures().await?)?;
     Ok(Json(FixturesPage { fixtures, next }))
 }

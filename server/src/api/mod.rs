@@ -1,5 +1,6 @@
 //! The JSON API under `/api/v1`.
 
+mod access;
 mod jobs;
 mod openapi;
 mod page;
@@ -8,6 +9,7 @@ mod series;
 
 pub use openapi::openapi;
 
+pub(crate) use access::access;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use openapi::document;
 pub(crate) use page::{PageQuery, next_after};

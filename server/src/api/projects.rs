@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::page::{PageQuery, next_after};
 use crate::{
+    access::Access,
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
     state::AppState,
@@ -200,21 +201,22 @@ pub(crate) struct JobsQuery {
     verdict: Option<Verdict>,
 }
 
-/// Number of the project that a path names.
-pub(crate) async fn find(state: &AppState, project: &str) -> Result<(i64, ProjectSlug), AppError> {
+/// Number of the project that a path names, if it may be seen; one that may not is not found.
+pub(crate) async fn find(
+    state: &AppState,
+    access: &Access,
+    project: &str,
+) -> Result<(i64, ProjectSlug), AppError> {
     let unknown = || {
-        AppError::not_found(
+        access.hidden(AppError::not_found(
             format!("there is no project {project:?}"),
             "projects are written owner~repo in paths",
-        )
+        ))
     };
     let slug = ProjectSlug::from_path(project).map_err(|_| unknown())?;
-    let id = state
-        .store
-        .project_id(slug.as_str())
-        .await?
-        .ok_or_else(unknown)?;
-    Ok((id, slug))
+    let found = state.store.project(slug.as_str()).await?;
+    let found = found.filter(|found| access.may_read(slug.as_str(), found.public));
+    Ok((found.ok_or_else(unknown)?.id, slug))
 }
 
 /// All projects, the one with the newest job first.
@@ -222,10 +224,18 @@ pub(crate) async fn find(state: &AppState, project: &str) -> Result<(i64, Projec
     responses((status = 200, body = ProjectsPage), (status = 400, body = ErrorEnvelope)))]
 pub(crate) async fn projects(
     State(state): State<AppState>,
+    access: Access,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<ProjectsPage>, AppError> {
     let limit = page.limit()?;
-    let rows = state.store.projects(page.numbers()?, limit).await?;
+    let rows = state
+        .store
+        .projects(&access.visible(), page.numbers()?, limit)
+        .await?;
+    if rows.is_empty() && access.is_nobody() {
+        let why = "there is no project here that everybody may see";
+        return Err(AppError::unauthorised(why));
+    }
     let next = next_after(&rows, limit, |row| {
         [row.newest.started_unix_us, row.newest.id]
     });
@@ -245,10 +255,11 @@ pub(crate) async fn projects(
     responses((status = 200, body = RunsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn runs(
     State(state): State<AppState>,
+    access: Access,
     Path(project): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<RunsPage>, AppError> {
-    let (id, _) = find(&state, &project).await?;
+    let (id, _) = find(&state, &access, &project).await?;
     let limit = page.limit()?;
     let rows = state.store.runs(id, page.numbers()?, limit).await?;
     let next = next_after(&rows, limit, |row| [row.started_unix_us, row.id]);
@@ -263,11 +274,12 @@ pub(crate) async fn runs(
     responses((status = 200, body = JobsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn jobs(
     State(state): State<AppState>,
+    access: Access,
     Path(project): Path<String>,
     Query(page): Query<PageQuery>,
     Query(query): Query<JobsQuery>,
 ) -> Result<Json<JobsPage>, AppError> {
-    let (id, _) = find(&state, &project).await?;
+    let (id, _) = find(&state, &access, &project).await?;
     let limit = page.limit()?;
     let filter = JobFilter {
         branch: query.branch,
@@ -290,10 +302,11 @@ pub(crate) async fn jobs(
     responses((status = 200, body = HistoryPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn file_history(
     State(state): State<AppState>,
+    access: Access,
     Path((project, path)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<HistoryPage>, AppError> {
-    let (id, slug) = find(&state, &project).await?;
+    let (id, slug) = find(&state, &access, &project).await?;
     let limit = page.limit()?;
     let before = page.numbers()?;
     let history = state.store.file_history(id, &path, before, limit).await?;

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
     finalise::{Column, Span},
@@ -79,6 +80,7 @@ impl From<Column> for SeriesRow {
     responses((status = 200, body = SeriesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn series(
     State(state): State<AppState>,
+    access: Access,
     Path(uuid): Path<Uuid>,
     Query(query): Query<SeriesQuery>,
 ) -> Result<Json<SeriesPage>, AppError> {
@@ -98,7 +100,7 @@ pub(crate) async fn series(
             "swap them",
         ));
     }
-    let columns = Job::find(&state, uuid)
+    let columns = Job::find(&state, &access, uuid)
         .await?
         .series(Span {
             from_us: from,

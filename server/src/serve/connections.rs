@@ -3,8 +3,12 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -13,6 +17,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+
+use crate::access::Peer;
 
 /// Connections at once; more wait in the queue of the listener. Half of the descriptors that a process usually may have.
 const MOST: u32 = 512;
@@ -37,11 +43,11 @@ pub(super) async fn serve(
             accepted = accept => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 tokio::spawn(async move {
                     let _place = place;
-                    serve_one(stream, router, patience, stop).await;
+                    serve_one(stream, Peer(peer), router, patience, stop).await;
                 });
             }
             Err(error) => {
@@ -57,14 +63,20 @@ pub(super) async fn serve(
 
 async fn serve_one(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     patience: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -28,10 +28,18 @@ pub(crate) struct App {
 /// A status and what came with it.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) text: String,
 }
 
 impl Answer {
+    /// A header of it, empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text)
             .unwrap_or_else(|error| panic!("{error}: {}: {}", self.status, self.text))
@@ -44,11 +52,21 @@ impl App {
     }
 
     pub(crate) fn with_silence(silence: Duration) -> Self {
-        Self::with(silence, PATIENCE, |_| {})
+        Self::with(Self::config(silence), |_| {})
+    }
+
+    /// A usual server, but for how long it waits for a silent job.
+    pub(crate) fn config(silence: Duration) -> Config {
+        Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            silence,
+            patience: PATIENCE,
+            ..Config::default()
+        }
     }
 
     /// A server whose database is prepared before it starts, by its address.
-    pub(crate) fn with(silence: Duration, patience: Duration, prepare: impl FnOnce(&str)) -> Self {
+    pub(crate) fn with(config: Config, prepare: impl FnOnce(&str)) -> Self {
         let folder = TempDir::new().unwrap();
         let database = format!("sqlite://{}", folder.path().join("test.db").display());
         prepare(&database);
@@ -58,16 +76,10 @@ impl App {
         let thread = std::thread::spawn(move || {
             let runtime = Runtime::new().unwrap();
             runtime.block_on(async move {
-                let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
-                let listener = TcpListener::bind(listen).await.unwrap();
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
-                let config = Config {
-                    listen,
-                    database,
-                    silence,
-                    patience,
-                };
-                let store = open(&config).await.unwrap();
+                let store = open(&database).await.unwrap();
+                let config = Config { database, ..config };
                 let shutdown = async {
                     let _ = stopped.await;
                 };
@@ -76,6 +88,8 @@ impl App {
         });
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .build();
         Self {
             url: format!("http://{}", address.recv().unwrap()),
@@ -89,6 +103,27 @@ impl App {
 
     pub(crate) fn get(&self, path: &str) -> Answer {
         let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        read(answer.unwrap())
+    }
+
+    /// Asks with headers of one's own; a body is a form.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = match method {
+            "GET" => self.agent.run(request.body(()).unwrap()),
+            _ => self.agent.run(request.body(body.to_owned()).unwrap()),
+        };
         read(answer.unwrap())
     }
 
@@ -123,6 +158,18 @@ impl App {
         read(request.send(body).unwrap())
     }
 
+    /// Returns once a job is settled, seen with a token.
+    pub(crate) fn wait_settled(&self, uuid: Uuid, token: &str) {
+        let bearer = format!("Bearer {token}");
+        wait_for(&format!("{uuid} to be settled"), || {
+            let path = format!("/api/v1/jobs/{uuid}");
+            let job = self
+                .ask("GET", &path, &[("Authorization", &bearer)], "")
+                .json();
+            (job["revision"].as_u64() > Some(0)).then_some(())
+        });
+    }
+
     /// The job once it is settled in a state.
     pub(crate) fn settled(&self, uuid: Uuid, state: &str) -> Value {
         wait_for(&format!("{uuid} to be {state}"), || {
@@ -145,6 +192,7 @@ impl Drop for App {
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
     Answer {
         status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
         text: answer.body_mut().read_to_string().unwrap(),
     }
 }

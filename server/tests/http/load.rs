@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use highwater_server::config::Config;
 use highwater_store::Store;
 use highwater_wire::v1;
 use tokio::runtime::Runtime;
@@ -68,7 +69,13 @@ fn half_a_request(app: &App, part: &str) -> String {
 
 #[test]
 fn a_client_that_does_not_finish_its_request_is_let_go() {
-    let app = App::with(LONG, Duration::from_millis(200), |_| {});
+    let app = App::with(
+        Config {
+            patience: Duration::from_millis(200),
+            ..App::config(LONG)
+        },
+        |_| {},
+    );
     let uuid = Uuid::now_v7();
     let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
     assert!(!half_a_request(&app, head).contains(" 200 "));
@@ -88,7 +95,7 @@ fn nobody_is_silent_while_the_server_does_not_listen() {
     let uuid = Uuid::now_v7();
     let yesterday = jiff::Timestamp::now().as_microsecond() - 86_400_000_000;
     let begin: v1::Job = serde_json::from_value(job("live")).unwrap();
-    let app = App::with(LONG, PATIENCE, |database| {
+    let app = App::with(App::config(LONG), |database| {
         Runtime::new().unwrap().block_on(async {
             let store = Store::open(database).await.unwrap();
             store.put_job(uuid, begin, yesterday).await.unwrap();

@@ -3,16 +3,18 @@
 use askama::Template;
 use axum::{
     Router,
-    extract::{FromRequestParts, State},
-    http::{HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware::{self, Next},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use highwater_store::{JobFilter, ProjectRow};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
@@ -25,6 +27,8 @@ use crate::{
     },
 };
 
+mod sign_in;
+
 const JOBS_A_PAGE: u32 = 50;
 const PROJECTS_A_PAGE: u32 = 50;
 
@@ -35,18 +39,25 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/runs/{run}", get(run))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
         .route(
             "/static/highwater.css",
             get(|| {
                 asset(
                     "text/css; charset=utf-8",
-                    include_bytes!("../../static/highwater.css"),
+                    include_bytes!("../../../static/highwater.css"),
                 )
             }),
         )
         .route(
             "/static/favicon.svg",
-            get(|| asset("image/svg+xml", include_bytes!("../../static/favicon.svg"))),
+            get(|| {
+                asset(
+                    "image/svg+xml",
+                    include_bytes!("../../../static/favicon.svg"),
+                )
+            }),
         )
         .fallback(|| async {
             PageError(AppError::not_found(
@@ -54,6 +65,28 @@ pub(crate) fn routes() -> Router<AppState> {
                 "Start from the list of projects.",
             ))
         })
+        .layer(middleware::from_fn(ask_to_sign_in))
+}
+
+/// Leads whoever would be refused for want of a token to where they can give one.
+async fn ask_to_sign_in(request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let answer = next.run(request).await;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        return sign_in::lead_to_sign_in(&uri).into_response();
+    }
+    answer
+}
+
+/// Who looks at a page.
+struct Visitor(Access);
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, PageError> {
+        Ok(Self(Access::from_request_parts(parts, state).await?))
+    }
 }
 
 /// An error as a page.
@@ -160,11 +193,18 @@ impl From<ProjectRow> for ProjectLine {
     }
 }
 
-async fn home(State(state): State<AppState>, Query(page): Query<PageQuery>) -> Page {
+async fn home(
+    State(state): State<AppState>,
+    Visitor(access): Visitor,
+    Query(page): Query<PageQuery>,
+) -> Page {
     let rows = state
         .store
-        .projects(page.numbers()?, PROJECTS_A_PAGE)
+        .projects(&access.visible(), page.numbers()?, PROJECTS_A_PAGE)
         .await?;
+    if rows.is_empty() && access.is_nobody() {
+        return Err(AppError::unauthorised("there is nothing here that everybody may see").into());
+    }
     let key = |row: &ProjectRow| [row.newest.started_unix_us, row.newest.id];
     show(&HomePage {
         next: api::next_after(&rows, PROJECTS_A_PAGE, key),
@@ -184,10 +224,11 @@ struct ProjectPage {
 
 async fn project(
     State(state): State<AppState>,
+    Visitor(access): Visitor,
     Path(project): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Page {
-    let (id, slug) = api::find_project(&state, &project).await?;
+    let (id, slug) = api::find_project(&state, &access, &project).await?;
     let filter = JobFilter {
         before: page.numbers()?,
         ..JobFilter::default()
@@ -205,10 +246,11 @@ async fn project(
 
 async fn run(
     State(state): State<AppState>,
+    Visitor(access): Visitor,
     Path((project, run)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Page {
-    let (id, slug) = api::find_project(&state, &project).await?;
+    let (id, slug) = api::find_project(&state, &access, &project).await?;
     let none = || {
         AppError::not_found(
             format!("There is no run {run} of {slug}."),
@@ -254,6 +296,7 @@ struct SortQuery {
 
 async fn job_page(
     State(state): State<AppState>,
+    Visitor(access): Visitor,
     Path(uuid): Path<String>,
     Query(query): Query<SortQuery>,
 ) -> Page {
@@ -263,7 +306,7 @@ async fn job_page(
             "A job is named by its uuid; start from the list of projects.",
         )
     })?;
-    let mut job = Job::find(&state, uuid).await?;
+    let mut job = Job::find(&state, &access, uuid).await?;
     let data = JobData {
         job: job.report().await?,
         processes: job.processes().await?,
@@ -281,9 +324,10 @@ async fn job_page(
 
 async fn file_page(
     State(state): State<AppState>,
+    Visitor(access): Visitor,
     Path((project, path)): Path<(String, String)>,
 ) -> Page {
-    let (id, slug) = api::find_project(&state, &project).await?;
+    let (id, slug) = api::find_project(&state, &access, &project).await?;
     let points = state.store.file_history(id, &path, None, 200).await?;
     let newest = points.first().ok_or_else(|| {
         AppError::not_found(
@@ -291,6 +335,9 @@ async fn file_page(
             "Start from one of its jobs.",
         )
     })?;
-    let tests = Job::find(&state, newest.uuid).await?.tests().await?;
+    let tests = Job::find(&state, &access, newest.uuid)
+        .await?
+        .tests()
+        .await?;
     show(&file::page(slug.as_str(), path, &points, tests))
 }

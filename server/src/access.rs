@@ -1,0 +1,283 @@
+//! Who asks, and what they may.
+//!
+//! A server of which no token was ever made, and which only its own machine can reach, asks nobody: [`Access::Open`]. From the first token on
+//! it asks everybody, for good. A request brings a token as `Authorization: Bearer`, or the cookie of a browser that signed in with tokens, or
+//! an identity token of a CI ([`oidc`]).
+//!
+//! What somebody may not see is answered as what is not there. Whoever brings nothing is asked to sign in, whether it is there or not.
+
+mod bearer;
+mod failures;
+pub(crate) mod oidc;
+mod peer;
+pub(crate) mod secret;
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use highwater_store::{Store, StoreError, TokenRow, Visible};
+
+pub(crate) use bearer::{COOKIE, SECURE_COOKIE, cookie_of, sign_in_digest, token_of};
+pub(crate) use failures::Failures;
+pub(crate) use peer::Peer;
+
+use crate::{config::Config, error::AppError, state::AppState};
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// Recording: jobs, batches and ends are taken.
+    Ingest,
+    /// Looking: pages and the API.
+    Read,
+    /// Both, and what changes how a project is kept.
+    Admin,
+}
+
+impl Scope {
+    fn covers(self, wanted: Self) -> bool {
+        self == wanted || self == Self::Admin
+    }
+
+    /// As people write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Ingest, Self::Read, Self::Admin]
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is no scope: ingest, read or admin"))
+    }
+}
+
+/// One thing that somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Slug of the project; `None` means all.
+    pub(crate) project: Option<String>,
+    pub(crate) scope: Scope,
+    /// What gave it, for the log: the lookup of a token, or the subject of an identity token.
+    pub(crate) by: String,
+}
+
+impl Grant {
+    /// What a token grants; a scope of a later version grants nothing here.
+    pub(crate) fn of_token(row: TokenRow) -> Option<Self> {
+        Some(Self {
+            scope: row.scope.parse().ok()?,
+            project: row.project,
+            by: row.lookup,
+        })
+    }
+
+    fn covers(&self, project: &str, wanted: Scope) -> bool {
+        self.scope.covers(wanted) && self.project.as_deref().is_none_or(|own| own == project)
+    }
+}
+
+/// What whoever sent a request may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything: this server asks nobody.
+    Open,
+    /// What these allow. Empty for somebody who brought nothing.
+    Guarded(Vec<Grant>),
+}
+
+impl Access {
+    pub(crate) fn may_read(&self, project: &str, is_public: bool) -> bool {
+        is_public || self.may(project, Scope::Read)
+    }
+
+    /// Whether it is allowed in a project.
+    pub(crate) fn may(&self, project: &str, wanted: Scope) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Guarded(grants) => grants.iter().any(|grant| grant.covers(project, wanted)),
+        }
+    }
+
+    /// Whether it is allowed in all projects, those to come included.
+    pub(crate) fn may_everywhere(&self, wanted: Scope) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Guarded(grants) => grants
+                .iter()
+                .any(|grant| grant.project.is_none() && grant.scope.covers(wanted)),
+        }
+    }
+
+    /// What to answer instead of something that may not be seen: what an unknown one is answered, or to sign in first.
+    pub(crate) fn hidden(&self, unknown: AppError) -> AppError {
+        if self.is_nobody() {
+            AppError::unauthorised("this server asks for a token")
+        } else {
+            unknown
+        }
+    }
+
+    /// The refusal of something that is to be written to a project.
+    pub(crate) fn refused(&self, project: &str) -> AppError {
+        match self {
+            Self::Guarded(grants) if !grants.is_empty() => {
+                let held: Vec<String> = grants
+                    .iter()
+                    .map(|grant| {
+                        let project = grant.project.as_deref().unwrap_or("every project");
+                        format!("{} of {project}", grant.scope)
+                    })
+                    .collect();
+                AppError::forbidden(format!(
+                    "this token is for {}, not for ingest of {project}",
+                    held.join(", ")
+                ))
+            }
+            _ => AppError::unauthorised("this server takes recordings with a token only"),
+        }
+    }
+
+    /// True for who brought nothing.
+    pub(crate) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Guarded(grants) if grants.is_empty())
+    }
+
+    pub(crate) fn visible(&self) -> Visible {
+        if self.may_everywhere(Scope::Read) {
+            return Visible::All;
+        }
+        let Self::Guarded(grants) = self else {
+            return Visible::All;
+        };
+        let slugs = grants
+            .iter()
+            .filter(|grant| grant.scope.covers(Scope::Read))
+            .filter_map(|grant| grant.project.clone());
+        Visible::Some(slugs.collect())
+    }
+
+    /// Who it is, for the log.
+    pub(crate) fn by(&self) -> String {
+        match self {
+            Self::Open => "anyone".to_owned(),
+            Self::Guarded(grants) if grants.is_empty() => "nobody".to_owned(),
+            Self::Guarded(grants) => {
+                let by: Vec<&str> = grants.iter().map(|grant| grant.by.as_str()).collect();
+                by.join(",")
+            }
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Access {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        if !state.guard.is_up(&state.store).await? {
+            return Ok(Self::Open);
+        }
+        bearer::grants(
+            &parts.headers,
+            Peer::of(parts, state.guard.is_behind_proxy),
+            state,
+        )
+        .await
+        .map(Self::Guarded)
+    }
+}
+
+/// What stands between requests and projects.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    is_up: AtomicBool,
+    pub(crate) is_behind_proxy: bool,
+    /// Whether browsers may send the cookie over TLS only.
+    pub(crate) has_secure_cookies: bool,
+    pub(crate) failures: Failures,
+    pub(crate) oidc: Option<oidc::Issuer>,
+}
+
+impl Guard {
+    pub(crate) fn new(config: &Config) -> Self {
+        let public_url = config.public_url.as_deref();
+        Self {
+            is_up: AtomicBool::new(!config.listen.ip().is_loopback()),
+            is_behind_proxy: config.behind_proxy,
+            has_secure_cookies: public_url.is_some_and(|url| url.starts_with("https://"))
+                || public_url.is_none() && !config.listen.ip().is_loopback(),
+            failures: Failures::default(),
+            oidc: config.oidc.clone().map(oidc::Issuer::new),
+        }
+    }
+
+    /// Whether this server asks who comes. Once it does, it never stops.
+    pub(crate) async fn is_up(&self, store: &Store) -> Result<bool, StoreError> {
+        if !self.is_up.load(Relaxed) && store.has_tokens().await? {
+            self.is_up.store(true, Relaxed);
+        }
+        Ok(self.is_up.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(project: Option<&str>, scope: Scope) -> Grant {
+        Grant {
+            project: project.map(str::to_owned),
+            scope,
+            by: "test".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_grant_reaches_its_project_and_its_scope() {
+        use Scope::{Admin, Ingest, Read};
+        let table = [
+            (grant(Some("a/b"), Read), "a/b", Read, true),
+            (grant(Some("a/b"), Read), "a/b", Ingest, false),
+            (grant(Some("a/b"), Read), "a/c", Read, false),
+            (grant(Some("a/b"), Ingest), "a/b", Ingest, true),
+            (grant(Some("a/b"), Ingest), "a/b", Read, false),
+            (grant(Some("a/b"), Admin), "a/b", Read, true),
+            (grant(Some("a/b"), Admin), "a/b", Ingest, true),
+            (grant(Some("a/b"), Admin), "a/c", Admin, false),
+            (grant(None, Read), "a/c", Read, true),
+            (grant(None, Read), "a/c", Admin, false),
+        ];
+        for (grant, project, wanted, expected) in table {
+            let said = format!("{grant:?} {project} {wanted}");
+            let access = Access::Guarded(vec![grant]);
+            assert_eq!(access.may(project, wanted), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn nobody_sees_only_what_is_public() {
+        let nobody = Access::Guarded(Vec::new());
+        assert!(nobody.may_read("a/b", true) && !nobody.may_read("a/b", false));
+        assert_eq!(nobody.visible(), Visible::Some(Vec::new()));
+        assert!(!nobody.may_everywhere(Scope::Read));
+    }
+}

@@ -1,0 +1,38 @@
+//! `highwater-server project`: who may read a project.
+
+use std::io::Write;
+
+use highwater_store::Store;
+use highwater_wire::ids::ProjectSlug;
+
+/// What to do about a project.
+#[derive(Debug)]
+pub enum Order {
+    /// Let everybody read it, or no longer.
+    Publish(ProjectSlug, bool),
+}
+
+/// Does it, and says so.
+///
+/// # Errors
+/// When the database fails, or nothing can be written to `out`.
+pub async fn run(
+    store: &Store,
+    order: Order,
+    out: &mut impl Write,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let Order::Publish(project, public) = order;
+    store.publish(project.as_str(), public).await?;
+    if public {
+        writeln!(
+            out,
+            "{project} can be read by everybody who reaches this server."
+        )?;
+    } else {
+        writeln!(
+            out,
+            "{project} can be read with a token only, once this server has one."
+        )?;
+    }
+    Ok(())
+}
