@@ -35,6 +35,7 @@ use crate::{
     ci::{self, Env, Metadata},
     clock,
     guard::Limit,
+    mask,
 };
 
 pub(crate) use folders::plugin_root;
@@ -171,7 +172,7 @@ pub fn resolve(
         problems.extend(out_of_reach(&mut guarded, plugin));
     }
     let budget_bytes = given.budget_bytes.or(file.budget_bytes);
-    let job = v1::Job {
+    let mut job = v1::Job {
         version: VERSION,
         project,
         run: Some(run),
@@ -196,6 +197,7 @@ pub fn resolve(
         ci_started_unix_us: ci.started_unix_us,
         ..v1::Job::default()
     };
+    mask::job(&mut job);
     job.check()?;
     let spool = spool(given.spool.or(file.spool), env, folder);
     Ok(Settings {

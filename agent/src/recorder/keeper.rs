@@ -9,7 +9,10 @@ use highwater_wire::{report::SAMPLES_THINNED, v1::Batch};
 use prost::Message as _;
 
 use super::{Recorded, notices::Notices, reuse::Reuse};
-use crate::spool::{Detail, Less, Spool, thin};
+use crate::{
+    mask,
+    spool::{Detail, Less, Spool, thin},
+};
 
 /// What waits in memory keeps all its samples up to so many bytes.
 const MAX_FULL_BYTES: usize = 2 << 20;
@@ -93,7 +96,13 @@ impl<S: BatchSink> Keeper<S> {
     }
 
     /// Keeps a batch, and those that wait. False when one had to be thrown away.
-    pub(super) fn keep(&mut self, batch: Batch, notices: &mut Notices, reuse: &mut Reuse) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        mut batch: Batch,
+        notices: &mut Notices,
+        reuse: &mut Reuse,
+    ) -> bool {
+        mask::batch(&mut batch);
         self.covered_us = batch.to_us;
         let bytes = batch.encoded_len();
         self.waiting_bytes += bytes;

@@ -108,7 +108,7 @@ fn the_kernel_takes_the_tests_and_the_agent_lives_to_tell() {
     let Some((status, _)) = run_out_of_memory(&place, true) else {
         return;
     };
-    assert_eq!(status.code(), Some(137));
+    assert_eq!(status.code(), Some(137), "{status:?}");
     let end = place.recorded().end.unwrap();
     assert_eq!((end.signal, end.agent_lost), (Some(9), false));
 }
