@@ -52,6 +52,14 @@ impl Cgroup {
         }
     }
 
+    /// Where it tells what it uses.
+    pub(crate) fn usage_file(&self) -> PathBuf {
+        self.folder.join(match self.limit_file {
+            "memory.max" => "memory.current",
+            _ => "memory.usage_in_bytes",
+        })
+    }
+
     /// Runs the agent in it, with what it runs.
     fn run(&self, place: &Place, words: &[&str]) -> std::process::Output {
         self.holding(&place.agent(words)).output().unwrap()

@@ -1,6 +1,10 @@
 //! Whom the kernel takes when memory runs out: the tests, so that the agent lives to tell.
 
-use std::{fs, os::unix::process::ExitStatusExt, process::Command};
+use std::{
+    fs,
+    os::{fd::AsRawFd, unix::process::ExitStatusExt},
+    process::Command,
+};
 
 use highwater_agent::{procfs::Procfs, witness::Protector};
 use highwater_wire::v1::Metric;
@@ -48,21 +52,28 @@ fn the_tests_stand_above_the_agent_for_the_kernel_unless_told_otherwise() {
     );
 }
 
-/// Smaller than the agent itself, it fills the memory of its cgroup with what counts for no process: a file in memory, gone with whoever made it.
+/// Smaller than the agent itself, it first fills the memory of its cgroup with what counts for no process, a file in memory that is held
+/// elsewhere, and meets the limit with the few pages of its own that are then still free. These are what the kernel gets back at once by
+/// killing it; were they the file's, it would take the agent as well before that is gone.
 const FILLER: &str = r#"
-import os, time
-file = os.memfd_create("filler")
-part = b"x" * (1 << 20)
+import os, sys, time
+usage, limit, room = sys.argv[1], int(sys.argv[2]), open(sys.argv[3], "r+b", buffering=0)
+part = bytes(1 << 20)
 print(os.getpid(), file=open("filler", "w"), flush=True)
 while not os.path.exists("go"):
     time.sleep(0.01)
-for _ in range(300):
-    os.write(file, part)
+while int(open(usage).read()) < limit - 3 * len(part):
+    room.write(part)
+held = []
+while True:
+    held.append(bytearray(b"x" * len(part)))
 "#;
+/// Of the cgroup, bytes.
+const LIMIT: u64 = 64 << 20;
 
 /// Runs the agent and the filler in one cgroup of 64 MB; how the agent ended, and whether it was the bigger of the two.
 fn run_out_of_memory(place: &Place, protects: bool) -> Option<(std::process::ExitStatus, bool)> {
-    let cgroup = Cgroup::with_limit("protect", 64 << 20)
+    let cgroup = Cgroup::with_limit("protect", LIMIT)
         .map_err(|reason| not_run(&format!("memory cgroup: {reason}")))
         .ok()?;
     let python = Command::new("python3")
@@ -70,7 +81,13 @@ fn run_out_of_memory(place: &Place, protects: bool) -> Option<(std::process::Exi
         .output()
         .unwrap();
     let python = String::from_utf8(python.stdout).unwrap();
-    let mut agent = place.agent(&[python.trim(), "-I", "-S", "-c", FILLER]);
+    let room = rustix::fs::memfd_create("room", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let path_of_room = format!("/proc/{}/fd/{}", std::process::id(), room.as_raw_fd());
+    let usage = cgroup.usage_file().display().to_string();
+    let limit = LIMIT.to_string();
+    let arguments = [usage.as_str(), &limit, &path_of_room];
+    let command = [python.trim(), "-I", "-S", "-c", FILLER];
+    let mut agent = place.agent(&[&command[..], &arguments].concat());
     agent.env("HIGHWATER_PROTECT", if protects { "1" } else { "0" });
     let mut agent = cgroup.holding(&agent).spawn().unwrap();
     let filler: u32 = wait_for_file(&place.file("filler")).trim().parse().unwrap();
