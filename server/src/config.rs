@@ -25,6 +25,8 @@ pub struct Config {
     pub silence: Duration,
     /// A client may take so long to send the head of a request, and so long for its body.
     pub patience: Duration,
+    /// Room for bodies of requests that are under way, bytes.
+    pub intake_bytes: u64,
     /// Where browsers find the server, without a slash at its end.
     pub public_url: Option<String>,
     /// Whether a proxy stands before it and says who asks.
@@ -40,6 +42,7 @@ impl Default for Config {
             database: "sqlite://highwater.db".to_owned(),
             silence: Duration::from_secs(120),
             patience: PATIENCE,
+            intake_bytes: 256 << 20,
             public_url: None,
             behind_proxy: false,
             oidc: None,

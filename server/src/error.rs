@@ -23,6 +23,10 @@ pub(crate) struct AppError {
     retry_after: Option<u64>,
 }
 
+/// The code of an answer that is an error, for whoever counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 /// `{error: {code, message, hint}}`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorEnvelope {
@@ -85,6 +89,17 @@ impl AppError {
             "the body did not come in time",
             "send it again, in smaller batches where the network is slow",
         )
+    }
+
+    pub(crate) fn busy() -> Self {
+        let mut busy = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "busy",
+            "this server has as much under way as it has room for",
+            "send it again after `Retry-After`; the agent does so by itself",
+        );
+        busy.retry_after = Some(1);
+        busy
     }
 
     pub(crate) fn job_full(what: &str) -> Self {
@@ -210,7 +225,7 @@ impl From<Problem> for AppError {
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        let (status, retry_after) = (self.status, self.retry_after);
+        let (status, code, retry_after) = (self.status, self.code, self.retry_after);
         let body = ErrorEnvelope {
             error: ErrorBody {
                 code: self.code,
@@ -219,6 +234,7 @@ impl IntoResponse for AppError {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(RefusalCode(code));
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -1,5 +1,7 @@
 //! What a request says, taken out of it. Where axum would refuse in plain text, these refuse as every other error here.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{
@@ -8,7 +10,10 @@ use axum::{
     },
     http::HeaderMap,
 };
+use highwater_wire::codec::MAX_COMPRESSED_BYTES;
+use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{access::Access, error::AppError, state::AppState};
 
@@ -27,9 +32,17 @@ pub(crate) struct Query<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Sent<P> {
     pub(crate) place: P,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) access: Access,
+    /// The body's room in memory: given back when the request is answered.
+    pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// A body, and what is said of how it is written.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
@@ -37,18 +50,36 @@ impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
         let (mut parts, body) = request.into_parts();
+        let room = match state.intake.claim(&parts.headers) {
+            Ok(room) => room,
+            Err(busy) => {
+                discard(body, state.patience).await;
+                return Err(busy);
+            }
+        };
         let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), state);
         let whole = tokio::time::timeout(state.patience, whole).await;
-        let body = whole.map_err(|_| AppError::too_slow())??;
+        let bytes = whole.map_err(|_| AppError::too_slow())??;
         let access = Access::from_request_parts(&mut parts, state).await?;
         let Path(place) = Path::from_request_parts(&mut parts, state).await?;
         Ok(Self {
+            room,
             access,
             place,
-            headers: parts.headers,
-            body,
+            body: Body {
+                headers: parts.headers,
+                bytes,
+            },
         })
     }
+}
+
+/// Reads a body to its end and keeps nothing of it.
+async fn discard(body: axum::body::Body, patience: Duration) {
+    let mut parts = Limited::new(body, MAX_COMPRESSED_BYTES);
+    let reading = async { while let Some(Ok(_)) = parts.frame().await {} };
+    // Whoever is still not done is cut off.
+    let _ = tokio::time::timeout(patience, reading).await;
 }
 
 impl From<PathRejection> for AppError {

@@ -1,7 +1,5 @@
 //! Takes in what agents send: decoded, checked and on disk before it is acknowledged.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use axum::{
     Json,
     body::Bytes,
@@ -21,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     access::{Access, Scope},
     error::{AppError, ErrorEnvelope},
-    extract::Sent,
+    extract::{Body, Sent},
     state::AppState,
 };
 
@@ -36,8 +34,13 @@ pub(crate) async fn put_job(
     State(state): State<AppState>,
     sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let (uuid, access) = (sent.place, sent.access.clone());
-    let job: Job = read(&state, sent, Ok).await?;
+    let Sent {
+        place: uuid,
+        access,
+        body,
+        room: _until_answered,
+    } = sent;
+    let job: Job = read(&state, body, Ok).await?;
     if !access.may(&job.project, Scope::Ingest) {
         return Err(access.refused(&job.project));
     }
@@ -50,7 +53,7 @@ pub(crate) async fn put_job(
     if put == Put::Conflict {
         its_project(&state, &access, uuid).await?;
     }
-    answer(&state, put, Receipt::of_job(uuid), &format!("job {uuid}"))
+    answer(put, Receipt::of_job(uuid), &format!("job {uuid}"))
 }
 
 /// Add a batch to a job.
@@ -66,15 +69,20 @@ pub(crate) async fn put_batch(
     State(state): State<AppState>,
     sent: Sent<(Uuid, Uuid, u64)>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let (uuid, stream, seq) = sent.place;
-    its_project(&state, &sent.access, uuid).await?;
+    let Sent {
+        place: (uuid, stream, seq),
+        access,
+        body,
+        room: _until_answered,
+    } = sent;
+    its_project(&state, &access, uuid).await?;
     if seq >= MAX_BATCHES {
         return Err(AppError::bad_request(
             format!("batch number {seq} is too large"),
             "batches count from 0",
         ));
     }
-    let batch = read(&state, sent, move |batch: Batch| {
+    let batch = read(&state, body, move |batch: Batch| {
         let plain = batch.encode_to_vec();
         Ok(NewBatch {
             stream,
@@ -90,16 +98,11 @@ pub(crate) async fn put_batch(
         .put_batch(uuid, batch, state.now_unix_us())
         .await?;
     if put == Put::New {
-        state.counters.batches.fetch_add(1, Relaxed);
+        state.metrics.batches.inc();
         state.settle.notify_one();
     }
     let receipt = Receipt::of_batch(uuid, stream, seq);
-    answer(
-        &state,
-        put,
-        receipt,
-        &format!("batch {seq} of stream {stream}"),
-    )
+    answer(put, receipt, &format!("batch {seq} of stream {stream}"))
 }
 
 /// End a job.
@@ -113,13 +116,17 @@ pub(crate) async fn put_end(
     State(state): State<AppState>,
     sent: Sent<Uuid>,
 ) -> Result<(StatusCode, Json<Receipt>), AppError> {
-    let uuid = sent.place;
-    its_project(&state, &sent.access, uuid).await?;
-    let end: End = read(&state, sent, Ok).await?;
+    let Sent {
+        place: uuid,
+        access,
+        body,
+        room: _until_answered,
+    } = sent;
+    its_project(&state, &access, uuid).await?;
+    let end: End = read(&state, body, Ok).await?;
     let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
     state.settle.notify_one();
     answer(
-        &state,
         put,
         Receipt::of_end(uuid),
         &format!("the end of job {uuid}"),
@@ -146,28 +153,17 @@ async fn its_project(state: &AppState, access: &Access, uuid: Uuid) -> Result<()
 }
 
 /// Decodes a body and makes something of it, where that holds nobody up.
-async fn read<M: Checked + 'static, T: Send + 'static, P>(
+async fn read<M: Checked + 'static, T: Send + 'static>(
     state: &AppState,
-    sent: Sent<P>,
+    body: Body,
     make: impl FnOnce(M) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
-    let made = match Form::of(&sent.headers) {
-        Ok(form) => {
-            let bytes = form.most_bytes(&sent.body);
-            let body = sent.body;
-            let work = move || make(form.decode(&body)?);
-            let done = state.decoding.run(bytes, work).await;
-            done.unwrap_or_else(|error| Err(AppError::internal(&error)))
-        }
-        Err(error) => Err(error),
-    };
-    if made
-        .as_ref()
-        .is_err_and(|error| error.status.is_client_error())
-    {
-        state.counters.refused.fetch_add(1, Relaxed);
-    }
-    made
+    state.metrics.taken.inc_by(body.bytes.len() as u64);
+    let form = Form::of(&body.headers)?;
+    let bytes = form.most_bytes(&body.bytes);
+    let work = move || make(form.decode(&body.bytes)?);
+    let done = state.decoding.run(bytes, work).await;
+    done.unwrap_or_else(|error| Err(AppError::internal(&error)))
 }
 
 /// How a body is written.
@@ -231,25 +227,14 @@ impl Form {
     }
 }
 
-fn answer(
-    state: &AppState,
-    put: Put,
-    receipt: Receipt,
-    what: &str,
-) -> Result<(StatusCode, Json<Receipt>), AppError> {
+fn answer(put: Put, receipt: Receipt, what: &str) -> Result<(StatusCode, Json<Receipt>), AppError> {
     match put {
         Put::New => Ok((StatusCode::CREATED, Json(receipt))),
         Put::Same => Ok((StatusCode::OK, Json(receipt))),
-        Put::Conflict => {
-            state.counters.refused.fetch_add(1, Relaxed);
-            Err(AppError::conflict(format!(
-                "{what} is already stored with other content"
-            )))
-        }
-        Put::Full => {
-            state.counters.refused.fetch_add(1, Relaxed);
-            Err(AppError::job_full(what))
-        }
+        Put::Conflict => Err(AppError::conflict(format!(
+            "{what} is already stored with other content"
+        ))),
+        Put::Full => Err(AppError::job_full(what)),
         Put::Unknown => Err(not_begun()),
     }
 }

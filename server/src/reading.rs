@@ -1,6 +1,6 @@
 //! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use highwater_analysis::digest::{Digest, Visit};
 use highwater_store::{DetailKind, Snapshot};
@@ -159,7 +159,7 @@ async fn stored(state: &AppState, uuid: Uuid) -> Result<Stored, AppError> {
 
 async fn work_out(state: &AppState, uuid: Uuid) -> Result<Arc<Live>, AppError> {
     let stored = stored(state, uuid).await?;
-    state.counters.live.fetch_add(1, Relaxed);
+    state.metrics.live.inc();
     let live = state
         .digesting
         .run(stored.weight(), move || {

@@ -1,7 +1,5 @@
 //! Every route.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -23,7 +21,7 @@ use crate::{
     access::{Access, Scope},
     api,
     error::AppError,
-    ingest,
+    ingest, metrics,
     state::AppState,
     web,
 };
@@ -69,7 +67,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(api)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(figures))
         .merge(web::routes())
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_COMPRESSED_BYTES))
@@ -86,6 +84,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(header(RESOURCE_POLICY, "same-origin"))
         // What one may see another may not: nothing between here and the browser keeps it.
         .layer(header(header::CACHE_CONTROL, "private, no-cache"))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            metrics::observe,
+        ))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
             AppError::internal(&"a handler panicked").into_response()
@@ -185,7 +187,7 @@ async fn ready(State(state): State<AppState>) -> Result<&'static str, AppError> 
 }
 
 /// Counts over all projects, so for those who may see all of them.
-async fn metrics(
+async fn figures(
     State(state): State<AppState>,
     access: Access,
 ) -> Result<impl IntoResponse, AppError> {
@@ -194,50 +196,7 @@ async fn metrics(
         return Err(access.hidden(AppError::forbidden(what)));
     }
     let (jobs, unsettled) = state.store.job_counts().await?;
-    let counters = &state.counters;
-    let figures = [
-        (
-            "highwater_batches_total",
-            "counter",
-            "Batches acknowledged.",
-            counters.batches.load(Relaxed),
-        ),
-        (
-            "highwater_refused_total",
-            "counter",
-            "Requests refused for what they held.",
-            counters.refused.load(Relaxed),
-        ),
-        (
-            "highwater_finalised_total",
-            "counter",
-            "Jobs finalised.",
-            counters.finalised.load(Relaxed),
-        ),
-        (
-            "highwater_live_digests_total",
-            "counter",
-            "Times that the figures of a job that is not finalised were worked out.",
-            counters.live.load(Relaxed),
-        ),
-        (
-            "highwater_jobs",
-            "gauge",
-            "Jobs stored.",
-            jobs.cast_unsigned(),
-        ),
-        (
-            "highwater_unsettled_jobs",
-            "gauge",
-            "Jobs not yet finalised.",
-            unsettled.cast_unsigned(),
-        ),
-    ];
-    let text: String = figures
-        .iter()
-        .map(|(name, kind, help, value)| {
-            format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
-        })
-        .collect();
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+    let text = state.metrics.tell(&state, jobs, unsettled);
+    let text = text.map_err(|error| AppError::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, metrics::KIND)], text))
 }

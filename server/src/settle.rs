@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
@@ -65,6 +64,7 @@ async fn settle_or_rest(
             failures.remove(&uuid);
         }
         Err(error) => {
+            state.metrics.failed.inc();
             let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));
             tracing::error!(%uuid, %error, again_in_s = rest.as_secs(), "cannot finalise");
             let since = Instant::now();
@@ -104,7 +104,7 @@ async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
         return Ok(());
     }
     state.forget(uuid);
-    state.counters.finalised.fetch_add(1, Relaxed);
+    state.metrics.finalised.inc();
     tracing::info!(%uuid, revision, state = ?job_state, "finalised");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What every request shares. Nothing here would be missed by a second server: it is all read again from the store.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,9 @@ use highwater_wire::{
 use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
 
-use crate::{access::Guard, config::Config, finalise::Live, work::Room};
+use crate::{
+    access::Guard, config::Config, finalise::Live, intake::Intake, metrics::Metrics, work::Room,
+};
 
 /// Unsettled jobs of which the figures are kept for the next look.
 const MOST_LIVE: usize = 16;
@@ -31,7 +33,9 @@ pub(crate) struct AppState {
     clock: Clock,
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Room for what is sent.
+    pub(crate) intake: Arc<Intake>,
     /// Who may do what.
     pub(crate) guard: Arc<Guard>,
     /// Where bodies are decoded.
@@ -54,15 +58,6 @@ pub(crate) struct LiveKey {
 /// Worked out by the first who looks; others wait for it.
 type LiveCell = Arc<OnceCell<Arc<Live>>>;
 
-/// What `/metrics` tells.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) batches: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) finalised: AtomicU64,
-    pub(crate) live: AtomicU64,
-}
-
 /// The time of day when the server began, and what has passed since: no step of the machine's clock makes a job look silent.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
@@ -81,7 +76,8 @@ impl AppState {
                 since: Instant::now(),
             },
             settle: Arc::new(Notify::new()),
-            counters: Arc::default(),
+            metrics: Arc::default(),
+            intake: Arc::new(Intake::new(config.intake_bytes)),
             guard: Arc::new(Guard::new(config)),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),

@@ -62,7 +62,7 @@ part = bytes(1 << 20)
 print(os.getpid(), file=open("filler", "w"), flush=True)
 while not os.path.exists("go"):
     time.sleep(0.01)
-while int(open(usage).read()) < limit - 3 * len(part):
+while int(open(usage).read()) < limit - 5 * len(part):
     room.write(part)
 held = []
 while True:
@@ -73,7 +73,7 @@ const LIMIT: u64 = 64 << 20;
 
 /// Runs the agent and the filler in one cgroup of 64 MB; how the agent ended, and whether it was the bigger of the two.
 fn run_out_of_memory(place: &Place, protects: bool) -> Option<(std::process::ExitStatus, bool)> {
-    let cgroup = Cgroup::with_limit("protect", LIMIT)
+    let cgroup = Cgroup::with_limit(if protects { "protect" } else { "expose" }, LIMIT)
         .map_err(|reason| not_run(&format!("memory cgroup: {reason}")))
         .ok()?;
     let python = Command::new("python3")

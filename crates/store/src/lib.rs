@@ -32,7 +32,7 @@ pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
 pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 pub use tokens::{FoundToken, NewToken, TokenRow};
-pub use writer::{Finalised, Put};
+pub use writer::{Figures, Finalised, Put};
 
 #[cfg(test)]
 mod tests;

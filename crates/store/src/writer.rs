@@ -1,6 +1,14 @@
 //! The one that writes. What waits is committed together: each request has a savepoint of its own within one immediate
 //! transaction, and is answered only after the commit is on disk.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
 use highwater_wire::{codec::MAX_JOB_WEIGHT, v1};
 use prost::Message;
 use sqlx::SqliteConnection;
@@ -81,11 +89,35 @@ enum Request {
 
 type Reply = oneshot::Sender<Result<Put, StoreError>>;
 
+/// What the writer did since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Requests in them.
+    pub written: u64,
+    /// Transactions that could not be committed.
+    pub failures: u64,
+    /// Time that transactions took until they were on disk, µs.
+    pub commit_us: u64,
+    /// Requests that wait now.
+    pub waiting: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    written: AtomicU64,
+    failures: AtomicU64,
+    commit_us: AtomicU64,
+}
+
 /// The way to the writer.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
+    counts: Arc<Counts>,
     requests: mpsc::Sender<(Request, Reply)>,
-    closed: std::sync::Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
+    closed: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
 }
 
 impl std::fmt::Debug for Request {
@@ -97,10 +129,12 @@ impl std::fmt::Debug for Request {
 impl Writer {
     pub(crate) fn start(connection: SqliteConnection) -> Self {
         let (requests, waiting) = mpsc::channel(MOST_WAITING);
-        let task = tokio::spawn(write_all(connection, waiting));
+        let counts = Arc::<Counts>::default();
+        let task = tokio::spawn(write_all(connection, waiting, Arc::clone(&counts)));
         Self {
+            counts,
             requests,
-            closed: std::sync::Arc::new(tokio::sync::Mutex::new(Some(task))),
+            closed: Arc::new(tokio::sync::Mutex::new(Some(task))),
         }
     }
 
@@ -135,22 +169,29 @@ impl Writer {
 async fn write_all(
     mut connection: SqliteConnection,
     mut waiting: mpsc::Receiver<(Request, Reply)>,
+    counts: Arc<Counts>,
 ) {
     let mut group = Vec::with_capacity(MOST_IN_GROUP);
     while waiting.recv_many(&mut group, MOST_IN_GROUP).await > 0 {
         let (requests, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
+        let began = Instant::now();
         match write_group(&mut connection, &requests).await {
             Ok(outcomes) => {
+                let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                counts.commits.fetch_add(1, Relaxed);
+                counts.written.fetch_add(outcomes.len() as u64, Relaxed);
+                counts.commit_us.fetch_add(took_us, Relaxed);
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; what was asked is done all the same.
                     let _ = reply.send(outcome);
                 }
             }
             Err(error) => {
+                counts.failures.fetch_add(1, Relaxed);
                 tracing::error!(%error, requests = replies.len(), "commit failed");
                 // After a failed commit the transaction may still be open.
                 let _ = sqlx::query(ROLLBACK).execute(&mut connection).await;
-                let error = std::sync::Arc::new(error);
+                let error = Arc::new(error);
                 for reply in replies {
                     let _ = reply.send(Err(again(&error)));
                 }
@@ -319,6 +360,21 @@ async fn write_finalised(
 }
 
 impl Store {
+    /// What the writer did so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Writer {
+            counts, requests, ..
+        } = &self.writer;
+        Figures {
+            commits: counts.commits.load(Relaxed),
+            written: counts.written.load(Relaxed),
+            failures: counts.failures.load(Relaxed),
+            commit_us: counts.commit_us.load(Relaxed),
+            waiting: (MOST_WAITING - requests.capacity()) as u64,
+        }
+    }
+
     /// Begins a job, or finds it begun.
     ///
     /// # Errors

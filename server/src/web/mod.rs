@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    Router,
+    Extension, Router,
     extract::{FromRequestParts, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     access::Access,
     api::{self, PageQuery},
-    error::AppError,
+    error::{AppError, RefusalCode},
     finalise::Span,
     reading::Job,
     state::AppState,
@@ -131,7 +131,10 @@ impl IntoResponse for PageError {
             hint: as_sentence(error.hint),
         };
         match page.render() {
-            Ok(html) => (error.status, Html(html)).into_response(),
+            Ok(html) => {
+                let code = Extension(RefusalCode(error.code));
+                (error.status, code, Html(html)).into_response()
+            }
             Err(_) => error.into_response(),
         }
     }

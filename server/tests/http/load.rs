@@ -12,7 +12,7 @@ use highwater_wire::v1;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::app::{App, PATIENCE, batch, job};
+use crate::app::{App, PATIENCE, batch, job, wait_for};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -88,6 +88,82 @@ fn a_client_that_does_not_finish_its_request_is_let_go() {
         "{answer}"
     );
     assert_eq!(app.get("/healthz").status, 200);
+}
+
+#[test]
+fn who_comes_when_there_is_no_room_is_told_to_come_again() {
+    // Room for one body of the largest kind.
+    let config = Config {
+        intake_bytes: 0,
+        ..App::config(LONG)
+    };
+    let app = App::with(config, |_| {});
+    let path = format!("/api/v1/jobs/{}", Uuid::now_v7());
+    let mut slow = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).unwrap();
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4190000\r\n\r\n{{"
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    let refused = wait_for("the slow body to be let in", || {
+        let answer = app.put(&format!("/api/v1/jobs/{}", Uuid::now_v7()), &job("unit"));
+        (answer.status == 429).then_some(answer)
+    });
+    assert_eq!(refused.json()["error"]["code"], "busy");
+    assert_eq!(refused.header("retry-after"), "1");
+    // Who looks is not held up.
+    let figures = app.get("/metrics").text;
+    assert!(
+        figures.contains("highwater_refused_total{code=\"busy\"}"),
+        "{figures}"
+    );
+    assert!(
+        !figures.contains("highwater_intake_used_bytes 0\n"),
+        "{figures}"
+    );
+    drop(slow);
+    wait_for("room", || {
+        (app.put(&path, &job("unit")).status == 201).then_some(())
+    });
+    assert!(
+        app.get("/metrics")
+            .text
+            .contains("highwater_intake_used_bytes 0\n")
+    );
+}
+
+#[test]
+fn what_was_done_is_counted_by_route_and_by_what_was_wrong() {
+    let app = App::start();
+    let path = format!("/api/v1/jobs/{}", Uuid::now_v7());
+    app.put_new(&path, &job("unit"));
+    assert_eq!(app.put(&path, &job("other")).status, 409);
+    assert_eq!(app.put_bytes(&path, "text/plain", "", b"x").status, 400);
+    assert_eq!(app.get("/nowhere").status, 404);
+    let answer = app.get("/metrics");
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
+    for line in [
+        r#"highwater_requests_total{method="PUT",route="/api/v1/jobs/{uuid}",status="201"} 1"#,
+        r#"highwater_refused_total{code="conflict"} 1"#,
+        r#"highwater_refused_total{code="bad_request"} 1"#,
+        r#"highwater_refused_total{code="not_found"} 1"#,
+        "highwater_jobs 1",
+        "highwater_unsettled_jobs 1",
+        "highwater_commit_failures_total 0",
+        "highwater_queue 0",
+        "# EOF",
+    ] {
+        assert!(
+            answer.text.lines().any(|told| told == line),
+            "{line}\n{}",
+            answer.text
+        );
+    }
+    let seconds = "highwater_request_duration_seconds_count{route=\"/api/v1/jobs/{uuid}\"} 3";
+    assert!(answer.text.contains(seconds), "{}", answer.text);
 }
 
 #[test]
