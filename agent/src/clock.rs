@@ -41,6 +41,12 @@ impl JobClock {
     }
 }
 
+/// What the machine's clock of the day shows, µs since 1970.
+#[must_use]
+pub fn unix_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
 /// CLOCK_MONOTONIC, µs.
 #[must_use]
 pub fn monotonic_us() -> i64 {

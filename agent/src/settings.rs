@@ -25,7 +25,7 @@ use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
 use uuid::Uuid;
 
 use folders::spool;
-use machine::{environment, unix_us};
+use machine::environment;
 use of_ci::possible;
 use pyproject::File;
 
@@ -183,7 +183,7 @@ pub fn resolve(
         environment: Some(environment(env)),
         boot_id: clock::boot_id(),
         started_monotonic_us: clock::monotonic_us().cast_unsigned(),
-        started_unix_us: unix_us(),
+        started_unix_us: clock::unix_us(),
         interval_us: u64::try_from(interval.as_micros()).unwrap_or(u64::MAX),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: bounded(command.to_vec()),

@@ -73,6 +73,7 @@ pub fn digest_of(
         uuid: recorded.uuid,
         state,
         revision: 1,
+        clock_skew_us: None,
     };
     let mut digest = digest(&recording, &context);
     digest.job.notices.extend(shortfall);

@@ -67,6 +67,7 @@ impl Loaded {
             uuid: self.uuid,
             state: self.state,
             revision,
+            clock_skew_us: self.key.clock_skew_us,
         };
         digest(&self.recording, &context)
     }

@@ -6,8 +6,10 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
 };
-use highwater_store::{NewBatch, Put};
+use highwater_analysis::time::by_the_server;
+use highwater_store::{Moment, NewBatch, Put};
 use highwater_wire::{
+    CLOCK_HEADER,
     codec::{self, Checked, MAX_BATCH_BYTES, MAX_BATCHES},
     receipt::Receipt,
     v1::{Batch, End, Job},
@@ -22,6 +24,9 @@ use crate::{
     extract::{Body, Sent},
     state::AppState,
 };
+
+/// Later a clock shows nothing that can be, µs since 1970.
+const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 
 /// Begin a job.
 ///
@@ -40,12 +45,19 @@ pub(crate) async fn put_job(
         body,
         room: _until_answered,
     } = sent;
+    let now = state.now_unix_us();
+    let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(now));
     let job: Job = read(&state, body, Ok).await?;
     if !access.may(&job.project, Scope::Ingest) {
         return Err(access.refused(&job.project));
     }
     let project = job.project.clone();
-    let put = state.store.put_job(uuid, job, state.now_unix_us()).await?;
+    let at = Moment {
+        started_unix_us: by_the_server(job.started_unix_us, clock_skew_us),
+        heard_unix_us: now,
+        clock_skew_us,
+    };
+    let put = state.store.put_job(uuid, job, at).await?;
     if put == Put::New {
         tracing::info!(target: "audit", %uuid, project, by = access.by(), "a job began");
     }
@@ -99,7 +111,7 @@ pub(crate) async fn put_batch(
         .await?;
     if put == Put::New {
         state.metrics.batches.inc();
-        state.settle.notify_one();
+        state.has_arrived();
     }
     let receipt = Receipt::of_batch(uuid, stream, seq);
     answer(put, receipt, &format!("batch {seq} of stream {stream}"))
@@ -125,12 +137,21 @@ pub(crate) async fn put_end(
     its_project(&state, &access, uuid).await?;
     let end: End = read(&state, body, Ok).await?;
     let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
-    state.settle.notify_one();
+    state.has_arrived();
     answer(
         put,
         Receipt::of_end(uuid),
         &format!("the end of job {uuid}"),
     )
+}
+
+/// What the sender's clock shows, µs since 1970, where it says so and that can be.
+fn clock_of(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(CLOCK_HEADER)?.to_str().ok()?;
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|clock| (0..YEAR_9999_US).contains(clock))
 }
 
 fn not_begun() -> AppError {

@@ -127,6 +127,18 @@ impl<'a> Job<'a> {
         self.rows(DetailKind::Visits, |digest| &digest.visits).await
     }
 
+    /// What the processes hold at the last tick, bytes, and the tests that run then; `None` where the figures were not worked out now.
+    pub(crate) fn now(&self) -> Option<(Option<i64>, Vec<String>)> {
+        let digest = &self.live.as_ref()?.digest;
+        let ended_us = digest.job.duration_us;
+        let runs = |test: &&TestRow| test.started_us.saturating_add(test.duration_us) >= ended_us;
+        let running = digest.tests.iter().filter(runs).map(TestRow::name);
+        Some((
+            digest.tree.last().map(|point| point.bytes),
+            running.collect(),
+        ))
+    }
+
     /// Every series in a span of time.
     pub(crate) async fn series(&mut self, span: Span) -> Result<Vec<Column>, AppError> {
         if let Some((snapshot, id)) = &mut self.pages {

@@ -21,7 +21,7 @@ use crate::{
     access::{Access, Scope},
     api,
     error::AppError,
-    ingest, metrics,
+    fresh, ingest, metrics,
     state::AppState,
     web,
 };
@@ -49,6 +49,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/v1/jobs/{uuid}/tests", get(api::tests))
         .route("/api/v1/jobs/{uuid}/fixtures", get(api::fixtures))
         .route("/api/v1/jobs/{uuid}/series", get(api::series))
+        .route("/api/v1/jobs/{uuid}/live", get(api::live))
         .route("/api/v1/projects", get(api::projects))
         .route("/api/v1/projects/{project}/runs", get(api::runs))
         .route("/api/v1/projects/{project}/jobs", get(api::project_jobs))
@@ -84,6 +85,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(header(RESOURCE_POLICY, "same-origin"))
         // What one may see another may not: nothing between here and the browser keeps it.
         .layer(header(header::CACHE_CONTROL, "private, no-cache"))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            fresh::confirm,
+        ))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             metrics::observe,

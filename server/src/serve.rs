@@ -2,10 +2,10 @@
 
 mod connections;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use highwater_store::{Store, StoreError};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 
 use crate::{config::Config, router, settle, state::AppState};
 
@@ -65,13 +65,14 @@ pub async fn serve(
 ) {
     let state = AppState::new(store.clone(), config);
     let settling = tokio::spawn(settle::settle_for_ever(state.clone()));
-    let (stop, stopped) = watch::channel(false);
+    let stop = Arc::clone(&state.stop);
+    let stopped = stop.subscribe();
     let router = router::router(state);
     let serving = connections::serve(listener, router, config.patience, stopped);
     let stopping = async {
         shutdown.await;
         tracing::info!("stopping");
-        let _ = stop.send(true);
+        stop.send_replace(true);
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {

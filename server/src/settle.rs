@@ -104,6 +104,9 @@ async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
         return Ok(());
     }
     state.forget(uuid);
+    state
+        .arrived
+        .send_modify(|count| *count = count.wrapping_add(1));
     state.metrics.finalised.inc();
     tracing::info!(%uuid, revision, state = ?job_state, "finalised");
     Ok(())

@@ -10,7 +10,7 @@ use highwater_wire::{
     codec::{MAX_BATCH_BYTES, MAX_JOB_WEIGHT},
     report::JobState,
 };
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -24,6 +24,9 @@ const PIECES: u32 = 4;
 /// Rows of finalised jobs that are read at once; most are read in no time.
 const ROWS: u32 = 64;
 
+/// Those who follow jobs at once: each keeps a connection.
+const MOST_WATCHERS: usize = 128;
+
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
     pub(crate) store: Store,
@@ -34,6 +37,12 @@ pub(crate) struct AppState {
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Counts what arrives, for whoever follows a job.
+    pub(crate) arrived: Arc<watch::Sender<u64>>,
+    /// Turns true when the server stops.
+    pub(crate) stop: Arc<watch::Sender<bool>>,
+    /// Places for those who follow jobs.
+    pub(crate) watchers: Arc<Semaphore>,
     /// Room for what is sent.
     pub(crate) intake: Arc<Intake>,
     /// Who may do what.
@@ -77,6 +86,9 @@ impl AppState {
             },
             settle: Arc::new(Notify::new()),
             metrics: Arc::default(),
+            arrived: Arc::new(watch::Sender::new(0)),
+            stop: Arc::new(watch::Sender::new(false)),
+            watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
             intake: Arc::new(Intake::new(config.intake_bytes)),
             guard: Arc::new(Guard::new(config)),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
@@ -99,6 +111,13 @@ impl AppState {
         let cell = LiveCell::default();
         live.push((key, Arc::clone(&cell)));
         cell
+    }
+
+    /// Something of a job arrived or was finalised: whoever settles or follows it shall look.
+    pub(crate) fn has_arrived(&self) {
+        self.settle.notify_one();
+        self.arrived
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Forgets what an unsettled job was like.

@@ -56,7 +56,3 @@ fn hostname_hash(name: &str) -> String {
         .simple()
         .to_string()
 }
-
-pub(super) fn unix_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
-}

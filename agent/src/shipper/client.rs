@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use highwater_wire::receipt::Receipt;
+use highwater_wire::{CLOCK_HEADER, receipt::Receipt};
 use ureq::{
     Agent, Error,
     http::{HeaderValue, StatusCode},
@@ -188,7 +188,8 @@ impl Client {
         let mut request = agent
             .put(&url)
             .header("Content-Type", "application/x-protobuf")
-            .header("Content-Encoding", "zstd");
+            .header("Content-Encoding", "zstd")
+            .header(CLOCK_HEADER, crate::clock::unix_us().to_string());
         match self.credential.header(agent) {
             Ok(Some(header)) => request = request.header("Authorization", header),
             Ok(None) => {}

@@ -102,6 +102,7 @@ fn sample() -> Digest {
         uuid: Uuid::nil(),
         state: JobState::Finished,
         revision: 1,
+        clock_skew_us: None,
     };
     digest(&recording, &context)
 }

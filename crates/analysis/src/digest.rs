@@ -40,6 +40,8 @@ pub struct Context {
     pub state: JobState,
     /// How often it was finalised.
     pub revision: u32,
+    /// How far the machine's clock was ahead of the server's, µs, where somebody compared them.
+    pub clock_skew_us: Option<i64>,
 }
 
 /// Every figure of a job.

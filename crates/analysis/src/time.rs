@@ -9,3 +9,14 @@ pub fn rfc3339(unix_us: i64) -> String {
         .unwrap_or_default()
         .to_string()
 }
+/// Clocks that differ by less are alike: a request on its way makes up for as much, µs.
+const ALIKE_US: i64 = 2_000_000;
+
+/// A moment by the server's clock, where the machine's was so far ahead of it (µs since 1970, and µs).
+#[must_use]
+pub fn by_the_server(unix_us: i64, clock_skew_us: Option<i64>) -> i64 {
+    match clock_skew_us {
+        Some(skew_us) if skew_us.saturating_abs() >= ALIKE_US => unix_us.saturating_sub(skew_us),
+        _ => unix_us,
+    }
+}

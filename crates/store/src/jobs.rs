@@ -13,8 +13,8 @@ pub(crate) const RUN_ID: &str =
     "SELECT id FROM run WHERE project_id = $1 AND provider = $2 AND provider_run_id = $3";
 pub(crate) const INSERT: &str = "INSERT INTO job
     (uuid, project_id, run_id, name, variant, shard_index, shard_total, attempt, state, revision, begin_body,
-     started_unix_us, heard_unix_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, 1, 0, 0, 'sampled', 0, 0)";
+     started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0)";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
 pub(crate) const WEIGHT: &str = "SELECT weight FROM job WHERE id = $1";
 // A job that was given up runs again as soon as it is heard of: its ending was none.
@@ -27,7 +27,7 @@ pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
 pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
 pub(crate) const REOPEN: &str = "UPDATE job SET unsettled = 1 WHERE uuid = $1";
 pub(crate) const KEY: &str = "SELECT j.id, j.project_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
-    j.heard_unix_us, j.unsettled, j.arrivals, j.weight FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
+    j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
@@ -79,6 +79,8 @@ pub struct JobKey {
     pub arrivals: i64,
     /// About what its batches take in memory, bytes.
     pub weight: i64,
+    /// How far the machine's clock was ahead of the server's, µs; `None` where nobody compared them.
+    pub clock_skew_us: Option<i64>,
 }
 
 /// A job in a list.
@@ -267,13 +269,24 @@ impl Store {
     }
 }
 
+/// When a job began and was heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// When it began, by the server's clock as far as that is known, µs since 1970.
+    pub started_unix_us: i64,
+    /// When the server heard of it, µs since 1970.
+    pub heard_unix_us: i64,
+    /// How far the machine's clock was ahead of the server's, µs; `None` where nobody compared them.
+    pub clock_skew_us: Option<i64>,
+}
+
 /// Begins a job.
 pub(crate) async fn begin(
     connection: &mut SqliteConnection,
     uuid: Uuid,
     job: &v1::Job,
     body: &[u8],
-    now_unix_us: i64,
+    at: Moment,
 ) -> Result<Put, StoreError> {
     let known: Option<(i64, Vec<u8>)> = sqlx::query_as(BEGIN_BODY)
         .bind(uuid)
@@ -294,7 +307,7 @@ pub(crate) async fn begin(
         .bind(&run.pull_request)
         .bind(&run.event)
         .bind(&run.url)
-        .bind(job.started_unix_us)
+        .bind(at.started_unix_us)
         .execute(&mut *connection)
         .await?;
     let run_id: i64 = sqlx::query_scalar(RUN_ID)
@@ -316,8 +329,9 @@ pub(crate) async fn begin(
         .bind(shard.total)
         .bind(job.attempt)
         .bind(body)
-        .bind(job.started_unix_us)
-        .bind(now_unix_us)
+        .bind(at.started_unix_us)
+        .bind(at.heard_unix_us)
+        .bind(at.clock_skew_us)
         .execute(connection)
         .await?;
     Ok(Put::New)

@@ -26,7 +26,7 @@ pub use db::Store;
 pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
-pub use jobs::{JobFilter, JobKey, JobRow, RunRow};
+pub use jobs::{JobFilter, JobKey, JobRow, Moment, RunRow};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
 pub use sizes::Sizes;

@@ -27,6 +27,15 @@ fn job(name: &str) -> v1::Job {
     }
 }
 
+/// Heard of at that time, µs since 1970.
+fn at(heard_unix_us: i64) -> Moment {
+    Moment {
+        started_unix_us: 0,
+        heard_unix_us,
+        clock_skew_us: None,
+    }
+}
+
 fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
     NewBatch {
         stream,
@@ -124,13 +133,16 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
             .unwrap(),
         Put::Unknown
     );
-    assert_eq!(store.put_job(uuid, job("unit"), 5).await.unwrap(), Put::New);
     assert_eq!(
-        store.put_job(uuid, job("unit"), 6).await.unwrap(),
+        store.put_job(uuid, job("unit"), at(5)).await.unwrap(),
+        Put::New
+    );
+    assert_eq!(
+        store.put_job(uuid, job("unit"), at(6)).await.unwrap(),
         Put::Same
     );
     assert_eq!(
-        store.put_job(uuid, job("other"), 7).await.unwrap(),
+        store.put_job(uuid, job("other"), at(7)).await.unwrap(),
         Put::Conflict
     );
     assert_eq!(
@@ -191,7 +203,7 @@ async fn requests_that_wait_together_are_each_answered_for_themselves() {
     let uuids: Vec<Uuid> = (0..50).map(|_| Uuid::now_v7()).collect();
     let puts = uuids.iter().map(|uuid| {
         let (store, uuid) = (store.clone(), *uuid);
-        tokio::spawn(async move { store.put_job(uuid, job("unit"), 1).await })
+        tokio::spawn(async move { store.put_job(uuid, job("unit"), at(1)).await })
     });
     for put in puts.collect::<Vec<_>>() {
         assert_eq!(put.await.unwrap().unwrap(), Put::New);
@@ -208,7 +220,7 @@ async fn requests_that_wait_together_are_each_answered_for_themselves() {
 async fn what_was_acknowledged_is_there_after_closing_and_opening() {
     let (folder, store) = store().await;
     let uuid = Uuid::now_v7();
-    store.put_job(uuid, job("unit"), 1).await.unwrap();
+    store.put_job(uuid, job("unit"), at(1)).await.unwrap();
     store.close().await;
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     let again = Store::open(&url).await.unwrap();
@@ -258,7 +270,7 @@ async fn key_of(store: &Store, uuid: Uuid) -> crate::JobKey {
 async fn what_arrives_while_a_job_is_finalised_leaves_it_unsettled_and_keeps_its_body() {
     let (_folder, store) = store().await;
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    store.put_job(uuid, job("unit"), at(5)).await.unwrap();
     for seq in 0..2 {
         // The clock stands still: only the count of arrivals tells them apart.
         let put = store.put_batch(uuid, batch(stream, seq, 1, 1), 5).await;
@@ -282,7 +294,7 @@ async fn what_arrives_while_a_job_is_finalised_leaves_it_unsettled_and_keeps_its
 async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
     let (_folder, store) = store().await;
     let uuid = Uuid::now_v7();
-    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    store.put_job(uuid, job("unit"), at(5)).await.unwrap();
     let key = key_of(&store, uuid).await;
     let first = finalised(&key, 1, key.arrivals, Vec::new());
     let mut second = finalised(&key, 1, key.arrivals, Vec::new());
@@ -306,7 +318,7 @@ async fn of_two_that_finalise_the_same_revision_the_second_changes_nothing() {
 async fn a_snapshot_is_one_moment() {
     let (_folder, store) = store().await;
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    store.put_job(uuid, job("unit"), at(5)).await.unwrap();
     let mut snapshot = store.snapshot().await.unwrap();
     let key = snapshot.job(uuid).await.unwrap().unwrap();
     store
@@ -323,9 +335,9 @@ async fn a_snapshot_is_one_moment() {
 async fn only_jobs_that_ended_or_are_silent_are_to_be_settled() {
     let (_folder, store) = store().await;
     let (silent, live, ended) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-    store.put_job(silent, job("unit"), 5).await.unwrap();
-    store.put_job(live, job("unit"), 50).await.unwrap();
-    store.put_job(ended, job("unit"), 60).await.unwrap();
+    store.put_job(silent, job("unit"), at(5)).await.unwrap();
+    store.put_job(live, job("unit"), at(50)).await.unwrap();
+    store.put_job(ended, job("unit"), at(60)).await.unwrap();
     store.put_end(ended, v1::End::default(), 60).await.unwrap();
     let found = store.unsettled(20).await.unwrap();
     assert_eq!(found, [(silent, 0), (ended, 1)]);
@@ -335,7 +347,7 @@ async fn only_jobs_that_ended_or_are_silent_are_to_be_settled() {
 async fn a_job_takes_no_more_than_can_be_finalised() {
     let (_folder, store) = store().await;
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    store.put_job(uuid, job("unit"), 5).await.unwrap();
+    store.put_job(uuid, job("unit"), at(5)).await.unwrap();
     let heavy = |seq| NewBatch {
         weight: highwater_wire::codec::MAX_JOB_WEIGHT / 2,
         ..batch(stream, seq, 1, 1)
@@ -365,7 +377,7 @@ async fn a_job_that_was_given_up_runs_again_when_it_is_heard_of() {
     for state in ["lost", "incomplete"] {
         let (_folder, store) = store().await;
         let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-        store.put_job(uuid, job("unit"), 5).await.unwrap();
+        store.put_job(uuid, job("unit"), at(5)).await.unwrap();
         let key = key_of(&store, uuid).await;
         let given_up = Finalised {
             state: state.to_owned(),
@@ -396,7 +408,7 @@ async fn projects_come_in_pages_with_their_newest_job() {
             started_unix_us: number,
             ..job(&format!("job {number}"))
         };
-        store.put_job(Uuid::now_v7(), job, 1).await.unwrap();
+        store.put_job(Uuid::now_v7(), job, at(1)).await.unwrap();
     }
     let first = store.projects(&Visible::All, None, 2).await.unwrap();
     let after = first

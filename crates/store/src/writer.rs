@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Detail, FileFact, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details, facts,
-    jobs, series, tokens,
+    Detail, FileFact, Moment, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details,
+    facts, jobs, series, tokens,
 };
 
 /// Most requests in one transaction.
@@ -77,7 +77,7 @@ pub struct Finalised {
 }
 
 enum Request {
-    Job(Uuid, Box<v1::Job>, i64),
+    Job(Uuid, Box<v1::Job>, Moment),
     Batch(Uuid, NewBatch, i64),
     End(Uuid, Box<v1::End>, i64),
     Finalised(Box<Finalised>),
@@ -234,8 +234,8 @@ async fn write_one(
     request: &Request,
 ) -> Result<Put, StoreError> {
     match request {
-        Request::Job(uuid, job, now) => {
-            jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *now).await
+        Request::Job(uuid, job, at) => {
+            jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *at).await
         }
         Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
             Some((job, _)) => write_batch(connection, job, batch, *now).await,
@@ -379,15 +379,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
-    pub async fn put_job(
-        &self,
-        uuid: Uuid,
-        job: v1::Job,
-        now_unix_us: i64,
-    ) -> Result<Put, StoreError> {
-        self.writer
-            .ask(Request::Job(uuid, Box::new(job), now_unix_us))
-            .await
+    pub async fn put_job(&self, uuid: Uuid, job: v1::Job, at: Moment) -> Result<Put, StoreError> {
+        self.writer.ask(Request::Job(uuid, Box::new(job), at)).await
     }
 
     /// Keeps a batch, unless the batches of its job would then weigh more than [`MAX_JOB_WEIGHT`].

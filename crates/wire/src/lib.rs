@@ -26,5 +26,8 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/highwater.v1.serde.rs"));
 }
 
+/// Header of a request with what the sender's clock shows as it is sent, µs since 1970: the server measures by it how far their clocks are apart.
+pub const CLOCK_HEADER: &str = "highwater-clock";
+
 /// The wire version this crate writes; the only one it reads.
 pub const VERSION: u32 = 1;

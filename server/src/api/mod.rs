@@ -2,6 +2,7 @@
 
 mod access;
 mod jobs;
+mod live;
 mod openapi;
 mod page;
 mod projects;
@@ -11,6 +12,7 @@ pub use openapi::openapi;
 
 pub(crate) use access::access;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
+pub(crate) use live::live;
 pub(crate) use openapi::document;
 pub(crate) use page::{PageQuery, next_after};
 pub(crate) use projects::{

@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{access, jobs, projects, series};
+use super::{access, jobs, live, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -33,6 +33,7 @@ use crate::ingest;
         jobs::fixtures,
         series::series,
         access::access,
+        live::live,
     ),
     security((), ("token" = [])),
     modifiers(&Token, &Refusals)

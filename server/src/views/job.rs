@@ -1,7 +1,8 @@
 //! The page of a job.
 
 use askama::Template;
-use highwater_analysis::digest::Visit;
+use highwater_analysis::{digest::Visit, time::by_the_server};
+use highwater_charts::time_label;
 use highwater_wire::report::{
     FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
     RecorderReport, TestRow,
@@ -51,6 +52,7 @@ pub(crate) struct JobPage {
     files: Vec<FileLine>,
     files_words: String,
     files_left: usize,
+    is_running: bool,
     notices: Vec<String>,
     tests: Vec<TestRow>,
     tests_all: usize,
@@ -142,6 +144,7 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         files_left: files
             .len()
             .saturating_sub(if all { usize::MAX } else { MOST_FILES }),
+        is_running: job.state == JobState::Running,
         notices: notices(&job),
         files: files
             .iter()
@@ -257,6 +260,7 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     told("Branch", &job.branch);
     told("Commit", &format::commit(&job.commit));
     told("Began", &format::whole_moment(&job.started_at));
+    told("Clock of the machine", &skew(job.clock_skew_us));
     told(
         "Command",
         &job.command.join(" ").chars().take(300).collect::<String>(),
@@ -281,6 +285,17 @@ fn recorder(recorder: RecorderReport) -> String {
 }
 
 /// What the recorder has to say; and what of the recording is missing.
+/// What a machine's clock was off by, where that is more than a request takes.
+fn skew(clock_skew_us: Option<i64>) -> String {
+    let skew_us = clock_skew_us.unwrap_or(0);
+    if by_the_server(0, clock_skew_us) == 0 {
+        return String::new();
+    }
+    let direction = if skew_us > 0 { "ahead of" } else { "behind" };
+    let off = time_label(skew_us.saturating_abs());
+    format!("{off} {direction} the server's, which counts here")
+}
+
 fn notices(job: &JobReport) -> Vec<String> {
     let missing = (job.state == JobState::Incomplete)
         .then(|| "Part of the recording never arrived: the figures are of what did.".to_owned());

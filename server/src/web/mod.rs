@@ -51,6 +51,15 @@ pub(crate) fn routes() -> Router<AppState> {
             }),
         )
         .route(
+            "/static/live.js",
+            get(|| {
+                asset(
+                    "text/javascript; charset=utf-8",
+                    include_bytes!("../../../static/live.js"),
+                )
+            }),
+        )
+        .route(
             "/static/favicon.svg",
             get(|| {
                 asset(

@@ -243,3 +243,51 @@ fn a_files_history_is_paged_to_its_end() {
             .then_some(())
     });
 }
+
+/// Begins a job on a machine whose clock is so far ahead, µs; its document, and its line in the list of jobs.
+fn begun_with_clock(app: &App, ahead_us: i64) -> (serde_json::Value, serde_json::Value) {
+    let uuid = Uuid::now_v7();
+    let clock = jiff::Timestamp::now().as_microsecond() + ahead_us;
+    let mut begin = job("skewed");
+    begin["startedUnixUs"] = json!(clock.to_string());
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Highwater-Clock", &clock.to_string()),
+    ];
+    let path = format!("/api/v1/jobs/{uuid}");
+    let answer = app.ask("PUT", &path, &headers, &begin.to_string());
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let listed = app.get("/api/v1/projects/owner~repo/jobs").json();
+    let mut lines = listed["jobs"].as_array().unwrap().iter();
+    let line = lines.find(|line| line["uuid"] == uuid.to_string()).unwrap();
+    (app.get(&path).json(), line.clone())
+}
+
+#[test]
+fn times_are_shown_by_the_servers_clock_where_a_machines_is_wrong() {
+    let app = App::start();
+    let hour_us = 3_600_000_000;
+    let minute = jiff::SignedDuration::from_mins(1);
+    for ahead_us in [hour_us, -hour_us, 0] {
+        let (job, line) = begun_with_clock(&app, ahead_us);
+        let measured = job["clock_skew_us"].as_i64().unwrap();
+        assert!((measured - ahead_us).abs() < 60_000_000, "{measured}");
+        for told in [&job["started_at"], &line["started_at"]] {
+            let told: jiff::Timestamp = told.as_str().unwrap().parse().unwrap();
+            let off = told.duration_since(jiff::Timestamp::now()).abs();
+            assert!(off < minute, "{ahead_us}: {told}");
+        }
+    }
+    // A clock that cannot be is none.
+    let path = format!("/api/v1/jobs/{}", Uuid::now_v7());
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Highwater-Clock", "soon"),
+    ];
+    assert_eq!(
+        app.ask("PUT", &path, &headers, &job("unit").to_string())
+            .status,
+        201
+    );
+    assert!(app.get(&path).json()["clock_skew_us"].is_null());
+}

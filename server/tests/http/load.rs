@@ -7,7 +7,7 @@ use std::{
 };
 
 use highwater_server::config::Config;
-use highwater_store::Store;
+use highwater_store::{Moment, Store};
 use highwater_wire::v1;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -104,10 +104,12 @@ fn who_comes_when_there_is_no_room_is_told_to_come_again() {
         "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4190000\r\n\r\n{{"
     );
     slow.write_all(head.as_bytes()).unwrap();
-    let refused = wait_for("the slow body to be let in", || {
-        let answer = app.put(&format!("/api/v1/jobs/{}", Uuid::now_v7()), &job("unit"));
-        (answer.status == 429).then_some(answer)
+    wait_for("the slow body to be let in", || {
+        let figures = app.get("/metrics").text;
+        (!figures.contains("highwater_intake_used_bytes 0\n")).then_some(())
     });
+    let refused = app.put(&format!("/api/v1/jobs/{}", Uuid::now_v7()), &job("unit"));
+    assert_eq!(refused.status, 429, "{}", refused.text);
     assert_eq!(refused.json()["error"]["code"], "busy");
     assert_eq!(refused.header("retry-after"), "1");
     // Who looks is not held up.
@@ -174,7 +176,12 @@ fn nobody_is_silent_while_the_server_does_not_listen() {
     let app = App::with(App::config(LONG), |database| {
         Runtime::new().unwrap().block_on(async {
             let store = Store::open(database).await.unwrap();
-            store.put_job(uuid, begin, yesterday).await.unwrap();
+            let at = Moment {
+                started_unix_us: yesterday,
+                heard_unix_us: yesterday,
+                clock_skew_us: None,
+            };
+            store.put_job(uuid, begin, at).await.unwrap();
             store.close().await;
         });
     });

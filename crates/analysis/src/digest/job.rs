@@ -11,7 +11,10 @@ use highwater_wire::{
 };
 
 use super::{ending, limits, parts::Parts};
-use crate::{recording::Recording, time::rfc3339};
+use crate::{
+    recording::Recording,
+    time::{by_the_server, rfc3339},
+};
 
 /// More tests than this are not named where the peak was.
 const MOST_AT_THE_PEAK: usize = 16;
@@ -30,6 +33,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     });
     let (ending, censored) = ending.unzip();
     let run = run_report(job);
+    let started_unix_us = by_the_server(job.started_unix_us, parts.context.clock_skew_us);
     JobReport {
         uuid: parts.context.uuid,
         state: parts.context.state,
@@ -48,8 +52,9 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         environment: environment(parts),
         command: job.command.clone(),
         sessions,
-        started_at: rfc3339(job.started_unix_us),
-        ended_at: (!running).then(|| rfc3339(job.started_unix_us.saturating_add(duration_us))),
+        started_at: rfc3339(started_unix_us),
+        ended_at: (!running).then(|| rfc3339(started_unix_us.saturating_add(duration_us))),
+        clock_skew_us: parts.context.clock_skew_us,
         duration_us,
         peak_bytes: parts.peak.bytes.max(0).cast_unsigned(),
         peak_at_us: parts.peak.at_us,

@@ -37,8 +37,11 @@ pub struct JobReport {
     pub command: Vec<String>,
     /// Its pytest sessions, in the order they began.
     pub sessions: Vec<SessionReport>,
-    /// Wall time of the start by the agent's clock, RFC 3339.
+    /// Wall time of the start, RFC 3339: by the server's clock where it knows that the machine's differs, else by the machine's.
     pub started_at: String,
+    /// How far the machine's clock was ahead of the server's, µs; negative where it was behind, none where nobody compared them.
+    #[serde(default)]
+    pub clock_skew_us: Option<i64>,
     /// Wall time of the end, RFC 3339; none while it runs.
     pub ended_at: Option<String>,
     /// From start to end, or to the last thing known.

@@ -325,5 +325,6 @@ pub(crate) fn context(state: JobState) -> Context {
         uuid: Uuid::nil(),
         state,
         revision: 1,
+        clock_skew_us: None,
     }
 }
