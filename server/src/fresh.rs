@@ -84,7 +84,10 @@ async fn tag(state: &AppState, request: &mut Request) -> Result<Option<HeaderVal
     let mut hasher = DefaultHasher::new();
     (
         *PROGRAM,
-        request.uri().path_and_query().map(axum::http::uri::PathAndQuery::as_str),
+        request
+            .uri()
+            .path_and_query()
+            .map(axum::http::uri::PathAndQuery::as_str),
         access.is_nobody(),
     )
         .hash(&mut hasher);

@@ -94,13 +94,18 @@ pub(crate) async fn put_batch(
             "batches count from 0",
         ));
     }
+    let sent = kept_as_sent(&body)?;
     let batch = read(&state, body, move |batch: Batch| {
         let plain = batch.encode_to_vec();
+        let body = match sent {
+            Some(sent) => sent,
+            None => codec::encode(&batch).map_err(|error| AppError::internal(&error))?,
+        };
         Ok(NewBatch {
             stream,
             seq,
             digest: Sha256::digest(&plain).into(),
-            body: codec::encode(&batch).map_err(|error| AppError::internal(&error))?,
+            body,
             weight: codec::weight(&batch),
         })
     });
@@ -185,6 +190,12 @@ async fn read<M: Checked + 'static, T: Send + 'static>(
     let work = move || make(form.decode(&body.bytes)?);
     let done = state.decoding.run(bytes, work).await;
     done.unwrap_or_else(|error| Err(AppError::internal(&error)))
+}
+
+/// A body that can be kept as it came: compressing it again would take longer than anything else that is done with it.
+fn kept_as_sent(body: &Body) -> Result<Option<Vec<u8>>, AppError> {
+    let form = Form::of(&body.headers)?;
+    Ok((form.is_zstd && !form.is_json).then(|| body.bytes.to_vec()))
 }
 
 /// How a body is written.

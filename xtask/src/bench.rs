@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     server::Server,
     tools::{Done, build, command, io, root, run_and_read, said, target},
-    venv::{python, venv},
+    venv::{SUITE_PACKAGES, python, venv},
 };
 use agent::AgentBench;
 use figures::{Cost, median, ratios};
@@ -57,16 +57,7 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     fs::create_dir_all(&data).map_err(io(&data))?;
     let binaries = build(true)?;
-    let venv = venv(
-        "demo",
-        &[
-            "pytest>=9,<10",
-            "pytest-xdist",
-            "networkx",
-            "numpy",
-            "scipy",
-        ],
-    )?;
+    let venv = venv("demo", SUITE_PACKAGES)?;
     let python = python(&venv);
     let server = Server::start(&binaries, &data.join("highwater.db"), 0)?;
     let wants = |part| options.part.is_none_or(|only| only == part);

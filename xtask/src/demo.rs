@@ -12,7 +12,7 @@ use clap::Args;
 use crate::{
     server::Server,
     tools::{self, Done, build, command, io, path_with, root, said, target},
-    venv::{python, venv},
+    venv::{SUITE_PACKAGES, python, venv},
 };
 
 #[derive(Debug, Args)]
@@ -56,16 +56,7 @@ pub(crate) fn run(options: &Options) -> Done {
         2,
         "making a virtual environment with pytest, pytest-xdist and networkx",
     );
-    let venv = venv(
-        "demo",
-        &[
-            "pytest>=9,<10",
-            "pytest-xdist",
-            "networkx",
-            "numpy",
-            "scipy",
-        ],
-    )?;
+    let venv = venv("demo", SUITE_PACKAGES)?;
     step(3, "generating the example of 85 files");
     let suite = data.join("suite");
     let mut generate = command(python(&venv));

@@ -1,9 +1,10 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | load | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
 mod dist;
+mod load;
 mod server;
 mod test;
 mod tidy;
@@ -30,6 +31,8 @@ enum Task {
     Test(test::Options),
     /// Measure what Highwater costs, beside a null comparison.
     Bench(bench::Options),
+    /// Play many live jobs against a server of our own, as agents would.
+    Load(load::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Load(options) => load::run(&options),
         Task::Dist(options) => dist::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),

@@ -57,6 +57,11 @@ impl Server {
         }
     }
 
+    /// Number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns when the server ends.
     pub(crate) fn wait(mut self) -> Done {
         self.child

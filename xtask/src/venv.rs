@@ -7,6 +7,15 @@ use std::{
 
 use crate::tools::{Done, apt_install, command, io, run_quietly, said, target};
 
+/// What the suites need that are recorded to show and to measure.
+pub(crate) const SUITE_PACKAGES: &[&str] = &[
+    "pytest>=9,<10",
+    "pytest-xdist",
+    "networkx",
+    "numpy",
+    "scipy",
+];
+
 /// A virtual environment with packages; made anew when the packages asked for change.
 pub(crate) fn venv(name: &str, packages: &[&str]) -> Done<PathBuf> {
     let folder = target().join("venvs").join(name);

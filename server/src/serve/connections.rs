@@ -13,6 +13,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -20,8 +21,13 @@ use tokio::{
 
 use crate::access::Peer;
 
-/// Connections at once; more wait in the queue of the listener. Half of the descriptors that a process usually may have.
-const MOST: u32 = 512;
+/// Connections at once, where the system gives descriptors for as many; more wait in the queue of the listener. An agent keeps one for as long
+/// as its job lasts.
+const MOST: u32 = 16_384;
+/// Descriptors that everything else takes: the database's files and the standard streams.
+const BESIDES: u64 = 128;
+/// Descriptors that are asked for, as far as this process may have them.
+const WANTED: u64 = MOST as u64 + BESIDES;
 /// How long nothing is accepted after accepting failed, as it does without free descriptors.
 const REST: Duration = Duration::from_millis(100);
 
@@ -32,7 +38,8 @@ pub(super) async fn serve(
     patience: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(MOST as usize));
+    let most = most_connections();
+    let places = Arc::new(Semaphore::new(most as usize));
     loop {
         let accept = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -58,7 +65,25 @@ pub(super) async fn serve(
     }
     drop(listener);
     // Each connection gives its place back when it ends.
-    let _ = places.acquire_many(MOST).await;
+    let _ = places.acquire_many(most).await;
+}
+
+/// How many connections there are descriptors for; a process may raise its limit as far as the system allows it to.
+fn most_connections() -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "cannot raise the number of descriptors");
+        }
+    }
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(WANTED);
+    let most = now.saturating_sub(BESIDES).clamp(16, u64::from(MOST));
+    u32::try_from(most).unwrap_or(MOST)
 }
 
 async fn serve_one(
