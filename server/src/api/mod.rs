@@ -4,6 +4,7 @@ mod access;
 mod jobs;
 mod openapi;
 mod page;
+mod pins;
 mod projects;
 mod series;
 
@@ -13,6 +14,7 @@ pub(crate) use access::access;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use openapi::document;
 pub(crate) use page::{PageQuery, next_after};
+pub(crate) use pins::{pin, unpin};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };
