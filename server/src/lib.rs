@@ -1,6 +1,6 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `retention` removes, `reading` answers; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -14,6 +14,7 @@ mod extract;
 mod finalise;
 mod ingest;
 mod reading;
+mod retention;
 mod router;
 mod serve;
 mod settle;

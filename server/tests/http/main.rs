@@ -9,9 +9,12 @@
 mod access;
 mod app;
 mod arrival;
+mod backup;
 mod errors;
 mod load;
 mod pages;
+mod pins;
+mod retention;
 mod start;
 mod versions;
 

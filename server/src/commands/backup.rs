@@ -1,0 +1,27 @@
+//! `highwater-server backup`: a copy of the database, also while a server runs on it.
+
+use std::{io::Write, path::Path};
+
+use highwater_analysis::figures::mebibytes;
+
+/// Makes it, and says what it holds.
+///
+/// # Errors
+/// When the file is there already, the copy cannot be made or is not sound, or nothing can be written to `out`.
+pub async fn run(
+    database: &str,
+    file: &Path,
+    out: &mut impl Write,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let backup = highwater_store::back_up(database, file).await?;
+    writeln!(
+        out,
+        "{} holds {} projects, {} jobs and {} batches in {}, and is sound.",
+        file.display(),
+        backup.projects,
+        backup.jobs,
+        backup.batches,
+        mebibytes(backup.bytes.cast_signed())
+    )?;
+    Ok(())
+}
