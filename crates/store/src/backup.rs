@@ -40,7 +40,7 @@ pub struct Backup {
 pub async fn back_up(url: &str, file: &Path) -> Result<Backup, StoreError> {
     let at = |source| StoreError::file(file, source);
     if fs::symlink_metadata(file).is_ok() {
-        return Err(at(io::ErrorKind::AlreadyExists.into()));
+        return Err(at(taken()));
     }
     let part = part_of(file).ok_or_else(|| at(io::ErrorKind::InvalidFilename.into()))?;
     let made = async {
@@ -123,6 +123,11 @@ async fn close(connection: SqliteConnection) {
     let _ = connection.close().await;
 }
 
+fn taken() -> io::Error {
+    let what = "is there already, and is not overwritten";
+    io::Error::new(io::ErrorKind::AlreadyExists, what)
+}
+
 /// A name beside the file that nobody has. SQLite takes names in UTF-8 only.
 fn part_of(file: &Path) -> Option<PathBuf> {
     let mut name = OsString::from(file.file_name()?);
@@ -135,13 +140,13 @@ fn part_of(file: &Path) -> Option<PathBuf> {
 fn name(part: &Path, file: &Path) -> io::Result<()> {
     match fs::hard_link(part, file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            // A file system without links. Between these two somebody could take the name and lose it again.
+            // A file system without links: who takes the name between this look and the renaming loses it.
             if file.try_exists()? {
-                return Err(io::ErrorKind::AlreadyExists.into());
+                return Err(taken());
             }
             fs::rename(part, file)
         }
-        linked => linked,
+        linked => linked.map_err(|_| taken()),
     }
 }
 

@@ -13,15 +13,17 @@ pub async fn run(
     file: &Path,
     out: &mut impl Write,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let backup = highwater_store::back_up(database, file).await?;
+    let backup = highwater_store::back_up(database, file)
+        .await
+        .map_err(|error| format!("cannot back up {database}: {error}"))?;
     writeln!(
         out,
-        "{} holds {} projects, {} jobs and {} batches in {}, and is sound.",
+        "{} is sound, and holds in {}: projects {}, jobs {}, batches {}.",
         file.display(),
+        mebibytes(backup.bytes.cast_signed()),
         backup.projects,
         backup.jobs,
-        backup.batches,
-        mebibytes(backup.bytes.cast_signed())
+        backup.batches
     )?;
     Ok(())
 }

@@ -39,6 +39,10 @@ pub async fn run(
         let expired = store.expired(&due.expiry).await?;
         rows.extend((expired.jobs > 0).then_some((due, expired)));
     }
+    rows.sort_by(|(a, _), (b, _)| {
+        let order = a.slug.cmp(&b.slug);
+        order.then(a.expiry.kind.cmp(&b.expiry.kind))
+    });
     for line in table(&rows) {
         writeln!(out, "{line}")?;
     }

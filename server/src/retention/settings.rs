@@ -38,32 +38,6 @@ impl Limits {
             RetentionKind::Facts => self.facts,
         }
     }
-
-    /// # Errors
-    /// When a kind is to be kept longer than one that takes it along.
-    fn check(self) -> Result<Self, String> {
-        let named = [
-            ("pages", self.pages),
-            ("detail", self.detail),
-            ("facts", self.facts),
-        ];
-        let set: Vec<(&str, Duration)> = named
-            .into_iter()
-            .filter_map(|(name, limit)| Some((name, limit?)))
-            .collect();
-        for pair in set.windows(2) {
-            let [(fine, longer), (coarse, shorter)] = pair else {
-                continue;
-            };
-            if longer > shorter {
-                return Err(format!(
-                    "{fine} cannot be kept longer than {coarse}, with which they go; keep {coarse} for at least {} days",
-                    longer.as_secs().div_ceil(DAY.as_secs())
-                ));
-            }
-        }
-        Ok(self)
-    }
 }
 
 impl Retention {
@@ -109,18 +83,30 @@ struct OfProject {
 }
 
 /// A duration, or `forever`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-struct Limit(Option<Duration>);
+enum Limit {
+    Of(Duration),
+    Forever,
+}
+
+impl Limit {
+    fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Of(limit) => Some(limit),
+            Self::Forever => None,
+        }
+    }
+}
 
 impl TryFrom<String> for Limit {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         if text.trim() == "forever" {
-            return Ok(Self(None));
+            return Ok(Self::Forever);
         }
-        parse(&text).map(|limit| Self(Some(limit)))
+        parse(&text).map(Self::Of)
     }
 }
 
@@ -130,28 +116,47 @@ impl File {
     /// # Errors
     /// What is wrong with it, and where.
     pub(crate) fn read(self) -> Result<Retention, String> {
-        let given = |limit: Option<Limit>| limit.and_then(|Limit(limit)| limit);
-        let all = Limits {
-            pages: given(self.pages),
-            detail: given(self.detail),
-            facts: given(self.facts),
-        };
         let mut projects = BTreeMap::new();
         for (slug, own) in self.projects {
             let wrong = |reason: String| format!("projects.{slug:?}: {reason}");
             ProjectSlug::new(slug.clone()).map_err(|error| wrong(error.to_string()))?;
-            let or = |own: Option<Limit>, all| own.map_or(all, |Limit(limit)| limit);
-            let limits = Limits {
-                pages: or(own.pages, all.pages),
-                detail: or(own.detail, all.detail),
-                facts: or(own.facts, all.facts),
-            };
-            let limits = limits.check().map_err(wrong)?;
+            let said = [
+                own.pages.or(self.pages),
+                own.detail.or(self.detail),
+                own.facts.or(self.facts),
+            ];
+            let limits = limits(said).map_err(wrong)?;
             projects.insert(slug, limits);
         }
-        let all = all.check()?;
+        let all = limits([self.pages, self.detail, self.facts])?;
         Ok(Retention { all, projects })
     }
+}
+
+/// What is said of pages, detail and facts.
+///
+/// # Errors
+/// When a kind is to be kept longer than one that takes it along.
+fn limits(said: [Option<Limit>; 3]) -> Result<Limits, String> {
+    let named = RetentionKind::ALL.into_iter().zip(said);
+    let set: Vec<(&str, Limit)> = named
+        .filter_map(|(kind, limit)| Some((kind.as_str(), limit?)))
+        .collect();
+    for pair in set.windows(2) {
+        if let [(fine, longer), (coarse, shorter)] = pair
+            && longer > shorter
+        {
+            return Err(format!(
+                "{fine} cannot be kept longer than {coarse}, with which they go; keep {coarse} as long, or {fine} shorter"
+            ));
+        }
+    }
+    let [pages, detail, facts] = said.map(|limit| limit.and_then(Limit::duration));
+    Ok(Limits {
+        pages,
+        detail,
+        facts,
+    })
 }
 
 /// Reads how long something is kept, such as `30d` or `2y`; a year has 365 days, a month 30.
@@ -195,7 +200,7 @@ mod tests {
             ("facts = '2y'", [Some(730), Some(730), Some(730)]),
             ("pages = '1w'\ndetail = '6mo'", [Some(7), Some(180), None]),
             (
-                "pages = '30d'\nfacts = '2y'\n[projects.'owner/repo']\npages = 'forever'\ndetail = '1y'",
+                "pages = '30d'\nfacts = '2y'\n[projects.'owner/repo']\npages = '1y'\ndetail = '1y'",
                 [Some(365), Some(365), Some(730)],
             ),
             (
@@ -221,7 +226,8 @@ mod tests {
             ("pages = 'soon'", "no duration"),
             ("pages = 30", "string"),
             ("samples = '30d'", "samples"),
-            ("pages = '90d'\ndetail = '30d'", "at least 90 days"),
+            ("pages = '90d'\ndetail = '30d'", "longer than detail"),
+            ("pages = 'forever'\nfacts = '2y'", "longer than facts"),
             ("pages = '90d'\nfacts = '30d'", "facts"),
             ("[projects.none]\npages = '30d'", "none"),
             (

@@ -43,9 +43,12 @@ fn a_server_on_the_copy_answers_what_was_acknowledged_before_it_was_made() {
         }
         backing_up.join().unwrap()
     });
-    assert!(said.contains("2 jobs") && said.contains("sound"), "{said}");
+    assert!(
+        said.contains("jobs 2,") && said.contains("is sound"),
+        "{said}"
+    );
     let (ok, _, error) = command(&app.database, &["backup", copy]);
-    assert!(!ok && error.contains("exists"), "{error}");
+    assert!(!ok && error.contains("is there already"), "{error}");
 
     let restored = App::on(
         App::config(Duration::from_secs(600)),
