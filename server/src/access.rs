@@ -137,8 +137,8 @@ impl Access {
         }
     }
 
-    /// The refusal of something that is to be written to a project.
-    pub(crate) fn refused(&self, project: &str) -> AppError {
+    /// The refusal of something that would change a project.
+    pub(crate) fn refused(&self, project: &str, wanted: Scope) -> AppError {
         match self {
             Self::Guarded(grants) if !grants.is_empty() => {
                 let held: Vec<String> = grants
@@ -149,11 +149,14 @@ impl Access {
                     })
                     .collect();
                 AppError::forbidden(format!(
-                    "this token is for {}, not for ingest of {project}",
+                    "this token is for {}, not for {wanted} of {project}",
                     held.join(", ")
                 ))
             }
-            _ => AppError::unauthorised("this server takes recordings with a token only"),
+            _ if wanted == Scope::Ingest => {
+                AppError::unauthorised("this server takes recordings with a token only")
+            }
+            _ => AppError::unauthorised("this takes a token"),
         }
     }
 

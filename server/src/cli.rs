@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     access::Scope,
-    commands::{Order, project, token},
+    commands::{Order, job, project, retention, token},
     config::{self, ConfigError, Given},
 };
 
@@ -34,6 +34,24 @@ enum Command {
     /// Say who may read a project.
     #[command(subcommand)]
     Project(Project),
+    /// Say which jobs are kept whatever their age.
+    #[command(subcommand)]
+    Job(Job),
+    /// Remove at once what has had its time by [retention] of highwater.toml; a server does so by itself.
+    Retention {
+        /// Only say what would go, of each project and kind.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Copy the database into a file that is not there yet, also while a server runs on it. To restore, start a server on the file.
+    Backup {
+        /// Where to.
+        file: PathBuf,
+        #[command(flatten)]
+        places: Places,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +146,24 @@ enum Project {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Job {
+    /// Pin a job: retention removes nothing of it.
+    Pin {
+        /// Its uuid, as in the address of its page.
+        uuid: uuid::Uuid,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Let go of a pinned job.
+    Unpin {
+        /// Its uuid, as in the address of its page.
+        uuid: uuid::Uuid,
+        #[command(flatten)]
+        places: Places,
+    },
+}
+
 /// Reads the command line and the settings. `--help` and wrong flags end the process, as clap does.
 ///
 /// # Errors
@@ -170,6 +206,18 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
             database(places)?,
             project::Order::Publish(config::slug(project)?, false),
         ),
+        Command::Job(Job::Pin { uuid, places }) => {
+            Order::Job(database(places)?, job::Order::Pin(uuid, true))
+        }
+        Command::Job(Job::Unpin { uuid, places }) => {
+            Order::Job(database(places)?, job::Order::Pin(uuid, false))
+        }
+        Command::Retention { dry_run, places } => {
+            let config = resolve(places.into())?;
+            let retention = config.retention;
+            Order::Retention(config.database, retention::Order { retention, dry_run })
+        }
+        Command::Backup { file, places } => Order::Backup(database(places)?, file),
     })
 }
 

@@ -1,7 +1,13 @@
 //! What the program does besides serving.
 
+pub mod backup;
+mod columns;
+pub mod job;
 pub mod project;
+pub mod retention;
 pub mod token;
+
+use std::path::PathBuf;
 
 use crate::config::Config;
 
@@ -14,4 +20,10 @@ pub enum Order {
     Token(String, token::Order),
     /// Something about a project.
     Project(String, project::Order),
+    /// Something about a job.
+    Job(String, job::Order),
+    /// Remove what has had its time.
+    Retention(String, retention::Order),
+    /// Copy the database into this file.
+    Backup(String, PathBuf),
 }

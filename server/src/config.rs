@@ -12,7 +12,11 @@ use std::{
 use highwater_wire::ids::ProjectSlug;
 use serde::Deserialize;
 
-pub use crate::access::oidc::OidcConfig;
+use crate::retention;
+pub use crate::{
+    access::oidc::OidcConfig,
+    retention::{Limits, Retention},
+};
 
 /// What the server runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// Which identity tokens of a CI are taken.
     pub oidc: Option<OidcConfig>,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -46,6 +52,7 @@ impl Default for Config {
             public_url: None,
             behind_proxy: false,
             oidc: None,
+            retention: Retention::default(),
         }
     }
 }
@@ -93,6 +100,8 @@ struct File {
     public_url: Option<String>,
     behind_proxy: Option<bool>,
     oidc: Option<OidcConfig>,
+    #[serde(default)]
+    retention: retention::File,
 }
 
 /// What a variable of the environment says; an empty one says nothing.
@@ -159,6 +168,7 @@ pub(crate) fn resolve(
     if let Some(Err(reason)) = file.oidc.as_ref().map(OidcConfig::check) {
         return Err(wrong("oidc", reason));
     }
+    let retention = file.retention.read();
     let public_url = public_url
         .or(file.public_url)
         .map(checked_url)
@@ -170,6 +180,7 @@ pub(crate) fn resolve(
         public_url,
         behind_proxy: behind_proxy.or(file.behind_proxy).unwrap_or(false),
         oidc: file.oidc,
+        retention: retention.map_err(|reason| wrong("retention", reason))?,
         ..default
     })
 }
@@ -270,6 +281,16 @@ mod tests {
                 "repositories",
             ),
             ("[oidc]\naudience = 'x'", "settings.toml", "repositories"),
+            (
+                "[retention]\npages = '30m'",
+                "settings.toml",
+                "less than a day",
+            ),
+            (
+                "[retention]\npages = '2y'\nfacts = '1y'",
+                "retention",
+                "longer than facts",
+            ),
         ];
         for (file, place, reason) in table {
             let error = resolve_with(file, Given::default()).unwrap_err();

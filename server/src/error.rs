@@ -111,6 +111,16 @@ impl AppError {
         )
     }
 
+    /// What was asked for, or would have to be added to, was removed by retention.
+    pub(crate) fn removed(what: impl Into<String>, hint: &'static str) -> Self {
+        Self::new(StatusCode::GONE, "removed", what, hint)
+    }
+
+    /// Whether it says that something was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.status == StatusCode::GONE
+    }
+
     pub(crate) fn method_not_allowed(what: impl Into<String>) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -1,6 +1,7 @@
 //! From what is stored of a job to its recording, and from that to pages, rows and facts.
 
 mod columns;
+mod remains;
 mod rows;
 
 use highwater_analysis::{
@@ -20,7 +21,8 @@ use prost::Message;
 use uuid::Uuid;
 
 pub(crate) use columns::{Column, Span, load as load_columns};
-pub(crate) use rows::{finalised, read as read_rows};
+pub(crate) use remains::report as report_of_remains;
+pub(crate) use rows::{Rows, finalised, read as read_rows};
 
 /// Why a job could not be settled or read.
 #[derive(Debug, thiserror::Error)]

@@ -89,6 +89,12 @@ async fn tag(state: &AppState, request: &mut Request) -> Result<Option<HeaderVal
             .path_and_query()
             .map(axum::http::uri::PathAndQuery::as_str),
         access.is_nobody(),
+        // What changes without being finalised again.
+        (
+            key.pinned,
+            key.pages_removed_unix_us,
+            key.detail_removed_unix_us,
+        ),
     )
         .hash(&mut hasher);
     let text = format!("W/\"{}-{:016x}\"", key.revision, hasher.finish());

@@ -49,7 +49,7 @@ pub(crate) async fn put_job(
     let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(now));
     let job: Job = read(&state, body, Ok).await?;
     if !access.may(&job.project, Scope::Ingest) {
-        return Err(access.refused(&job.project));
+        return Err(access.refused(&job.project, Scope::Ingest));
     }
     let project = job.project.clone();
     let at = Moment {
@@ -76,6 +76,7 @@ pub(crate) async fn put_job(
     request_body(content = Vec<u8>, description = "`Batch` of the wire schema: JSON, or protobuf, plain or under zstd"),
     responses((status = 201, description = "on disk", body = Receipt), (status = 200, description = "was there before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
+        (status = 410, description = "the job is too old: what it would be added to was removed", body = ErrorEnvelope),
         (status = 413, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
 pub(crate) async fn put_batch(
     State(state): State<AppState>,
@@ -128,7 +129,8 @@ pub(crate) async fn put_batch(
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}/end", tag = "ingest", params(("uuid" = Uuid, Path)),
     request_body(content = Vec<u8>, description = "`End` of the wire schema: JSON, or protobuf, plain or under zstd"),
     responses((status = 201, description = "ended", body = Receipt), (status = 200, description = "ended before", body = Receipt),
-        (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+        (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
+        (status = 410, description = "the job is too old: what it would be worked out from was removed", body = ErrorEnvelope)))]
 pub(crate) async fn put_end(
     State(state): State<AppState>,
     sent: Sent<Uuid>,
@@ -267,6 +269,12 @@ fn answer(put: Put, receipt: Receipt, what: &str) -> Result<(StatusCode, Json<Re
             "{what} is already stored with other content"
         ))),
         Put::Full => Err(AppError::job_full(what)),
+        Put::Removed => Err(AppError::removed(
+            format!(
+                "{what} is not kept: retention removed the samples of its job, and nothing can be added to what is left"
+            ),
+            "what was acknowledged before counts in the job's figures; upload a spool sooner, or have the server keep samples for longer",
+        )),
         Put::Unknown => Err(not_begun()),
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `retention` removes, `reading` answers; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -17,6 +17,7 @@ mod ingest;
 mod intake;
 mod metrics;
 mod reading;
+mod retention;
 mod router;
 mod serve;
 mod settle;

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use highwater_server::{
     check, cli,
-    commands::{Order, project, token},
+    commands::{Order, backup, job, project, retention, token},
     config::{self, Config},
     open, serve,
 };
@@ -38,6 +38,19 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             store.close().await;
             done
         }
+        Order::Job(database, order) => {
+            let store = open(&database).await?;
+            let done = job::run(&store, order, out).await;
+            store.close().await;
+            done
+        }
+        Order::Retention(database, order) => {
+            let store = open(&database).await?;
+            let done = retention::run(&store, order, now_unix_us, out).await;
+            store.close().await;
+            done
+        }
+        Order::Backup(database, file) => backup::run(&database, &file, out).await,
     }
 }
 

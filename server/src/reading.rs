@@ -1,9 +1,12 @@
-//! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far.
+//! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far; of one that
+//! retention took something from, from what is left.
+
+mod removed;
 
 use std::sync::Arc;
 
 use highwater_analysis::digest::{Digest, Visit};
-use highwater_store::{DetailKind, Snapshot};
+use highwater_store::{DetailKind, JobKey, Snapshot};
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, ProcessRow, TestRow};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -11,9 +14,11 @@ use uuid::Uuid;
 use crate::{
     access::Access,
     error::AppError,
-    finalise::{self, Column, FinaliseError, Live, Span, Stored},
+    finalise::{self, Column, FinaliseError, Live, Rows, Span, Stored},
     state::{AppState, LiveKey},
 };
+
+pub(crate) use removed::Removed;
 
 impl From<FinaliseError> for AppError {
     fn from(error: FinaliseError) -> Self {
@@ -28,10 +33,10 @@ impl From<FinaliseError> for AppError {
 pub(crate) struct Job<'a> {
     state: &'a AppState,
     uuid: Uuid,
-    /// About what it takes in memory, bytes.
-    weight: u64,
-    /// Its number, and a connection of the store, when everything that arrived is in the pages.
-    pages: Option<(Snapshot, i64)>,
+    key: JobKey,
+    /// A connection of the store, when everything that arrived is in the pages, or can no longer get there.
+    pages: Option<Snapshot>,
+    removed: Removed,
     /// Its figures, where they had to be worked out.
     live: Option<Arc<Live>>,
 }
@@ -48,14 +53,31 @@ impl<'a> Job<'a> {
         let key = key
             .filter(|key| access.may_read(&key.project, key.public))
             .ok_or_else(|| access.hidden(unknown(uuid)))?;
-        let is_settled = !key.unsettled && key.revision > 0;
+        let removed = Removed::of(&key);
+        let is_settled = !key.unsettled && key.revision > 0 || removed.has_no_samples();
         Ok(Self {
             state,
             uuid,
-            weight: key.weight.cast_unsigned(),
-            pages: is_settled.then_some((snapshot, key.id)),
+            key,
+            pages: is_settled.then_some(snapshot),
+            removed,
             live: None,
         })
+    }
+
+    /// Slug of its project.
+    pub(crate) fn project(&self) -> &str {
+        &self.key.project
+    }
+
+    /// Whether retention passes it by.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.key.pinned
+    }
+
+    /// What retention removed of it.
+    pub(crate) fn removed(&self) -> Removed {
+        self.removed
     }
 
     /// The figures as they stand, worked out by whoever asks first. Nobody keeps a connection of the store while they wait.
@@ -85,12 +107,21 @@ impl<'a> Job<'a> {
         kind: DetailKind,
         of: fn(&Digest) -> &T,
     ) -> Result<T, AppError> {
-        if let Some((snapshot, id)) = &mut self.pages {
-            let detail = snapshot.detail(*id, kind).await?;
-            let read = move || detail.and_then(|detail| finalise::read_rows(&detail));
-            let rows = self.state.reading.run(self.weight, read).await;
-            if let Some(rows) = rows.map_err(FinaliseError::from)? {
-                return Ok(rows);
+        if let Some(snapshot) = &mut self.pages {
+            let detail = snapshot.detail(self.key.id, kind).await?;
+            let read = move || detail.map_or(Rows::Unreadable, |it| finalise::read_rows(&it));
+            let weight = self.key.weight.cast_unsigned();
+            let rows = self.state.reading.run(weight, read).await;
+            match rows.map_err(FinaliseError::from)? {
+                Rows::Current(rows) => return Ok(rows),
+                Rows::Older(rows) if self.removed.has_no_samples() => {
+                    self.removed.has_older_rows = true;
+                    return Ok(rows);
+                }
+                Rows::Unreadable if self.removed.has_no_samples() => {
+                    return Err(self.removed.no_detail());
+                }
+                Rows::Older(_) | Rows::Unreadable => {}
             }
             // A server of another version wrote them. Residue and pages give them again, here and for whoever comes after.
             tracing::info!(uuid = %self.uuid, ?kind, "rows of another version are made again");
@@ -102,7 +133,34 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) async fn report(&mut self) -> Result<JobReport, AppError> {
-        self.rows(DetailKind::Report, |digest| &digest.job).await
+        let report = self.rows(DetailKind::Report, |digest| &digest.job).await;
+        let mut report = match (report, &mut self.pages) {
+            (Err(error), Some(snapshot)) if error.is_removed() => {
+                let figures = snapshot.job_figures(self.key.id).await?;
+                finalise::report_of_remains(self.uuid, self.key.clone(), figures)?
+            }
+            (report, _) => report?,
+        };
+        report.notices.extend(self.removed.notices());
+        Ok(report)
+    }
+
+    /// The rows within it; none where they are gone.
+    pub(crate) async fn within(&mut self) -> Result<Option<Within>, AppError> {
+        let mut read = async || {
+            Ok(Within {
+                processes: self.processes().await?,
+                files: self.files().await?,
+                tests: self.tests().await?,
+                fixtures: self.fixtures().await?,
+                visits: self.visits().await?,
+            })
+        };
+        match read().await {
+            Ok(within) => Ok(Some(within)),
+            Err(error) if AppError::is_removed(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) async fn processes(&mut self) -> Result<Vec<ProcessRow>, AppError> {
@@ -141,8 +199,11 @@ impl<'a> Job<'a> {
 
     /// Every series in a span of time.
     pub(crate) async fn series(&mut self, span: Span) -> Result<Vec<Column>, AppError> {
-        if let Some((snapshot, id)) = &mut self.pages {
-            return Ok(finalise::load_columns(snapshot, *id, span).await?);
+        if self.removed.has_no_samples() {
+            return Err(self.removed.no_samples());
+        }
+        if let Some(snapshot) = &mut self.pages {
+            return Ok(finalise::load_columns(snapshot, self.key.id, span).await?);
         }
         if span == Span::default() {
             return Ok(self.live().await?.columns.clone());
@@ -154,6 +215,16 @@ impl<'a> Job<'a> {
         });
         Ok(columns.await.map_err(FinaliseError::from)??)
     }
+}
+
+/// The rows within a job.
+#[derive(Debug, Default)]
+pub(crate) struct Within {
+    pub(crate) processes: Vec<ProcessRow>,
+    pub(crate) files: Vec<FileRow>,
+    pub(crate) tests: Vec<TestRow>,
+    pub(crate) fixtures: Vec<FixtureRow>,
+    pub(crate) visits: Vec<Visit>,
 }
 
 fn unknown(uuid: Uuid) -> AppError {

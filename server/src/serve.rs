@@ -7,7 +7,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use highwater_store::{Store, StoreError};
 use tokio::net::TcpListener;
 
-use crate::{config::Config, router, settle, state::AppState};
+use crate::{config::Config, retention, router, settle, state::AppState};
 
 /// How long requests that are under way may take after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -65,6 +65,12 @@ pub async fn serve(
 ) {
     let state = AppState::new(store.clone(), config);
     let settling = tokio::spawn(settle::settle_for_ever(state.clone()));
+    let clock = state.clone();
+    let keeping = tokio::spawn(retention::keep_for_ever(
+        store.clone(),
+        config.retention.clone(),
+        move || clock.now_unix_us(),
+    ));
     let stop = Arc::clone(&state.stop);
     let stopped = stop.subscribe();
     let router = router::router(state);
@@ -80,5 +86,6 @@ pub async fn serve(
         () = stopping => tracing::warn!("some requests were cut off"),
     }
     settling.abort();
+    keeping.abort();
     store.close().await;
 }

@@ -83,12 +83,12 @@ impl Snapshot {
     }
 }
 
-/// Keeps a batch, if there is room for it.
+/// Keeps a batch that is new, unless there is a reason not to.
 pub(crate) async fn keep(
     connection: &mut SqliteConnection,
     job: i64,
     batch: &NewBatch,
-    has_room: bool,
+    refusal: Option<Put>,
 ) -> Result<Put, StoreError> {
     let mut number = stream_no(connection, job, batch.stream).await?;
     if let Some(number) = number {
@@ -103,8 +103,8 @@ pub(crate) async fn keep(
             return Ok(if same { Put::Same } else { Put::Conflict });
         }
     }
-    if !has_room {
-        return Ok(Put::Full);
+    if let Some(refusal) = refusal {
+        return Ok(refusal);
     }
     if number.is_none() {
         sqlx::query(INSERT_STREAM)

@@ -4,7 +4,10 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
 };
 
 use crate::{StoreError, writer::Writer};
@@ -42,7 +45,15 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(64)
             .disable_statement_logging();
-        let mut connection = options.connect().await?;
+        // Only at its beginning can a database be told to give space back.
+        let is_new = std::fs::metadata(options.get_filename()).map_or(true, |file| file.len() == 0);
+        let own = options.clone();
+        let own = if is_new {
+            own.auto_vacuum(SqliteAutoVacuum::Incremental)
+        } else {
+            own
+        };
+        let mut connection = own.connect().await?;
         MIGRATIONS.run_direct(None, &mut connection, false).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)

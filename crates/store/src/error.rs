@@ -1,3 +1,8 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -23,12 +28,30 @@ pub enum StoreError {
         /// What was given.
         url: String,
     },
+    /// A file could not be made or brought to disk.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A copy of the database does not pass SQLite's check.
+    #[error("the copy is damaged, and so may be the database: {0}")]
+    Damaged(String),
     /// The writer is gone: the server is stopping.
     #[error("the store is closing")]
     Closing,
 }
 
 impl StoreError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
     pub(crate) fn inconsistent(job: i64, what: &'static str, reason: impl ToString) -> Self {
         Self::Inconsistent {
             job,

@@ -16,18 +16,22 @@ pub(crate) const INSERT: &str = "INSERT INTO job
      started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0)";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
-pub(crate) const WEIGHT: &str = "SELECT weight FROM job WHERE id = $1";
+pub(crate) const ROOM: &str =
+    "SELECT weight, pages_removed_unix_us IS NOT NULL FROM job WHERE id = $1";
 // A job that was given up runs again as soon as it is heard of: its ending was none.
 pub(crate) const HEARD: &str =
     "UPDATE job SET heard_unix_us = $2, unsettled = 1, arrivals = arrivals + 1, weight = weight + $3,
     verdict = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE verdict END,
     confidence = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE confidence END,
     state = CASE WHEN state IN ('lost', 'incomplete') THEN 'running' ELSE state END WHERE id = $1";
-pub(crate) const END_BODY: &str = "SELECT end_body FROM job WHERE id = $1";
+pub(crate) const END_BODY: &str =
+    "SELECT end_body, pages_removed_unix_us IS NOT NULL FROM job WHERE id = $1";
 pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
-pub(crate) const REOPEN: &str = "UPDATE job SET unsettled = 1 WHERE uuid = $1";
+// What cannot be restored cannot be finalised again.
+pub(crate) const REOPEN: &str =
+    "UPDATE job SET unsettled = 1 WHERE uuid = $1 AND pages_removed_unix_us IS NULL";
 pub(crate) const KEY: &str = "SELECT j.id, j.project_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
-    j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
+    j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
@@ -36,10 +40,11 @@ pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
-    unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1";
+    unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1
+    AND pages_removed_unix_us IS NULL";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch,
     r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
-    j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed
+    j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned
     FROM job j JOIN run r ON r.id = j.run_id JOIN project p ON p.id = j.project_id
     WHERE j.project_id = $1 AND (j.started_unix_us < $2 OR (j.started_unix_us = $2 AND j.id < $3))
     AND ($4 IS NULL OR r.branch = $4) AND ($5 IS NULL OR j.name = $5) AND ($6 IS NULL OR j.verdict = $6)
@@ -50,6 +55,8 @@ pub(crate) const RUNS: &str = "SELECT id, provider, provider_run_id, branch, hea
     ORDER BY started_unix_us DESC, id DESC LIMIT $4";
 pub(crate) const RUN: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
     FROM run WHERE project_id = $1 AND id = $2";
+pub(crate) const FIGURES: &str = "SELECT duration_us, peak_bytes, peak_kind, headroom_bytes, verdict, confidence FROM job WHERE id = $1";
+pub(crate) const PIN: &str = "UPDATE job SET pinned = $2 WHERE uuid = $1 AND removing < 3";
 pub(crate) const COUNTS: &str = "SELECT COUNT(*), COALESCE(SUM(unsettled), 0) FROM job";
 
 /// A job as ingest and finalising see it.
@@ -81,6 +88,27 @@ pub struct JobKey {
     pub weight: i64,
     /// How far the machine's clock was ahead of the server's, µs; `None` where nobody compared them.
     pub clock_skew_us: Option<i64>,
+    /// Whether retention passes it by.
+    pub pinned: bool,
+    /// When retention removed its samples and what restores the recording, µs since 1970.
+    pub pages_removed_unix_us: Option<i64>,
+    /// When retention removed the rows within it, µs since 1970.
+    pub detail_removed_unix_us: Option<i64>,
+}
+
+/// The figures of a finalised job that its row holds.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[expect(
+    missing_docs,
+    reason = "the same words as `highwater_wire::report::JobReport`"
+)]
+pub struct JobFigures {
+    pub duration_us: i64,
+    pub peak_bytes: i64,
+    pub peak_kind: String,
+    pub headroom_bytes: Option<i64>,
+    pub verdict: Option<String>,
+    pub confidence: Option<String>,
 }
 
 /// A job in a list.
@@ -132,6 +160,8 @@ pub struct JobRow {
     pub tests: i64,
     /// Of them failed.
     pub failed: i64,
+    /// Whether retention passes it by.
+    pub pinned: bool,
 }
 
 /// A run in a list.
@@ -176,6 +206,17 @@ impl Snapshot {
         Ok(sqlx::query_as(KEY)
             .bind(uuid)
             .fetch_optional(self.connection())
+            .await?)
+    }
+
+    /// The figures that the row of a job holds.
+    ///
+    /// # Errors
+    /// When the database fails, or there is no such job.
+    pub async fn job_figures(&mut self, job: i64) -> Result<JobFigures, StoreError> {
+        Ok(sqlx::query_as(FIGURES)
+            .bind(job)
+            .fetch_one(self.connection())
             .await?)
     }
 }

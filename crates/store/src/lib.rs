@@ -1,38 +1,47 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
-//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups.
+//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
+//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
 //! prepares each of them.
 
+mod backup;
 mod batches;
 mod db;
 mod details;
 mod error;
 mod facts;
+mod finalised;
 mod jobs;
 pub mod pages;
 mod projects;
+mod retention;
 mod series;
 mod sizes;
 mod snapshot;
+mod space;
 mod tokens;
 mod writer;
 
+pub use backup::{Backup, back_up};
 pub use batches::{NewBatch, StoredBatch};
 pub use db::Store;
 pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
-pub use jobs::{JobFilter, JobKey, JobRow, Moment, RunRow};
+pub use finalised::Finalised;
+pub use jobs::{JobFigures, JobFilter, JobKey, JobRow, Moment, RunRow};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
+pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
 pub use sizes::Sizes;
 pub use snapshot::Snapshot;
+pub use space::Space;
 pub use tokens::{FoundToken, NewToken, TokenRow};
-pub use writer::{Figures, Finalised, Put};
+pub use writer::{Figures, Put};
 
 #[cfg(test)]
 mod tests;

@@ -4,15 +4,18 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::{batches, db, details, facts, jobs, projects, series, sizes, tokens, writer};
+use crate::{
+    backup, batches, db, details, facts, jobs, projects, retention, series, sizes, space, tokens,
+    writer,
+};
 
-async fn store() -> (TempDir, Store) {
+pub(crate) async fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     (folder, Store::open(&url).await.unwrap())
 }
 
-fn job(name: &str) -> v1::Job {
+pub(crate) fn job(name: &str) -> v1::Job {
     v1::Job {
         version: 1,
         project: "owner/repo".to_owned(),
@@ -28,7 +31,7 @@ fn job(name: &str) -> v1::Job {
 }
 
 /// Heard of at that time, µs since 1970.
-fn at(heard_unix_us: i64) -> Moment {
+pub(crate) fn at(heard_unix_us: i64) -> Moment {
     Moment {
         started_unix_us: 0,
         heard_unix_us,
@@ -36,7 +39,7 @@ fn at(heard_unix_us: i64) -> Moment {
     }
 }
 
-fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
+pub(crate) fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
     NewBatch {
         stream,
         seq,
@@ -61,7 +64,7 @@ async fn every_statement_can_be_prepared() {
         jobs::INSERT,
         jobs::BEGIN_BODY,
         jobs::HEARD,
-        jobs::WEIGHT,
+        jobs::ROOM,
         jobs::REOPEN,
         jobs::END_BODY,
         jobs::SET_END,
@@ -73,6 +76,8 @@ async fn every_statement_can_be_prepared() {
         jobs::RUN,
         jobs::COUNTS,
         jobs::PROJECT,
+        jobs::FIGURES,
+        jobs::PIN,
         batches::STREAM_NO,
         batches::INSERT_STREAM,
         batches::DIGEST,
@@ -106,6 +111,36 @@ async fn every_statement_can_be_prepared() {
         tokens::FORGET_EXPIRED,
         sizes::SAMPLES,
         sizes::PAGE_BYTES,
+        retention::EXPIRE_PAGES,
+        retention::EXPIRE_DETAIL,
+        retention::EXPIRE_JOBS,
+        retention::survey::PROJECTS,
+        retention::survey::JOBS,
+        retention::survey::PAGES,
+        retention::survey::DETAIL,
+        retention::survey::FACTS,
+        retention::sweep::LEFT,
+        retention::sweep::NEXT,
+        retention::sweep::DELETE_PAGES,
+        retention::sweep::DELETE_SERIES,
+        retention::sweep::DELETE_FACTS,
+        retention::sweep::DELETE_BATCHES,
+        retention::sweep::DELETE_STREAMS,
+        retention::sweep::DETAILS,
+        retention::sweep::DELETE_DETAIL,
+        retention::sweep::DONE,
+        retention::sweep::DELETE_JOB,
+        retention::sweep::DELETE_RUN,
+        space::VACUUM_KIND,
+        space::PAGES,
+        space::FREE_PAGES,
+        space::PAGE_BYTES,
+        space::GIVE_BACK,
+        space::CHECKPOINT,
+        backup::COPY,
+        backup::COPY_SHRINKS,
+        backup::CHECK,
+        backup::COUNTS,
         writer::BEGIN,
         writer::COMMIT,
         writer::ROLLBACK,
@@ -233,7 +268,7 @@ fn report(key: &crate::JobKey, content: &str) -> Detail {
 }
 
 /// What finalising would write of an empty job at this revision, as of these arrivals.
-fn finalised(
+pub(crate) fn finalised(
     key: &crate::JobKey,
     revision: u32,
     arrivals: i64,
@@ -261,7 +296,7 @@ fn finalised(
     }
 }
 
-async fn key_of(store: &Store, uuid: Uuid) -> crate::JobKey {
+pub(crate) async fn key_of(store: &Store, uuid: Uuid) -> crate::JobKey {
     let mut snapshot = store.snapshot().await.unwrap();
     snapshot.job(uuid).await.unwrap().unwrap()
 }

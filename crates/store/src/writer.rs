@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Detail, FileFact, Moment, NewBatch, SeriesRow, Store, StoreError, StoredPage, batches, details,
-    facts, jobs, series, tokens,
+    Finalised, Moment, NewBatch, Store, StoreError, batches, finalised, jobs, retention, space,
+    tokens,
 };
 
 /// Most requests in one transaction.
@@ -45,35 +45,8 @@ pub enum Put {
     Unknown,
     /// The job holds as much as a job may: nothing was changed.
     Full,
-}
-
-/// Everything that finalising a job writes.
-#[derive(Debug, Clone)]
-#[expect(
-    missing_docs,
-    reason = "columns of the job, named as in `highwater_wire::report::JobReport`"
-)]
-pub struct Finalised {
-    pub job: i64,
-    pub project: i64,
-    /// `arrivals` of the job when its data was read: what arrived later leaves it unsettled.
-    pub arrivals: i64,
-    pub state: String,
-    pub revision: u32,
-    pub duration_us: i64,
-    pub peak_bytes: i64,
-    pub peak_kind: String,
-    pub headroom_bytes: Option<i64>,
-    pub verdict: Option<String>,
-    pub confidence: Option<String>,
-    pub tests: i64,
-    pub failed: i64,
-    pub series: Vec<SeriesRow>,
-    pub pages: Vec<StoredPage>,
-    pub details: Vec<Detail>,
-    pub facts: Vec<FileFact>,
-    /// Batches that are now in the pages.
-    pub settled: Vec<(Uuid, u64)>,
+    /// Retention took what it would have to be added to: nothing was changed.
+    Removed,
 }
 
 enum Request {
@@ -83,6 +56,9 @@ enum Request {
     Finalised(Box<Finalised>),
     Reopen(Uuid),
     Access(tokens::Change),
+    Keep(retention::Change),
+    /// Moves what was committed into the file of the database, which may be shorter by it.
+    Checkpoint,
     /// Nothing: answered once everything before it is on disk.
     Flush,
 }
@@ -150,6 +126,15 @@ impl Writer {
     /// Changes who may do what.
     pub(crate) async fn change(&self, change: tokens::Change) -> Result<Put, StoreError> {
         self.ask(Request::Access(change)).await
+    }
+
+    /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
+    pub(crate) async fn keep(&self, change: retention::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Keep(change)).await
+    }
+
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.ask(Request::Checkpoint).await.map(drop)
     }
 
     /// Everything asked before this is written when it returns.
@@ -226,6 +211,11 @@ async fn write_group(
         outcomes.push(outcome);
     }
     sqlx::query(COMMIT).execute(&mut *connection).await?;
+    let is_wanted = |request: &Request| matches!(request, Request::Checkpoint);
+    if requests.iter().any(is_wanted) {
+        // It does what it can without waiting for readers; what it leaves is done with a later commit.
+        sqlx::query(space::CHECKPOINT).execute(connection).await?;
+    }
     Ok(outcomes)
 }
 
@@ -245,14 +235,15 @@ async fn write_one(
             Some((job, _)) => write_end(connection, job, end, *now).await,
             None => Ok(Put::Unknown),
         },
-        Request::Finalised(finalised) => write_finalised(connection, finalised).await,
+        Request::Finalised(finalised) => finalised::write(connection, finalised).await,
         Request::Reopen(uuid) => {
             let reopened = sqlx::query(jobs::REOPEN).bind(uuid).execute(connection);
             let known = reopened.await?.rows_affected() > 0;
             Ok(if known { Put::Same } else { Put::Unknown })
         }
         Request::Access(change) => tokens::change(connection, change).await,
-        Request::Flush => Ok(Put::Same),
+        Request::Keep(change) => retention::change(connection, change).await,
+        Request::Checkpoint | Request::Flush => Ok(Put::Same),
     }
 }
 
@@ -272,12 +263,17 @@ async fn write_batch(
     batch: &NewBatch,
     now: i64,
 ) -> Result<Put, StoreError> {
-    let weight: i64 = sqlx::query_scalar(jobs::WEIGHT)
+    let (weight, is_removed): (i64, bool) = sqlx::query_as(jobs::ROOM)
         .bind(job)
         .fetch_one(&mut *connection)
         .await?;
     let has_room = weight.cast_unsigned().saturating_add(batch.weight) <= MAX_JOB_WEIGHT;
-    let put = batches::keep(connection, job, batch, has_room).await?;
+    let refusal = match (is_removed, has_room) {
+        (true, _) => Some(Put::Removed),
+        (false, false) => Some(Put::Full),
+        (false, true) => None,
+    };
+    let put = batches::keep(connection, job, batch, refusal).await?;
     if put == Put::New {
         heard(connection, job, now, batch.weight).await?;
     }
@@ -307,7 +303,7 @@ async fn write_end(
     end: &v1::End,
     now: i64,
 ) -> Result<Put, StoreError> {
-    let stored: Option<Vec<u8>> = sqlx::query_scalar(jobs::END_BODY)
+    let (stored, is_removed): (Option<Vec<u8>>, bool) = sqlx::query_as(jobs::END_BODY)
         .bind(job)
         .fetch_one(&mut *connection)
         .await?;
@@ -321,41 +317,15 @@ async fn write_end(
             return Ok(Put::Conflict);
         }
     }
+    if is_removed {
+        return Ok(Put::Removed);
+    }
     sqlx::query(jobs::SET_END)
         .bind(job)
         .bind(end.encode_to_vec())
         .execute(&mut *connection)
         .await?;
     heard(connection, job, now, 0).await?;
-    Ok(Put::New)
-}
-
-async fn write_finalised(
-    connection: &mut SqliteConnection,
-    done: &Finalised,
-) -> Result<Put, StoreError> {
-    let updated = sqlx::query(jobs::SETTLE)
-        .bind(done.job)
-        .bind(&done.state)
-        .bind(done.revision)
-        .bind(done.duration_us)
-        .bind(done.peak_bytes)
-        .bind(&done.peak_kind)
-        .bind(done.headroom_bytes)
-        .bind(&done.verdict)
-        .bind(&done.confidence)
-        .bind(done.tests)
-        .bind(done.failed)
-        .bind(done.arrivals)
-        .execute(&mut *connection)
-        .await?;
-    if updated.rows_affected() == 0 {
-        return Ok(Put::Conflict);
-    }
-    series::replace(connection, done.job, &done.series, &done.pages).await?;
-    details::replace(connection, done.job, &done.details).await?;
-    facts::replace(connection, done.project, done.job, &done.facts).await?;
-    batches::drop_bodies(connection, done.job, &done.settled).await?;
     Ok(Put::New)
 }
 
@@ -383,7 +353,8 @@ impl Store {
         self.writer.ask(Request::Job(uuid, Box::new(job), at)).await
     }
 
-    /// Keeps a batch, unless the batches of its job would then weigh more than [`MAX_JOB_WEIGHT`].
+    /// Keeps a batch, unless the batches of its job would then weigh more than [`MAX_JOB_WEIGHT`], or retention took what it would be
+    /// added to.
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
@@ -398,7 +369,7 @@ impl Store {
             .await
     }
 
-    /// Keeps how a job ended.
+    /// Keeps how a job ended, unless retention took what that would be worked out from.
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
@@ -424,7 +395,7 @@ impl Store {
             .await
     }
 
-    /// Marks a job to be finalised again, for what is kept of it cannot be read.
+    /// Marks a job to be finalised again, for what is kept of it cannot be read; [`Put::Unknown`] where nothing can restore it.
     ///
     /// # Errors
     /// When the database fails; nothing was written then.

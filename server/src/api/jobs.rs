@@ -28,7 +28,8 @@ pub(crate) async fn job(
 
 /// The processes of a job, in the order they started.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/processes", tag = "jobs", params(("uuid" = Uuid, Path), PageQuery),
-    responses((status = 200, body = ProcessesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, body = ProcessesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope)))]
 pub(crate) async fn processes(
     State(state): State<AppState>,
     access: Access,
@@ -41,7 +42,8 @@ pub(crate) async fn processes(
 
 /// The test files of a job, in the order they first ran.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/files", tag = "jobs", params(("uuid" = Uuid, Path), PageQuery),
-    responses((status = 200, body = FilesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, body = FilesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope)))]
 pub(crate) async fn files(
     State(state): State<AppState>,
     access: Access,
@@ -54,7 +56,8 @@ pub(crate) async fn files(
 
 /// Executions of the tests of a job, in order of time.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/tests", tag = "jobs", params(("uuid" = Uuid, Path), PageQuery),
-    responses((status = 200, body = TestsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, body = TestsPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope)))]
 pub(crate) async fn tests(
     State(state): State<AppState>,
     access: Access,
@@ -67,7 +70,8 @@ pub(crate) async fn tests(
 
 /// The fixtures of a job, one row for each test file they were set up for.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/fixtures", tag = "jobs", params(("uuid" = Uuid, Path), PageQuery),
-    responses((status = 200, body = FixturesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, body = FixturesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope)))]
 pub(crate) async fn fixtures(
     State(state): State<AppState>,
     access: Access,

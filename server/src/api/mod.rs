@@ -5,6 +5,7 @@ mod jobs;
 mod live;
 mod openapi;
 mod page;
+mod pins;
 mod projects;
 mod series;
 
@@ -15,6 +16,7 @@ pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use live::live;
 pub(crate) use openapi::document;
 pub(crate) use page::{PageQuery, next_after};
+pub(crate) use pins::{pin, unpin};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };

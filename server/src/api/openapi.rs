@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{access, jobs, live, projects, series};
+use super::{access, jobs, live, pins, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -32,6 +32,8 @@ use crate::ingest;
         jobs::tests,
         jobs::fixtures,
         series::series,
+        pins::pin,
+        pins::unpin,
         access::access,
         live::live,
     ),

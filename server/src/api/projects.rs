@@ -101,6 +101,8 @@ struct JobItem {
     confidence: Option<String>,
     tests: i64,
     failed: i64,
+    /// Whether retention passes it by.
+    pinned: bool,
 }
 
 impl From<JobRow> for JobItem {
@@ -128,6 +130,7 @@ impl From<JobRow> for JobItem {
             confidence: row.confidence,
             tests: row.tests,
             failed: row.failed,
+            pinned: row.pinned,
         }
     }
 }

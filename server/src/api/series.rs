@@ -77,7 +77,8 @@ impl From<Column> for SeriesRow {
 
 /// The samples of a job at the resolution that is asked for.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/series", tag = "jobs", params(("uuid" = Uuid, Path), SeriesQuery),
-    responses((status = 200, body = SeriesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, body = SeriesPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope)))]
 pub(crate) async fn series(
     State(state): State<AppState>,
     access: Access,

@@ -7,6 +7,7 @@ use highwater_store::{NewToken, Store, TokenRow};
 use highwater_wire::ids::ProjectSlug;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
+use super::columns;
 use crate::access::{Scope, secret::Secret};
 
 /// What to do about tokens.
@@ -151,21 +152,5 @@ fn table(tokens: &[TokenRow], now_unix_us: i64) -> Vec<String> {
             token.note.clone(),
         ]
     });
-    let rows: Vec<[String; 7]> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(rows)
-        .collect();
-    let widths: [usize; 7] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    let line = |row: &[String; 7]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    columns::lines(HEAD, rows)
 }

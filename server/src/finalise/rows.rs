@@ -73,12 +73,28 @@ fn rows<T: Serialize>(job: i64, kind: DetailKind, rows: &T) -> Result<Detail, Fi
     Ok(Detail::pack(job, kind, &content)?)
 }
 
-/// Rows as they were stored; none where another version stored them, or they are damaged.
-pub(crate) fn read<T: DeserializeOwned>(detail: &Detail) -> Option<T> {
-    match detail.unpack().ok()?.split_first() {
-        Some((&VERSION, rows)) => serde_json::from_slice(rows).ok(),
-        _ => None,
-    }
+/// Rows as they were stored.
+#[derive(Debug)]
+pub(crate) enum Rows<T> {
+    /// By this version of the server.
+    Current(T),
+    /// By another, whose figures may mean something else.
+    Older(T),
+    /// In a form that this version does not know, or damaged.
+    Unreadable,
+}
+
+pub(crate) fn read<T: DeserializeOwned>(detail: &Detail) -> Rows<T> {
+    let content = detail.unpack().unwrap_or_default();
+    let rows = match content.split_first() {
+        Some((&VERSION, rows)) => {
+            return serde_json::from_slice(rows).map_or(Rows::Unreadable, Rows::Current);
+        }
+        Some((b'{' | b'[', _)) => &content,
+        Some((_, rows)) => rows,
+        None => return Rows::Unreadable,
+    };
+    serde_json::from_slice(rows).map_or(Rows::Unreadable, Rows::Older)
 }
 
 fn state_word(state: JobState) -> &'static str {

@@ -21,6 +21,8 @@ pub(crate) struct FilePage {
     rows: Vec<Row>,
     tests: Vec<TestRow>,
     tests_left: usize,
+    /// Why its tests are not shown; empty where they are.
+    tests_gone: String,
 }
 
 struct Row {
@@ -35,11 +37,12 @@ struct Row {
     commit: String,
 }
 
+/// The tests are those of the newest job, or why these are gone.
 pub(crate) fn page(
     project: &str,
     path: String,
     points: &[HistoryPoint],
-    mut tests: Vec<TestRow>,
+    tests: Result<Vec<TestRow>, String>,
 ) -> FilePage {
     let bars: Vec<HistoryBar> = points
         .iter()
@@ -53,6 +56,10 @@ pub(crate) fn page(
         tracing::error!(%error, "cannot draw the history");
         String::new()
     });
+    let (mut tests, tests_gone) = match tests {
+        Ok(tests) => (tests, String::new()),
+        Err(gone) => (Vec::new(), gone),
+    };
     tests.retain(|test| test.path == path);
     tests.sort_by_key(|test| std::cmp::Reverse(test.retained_bytes));
     let tests_left = tests.len().saturating_sub(MOST_TESTS);
@@ -65,6 +72,7 @@ pub(crate) fn page(
         rows: points.iter().map(row).collect(),
         tests,
         tests_left,
+        tests_gone,
         path,
     }
 }

@@ -1,7 +1,7 @@
 //! The page of a job.
 
 use askama::Template;
-use highwater_analysis::{digest::Visit, time::by_the_server};
+use highwater_analysis::time::by_the_server;
 use highwater_charts::time_label;
 use highwater_wire::report::{
     FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
@@ -13,7 +13,10 @@ use super::{
     jobs::{detail_of, project_href},
     timeline,
 };
-use crate::finalise::Column;
+use crate::{
+    finalise::Column,
+    reading::{Removed, Within},
+};
 
 const MOST_FILES: usize = 50;
 const MOST_TESTS: usize = 30;
@@ -46,6 +49,8 @@ pub(crate) struct JobPage {
     facts: Vec<(&'static str, String)>,
     chart: String,
     chart_words: String,
+    /// Why there are no rows within the job; empty where they are kept.
+    detail_gone: String,
     legend: Vec<(String, String)>,
     sort: &'static str,
     columns: &'static [(&'static str, &'static str)],
@@ -81,26 +86,38 @@ struct ProcessLine {
 /// Everything that a job's page shows.
 pub(crate) struct JobData {
     pub(crate) job: JobReport,
-    pub(crate) processes: Vec<ProcessRow>,
-    pub(crate) files: Vec<FileRow>,
-    pub(crate) tests: Vec<TestRow>,
-    pub(crate) fixtures: Vec<FixtureRow>,
-    pub(crate) visits: Vec<Visit>,
+    /// None where they are gone.
+    pub(crate) within: Option<Within>,
     pub(crate) columns: Vec<Column>,
+    pub(crate) removed: Removed,
+    /// Whether retention passes it by.
+    pub(crate) is_pinned: bool,
 }
 
 /// `all`: every file, however many there are.
 pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
     let JobData {
         job,
+        within,
+        columns,
+        removed,
+        is_pinned,
+    } = data;
+    let detail_gone = match &within {
+        Some(_) => String::new(),
+        None => removed.detail_words(),
+    };
+    let Within {
         processes,
         mut files,
         mut tests,
         mut fixtures,
         visits,
-        columns,
-    } = data;
-    let chart = timeline::chart(&job, &processes, &visits, &columns);
+    } = within.unwrap_or_default();
+    let samples_gone = removed.samples_words();
+    let chart = timeline::chart(&job, &processes, &visits, &columns, &samples_gone);
+    let mut facts = facts(&job);
+    facts.extend(is_pinned.then(|| ("Kept", "for good: the job is pinned".to_owned())));
     let sort = COLUMNS
         .iter()
         .map(|(key, _)| *key)
@@ -134,9 +151,10 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         ),
         tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         sentence: sentence(&job),
-        facts: facts(&job),
+        facts,
         chart: chart.svg,
         chart_words: chart.words,
+        detail_gone,
         legend: chart.legend,
         sort,
         columns: COLUMNS,

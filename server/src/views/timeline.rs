@@ -20,12 +20,21 @@ pub(crate) struct Chart {
     pub(crate) legend: Vec<(String, String)>,
 }
 
+/// `gone` says why the samples are no longer there, and nothing where they are.
 pub(crate) fn chart(
     job: &JobReport,
     processes: &[ProcessRow],
     visits: &[Visit],
     columns: &[Column],
+    gone: &str,
 ) -> Chart {
+    if !gone.is_empty() && visits.is_empty() {
+        return Chart {
+            svg: String::new(),
+            words: gone.to_owned(),
+            legend: Vec::new(),
+        };
+    }
     let lines = lines(processes, columns);
     let data = Timeline {
         span_us: job.duration_us,
@@ -39,7 +48,11 @@ pub(crate) fn chart(
         peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
         lanes: lanes(visits, processes, job.duration_us),
     };
-    let mut legend = vec![("tree".to_owned(), "all processes".to_owned())];
+    let mut legend = Vec::new();
+    legend.extend(
+        gone.is_empty()
+            .then(|| ("tree".to_owned(), "all processes".to_owned())),
+    );
     legend.extend(
         data.processes
             .iter()
@@ -52,7 +65,7 @@ pub(crate) fn chart(
     });
     Chart {
         svg,
-        words: words(job, &data, visits),
+        words: words(job, &data, visits, gone),
         legend,
     }
 }
@@ -164,8 +177,8 @@ fn lane_name(process: &ProcessRow, visits: &[Visit]) -> String {
 }
 
 /// What the chart shows, in words.
-fn words(job: &JobReport, data: &Timeline, visits: &[Visit]) -> String {
-    if data.tree.is_empty() {
+fn words(job: &JobReport, data: &Timeline, visits: &[Visit], gone: &str) -> String {
+    if data.tree.is_empty() && gone.is_empty() {
         return "No sample has arrived: there is no curve to show.".to_owned();
     }
     let first = data.tree.first().map_or(0, |band| band.max);
@@ -185,6 +198,9 @@ fn words(job: &JobReport, data: &Timeline, visits: &[Visit]) -> String {
             super::format::count(workers.len(), "worker"),
         )
     };
+    if !gone.is_empty() {
+        return format!("{gone}{below}");
+    }
     let peak = bytes_label(job.peak_bytes.cast_signed());
     format!(
         "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{below}",

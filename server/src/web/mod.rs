@@ -321,12 +321,13 @@ async fn job_page(
     let mut job = Job::find(&state, &access, uuid).await?;
     let data = JobData {
         job: job.report().await?,
-        processes: job.processes().await?,
-        files: job.files().await?,
-        tests: job.tests().await?,
-        fixtures: job.fixtures().await?,
-        visits: job.visits().await?,
-        columns: job.series(Span::default()).await?,
+        within: job.within().await?,
+        columns: match job.removed().has_no_samples() {
+            true => Vec::new(),
+            false => job.series(Span::default()).await?,
+        },
+        removed: job.removed(),
+        is_pinned: job.is_pinned(),
     };
     // Thousands of rows are put in order, and a chart is drawn.
     let draw = move || show(&job::page(data, &query.sort, query.files == "all"));
@@ -347,9 +348,11 @@ async fn file_page(
             "Start from one of its jobs.",
         )
     })?;
-    let tests = Job::find(&state, &access, newest.uuid)
-        .await?
-        .tests()
-        .await?;
+    let mut job = Job::find(&state, &access, newest.uuid).await?;
+    let tests = match job.tests().await {
+        Err(error) if error.is_removed() => None,
+        tests => Some(tests?),
+    };
+    let tests = tests.ok_or_else(|| job.removed().detail_words());
     show(&file::page(slug.as_str(), path, &points, tests))
 }

@@ -1,23 +1,12 @@
 //! Who may do what, once a server has tokens.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use highwater_server::config::Config;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{Answer, App, batch, end, job};
-
-/// Runs the program's own command on a database.
-fn command(database: &str, args: &[&str]) -> (bool, String, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_highwater-server"))
-        .args(args)
-        .args(["--database", database])
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (done.status.success(), text(done.stdout), text(done.stderr))
-}
+use crate::app::{Answer, App, batch, command, end, job};
 
 fn token(database: &str, args: &[&str]) -> String {
     let (ok, token, notes) = command(database, &[&["token", "create"], args].concat());
@@ -26,18 +15,18 @@ fn token(database: &str, args: &[&str]) -> String {
 }
 
 /// A server with two projects, a job in each, and tokens.
-struct Guarded {
-    app: App,
-    all: String,
-    ingest: String,
-    read: String,
-    other: String,
-    job: Uuid,
+pub(crate) struct Guarded {
+    pub(crate) app: App,
+    pub(crate) all: String,
+    pub(crate) ingest: String,
+    pub(crate) read: String,
+    pub(crate) other: String,
+    pub(crate) job: Uuid,
     others_job: Uuid,
 }
 
 impl Guarded {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(App::config(Duration::from_secs(600)))
     }
 
@@ -89,7 +78,7 @@ impl Guarded {
         );
     }
 
-    fn put(&self, path: &str, token: &str, body: &Value) -> Answer {
+    pub(crate) fn put(&self, path: &str, token: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {token}");
         let headers = [
             ("Content-Type", "application/json"),
@@ -103,7 +92,7 @@ impl Guarded {
         self.app.ask("PUT", path, headers, &body.to_string())
     }
 
-    fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         if token.is_empty() {
             return self.app.get(path);
         }

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    process::Command,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ pub(crate) struct App {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     pub(crate) database: String,
-    _folder: TempDir,
+    folder: Option<TempDir>,
 }
 
 /// A status and what came with it.
@@ -70,6 +71,13 @@ impl App {
         let folder = TempDir::new().unwrap();
         let database = format!("sqlite://{}", folder.path().join("test.db").display());
         prepare(&database);
+        let mut app = Self::on(config, database);
+        app.folder = Some(folder);
+        app
+    }
+
+    /// A server on a database that somebody else cares for.
+    pub(crate) fn on(config: Config, database: String) -> Self {
         let address_of_database = database.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let (told, address) = std::sync::mpsc::channel::<SocketAddr>();
@@ -97,7 +105,7 @@ impl App {
             stop: Some(stop),
             thread: Some(thread),
             database: address_of_database,
-            _folder: folder,
+            folder: None,
         }
     }
 
@@ -187,6 +195,17 @@ impl Drop for App {
             assert!(ended.is_ok() || std::thread::panicking());
         }
     }
+}
+
+/// Runs a command of the program on a database: whether it succeeded, what it put out, and what it said besides.
+pub(crate) fn command(database: &str, args: &[&str]) -> (bool, String, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_highwater-server"))
+        .args(args)
+        .args(["--database", database])
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (done.status.success(), text(done.stdout), text(done.stderr))
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {

@@ -9,10 +9,13 @@
 mod access;
 mod app;
 mod arrival;
+mod backup;
 mod errors;
 mod fresh;
 mod load;
 mod pages;
+mod pins;
+mod retention;
 mod start;
 mod versions;
 
