@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use highwater_server::config::{Config, Limits, Retention};
-use highwater_store::{Finalised, NewBatch, Put, Store, StoredPage};
+use highwater_store::{Finalised, Moment, NewBatch, Put, Store, StoredPage};
 use highwater_wire::{
     codec,
     v1::{Batch, End, Job},
@@ -30,7 +30,12 @@ async fn keep(store: &Store, project: &str, name: &str, days: i64) -> Uuid {
     let heard = jiff::Timestamp::now().as_microsecond() - days * DAY_US;
     let mut begin: Job = serde_json::from_value(job(name)).unwrap();
     begin.project = project.to_owned();
-    store.put_job(uuid, begin, heard).await.unwrap();
+    let at = Moment {
+        started_unix_us: begin.started_unix_us,
+        heard_unix_us: heard,
+        clock_skew_us: None,
+    };
+    store.put_job(uuid, begin, at).await.unwrap();
     let sent: Batch = serde_json::from_value(batch(0, &file_of(name))).unwrap();
     let new = NewBatch {
         stream: STREAM,
