@@ -14,7 +14,6 @@ use highwater_wire::{
     receipt::Receipt,
     v1::{Batch, End, Job},
 };
-use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -25,6 +24,8 @@ use crate::{
     state::AppState,
 };
 
+/// A body that becomes no more than this is decoded where it is, in a fraction of a millisecond.
+const SMALL_BYTES: u64 = 128 << 10;
 /// Later a clock shows nothing that can be, µs since 1970.
 const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 
@@ -47,7 +48,7 @@ pub(crate) async fn put_job(
     } = sent;
     let now = state.now_unix_us();
     let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(now));
-    let job: Job = read(&state, body, Ok).await?;
+    let job: Job = read(&state, body, |decoded| Ok(decoded.message)).await?;
     if !access.may(&job.project, Scope::Ingest) {
         return Err(access.refused(&job.project, Scope::Ingest));
     }
@@ -96,18 +97,18 @@ pub(crate) async fn put_batch(
         ));
     }
     let sent = kept_as_sent(&body)?;
-    let batch = read(&state, body, move |batch: Batch| {
-        let plain = batch.encode_to_vec();
+    let batch = read(&state, body, move |decoded: Decoded<Batch>| {
+        let Decoded { message, plain } = decoded;
         let body = match sent {
             Some(sent) => sent,
-            None => codec::encode(&batch).map_err(|error| AppError::internal(&error))?,
+            None => codec::encode(&message).map_err(|error| AppError::internal(&error))?,
         };
         Ok(NewBatch {
             stream,
             seq,
             digest: Sha256::digest(&plain).into(),
             body,
-            weight: codec::weight(&batch),
+            weight: codec::weight(&message),
         })
     });
     let batch = batch.await?;
@@ -142,7 +143,7 @@ pub(crate) async fn put_end(
         room: _until_answered,
     } = sent;
     its_project(&state, &access, uuid).await?;
-    let end: End = read(&state, body, Ok).await?;
+    let end: End = read(&state, body, |decoded| Ok(decoded.message)).await?;
     let put = state.store.put_end(uuid, end, state.now_unix_us()).await?;
     state.has_arrived();
     answer(
@@ -184,12 +185,16 @@ async fn its_project(state: &AppState, access: &Access, uuid: Uuid) -> Result<()
 async fn read<M: Checked + 'static, T: Send + 'static>(
     state: &AppState,
     body: Body,
-    make: impl FnOnce(M) -> Result<T, AppError> + Send + 'static,
+    make: impl FnOnce(Decoded<M>) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
     state.metrics.taken.inc_by(body.bytes.len() as u64);
     let form = Form::of(&body.headers)?;
     let bytes = form.most_bytes(&body.bytes);
     let work = move || make(form.decode(&body.bytes)?);
+    // To hand it to another thread would take longer than to do it.
+    if bytes <= SMALL_BYTES {
+        return work();
+    }
     let done = state.decoding.run(bytes, work).await;
     done.unwrap_or_else(|error| Err(AppError::internal(&error)))
 }
@@ -198,6 +203,13 @@ async fn read<M: Checked + 'static, T: Send + 'static>(
 fn kept_as_sent(body: &Body) -> Result<Option<Vec<u8>>, AppError> {
     let form = Form::of(&body.headers)?;
     Ok((form.is_zstd && !form.is_json).then(|| body.bytes.to_vec()))
+}
+
+/// What a body says.
+struct Decoded<M> {
+    message: M,
+    /// In protobuf, without compression.
+    plain: Bytes,
 }
 
 /// How a body is written.
@@ -240,24 +252,28 @@ impl Form {
     /// What the body can become without its compression.
     fn most_bytes(self, body: &Bytes) -> u64 {
         if self.is_zstd {
-            MAX_BATCH_BYTES as u64
+            // What a frame announces is held to where it is small: more is not made of it in one go.
+            let announced = codec::announced_bytes(body).map(|bytes| bytes as u64);
+            let announced = announced.filter(|bytes| *bytes <= SMALL_BYTES);
+            announced.unwrap_or(MAX_BATCH_BYTES as u64)
         } else {
             body.len() as u64
         }
     }
 
-    fn decode<M: Checked>(self, body: &Bytes) -> Result<M, AppError> {
+    fn decode<M: Checked>(self, body: &Bytes) -> Result<Decoded<M>, AppError> {
         let plain = if self.is_zstd {
             Bytes::from(codec::decompress(body)?)
         } else {
             body.clone()
         };
-        let message = if self.is_json {
-            codec::decode_json(&plain)
-        } else {
-            codec::decode_plain(&plain)
-        };
-        Ok(message?)
+        if self.is_json {
+            let message: M = codec::decode_json(&plain)?;
+            let plain = message.encode_to_vec().into();
+            return Ok(Decoded { message, plain });
+        }
+        let message = codec::decode_plain(&plain)?;
+        Ok(Decoded { message, plain })
     }
 }
 

@@ -7,7 +7,7 @@ mod encoder;
 mod limits;
 mod parts;
 
-use std::io::Read;
+use std::{cell::RefCell, io::Read};
 
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
@@ -168,11 +168,39 @@ pub fn decode_json<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
     Ok(message)
 }
 
+/// A frame that announces no more is decompressed in one go.
+const SMALL_BYTES: usize = 1 << 20;
+
+/// What a frame says that it becomes, bytes; `None` where it does not say. A frame may lie: it is no bound.
+#[must_use]
+pub fn announced_bytes(compressed: &[u8]) -> Option<usize> {
+    let size = zstd::zstd_safe::get_frame_content_size(compressed).ok()??;
+    usize::try_from(size).ok()
+}
+
+/// What becomes of a frame, if that is no more than so many bytes.
+fn at_once(compressed: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = RefCell::default();
+    }
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = zstd::bulk::Decompressor::new().ok();
+        }
+        kept.as_mut()?.decompress(compressed, bytes).ok()
+    })
+}
+
 /// Decompresses with a bound, so that a small body cannot fill the memory.
 ///
 /// # Errors
 /// When the bytes are no frame or pass [`MAX_BATCH_BYTES`].
 pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
+    if let Some(bytes) = announced_bytes(compressed).filter(|bytes| *bytes <= SMALL_BYTES)
+        && let Some(whole) = at_once(compressed, bytes)
+    {
+        return Ok(whole);
+    }
     let decoder =
         zstd::stream::read::Decoder::with_buffer(compressed).map_err(Problem::Compression)?;
     let mut bytes = Vec::new();
