@@ -13,7 +13,6 @@ pub mod ids;
 pub mod marks;
 pub mod receipt;
 pub mod report;
-pub mod spool;
 
 /// The messages of wire version 1.
 #[expect(
