@@ -3,11 +3,13 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::{
     access::Scope,
-    commands::{Order, project, token},
+    commands::{Order, export, project, token},
     config::{self, ConfigError, Given},
+    export::{Form, Format, What},
 };
 
 /// Keeps recordings of pytest memory, draws them and answers questions about them.
@@ -34,6 +36,8 @@ enum Command {
     /// Say who may read a project.
     #[command(subcommand)]
     Project(Project),
+    /// Write a job for other programs.
+    Export(Export),
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +114,24 @@ struct Of {
     all_projects: bool,
 }
 
+#[derive(Debug, Args)]
+struct Export {
+    /// Which job.
+    #[arg(value_name = "UUID")]
+    job: Uuid,
+    /// `json` for everything in one document, `csv` and `parquet` for one table, `perfetto` for a trace that https://ui.perfetto.dev opens.
+    #[arg(long)]
+    format: Format,
+    /// Which table, for csv and parquet [default: series].
+    #[arg(long)]
+    what: Option<What>,
+    /// Where to write it; to standard output where this is not given.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
 #[derive(Debug, Subcommand)]
 enum Project {
     /// Let everybody who reaches this server read a project, without a token.
@@ -165,6 +187,15 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
         Command::Project(Project::Publish { project, places }) => Order::Project(
             database(places)?,
             project::Order::Publish(config::slug(project)?, true),
+        ),
+        Command::Export(export) => Order::Export(
+            database(export.places)?,
+            export::Order {
+                job: export.job,
+                form: Form::new(export.format, export.what)
+                    .map_err(|reason| config::wrong("--what", reason))?,
+                output: export.output,
+            },
         ),
         Command::Project(Project::Unpublish { project, places }) => Order::Project(
             database(places)?,

@@ -1,5 +1,6 @@
 //! What the program does besides serving.
 
+pub mod export;
 pub mod project;
 pub mod token;
 
@@ -12,6 +13,8 @@ pub enum Order {
     Serve(Box<Config>),
     /// Something about tokens.
     Token(String, token::Order),
+    /// Write a job for other programs.
+    Export(String, export::Order),
     /// Something about a project.
     Project(String, project::Order),
 }

@@ -19,7 +19,7 @@ use highwater_wire::{
 use prost::Message;
 use uuid::Uuid;
 
-pub(crate) use columns::{Column, Span, load as load_columns};
+pub(crate) use columns::{Column, Span, load as load_columns, name_of, window};
 pub(crate) use rows::{finalised, read as read_rows};
 
 /// Why a job could not be settled or read.

@@ -1,6 +1,7 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers, `export` writes
+//! a job for other programs; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -10,6 +11,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 mod error;
+mod export;
 mod extract;
 mod finalise;
 mod ingest;
@@ -24,4 +26,5 @@ mod work;
 
 pub use access::Scope;
 pub use api::openapi;
+pub use export::{Form, Format, What};
 pub use serve::{ServeError, check, open, serve};

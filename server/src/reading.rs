@@ -1,5 +1,7 @@
 //! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far.
 
+mod settled;
+
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use highwater_analysis::digest::{Digest, Visit};
@@ -14,6 +16,8 @@ use crate::{
     finalise::{self, Column, FinaliseError, Live, Span, Stored},
     state::{AppState, LiveKey},
 };
+
+pub(crate) use settled::{PieceError, Settled};
 
 impl From<FinaliseError> for AppError {
     fn from(error: FinaliseError) -> Self {
@@ -125,6 +129,16 @@ impl<'a> Job<'a> {
 
     pub(crate) async fn visits(&mut self) -> Result<Vec<Visit>, AppError> {
         self.rows(DetailKind::Visits, |digest| &digest.visits).await
+    }
+
+    /// The job to be read in pieces; refused while something of it is not finalised.
+    pub(crate) async fn settled(mut self) -> Result<Settled, AppError> {
+        // Rows of another version are noticed here, before anything was handed out.
+        let report = self.report().await?;
+        match &self.pages {
+            Some((_, id)) => Ok(Settled::new(self.state.clone(), *id, self.weight, report)),
+            None => Err(AppError::unsettled(self.uuid)),
+        }
     }
 
     /// Every series in a span of time.

@@ -51,6 +51,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/v1/jobs/{uuid}/tests", get(api::tests))
         .route("/api/v1/jobs/{uuid}/fixtures", get(api::fixtures))
         .route("/api/v1/jobs/{uuid}/series", get(api::series))
+        .route("/api/v1/jobs/{uuid}/export", get(api::export))
         .route("/api/v1/projects", get(api::projects))
         .route("/api/v1/projects/{project}/runs", get(api::runs))
         .route("/api/v1/projects/{project}/jobs", get(api::project_jobs))

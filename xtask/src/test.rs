@@ -63,6 +63,8 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "playwright",
     "axe-playwright-python",
     "pyjwt[crypto]",
+    "pyarrow",
+    "perfetto",
 ];
 
 pub(crate) fn run(options: &Options) -> Done {

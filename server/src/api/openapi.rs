@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{access, jobs, projects, series};
+use super::{access, export, jobs, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use crate::ingest;
         jobs::tests,
         jobs::fixtures,
         series::series,
+        export::export,
         access::access,
     ),
     security((), ("token" = [])),

@@ -10,6 +10,7 @@ mod access;
 mod app;
 mod arrival;
 mod errors;
+mod export;
 mod load;
 mod pages;
 mod start;
