@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     access::Scope,
-    commands::{Order, export, project, token},
+    commands::{Order, export, import, project, token},
     config::{self, ConfigError, Given},
     export::{Form, Format, What},
 };
@@ -38,6 +38,8 @@ enum Command {
     Project(Project),
     /// Write a job for other programs.
     Export(Export),
+    /// Keep recordings that come as files: spools of highwater, databases of pytest-monitor (.pymon), files of mprof (.dat).
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +134,21 @@ struct Export {
     places: Places,
 }
 
+#[derive(Debug, Args)]
+struct Import {
+    /// Files; of a spool the folder of a job, or the whole.
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Of which project, `owner/repo`, the files of other recorders are; a spool says it itself.
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// What to call the jobs of other recorders' files [default: pytest-monitor, mprof].
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    #[command(flatten)]
+    places: Places,
+}
+
 #[derive(Debug, Subcommand)]
 enum Project {
     /// Let everybody who reaches this server read a project, without a token.
@@ -187,6 +204,14 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
         Command::Project(Project::Publish { project, places }) => Order::Project(
             database(places)?,
             project::Order::Publish(config::slug(project)?, true),
+        ),
+        Command::Import(import) => Order::Import(
+            database(import.places)?,
+            import::Order {
+                paths: import.paths,
+                project: import.project.map(config::slug).transpose()?,
+                job: import.job,
+            },
         ),
         Command::Export(export) => Order::Export(
             database(export.places)?,

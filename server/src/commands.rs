@@ -1,6 +1,7 @@
 //! What the program does besides serving.
 
 pub mod export;
+pub mod import;
 pub mod project;
 pub mod token;
 
@@ -15,6 +16,8 @@ pub enum Order {
     Token(String, token::Order),
     /// Write a job for other programs.
     Export(String, export::Order),
+    /// Keep recordings that come as files.
+    Import(String, import::Order),
     /// Something about a project.
     Project(String, project::Order),
 }

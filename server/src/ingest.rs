@@ -75,14 +75,7 @@ pub(crate) async fn put_batch(
         ));
     }
     let batch = read(&state, sent, move |batch: Batch| {
-        let plain = batch.encode_to_vec();
-        Ok(NewBatch {
-            stream,
-            seq,
-            digest: Sha256::digest(&plain).into(),
-            body: codec::encode(&batch).map_err(|error| AppError::internal(&error))?,
-            weight: codec::weight(&batch),
-        })
+        new_batch(stream, seq, &batch).map_err(|error| AppError::internal(&error))
     });
     let batch = batch.await?;
     let put = state
@@ -124,6 +117,17 @@ pub(crate) async fn put_end(
         Receipt::of_end(uuid),
         &format!("the end of job {uuid}"),
     )
+}
+
+/// A batch as it is stored. It fails only for lack of memory.
+pub(crate) fn new_batch(stream: Uuid, seq: u64, batch: &Batch) -> std::io::Result<NewBatch> {
+    Ok(NewBatch {
+        stream,
+        seq,
+        digest: Sha256::digest(batch.encode_to_vec()).into(),
+        body: codec::encode(batch)?,
+        weight: codec::weight(batch),
+    })
 }
 
 fn not_begun() -> AppError {

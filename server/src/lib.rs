@@ -1,7 +1,7 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
 //! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in, `settle` finalises, `reading` answers, `export` writes
-//! a job for other programs; `views` turn answers into what a
+//! a job for other programs, `import` reads recordings that come as files; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod extract;
 mod finalise;
+mod import;
 mod ingest;
 mod reading;
 mod router;

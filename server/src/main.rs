@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use highwater_server::{
     check, cli,
-    commands::{Order, export, project, token},
+    commands::{Order, export, import, project, token},
     config::{self, Config},
     open, serve,
 };
@@ -35,6 +35,12 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         Order::Export(database, order) => {
             let store = open(&database).await?;
             let done = export::run(&store, order).await;
+            store.close().await;
+            done
+        }
+        Order::Import(database, order) => {
+            let store = open(&database).await?;
+            let done = import::run(&store, order, out, notes).await;
             store.close().await;
             done
         }

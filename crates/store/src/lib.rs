@@ -1,7 +1,8 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
-//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups.
+//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups; `whole` writes a
+//! recording at once. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
@@ -15,10 +16,12 @@ mod facts;
 mod jobs;
 pub mod pages;
 mod projects;
+pub mod pymon;
 mod series;
 mod sizes;
 mod snapshot;
 mod tokens;
+mod whole;
 mod writer;
 
 pub use batches::{NewBatch, StoredBatch};
@@ -32,6 +35,7 @@ pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
 pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 pub use tokens::{FoundToken, NewToken, TokenRow};
+pub use whole::Whole;
 pub use writer::{Finalised, Put};
 
 #[cfg(test)]
