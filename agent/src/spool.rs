@@ -20,15 +20,7 @@
 //! | `*.thin` | a segment that was being written again when the agent died; nobody reads it |
 //! | `events/` | the plugin's files; not sent, kept until the spool goes |
 //!
-//! Each file begins with `HWSPOOL` and the version as one byte. A record is, in little-endian:
-//!
-//! | bytes | what |
-//! |---|---|
-//! | 4 | length of the payload |
-//! | 4 | CRC-32 of all that follows |
-//! | 1 | kind: 1 job, 2 batch, 3 end |
-//! | 8 | sequence number of a batch; 0 otherwise |
-//! | n | payload: the message in protobuf under zstd |
+//! `highwater_wire::spool` says how a file begins and what a record is, for whoever else reads a spool.
 //!
 //! # Writing
 //!
@@ -66,10 +58,15 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-use highwater_wire::{codec, v1};
+use highwater_wire::{
+    codec,
+    spool::{BLANK, HEAD_BYTES, Head, MAGIC},
+    v1,
+};
 use uuid::Uuid;
 
 pub use handoff::Handoff;
+pub use highwater_wire::spool::{Kind, Record};
 pub use known::{MarkIdentity, stream_counts};
 pub use read::{
     ReadPlace, Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, uuid_of,
@@ -77,34 +74,6 @@ pub use read::{
 pub use segments::{Segment, path_of as segment_path, segments};
 pub use thin::{Detail, thin};
 pub use write::{Less, Spool, lock, lock_of_gone, record_of, write_end};
-
-/// The first bytes of every file; the last is the version.
-const MAGIC: &[u8; 8] = b"HWSPOOL\x01";
-/// Length, CRC, kind and sequence number.
-const HEAD_BYTES: usize = 17;
-
-/// What a record holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// How the job began.
-    Job = 1,
-    /// A second of it.
-    Batch = 2,
-    /// How it ended.
-    End = 3,
-}
-
-/// One record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// What it holds.
-    pub kind: Kind,
-    /// Sequence number of a batch.
-    pub seq: u64,
-    /// Protobuf under zstd.
-    pub payload: Vec<u8>,
-}
 
 /// What belongs into a spool and found no room there, as it would have been written.
 #[derive(Debug, Clone, Default)]

@@ -3,11 +3,13 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::{
     access::Scope,
-    commands::{Order, job, project, retention, token},
+    commands::{Order, export, import, job, project, retention, token},
     config::{self, ConfigError, Given},
+    export::{Form, Format, What},
 };
 
 /// Keeps recordings of pytest memory, draws them and answers questions about them.
@@ -52,6 +54,10 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
+    /// Write a job for other programs.
+    Export(Export),
+    /// Keep recordings that come as files: spools of highwater, databases of pytest-monitor (.pymon), files of mprof (.dat).
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +134,39 @@ struct Of {
     all_projects: bool,
 }
 
+#[derive(Debug, Args)]
+struct Export {
+    /// Which job.
+    #[arg(value_name = "UUID")]
+    job: Uuid,
+    /// `json` for everything in one document, `csv` and `parquet` for one table, `perfetto` for a trace that https://ui.perfetto.dev opens.
+    #[arg(long)]
+    format: Format,
+    /// Which table, for csv and parquet [default: series].
+    #[arg(long)]
+    what: Option<What>,
+    /// Where to write it; to standard output where this is not given.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// Files; of a spool the folder of a job, or the whole.
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Of which project, `owner/repo`, the files of other recorders are; a spool says it itself.
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// What to call the jobs of other recorders' files [default: pytest-monitor, mprof].
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    #[command(flatten)]
+    places: Places,
+}
+
 #[derive(Debug, Subcommand)]
 enum Project {
     /// Let everybody who reaches this server read a project, without a token.
@@ -201,6 +240,23 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
         Command::Project(Project::Publish { project, places }) => Order::Project(
             database(places)?,
             project::Order::Publish(config::slug(project)?, true),
+        ),
+        Command::Import(import) => Order::Import(
+            database(import.places)?,
+            import::Order {
+                paths: import.paths,
+                project: import.project.map(config::slug).transpose()?,
+                job: import.job,
+            },
+        ),
+        Command::Export(export) => Order::Export(
+            database(export.places)?,
+            export::Order {
+                job: export.job,
+                form: Form::new(export.format, export.what)
+                    .map_err(|reason| config::wrong("--what", reason))?,
+                output: export.output,
+            },
         ),
         Command::Project(Project::Unpublish { project, places }) => Order::Project(
             database(places)?,

@@ -2,6 +2,8 @@
 
 pub mod backup;
 mod columns;
+pub mod export;
+pub mod import;
 pub mod job;
 pub mod project;
 pub mod retention;
@@ -18,6 +20,10 @@ pub enum Order {
     Serve(Box<Config>),
     /// Something about tokens.
     Token(String, token::Order),
+    /// Write a job for other programs.
+    Export(String, export::Order),
+    /// Keep recordings that come as files.
+    Import(String, import::Order),
     /// Something about a project.
     Project(String, project::Order),
     /// Something about a job.

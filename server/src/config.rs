@@ -185,7 +185,7 @@ pub(crate) fn resolve(
     })
 }
 
-fn wrong(setting: &'static str, reason: impl Into<String>) -> ConfigError {
+pub(crate) fn wrong(setting: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Value {
         setting,
         reason: reason.into(),

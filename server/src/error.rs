@@ -73,6 +73,15 @@ impl AppError {
         Self::new(StatusCode::CONFLICT, "conflict", message, hint)
     }
 
+    pub(crate) fn unsettled(job: uuid::Uuid) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "unsettled",
+            format!("job {job} still runs, or what came of it last is not finalised yet"),
+            "ask again once its state is `finished`, `incomplete` or `lost`",
+        )
+    }
+
     pub(crate) fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -195,6 +204,14 @@ impl AppError {
         )
     }
 }
+
+impl std::fmt::Display for AppError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.message, self.hint)
+    }
+}
+
+impl std::error::Error for AppError {}
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {

@@ -14,6 +14,7 @@ use highwater_wire::{
     receipt::Receipt,
     v1::{Batch, End, Job},
 };
+use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -160,6 +161,17 @@ fn clock_of(headers: &HeaderMap) -> Option<i64> {
         .parse()
         .ok()
         .filter(|clock| (0..YEAR_9999_US).contains(clock))
+}
+
+/// A batch as it is stored. It fails only for lack of memory.
+pub(crate) fn new_batch(stream: Uuid, seq: u64, batch: &Batch) -> std::io::Result<NewBatch> {
+    Ok(NewBatch {
+        stream,
+        seq,
+        digest: Sha256::digest(batch.encode_to_vec()).into(),
+        body: codec::encode(batch)?,
+        weight: codec::weight(batch),
+    })
 }
 
 fn not_begun() -> AppError {

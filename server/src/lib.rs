@@ -1,6 +1,7 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `retention` removes, `reading` answers; `views` turn answers into what a
+//! Rooms: `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `retention` removes, `reading` answers, `export` writes
+//! a job for other programs, `import` reads recordings that come as files; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -10,9 +11,11 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 mod error;
+mod export;
 mod extract;
 mod finalise;
 mod fresh;
+mod import;
 mod ingest;
 mod intake;
 mod metrics;
@@ -28,4 +31,5 @@ mod work;
 
 pub use access::Scope;
 pub use api::openapi;
+pub use export::{Form, Format, What};
 pub use serve::{ServeError, check, open, serve};

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use highwater_server::{
     check, cli,
-    commands::{Order, backup, job, project, retention, token},
+    commands::{Order, backup, export, import, job, project, retention, token},
     config::{self, Config},
     open, serve,
 };
@@ -29,6 +29,18 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         Order::Token(database, order) => {
             let store = open(&database).await?;
             let done = token::run(&store, order, now_unix_us, out, notes).await;
+            store.close().await;
+            done
+        }
+        Order::Export(database, order) => {
+            let store = open(&database).await?;
+            let done = export::run(&store, order).await;
+            store.close().await;
+            done
+        }
+        Order::Import(database, order) => {
+            let store = open(&database).await?;
+            let done = import::run(&store, order, out, notes).await;
             store.close().await;
             done
         }

@@ -2,6 +2,7 @@
 //! retention took something from, from what is left.
 
 mod removed;
+mod settled;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub(crate) use removed::Removed;
+pub(crate) use settled::{PieceError, Settled};
 
 impl From<FinaliseError> for AppError {
     fn from(error: FinaliseError) -> Self {
@@ -194,6 +196,25 @@ impl<'a> Job<'a> {
         Some((
             digest.tree.last().map(|point| point.bytes),
             running.collect(),
+        ))
+    }
+
+    /// The job to be read in pieces; refused while something of it is not finalised.
+    pub(crate) async fn settled(mut self) -> Result<Settled, AppError> {
+        // Rows of another version are noticed here, before anything was handed out.
+        let report = self.report().await?;
+        if self.removed.has_no_samples() {
+            return Err(self.removed.no_samples());
+        }
+        if self.pages.is_none() {
+            return Err(AppError::unsettled(self.uuid));
+        }
+        let weight = self.key.weight.cast_unsigned();
+        Ok(Settled::new(
+            self.state.clone(),
+            self.key.id,
+            weight,
+            report,
         ))
     }
 

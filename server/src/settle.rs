@@ -81,11 +81,23 @@ async fn settle_or_rest(
 }
 
 async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
+    settle_since(state, uuid, state.silent_since()).await
+}
+
+/// Settles a job from which nothing more is expected, though it may have no end.
+pub(crate) async fn settle_as_it_is(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
+    settle_since(state, uuid, i64::MAX).await
+}
+
+async fn settle_since(
+    state: &AppState,
+    uuid: Uuid,
+    silent_since: i64,
+) -> Result<(), FinaliseError> {
     let mut snapshot = state.store.snapshot().await?;
     let Some(key) = snapshot.job(uuid).await? else {
         return Ok(());
     };
-    let silent_since = state.silent_since();
     if finalise::state_of(silent_since, &mut snapshot, &key).await? == JobState::Running {
         return Ok(());
     }

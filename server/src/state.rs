@@ -19,7 +19,7 @@ use crate::{
 
 /// Unsettled jobs of which the figures are kept for the next look.
 const MOST_LIVE: usize = 16;
-/// Bodies that are decoded at once, and jobs that are worked out at once.
+/// Bodies that are decoded at once, jobs that are worked out at once, and jobs that are exported at once.
 const PIECES: u32 = 4;
 /// Rows of finalised jobs that are read at once; most are read in no time.
 const ROWS: u32 = 64;
@@ -53,6 +53,8 @@ pub(crate) struct AppState {
     pub(crate) digesting: Room,
     /// Where rows of finalised jobs are read.
     pub(crate) reading: Room,
+    /// Where jobs are written for other programs, as fast as these take it.
+    pub(crate) exporting: Room,
     live: Arc<Mutex<Vec<(LiveKey, LiveCell)>>>,
 }
 
@@ -94,6 +96,7 @@ impl AppState {
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
             reading: Room::new(MAX_JOB_WEIGHT, ROWS),
+            exporting: Room::new(MAX_JOB_WEIGHT, PIECES),
             live: Arc::default(),
         }
     }

@@ -63,6 +63,9 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "playwright",
     "axe-playwright-python",
     "pyjwt[crypto]",
+    "memory_profiler",
+    "pyarrow",
+    "perfetto",
 ];
 
 pub(crate) fn run(options: &Options) -> Done {

@@ -9,16 +9,13 @@ use std::{
 
 use highwater_analysis::arrival;
 use highwater_wire::{
-    codec::{self, Checked, MAX_BATCH_BYTES},
+    codec::{self, Checked},
     v1,
 };
 use uuid::Uuid;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Record, Segment, SpoolError, io, segments};
+use super::{BLANK, HEAD_BYTES, Head, MAGIC, Record, Segment, SpoolError, io, segments};
 use crate::regular;
-
-/// What stands in the place of [`MAGIC`] where nothing was written.
-const BLANK: [u8; MAGIC.len()] = [0; MAGIC.len()];
 
 /// Reads the records of one segment while it grows.
 #[derive(Debug)]
@@ -120,14 +117,12 @@ impl SegmentReader {
                 }
                 return Ok(None);
             }
-            let [l0, l1, l2, l3, c0, c1, c2, c3, kind, seq @ ..] = head;
-            let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-            if length > MAX_BATCH_BYTES {
+            let Some(head) = Head::of(head) else {
                 self.place.skipped += 1;
                 self.place.ended = true;
                 break;
-            }
-            let mut payload = vec![0; length];
+            };
+            let mut payload = vec![0; head.length()];
             match self
                 .file
                 .read_exact_at(&mut payload, self.place.at + HEAD_BYTES as u64)
@@ -136,26 +131,14 @@ impl SegmentReader {
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(error) => return Err(io(&self.path)(error)),
             }
-            self.place.at += (HEAD_BYTES + length) as u64;
-            let mut crc = crc32fast::Hasher::new();
-            crc.update(&head[8..]);
-            crc.update(&payload);
-            let kind = match kind {
-                1 => Some(Kind::Job),
-                2 => Some(Kind::Batch),
-                3 => Some(Kind::End),
-                _ => None,
-            };
-            match kind {
-                Some(kind) if crc.finalize() == u32::from_le_bytes([c0, c1, c2, c3]) => {
-                    let seq = u64::from_le_bytes(seq);
-                    if self.known.is_some_and(|known| seq <= known) {
-                        continue;
-                    }
-                    self.place.last = Some(seq);
-                    return Ok(Some(Record { kind, seq, payload }));
+            self.place.at += (HEAD_BYTES + head.length()) as u64;
+            match head.record(payload) {
+                Some(record) if self.known.is_some_and(|known| record.seq <= known) => {}
+                Some(record) => {
+                    self.place.last = Some(record.seq);
+                    return Ok(Some(record));
                 }
-                _ => self.place.skipped += 1,
+                None => self.place.skipped += 1,
             }
         }
         Ok(None)

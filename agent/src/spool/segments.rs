@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use highwater_wire::spool::segment_of;
 use uuid::Uuid;
 
 use super::{SpoolError, io};
@@ -32,12 +33,7 @@ pub fn path_of(folder: &Path, stream: Uuid, number: u64) -> PathBuf {
 }
 
 fn parse(path: &Path) -> Option<(Uuid, u64)> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".segment")?;
-    let (stream, number) = match name.split_once('.') {
-        Some((stream, number)) => (stream, number.parse().ok()?),
-        None => (name, 0),
-    };
-    Some((Uuid::parse_str(stream).ok()?, number))
+    segment_of(path.file_name()?.to_str()?)
 }
 
 /// The segments of a job: streams in the order they were begun, and the files of each in order.

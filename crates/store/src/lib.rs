@@ -2,7 +2,8 @@
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
 //! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
-//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies.
+//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `whole`
+//! writes a recording at once. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
@@ -18,12 +19,14 @@ mod finalised;
 mod jobs;
 pub mod pages;
 mod projects;
+pub mod pymon;
 mod retention;
 mod series;
 mod sizes;
 mod snapshot;
 mod space;
 mod tokens;
+mod whole;
 mod writer;
 
 pub use backup::{Backup, back_up};
@@ -41,6 +44,7 @@ pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 pub use space::Space;
 pub use tokens::{FoundToken, NewToken, TokenRow};
+pub use whole::Whole;
 pub use writer::{Figures, Put};
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     Finalised, Moment, NewBatch, Store, StoreError, batches, finalised, jobs, retention, space,
     tokens,
+    whole::{self, Whole},
 };
 
 /// Most requests in one transaction.
@@ -51,6 +52,7 @@ pub enum Put {
 
 enum Request {
     Job(Uuid, Box<v1::Job>, Moment),
+    Whole(Uuid, Box<Whole>, i64),
     Batch(Uuid, NewBatch, i64),
     End(Uuid, Box<v1::End>, i64),
     Finalised(Box<Finalised>),
@@ -137,6 +139,16 @@ impl Writer {
         self.ask(Request::Checkpoint).await.map(drop)
     }
 
+    /// Keeps a recording at once.
+    pub(crate) async fn whole(
+        &self,
+        uuid: Uuid,
+        whole: Whole,
+        now: i64,
+    ) -> Result<Put, StoreError> {
+        self.ask(Request::Whole(uuid, Box::new(whole), now)).await
+    }
+
     /// Everything asked before this is written when it returns.
     pub(crate) async fn close(&self) {
         let task = self.closed.lock().await.take();
@@ -203,11 +215,11 @@ async fn write_group(
     for request in requests {
         sqlx::query(SAVEPOINT).execute(&mut *connection).await?;
         let outcome = write_one(connection, request).await;
-        let ending = if outcome.is_ok() { RELEASE } else { BACK };
-        sqlx::query(ending).execute(&mut *connection).await?;
-        if outcome.is_err() {
-            sqlx::query(RELEASE).execute(&mut *connection).await?;
+        // A recording that is refused in its middle leaves nothing; where one request is one change, there is nothing to take back.
+        if !matches!(outcome, Ok(Put::New | Put::Same)) {
+            sqlx::query(BACK).execute(&mut *connection).await?;
         }
+        sqlx::query(RELEASE).execute(&mut *connection).await?;
         outcomes.push(outcome);
     }
     sqlx::query(COMMIT).execute(&mut *connection).await?;
@@ -227,6 +239,7 @@ async fn write_one(
         Request::Job(uuid, job, at) => {
             jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *at).await
         }
+        Request::Whole(uuid, whole, now) => whole::write(connection, *uuid, whole, *now).await,
         Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
             Some((job, _)) => write_batch(connection, job, batch, *now).await,
             None => Ok(Put::Unknown),
@@ -247,7 +260,7 @@ async fn write_one(
     }
 }
 
-async fn known(
+pub(crate) async fn known(
     connection: &mut SqliteConnection,
     uuid: Uuid,
 ) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
@@ -257,7 +270,7 @@ async fn known(
         .await?)
 }
 
-async fn write_batch(
+pub(crate) async fn write_batch(
     connection: &mut SqliteConnection,
     job: i64,
     batch: &NewBatch,
@@ -297,7 +310,7 @@ async fn heard(
 }
 
 /// An end of a higher revision replaces one of a lower; of the same revision it must be the same.
-async fn write_end(
+pub(crate) async fn write_end(
     connection: &mut SqliteConnection,
     job: i64,
     end: &v1::End,

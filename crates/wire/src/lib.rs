@@ -5,6 +5,7 @@
 //! - [`marks`]: the events file of the pytest plugin (`pytest-plugin/FORMAT.md`).
 //! - [`report`]: the documents that the API and `--summary` answer.
 //! - [`ids`]: the identities of projects, jobs and streams.
+//! - [`spool`]: the files of a spool, as bytes.
 //!
 //! Architecture invariant: nothing here opens a file or a socket, and nothing here knows a database.
 
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod marks;
 pub mod receipt;
 pub mod report;
+pub mod spool;
 
 /// The messages of wire version 1.
 #[expect(
@@ -31,3 +33,6 @@ pub const CLOCK_HEADER: &str = "highwater-clock";
 
 /// The wire version this crate writes; the only one it reads.
 pub const VERSION: u32 = 1;
+
+/// Provider of the runs of jobs that were brought in from files of other recorders.
+pub const IMPORT: &str = "import";

@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{access, jobs, live, pins, projects, series};
+use super::{access, export, jobs, live, pins, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -34,6 +34,7 @@ use crate::ingest;
         series::series,
         pins::pin,
         pins::unpin,
+        export::export,
         access::access,
         live::live,
     ),

@@ -1,8 +1,9 @@
 //! Samples as columns: packed into pages with their pyramid, restored from them, and read for a span of time in as many points
-//! as are wanted.
+//! as are wanted, or all of them, window by window.
 
 mod pack;
 mod span;
+mod window;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,6 +18,7 @@ use super::FinaliseError;
 
 pub(super) use pack::pack;
 pub(crate) use span::load;
+pub(crate) use window::window;
 
 /// Levels of the pyramid above the values.
 const LEVELS: i64 = 2;
@@ -58,7 +60,7 @@ pub(crate) struct Column {
 }
 
 /// Name and unit of a metric in the API.
-fn name_of(metric: i32) -> (&'static str, &'static str) {
+pub(crate) fn name_of(metric: i32) -> (&'static str, &'static str) {
     match Metric::try_from(metric) {
         Ok(Metric::Unspecified) | Err(_) => ("tree", "bytes"),
         Ok(Metric::Rss) => ("rss", "bytes"),

@@ -121,7 +121,16 @@ impl Guarded {
 
 /// Everything that shows something of a job or its project.
 fn paths(job: Uuid, project: &str) -> Vec<String> {
-    let mut paths: Vec<String> = ["", "/processes", "/files", "/tests", "/fixtures", "/series"]
+    let of_job = [
+        "",
+        "/processes",
+        "/files",
+        "/tests",
+        "/fixtures",
+        "/series",
+        "/export?format=csv",
+    ];
+    let mut paths: Vec<String> = of_job
         .map(|part| format!("/api/v1/jobs/{job}{part}"))
         .into();
     let of_project = ["/runs", "/jobs", "/files/test_a.py"];

@@ -212,7 +212,10 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
     Answer {
         status: answer.status().as_u16(),
         headers: answer.headers().clone(),
-        text: answer.body_mut().read_to_string().unwrap(),
+        text: {
+            let body = answer.body_mut().with_config().limit(1 << 30);
+            body.read_to_string().unwrap()
+        },
     }
 }
 

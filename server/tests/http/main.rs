@@ -11,6 +11,7 @@ mod app;
 mod arrival;
 mod backup;
 mod errors;
+mod export;
 mod fresh;
 mod load;
 mod pages;

@@ -19,3 +19,11 @@ pub(super) struct Parts<'a> {
     pub(super) memory: &'a Memory,
     pub(super) cgroups: &'a Cgroups,
 }
+
+impl Parts<'_> {
+    /// Whether the job comes from a file of another recorder, which does not tell when what it saw ended.
+    pub(super) fn is_imported(&self) -> bool {
+        let run = self.recording.job().run.as_ref();
+        run.is_some_and(|run| run.provider == highwater_wire::IMPORT)
+    }
+}

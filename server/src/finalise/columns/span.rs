@@ -12,12 +12,13 @@ use super::{Column, LEVELS, RATES, Span, rate_number, unpack};
 use crate::finalise::FinaliseError;
 
 /// One entry of a level: place, least, greatest, last.
-type Entry = (usize, i64, i64, i64);
+pub(super) type Entry = (usize, i64, i64, i64);
 
 /// Level that is read, its ticks, and the span of places they cover.
 type Ticks = (i64, Vec<Entry>, (i64, i64));
 
-async fn entries(
+/// Entries of the pages of a level that touch a span of places; the first and the last may lie beyond it.
+pub(super) async fn entries(
     snapshot: &mut Snapshot,
     job: i64,
     column: i64,

@@ -29,6 +29,8 @@ const WRITTEN_BACK_US: i64 = 35_000_000;
 pub(in crate::digest) struct Evidence {
     /// Recorded beside the steps of a CI job: there is no command.
     pub(in crate::digest) background: bool,
+    /// Brought in from a file of another recorder, which tells no end.
+    pub(in crate::digest) imported: bool,
     pub(in crate::digest) exit_code: Option<i32>,
     pub(in crate::digest) own_signal: Option<i32>,
     /// Signal that the agent was sent and handed on.
@@ -84,6 +86,7 @@ impl Evidence {
         let torn = is_torn(parts);
         let mut evidence = Self {
             background: recording.job().background,
+            imported: parts.is_imported(),
             exit_code: end.and_then(|end| end.exit_code),
             own_signal: end.and_then(|end| end.signal),
             forwarded_signal: end.and_then(|end| end.forwarded_signal),

@@ -128,7 +128,10 @@ fn outlived_the_recording(parts: &Parts<'_>, leader: usize) -> bool {
     let by_signal = end
         .exit_code
         .is_some_and(|code| CODES_OF_SIGNALS.contains(&code));
-    let known = parts.context.state != JobState::Lost && !end.agent_lost && !by_signal;
+    let known = parts.context.state != JobState::Lost
+        && !end.agent_lost
+        && !by_signal
+        && !parts.is_imported();
     let last_seen = parts.memory.last_tick(leader);
     // An agent that went on with the job of another sees whoever is still there.
     let gaps = parts.recording.events().iter();

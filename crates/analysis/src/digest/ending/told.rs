@@ -130,7 +130,7 @@ fn by_exit_code(evidence: &Evidence) -> Decision {
         Some(status::USAGE_ERROR) => (Verdict::UsageError, Possible),
         Some(_) if evidence.torn => (Verdict::NoSession, Possible),
         Some(_) => (Verdict::NoSession, Certain),
-        None if pytest_was_there => (Verdict::NoSession, Possible),
+        None if pytest_was_there || evidence.imported => (Verdict::NoSession, Possible),
         None if evidence.background && !evidence.torn => (Verdict::NoSession, Certain),
         None if evidence.background => (Verdict::NoSession, Possible),
         None => (Verdict::AgentLost, Possible),
@@ -200,6 +200,13 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             format!("{} of {tests} failed.{}", evidence.failed, over_budget(evidence))
         }
         Verdict::WorkerCrashed => worker_crashed(evidence, &tests),
+        Verdict::NoSession if evidence.imported => {
+            let what = match evidence.tests {
+                0 => "This job".to_owned(),
+                _ => format!("This job, with {tests},"),
+            };
+            format!("{what} comes from a file of another recorder, which does not tell how the run ended.")
+        }
         Verdict::NoSession if evidence.open.unseen + evidence.open.left.len() > 0 => format!(
             "pytest ran {tests} without the plugin, and nobody saw how it ended."
         ),
@@ -286,6 +293,9 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::InternalError => "Look for INTERNALERROR in pytest's output.",
         Verdict::Interrupted if evidence.foreign_status().is_some() => {
             "Look for who ended pytest with that status: a call of `pytest.exit`, or a plugin."
+        }
+        Verdict::NoSession if evidence.imported => {
+            "Record the suite with `highwater run` to see how it ends."
         }
         Verdict::NoSession => {
             "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest`."

@@ -112,3 +112,34 @@ fn a_test_that_was_seen_last_in_a_process_that_was_killed_is_the_victim() {
     assert_eq!(ending.victim.as_deref(), Some("b.py::two"));
     assert!(story.digest().files[1].censored);
 }
+
+/// A file that only tells what was measured: with tests, and without.
+#[test]
+fn a_job_of_another_recorders_file_claims_no_ending() {
+    let imported = |mut story: Story| {
+        story.batch.processes[0].exact = Some(false);
+        story
+            .of_job(|job| job.run.get_or_insert_default().provider = "import".to_owned())
+            .samples(Metric::Rss, 100, &[10, 12, 30])
+            .ends(None, None)
+    };
+    let mut tests = Story::new()
+        .session("s", 0)
+        .process(7, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 0, -1, sb()),
+            (100, 0, -1, tb("a.py", "one")),
+            (200, 0, -1, te("unknown")),
+        ]);
+    tests.batch.sessions[0].sampled = true;
+    let curve = Story::new().process(7, 1, Role::Child, "", "");
+    for (what, story, words) in [
+        ("tests", imported(tests), "This job, with 1 test, comes"),
+        ("a curve", imported(curve), "This job comes"),
+    ] {
+        let ending = story.ends_as(what, Verdict::NoSession, Confidence::Possible);
+        assert!(ending.sentence.starts_with(words), "{}", ending.sentence);
+        assert_eq!(ending.victim, None);
+        assert!(!story.digest().job.censored);
+    }
+}

@@ -1,0 +1,170 @@
+//! Which tables there are, and what is in them. Names are those of the API's rows; what lies deeper there has the names of its way.
+
+use highwater_wire::report::{Books, FileRow, FixtureRow, PhaseRow, ProcessRow, TestRow};
+
+use super::{
+    samples::Sample,
+    table::{Column, Value, bool, int, text},
+};
+
+/// One row a sample.
+pub(super) const SERIES: &[Column<Sample>] = &[
+    int("t_us", |row| row.t_us.into()),
+    int("series", |row| row.of.id.into()),
+    text("metric", |row| row.of.metric.into()),
+    text("unit", |row| row.of.unit.into()),
+    int("process", |row| row.of.process.into()),
+    int("pid", |row| row.of.pid.into()),
+    text("worker", |row| row.of.worker.as_deref().into()),
+    text("cgroup", |row| row.of.cgroup.as_deref().into()),
+    int("value", |row| row.value.into()),
+];
+
+/// One row an execution.
+pub(super) const TESTS: &[Column<TestRow>] = &[
+    text("nodeid", |row| row.nodeid.as_str().into()),
+    text("path", |row| row.path.as_str().into()),
+    int("session", |row| row.session.into()),
+    int("execution", |row| row.execution.into()),
+    text("outcome", |row| row.outcome.as_str().into()),
+    text("worker", |row| row.worker.as_deref().into()),
+    int("process", |row| row.process.into()),
+    int("started_us", |row| row.started_us.into()),
+    int("duration_us", |row| row.duration_us.into()),
+    int("start_bytes", |row| row.start_bytes.into()),
+    int("end_bytes", |row| row.end_bytes.into()),
+    int("peak_bytes", |row| row.peak_bytes.into()),
+    text("peak_kind", |row| row.peak_kind.as_str().into()),
+    int("tree_peak_bytes", |row| row.tree_peak_bytes.into()),
+    int("spike_bytes", |row| row.spike_bytes.into()),
+    int("tree_spike_bytes", |row| row.tree_spike_bytes.into()),
+    int("retained_bytes", |row| row.retained_bytes.into()),
+    int("fixture_bytes", |row| row.fixture_bytes.into()),
+    text("setup_outcome", |row| outcome(row, "setup")),
+    int("setup_duration_us", |row| {
+        of(row, "setup", |phase| phase.duration_us)
+    }),
+    int("setup_start_bytes", |row| {
+        of(row, "setup", |phase| phase.start_bytes)
+    }),
+    int("setup_end_bytes", |row| {
+        of(row, "setup", |phase| phase.end_bytes)
+    }),
+    int("setup_peak_bytes", |row| {
+        of(row, "setup", |phase| phase.peak_bytes)
+    }),
+    text("call_outcome", |row| outcome(row, "call")),
+    int("call_duration_us", |row| {
+        of(row, "call", |phase| phase.duration_us)
+    }),
+    int("call_start_bytes", |row| {
+        of(row, "call", |phase| phase.start_bytes)
+    }),
+    int("call_end_bytes", |row| {
+        of(row, "call", |phase| phase.end_bytes)
+    }),
+    int("call_peak_bytes", |row| {
+        of(row, "call", |phase| phase.peak_bytes)
+    }),
+    text("teardown_outcome", |row| outcome(row, "teardown")),
+    int("teardown_duration_us", |row| {
+        of(row, "teardown", |phase| phase.duration_us)
+    }),
+    int("teardown_start_bytes", |row| {
+        of(row, "teardown", |phase| phase.start_bytes)
+    }),
+    int("teardown_end_bytes", |row| {
+        of(row, "teardown", |phase| phase.end_bytes)
+    }),
+    int("teardown_peak_bytes", |row| {
+        of(row, "teardown", |phase| phase.peak_bytes)
+    }),
+];
+
+fn phase<'a>(row: &'a TestRow, name: &str) -> Option<&'a PhaseRow> {
+    row.phases.iter().find(|phase| phase.phase == name)
+}
+
+fn outcome<'a>(row: &'a TestRow, name: &str) -> Value<'a> {
+    phase(row, name).map(|phase| phase.outcome.as_str()).into()
+}
+
+fn of(row: &TestRow, name: &str, figure: fn(&PhaseRow) -> i64) -> Value<'static> {
+    phase(row, name).map(figure).into()
+}
+
+/// One row a path and session; figures of single workers are in the whole job's JSON.
+pub(super) const FILES: &[Column<FileRow>] = &[
+    text("path", |row| row.path.as_str().into()),
+    int("session", |row| row.session.into()),
+    int("visits", |row| row.visits.into()),
+    int("started_us", |row| row.started_us.into()),
+    int("start_bytes", |row| row.start_bytes.into()),
+    int("end_bytes", |row| row.end_bytes.into()),
+    int("peak_bytes", |row| row.peak_bytes.into()),
+    text("peak_kind", |row| row.peak_kind.as_str().into()),
+    int("tree_peak_bytes", |row| row.tree_peak_bytes.into()),
+    int("spike_bytes", |row| row.spike_bytes.into()),
+    int("retained_bytes", |row| row.retained_bytes.into()),
+    int("import_bytes", |row| row.import_bytes.into()),
+    int("fixture_bytes", |row| row.fixture_bytes.into()),
+    int("between_bytes", |row| row.between_bytes.into()),
+    int("tests", |row| row.tests.into()),
+    int("failed", |row| row.failed.into()),
+    int("duration_us", |row| row.duration_us.into()),
+    bool("censored", |row| row.censored.into()),
+];
+
+/// One row a fixture and test file.
+pub(super) const FIXTURES: &[Column<FixtureRow>] = &[
+    text("name", |row| row.name.as_str().into()),
+    text("scope", |row| row.scope.as_str().into()),
+    text("path", |row| row.path.as_str().into()),
+    text("base", |row| row.base.as_str().into()),
+    int("session", |row| row.session.into()),
+    int("setups", |row| row.setups.into()),
+    int("setup_bytes", |row| row.setup_bytes.into()),
+    int("released_bytes", |row| row.released_bytes.into()),
+    int("retained_bytes", |row| row.retained_bytes.into()),
+    int("spike_bytes", |row| row.spike_bytes.into()),
+    int("duration_us", |row| row.duration_us.into()),
+    int("open", |row| row.open.into()),
+];
+
+/// One row a process.
+pub(super) const PROCESSES: &[Column<ProcessRow>] = &[
+    int("id", |row| row.id.into()),
+    int("pid", |row| row.pid.into()),
+    int("parent_pid", |row| row.parent_pid.into()),
+    text("role", |row| row.role.as_str().into()),
+    text("worker", |row| row.worker.as_deref().into()),
+    int("session", |row| row.session.into()),
+    text("command", |row| row.command.as_str().into()),
+    int("started_us", |row| row.started_us.into()),
+    int("ended_us", |row| row.ended_us.into()),
+    int("peak_bytes", |row| row.peak_bytes.into()),
+    text("peak_kind", |row| row.peak_kind.as_str().into()),
+    text("exact_reason", |row| row.exact_reason.as_str().into()),
+    int("books_first_bytes", |row| {
+        booked(row, |books| books.first_bytes)
+    }),
+    int("books_import_bytes", |row| {
+        booked(row, |books| books.import_bytes)
+    }),
+    int("books_fixture_bytes", |row| {
+        booked(row, |books| books.fixture_bytes)
+    }),
+    int("books_test_bytes", |row| {
+        booked(row, |books| books.test_bytes)
+    }),
+    int("books_between_bytes", |row| {
+        booked(row, |books| books.between_bytes)
+    }),
+    int("books_last_bytes", |row| {
+        booked(row, |books| books.last_bytes)
+    }),
+];
+
+fn booked(row: &ProcessRow, figure: fn(&Books) -> i64) -> Value<'static> {
+    row.books.as_ref().map(figure).into()
+}
