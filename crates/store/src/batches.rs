@@ -11,15 +11,17 @@ pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, u
 pub(crate) const DIGEST: &str =
     "SELECT digest FROM batch WHERE job_id = $1 AND stream_no = $2 AND seq = $3";
 pub(crate) const INSERT: &str =
-    "INSERT INTO batch (job_id, stream_no, seq, digest, body) VALUES ($1, $2, $3, $4, $5)";
+    "INSERT INTO batch (job_id, stream_no, seq, digest) VALUES ($1, $2, $3, $4)";
+pub(crate) const INSERT_BODY: &str =
+    "INSERT INTO body (job_id, stream_no, seq, content) VALUES ($1, $2, $3, $4)";
 pub(crate) const COUNTS: &str = "SELECT s.uuid, COUNT(b.seq) AS batches
     FROM stream s LEFT JOIN batch b ON b.job_id = s.job_id AND b.stream_no = s.stream_no
     WHERE s.job_id = $1 GROUP BY s.uuid";
-pub(crate) const BODIES: &str = "SELECT s.uuid, b.seq, b.body
-    FROM batch b JOIN stream s ON s.job_id = b.job_id AND s.stream_no = b.stream_no
-    WHERE b.job_id = $1 AND b.body IS NOT NULL ORDER BY b.stream_no, b.seq";
-pub(crate) const DROP_BODY: &str = "UPDATE batch SET body = NULL
-    WHERE job_id = $1 AND seq = $3 AND stream_no = (SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2)";
+pub(crate) const BODIES: &str = "SELECT s.uuid, b.seq, b.content
+    FROM body b JOIN stream s ON s.job_id = b.job_id AND s.stream_no = b.stream_no
+    WHERE b.job_id = $1 ORDER BY b.stream_no, b.seq";
+pub(crate) const DROP_BODIES: &str = "DELETE FROM body WHERE job_id = $1 AND seq BETWEEN $3 AND $4
+    AND stream_no = (SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2)";
 
 /// A batch that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +121,12 @@ pub(crate) async fn keep(
         .bind(number)
         .bind(batch.seq.cast_signed())
         .bind(&batch.digest[..])
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(INSERT_BODY)
+        .bind(job)
+        .bind(number)
+        .bind(batch.seq.cast_signed())
         .bind(&batch.body)
         .execute(connection)
         .await?;
@@ -137,18 +145,27 @@ async fn stream_no(
         .await?)
 }
 
+/// Drops the bodies of batches; those that follow each other go together.
 pub(crate) async fn drop_bodies(
     connection: &mut SqliteConnection,
     job: i64,
     batches: &[(Uuid, u64)],
 ) -> Result<(), StoreError> {
-    for (stream, seq) in batches {
-        sqlx::query(DROP_BODY)
-            .bind(job)
-            .bind(stream)
-            .bind(seq.cast_signed())
-            .execute(&mut *connection)
-            .await?;
+    let mut batches = batches.to_vec();
+    batches.sort_unstable();
+    for run in batches.chunk_by(|(stream, seq), (next_stream, next)| {
+        stream == next_stream && seq.checked_add(1) == Some(*next)
+    }) {
+        if let [(stream, first), ..] = run {
+            let last = first.saturating_add(run.len() as u64 - 1);
+            sqlx::query(DROP_BODIES)
+                .bind(job)
+                .bind(stream)
+                .bind(first.cast_signed())
+                .bind(last.cast_signed())
+                .execute(&mut *connection)
+                .await?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,10 @@ use crate::{StoreError, writer::Writer};
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 const READERS: u32 = 8;
+/// Pages that the writer keeps in memory, in KiB as SQLite takes it: 64 MiB.
+const WRITERS_CACHE: &str = "-65536";
+/// Pages of the log, of 4 KiB each, after which it is copied into the file: under load the same page is written again and again, and copied once.
+const CHECKPOINT_PAGES: &str = "8192";
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -53,6 +57,10 @@ impl Store {
         } else {
             own
         };
+        // The one that writes has most pages at hand, and its log may grow before it is copied into the file.
+        let own = own
+            .pragma("cache_size", WRITERS_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
         let mut connection = own.connect().await?;
         MIGRATIONS.run_direct(None, &mut connection, false).await?;
         let readers = SqlitePoolOptions::new()

@@ -84,7 +84,8 @@ async fn every_statement_can_be_prepared() {
         batches::INSERT,
         batches::COUNTS,
         batches::BODIES,
-        batches::DROP_BODY,
+        batches::INSERT_BODY,
+        batches::DROP_BODIES,
         series::LIST,
         series::DELETE_SERIES,
         series::DELETE_PAGES,
@@ -125,6 +126,7 @@ async fn every_statement_can_be_prepared() {
         retention::sweep::DELETE_SERIES,
         retention::sweep::DELETE_FACTS,
         retention::sweep::DELETE_BATCHES,
+        retention::sweep::DELETE_BODIES,
         retention::sweep::DELETE_STREAMS,
         retention::sweep::DETAILS,
         retention::sweep::DELETE_DETAIL,
@@ -478,4 +480,31 @@ async fn an_address_that_is_none_is_told() {
         error,
         r#""postgres://x" is no database address; write sqlite://PATH"#
     );
+}
+
+/// What the tables take in the file, bytes: free pages are not counted.
+async fn used_bytes(store: &Store) -> i64 {
+    let space = store.space().await.unwrap();
+    space.bytes - space.free_bytes
+}
+
+#[tokio::test]
+async fn of_a_batch_that_is_in_the_pages_little_is_left() {
+    let (_folder, store) = store().await;
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    store.put_job(uuid, job("unit"), at(5)).await.unwrap();
+    let before = used_bytes(&store).await;
+    for seq in 0..600 {
+        let mut batch = batch(stream, seq, 1, 1);
+        batch.body = vec![7; 1_500];
+        store.put_batch(uuid, batch, 5).await.unwrap();
+    }
+    assert!(used_bytes(&store).await - before > 600 * 1_500);
+    let key = key_of(&store, uuid).await;
+    let settled = (0..600).map(|seq| (stream, seq)).collect();
+    let done = finalised(&key, 1, key.arrivals, settled);
+    assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);
+    // A digest and its key are some 50 bytes.
+    let left = used_bytes(&store).await - before;
+    assert!(left < 600 * 100, "{left}");
 }

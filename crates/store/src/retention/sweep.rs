@@ -18,6 +18,8 @@ pub(crate) const DELETE_FACTS: &str =
 pub(crate) const DELETE_BATCHES: &str =
     "DELETE FROM batch WHERE job_id = $1 AND (stream_no, seq) IN
     (SELECT stream_no, seq FROM batch WHERE job_id = $1 LIMIT $2)";
+pub(crate) const DELETE_BODIES: &str = "DELETE FROM body WHERE job_id = $1 AND (stream_no, seq) IN
+    (SELECT stream_no, seq FROM body WHERE job_id = $1 LIMIT $2)";
 pub(crate) const DELETE_STREAMS: &str = "DELETE FROM stream WHERE job_id = $1 AND stream_no IN
     (SELECT stream_no FROM stream WHERE job_id = $1 LIMIT $2)";
 pub(crate) const DETAILS: &str = "SELECT kind, LENGTH(content) FROM detail WHERE job_id = $1";
@@ -83,6 +85,7 @@ async fn delete_rows(
     }
     if level >= 3 {
         delete(connection, DELETE_FACTS, job, room).await?;
+        delete(connection, DELETE_BODIES, job, room).await?;
         delete(connection, DELETE_BATCHES, job, room).await?;
         delete(connection, DELETE_STREAMS, job, room).await?;
     }
