@@ -42,5 +42,13 @@
 
   events.addEventListener("progress", () => { if (!document.hidden) refresh(); });
   events.addEventListener("settled", () => { events.close(); refresh(); });
+  // Refused, as where too many watch: a browser does not come again by itself then.
+  events.addEventListener("error", () => {
+    if (events.readyState !== EventSource.CLOSED) return;
+    const timer = setInterval(() => {
+      if (!document.querySelector("[data-live]")) clearInterval(timer);
+      else if (!document.hidden) refresh();
+    }, 5000);
+  });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 })();

@@ -43,7 +43,8 @@ static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// `scheme://user:password@`, and what an Authorization header says.
 static LOGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?x) ( [A-Za-z][A-Za-z0-9+.\-]* :// [^/\s:@\[\]]* : ) [^@\s/]+ @
+        r"(?x) ( [A-Za-z][A-Za-z0-9+.\-]* :// [^/\s:@\[\]]* : ) [^\s/]+ @
+             | ( [A-Za-z][A-Za-z0-9+.\-]* :// ) [^/\s:@\[\]]{16,} @
              | ( (?:[Bb]earer|[Bb]asic) \s+ ) [A-Za-z0-9+/=._~\-]{8,}",
     )
     .ok()
@@ -56,8 +57,8 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         ( [a-z0-9_.\-]*
           (?: passw(?:or)?d | passphrase | passwd | pwd | secret | token | api[_\-]?key | access[_\-]?key | private[_\-]?key | credential | authorization )
           s? [a-z0-9_\-]* )
-        ( ["']? \s* [=:] \s* ["']? | \s+ )
-        ( [^\s"'&;,\]]+ )"#,
+        ( ["']? \s* [=:] \s* | \s+ )
+        ( "[^"]*" | '[^']*' | [^\s"'&;,\]]+ )"#,
     )
     .ok()
 });
@@ -102,15 +103,18 @@ pub fn job(job: &mut v1::Job) {
 }
 
 /// Masks a command in words: a value may stand in the word after its name.
-fn words(words: &mut [String]) {
+pub fn words(words: &mut [String]) {
     let mut names_the_next = false;
     for word in words {
         let is_value = names_the_next && !word.starts_with('-');
         names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
-        if is_value {
-            MASK.clone_into(word);
-        } else {
-            text(word);
+        let named = word.split_once('=').map(|(name, _)| name.to_owned());
+        let named = named.filter(|name| !name.contains(' ') && names_a_secret(name));
+        match named {
+            _ if is_value => MASK.clone_into(word),
+            // Whatever stands behind it in the same word is the value.
+            Some(name) => *word = format!("{name}={MASK}"),
+            None => text(word),
         }
     }
 }
@@ -145,7 +149,7 @@ fn mask(text: &mut String, counts: impl Fn(&str) -> bool) {
     }
     if text.contains("://") || text.contains("earer ") || text.contains("asic ") {
         replace(text, &LOGINS, |found| {
-            let (login, header) = (found.get(1), found.get(2));
+            let (login, header) = (found.get(1).or(found.get(2)), found.get(3));
             let at = if login.is_some() { "@" } else { "" };
             let kept = login.or(header)?.as_str();
             Some(format!("{kept}{MASK}{at}"))
@@ -157,8 +161,11 @@ fn mask(text: &mut String, counts: impl Fn(&str) -> bool) {
             // Only a flag has its value in the next word; in prose the next word is one.
             let by_space = between.trim().is_empty();
             let is_value = !by_space || name.starts_with('-') && !value.starts_with('-');
-            let masked = is_value && names_a_secret(name) && value != MASK && counts(value);
-            masked.then(|| format!("{name}{between}{MASK}"))
+            let quote = value.get(..1).filter(|first| matches!(*first, "'" | "\""));
+            let quote = quote.unwrap_or("");
+            let bare = value.trim_matches(['\'', '"']);
+            let masked = is_value && names_a_secret(name) && bare != MASK && counts(bare);
+            masked.then(|| format!("{name}{between}{quote}{MASK}{quote}"))
         });
     }
 }

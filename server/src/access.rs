@@ -21,7 +21,7 @@ use std::{
 use axum::{extract::FromRequestParts, http::request::Parts};
 use highwater_store::{Store, StoreError, TokenRow, Visible};
 
-pub(crate) use bearer::{COOKIE, SECURE_COOKIE, cookie_of, sign_in_digest, token_of};
+pub(crate) use bearer::{COOKIE, SECURE_COOKIE, sign_in_digest, token_of};
 pub(crate) use failures::Failures;
 pub(crate) use peer::Peer;
 
@@ -231,7 +231,7 @@ impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
         let public_url = config.public_url.as_deref();
         Self {
-            is_up: AtomicBool::new(!config.listen.ip().is_loopback()),
+            is_up: AtomicBool::new(config.is_reached()),
             is_behind_proxy: config.behind_proxy,
             has_secure_cookies: public_url.is_some_and(|url| url.starts_with("https://"))
                 || public_url.is_none() && !config.listen.ip().is_loopback(),

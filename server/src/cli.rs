@@ -30,6 +30,14 @@ struct Cli {
 enum Command {
     /// Listen and answer; what happens where no command is named.
     Serve(Serve),
+    /// Say what stands in the way of serving with these settings, and how to mend it. Changes nothing.
+    Doctor {
+        /// A server must answer now, as a health check asks.
+        #[arg(long)]
+        running: bool,
+        #[command(flatten)]
+        serve: Serve,
+    },
     /// Make, list and take back the tokens that this server asks for.
     #[command(subcommand)]
     Token(Token),
@@ -216,6 +224,9 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
     let database = |places: Places| Ok::<_, ConfigError>(resolve(places.into())?.database);
     Ok(match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(serve) => Order::Serve(Box::new(resolve(serve.into())?)),
+        Command::Doctor { running, serve } => {
+            Order::Doctor(Box::new(resolve(serve.into())?), running)
+        }
         Command::Token(Token::Create {
             of,
             scope,

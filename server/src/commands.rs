@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod columns;
+pub mod doctor;
 pub mod export;
 pub mod import;
 pub mod job;
@@ -18,6 +19,8 @@ use crate::config::Config;
 pub enum Order {
     /// Listen and answer.
     Serve(Box<Config>),
+    /// Say what stands in the way of serving, and whether a server must answer now.
+    Doctor(Box<Config>, bool),
     /// Something about tokens.
     Token(String, token::Order),
     /// Write a job for other programs.

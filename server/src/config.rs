@@ -41,6 +41,26 @@ pub struct Config {
     pub retention: Retention,
 }
 
+impl Config {
+    /// Whether others than this machine reach the server, directly or through a proxy before it.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        let is_elsewhere = |url: &String| {
+            let url = url.parse::<axum::http::Uri>().ok();
+            url.is_none_or(|url| !is_loopback(url.host().unwrap_or("")))
+        };
+        !self.listen.ip().is_loopback()
+            || self.behind_proxy
+            || self.public_url.as_ref().is_some_and(is_elsewhere)
+    }
+}
+
+/// Whether a host of an address is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -34,6 +34,8 @@ pub(crate) struct Sent<P> {
     pub(crate) place: P,
     pub(crate) body: Body,
     pub(crate) access: Access,
+    /// When its head was there, by the clock of the day, µs since 1970.
+    pub(crate) came_unix_us: i64,
     /// The body's room in memory: given back when the request is answered.
     pub(crate) room: OwnedSemaphorePermit,
 }
@@ -49,7 +51,18 @@ impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
+        let came_unix_us = state.wall_unix_us();
         let (mut parts, body) = request.into_parts();
+        // Nobody who may send nothing gets room here.
+        let access = match Access::from_request_parts(&mut parts, state).await {
+            Ok(access) if !access.is_nobody() => access,
+            refused => {
+                discard(body, state.patience).await;
+                let nobody =
+                    AppError::unauthorised("this server takes recordings with a token only");
+                return Err(refused.err().unwrap_or(nobody));
+            }
+        };
         let room = match state.intake.claim(&parts.headers) {
             Ok(room) => room,
             Err(busy) => {
@@ -60,9 +73,9 @@ impl<P: DeserializeOwned + Send> FromRequest<AppState> for Sent<P> {
         let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), state);
         let whole = tokio::time::timeout(state.patience, whole).await;
         let bytes = whole.map_err(|_| AppError::too_slow())??;
-        let access = Access::from_request_parts(&mut parts, state).await?;
         let Path(place) = Path::from_request_parts(&mut parts, state).await?;
         Ok(Self {
+            came_unix_us,
             room,
             access,
             place,

@@ -21,8 +21,7 @@ use crate::{
     state::AppState,
 };
 
-/// The program that answers: another one may show the same job in another way. By its file, so that it is the same after a restart and on every
-/// machine that runs a copy.
+/// The program that answers: another one may show the same job in another way. By its file, so that it is the same after a restart.
 static PROGRAM: LazyLock<u64> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
     env!("CARGO_PKG_VERSION").hash(&mut hasher);

@@ -45,10 +45,10 @@ pub(crate) async fn put_job(
         place: uuid,
         access,
         body,
+        came_unix_us,
         room: _until_answered,
     } = sent;
-    let now = state.now_unix_us();
-    let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(now));
+    let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(came_unix_us));
     let job: Job = read(&state, body, |decoded| Ok(decoded.message)).await?;
     if !access.may(&job.project, Scope::Ingest) {
         return Err(access.refused(&job.project, Scope::Ingest));
@@ -56,7 +56,7 @@ pub(crate) async fn put_job(
     let project = job.project.clone();
     let at = Moment {
         started_unix_us: by_the_server(job.started_unix_us, clock_skew_us),
-        heard_unix_us: now,
+        heard_unix_us: state.now_unix_us(),
         clock_skew_us,
     };
     let put = state.store.put_job(uuid, job, at).await?;
@@ -89,6 +89,7 @@ pub(crate) async fn put_batch(
         access,
         body,
         room: _until_answered,
+        ..
     } = sent;
     its_project(&state, &access, uuid).await?;
     if seq >= MAX_BATCHES {
@@ -108,8 +109,8 @@ pub(crate) async fn put_batch(
             stream,
             seq,
             digest: Sha256::digest(&plain).into(),
+            weight: codec::weight(&message).max(body.len() as u64),
             body,
-            weight: codec::weight(&message),
         })
     });
     let batch = batch.await?;
@@ -142,6 +143,7 @@ pub(crate) async fn put_end(
         access,
         body,
         room: _until_answered,
+        ..
     } = sent;
     its_project(&state, &access, uuid).await?;
     let end: End = read(&state, body, |decoded| Ok(decoded.message)).await?;
@@ -214,7 +216,8 @@ async fn read<M: Checked + 'static, T: Send + 'static>(
 /// A body that can be kept as it came: compressing it again would take longer than anything else that is done with it.
 fn kept_as_sent(body: &Body) -> Result<Option<Vec<u8>>, AppError> {
     let form = Form::of(&body.headers)?;
-    Ok((form.is_zstd && !form.is_json).then(|| body.bytes.to_vec()))
+    let is_one_frame = form.is_zstd && codec::announced_bytes(&body.bytes).is_some();
+    Ok((is_one_frame && !form.is_json).then(|| body.bytes.to_vec()))
 }
 
 /// What a body says.
@@ -264,10 +267,9 @@ impl Form {
     /// What the body can become without its compression.
     fn most_bytes(self, body: &Bytes) -> u64 {
         if self.is_zstd {
-            // What a frame announces is held to where it is small: more is not made of it in one go.
-            let announced = codec::announced_bytes(body).map(|bytes| bytes as u64);
-            let announced = announced.filter(|bytes| *bytes <= SMALL_BYTES);
-            announced.unwrap_or(MAX_BATCH_BYTES as u64)
+            // One frame is held to what it announces; several may become anything.
+            let announced = codec::announced_bytes(body).unwrap_or(MAX_BATCH_BYTES);
+            announced.min(MAX_BATCH_BYTES) as u64
         } else {
             body.len() as u64
         }

@@ -4,10 +4,12 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use highwater_server::{
     check, cli,
-    commands::{Order, backup, export, import, job, project, retention, token},
+    commands::{Order, backup, doctor, export, import, job, project, retention, token},
     config::{self, Config},
     open, serve,
 };
+use highwater_store::{Store, is_there};
+use rustix::fs::Mode;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -24,46 +26,66 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let now_unix_us = jiff::Timestamp::now().as_microsecond();
     let (out, notes) = (&mut std::io::stdout(), &mut std::io::stderr());
+    // What it keeps is for nobody else on this machine.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     match cli::read(std::env::args_os())? {
         Order::Serve(config) => serve_until_asked(*config).await,
+        Order::Doctor(config, must_run) => doctor::run(&config, must_run, out).await,
         Order::Token(database, order) => {
-            let store = open(&database).await?;
-            let done = token::run(&store, order, now_unix_us, out, notes).await;
-            store.close().await;
-            done
+            // The first token may come before the first start.
+            let may_make = matches!(order, token::Order::Create { .. });
+            on(&database, may_make, async |store| {
+                token::run(store, order, now_unix_us, out, notes).await
+            })
+            .await
         }
         Order::Export(database, order) => {
-            let store = open(&database).await?;
-            let done = export::run(&store, order).await;
-            store.close().await;
-            done
+            on(&database, false, async |store| {
+                export::run(store, order).await
+            })
+            .await
         }
         Order::Import(database, order) => {
-            let store = open(&database).await?;
-            let done = import::run(&store, order, out, notes).await;
-            store.close().await;
-            done
+            on(&database, true, async |store| {
+                import::run(store, order, out, notes).await
+            })
+            .await
         }
         Order::Project(database, order) => {
-            let store = open(&database).await?;
-            let done = project::run(&store, order, out).await;
-            store.close().await;
-            done
+            on(&database, true, async |store| {
+                project::run(store, order, out).await
+            })
+            .await
         }
         Order::Job(database, order) => {
-            let store = open(&database).await?;
-            let done = job::run(&store, order, out).await;
-            store.close().await;
-            done
+            on(&database, false, async |store| {
+                job::run(store, order, out).await
+            })
+            .await
         }
         Order::Retention(database, order) => {
-            let store = open(&database).await?;
-            let done = retention::run(&store, order, now_unix_us, out).await;
-            store.close().await;
-            done
+            on(&database, false, async |store| {
+                retention::run(store, order, now_unix_us, out).await
+            })
+            .await
         }
         Order::Backup(database, file) => backup::run(&database, &file, out).await,
     }
+}
+
+type Done = Result<(), Box<dyn std::error::Error>>;
+
+/// Works on a database, which must be there unless the work may make it: one that is named wrongly would be empty.
+async fn on(database: &str, may_make: bool, work: impl AsyncFnOnce(&Store) -> Done) -> Done {
+    if !may_make && !is_there(database)? {
+        let what =
+            "no server has made it; name the server's own with --database or HIGHWATER_DATABASE";
+        return Err(format!("{database}: is not there: {what}").into());
+    }
+    let store = open(database).await?;
+    let done = work(&store).await;
+    store.close().await;
+    done
 }
 
 async fn serve_until_asked(config: Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,6 +1,9 @@
 //! What `/metrics` tells, in the form of OpenMetrics.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -46,6 +49,8 @@ struct Coded {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    /// Two that look at once would both add what was counted since the last look.
+    telling: Mutex<()>,
     /// Batches acknowledged for the first time.
     pub(crate) batches: Counter,
     /// Bodies that were taken in, bytes.
@@ -74,6 +79,7 @@ impl Default for Metrics {
             || Histogram::new(exponential_buckets(0.001, 2.0, BUCKETS));
         let mut metrics = Self {
             registry: Registry::with_prefix("highwater"),
+            telling: Mutex::default(),
             batches: Counter::default(),
             taken: Counter::default(),
             finalised: Counter::default(),
@@ -176,6 +182,7 @@ impl Metrics {
         jobs: i64,
         unsettled: i64,
     ) -> Result<String, std::fmt::Error> {
+        let _alone = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         self.jobs.set(jobs);
         self.unsettled.set(unsettled);
         self.intake

@@ -25,7 +25,7 @@ pub enum ServeError {
     },
     /// Others can reach it, and nobody would be asked who they are.
     #[error(
-        "{0} can be reached from other machines, and there is no token yet that they could be asked for; make one first with \
+        "{0} can be reached from other machines, itself or through a proxy, and there is no token yet that they could be asked for; make one first with \
          `highwater-server token create --project owner/repo --scope read` (and one of the scope ingest for CI), or listen on 127.0.0.1"
     )]
     NoTokens(SocketAddr),
@@ -49,8 +49,7 @@ fn of(database: &str) -> impl FnOnce(StoreError) -> ServeError {
 /// # Errors
 /// When it is so, or the database cannot be read.
 pub async fn check(config: &Config, store: &Store) -> Result<(), ServeError> {
-    let is_reached = !config.listen.ip().is_loopback();
-    if is_reached && !store.has_tokens().await.map_err(of(&config.database))? {
+    if config.is_reached() && !store.has_tokens().await.map_err(of(&config.database))? {
         return Err(ServeError::NoTokens(config.listen));
     }
     Ok(())
@@ -69,7 +68,7 @@ pub async fn serve(
     let keeping = tokio::spawn(retention::keep_for_ever(
         store.clone(),
         config.retention.clone(),
-        move || clock.now_unix_us(),
+        move || clock.wall_unix_us(),
     ));
     let stop = Arc::clone(&state.stop);
     let stopped = stop.subscribe();

@@ -1,6 +1,7 @@
 //! What every request shares. Nothing here would be missed by a second server: it is all read again from the store.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,6 +25,8 @@ const PIECES: u32 = 4;
 /// Rows of finalised jobs that are read at once; most are read in no time.
 const ROWS: u32 = 64;
 
+/// A use of a token is noted once in so long, µs.
+const NOTED_EACH_US: i64 = 60_000_000;
 /// Those who follow jobs at once: each keeps a connection.
 const MOST_WATCHERS: usize = 128;
 
@@ -56,6 +59,8 @@ pub(crate) struct AppState {
     /// Where jobs are written for other programs, as fast as these take it.
     pub(crate) exporting: Room,
     live: Arc<Mutex<Vec<(LiveKey, LiveCell)>>>,
+    /// When the use of each token was noted last, µs since 1970.
+    noted: Arc<Mutex<HashMap<i64, i64>>>,
 }
 
 /// What the figures of an unsettled job depend on: how often something had arrived, and where it is in its life.
@@ -98,6 +103,7 @@ impl AppState {
             reading: Room::new(MAX_JOB_WEIGHT, ROWS),
             exporting: Room::new(MAX_JOB_WEIGHT, PIECES),
             live: Arc::default(),
+            noted: Arc::default(),
         }
     }
 
@@ -129,7 +135,31 @@ impl AppState {
         live.retain(|(known, _)| known.uuid != uuid);
     }
 
-    /// Now, µs since 1970.
+    /// Notes that a token is used, once a minute at most, and holds nobody up for it.
+    pub(crate) fn note_use(&self, token: i64) {
+        let now = self.wall_unix_us();
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = noted.entry(token).or_insert(0);
+            if now.saturating_sub(*last) < NOTED_EACH_US {
+                return;
+            }
+            *last = now;
+        }
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.token_used(token, now).await {
+                tracing::warn!(%error, "the use of a token was not noted");
+            }
+        });
+    }
+
+    /// What the clock of the day shows, µs since 1970: for what people set a date to.
+    pub(crate) fn wall_unix_us(&self) -> i64 {
+        jiff::Timestamp::now().as_microsecond()
+    }
+
+    /// Now by a clock that no step moves, µs since 1970: for what lies how long ago.
     pub(crate) fn now_unix_us(&self) -> i64 {
         self.clock.unix_us.saturating_add(self.passed_us())
     }

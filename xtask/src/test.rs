@@ -63,6 +63,7 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "playwright",
     "axe-playwright-python",
     "pyjwt[crypto]",
+    "pyyaml",
     "memory_profiler",
     "pyarrow",
     "perfetto",

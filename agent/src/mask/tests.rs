@@ -64,6 +64,16 @@ fn what_is_called_a_secret_is_masked_and_what_only_sounds_so_is_not() {
             "curl -H 'Authorization: *** ***'",
         ),
         ("db postgres://u:hunter2@h:5/d", "db postgres://u:***@h:5/d"),
+        ("db postgres://u:p@ss@h:5/d", "db postgres://u:***@h:5/d"),
+        (
+            "git clone https://0123456789abcdef0123@h/r",
+            "git clone https://***@h/r",
+        ),
+        ("git clone ssh://git@h/r", "git clone ssh://git@h/r"),
+        (
+            "x \"password\": \"two words, and more\" y",
+            "x \"password\": \"***\" y",
+        ),
         ("http://h:80/path?x=a@b", "http://h:80/path?x=a@b"),
         ("https://[::1]:80/a@b", "https://[::1]:80/a@b"),
         (
@@ -90,6 +100,7 @@ fn what_is_called_a_secret_is_masked_and_what_only_sounds_so_is_not() {
 #[test]
 fn in_words_a_value_may_follow_its_name() {
     let mut command = [
+        "--password=my long&pass'word",
         "psql",
         "--password",
         "hunter2",
@@ -103,6 +114,7 @@ fn in_words_a_value_may_follow_its_name() {
     assert_eq!(
         command,
         [
+            "--password=***",
             "psql",
             "--password",
             "***",

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use crate::bounds::cut;
+use crate::{bounds::cut, mask};
 
 use super::{ProcError, Procfs, number_after, read_into, still_there};
 
@@ -123,6 +123,8 @@ pub fn command_line(words: &[String]) -> String {
         true => word.clone(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     };
+    let mut words = words.to_vec();
+    mask::words(&mut words);
     let mut line = words.iter().map(quoted).collect::<Vec<_>>().join(" ");
     // Quoting makes four characters of one.
     cut(&mut line, MAX_COMMAND_BYTES);

@@ -188,13 +188,14 @@ impl Client {
         let mut request = agent
             .put(&url)
             .header("Content-Type", "application/x-protobuf")
-            .header("Content-Encoding", "zstd")
-            .header(CLOCK_HEADER, crate::clock::unix_us().to_string());
+            .header("Content-Encoding", "zstd");
         match self.credential.header(agent) {
             Ok(Some(header)) => request = request.header("Authorization", header),
             Ok(None) => {}
             Err(why) => return Answer::Again(None, why),
         }
+        // Last, so that nothing that is waited for before counts.
+        let request = request.header(CLOCK_HEADER, crate::clock::unix_us().to_string());
         let mut response = match request.send(payload) {
             Ok(response) => response,
             Err(error) => return self.no_answer(&error),

@@ -12,7 +12,7 @@ use sqlx::{
 
 use crate::{StoreError, writer::Writer};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 const READERS: u32 = 8;
 /// Pages that the writer keeps in memory, in KiB as SQLite takes it: 64 MiB.
@@ -25,6 +25,17 @@ const CHECKPOINT_PAGES: &str = "8192";
 pub struct Store {
     pub(crate) readers: SqlitePool,
     pub(crate) writer: Writer,
+}
+
+/// Whether there is a file at `sqlite://PATH`.
+///
+/// # Errors
+/// When the address is none.
+pub fn is_there(url: &str) -> Result<bool, StoreError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| StoreError::Address {
+        url: url.to_owned(),
+    })?;
+    Ok(options.get_filename().exists())
 }
 
 impl Store {

@@ -2,7 +2,7 @@
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
 //! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
-//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `whole`
+//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
 //! writes a recording at once. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod finalised;
 mod jobs;
+mod look;
 pub mod pages;
 mod projects;
 pub mod pymon;
@@ -31,12 +32,13 @@ mod writer;
 
 pub use backup::{Backup, back_up};
 pub use batches::{NewBatch, StoredBatch};
-pub use db::Store;
+pub use db::{Store, is_there};
 pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
 pub use finalised::Finalised;
 pub use jobs::{JobFigures, JobFilter, JobKey, JobRow, Moment, RunRow};
+pub use look::{Inside, Look, look};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};

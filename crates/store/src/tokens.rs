@@ -25,6 +25,7 @@ pub(crate) const USED: &str =
 pub(crate) const SIGN_IN: &str =
     "INSERT INTO sign_in (digest, token_id, expires_unix_us) VALUES ($1, $2, $3)
     ON CONFLICT (digest, token_id) DO UPDATE SET expires_unix_us = excluded.expires_unix_us";
+pub(crate) const RENAME: &str = "UPDATE sign_in SET digest = $2 WHERE digest = $1";
 pub(crate) const SIGN_OUT: &str = "DELETE FROM sign_in WHERE digest = $1";
 pub(crate) const FORGET_EXPIRED: &str = "DELETE FROM sign_in WHERE expires_unix_us <= $1";
 
@@ -97,6 +98,7 @@ pub(crate) enum Change {
     Revoke(String, i64),
     Used(i64, i64),
     SignIn {
+        brought: Option<[u8; 32]>,
         digest: [u8; 32],
         token: i64,
         expires_unix_us: i64,
@@ -142,6 +144,7 @@ pub(crate) async fn change(
                 .await?
         }
         Change::SignIn {
+            brought,
             digest,
             token,
             expires_unix_us,
@@ -151,6 +154,13 @@ pub(crate) async fn change(
                 .bind(now_unix_us)
                 .execute(&mut *connection)
                 .await?;
+            if let Some(brought) = brought {
+                sqlx::query(RENAME)
+                    .bind(&brought[..])
+                    .bind(&digest[..])
+                    .execute(&mut *connection)
+                    .await?;
+            }
             sqlx::query(SIGN_IN)
                 .bind(&digest[..])
                 .bind(token)
@@ -204,18 +214,21 @@ impl Store {
         self.writer.change(change).await.map(|_| ())
     }
 
-    /// Signs a browser in with a token, until a moment, µs since 1970.
+    /// Signs a browser in with a token, until a moment, µs since 1970. What it had signed in with before, under the cookie that it brought, goes on
+    /// under the new one.
     ///
     /// # Errors
     /// When the database fails; nothing was written then.
     pub async fn sign_in(
         &self,
+        brought: Option<[u8; 32]>,
         digest: [u8; 32],
         token: i64,
         expires_unix_us: i64,
         now_unix_us: i64,
     ) -> Result<(), StoreError> {
         let change = Change::SignIn {
+            brought,
             digest,
             token,
             expires_unix_us,

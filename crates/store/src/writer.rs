@@ -174,6 +174,8 @@ async fn write_all(
         let began = Instant::now();
         match write_group(&mut connection, &requests).await {
             Ok(outcomes) => {
+                let is_wanted = |request: &Request| matches!(request, Request::Checkpoint);
+                let wants_checkpoint = requests.iter().any(is_wanted);
                 let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 counts.commits.fetch_add(1, Relaxed);
                 counts.written.fetch_add(outcomes.len() as u64, Relaxed);
@@ -181,6 +183,14 @@ async fn write_all(
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; what was asked is done all the same.
                     let _ = reply.send(outcome);
+                }
+                // It does what it can without waiting for readers; what it leaves is done with a later commit. What was committed is so all the same.
+                if wants_checkpoint
+                    && let Err(error) = sqlx::query(space::CHECKPOINT)
+                        .execute(&mut connection)
+                        .await
+                {
+                    tracing::warn!(%error, "the write-ahead log was not copied into the file");
                 }
             }
             Err(error) => {
@@ -223,11 +233,6 @@ async fn write_group(
         outcomes.push(outcome);
     }
     sqlx::query(COMMIT).execute(&mut *connection).await?;
-    let is_wanted = |request: &Request| matches!(request, Request::Checkpoint);
-    if requests.iter().any(is_wanted) {
-        // It does what it can without waiting for readers; what it leaves is done with a later commit.
-        sqlx::query(space::CHECKPOINT).execute(connection).await?;
-    }
     Ok(outcomes)
 }
 

@@ -168,26 +168,29 @@ pub fn decode_json<M: Checked>(bytes: &[u8]) -> Result<M, Problem> {
     Ok(message)
 }
 
-/// A frame that announces no more is decompressed in one go.
-const SMALL_BYTES: usize = 1 << 20;
-
-/// What a frame says that it becomes, bytes; `None` where it does not say. A frame may lie: it is no bound.
+/// What a body becomes, where it is one frame that says so and nothing else, bytes; `None` where it is not. [`decompress`] holds such a body to
+/// what it says.
 #[must_use]
 pub fn announced_bytes(compressed: &[u8]) -> Option<usize> {
+    let length = zstd::zstd_safe::find_frame_compressed_size(compressed).ok()?;
+    if length != compressed.len() {
+        return None;
+    }
     let size = zstd::zstd_safe::get_frame_content_size(compressed).ok()??;
     usize::try_from(size).ok()
 }
 
-/// What becomes of a frame, if that is no more than so many bytes.
-fn at_once(compressed: &[u8], bytes: usize) -> Option<Vec<u8>> {
+/// What becomes of a frame that announces so many bytes.
+fn at_once(compressed: &[u8], bytes: usize) -> std::io::Result<Vec<u8>> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = RefCell::default();
     }
     DECOMPRESSOR.with_borrow_mut(|kept| {
-        if kept.is_none() {
-            *kept = zstd::bulk::Decompressor::new().ok();
-        }
-        kept.as_mut()?.decompress(compressed, bytes).ok()
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress(compressed, bytes)
     })
 }
 
@@ -196,10 +199,13 @@ fn at_once(compressed: &[u8], bytes: usize) -> Option<Vec<u8>> {
 /// # Errors
 /// When the bytes are no frame or pass [`MAX_BATCH_BYTES`].
 pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
-    if let Some(bytes) = announced_bytes(compressed).filter(|bytes| *bytes <= SMALL_BYTES)
-        && let Some(whole) = at_once(compressed, bytes)
-    {
-        return Ok(whole);
+    if let Some(bytes) = announced_bytes(compressed) {
+        if bytes > MAX_BATCH_BYTES {
+            return Err(Problem::TooLarge {
+                limit: MAX_BATCH_BYTES,
+            });
+        }
+        return at_once(compressed, bytes).map_err(Problem::Compression);
     }
     let decoder =
         zstd::stream::read::Decoder::with_buffer(compressed).map_err(Problem::Compression)?;

@@ -39,6 +39,7 @@ pub(crate) async fn verify(database: &str, notes: &Path) -> Result<(), Failure> 
         batches += found;
         // One more may have been on its way when the time was over.
         lost += acknowledged.saturating_sub(found);
+        lost += u64::from(is_ended && key.end_body.is_none());
         unsettled += u64::from(is_ended && (key.unsettled || key.revision == 0));
     }
     store.close().await;

@@ -14,8 +14,6 @@ use crate::{error::AppError, state::AppState};
 pub(crate) const COOKIE: &str = "highwater";
 /// The same where browsers may send it over TLS only: with this prefix no other host can have set it.
 pub(crate) const SECURE_COOKIE: &str = "__Host-highwater";
-/// A use of a token is noted once in so long, µs.
-const NOTED_EACH_US: i64 = 60_000_000;
 
 /// What whoever sent this may do; nothing where nothing was brought.
 pub(super) async fn grants(
@@ -43,22 +41,21 @@ pub(super) async fn grants(
         };
         return Ok(vec![grant]);
     }
-    let Some(digest) = sign_in_digest(headers) else {
+    let Some(digest) = sign_in_digest(headers, state.guard.has_secure_cookies) else {
         return Ok(Vec::new());
     };
-    let now = state.now_unix_us();
+    let now = state.wall_unix_us();
     let rows = state.store.signed_in(digest, now).await?;
-    let counting = rows.into_iter().filter(|row| row.counts_at(now));
-    Ok(counting.filter_map(Grant::of_token).collect())
+    let counting: Vec<_> = rows.into_iter().filter(|row| row.counts_at(now)).collect();
+    for row in &counting {
+        state.note_use(row.id);
+    }
+    Ok(counting.into_iter().filter_map(Grant::of_token).collect())
 }
 
 async fn grant_of(text: &str, from: IpAddr, state: &AppState) -> Result<Grant, AppError> {
     let found = token_of(text, from, state).await?;
-    let now = state.now_unix_us();
-    let used = found.row.used_unix_us.unwrap_or(0);
-    if now.saturating_sub(used) > NOTED_EACH_US {
-        state.store.token_used(found.row.id, now).await?;
-    }
+    state.note_use(found.row.id);
     let scope = found.row.scope.clone();
     Grant::of_token(found.row).ok_or_else(|| {
         AppError::internal(&format!("the scope {scope:?} of a token is not known here"))
@@ -84,24 +81,26 @@ pub(crate) async fn token_of(
     if found.row.revoked_unix_us.is_some() {
         return Err(refused("this token was revoked"));
     }
-    if !found.row.counts_at(state.now_unix_us()) {
+    if !found.row.counts_at(state.wall_unix_us()) {
         return Err(refused("this token has expired"));
     }
     Ok(found)
 }
 
 /// What is kept of the cookie that a browser brings; `None` where it brings none.
-pub(crate) fn sign_in_digest(headers: &HeaderMap) -> Option<[u8; 32]> {
-    cookie_of(headers).map(|cookie| Sha256::digest(cookie.as_bytes()).into())
+pub(crate) fn sign_in_digest(headers: &HeaderMap, is_secure: bool) -> Option<[u8; 32]> {
+    cookie_of(headers, is_secure).map(|cookie| Sha256::digest(cookie.as_bytes()).into())
 }
 
 /// The cookie that a browser brings.
-pub(crate) fn cookie_of(headers: &HeaderMap) -> Option<String> {
+fn cookie_of(headers: &HeaderMap, is_secure: bool) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter();
     let pairs = cookies
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
-    let mut ours = pairs.filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(name));
+    // Under the other name somebody else can have planted it: a neighbour under the same domain, or whoever stands in a network without TLS.
+    let own = if is_secure { SECURE_COOKIE } else { COOKIE };
+    let mut ours = pairs.filter(|(name, _)| *name == own);
     ours.next().map(|(_, value)| value.to_owned())
 }

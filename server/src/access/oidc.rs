@@ -8,7 +8,7 @@ mod rs256;
 
 use std::{
     net::IpAddr,
-    sync::Arc,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{sync::Mutex, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::{Grant, Scope};
 
@@ -73,8 +73,11 @@ impl OidcConfig {
             );
         }
         let is_pattern = |text: &String| {
-            text.split_once('/').is_some_and(|(owner, repo)| {
-                !owner.is_empty() && !owner.contains('*') && !repo.is_empty()
+            text.rsplit_once('/').is_some_and(|(owner, repo)| {
+                !owner.is_empty()
+                    && !owner.contains('*')
+                    && !repo.is_empty()
+                    && (repo == "*" || !repo.contains('*'))
             })
         };
         match self.repositories.iter().find(|text| !is_pattern(text)) {
@@ -137,13 +140,25 @@ impl OidcError {
 pub(crate) struct Issuer {
     config: OidcConfig,
     agent: ureq::Agent,
-    keys: Mutex<Option<Keys>>,
+    keys: Mutex<Keys>,
+    /// Held by whoever asks the issuer: one at a time.
+    asking: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 struct Keys {
-    set: Arc<JwkSet>,
-    asked: Instant,
+    /// What was fetched last, and when.
+    set: Option<(JwkSet, Instant)>,
+    /// When it was last tried to fetch them, and why that failed.
+    tried: Option<Instant>,
+    failure: Option<String>,
+}
+
+fn find(set: &JwkSet, id: Option<&str>) -> Option<Jwk> {
+    match id {
+        Some(id) => set.find(id).cloned(),
+        None => set.keys.first().filter(|_| set.keys.len() == 1).cloned(),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,7 +177,8 @@ impl Issuer {
         Self {
             config,
             agent: agent.into(),
-            keys: Mutex::new(None),
+            keys: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -190,37 +206,57 @@ impl Issuer {
         })
     }
 
-    /// The key that a token names. Keys change, so one that is not known is asked for anew.
+    /// Asks the issuer; how many keys it has.
+    pub(crate) async fn reach(&self) -> Result<usize, OidcError> {
+        Ok(self.fetch().await?.keys.len())
+    }
+
+    /// The key that a token names. Keys change, so one that is not known is asked for anew; who asks for one that is known waits for nobody.
     async fn key(&self, id: Option<&str>) -> Result<Jwk, OidcError> {
-        let find = |set: &JwkSet| match id {
-            Some(id) => set.find(id).cloned(),
-            None => set.keys.first().filter(|_| set.keys.len() == 1).cloned(),
-        };
-        let mut keys = self.keys.lock().await;
-        if let Some(known) = keys.as_ref() {
-            let found = find(&known.set);
-            let age = known.asked.elapsed();
-            if age < REST || found.is_some() && age < KEPT {
-                return found.ok_or(OidcError::Key);
-            }
+        if let Some(answer) = self.known(id) {
+            return answer;
+        }
+        let _alone = self.asking.lock().await;
+        // Somebody else may have asked meanwhile.
+        if let Some(answer) = self.known(id) {
+            return answer;
         }
         let fetched = self.fetch().await;
-        match (fetched, keys.as_mut()) {
-            (Ok(set), _) => {
-                let found = find(&set);
-                *keys = Some(Keys {
-                    set: Arc::new(set),
-                    asked: Instant::now(),
-                });
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.tried = Some(Instant::now());
+        keys.failure = None;
+        match fetched {
+            Ok(set) => {
+                let found = find(&set, id);
+                keys.set = Some((set, Instant::now()));
                 found.ok_or(OidcError::Key)
             }
-            (Err(error), Some(known)) => {
-                tracing::warn!(%error, "the keys of before are used on");
-                known.asked = Instant::now();
-                find(&known.set).ok_or(error)
+            Err(error) => {
+                keys.failure = Some(error.to_string());
+                Err(error)
             }
-            (Err(error), None) => Err(error),
         }
+    }
+
+    /// What can be said of a key without asking: it is there, or it was asked for just now. `None` where it must be asked for.
+    fn known(&self, id: Option<&str>) -> Option<Result<Jwk, OidcError>> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = keys
+            .set
+            .as_ref()
+            .filter(|(_, since)| since.elapsed() < KEPT);
+        if let Some(key) = fresh.and_then(|(set, _)| find(set, id)) {
+            return Some(Ok(key));
+        }
+        let has_tried = keys.tried.is_some_and(|tried| tried.elapsed() < REST);
+        // While the issuer cannot be reached, nothing is known against the token.
+        has_tried.then(|| match &keys.failure {
+            Some(reason) => Err(OidcError::Fetch {
+                url: self.config.issuer.clone(),
+                reason: reason.clone(),
+            }),
+            None => Err(OidcError::Key),
+        })
     }
 
     async fn fetch(&self) -> Result<JwkSet, OidcError> {
@@ -306,7 +342,15 @@ mod tests {
 
     #[test]
     fn settings_that_would_let_anybody_in_are_refused() {
-        for repositories in [&[][..], &["*"], &["*/*"], &["/x"], &["acme"]] {
+        for repositories in [
+            &[][..],
+            &["*"],
+            &["*/*"],
+            &["/x"],
+            &["acme"],
+            &["acme/web*"],
+            &["acme/*-x"],
+        ] {
             assert!(config(repositories).check().is_err(), "{repositories:?}");
         }
         let table = [

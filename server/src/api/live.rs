@@ -113,7 +113,7 @@ impl Watch {
             }
             match self.look().await {
                 Ok(Some(event)) => return Some(event),
-                Ok(None) => {}
+                Ok(None) => self.next = Instant::now() + APART,
                 // A client comes again by itself, and is told then.
                 Err(error) => {
                     tracing::debug!(uuid = %self.uuid, ?error, "no longer followed");

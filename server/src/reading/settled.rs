@@ -26,7 +26,7 @@ pub(crate) enum PieceError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Finalise(#[from] FinaliseError),
-    #[error("job {0} was finalised again meanwhile; export it again")]
+    #[error("job {0} was finalised again meanwhile, or retention took from it; export it again")]
     Changed(Uuid),
 }
 
@@ -96,7 +96,15 @@ impl Settled {
         let mut snapshot = self.state.store.snapshot().await?;
         let key = snapshot.job(self.report.uuid).await?;
         match key {
-            Some(key) if key.id == self.id && key.revision == self.report.revision => Ok(snapshot),
+            // What retention takes is gone for whoever is in the middle of it: the rest would pass for the whole.
+            Some(key)
+                if key.id == self.id
+                    && key.revision == self.report.revision
+                    && key.pages_removed_unix_us.is_none()
+                    && key.detail_removed_unix_us.is_none() =>
+            {
+                Ok(snapshot)
+            }
             _ => Err(PieceError::Changed(self.report.uuid)),
         }
     }

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
-    Form,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -16,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{Page, PageError, Query, Visitor, show};
 use crate::{
     access::{self, Access, COOKIE, Grant, Peer, SECURE_COOKIE, Scope, secret},
+    config::is_loopback,
     error::AppError,
     state::AppState,
 };
@@ -77,7 +77,7 @@ pub(super) async fn sign_in(
     Visitor(access): Visitor,
     peer: PeerAddress,
     headers: HeaderMap,
-    Form(form): Form<SignInForm>,
+    SmallForm(form): SmallForm<SignInForm>,
 ) -> Result<Response, PageError> {
     let refused = |status: StatusCode, problem: String| {
         let page = SignInPage {
@@ -110,23 +110,18 @@ pub(super) async fn sign_in(
         let problem = "This token is for recording only; sign in with one of the scope read.";
         return refused(StatusCode::FORBIDDEN, problem.to_owned());
     }
-    let now = state.now_unix_us();
+    let now = state.wall_unix_us();
     let lasts = found.expires_unix_us.map_or(LASTS_S, |expires| {
         LASTS_S.min(expires.saturating_sub(now) / 1_000_000)
     });
-    // One browser may hold several tokens: it keeps its cookie, unless that stands for nothing here.
-    let brought = match &access {
-        Access::Guarded(grants) if !grants.is_empty() => access::cookie_of(&headers),
-        _ => None,
-    };
-    let cookie = match brought {
-        Some(cookie) => cookie,
-        None => secret::random_cookie().map_err(|error| AppError::internal(&error))?,
-    };
+    // One browser may hold several tokens: what it brought goes on under a new cookie, so that nobody who knew the old one sees more by this.
+    let brought = access::sign_in_digest(&headers, state.guard.has_secure_cookies);
+    let cookie = secret::random_cookie().map_err(|error| AppError::internal(&error))?;
     let digest = Sha256::digest(cookie.as_bytes()).into();
     let until = now.saturating_add(lasts * 1_000_000);
-    state.store.sign_in(digest, found.id, until, now).await?;
-    state.store.token_used(found.id, now).await?;
+    let signed_in = state.store.sign_in(brought, digest, found.id, until, now);
+    signed_in.await?;
+    state.note_use(found.id);
     tracing::info!(target: "audit", token = found.lookup, address = %peer.0, until = rfc3339(until), "a browser signed in");
     let mut answer = Redirect::to(local(&form.to)).into_response();
     set_cookie(&mut answer, &state, &cookie, LASTS_S)?;
@@ -138,7 +133,7 @@ pub(super) async fn sign_out(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    if let Some(digest) = access::sign_in_digest(&headers) {
+    if let Some(digest) = access::sign_in_digest(&headers, state.guard.has_secure_cookies) {
         state.store.sign_out(digest).await?;
         tracing::info!(target: "audit", "a browser signed out");
     }
@@ -169,10 +164,10 @@ fn set_cookie(
 fn unsafe_origin(headers: &HeaderMap) -> Option<&str> {
     let origin = headers.get(header::ORIGIN)?.to_str().ok()?;
     let host = origin.strip_prefix("http://")?;
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_here = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    (!is_here).then_some(origin)
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    // The last colon of an address without a port is part of it.
+    let name = if port.ends_with(']') { host } else { name };
+    (!is_loopback(name)).then_some(origin)
 }
 
 /// A path of this server; anything else that a link may have put there leads home.
@@ -192,6 +187,41 @@ pub(super) fn lead_to_sign_in(uri: &Uri) -> Redirect {
         .append_pair("to", local(from))
         .finish();
     Redirect::to(&format!("/sign-in?{query}"))
+}
+
+/// A form of a few bytes that comes in time: whoever sends it has shown nothing yet.
+pub(super) struct SmallForm<T>(T);
+
+/// Most bytes of such a form.
+const MOST_FORM_BYTES: usize = 4 << 10;
+
+impl<T: serde::de::DeserializeOwned> axum::extract::FromRequest<AppState> for SmallForm<T> {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, PageError> {
+        let whole = axum::body::to_bytes(request.into_body(), MOST_FORM_BYTES);
+        let whole = tokio::time::timeout(state.patience, whole).await;
+        let whole = whole.map_err(|_| AppError::too_slow())?;
+        let unreadable =
+            |_| AppError::bad_request("this is no form of this page", "go back and send it again");
+        let bytes = whole.map_err(|_| {
+            AppError::bad_request("this form is too long", "a token has 84 characters")
+        })?;
+        let text = std::str::from_utf8(&bytes).map_err(unreadable)?;
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .collect();
+        let value = serde_json::Value::Object(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
+        );
+        let form = serde_json::from_value(value).map_err(|_| {
+            AppError::bad_request("this is no form of this page", "go back and send it again")
+        })?;
+        Ok(Self(form))
+    }
 }
 
 /// The address that failures count against.

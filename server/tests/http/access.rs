@@ -316,7 +316,15 @@ fn a_browser_may_hold_several_tokens_and_lets_go_of_all() {
     let guarded = Guarded::start();
     let cookie = guarded.sign_in(&guarded.read, "highwater=made-up-by-the-browser");
     assert!(!cookie.contains("made-up"), "{cookie}");
-    assert_eq!(guarded.sign_in(&guarded.other, &cookie), cookie);
+    // Under another cookie: whoever knew the first, as one that was planted, sees no more by that.
+    let first = cookie;
+    let cookie = guarded.sign_in(&guarded.other, &first);
+    assert_ne!(cookie, first);
+    let home = guarded.app.ask("GET", "/", &[("Cookie", &first)], "");
+    assert_eq!(
+        home.status, 303,
+        "the first cookie stands for nothing any more"
+    );
     let home = guarded.app.ask("GET", "/", &[("Cookie", &cookie)], "").text;
     assert!(
         home.contains("owner/repo") && home.contains("other/repo"),
@@ -423,6 +431,65 @@ fn behind_tls_the_cookie_goes_over_tls_only() {
         guarded.app.get_as("/healthz", "highwater.example").status,
         200
     );
+}
+
+#[test]
+fn a_cookie_of_another_name_is_none() {
+    let config = Config {
+        public_url: Some("https://highwater.example".to_owned()),
+        ..App::config(Duration::from_secs(600))
+    };
+    let guarded = Guarded::with(config);
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let body = format!("token={}", guarded.read);
+    let answer = guarded.app.ask("POST", "/sign-in", &[form], &body);
+    let cookie = answer
+        .header("set-cookie")
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/v1/jobs/{}", guarded.job);
+    assert_eq!(
+        guarded
+            .app
+            .ask("GET", &path, &[("Cookie", &cookie)], "")
+            .status,
+        200
+    );
+    // A neighbour under the same domain can plant this one.
+    let planted = cookie.replace("__Host-", "");
+    assert_eq!(
+        guarded
+            .app
+            .ask("GET", &path, &[("Cookie", &planted)], "")
+            .status,
+        401
+    );
+}
+
+#[test]
+fn a_server_that_a_proxy_opens_to_others_asks_for_tokens() {
+    for config in [
+        Config {
+            behind_proxy: true,
+            ..App::config(Duration::from_secs(600))
+        },
+        Config {
+            public_url: Some("https://highwater.example".to_owned()),
+            ..App::config(Duration::from_secs(600))
+        },
+    ] {
+        let app = App::with(config, |_| {});
+        assert_eq!(app.get("/api/v1/projects").status, 401);
+        let path = format!("/api/v1/jobs/{}", Uuid::now_v7());
+        assert_eq!(app.put(&path, &job("unit")).status, 401);
+    }
+    let here = Config {
+        public_url: Some("http://localhost:8080".to_owned()),
+        ..App::config(Duration::from_secs(600))
+    };
+    assert_eq!(App::with(here, |_| {}).get("/api/v1/projects").status, 200);
 }
 
 #[test]

@@ -56,6 +56,23 @@ fn a_settled_job_is_confirmed_and_not_made_again_until_something_comes() {
     );
     let again = app.ask("GET", &path, &[("If-None-Match", &tag)], "");
     assert_eq!(again.status, 200, "something came late");
+    // Finalised again, it has a tag once more, and not the one of before.
+    wait_for("the second revision", || {
+        let job = app.get(&path).json();
+        (job["revision"] == 2).then_some(())
+    });
+    let again = app.ask("GET", &path, &[("If-None-Match", &tag)], "");
+    assert_eq!(again.status, 200);
+    assert!(
+        again.header("etag").starts_with("W/\"2-"),
+        "{}",
+        again.header("etag")
+    );
+    // A pin changes the page, and no figure.
+    let tag = again.header("etag").to_owned();
+    assert_eq!(app.ask("PUT", &format!("{path}/pin"), &[], "").status, 200);
+    let again = app.ask("GET", &path, &[("If-None-Match", &tag)], "");
+    assert_eq!(again.status, 200);
 }
 
 /// The events of a stream: their names and data.

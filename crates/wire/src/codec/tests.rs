@@ -396,3 +396,37 @@ fn no_field_of_a_batch_may_hold_what_cannot_be() {
         assert!(problem.contains(field), "{field}: {problem}");
     }
 }
+
+/// A frame that nobody reads, of so many bytes.
+fn skippable(length: u32) -> Vec<u8> {
+    let head = [0x184D_2A50_u32.to_le_bytes(), length.to_le_bytes()].concat();
+    [head, vec![0; length as usize]].concat()
+}
+
+#[test]
+fn a_body_is_held_to_what_it_announces() {
+    let plain = vec![7; 300_000];
+    let whole = zstd::bulk::compress(&plain, 1).unwrap();
+    assert_eq!(announced_bytes(&whole), Some(plain.len()));
+    assert_eq!(decompress(&whole).unwrap(), plain);
+    // Several frames may become anything: they announce nothing.
+    let small = zstd::bulk::compress(b"x", 1).unwrap();
+    for several in [
+        [&small[..], &whole].concat(),
+        [&skippable(9)[..], &whole].concat(),
+        [&whole[..], &skippable(9)].concat(),
+    ] {
+        assert_eq!(announced_bytes(&several), None);
+        assert!(decompress(&several).is_ok());
+    }
+    // One that lies of its size is broken. The size stands behind magic and descriptor, in four bytes here.
+    let mut liar = whole;
+    assert_eq!(liar[4] >> 6, 2, "a size of four bytes");
+    let at = if liar[4] & 0b10_0000 == 0 { 6 } else { 5 };
+    liar[at..at + 4].copy_from_slice(&9_u32.to_le_bytes());
+    assert_eq!(announced_bytes(&liar), Some(9));
+    assert!(matches!(decompress(&liar), Err(Problem::Compression(_))));
+    let mut bomb = liar;
+    bomb[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(decompress(&bomb), Err(Problem::TooLarge { .. })));
+}
