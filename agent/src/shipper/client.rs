@@ -90,11 +90,11 @@ impl Credential {
         }
     }
 
-    fn header(&self, agent: &Agent) -> Result<Option<HeaderValue>, String> {
+    fn header(&self) -> Result<Option<HeaderValue>, String> {
         match self {
             Self::None => Ok(None),
             Self::Token(header) => Ok(Some(header.clone())),
-            Self::Identity(identity) => identity.header(agent).map(Some),
+            Self::Identity(identity) => identity.header().map(Some),
         }
     }
 }
@@ -189,7 +189,7 @@ impl Client {
             .put(&url)
             .header("Content-Type", "application/x-protobuf")
             .header("Content-Encoding", "zstd");
-        match self.credential.header(agent) {
+        match self.credential.header() {
             Ok(Some(header)) => request = request.header("Authorization", header),
             Ok(None) => {}
             Err(why) => return Answer::Again(None, why),
@@ -245,7 +245,7 @@ impl Client {
             .config()
             .timeout_global(Some(patience))
             .build();
-        if let Some(header) = self.credential.header(agent)? {
+        if let Some(header) = self.credential.header()? {
             request = request.header("Authorization", header);
         }
         let read = request.call().and_then(|mut response| {

@@ -9,8 +9,13 @@ use std::{
 };
 
 use serde::Deserialize;
-use ureq::{Agent, http::HeaderValue};
+use ureq::{
+    Agent,
+    http::{HeaderValue, Uri},
+    tls::{RootCerts, TlsConfig},
+};
 
+use super::route;
 use crate::{ci::Env, settings::Token};
 
 /// Whom the token is for: what the server's settings name as `audience`.
@@ -21,12 +26,16 @@ const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const USED_FOR: Duration = Duration::from_secs(240);
 /// A token that is refused though it is newer is refused for what it says.
 const NEW_FOR: Duration = Duration::from_secs(30);
+/// How long the CI may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, bytes.
 const MOST_ANSWER_BYTES: u64 = 64 << 10;
 
 /// Where identity tokens come from.
 pub(super) struct Identity {
     url: String,
+    /// On a way of its own: the CI is not where the server is.
+    agent: Agent,
     request: HeaderValue,
     held: Mutex<Option<(HeaderValue, Instant)>>,
 }
@@ -59,8 +68,13 @@ impl Identity {
         let join = if url.contains('?') { '&' } else { '?' };
         let audience: String = form_urlencoded::byte_serialize(audience.as_bytes()).collect();
         let request = Token::new(request).ok().and_then(|token| bearer(&token));
+        let agent = match agent_for(url, env) {
+            Ok(agent) => agent,
+            Err(why) => return Some(Err(why)),
+        };
         Some(match request {
             Some(request) => Ok(Self {
+                agent,
                 url: format!("{url}{join}audience={audience}"),
                 request,
                 held: Mutex::new(None),
@@ -70,14 +84,14 @@ impl Identity {
     }
 
     /// The header that proves who this job is.
-    pub(super) fn header(&self, agent: &Agent) -> Result<HeaderValue, String> {
+    pub(super) fn header(&self) -> Result<HeaderValue, String> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((header, since)) = held.as_ref()
             && since.elapsed() < USED_FOR
         {
             return Ok(header.clone());
         }
-        let header = self.ask(agent)?;
+        let header = self.ask()?;
         *held = Some((header.clone(), Instant::now()));
         Ok(header)
     }
@@ -89,9 +103,10 @@ impl Identity {
             .is_some_and(|(_, since)| since.elapsed() > NEW_FOR)
     }
 
-    fn ask(&self, agent: &Agent) -> Result<HeaderValue, String> {
+    fn ask(&self) -> Result<HeaderValue, String> {
         let failed = |why: String| format!("no identity token came: {why}");
-        let mut answer = agent
+        let mut answer = self
+            .agent
             .get(&self.url)
             .header("Authorization", &self.request)
             .call()
@@ -108,6 +123,31 @@ impl Identity {
             .and_then(|token| bearer(&token));
         token.ok_or_else(|| failed("what the CI sent is none".to_owned()))
     }
+}
+
+/// Asks GitHub itself, whose certificate every machine trusts whatever a server of one's own is vouched for by, or a GitHub of one's own.
+fn agent_for(url: &str, env: &Env) -> Result<Agent, String> {
+    let host = url
+        .parse::<Uri>()
+        .ok()
+        .and_then(|url| url.host().map(str::to_owned));
+    let host = host.ok_or_else(|| format!("{REQUEST_URL} is no address"))?;
+    let is_public = [".githubusercontent.com", ".github.com", ".ghe.com"]
+        .iter()
+        .any(|domain| host.ends_with(domain));
+    let roots = match is_public {
+        true => RootCerts::WebPki,
+        false => route::roots(env)?,
+    };
+    let proxy = route::proxy_for(url, env)?.map(|named| named.proxy);
+    let config = Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(proxy)
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .build();
+    Ok(config.into())
 }
 
 /// The header that a token makes, kept out of debug output.

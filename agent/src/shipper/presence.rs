@@ -46,7 +46,7 @@ impl Permit {
 impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let project = self.project.as_deref().unwrap_or("every project");
-        write!(f, "{} of {project}", legible(&self.scope))
+        write!(f, "{} of {}", legible(&self.scope), legible(project))
     }
 }
 
