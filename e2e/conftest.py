@@ -12,6 +12,9 @@ import urllib.request
 
 import pytest
 
+# Under nohup it is ignored, which every process started here would inherit: a pytest that is sent it would live on.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARIES = pathlib.Path(os.environ.get("HIGHWATER_BIN_DIR", str(ROOT / "target" / "debug"))).resolve()
 MB = 1000 * 1000

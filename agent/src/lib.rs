@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `mask`, `environ`, `ci`, `injection`, `backend` | `tree`, `witness`, `guard`,
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `witness`, `guard`,
 //! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -21,7 +21,6 @@ pub mod exit_codes;
 pub mod guard;
 pub mod injection;
 pub mod marks;
-pub mod mask;
 pub mod memlock;
 pub mod pace;
 pub mod pidfd;

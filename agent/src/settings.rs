@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, v1};
+use highwater_wire::{VERSION, codec::Checked, ids::ProjectSlug, mask, v1};
 use uuid::Uuid;
 
 use folders::spool;
@@ -35,7 +35,6 @@ use crate::{
     ci::{self, Env, Metadata},
     clock,
     guard::Limit,
-    mask,
 };
 
 pub(crate) use folders::plugin_root;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -62,6 +62,10 @@ pub(crate) async fn confirm(
 async fn tag(state: &AppState, request: &mut Request) -> Result<Option<HeaderValue>, AppError> {
     let is_stream = request.uri().path().ends_with("/live");
     if is_stream || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(None);
+    }
+    let route = request.extensions().get::<MatchedPath>();
+    if !route.is_some_and(|route| route.as_str().contains("/jobs/{uuid}")) {
         return Ok(None);
     }
     let path = request.uri().path();

@@ -27,6 +27,8 @@ use crate::{
 
 /// A body that becomes no more than this is decoded where it is, in a fraction of a millisecond.
 const SMALL_BYTES: u64 = 128 << 10;
+/// A clock that is off by more (ten years) is none that was ever set: nothing can be told from it.
+const MOST_SKEW_US: i64 = 3_660 * 86_400 * 1_000_000;
 /// Later a clock shows nothing that can be, µs since 1970.
 const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 
@@ -48,7 +50,9 @@ pub(crate) async fn put_job(
         came_unix_us,
         room: _until_answered,
     } = sent;
-    let clock_skew_us = clock_of(&body.headers).map(|clock| clock.saturating_sub(came_unix_us));
+    let clock_skew_us = clock_of(&body.headers)
+        .map(|clock| clock.saturating_sub(came_unix_us))
+        .filter(|skew_us| skew_us.abs() < MOST_SKEW_US);
     let job: Job = read(&state, body, |decoded| Ok(decoded.message)).await?;
     if !access.may(&job.project, Scope::Ingest) {
         return Err(access.refused(&job.project, Scope::Ingest));

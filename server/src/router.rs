@@ -74,6 +74,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(web::routes())
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_COMPRESSED_BYTES))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            fresh::confirm,
+        ))
         .layer(middleware::from_fn(no_other_site))
         .layer(middleware::from_fn_with_state(
             state.clone(),
@@ -87,10 +91,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(header(RESOURCE_POLICY, "same-origin"))
         // What one may see another may not: nothing between here and the browser keeps it.
         .layer(header(header::CACHE_CONTROL, "private, no-cache"))
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            fresh::confirm,
-        ))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
             AppError::internal(&"a handler panicked").into_response()

@@ -46,6 +46,8 @@ pub(crate) struct AppState {
     pub(crate) stop: Arc<watch::Sender<bool>>,
     /// Places for those who follow jobs.
     pub(crate) watchers: Arc<Semaphore>,
+    /// How many of these each token has.
+    pub(crate) shares: Arc<Mutex<HashMap<String, u32>>>,
     /// Room for what is sent.
     pub(crate) intake: Arc<Intake>,
     /// Who may do what.
@@ -96,6 +98,7 @@ impl AppState {
             arrived: Arc::new(watch::Sender::new(0)),
             stop: Arc::new(watch::Sender::new(false)),
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            shares: Arc::default(),
             intake: Arc::new(Intake::new(config.intake_bytes)),
             guard: Arc::new(Guard::new(config)),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),

@@ -2,7 +2,9 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{bounds::cut, mask};
+use highwater_wire::mask;
+
+use crate::bounds::cut;
 
 use super::{ProcError, Procfs, number_after, read_into, still_there};
 

@@ -5,14 +5,11 @@
 
 use std::{collections::VecDeque, error::Error};
 
-use highwater_wire::{report::SAMPLES_THINNED, v1::Batch};
+use highwater_wire::{mask, report::SAMPLES_THINNED, v1::Batch};
 use prost::Message as _;
 
 use super::{Recorded, notices::Notices, reuse::Reuse};
-use crate::{
-    mask,
-    spool::{Detail, Less, Spool, thin},
-};
+use crate::spool::{Detail, Less, Spool, thin};
 
 /// What waits in memory keeps all its samples up to so many bytes.
 const MAX_FULL_BYTES: usize = 2 << 20;

@@ -6,7 +6,7 @@ use super::{parse_commit, parse_name, parse_project, parse_url};
 use crate::ci::Metadata;
 
 /// The last that a server takes.
-const YEAR_9999_US: i64 = 253_402_300_799_000_000;
+const YEAR_9999_US: i64 = 253_402_207_200_000_000;
 
 type Parse = fn(&str) -> Result<String, String>;
 

@@ -174,23 +174,22 @@ async fn write_all(
         let began = Instant::now();
         match write_group(&mut connection, &requests).await {
             Ok(outcomes) => {
-                let is_wanted = |request: &Request| matches!(request, Request::Checkpoint);
-                let wants_checkpoint = requests.iter().any(is_wanted);
                 let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 counts.commits.fetch_add(1, Relaxed);
                 counts.written.fetch_add(outcomes.len() as u64, Relaxed);
                 counts.commit_us.fetch_add(took_us, Relaxed);
-                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                let answers = replies.into_iter().zip(outcomes).zip(&requests);
+                let (waiting, done): (Vec<_>, Vec<_>) =
+                    answers.partition(|(_, request)| matches!(request, Request::Checkpoint));
+                for ((reply, outcome), _) in done {
                     // Whoever asked may have gone; what was asked is done all the same.
                     let _ = reply.send(outcome);
                 }
-                // It does what it can without waiting for readers; what it leaves is done with a later commit. What was committed is so all the same.
-                if wants_checkpoint
-                    && let Err(error) = sqlx::query(space::CHECKPOINT)
-                        .execute(&mut connection)
-                        .await
-                {
-                    tracing::warn!(%error, "the write-ahead log was not copied into the file");
+                // After the commit, which stands whatever becomes of it. It does what it can without waiting for readers; what it leaves is
+                // done with a later one.
+                for ((reply, _), _) in waiting {
+                    let copied = sqlx::query(space::CHECKPOINT).execute(&mut connection);
+                    let _ = reply.send(copied.await.map(|_| Put::Same).map_err(StoreError::from));
                 }
             }
             Err(error) => {

@@ -12,6 +12,7 @@
 pub mod codec;
 pub mod ids;
 pub mod marks;
+pub mod mask;
 pub mod receipt;
 pub mod report;
 pub mod spool;

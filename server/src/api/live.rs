@@ -1,6 +1,10 @@
 //! A running job, followed: server-sent events until it is settled.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -28,6 +32,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// each who watches it.
 const APART: Duration = Duration::from_millis(250);
 const COST: u32 = 3;
+/// Places of one token, and of all who come without one.
+const MOST_A_TOKEN: u32 = 32;
 /// Says that the connection still stands, for proxies that end silent ones.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -65,6 +71,7 @@ pub(crate) async fn live(
     let place = Arc::clone(&state.watchers).try_acquire_owned();
     let place = place.map_err(|_| AppError::busy())?;
     Job::find(&state, &access, uuid).await?;
+    let share = Share::of(&state, access.by()).ok_or_else(AppError::busy)?;
     parts.extensions.remove::<Resolved>();
     let watch = Watch {
         arrived: state.arrived.subscribe(),
@@ -76,6 +83,7 @@ pub(crate) async fn live(
         next: Instant::now(),
         is_over: false,
         _place: place,
+        _share: share,
     };
     let events = unfold(watch, |mut watch| async move {
         let event = watch.next_event().await?;
@@ -98,6 +106,44 @@ struct Watch {
     next: Instant,
     is_over: bool,
     _place: OwnedSemaphorePermit,
+    _share: Share,
+}
+
+/// One of the places that a single token has, so that its holder cannot take those of all others; given back when it goes.
+struct Share {
+    state: AppState,
+    by: String,
+}
+
+impl Share {
+    fn of(state: &AppState, by: String) -> Option<Self> {
+        let mut held = state.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(by.clone()).or_insert(0);
+        if *count >= MOST_A_TOKEN {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            state: state.clone(),
+            by,
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut held = self
+            .state
+            .shares
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.by) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.by);
+            }
+        }
+    }
 }
 
 impl Watch {

@@ -51,11 +51,18 @@ pub async fn run(store: &Store, order: Order) -> Result<(), Box<dyn std::error::
 }
 
 fn to_file(job: &Settled, form: Form, path: &Path) -> Result<(), String> {
+    // A link leads to what is meant by it; a device or a pipe takes what comes.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        let out = File::options().write(true).open(path);
+        let out = out.map_err(|error| format!("{}: {error}", path.display()))?;
+        return export::write(job, form, BufWriter::new(out)).map_err(|error| error.to_string());
+    }
     let mut part = path.as_os_str().to_owned();
-    part.push(".part");
+    part.push(format!(".{}.part", Uuid::new_v4()));
     let part = PathBuf::from(part);
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let written = File::create(&part)
+    let written = File::create_new(&part)
         .map_err(ExportError::Io)
         .and_then(|file| {
             let mut out = BufWriter::new(file);

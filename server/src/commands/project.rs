@@ -22,7 +22,11 @@ pub async fn run(
     out: &mut impl Write,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let Order::Publish(project, public) = order;
+    let is_known = store.project(project.as_str()).await?.is_some();
     store.publish(project.as_str(), public).await?;
+    if !is_known {
+        writeln!(out, "{project} has no job yet.")?;
+    }
     if public {
         writeln!(
             out,

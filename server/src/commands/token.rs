@@ -66,6 +66,9 @@ pub async fn run(
             expires,
             note,
         } => {
+            if note.chars().any(char::is_control) {
+                return Err("--note: holds a character that is none to read".into());
+            }
             let secret = Secret::random()?;
             let expires_unix_us = expires.map(|expires| {
                 let us = i64::try_from(expires.as_micros()).unwrap_or(i64::MAX);
@@ -83,7 +86,11 @@ pub async fn run(
                 expires_unix_us,
             };
             store.create_token(token).await?;
-            writeln!(out, "{}", secret.reveal())?;
+            // One that nobody saw shall not count.
+            if let Err(error) = writeln!(out, "{}", secret.reveal()).and_then(|()| out.flush()) {
+                store.revoke_token(secret.lookup(), now_unix_us).await?;
+                return Err(error.into());
+            }
             let until = expires_unix_us.map_or_else(
                 || "for good".to_owned(),
                 |at| format!("until {}", rfc3339(at)),

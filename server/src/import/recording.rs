@@ -6,6 +6,7 @@ use highwater_store::{NewBatch, Whole};
 use highwater_wire::{
     IMPORT, VERSION,
     codec::{Checked, MAX_JOB_WEIGHT},
+    mask,
     v1::{Batch, End, Job, Notice, Run, StreamCount},
 };
 use sha2::{Digest, Sha256};
@@ -69,6 +70,7 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn add(&mut self, path: &Path, mut batch: Batch) -> Result<(), ImportError> {
         batch.version = VERSION;
+        mask::batch(&mut batch);
         let wrong = |reason: &dyn std::fmt::Display| ImportError::of(path, reason);
         batch.check().map_err(|problem| wrong(&problem))?;
         let made = ingest::new_batch(Uuid::nil(), self.made.len() as u64, &batch);
@@ -96,6 +98,7 @@ impl Batches {
         {
             run.id = uuid.to_string();
         }
+        mask::job(&mut job);
         job.check()
             .map_err(|problem| ImportError::of(path, problem))?;
         let batches: Vec<NewBatch> = self

@@ -187,7 +187,8 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
     for word in &job.command {
         text("command", word, MAX_TEXT_BYTES)?;
     }
-    let year_9999_us = 253_402_300_799_000_000;
+    // The last moment that can be written in every time zone.
+    let year_9999_us = 253_402_207_200_000_000;
     for (field, unix_us) in [
         ("started_unix_us", job.started_unix_us),
         ("ci_started_unix_us", job.ci_started_unix_us),

@@ -61,7 +61,7 @@ fn what_is_called_a_secret_is_masked_and_what_only_sounds_so_is_not() {
         ),
         (
             "curl -H 'Authorization: Bearer abcdefgh1'",
-            "curl -H 'Authorization: *** ***'",
+            "curl -H 'Authorization: ***'",
         ),
         ("db postgres://u:hunter2@h:5/d", "db postgres://u:***@h:5/d"),
         ("db postgres://u:p@ss@h:5/d", "db postgres://u:***@h:5/d"),

@@ -1,4 +1,5 @@
-//! Masks what looks like a secret in command lines, arguments and test ids, before it is written to the spool: nothing of it leaves the machine.
+//! Masks what looks like a secret in command lines, arguments and test ids: the agent before it writes its spool, so that nothing of it leaves the
+//! machine, and whoever brings in what other recorders wrote.
 //!
 //! Three things look like one: what has the form of a well-known token, the password in an address, and the value of what is called a
 //! password, token or key. In the id of a test the last counts only where the value is no plain word, since suites have many parameters of
@@ -6,7 +7,7 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
-use highwater_wire::v1::{self, Batch, event, mark};
+use crate::v1::{self, Batch, event, mark};
 use regex_lite::{Captures, Regex};
 
 /// What stands for a secret.
@@ -43,9 +44,10 @@ static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// `scheme://user:password@`, and what an Authorization header says.
 static LOGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?x) ( [A-Za-z][A-Za-z0-9+.\-]* :// [^/\s:@\[\]]* : ) [^\s/]+ @
+        r#"(?x) ( [A-Za-z][A-Za-z0-9+.\-]* :// [^/\s:@\[\]]* : ) [^\s/]+ @
              | ( [A-Za-z][A-Za-z0-9+.\-]* :// ) [^/\s:@\[\]]{16,} @
-             | ( (?:[Bb]earer|[Bb]asic) \s+ ) [A-Za-z0-9+/=._~\-]{8,}",
+             | ( [Aa]uthorization ["']? \s* : \s* ["']? ) [^"'\]\r\n]+
+             | ( (?:[Bb]earer|[Bb]asic) \s+ ) [A-Za-z0-9+/=._~\-]{16,}"#,
     )
     .ok()
 });
@@ -56,7 +58,7 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"(?xi)
         ( [a-z0-9_.\-]*
           (?: passw(?:or)?d | passphrase | passwd | pwd | secret | token | api[_\-]?key | access[_\-]?key | private[_\-]?key | credential | authorization )
-          s? [a-z0-9_\-]* )
+          s? [a-z0-9_\-]* | \b (?: [a-z0-9_.\-]* [_.\-] )? (?: pass | otp ) )
         ( ["']? \s* [=:] \s* | \s+ )
         ( "[^"]*" | '[^']*' | [^\s"'&;,\]]+ )"#,
     )
@@ -87,8 +89,10 @@ pub fn batch(batch: &mut Batch) {
         }
     }
     for mark in &mut batch.marks {
-        if let Some(mark::What::TestBegin(begin)) = &mut mark.what {
-            test_id(&mut begin.nodeid);
+        match &mut mark.what {
+            Some(mark::What::TestBegin(begin)) => test_id(&mut begin.nodeid),
+            Some(mark::What::FixtureBegin(begin)) => tokens(&mut begin.name),
+            _ => {}
         }
     }
 }
@@ -97,8 +101,19 @@ pub fn batch(batch: &mut Batch) {
 pub fn job(job: &mut v1::Job) {
     words(&mut job.command);
     text(&mut job.url);
+    tokens(&mut job.name);
+    for (name, value) in &mut job.variant {
+        let mut both = format!("{name}={value}");
+        text(&mut both);
+        if let Some((_, masked)) = both.split_once('=') {
+            masked.clone_into(value);
+        }
+    }
     if let Some(run) = &mut job.run {
         text(&mut run.url);
+        for word in [&mut run.branch, &mut run.pull_request, &mut run.event] {
+            tokens(word);
+        }
     }
 }
 
@@ -106,7 +121,9 @@ pub fn job(job: &mut v1::Job) {
 pub fn words(words: &mut [String]) {
     let mut names_the_next = false;
     for word in words {
-        let is_value = names_the_next && !word.starts_with('-');
+        // A short flag is one, and a long one; what else begins with a dash may be a value.
+        let is_flag = word.starts_with("--") || word.starts_with('-') && word.len() <= 2;
+        let is_value = names_the_next && !is_flag;
         names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
         let named = word.split_once('=').map(|(name, _)| name.to_owned());
         let named = named.filter(|name| !name.contains(' ') && names_a_secret(name));
@@ -124,8 +141,61 @@ fn text(text: &mut String) {
     mask(text, |_| true);
 }
 
-/// Masks the id of a test, of which only the parameters can hold a secret.
+/// What each of [`TOKENS`] begins with. To look for these is much quicker than for the patterns, and most texts have none.
+const BEGINNINGS: [&str; 29] = [
+    "hw_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "glrt-",
+    "glcbt-",
+    "glptt-",
+    "glft-",
+    "xox",
+    "sk_",
+    "rk_",
+    "pk_",
+    "sk-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "ya29.",
+    "npm_",
+    "pypi-",
+    "hf_",
+    "dop_v1_",
+    "SG.",
+    "eyJ",
+    "-----BEGIN ",
+];
+/// Parts of the names in [`NAMED`], in small letters.
+const WORDS: [&str; 9] = [
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "authorization",
+    "otp",
+    "phrase",
+];
+
+/// Masks well-known tokens, which are such wherever they stand.
+fn tokens(text: &mut String) {
+    if text.len() >= SHORTEST_TOKEN && BEGINNINGS.iter().any(|begin| text.contains(begin)) {
+        replace(text, &TOKENS, |_| Some(MASK.to_owned()));
+    }
+}
+
+/// Masks the id of a test: tokens wherever they stand, and what is called a secret among its parameters.
 fn test_id(id: &mut String) {
+    tokens(id);
     let Some(begin) = id.find('[') else {
         return;
     };
@@ -144,18 +214,19 @@ fn test_id(id: &mut String) {
 
 /// Masks by all three rules; of a named value only those that count. What has none of their signs costs a look at its bytes.
 fn mask(text: &mut String, counts: impl Fn(&str) -> bool) {
-    if text.len() >= SHORTEST_TOKEN {
-        replace(text, &TOKENS, |_| Some(MASK.to_owned()));
-    }
-    if text.contains("://") || text.contains("earer ") || text.contains("asic ") {
+    tokens(text);
+    let signs = ["://", "earer ", "asic ", "uthorization"];
+    if signs.iter().any(|sign| text.contains(sign)) {
         replace(text, &LOGINS, |found| {
-            let (login, header) = (found.get(1).or(found.get(2)), found.get(3));
+            let login = found.get(1).or(found.get(2));
+            let header = found.get(3).or(found.get(4));
             let at = if login.is_some() { "@" } else { "" };
             let kept = login.or(header)?.as_str();
             Some(format!("{kept}{MASK}{at}"))
         });
     }
-    if text.contains(['=', ':', ' ']) {
+    let small = text.to_ascii_lowercase();
+    if text.contains(['=', ':', ' ']) && WORDS.iter().any(|word| small.contains(word)) {
         replace(text, &NAMED, |found| {
             let (name, between, value) = (&found[1], &found[2], &found[3]);
             // Only a flag has its value in the next word; in prose the next word is one.
@@ -164,7 +235,11 @@ fn mask(text: &mut String, counts: impl Fn(&str) -> bool) {
             let quote = value.get(..1).filter(|first| matches!(*first, "'" | "\""));
             let quote = quote.unwrap_or("");
             let bare = value.trim_matches(['\'', '"']);
-            let masked = is_value && names_a_secret(name) && bare != MASK && counts(bare);
+            let is_number = bare.bytes().all(|byte| byte.is_ascii_digit());
+            // So many tokens, as of a language model.
+            let is_count = is_number && name.to_ascii_lowercase().contains("token");
+            let masked =
+                is_value && !is_count && names_a_secret(name) && bare != MASK && counts(bare);
             masked.then(|| format!("{name}{between}{quote}{MASK}{quote}"))
         });
     }
