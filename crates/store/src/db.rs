@@ -58,7 +58,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(64)
+            .statement_cache_capacity(256)
             .disable_statement_logging();
         // Only at its beginning can a database be told to give space back.
         let is_new = std::fs::metadata(options.get_filename()).map_or(true, |file| file.len() == 0);

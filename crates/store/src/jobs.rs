@@ -15,6 +15,7 @@ pub(crate) const INSERT: &str = "INSERT INTO job
     (uuid, project_id, run_id, name, variant, shard_index, shard_total, attempt, state, revision, begin_body,
      started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0)";
+pub(crate) const ID: &str = "SELECT id FROM job WHERE uuid = $1";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
 pub(crate) const ROOM: &str =
     "SELECT weight, pages_removed_unix_us IS NOT NULL FROM job WHERE id = $1";

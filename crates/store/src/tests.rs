@@ -62,6 +62,7 @@ async fn every_statement_can_be_prepared() {
         jobs::INSERT_RUN,
         jobs::RUN_ID,
         jobs::INSERT,
+        jobs::ID,
         jobs::BEGIN_BODY,
         jobs::HEARD,
         jobs::ROOM,

@@ -54,7 +54,7 @@ pub(crate) async fn write(
     if all == Put::Conflict {
         return Ok(all);
     }
-    let Some((job, _)) = known(connection, uuid).await? else {
+    let Some(job) = known(connection, uuid).await? else {
         return Ok(Put::Unknown);
     };
     for batch in &whole.batches {

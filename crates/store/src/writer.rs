@@ -245,11 +245,11 @@ async fn write_one(
         }
         Request::Whole(uuid, whole, now) => whole::write(connection, *uuid, whole, *now).await,
         Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
-            Some((job, _)) => write_batch(connection, job, batch, *now).await,
+            Some(job) => write_batch(connection, job, batch, *now).await,
             None => Ok(Put::Unknown),
         },
         Request::End(uuid, end, now) => match known(connection, *uuid).await? {
-            Some((job, _)) => write_end(connection, job, end, *now).await,
+            Some(job) => write_end(connection, job, end, *now).await,
             None => Ok(Put::Unknown),
         },
         Request::Finalised(finalised) => finalised::write(connection, finalised).await,
@@ -267,8 +267,8 @@ async fn write_one(
 pub(crate) async fn known(
     connection: &mut SqliteConnection,
     uuid: Uuid,
-) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
-    Ok(sqlx::query_as(jobs::BEGIN_BODY)
+) -> Result<Option<i64>, StoreError> {
+    Ok(sqlx::query_scalar(jobs::ID)
         .bind(uuid)
         .fetch_optional(connection)
         .await?)
