@@ -16,6 +16,6 @@ while time.monotonic() < end:
     if newest is not None and newest not in seen:
         now = time.time_ns() // 1000
         seen.add(newest)
-        body = db.execute("SELECT body FROM batch WHERE job_id = ? AND seq = ?", (job, newest)).fetchone()[0]
+        body = db.execute("SELECT content FROM body WHERE job_id = ? AND seq = ?", (job, newest)).fetchone()[0]
         print(now, body.hex())
     time.sleep(0.002)
