@@ -225,6 +225,7 @@ DAMAGED = {
         "table TEST_SESSIONS: has generated columns",
     ),
     "no column": ("ALTER TABLE TEST_METRICS DROP COLUMN MEM_USAGE", "MEM_USAGE"),
+    "a number of its own": ("ALTER TABLE TEST_METRICS ADD COLUMN rowid INTEGER", "table TEST_METRICS: has a column called rowid"),
     "a size that is none": ("UPDATE TEST_METRICS SET MEM_USAGE = 'much' WHERE rowid = 3", "table TEST_METRICS, row 3: MEM_USAGE is no number"),
     "no size": ("UPDATE TEST_METRICS SET MEM_USAGE = NULL WHERE rowid = 3", "table TEST_METRICS, row 3: MEM_USAGE is no number"),
     "an endless size": ("UPDATE TEST_METRICS SET MEM_USAGE = 9e999 WHERE rowid = 3", "table TEST_METRICS, row 3: MEM_USAGE is no number"),

@@ -192,6 +192,10 @@ impl Access {
     }
 }
 
+/// Whether this server asks for tokens, where that was found out before: once a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asks(pub(crate) bool);
+
 /// Who asks, where that was found out before the handler: a wrong token fails once a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved(pub(crate) Result<Access, AppError>);
@@ -203,7 +207,11 @@ impl FromRequestParts<AppState> for Access {
         if let Some(Resolved(access)) = parts.extensions.get() {
             return access.clone();
         }
-        if !state.guard.is_up(&state.store).await? {
+        let asks = match parts.extensions.get() {
+            Some(Asks(asks)) => *asks,
+            None => state.guard.is_up(&state.store).await?,
+        };
+        if !asks {
             return Ok(Self::Open);
         }
         bearer::grants(

@@ -9,6 +9,7 @@ use crate::{
     access::Scope,
     commands::{Order, export, import, job, project, retention, token},
     config::{self, ConfigError, Given},
+    durations,
     export::{Form, Format, What},
 };
 
@@ -108,7 +109,7 @@ enum Token {
         #[arg(long)]
         scope: Scope,
         /// How long it counts, such as 90d or 12h; for good where this is not given.
-        #[arg(long, value_name = "DURATION", value_parser = token::parse_duration)]
+        #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
         expires: Option<std::time::Duration>,
         /// What to call it in the list.
         #[arg(long, value_name = "TEXT", default_value = "")]
@@ -354,7 +355,7 @@ mod tests {
             (vec!["--project", "a/b", "--all-projects"], "cannot be used"),
             (vec!["--project", "none"], "owner/repo"),
             (vec!["--all-projects", "--expires", "soon"], "soon"),
-            (vec!["--all-projects", "--expires", "0d"], "no time to come"),
+            (vec!["--all-projects", "--expires", "0d"], "no time that passes"),
         ];
         for (args, expected) in table {
             let error = create(&args).unwrap_err();

@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, header};
 use highwater_wire::codec::MAX_COMPRESSED_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::AppError;
+use crate::{
+    error::AppError,
+    work::{UNIT, units},
+};
 
-/// What room is counted in, bytes.
-const UNIT: u64 = 1 << 10;
 /// What a request takes besides its body, bytes.
 const BESIDES: u64 = 16 << 10;
 
@@ -47,8 +48,4 @@ impl Intake {
         let free = u64::try_from(self.free.available_permits()).unwrap_or(u64::MAX);
         u64::from(self.units).saturating_sub(free) * UNIT
     }
-}
-
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }

@@ -92,11 +92,16 @@ async fn serve_until_asked(config: Config) -> Result<(), Box<dyn std::error::Err
     let filter = config::variable("HIGHWATER_LOG").unwrap_or_else(|| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter)
         .map_err(|error| format!("HIGHWATER_LOG: {filter:?}: {error}"))?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_writer(std::io::stderr);
+    match config::variable("HIGHWATER_LOG_FORMAT").as_deref() {
+        Some("json") => log.json().init(),
+        None | Some("text") => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        Some(other) => {
+            return Err(format!("HIGHWATER_LOG_FORMAT: {other:?} is neither text nor json").into());
+        }
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; choose another with --listen",

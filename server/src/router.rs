@@ -18,8 +18,9 @@ use tower_http::{
 };
 
 use crate::{
-    access::{Access, Scope},
+    access::{Access, Asks, Scope},
     api,
+    config::is_loopback,
     error::AppError,
     fresh, ingest, metrics,
     state::AppState,
@@ -100,7 +101,7 @@ pub(crate) fn router(state: AppState) -> Router {
             metrics::observe,
         ))
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
     let router = if is_over_tls {
         router.layer(header(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY))
@@ -108,6 +109,13 @@ pub(crate) fn router(state: AppState) -> Router {
         router
     };
     router.with_state(state)
+}
+
+/// What every line of the log about a request says: the answer has the same id.
+fn span(request: &axum::http::Request<axum::body::Body>) -> tracing::Span {
+    let id = request.headers().get("x-request-id");
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or("");
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
 }
 
 async fn unknown(request: Request) -> AppError {
@@ -159,13 +167,16 @@ fn is_of_no_other_site(headers: &HeaderMap) -> bool {
 /// name is refused; where one is asked for, the browser has none for that name.
 async fn loopback_names_only(
     State(state): State<AppState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match state.guard.is_up(&state.store).await {
-        Ok(true) => return next.run(request).await,
-        Ok(false) => {}
-        Err(error) => return AppError::from(error).into_response(),
+    // A store that does not answer is told by whoever needs it; that the process lives is told all the same.
+    let Ok(asks) = state.guard.is_up(&state.store).await else {
+        return next.run(request).await;
+    };
+    request.extensions_mut().insert(Asks(asks));
+    if asks {
+        return next.run(request).await;
     }
     let host = request.uri().host().or_else(|| {
         request
@@ -177,11 +188,7 @@ async fn loopback_names_only(
         Some(inner) => inner.split(']').next().unwrap_or(""),
         None => host.split(':').next().unwrap_or(""),
     });
-    let is_loopback = name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if is_loopback {
+    if is_loopback(name) {
         next.run(request).await
     } else {
         unread(AppError::forbidden_host())

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 /// What room is counted in, bytes.
-const UNIT: u64 = 1 << 10;
+pub(crate) const UNIT: u64 = 1 << 10;
 
 /// Room in memory for one kind of work.
 #[derive(Debug, Clone)]
@@ -47,7 +47,8 @@ impl Room {
     }
 }
 
-fn units(bytes: u64) -> u32 {
+/// So many bytes in these.
+pub(crate) fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 

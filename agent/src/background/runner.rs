@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_runner_of_one_job_goes_before_everything() {
         let github = [
-            (40, "/usr/bin/bash -e /runner/work/_temp/1.sh"),
+            (40, "/usr/bin/bash -e /runner/_temp/1.sh"),
             (30, "/runner/bin/Runner.Worker spawnclient 1 2"),
             (20, "/runner/bin/Runner.Listener run"),
             (1, "/sbin/init"),

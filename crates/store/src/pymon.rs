@@ -18,6 +18,9 @@ pub(crate) const TABLES: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE name = $1 AND type = 'table'
     AND sql NOT LIKE 'CREATE VIRTUAL%'";
 pub(crate) const GENERATED: &str = "SELECT COUNT(*) FROM pragma_table_xinfo($1) WHERE hidden <> 0";
+/// A column of that name hides the number that rows are read in the order of.
+pub(crate) const HIDES_ROWID: &str =
+    "SELECT COUNT(*) FROM pragma_table_xinfo($1) WHERE lower(name) = 'rowid'";
 /// Texts are cut one character behind what is allowed, and what is no number is null: the reader sees both without taking more.
 pub(crate) const SESSIONS: &str = "SELECT rowid, substr(SESSION_H, 1, 16001), substr(RUN_DATE, 1, 16001), substr(SCM_ID, 1, 16001),
     substr(RUN_DESCRIPTION, 1, 16001) FROM TEST_SESSIONS WHERE rowid > $1 ORDER BY rowid LIMIT 500";
@@ -157,6 +160,11 @@ async fn read_all(connection: &mut SqliteConnection) -> Result<Pymon, PymonError
         };
         if count(connection, TABLES).await? != 1 {
             return Err(wrong("is not there; this is no database of pytest-monitor"));
+        }
+        if count(connection, HIDES_ROWID).await? != 0 {
+            return Err(wrong(
+                "has a column called rowid, which pytest-monitor makes none of",
+            ));
         }
         if count(connection, GENERATED).await? != 0 {
             return Err(wrong(

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    access::{Access, Resolved},
+    access::{Access, Asks, Resolved},
     error::{AppError, ErrorEnvelope},
     extract::Path,
     reading::Job,
@@ -73,6 +73,7 @@ pub(crate) async fn live(
     Job::find(&state, &access, uuid).await?;
     let share = Share::of(&state, access.by()).ok_or_else(AppError::busy)?;
     parts.extensions.remove::<Resolved>();
+    parts.extensions.remove::<Asks>();
     let watch = Watch {
         arrived: state.arrived.subscribe(),
         stopped: state.stop.subscribe(),

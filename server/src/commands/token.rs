@@ -5,7 +5,6 @@ use std::{io::Write, time::Duration};
 use highwater_analysis::time::rfc3339;
 use highwater_store::{NewToken, Store, TokenRow};
 use highwater_wire::ids::ProjectSlug;
-use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::columns;
 use crate::access::{Scope, secret::Secret};
@@ -28,24 +27,6 @@ pub enum Order {
     List,
     /// Take one back, by itself or by its lookup.
     Revoke(String),
-}
-
-/// Reads a duration such as `90d`; a day has 24 hours.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = |why: String| format!("{why}; write it as 90d, 12h or 30m");
-    let span: Span = text
-        .parse()
-        .map_err(|error| wrong(format!("{text:?}: {error}")))?;
-    let duration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|error| wrong(format!("{text:?}: {error}")))?;
-    if duration <= SignedDuration::ZERO {
-        return Err(wrong(format!("{text:?} is no time to come")));
-    }
-    Ok(duration.unsigned_abs())
 }
 
 /// Does it. A new token is the only thing that goes to `out`, so that it can be kept by a script; what is said of it goes to `notes`.

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use highwater_store::RetentionKind;
 use highwater_wire::ids::ProjectSlug;
-use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde::Deserialize;
+
+use crate::durations;
 
 /// Less than that is a mistake: in `30m` the m stands for minutes.
 const LEAST: Duration = DAY;
@@ -159,22 +160,13 @@ fn limits(said: [Option<Limit>; 3]) -> Result<Limits, String> {
     })
 }
 
-/// Reads how long something is kept, such as `30d` or `2y`; a year has 365 days, a month 30.
+/// Reads how long something is kept.
 fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = |why: &str| format!("{text:?} {why}; write 30d, 6mo or 2y, or \"forever\"");
-    let span: Span = text.parse().map_err(|_| wrong("is no duration"))?;
-    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
-    let rest = span
-        .years(0)
-        .months(0)
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| wrong("is too long"))?;
-    let limit = SignedDuration::from_hours(days * 24)
-        .checked_add(rest)
-        .and_then(|limit| Duration::try_from(limit).ok())
-        .ok_or_else(|| wrong("is no time that passes"))?;
+    let limit = durations::parse(text)?;
     if limit < LEAST {
-        return Err(wrong("is less than a day"));
+        return Err(format!(
+            "{text:?} is less than a day; write 30d, 6mo or 2y, or \"forever\""
+        ));
     }
     Ok(limit)
 }

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::app::{Answer, App, batch, command, end, job};
 
+/// How a form is sent.
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
 fn token(database: &str, args: &[&str]) -> String {
     let (ok, token, notes) = command(database, &[&["token", "create"], args].concat());
     assert!(ok && notes.contains("not shown again"), "{notes}");
@@ -102,10 +105,7 @@ impl Guarded {
 
     /// Signs a browser in that brings this cookie; the cookie it has afterwards.
     fn sign_in(&self, token: &str, cookie: &str) -> String {
-        let headers = [
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            ("Cookie", cookie),
-        ];
+        let headers = [FORM, ("Cookie", cookie)];
         let form = format!("token={token}&to=/jobs/{}", self.job);
         let answer = self.app.ask("POST", "/sign-in", &headers, &form);
         assert_eq!(answer.status, 303, "{}", answer.text);
@@ -353,10 +353,9 @@ fn a_browser_may_hold_several_tokens_and_lets_go_of_all() {
 #[test]
 fn signing_in_says_what_is_wrong_and_leads_nowhere_else() {
     let guarded = Guarded::start();
-    let form = ("Content-Type", "application/x-www-form-urlencoded");
     let refused = guarded
         .app
-        .ask("POST", "/sign-in", &[form], "token=hw_nothing&to=/");
+        .ask("POST", "/sign-in", &[FORM], "token=hw_nothing&to=/");
     assert_eq!(refused.status, 403);
     assert!(
         refused.text.contains("no token of this server"),
@@ -364,14 +363,14 @@ fn signing_in_says_what_is_wrong_and_leads_nowhere_else() {
         refused.text
     );
     let body = format!("token={}", guarded.ingest);
-    let refused = guarded.app.ask("POST", "/sign-in", &[form], &body);
+    let refused = guarded.app.ask("POST", "/sign-in", &[FORM], &body);
     assert!(
         refused.text.contains("for recording only"),
         "{}",
         refused.text
     );
     let body = format!("token={}&to=//evil.example/", guarded.read);
-    let answer = guarded.app.ask("POST", "/sign-in", &[form], &body);
+    let answer = guarded.app.ask("POST", "/sign-in", &[FORM], &body);
     assert_eq!(answer.header("location"), "/");
     // Another site cannot make a browser sign in, out or record.
     for (name, value) in [
@@ -380,36 +379,41 @@ fn signing_in_says_what_is_wrong_and_leads_nowhere_else() {
     ] {
         let answer = guarded
             .app
-            .ask("POST", "/sign-in", &[form, (name, value)], &body);
+            .ask("POST", "/sign-in", &[FORM, (name, value)], &body);
         assert_eq!(answer.status, 403);
         assert!(answer.text.contains("cross_origin"), "{}", answer.text);
     }
     let own = guarded.app.url.clone();
     let answer = guarded
         .app
-        .ask("POST", "/sign-in", &[form, ("Origin", &own)], &body);
+        .ask("POST", "/sign-in", &[FORM, ("Origin", &own)], &body);
     assert_eq!(answer.status, 303);
 }
 
-#[test]
-fn behind_tls_the_cookie_goes_over_tls_only() {
+/// A server that browsers reach over TLS, and its answer to one that signs in.
+fn signed_in_over_tls() -> (Guarded, Answer) {
     let config = Config {
         public_url: Some("https://highwater.example".to_owned()),
         ..App::config(Duration::from_secs(600))
     };
     let guarded = Guarded::with(config);
-    let form = ("Content-Type", "application/x-www-form-urlencoded");
     let body = format!("token={}", guarded.read);
-    let answer = guarded.app.ask("POST", "/sign-in", &[form], &body);
+    let answer = guarded.app.ask("POST", "/sign-in", &[FORM], &body);
+    (guarded, answer)
+}
+
+#[test]
+fn behind_tls_the_cookie_goes_over_tls_only() {
+    let (guarded, answer) = signed_in_over_tls();
     let refused = guarded.app.ask(
         "POST",
         "/sign-in",
         &[
-            form,
+            FORM,
             ("Sec-Fetch-Site", "same-origin"),
             ("Origin", "http://10.0.0.5"),
         ],
-        &body,
+        &format!("token={}", guarded.read),
     );
     assert!(
         refused.text.contains("--public-url http://10.0.0.5"),
@@ -435,14 +439,7 @@ fn behind_tls_the_cookie_goes_over_tls_only() {
 
 #[test]
 fn a_cookie_of_another_name_is_none() {
-    let config = Config {
-        public_url: Some("https://highwater.example".to_owned()),
-        ..App::config(Duration::from_secs(600))
-    };
-    let guarded = Guarded::with(config);
-    let form = ("Content-Type", "application/x-www-form-urlencoded");
-    let body = format!("token={}", guarded.read);
-    let answer = guarded.app.ask("POST", "/sign-in", &[form], &body);
+    let (guarded, answer) = signed_in_over_tls();
     let cookie = answer
         .header("set-cookie")
         .split(';')

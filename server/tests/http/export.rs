@@ -5,8 +5,10 @@ use std::{
     net::TcpStream,
 };
 
+use highwater_store::{Expiry, RetentionKind, Store};
 use highwater_wire::v1::{self, Metric};
 use prost::Message;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::app::{App, PATIENCE, batch, end, job, wait_for};
@@ -119,30 +121,35 @@ fn a_job_that_runs_is_exported_once_it_is_settled() {
     assert_eq!(answer.json()["report"]["revision"], 1);
 }
 
+/// Begins to read an export, lets something happen, and reads the rest; whether it came whole.
+fn read_with(app: &App, path: &str, between: impl FnOnce()) -> bool {
+    let address = app.url.strip_prefix("http://").unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let ask = format!(
+        "GET {path}/export?format=csv HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(ask.as_bytes()).unwrap();
+    let mut first = [0; 15];
+    client.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    between();
+    let mut rest = Vec::new();
+    // A connection that is reset has broken off as well.
+    let _ = client.read_to_end(&mut rest);
+    rest.ends_with(b"\r\n0\r\n\r\n")
+}
+
 /// A client that takes its time meets a job that is finalised again: what it holds by then must not look like the whole.
 #[test]
 fn an_export_of_what_changes_meanwhile_breaks_off() {
     let app = App::start();
     let (uuid, stream, path) = record_long(&app);
-    let address = app.url.strip_prefix("http://").unwrap();
-    let read = |between: &dyn Fn()| {
-        let mut client = TcpStream::connect(address).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
-        let ask = format!(
-            "GET {path}/export?format=csv HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        );
-        client.write_all(ask.as_bytes()).unwrap();
-        let mut first = [0; 15];
-        client.read_exact(&mut first).unwrap();
-        assert_eq!(&first, b"HTTP/1.1 200 OK");
-        between();
-        let mut rest = Vec::new();
-        // A connection that is reset has broken off as well.
-        let _ = client.read_to_end(&mut rest);
-        rest.ends_with(b"\r\n0\r\n\r\n")
-    };
-    assert!(read(&|| {}), "one that nothing changes comes whole");
-    let is_whole = read(&|| {
+    assert!(
+        read_with(&app, &path, || {}),
+        "one that nothing changes comes whole"
+    );
+    let is_whole = read_with(&app, &path, || {
         app.put_new(
             &format!("{path}/streams/{stream}/batches/1"),
             &batch(1, "test_a.py"),
@@ -153,4 +160,29 @@ fn an_export_of_what_changes_meanwhile_breaks_off() {
         });
     });
     assert!(!is_whole);
+}
+
+/// What is left of a job whose samples went meanwhile must not look like the whole either.
+#[test]
+fn an_export_that_retention_takes_from_breaks_off() {
+    let app = App::start();
+    let (_, _, path) = record_long(&app);
+    let remove = async {
+        let store = Store::open(&app.database).await.unwrap();
+        let project = store.project("owner/repo").await.unwrap().unwrap().id;
+        let expiry = Expiry {
+            project,
+            kind: RetentionKind::Pages,
+            heard_unix_us: i64::MAX,
+        };
+        store.expire(expiry, 1).await.unwrap();
+        while store.sweep().await.unwrap() {}
+        store.close().await;
+    };
+    let is_whole = read_with(&app, &path, || {
+        Runtime::new().unwrap().block_on(remove);
+    });
+    assert!(!is_whole);
+    let gone = app.get(&format!("{path}/export?format=csv"));
+    assert_eq!(gone.status, 410, "{}", gone.text);
 }

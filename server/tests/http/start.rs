@@ -51,11 +51,15 @@ fn empty_variables_say_nothing_and_a_log_in_a_file_has_no_colours() {
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     if let Some((_, url)) = line.trim().split_once("listening on ") {
-        let answer = ureq::get(format!("{url}/healthz")).call();
-        assert!(answer.is_ok());
-        let log = wait_for("a line in the log", || {
+        let answer = ureq::get(format!("{url}/healthz")).call().unwrap();
+        let id = answer.headers()["x-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let log = wait_for("a line in the log with the answer's id", || {
             let log = std::fs::read_to_string(&path).unwrap();
-            log.contains("healthz").then_some(log)
+            let is_told = |line: &str| line.contains("path=\"/healthz\"") && line.contains(&id);
+            log.lines().any(is_told).then_some(log)
         });
         assert!(!log.contains('\u{1b}'), "{log}");
     }
@@ -168,4 +172,35 @@ fn a_database_that_is_named_wrongly_is_told_and_not_made() {
         );
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_log_of_json_is_one_object_a_line() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("log");
+    let mut child = server(&folder)
+        .envs([("HIGHWATER_LOG_FORMAT", "json"), ("HIGHWATER_LOG", "debug")])
+        .stderr(File::create(&path).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let (_, url) = line.trim().split_once("listening on ").unwrap();
+    ureq::get(format!("{url}/healthz")).call().unwrap();
+    let log = wait_for("a line about the request", || {
+        let log = std::fs::read_to_string(&path).unwrap();
+        (log.contains("/healthz") && log.ends_with('\n')).then_some(log)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for line in log.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(object["level"].is_string(), "{line}");
+    }
+    let refused = server(&folder)
+        .env("HIGHWATER_LOG_FORMAT", "xml")
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }

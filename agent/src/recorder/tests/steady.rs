@@ -104,7 +104,8 @@ fn way(root: &Path, sleepers: &Sleepers) -> Way {
     let first = sleepers.0[0].id();
     let discovery = Discovery::begin(&tree, first, 0);
     for child in &sleepers.0 {
-        tree.adopt(child.id(), vec!["cat".to_owned()], 0).unwrap();
+        let words = ["cat", "--token=x", "a word"].map(str::to_owned);
+        tree.adopt(child.id(), words.to_vec(), 0).unwrap();
     }
     let cgroups = Cgroups::of(&Procfs::system(), own).unwrap();
     let seconds = Seconds::new(procfs.open_machine().unwrap(), cgroups);
