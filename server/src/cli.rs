@@ -355,7 +355,10 @@ mod tests {
             (vec!["--project", "a/b", "--all-projects"], "cannot be used"),
             (vec!["--project", "none"], "owner/repo"),
             (vec!["--all-projects", "--expires", "soon"], "soon"),
-            (vec!["--all-projects", "--expires", "0d"], "no time that passes"),
+            (
+                vec!["--all-projects", "--expires", "0d"],
+                "no time that passes",
+            ),
         ];
         for (args, expected) in table {
             let error = create(&args).unwrap_err();
