@@ -37,7 +37,8 @@ pub(crate) struct ExportQuery {
     responses((status = 200, description = "the file", content((String = "application/json"), (String = "text/csv"),
             (Vec<u8> = "application/vnd.apache.parquet"), (Vec<u8> = "application/octet-stream"))),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
-        (status = 409, description = "the job is not settled", body = ErrorEnvelope)))]
+        (status = 409, description = "the job is not settled", body = ErrorEnvelope),
+        (status = 410, description = "retention removed its samples", body = ErrorEnvelope)))]
 pub(crate) async fn export(
     State(state): State<AppState>,
     access: Access,
