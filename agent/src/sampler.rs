@@ -206,6 +206,9 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
         self.hand_over_block();
         // Whoever has ended until now is told before the end of the recording.
         drop(self.exits.take());
+        if let Some(rest) = self.rest.take() {
+            rest.end(self.tree.members());
+        }
         self.tell_left_out(now_us);
         self.read_second(now_us);
         self.missed_ticks

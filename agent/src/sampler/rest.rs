@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use super::{Seen, Tellable, Teller};
@@ -39,10 +39,11 @@ pub struct RestReading {
     pub scan: Scan,
 }
 
-/// Asks the thread for looks; the thread ends when this is dropped.
+/// Asks the thread for looks.
 #[derive(Debug)]
 pub(super) struct Rest {
     requests: SyncSender<()>,
+    thread: JoinHandle<()>,
     /// Who is no bystander; filled anew for each look.
     members: Arc<Mutex<Vec<u32>>>,
     asked_us: Option<i64>,
@@ -64,12 +65,13 @@ impl Rest {
         let shared = Arc::clone(&members);
         let page_bytes = rustix::param::page_size() as u64;
         let bystanders = Bystanders::new(procfs, std::process::id(), page_bytes);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("highwater-rest".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || serve(bystanders, clock, &teller, (&waiting, &shared)))?;
         Ok(Self {
             requests,
+            thread,
             members,
             asked_us: None,
             began_us: None,
@@ -93,13 +95,27 @@ impl Rest {
         };
         if now_us >= due_us {
             self.asked_us = Some(now_us);
-            // While the thread still takes down the last list, it looks with that one.
-            if let Ok(mut list) = self.members.try_lock() {
-                list.clear();
-                list.extend(members.iter().map(|member| member.key.pid));
-            }
-            let _ = self.requests.try_send(());
+            self.ask(members);
         }
+    }
+
+    fn ask(&self, members: &[Member]) {
+        // While the thread still takes down the last list, it looks with that one.
+        if let Ok(mut list) = self.members.try_lock() {
+            list.clear();
+            list.extend(members.iter().map(|member| member.key.pid));
+        }
+        let _ = self.requests.try_send(());
+    }
+
+    /// Waits until what was asked for is told, and ends the thread. A job that was over before the first look was due has it now.
+    pub(super) fn end(self, members: &[Member]) {
+        if self.asked_us.is_none() {
+            self.ask(members);
+        }
+        drop(self.requests);
+        // A panic there is on stderr by now; there is nothing left that it could tell.
+        let _ = self.thread.join();
     }
 }
 

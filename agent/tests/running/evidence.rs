@@ -286,6 +286,17 @@ fn the_rest_of_the_machine_is_told_and_not_what_its_arguments_say() {
 }
 
 #[test]
+fn a_job_that_is_over_at_once_knows_the_rest_of_the_machine_too() {
+    let place = Place::new();
+    assert_eq!(place.run(&["true"]).code(), 0);
+    let all = place.recorded().collect_all(Metric::MachineOthers);
+    assert!(
+        !all.is_empty() && all.iter().all(|bytes| *bytes > 0),
+        "{all:?}"
+    );
+}
+
+#[test]
 fn a_signal_is_told_with_its_sender() {
     let place = Place::new();
     let script = "echo x > ready; while [ ! -e stop ]; do sleep 0.05; done";
