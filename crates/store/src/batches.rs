@@ -3,17 +3,10 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Put, Snapshot, StoreError};
+use crate::{Snapshot, StoreError};
 
-pub(crate) const STREAM_NO: &str = "SELECT stream_no FROM stream WHERE job_id = $1 AND uuid = $2";
 pub(crate) const INSERT_STREAM: &str = "INSERT INTO stream (job_id, stream_no, uuid)
-    SELECT $1, COALESCE(MAX(stream_no) + 1, 0), $2 FROM stream WHERE job_id = $1";
-pub(crate) const DIGEST: &str =
-    "SELECT digest FROM batch WHERE job_id = $1 AND stream_no = $2 AND seq = $3";
-pub(crate) const INSERT: &str =
-    "INSERT INTO batch (job_id, stream_no, seq, digest) VALUES ($1, $2, $3, $4)";
-pub(crate) const INSERT_BODY: &str =
-    "INSERT INTO body (job_id, stream_no, seq, content) VALUES ($1, $2, $3, $4)";
+    SELECT $1, COALESCE(MAX(stream_no) + 1, 0), $2 FROM stream WHERE job_id = $1 RETURNING stream_no";
 pub(crate) const COUNTS: &str = "SELECT s.uuid, COUNT(b.seq) AS batches
     FROM stream s LEFT JOIN batch b ON b.job_id = s.job_id AND b.stream_no = s.stream_no
     WHERE s.job_id = $1 GROUP BY s.uuid";
@@ -83,66 +76,6 @@ impl Snapshot {
             })
             .collect())
     }
-}
-
-/// Keeps a batch that is new, unless there is a reason not to.
-pub(crate) async fn keep(
-    connection: &mut SqliteConnection,
-    job: i64,
-    batch: &NewBatch,
-    refusal: Option<Put>,
-) -> Result<Put, StoreError> {
-    let mut number = stream_no(connection, job, batch.stream).await?;
-    if let Some(number) = number {
-        let known: Option<Vec<u8>> = sqlx::query_scalar(DIGEST)
-            .bind(job)
-            .bind(number)
-            .bind(batch.seq.cast_signed())
-            .fetch_optional(&mut *connection)
-            .await?;
-        if let Some(known) = known {
-            let same = known == batch.digest;
-            return Ok(if same { Put::Same } else { Put::Conflict });
-        }
-    }
-    if let Some(refusal) = refusal {
-        return Ok(refusal);
-    }
-    if number.is_none() {
-        sqlx::query(INSERT_STREAM)
-            .bind(job)
-            .bind(batch.stream)
-            .execute(&mut *connection)
-            .await?;
-        number = stream_no(connection, job, batch.stream).await?;
-    }
-    sqlx::query(INSERT)
-        .bind(job)
-        .bind(number)
-        .bind(batch.seq.cast_signed())
-        .bind(&batch.digest[..])
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(INSERT_BODY)
-        .bind(job)
-        .bind(number)
-        .bind(batch.seq.cast_signed())
-        .bind(&batch.body)
-        .execute(connection)
-        .await?;
-    Ok(Put::New)
-}
-
-async fn stream_no(
-    connection: &mut SqliteConnection,
-    job: i64,
-    stream: Uuid,
-) -> Result<Option<i64>, StoreError> {
-    Ok(sqlx::query_scalar(STREAM_NO)
-        .bind(job)
-        .bind(stream)
-        .fetch_optional(connection)
-        .await?)
 }
 
 /// Drops the bodies of batches; those that follow each other go together.

@@ -2,11 +2,17 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{Snapshot, StoreError};
+use crate::{
+    Snapshot, StoreError,
+    rows::{self, Statement},
+};
 
 pub(crate) const GET: &str = "SELECT content FROM detail WHERE job_id = $1 AND kind = $2";
 pub(crate) const DELETE: &str = "DELETE FROM detail WHERE job_id = $1";
-pub(crate) const INSERT: &str = "INSERT INTO detail (job_id, kind, content) VALUES ($1, $2, $3)";
+const INSERT: Statement = Statement {
+    before: "INSERT INTO detail (job_id, kind, content) ",
+    after: "",
+};
 
 /// What a detail blob holds: JSON of the API's rows, or bytes of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,13 +101,10 @@ pub(crate) async fn replace(
         .bind(job)
         .execute(&mut *connection)
         .await?;
-    for detail in details {
-        sqlx::query(INSERT)
-            .bind(job)
-            .bind(detail.kind.as_str())
-            .bind(&detail.packed)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    rows::write(connection, INSERT, details, |mut row, detail| {
+        row.push_bind(job)
+            .push_bind(detail.kind.as_str())
+            .push_bind(&detail.packed[..]);
+    })
+    .await
 }

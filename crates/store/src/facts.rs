@@ -3,15 +3,26 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    rows::{self, Statement},
+};
 
 pub(crate) const DELETE: &str = "DELETE FROM file_fact WHERE job_id = $1";
-pub(crate) const INSERT_FILE: &str =
-    "INSERT INTO file (project_id, path) VALUES ($1, $2) ON CONFLICT (project_id, path) DO NOTHING";
-pub(crate) const INSERT: &str = "INSERT INTO file_fact
-    (project_id, file_id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-     import_bytes, tests, failed, duration_us, censored)
-    SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM file WHERE project_id = $1 AND path = $2";
+const INSERT_FILES: Statement = Statement {
+    before: "INSERT INTO file (project_id, path) ",
+    after: " ON CONFLICT (project_id, path) DO NOTHING",
+};
+const INSERT: Statement = Statement {
+    before: "WITH fact (project_id, path, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
+        import_bytes, tests, failed, duration_us, censored) AS (",
+    after: ") INSERT INTO file_fact
+        (project_id, file_id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
+         import_bytes, tests, failed, duration_us, censored)
+        SELECT fact.project_id, file.id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
+        import_bytes, tests, failed, duration_us, censored
+        FROM fact JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
+};
 pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.started_unix_us, j.verdict, r.branch, r.head_commit, f.session,
     f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes, f.import_bytes, f.tests,
     f.failed, f.duration_us, f.censored
@@ -105,30 +116,26 @@ pub(crate) async fn replace(
         .bind(job)
         .execute(&mut *connection)
         .await?;
-    for fact in facts {
-        sqlx::query(INSERT_FILE)
-            .bind(project)
-            .bind(&fact.path)
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query(INSERT)
-            .bind(project)
-            .bind(&fact.path)
-            .bind(job)
-            .bind(fact.session)
-            .bind(fact.start_bytes)
-            .bind(fact.peak_bytes)
-            .bind(&fact.peak_kind)
-            .bind(fact.tree_peak_bytes)
-            .bind(fact.spike_bytes)
-            .bind(fact.retained_bytes)
-            .bind(fact.import_bytes)
-            .bind(fact.tests)
-            .bind(fact.failed)
-            .bind(fact.duration_us)
-            .bind(fact.censored)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    rows::write(connection, INSERT_FILES, facts, |mut row, fact| {
+        row.push_bind(project).push_bind(fact.path.as_str());
+    })
+    .await?;
+    rows::write(connection, INSERT, facts, |mut row, fact| {
+        row.push_bind(project)
+            .push_bind(fact.path.as_str())
+            .push_bind(job)
+            .push_bind(fact.session)
+            .push_bind(fact.start_bytes)
+            .push_bind(fact.peak_bytes)
+            .push_bind(fact.peak_kind.as_str())
+            .push_bind(fact.tree_peak_bytes)
+            .push_bind(fact.spike_bytes)
+            .push_bind(fact.retained_bytes)
+            .push_bind(fact.import_bytes)
+            .push_bind(fact.tests)
+            .push_bind(fact.failed)
+            .push_bind(fact.duration_us)
+            .push_bind(fact.censored);
+    })
+    .await
 }

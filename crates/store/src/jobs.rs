@@ -4,7 +4,7 @@ use highwater_wire::v1;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Put, Snapshot, Store, StoreError};
+use crate::{Put, Snapshot, Store, StoreError, rows::Statement};
 
 pub(crate) const INSERT_RUN: &str = "INSERT INTO run
     (project_id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us)
@@ -17,14 +17,15 @@ pub(crate) const INSERT: &str = "INSERT INTO job
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0)";
 pub(crate) const ID: &str = "SELECT id FROM job WHERE uuid = $1";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
-pub(crate) const ROOM: &str =
-    "SELECT weight, pages_removed_unix_us IS NOT NULL FROM job WHERE id = $1";
 // A job that was given up runs again as soon as it is heard of: its ending was none.
-pub(crate) const HEARD: &str =
-    "UPDATE job SET heard_unix_us = $2, unsettled = 1, arrivals = arrivals + 1, weight = weight + $3,
-    verdict = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE verdict END,
-    confidence = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE confidence END,
-    state = CASE WHEN state IN ('lost', 'incomplete') THEN 'running' ELSE state END WHERE id = $1";
+pub(crate) const HEARD: Statement = Statement {
+    before: "WITH heard (id, at, n, bytes) AS (",
+    after: ") UPDATE job SET heard_unix_us = heard.at, unsettled = 1, arrivals = arrivals + heard.n, weight = weight + heard.bytes,
+        verdict = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE verdict END,
+        confidence = CASE WHEN state IN ('lost', 'incomplete') THEN NULL ELSE confidence END,
+        state = CASE WHEN state IN ('lost', 'incomplete') THEN 'running' ELSE state END
+        FROM heard WHERE job.id = heard.id",
+};
 pub(crate) const END_BODY: &str =
     "SELECT end_body, pages_removed_unix_us IS NOT NULL FROM job WHERE id = $1";
 pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";

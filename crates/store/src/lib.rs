@@ -3,11 +3,11 @@
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
 //! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
 //! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
-//! writes a recording at once. `pymon` reads databases that are not ours.
+//! writes a recording at once, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
-//! prepares each of them.
+//! prepares each of them; around many rows a statement is two constants, and tests write them.
 
 mod backup;
 mod batches;
@@ -22,6 +22,7 @@ pub mod pages;
 mod projects;
 pub mod pymon;
 mod retention;
+mod rows;
 mod series;
 mod sizes;
 mod snapshot;

@@ -2,15 +2,22 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{Snapshot, StoreError};
+use crate::{
+    Snapshot, StoreError,
+    rows::{self, Statement},
+};
 
 pub(crate) const LIST: &str = "SELECT column_no, rate, metric, process_no, pid, start_ticks, cgroup FROM series WHERE job_id = $1 ORDER BY column_no";
 pub(crate) const DELETE_SERIES: &str = "DELETE FROM series WHERE job_id = $1";
 pub(crate) const DELETE_PAGES: &str = "DELETE FROM page WHERE job_id = $1";
-pub(crate) const INSERT_SERIES: &str =
-    "INSERT INTO series (job_id, column_no, rate, metric, process_no, pid, start_ticks, cgroup)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-pub(crate) const INSERT_PAGE: &str = "INSERT INTO page (job_id, column_no, level, first_index, length, content) VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT_SERIES: Statement = Statement {
+    before: "INSERT INTO series (job_id, column_no, rate, metric, process_no, pid, start_ticks, cgroup) ",
+    after: "",
+};
+const INSERT_PAGE: Statement = Statement {
+    before: "INSERT INTO page (job_id, column_no, level, first_index, length, content) ",
+    after: "",
+};
 pub(crate) const PAGES: &str = "SELECT column_no, level, first_index, length, content FROM page
     WHERE job_id = $1 AND column_no = $2 AND level = $3 AND first_index < $5 AND first_index + length > $4 ORDER BY first_index";
 
@@ -129,29 +136,24 @@ pub(crate) async fn replace(
         .bind(job)
         .execute(&mut *connection)
         .await?;
-    for row in series {
-        sqlx::query(INSERT_SERIES)
-            .bind(job)
-            .bind(row.column_no)
-            .bind(row.rate)
-            .bind(row.metric)
-            .bind(row.process_no)
-            .bind(row.pid)
-            .bind(row.start_ticks)
-            .bind(&row.cgroup)
-            .execute(&mut *connection)
-            .await?;
-    }
-    for page in pages {
-        sqlx::query(INSERT_PAGE)
-            .bind(job)
-            .bind(page.column_no)
-            .bind(page.level)
-            .bind(page.first_index)
-            .bind(page.length)
-            .bind(&page.content)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    rows::write(connection, INSERT_SERIES, series, |mut row, series| {
+        row.push_bind(job)
+            .push_bind(series.column_no)
+            .push_bind(series.rate)
+            .push_bind(series.metric)
+            .push_bind(series.process_no)
+            .push_bind(series.pid)
+            .push_bind(series.start_ticks)
+            .push_bind(series.cgroup.as_deref());
+    })
+    .await?;
+    rows::write(connection, INSERT_PAGE, pages, |mut row, page| {
+        row.push_bind(job)
+            .push_bind(page.column_no)
+            .push_bind(page.level)
+            .push_bind(page.first_index)
+            .push_bind(page.length)
+            .push_bind(&page.content[..]);
+    })
+    .await
 }

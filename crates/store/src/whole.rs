@@ -7,8 +7,15 @@ use uuid::Uuid;
 
 use crate::{
     Moment, NewBatch, Put, Store, StoreError, jobs,
-    writer::{known, write_batch, write_end},
+    writer::{
+        known,
+        together::{self, Sent},
+        write_end,
+    },
 };
+
+/// So many batches in one statement.
+const MOST_TOGETHER: usize = 512;
 
 /// A recording.
 #[derive(Debug, Clone)]
@@ -57,11 +64,15 @@ pub(crate) async fn write(
     let Some(job) = known(connection, uuid).await? else {
         return Ok(Put::Unknown);
     };
-    for batch in &whole.batches {
-        match write_batch(connection, job, batch, now).await? {
-            refused @ (Put::Full | Put::Removed) => return Ok(refused),
-            Put::New => all = Put::New,
-            Put::Same | Put::Conflict | Put::Unknown => {}
+    for some in whole.batches.chunks(MOST_TOGETHER) {
+        let sent = some.iter().map(|batch| Sent::new(uuid, batch, now));
+        let sent: Vec<Sent<'_>> = sent.collect();
+        for put in together::write(connection, &sent).await? {
+            match put {
+                refused @ (Put::Full | Put::Removed) => return Ok(refused),
+                Put::New => all = Put::New,
+                Put::Same | Put::Conflict | Put::Unknown => {}
+            }
         }
     }
     match &whole.end {

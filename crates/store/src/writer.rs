@@ -1,6 +1,8 @@
 //! The one that writes. What waits is committed together: each request has a savepoint of its own within one immediate
 //! transaction, and is answered only after the commit is on disk.
 
+pub(crate) mod together;
+
 use std::{
     sync::{
         Arc,
@@ -9,20 +11,20 @@ use std::{
     time::Instant,
 };
 
-use highwater_wire::{codec::MAX_JOB_WEIGHT, v1};
+use highwater_wire::v1;
 use prost::Message;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Finalised, Moment, NewBatch, Store, StoreError, batches, finalised, jobs, retention, space,
-    tokens,
+    Finalised, Moment, NewBatch, Store, StoreError, finalised, jobs, retention, space, tokens,
     whole::{self, Whole},
 };
+use together::Sent;
 
 /// Most requests in one transaction.
-const MOST_IN_GROUP: usize = 256;
+const MOST_IN_GROUP: usize = 512;
 /// Most requests that may wait; more wait at their senders.
 const MOST_WAITING: usize = 1024;
 
@@ -63,6 +65,19 @@ enum Request {
     Checkpoint,
     /// Nothing: answered once everything before it is on disk.
     Flush,
+}
+
+impl Request {
+    fn is_batch(&self) -> bool {
+        matches!(self, Self::Batch(..))
+    }
+
+    fn as_sent(&self) -> Option<Sent<'_>> {
+        match self {
+            Self::Batch(uuid, batch, now) => Some(Sent::new(*uuid, batch, *now)),
+            _ => None,
+        }
+    }
 }
 
 type Reply = oneshot::Sender<Result<Put, StoreError>>;
@@ -221,7 +236,36 @@ async fn write_group(
 ) -> Result<Vec<Result<Put, StoreError>>, StoreError> {
     sqlx::query(BEGIN).execute(&mut *connection).await?;
     let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
+    for run in requests.chunk_by(|one, next| one.is_batch() && next.is_batch()) {
+        outcomes.extend(write_run(connection, run).await?);
+    }
+    sqlx::query(COMMIT).execute(&mut *connection).await?;
+    Ok(outcomes)
+}
+
+/// Writes one request, or batches that follow each other.
+async fn write_run(
+    connection: &mut SqliteConnection,
+    run: &[Request],
+) -> Result<Vec<Result<Put, StoreError>>, StoreError> {
+    if let [_, _, ..] = run {
+        let sent: Vec<Sent<'_>> = run.iter().filter_map(Request::as_sent).collect();
+        sqlx::query(SAVEPOINT).execute(&mut *connection).await?;
+        match together::write(connection, &sent).await {
+            Ok(outcomes) => {
+                sqlx::query(RELEASE).execute(&mut *connection).await?;
+                return Ok(outcomes.into_iter().map(Ok).collect());
+            }
+            // Whichever of them cannot be written: the others shall not fail with it, and each is tried for itself.
+            Err(error) => {
+                tracing::warn!(%error, batches = sent.len(), "batches cannot be written together");
+                sqlx::query(BACK).execute(&mut *connection).await?;
+                sqlx::query(RELEASE).execute(&mut *connection).await?;
+            }
+        }
+    }
+    let mut outcomes = Vec::with_capacity(run.len());
+    for request in run {
         sqlx::query(SAVEPOINT).execute(&mut *connection).await?;
         let outcome = write_one(connection, request).await;
         // A recording that is refused in its middle leaves nothing; where one request is one change, there is nothing to take back.
@@ -231,7 +275,6 @@ async fn write_group(
         sqlx::query(RELEASE).execute(&mut *connection).await?;
         outcomes.push(outcome);
     }
-    sqlx::query(COMMIT).execute(&mut *connection).await?;
     Ok(outcomes)
 }
 
@@ -244,10 +287,11 @@ async fn write_one(
             jobs::begin(connection, *uuid, job, &job.encode_to_vec(), *at).await
         }
         Request::Whole(uuid, whole, now) => whole::write(connection, *uuid, whole, *now).await,
-        Request::Batch(uuid, batch, now) => match known(connection, *uuid).await? {
-            Some(job) => write_batch(connection, job, batch, *now).await,
-            None => Ok(Put::Unknown),
-        },
+        Request::Batch(uuid, batch, now) => {
+            let sent = [Sent::new(*uuid, batch, *now)];
+            let outcome = together::write(connection, &sent).await?;
+            Ok(outcome.first().copied().unwrap_or(Put::Unknown))
+        }
         Request::End(uuid, end, now) => match known(connection, *uuid).await? {
             Some(job) => write_end(connection, job, end, *now).await,
             None => Ok(Put::Unknown),
@@ -272,45 +316,6 @@ pub(crate) async fn known(
         .bind(uuid)
         .fetch_optional(connection)
         .await?)
-}
-
-pub(crate) async fn write_batch(
-    connection: &mut SqliteConnection,
-    job: i64,
-    batch: &NewBatch,
-    now: i64,
-) -> Result<Put, StoreError> {
-    let (weight, is_removed): (i64, bool) = sqlx::query_as(jobs::ROOM)
-        .bind(job)
-        .fetch_one(&mut *connection)
-        .await?;
-    let has_room = weight.cast_unsigned().saturating_add(batch.weight) <= MAX_JOB_WEIGHT;
-    let refusal = match (is_removed, has_room) {
-        (true, _) => Some(Put::Removed),
-        (false, false) => Some(Put::Full),
-        (false, true) => None,
-    };
-    let put = batches::keep(connection, job, batch, refusal).await?;
-    if put == Put::New {
-        heard(connection, job, now, batch.weight).await?;
-    }
-    Ok(put)
-}
-
-/// Something new arrived for a job.
-async fn heard(
-    connection: &mut SqliteConnection,
-    job: i64,
-    now: i64,
-    weight: u64,
-) -> Result<(), StoreError> {
-    sqlx::query(jobs::HEARD)
-        .bind(job)
-        .bind(now)
-        .bind(weight.cast_signed())
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// An end of a higher revision replaces one of a lower; of the same revision it must be the same.
@@ -342,7 +347,7 @@ pub(crate) async fn write_end(
         .bind(end.encode_to_vec())
         .execute(&mut *connection)
         .await?;
-    heard(connection, job, now, 0).await?;
+    together::heard(connection, job, now).await?;
     Ok(Put::New)
 }
 
