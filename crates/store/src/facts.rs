@@ -17,19 +17,21 @@ const INSERT: Statement = Statement {
     before: "WITH fact (project_id, path, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
         import_bytes, tests, failed, duration_us, censored) AS (",
     after: ") INSERT INTO file_fact
-        (project_id, file_id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
+        (project_id, file_id, started_unix_us, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
          import_bytes, tests, failed, duration_us, censored)
-        SELECT fact.project_id, file.id, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-        import_bytes, tests, failed, duration_us, censored
-        FROM fact JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
+        SELECT fact.project_id, file.id, job.started_unix_us, job_id, session, start_bytes, fact.peak_bytes, fact.peak_kind, tree_peak_bytes,
+        spike_bytes, retained_bytes, import_bytes, fact.tests, fact.failed, fact.duration_us, censored
+        FROM fact JOIN job ON job.id = fact.job_id
+        JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
 pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.started_unix_us, j.verdict, r.branch, r.head_commit, f.session,
     f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes, f.import_bytes, f.tests,
     f.failed, f.duration_us, f.censored
     FROM file_fact f JOIN job j ON j.id = f.job_id JOIN run r ON r.id = j.run_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
-    AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND (j.id < $4 OR (j.id = $4 AND f.session > $5))))
-    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6";
+    AND f.started_unix_us <= $3
+    AND (f.started_unix_us < $3 OR (f.started_unix_us = $3 AND (f.job_id < $4 OR (f.job_id = $4 AND f.session > $5))))
+    ORDER BY f.started_unix_us DESC, f.job_id DESC, f.session LIMIT $6";
 
 /// Figures of one test file in one session of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]

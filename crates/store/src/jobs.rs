@@ -1,7 +1,7 @@
 //! Runs and jobs.
 
 use highwater_wire::v1;
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use crate::{Put, Snapshot, Store, StoreError, rows::Statement};
@@ -13,8 +13,8 @@ pub(crate) const RUN_ID: &str =
     "SELECT id FROM run WHERE project_id = $1 AND provider = $2 AND provider_run_id = $3";
 pub(crate) const INSERT: &str = "INSERT INTO job
     (uuid, project_id, run_id, name, variant, shard_index, shard_total, attempt, state, revision, begin_body,
-     started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0)";
+     started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed, branch)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0, branch FROM run WHERE id = $3";
 pub(crate) const ID: &str = "SELECT id FROM job WHERE uuid = $1";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
 // A job that was given up runs again as soon as it is heard of: its ending was none.
@@ -36,30 +36,40 @@ pub(crate) const KEY: &str = "SELECT j.id, j.project_id, p.slug AS project, p.pu
     j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
-pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM job
-    WHERE unsettled = 1 AND (end_body IS NOT NULL OR heard_unix_us <= $1 OR state IN ('lost', 'incomplete'))
-    ORDER BY heard_unix_us";
+// As the index on them says it: the live ones are not looked at.
+pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM
+    (SELECT id, uuid, arrivals, heard_unix_us FROM job WHERE unsettled = 1 AND (end_body IS NOT NULL OR state IN ('lost', 'incomplete'))
+    UNION SELECT id, uuid, arrivals, heard_unix_us FROM job WHERE unsettled = 1 AND heard_unix_us <= $1)
+    ORDER BY heard_unix_us, id";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
     unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1
     AND pages_removed_unix_us IS NULL";
-pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch,
+pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, j.branch,
     r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
     j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned
     FROM job j JOIN run r ON r.id = j.run_id JOIN project p ON p.id = j.project_id
-    WHERE j.project_id = $1 AND (j.started_unix_us < $2 OR (j.started_unix_us = $2 AND j.id < $3))
-    AND ($4 IS NULL OR r.branch = $4) AND ($5 IS NULL OR j.name = $5) AND ($6 IS NULL OR j.verdict = $6)
-    AND ($7 IS NULL OR j.run_id = $7)
-    ORDER BY j.started_unix_us DESC, j.id DESC LIMIT $8";
+    WHERE j.project_id = ";
+// For each set of filters there is an index that holds the jobs in this order.
+const BEFORE: [&str; 3] = [
+    " AND (j.started_unix_us, j.id) < (",
+    ", ",
+    ") ORDER BY j.started_unix_us DESC, j.id DESC LIMIT ",
+];
+const OF_BRANCH: &str = " AND j.branch = ";
+const OF_NAME: &str = " AND j.name = ";
+const OF_VERDICT: &str = " AND j.verdict = ";
+const OF_RUN: &str = " AND j.run_id = ";
 pub(crate) const RUNS: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
-    FROM run WHERE project_id = $1 AND (started_unix_us < $2 OR (started_unix_us = $2 AND id < $3))
+    FROM run WHERE project_id = $1 AND (started_unix_us, id) < ($2, $3)
     ORDER BY started_unix_us DESC, id DESC LIMIT $4";
 pub(crate) const RUN: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
     FROM run WHERE project_id = $1 AND id = $2";
 pub(crate) const FIGURES: &str = "SELECT duration_us, peak_bytes, peak_kind, headroom_bytes, verdict, confidence FROM job WHERE id = $1";
 pub(crate) const PIN: &str = "UPDATE job SET pinned = $2 WHERE uuid = $1 AND removing < 3";
-pub(crate) const COUNTS: &str = "SELECT COUNT(*), COALESCE(SUM(unsettled), 0) FROM job";
+pub(crate) const COUNTS: &str =
+    "SELECT (SELECT COUNT(*) FROM job), (SELECT COUNT(*) FROM job WHERE unsettled = 1)";
 
 /// A job as ingest and finalising see it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -257,18 +267,8 @@ impl Store {
         filter: &JobFilter,
         limit: u32,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let [started, id] = filter.before.unwrap_or([i64::MAX; 2]);
-        Ok(sqlx::query_as(LIST)
-            .bind(project)
-            .bind(started)
-            .bind(id)
-            .bind(&filter.branch)
-            .bind(&filter.name)
-            .bind(&filter.verdict)
-            .bind(filter.run)
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await?)
+        let mut query = list(LIST, project, filter, limit);
+        Ok(query.build_query_as().fetch_all(&self.readers).await?)
     }
 
     /// Runs of a project, newest first, from before a run (its start and number) on.
@@ -310,6 +310,39 @@ impl Store {
     pub async fn job_counts(&self) -> Result<(i64, i64), StoreError> {
         Ok(sqlx::query_as(COUNTS).fetch_one(&self.readers).await?)
     }
+}
+
+/// The statement of a list.
+pub(crate) fn list(
+    select: &str,
+    project: i64,
+    filter: &JobFilter,
+    limit: u32,
+) -> QueryBuilder<Sqlite> {
+    let [started, id] = filter.before.unwrap_or([i64::MAX; 2]);
+    let mut query = QueryBuilder::new(select);
+    query.push_bind(project);
+    let words = [
+        (OF_BRANCH, &filter.branch),
+        (OF_NAME, &filter.name),
+        (OF_VERDICT, &filter.verdict),
+    ];
+    for (of, word) in words {
+        if let Some(word) = word {
+            query.push(of).push_bind(word.as_str());
+        }
+    }
+    if let Some(run) = filter.run {
+        query.push(OF_RUN).push_bind(run);
+    }
+    let [before, and, limited] = BEFORE;
+    query
+        .push(before)
+        .push_bind(started)
+        .push(and)
+        .push_bind(id);
+    query.push(limited).push_bind(limit);
+    query
 }
 
 /// When a job began and was heard of.

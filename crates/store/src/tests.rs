@@ -70,7 +70,6 @@ async fn every_statement_can_be_prepared() {
         jobs::KEY,
         jobs::UNSETTLED,
         jobs::SETTLE,
-        jobs::LIST,
         jobs::RUNS,
         jobs::RUN,
         jobs::COUNTS,
@@ -225,6 +224,60 @@ async fn the_same_twice_is_the_same_and_another_is_a_conflict() {
     assert_eq!(key.arrivals, 3);
     assert_eq!(snapshot.batch_counts(key.id).await.unwrap(), [(stream, 1)]);
     assert_eq!(snapshot.batch_bodies(key.id).await.unwrap()[0].body, [1]);
+}
+
+#[tokio::test]
+async fn a_list_is_in_the_order_of_an_index_whatever_it_is_filtered_by() {
+    let (_folder, store) = store().await;
+    let explain = |statement: &str| format!("EXPLAIN QUERY PLAN {statement}");
+    let word = |is_asked: bool| is_asked.then(|| "x".to_owned());
+    for asked in 0..16_u8 {
+        let is_asked = |bit: u8| asked & (1 << bit) != 0;
+        let filter = JobFilter {
+            branch: word(is_asked(0)),
+            name: word(is_asked(1)),
+            verdict: word(is_asked(2)),
+            run: is_asked(3).then_some(1),
+            before: None,
+        };
+        let mut query = jobs::list(&explain(jobs::LIST), 1, &filter, 10);
+        let plan: Vec<(i64, i64, i64, String)> = query
+            .build_query_as()
+            .fetch_all(&store.readers)
+            .await
+            .unwrap();
+        let steps: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+        let job = steps.iter().find(|step| step.contains(" j ")).unwrap();
+        for (is_asked, column) in [
+            (filter.branch.is_some() && filter.run.is_none(), "branch=?"),
+            (filter.name.is_some() && filter.run.is_none(), "name=?"),
+            (
+                filter.verdict.is_some() && filter.run.is_none(),
+                "verdict=?",
+            ),
+        ] {
+            assert!(!is_asked || job.contains(column), "{asked:04b}: {steps:?}");
+        }
+        assert!(
+            !steps.iter().any(|step| step.contains("TEMP B-TREE")) || filter.run.is_some(),
+            "{asked:04b}: {steps:?}"
+        );
+    }
+    for statement in [jobs::RUNS, facts::HISTORY] {
+        let explained = explain(statement);
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
+            .bind(1)
+            .bind("x")
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .fetch_all(&store.readers)
+            .await
+            .unwrap();
+        let is_sorted_later = plan.iter().any(|step| step.3.contains("TEMP B-TREE"));
+        assert!(!is_sorted_later, "{plan:?}");
+    }
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ pub(crate) const DELETE_PAGES: &str =
 pub(crate) const DELETE_SERIES: &str = "DELETE FROM series WHERE job_id = $1 AND column_no IN
     (SELECT column_no FROM series WHERE job_id = $1 LIMIT $2)";
 pub(crate) const DELETE_FACTS: &str =
-    "DELETE FROM file_fact WHERE (project_id, file_id, job_id, session) IN
-    (SELECT project_id, file_id, job_id, session FROM file_fact WHERE job_id = $1 LIMIT $2)";
+    "DELETE FROM file_fact WHERE (project_id, file_id, started_unix_us, job_id, session) IN
+    (SELECT project_id, file_id, started_unix_us, job_id, session FROM file_fact WHERE job_id = $1 LIMIT $2)";
 pub(crate) const DELETE_BATCHES: &str =
     "DELETE FROM batch WHERE job_id = $1 AND (stream_no, seq) IN
     (SELECT stream_no, seq FROM batch WHERE job_id = $1 LIMIT $2)";
