@@ -124,7 +124,6 @@ pub fn words(words: &mut [String]) {
         // A short flag is one, and a long one; what else begins with a dash may be a value.
         let is_flag = word.starts_with("--") || word.starts_with('-') && word.len() <= 2;
         let is_value = names_the_next && !is_flag;
-        names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
         let named = word.split_once('=').map(|(name, _)| name.to_owned());
         let named = named.filter(|name| !name.contains(' ') && names_a_secret(name));
         match named {
@@ -133,6 +132,8 @@ pub fn words(words: &mut [String]) {
             Some(name) => *word = format!("{name}={MASK}"),
             None => text(word),
         }
+        // What is masked is looked at, so that it says the same when it is masked again.
+        names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
     }
 }
 

@@ -43,6 +43,13 @@ impl Built {
             // What is set for the toolchain of the workspace is not for another.
             cargo.env_remove("RUSTC").env_remove("CARGO");
         }
+        // Build scripts of crates would see that a task runs cargo, and be run again whenever somebody else does.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&name);
+            }
+        }
         // With a target named, neither build scripts nor macros count.
         cargo
             .args(["build", "--release", "--quiet", "--bins", "--target", &host])
