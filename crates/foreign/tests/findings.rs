@@ -1,5 +1,10 @@
 //! What fuzzing found once, and the inputs it begins with, tried by every run of the tests.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not recognised as tests"
+)]
+
 use std::{fs, path::Path};
 
 use highwater_foreign::{TARGETS, seeds, try_out};
