@@ -23,7 +23,7 @@ use std::{
 
 pub use births::BirthCounter;
 pub use error::{ProcError, still_there};
-pub use fields::{number_after, value_of};
+pub use fields::{bytes_of, number_after, value_of};
 pub(crate) use machine::HeldFile;
 pub use machine::{MachineFiles, MachineReading};
 pub use pids::command_line;

@@ -11,6 +11,6 @@ mod sender;
 
 pub use bystanders::{Bystander, Bystanders, Scan};
 pub use exit::{ExitStatus, Held, tells_exit_of_reaped};
-pub use kernel_log::KernelLog;
+pub use kernel_log::{KernelLog, kills_in};
 pub use protector::Protector;
 pub use sender::signal_taken;

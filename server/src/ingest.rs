@@ -225,21 +225,21 @@ fn kept_as_sent(body: &Body) -> Result<Option<Vec<u8>>, AppError> {
 }
 
 /// What a body says.
-struct Decoded<M> {
-    message: M,
+pub(crate) struct Decoded<M> {
+    pub(crate) message: M,
     /// In protobuf, without compression.
     plain: Bytes,
 }
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy)]
-struct Form {
+pub(crate) struct Form {
     is_json: bool,
     is_zstd: bool,
 }
 
 impl Form {
-    fn of(headers: &HeaderMap) -> Result<Self, AppError> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, AppError> {
         let text = |name| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or("").trim()
@@ -279,7 +279,7 @@ impl Form {
         }
     }
 
-    fn decode<M: Checked>(self, body: &Bytes) -> Result<Decoded<M>, AppError> {
+    pub(crate) fn decode<M: Checked>(self, body: &Bytes) -> Result<Decoded<M>, AppError> {
         let plain = if self.is_zstd {
             Bytes::from(codec::decompress(body)?)
         } else {

@@ -1,7 +1,7 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
 //! Rooms: `durations`, `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `retention` removes, `reading` answers, `export` writes
-//! a job for other programs, `import` reads recordings that come as files; `views` turn answers into what a
+//! a job for other programs, `import` reads recordings that come as files; `foreign` opens a door to all of these that take foreign bytes; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
 
@@ -15,6 +15,7 @@ mod error;
 mod export;
 mod extract;
 mod finalise;
+pub mod foreign;
 mod fresh;
 mod import;
 mod ingest;

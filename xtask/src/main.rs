@@ -1,9 +1,10 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | load | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
 mod dist;
+mod fuzz;
 mod load;
 mod server;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every test of every language; installs what it needs.
     Test(test::Options),
+    /// Try every parser of foreign bytes with bytes that nobody meant.
+    Fuzz(fuzz::Options),
     /// Measure what Highwater costs, beside a null comparison.
     Bench(bench::Options),
     /// Play many live jobs against a server of our own, as agents would.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Load(options) => load::run(&options),
         Task::Dist(options) => dist::run_task(&options),

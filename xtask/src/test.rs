@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     chromium::chromium,
     dist::{self, Target},
+    fuzz,
     tools::{Done, build, command, root, run_and_read, said},
     venv::{python, venv},
 };
@@ -19,6 +20,7 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     Rust,
+    Fuzz,
     Python,
     E2e,
     Dist,
@@ -36,6 +38,9 @@ struct Count {
 
 /// What a Rust test writes that cannot run where it is; the runner itself then calls it passed.
 const NOT_RUN: &str = "NOT RUN: ";
+
+/// How long each target is fuzzed.
+const FUZZ_SECONDS: u32 = 4;
 
 /// Packages that the plugin must get along with.
 const COMPATIBLE: &[&str] = &[
@@ -75,6 +80,9 @@ pub(crate) fn run(options: &Options) -> Done {
     if wanted(Part::Rust) {
         rust(&mut count)?;
     }
+    if wanted(Part::Fuzz) {
+        fuzzing(&mut count)?;
+    }
     if wanted(Part::Python) {
         plugin(&mut count)?;
     }
@@ -111,6 +119,23 @@ fn rust(count: &mut Count) -> Done {
     count.rust(&text);
     if !good {
         count.broken.push("cargo test".to_owned());
+    }
+    Ok(())
+}
+
+/// Each target for some seconds: long enough to find what everybody would find.
+fn fuzzing(count: &mut Count) -> Done {
+    println!("xtask: every parser of foreign bytes, with bytes that nobody meant");
+    match fuzz::short_runs(FUZZ_SECONDS) {
+        Ok(targets) => {
+            for (target, is_good) in targets {
+                count.one(is_good, &format!("fuzzing {target}"));
+            }
+        }
+        Err(error) => {
+            println!("xtask: {error}");
+            count.one(false, "fuzzing");
+        }
     }
     Ok(())
 }

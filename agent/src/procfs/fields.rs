@@ -5,6 +5,22 @@
 /// # Errors
 /// The line, from 1, where the key stands without a number.
 pub fn value_of(text: &[u8], key: &str) -> Result<Option<u64>, usize> {
+    read_after(text, key, number_after)
+}
+
+/// The same of a size in kB, in bytes.
+///
+/// # Errors
+/// The line, from 1, where the key stands without a number, or with one that does not fit.
+pub fn bytes_of(text: &[u8], key: &str) -> Result<Option<u64>, usize> {
+    read_after(text, key, |rest| number_after(rest)?.checked_mul(1024))
+}
+
+fn read_after(
+    text: &[u8],
+    key: &str,
+    read: impl Fn(&[u8]) -> Option<u64>,
+) -> Result<Option<u64>, usize> {
     for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let Some(rest) = line.strip_prefix(key.as_bytes()) else {
             continue;
@@ -13,7 +29,7 @@ pub fn value_of(text: &[u8], key: &str) -> Result<Option<u64>, usize> {
         if !rest.first().is_some_and(u8::is_ascii_whitespace) {
             continue;
         }
-        return number_after(rest).map(Some).ok_or(at + 1);
+        return read(rest).map(Some).ok_or(at + 1);
     }
     Ok(None)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf};
 
-use super::{ProcError, Procfs, value_of};
+use super::{ProcError, Procfs, bytes_of, value_of};
 
 /// What the machine said at one instant. `None` where this kernel does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,11 +53,7 @@ impl MachineFiles {
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<MachineReading, ProcError> {
         let mut reading = MachineReading::default();
         self.meminfo.read(buffer)?;
-        let bytes = |key| {
-            self.meminfo
-                .value(buffer, key)
-                .map(|kib| kib.map(|kib| kib * 1024))
-        };
+        let bytes = |key| self.meminfo.bytes(buffer, key);
         reading.total_bytes = bytes("MemTotal")?;
         reading.available_bytes = bytes("MemAvailable")?;
         reading.swap_total_bytes = bytes("SwapTotal")?;
@@ -91,7 +87,9 @@ fn average(text: &[u8], line: &[u8]) -> Option<u64> {
         .split(' ')
         .next()?;
     let (whole, hundredths) = value.split_once('.')?;
-    Some(whole.parse::<u64>().ok()? * 100 + hundredths.get(..2)?.parse::<u64>().ok()?)
+    let hundredths = hundredths.get(..2)?.parse().ok()?;
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_mul(100)?.checked_add(hundredths)
 }
 
 /// A file of the kernel that stays open and is read again from its begin.
@@ -131,6 +129,13 @@ impl HeldFile {
     pub(crate) fn value(&self, text: &[u8], key: &str) -> Result<Option<u64>, ProcError> {
         value_of(text, key)
             .map_err(|line| ProcError::malformed(&self.path, line, format!("{key} has no number")))
+    }
+
+    /// The size after a key in what was read, in bytes; there it is in kB.
+    fn bytes(&self, text: &[u8], key: &str) -> Result<Option<u64>, ProcError> {
+        bytes_of(text, key).map_err(|line| {
+            ProcError::malformed(&self.path, line, format!("{key} has no number that fits"))
+        })
     }
 
     pub(crate) fn wrong(&self, line: usize, reason: impl Into<String>) -> ProcError {

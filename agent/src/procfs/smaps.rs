@@ -1,6 +1,6 @@
 //! `/proc/PID/smaps_rollup`: PSS. Walks the whole address space under its lock, so its rate follows its cost.
 
-use super::{ProcError, Procfs, read_into, value_of};
+use super::{ProcError, Procfs, bytes_of, read_into};
 
 /// What of `smaps_rollup` is used, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,9 @@ impl Procfs {
             return Ok(None);
         }
         let bytes = |key| {
-            value_of(buffer, key)
-                .map(|kib| kib.map(|kib| kib * 1024))
-                .map_err(|line| ProcError::malformed(&path, line, format!("{key} has no number")))
+            bytes_of(buffer, key).map_err(|line| {
+                ProcError::malformed(&path, line, format!("{key} has no number that fits"))
+            })
         };
         Ok(Some(Rollup {
             rss_bytes: bytes("Rss")?.unwrap_or(0),

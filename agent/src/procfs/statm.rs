@@ -55,19 +55,23 @@ impl StatmFile {
         };
         let mut fields = buffer[..length]
             .split(|byte| *byte == b' ')
-            .map(number_after);
-        let mut pages = || fields.next().flatten();
+            .map(|field| number_after(field)?.checked_mul(self.page_bytes));
+        let mut bytes = || fields.next().flatten();
         let (Some(size), Some(resident), Some(shared), Some(text)) =
-            (pages(), pages(), pages(), pages())
+            (bytes(), bytes(), bytes(), bytes())
         else {
-            return Err(ProcError::malformed(&self.path, 1, "has no four numbers"));
+            return Err(ProcError::malformed(
+                &self.path,
+                1,
+                "has no four numbers that fit",
+            ));
         };
         // A process without any address space has given it back: it is a zombie.
         Ok((size > 0).then(|| Statm {
-            size_bytes: size * self.page_bytes,
-            resident_bytes: resident * self.page_bytes,
-            anon_bytes: resident.saturating_sub(shared) * self.page_bytes,
-            text_bytes: text * self.page_bytes,
+            size_bytes: size,
+            resident_bytes: resident,
+            anon_bytes: resident.saturating_sub(shared),
+            text_bytes: text,
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! `/proc/PID/status`: swap and the high-water mark. Costs ten times a `statm`, so it is read rarely.
 
-use super::{ProcError, Procfs, number_after, read_into, value_of};
+use super::{ProcError, Procfs, bytes_of, number_after, read_into};
 
 /// What of `status` is used, in bytes; 0 where the kernel does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,9 +24,11 @@ impl Procfs {
             return Ok(None);
         }
         let bytes = |key| {
-            value_of(buffer, key)
-                .map(|kib| kib.unwrap_or(0) * 1024)
-                .map_err(|line| ProcError::malformed(&path, line, format!("{key} has no number")))
+            bytes_of(buffer, key)
+                .map(|bytes| bytes.unwrap_or(0))
+                .map_err(|line| {
+                    ProcError::malformed(&path, line, format!("{key} has no number that fits"))
+                })
         };
         Ok(Some(Status {
             high_water_bytes: bytes("VmHWM")?,

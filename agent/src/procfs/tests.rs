@@ -118,7 +118,7 @@ fn gone_is_no_error_and_every_error_says_where() {
     );
     assert_eq!(
         procfs.status(8, &mut buffer).unwrap_err().to_string(),
-        format!("failed to understand {root}/8/status, line 2: VmHWM has no number")
+        format!("failed to understand {root}/8/status, line 2: VmHWM has no number that fits")
     );
 }
 
@@ -165,7 +165,7 @@ fn statm_is_counted_in_pages() {
         read(9)
             .unwrap_err()
             .to_string()
-            .ends_with("line 1: has no four numbers")
+            .ends_with("line 1: has no four numbers that fit")
     );
 }
 
@@ -359,4 +359,41 @@ fn the_innermost_number_is_told_where_there_is_one() {
     ]);
     let numbers = [7, 8, 9, 10].map(|pid| procfs.innermost_pid(pid, &mut Vec::new()));
     assert_eq!(numbers, [Some(1), None, None, None]);
+}
+
+#[test]
+fn a_size_that_fits_no_number_of_bytes_is_told_and_not_wrapped() {
+    let most = u64::MAX;
+    let (_root, procfs) = tree(&[
+        ("meminfo", &format!("MemTotal: {most} kB\n")),
+        ("7/statm", &format!("{most} 1 1 1 0 1 0\n")),
+        ("7/status", &format!("VmHWM: {most} kB\n")),
+        ("7/smaps_rollup", &format!("Pss: {most} kB\n")),
+    ]);
+    let mut buffer = Vec::new();
+    let machine = procfs.open_machine().unwrap().read(&mut buffer);
+    let statm = procfs.open_statm(7, 4096).unwrap().unwrap().read();
+    let told = [
+        machine.unwrap_err(),
+        statm.unwrap_err(),
+        procfs.status(7, &mut buffer).unwrap_err(),
+        procfs.rollup(7, &mut buffer).unwrap_err(),
+    ];
+    for error in told {
+        assert!(error.to_string().contains("fit"), "{error}");
+    }
+}
+
+#[test]
+fn a_share_of_time_that_fits_no_number_is_none() {
+    let (_root, procfs) = tree(&[
+        ("meminfo", ""),
+        (
+            "pressure/memory",
+            "some avg10=18446744073709551615.00 avg60=0.00\n",
+        ),
+    ]);
+    let machine = procfs.open_machine().unwrap();
+    let reading = machine.read(&mut Vec::new()).unwrap();
+    assert_eq!(reading.psi_some, None);
 }

@@ -102,5 +102,11 @@ impl KernelLog {
     }
 }
 
+/// Whom records of a log tell of, wherever they come from.
+pub fn kills_in<'a>(records: impl Iterator<Item = &'a str>) -> Vec<KernelOom> {
+    let mut parser = Parser::default();
+    records.filter_map(|record| parser.take(record)).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -124,16 +124,28 @@ pub fn words(words: &mut [String]) {
         // A short flag is one, and a long one; what else begins with a dash may be a value.
         let is_flag = word.starts_with("--") || word.starts_with('-') && word.len() <= 2;
         let is_value = names_the_next && !is_flag;
-        names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
-        let named = word.split_once('=').map(|(name, _)| name.to_owned());
-        let named = named.filter(|name| !name.contains(' ') && names_a_secret(name));
-        match named {
-            _ if is_value => MASK.clone_into(word),
-            // Whatever stands behind it in the same word is the value.
-            Some(name) => *word = format!("{name}={MASK}"),
-            None => text(word),
+        if is_value {
+            MASK.clone_into(word);
+        } else if !mask_named(word) {
+            text(word);
+            // Where a token was, there may be a name now.
+            mask_named(word);
         }
+        // What is masked is looked at, so that it says the same when it is masked again.
+        names_the_next = word.starts_with('-') && !word.contains('=') && names_a_secret(word);
     }
+}
+
+/// Masks a word `name=value` of a secret, where it is one: whatever stands behind the name in the same word is the value.
+fn mask_named(word: &mut String) -> bool {
+    let name = word.split_once('=').map(|(name, _)| name);
+    let name = name.filter(|name| !name.contains(' ') && names_a_secret(name));
+    let masked = name.map(|name| format!("{name}={MASK}"));
+    let is_named = masked.is_some();
+    if let Some(masked) = masked {
+        *word = masked;
+    }
+    is_named
 }
 
 /// Masks a text that people or programs wrote.

@@ -11,11 +11,7 @@ const MEMORY_CGROUP: &str = include_str!("memory_cgroup.kmsg");
 const OOM_GROUP: &str = include_str!("oom_group.kmsg");
 
 fn killed(records: &str) -> Vec<KernelOom> {
-    let mut parser = Parser::default();
-    records
-        .lines()
-        .filter_map(|record| parser.take(record))
-        .collect()
+    kills_in(records.lines())
 }
 
 fn kernel(lines: &[&str]) -> Vec<KernelOom> {

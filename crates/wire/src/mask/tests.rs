@@ -173,3 +173,19 @@ fn masking_twice_changes_nothing_more() {
         assert_eq!(masked(once.clone()), once);
     }
 }
+
+#[test]
+fn words_that_are_masked_say_the_same_when_they_are_masked_again() {
+    for line in [
+        "-----BEGIN PRIVATE KEY-----db --password=https://u:p@h/x]ab",
+        "--pass-it -H 'Authorization: Bearer abcdefgh=1|hunter2",
+        "--token|-x=1|y",
+        "--password|--token|hunter2",
+    ] {
+        let mut once: Vec<String> = line.split('|').map(str::to_owned).collect();
+        words(&mut once);
+        let mut twice = once.clone();
+        words(&mut twice);
+        assert_eq!(twice, once, "{line}");
+    }
+}
