@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     backup, batches, db, details, facts, jobs, projects, retention, series, sizes, space, tokens,
-    writer,
+    trouble, writer,
 };
 
 pub(crate) async fn store() -> (TempDir, Store) {
@@ -150,6 +150,7 @@ async fn every_statement_can_be_prepared() {
         writer::BEGIN,
         writer::COMMIT,
         writer::ROLLBACK,
+        trouble::TRY,
         writer::SAVEPOINT,
         writer::RELEASE,
         writer::BACK,
