@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(true)?;
-    let generator = generator()?;
+    let generator = generator(true)?;
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
     let spool = recording(&binaries, &data.join("trace"))?;
@@ -60,23 +60,26 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 /// Builds the generator.
-fn generator() -> Done<PathBuf> {
+pub(crate) fn generator(release: bool) -> Done<PathBuf> {
     let mut build = command(env!("CARGO"));
     build.args([
         "build",
-        "--release",
         "--quiet",
         "--package",
         "highwater-server",
         "--example",
         "load",
     ]);
+    if release {
+        build.arg("--release");
+    }
     tools::run(&mut build)?;
-    Ok(target().join("release").join("examples").join("load"))
+    let profile = if release { "release" } else { "debug" };
+    Ok(target().join(profile).join("examples").join("load"))
 }
 
 /// A real recording to be played, made once: networkx's tests of algorithms.
-fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+pub(crate) fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
     if let Some(job) = job_in(folder) {
         return Ok(job);
     }

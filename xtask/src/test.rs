@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     chromium::chromium,
     dist::{self, Target},
+    load::generator,
     tools::{Done, build, command, root, run_and_read, said},
     venv::{python, venv},
 };
@@ -188,6 +189,7 @@ fn plugin(count: &mut Count) -> Done {
 fn end_to_end(count: &mut Count) -> Done {
     println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
+    generator(false)?;
     let browser = chromium()?;
     let venv = venv("e2e", E2E_PACKAGES)?;
     let mut tests = command(python(&venv));

@@ -39,7 +39,7 @@ pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
 pub use finalised::Finalised;
 pub use jobs::{JobFigures, JobFilter, JobKey, JobRow, Moment, RunRow};
-pub use look::{Inside, Look, look};
+pub use look::{Inside, Look, look, problems};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};

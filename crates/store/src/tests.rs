@@ -78,6 +78,7 @@ async fn every_statement_can_be_prepared() {
         jobs::COUNTS,
         crate::look::QUICK_CHECK,
         crate::look::APPLIED,
+        crate::look::FOREIGN_KEYS,
         jobs::PROJECT,
         jobs::FIGURES,
         jobs::PIN,
