@@ -9,7 +9,7 @@ import subprocess
 import uuid
 
 import pytest
-from conftest import BINARIES, PYTEST, Recorder, wait_for
+from conftest import BINARIES, PYTEST, Recorder, Server, wait_for
 from traced import STRACE, acknowledgements, calls, key, too_early
 
 SUITE = "import time\nimport pytest\n\n@pytest.mark.parametrize('n', range(8))\ndef test_a(n):\n    time.sleep(0.4)\n"
@@ -64,12 +64,14 @@ def test_a_trace_is_read_as_it_is(steps, is_good):
 
 
 class Traced:
-    def __init__(self, folder, variables=()):
+    def __init__(self, folder, flags=()):
         self.folder, self.database, self.trace = folder, folder / "data" / "highwater.db", folder / "trace"
-        self.database.parent.mkdir()
-        command = STRACE + ["-o", str(self.trace)] + ["-E" + variable for variable in variables]
+        self.log = folder / "server.log"
+        self.database.parent.mkdir(exist_ok=True)
+        command = STRACE + ["-o", str(self.trace)] + list(flags)
         command += [str(BINARIES / "highwater-server"), "--listen", "127.0.0.1:0", "--database", "sqlite://%s" % self.database]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         self.url = self.process.stdout.readline().decode().split(" on ")[1].strip()
 
     def play(self):
@@ -125,9 +127,24 @@ def test_a_server_that_does_not_sync_is_found_out(tmp_path):
     if shutil.which("cc") is None:
         pytest.skip("needs a C compiler")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "unsynced.c")], check=True)
-    server = Traced(tmp_path, ["LD_PRELOAD=%s" % library])
+    server = Traced(tmp_path, ["-ELD_PRELOAD=%s" % library])
     found = server.play()
     marks = server.marks()
     told = {key(receipt) for receipt, _ in acknowledgements(found)}
     assert told == set(marks)
     assert set(too_early(found, marks)) == told
+
+
+def test_a_disk_that_fails_to_sync_is_told_and_nothing_is_acknowledged_before_it_does(tmp_path):
+    # Making a database syncs more often than this.
+    (tmp_path / "data").mkdir()
+    Server(tmp_path / "data").stop()
+    server = Traced(tmp_path, ["-e", "inject=fsync:error=EIO:when=8..13"])
+    found = server.play()
+    marks = server.marks()
+    assert sum(call.name == "fsync" and call.result < 0 for call in found) == 6
+    told = {key(receipt) for receipt, _ in acknowledgements(found)}
+    assert told == set(marks) and too_early(found, marks) == []
+    log = server.log.read_text()
+    assert log.count("the database cannot be written") == 1 and log.count("it can be written again") == 1, log
+    assert any(b'"unwritable"' in call.data and b"HTTP/1.1 503" in call.data for call in found)

@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     address: String,
+    /// What it says where it is asked for a token.
+    authorization: Option<String>,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -37,6 +39,9 @@ impl Client {
     pub(crate) fn new(address: &str) -> Self {
         Self {
             address: address.to_owned(),
+            authorization: std::env::var("HIGHWATER_TOKEN")
+                .ok()
+                .map(|token| format!("Bearer {token}")),
             connection: None,
         }
     }
@@ -80,6 +85,9 @@ impl Client {
             .method(&method)
             .uri(path)
             .header(header::HOST, &self.address);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if method == Method::PUT {
             request = request
                 .header(header::CONTENT_TYPE, "application/x-protobuf")

@@ -339,10 +339,11 @@ impl Rounds<'_> {
                 old.gone()
             );
         }
-        println!(
-            "integrity and references looked at: {} times",
-            seen.checks + seen.births
-        );
+        let looks = seen.checks + seen.births;
+        match self.database {
+            Some(_) => println!("integrity_check and foreign_key_check: {looks} times"),
+            None => println!("sent again after a boot, what was new since: {looks} times"),
+        }
         seen.starts_ms.sort_unstable();
         let at = |n: usize| seen.starts_ms.get(n).copied().unwrap_or(0);
         let last = seen.starts_ms.len().saturating_sub(1);

@@ -5,17 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use highwater_store::{Moment, NewBatch, Store};
+use highwater_store::{NewBatch, Put, Store, Whole};
 use highwater_wire::{
     codec,
     v1::{Batch, End, Job},
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::{Failure, client::Client, ledger::Acknowledged, trace::Trace};
 
-const JOBS_OF_A_PROJECT: u32 = 8;
+const JOBS_OF_A_PROJECT: u32 = 4;
 const AGE_US: i64 = 40 * 86_400 * 1_000_000;
 
 pub(crate) struct Old {
@@ -39,12 +40,13 @@ impl Old {
     ) -> Result<Self, Failure> {
         let store = Store::open(database).await?;
         let long_ago = jiff::Timestamp::now().as_microsecond() - AGE_US;
+        let batches = batches(trace)?;
         let mut projects = Vec::new();
         for project in 0..rounds.div_ceil(5) {
             let mut jobs = Vec::new();
             for _ in 0..JOBS_OF_A_PROJECT {
                 let mut job = Acknowledged::new(trace, slug(project as usize))?;
-                put(&store, &mut job, trace, long_ago).await?;
+                put(&store, &mut job, &batches, long_ago).await?;
                 jobs.push(job);
             }
             projects.push(jobs);
@@ -110,32 +112,40 @@ impl Old {
     }
 }
 
-async fn put(
-    store: &Store,
-    job: &mut Acknowledged,
-    trace: &Trace,
-    heard_unix_us: i64,
-) -> Result<(), Failure> {
-    let begin: Job = codec::decode(&job.begin)?;
-    let at = Moment {
-        started_unix_us: heard_unix_us,
-        heard_unix_us,
-        clock_skew_us: None,
-    };
-    store.put_job(job.uuid, begin, at).await?;
+/// The batches of the trace, as the server keeps them.
+fn batches(trace: &Trace) -> Result<Vec<NewBatch>, Failure> {
+    let mut batches = Vec::new();
     for (seq, body) in (0..).zip(&trace.batches) {
         let batch: Batch = codec::decode(body)?;
-        let batch = NewBatch {
-            stream: job.stream,
+        batches.push(NewBatch {
+            stream: Uuid::nil(),
             seq,
             digest: Sha256::digest(batch.encode_to_vec()).into(),
             body: body.to_vec(),
             weight: codec::weight(&batch),
-        };
-        store.put_batch(job.uuid, batch, heard_unix_us).await?;
-        job.batches += 1;
+        });
     }
-    let end: End = codec::decode(&job.end(job.batches)?.body)?;
-    store.put_end(job.uuid, end, heard_unix_us).await?;
-    Ok(())
+    Ok(batches)
+}
+
+async fn put(
+    store: &Store,
+    job: &mut Acknowledged,
+    batches: &[NewBatch],
+    heard_unix_us: i64,
+) -> Result<(), Failure> {
+    job.batches = u32::try_from(batches.len())?;
+    let of_its_stream = batches.iter().map(|batch| NewBatch {
+        stream: job.stream,
+        ..batch.clone()
+    });
+    let whole = Whole {
+        job: codec::decode::<Job>(&job.begin)?,
+        batches: of_its_stream.collect(),
+        end: Some(codec::decode::<End>(&job.end(job.batches)?.body)?),
+    };
+    match store.put_whole(job.uuid, whole, heard_unix_us).await? {
+        Put::New => Ok(()),
+        other => Err(format!("an old job cannot be put: {other:?}").into()),
+    }
 }
