@@ -1,17 +1,24 @@
 //! `cargo xtask kill`: kills the server at moments drawn by lot while jobs are played, and says whether everything it acknowledged is there.
 //! With `--power` it is the machine of the server that loses its power: a virtual one, which the jobs are played from outside of.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::Args;
 
 use crate::{
-    load::{generator, recording},
+    load::{generator, job_in, recording},
     test::E2E_PACKAGES,
-    tools::{Done, build, command, io, run as run_command, said, target},
-    venv::venv,
+    tools::{Done, build, command, io, run as run_command, run_quietly, said, target},
+    venv::{python, venv},
     vm::{Machine, initramfs, prepare},
 };
+
+const SMALL: &str = "import time\nimport pytest\n\n@pytest.mark.parametrize('n', range(16))\ndef test_a(n):\n    time.sleep(0.2)\n";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -32,7 +39,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(false)?;
     let generator = generator(false)?;
-    let spool = recording(&binaries, &target().join("load/trace"))?;
+    let spool = match options.power {
+        true => small_recording(&binaries, &target().join("load/small"))?,
+        false => recording(&binaries, &target().join("load/trace"))?,
+    };
     let folder = target().join(if options.power { "kill-power" } else { "kill" });
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(io(&folder))?;
@@ -55,6 +65,27 @@ pub(crate) fn run(options: &Options) -> Done {
             Ok(())
         }
     }
+}
+
+/// A few seconds with few tests: what is worked out of it takes long where the processor is translated.
+fn small_recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+    if let Some(job) = job_in(folder) {
+        return Ok(job);
+    }
+    let venv = venv("e2e", E2E_PACKAGES)?;
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    let suite = folder.join("test_small.py");
+    fs::write(&suite, SMALL).map_err(io(&suite))?;
+    let mut record = command(binaries.join("highwater"));
+    record
+        .args(["run", "--quiet", "--project", "load/small", "--spool"])
+        .arg(folder)
+        .arg("--")
+        .arg(python(&venv))
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .arg(&suite);
+    run_quietly(&mut record)?;
+    job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }
 
 fn lose_power(machine: &Machine, binaries: &Path, folder: &Path, mut kill: Command) -> Done {

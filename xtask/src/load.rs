@@ -97,7 +97,7 @@ pub(crate) fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
     job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }
 
-fn job_in(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn job_in(folder: &Path) -> Option<PathBuf> {
     let mut entries = fs::read_dir(folder).ok()?.flatten();
     entries.find_map(|entry| entry.path().join("end").exists().then(|| entry.path()))
 }
