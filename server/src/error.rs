@@ -237,7 +237,7 @@ impl std::error::Error for AppError {}
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
-        if let StoreError::Unwritten(trouble) = error {
+        if let StoreError::Unwritten { trouble, .. } = error {
             return Self::unwritten(trouble);
         }
         if error.is_passing() {

@@ -51,7 +51,10 @@ pub async fn open(database: &str) -> Result<Store, ServeError> {
 fn of(database: &str) -> impl FnOnce(StoreError) -> ServeError {
     let database = database.to_owned();
     move |source| match source {
-        StoreError::Unwritten(Trouble::DiskFull) => ServeError::DiskFull { database },
+        StoreError::Unwritten {
+            trouble: Trouble::DiskFull,
+            ..
+        } => ServeError::DiskFull { database },
         source => ServeError::Store { database, source },
     }
 }

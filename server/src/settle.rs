@@ -66,7 +66,7 @@ async fn settle_or_rest(
             failures.remove(&uuid);
         }
         // No fault of this job: it is tried again as soon as something can be written.
-        Err(FinaliseError::Store(StoreError::Unwritten(_))) => {}
+        Err(FinaliseError::Store(StoreError::Unwritten { .. })) => {}
         Err(error) => {
             state.metrics.failed.inc();
             let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));

@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 
 use crate::{
-    load::{generator, job_in, recording},
+    load::{generator, job_in},
     test::E2E_PACKAGES,
     tools::{Done, build, command, io, run as run_command, run_quietly, said, target},
     venv::{python, venv},
@@ -39,10 +39,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(false)?;
     let generator = generator(false)?;
-    let spool = match options.power {
-        true => small_recording(&binaries, &target().join("load/small"))?,
-        false => recording(&binaries, &target().join("load/trace"))?,
-    };
+    let spool = recording(&binaries, &target().join("load/small"))?;
     let folder = target().join(if options.power { "kill-power" } else { "kill" });
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(io(&folder))?;
@@ -67,8 +64,8 @@ pub(crate) fn run(options: &Options) -> Done {
     }
 }
 
-/// A few seconds with few tests: what is worked out of it takes long where the processor is translated.
-fn small_recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+/// A few seconds with few tests: jobs are finalised as fast as they end, also where the processor is translated.
+fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
     if let Some(job) = job_in(folder) {
         return Ok(job);
     }

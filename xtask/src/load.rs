@@ -79,7 +79,7 @@ pub(crate) fn generator(release: bool) -> Done<PathBuf> {
 }
 
 /// A real recording to be played, made once: networkx's tests of algorithms.
-pub(crate) fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
     if let Some(job) = job_in(folder) {
         return Ok(job);
     }

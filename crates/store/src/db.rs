@@ -46,7 +46,7 @@ impl Store {
     /// Opens `sqlite://PATH`, makes it where it is not there, and brings its schema up to date.
     ///
     /// # Errors
-    /// When the address is none, or the file cannot be opened or migrated; [`Trouble::DiskFull`] where that is for want of room.
+    /// When the address is none, or the file cannot be opened or migrated; [`StoreError::Unwritten`] where that is for want of room.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let address = || StoreError::Address {
             url: url.to_owned(),
@@ -59,7 +59,7 @@ impl Store {
         Self::open_with(options)
             .await
             .map_err(|error| match why(&error, &folder_of(&path)) {
-                Trouble::DiskFull => Trouble::DiskFull.into(),
+                Trouble::DiskFull => StoreError::unwritten(Trouble::DiskFull, &error),
                 Trouble::Failing => error,
             })
     }

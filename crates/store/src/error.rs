@@ -43,9 +43,14 @@ pub enum StoreError {
     /// A copy of the database does not pass SQLite's check.
     #[error("the copy is damaged, and so may be the database: {0}")]
     Damaged(String),
-    /// What was to be written did not come to disk; the log says why, once.
-    #[error("{0}")]
-    Unwritten(#[from] Trouble),
+    /// What was to be written did not come to disk. The writer tells the log, once.
+    #[error("{trouble} ({cause})")]
+    Unwritten {
+        /// What hinders it.
+        trouble: Trouble,
+        /// What the database said.
+        cause: String,
+    },
     /// The writer is gone: the server is stopping.
     #[error("the store is closing")]
     Closing,
@@ -56,6 +61,13 @@ impl StoreError {
         Self::File {
             path: path.to_path_buf(),
             source,
+        }
+    }
+
+    pub(crate) fn unwritten(trouble: Trouble, cause: &Self) -> Self {
+        Self::Unwritten {
+            trouble,
+            cause: cause.to_string(),
         }
     }
 
@@ -71,7 +83,7 @@ impl StoreError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Closing | Self::Unwritten(_) => true,
+            Self::Closing | Self::Unwritten { .. } => true,
             Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
             // SQLITE_BUSY, SQLITE_IOERR and SQLITE_FULL.
             _ => matches!(self.primary_code(), Some(5 | 10 | 13)),

@@ -254,7 +254,7 @@ async fn write_all(
 /// The same failure for each request of a group.
 fn again(error: &StoreError, trouble: Trouble) -> StoreError {
     if error.is_passing() || trouble == Trouble::DiskFull {
-        trouble.into()
+        StoreError::unwritten(trouble, error)
     } else {
         StoreError::Database(sqlx::Error::Protocol(error.to_string()))
     }

@@ -8,12 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{Failure, client::Client};
 
 /// How long a start may take before nothing more is expected of it: a machine boots under a translated processor.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one look at whether it is ready may take.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The server on its database, or its machine.
 pub(crate) struct Subject {
@@ -75,8 +77,10 @@ impl Subject {
     /// Waits until it is ready, and answers how long that took from its start.
     pub(crate) async fn ready(&mut self, since: Instant) -> Result<Duration, Failure> {
         loop {
-            let answer = Client::new(&self.address).get("/readyz").await;
-            if answer.is_ok_and(|answer| answer.status.is_success()) {
+            // Before a guest has its network, what forwards to it takes a connection and says nothing.
+            let mut client = Client::new(&self.address);
+            let answer = timeout(LOOK, client.get("/readyz")).await;
+            if matches!(answer, Ok(Ok(answer)) if answer.status.is_success()) {
                 return Ok(since.elapsed());
             }
             if let Some(child) = &mut self.child

@@ -72,9 +72,9 @@ impl Moment {
 /// What the server's log says of each project of which something is removed.
 const REMOVED: &str = "had their time";
 
-/// A guest has little to do in a second.
+/// A guest does little in a second, and those who play come back to it one after the other.
 pub(super) async fn in_a_guest(rng: &mut Rng) -> Moment {
-    sleep(Duration::from_millis(rng.u64(1_000..6_000))).await;
+    sleep(Duration::from_millis(rng.u64(2_000..14_000))).await;
     Moment::Any
 }
 
