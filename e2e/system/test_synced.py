@@ -74,14 +74,15 @@ class Traced:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         self.url = self.process.stdout.readline().decode().split(" on ")[1].strip()
 
-    def play(self):
-        """Several agents at once, so that what they send is committed together."""
+    def play(self, until=lambda: True):
+        """Several agents at once, so that what they send is committed together. `until`: what must have come before the server is ended."""
         recorders = [Recorder(self.folder / name) for name in ("a", "b", "c")]
         for recorder in recorders:
             recorder.folder.mkdir()
             (recorder.folder / "test_it.py").write_text(SUITE)
         running = [recorder.start(PYTEST, self) for recorder in recorders]
         assert [process.wait(120) for process in running] == [0, 0, 0]
+        wait_for("what must come", until)
         # strace passes no signal on; its only child is the server.
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as children:
             os.kill(int(children.read().split()[0]), signal.SIGKILL)
@@ -140,7 +141,7 @@ def test_a_disk_that_fails_to_sync_is_told_and_nothing_is_acknowledged_before_it
     (tmp_path / "data").mkdir()
     Server(tmp_path / "data").stop()
     server = Traced(tmp_path, ["-e", "inject=fsync:error=EIO:when=8..13"])
-    found = server.play()
+    found = server.play(until=lambda: "it can be written again" in server.log.read_text())
     marks = server.marks()
     assert sum(call.name == "fsync" and call.result < 0 for call in found) == 6
     told = {key(receipt) for receipt, _ in acknowledgements(found)}
