@@ -34,15 +34,17 @@ def wait_for(what, condition, seconds=60):
 class Server:
     """A server with a database of its own; it can be killed and started again on the same port."""
 
-    def __init__(self, folder, silence=120):
+    def __init__(self, folder, silence=120, log=None):
         self.database = folder / "highwater.db"
+        self.log = log
         self.port, self.silence, self.process = 0, silence, None
         self.start()
 
     def start(self):
         command = [str(BINARIES / "highwater-server"), "--listen", "127.0.0.1:%d" % self.port]
         command += ["--database", "sqlite://%s" % self.database, "--silence", str(self.silence)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with open(self.log or os.devnull, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline().decode()
         assert " on http://" in line, line
         self.url = line.split(" on ")[1].strip()

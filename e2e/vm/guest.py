@@ -199,7 +199,31 @@ def yama():
     shutil.copy("/tmp/doctor.txt", OUT / "doctor.txt")
 
 
-SCENARIOS = [oom_machine, oom_machine_without_log, oom_cgroup_nested, oom_cgroup_without_log, oom_group, oom_group_with_agent, oom_worker, power_loss, yama]
+def server_loses_power():
+    """A server for whoever plays jobs from outside; the machine is killed in the middle, and boots again with the disk as it was left."""
+    disk = "/dev/vda"
+    if subprocess.run(["mount", disk, str(SPOOL)]).returncode != 0:
+        subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+        subprocess.run(["mount", disk, str(SPOOL)], check=True)
+    if not (SPOOL / "highwater.db").exists():
+        # The database last: by its name it is known that all is there.
+        for end in ["-wal", ""]:
+            if (OUT / ("seed.db" + end)).exists():
+                shutil.copy(OUT / ("seed.db" + end), SPOOL / "seed")
+                os.sync()
+                (SPOOL / "seed").rename(SPOOL / ("highwater.db" + end))
+        os.sync()
+    # What qemu's network of users expects.
+    for words in ["link set lo up", "link set eth0 up", "addr add 10.0.2.15/24 dev eth0", "route add default via 10.0.2.2"]:
+        subprocess.run(["busybox", "ip", *words.split()], check=True)
+    server, database = "/opt/highwater/highwater-server", "sqlite://%s" % (SPOOL / "highwater.db")
+    with open(OUT / "doctor.txt", "a") as doctor:
+        subprocess.run([server, "doctor", "--database", database], stdout=doctor, stderr=doctor)
+    with open(OUT / "server.log", "a") as log:
+        subprocess.run([server, "--listen", "0.0.0.0:8080", "--database", database], stdout=log, stderr=log)
+
+
+SCENARIOS = [oom_machine, oom_machine_without_log, oom_cgroup_nested, oom_cgroup_without_log, oom_group, oom_group_with_agent, oom_worker, power_loss, yama, server_loses_power]
 
 if __name__ == "__main__":
     wanted = (OUT / "scenario").read_text().strip()

@@ -7,10 +7,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use highwater_store::StoreError;
+use highwater_store::{StoreError, Trouble};
 use highwater_wire::codec::{MAX_COMPRESSED_BYTES, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// When to come again while nothing can be written, s: somebody has to make room first.
+const UNWRITTEN_PAUSE_S: u64 = 5;
 
 /// An answer that is an error. What it says is for the user; causes inside go to the log.
 #[derive(Debug, Clone)]
@@ -193,6 +196,25 @@ impl AppError {
         away
     }
 
+    /// What is sent cannot be kept now. The store itself tells the log, once.
+    pub(crate) fn unwritten(trouble: Trouble) -> Self {
+        let (code, message, hint) = match trouble {
+            Trouble::DiskFull => (
+                "disk_full",
+                "the disk of this server is full: nothing that is sent can be kept now",
+                "send it again after `Retry-After`; the agent does so by itself. Whoever runs the server makes room: see docs/operating.md",
+            ),
+            Trouble::Failing => (
+                "unwritable",
+                "the database of this server cannot be written now",
+                "send it again after `Retry-After`; the agent does so by itself. The server's log says more",
+            ),
+        };
+        let mut unwritten = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, hint);
+        unwritten.retry_after = Some(UNWRITTEN_PAUSE_S);
+        unwritten
+    }
+
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         let hint = "the server's log says more; try again, and report it if it stays";
@@ -215,6 +237,9 @@ impl std::error::Error for AppError {}
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Unwritten { trouble, .. } = error {
+            return Self::unwritten(trouble);
+        }
         if error.is_passing() {
             tracing::warn!(%error, "store not ready");
             let hint = "try again in a moment; the agent does so by itself";

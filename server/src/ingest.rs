@@ -38,7 +38,8 @@ const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}", tag = "ingest", params(("uuid" = Uuid, Path)),
     request_body(content = Vec<u8>, description = "`Job` of the wire schema: JSON, or protobuf, plain or under zstd"),
     responses((status = 201, description = "begun", body = Receipt), (status = 200, description = "begun before", body = Receipt),
-        (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope)))]
+        (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope),
+        (status = 503, description = "nothing can be written now (`disk_full`, `unwritable`, `unavailable`): send it again after `Retry-After`", body = ErrorEnvelope)))]
 pub(crate) async fn put_job(
     State(state): State<AppState>,
     sent: Sent<Uuid>,
@@ -83,7 +84,8 @@ pub(crate) async fn put_job(
     responses((status = 201, description = "on disk", body = Receipt), (status = 200, description = "was there before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
         (status = 410, description = "the job is too old: what it would be added to was removed", body = ErrorEnvelope),
-        (status = 413, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+        (status = 413, body = ErrorEnvelope),
+        (status = 503, description = "nothing can be written now (`disk_full`, `unwritable`, `unavailable`): send it again after `Retry-After`", body = ErrorEnvelope)))]
 pub(crate) async fn put_batch(
     State(state): State<AppState>,
     sent: Sent<(Uuid, Uuid, u64)>,
@@ -137,7 +139,8 @@ pub(crate) async fn put_batch(
     request_body(content = Vec<u8>, description = "`End` of the wire schema: JSON, or protobuf, plain or under zstd"),
     responses((status = 201, description = "ended", body = Receipt), (status = 200, description = "ended before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
-        (status = 410, description = "the job is too old: what it would be worked out from was removed", body = ErrorEnvelope)))]
+        (status = 410, description = "the job is too old: what it would be worked out from was removed", body = ErrorEnvelope),
+        (status = 503, description = "nothing can be written now (`disk_full`, `unwritable`, `unavailable`): send it again after `Retry-After`", body = ErrorEnvelope)))]
 pub(crate) async fn put_end(
     State(state): State<AppState>,
     sent: Sent<Uuid>,

@@ -101,7 +101,12 @@ pub(crate) fn router(state: AppState) -> Router {
             metrics::observe,
         ))
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                // What failed is told by whoever knows why, and once where it concerns everybody.
+                .on_failure(()),
+        )
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
     let router = if is_over_tls {
         router.layer(header(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY))
@@ -197,7 +202,10 @@ async fn loopback_names_only(
 
 async fn ready(State(state): State<AppState>) -> Result<&'static str, AppError> {
     state.store.ping().await?;
-    Ok("ready\n")
+    match state.store.trouble() {
+        Some(trouble) => Err(AppError::unwritten(trouble)),
+        None => Ok("ready\n"),
+    }
 }
 
 /// Counts over all projects, so for those who may see all of them.

@@ -4,7 +4,7 @@ mod connections;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use highwater_store::{Store, StoreError};
+use highwater_store::{Store, StoreError, Trouble};
 use tokio::net::TcpListener;
 
 use crate::{config::Config, retention, router, settle, state::AppState};
@@ -22,6 +22,15 @@ pub enum ServeError {
         database: String,
         /// Why.
         source: StoreError,
+    },
+    /// The database cannot be opened for want of room.
+    #[error(
+        "{database}: cannot be opened, since its disk is full; make room on it (`df` tells which it is) and start again. What was acknowledged is in the \
+         database and its log (`-wal`): remove neither"
+    )]
+    DiskFull {
+        /// Its address.
+        database: String,
     },
     /// Others can reach it, and nobody would be asked who they are.
     #[error(
@@ -41,7 +50,13 @@ pub async fn open(database: &str) -> Result<Store, ServeError> {
 
 fn of(database: &str) -> impl FnOnce(StoreError) -> ServeError {
     let database = database.to_owned();
-    move |source| ServeError::Store { database, source }
+    move |source| match source {
+        StoreError::Unwritten {
+            trouble: Trouble::DiskFull,
+            ..
+        } => ServeError::DiskFull { database },
+        source => ServeError::Store { database, source },
+    }
 }
 
 /// Refuses what would let everybody in: an address that other machines reach, without a token to ask them for.
@@ -62,6 +77,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
+    // Where nothing can be written the log says it from the beginning, and `/readyz` too; what is there can be read all the same.
+    let _ = store.try_to_write().await;
     let state = AppState::new(store.clone(), config);
     let settling = tokio::spawn(settle::settle_for_ever(state.clone()));
     let clock = state.clone();

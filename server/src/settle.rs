@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_store::Put;
+use highwater_store::{Put, StoreError};
 use highwater_wire::report::JobState;
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub(crate) async fn settle_for_ever(state: AppState) {
     let mut failures: HashMap<Uuid, Failure> = HashMap::new();
     loop {
         match state.store.unsettled(state.silent_since()).await {
+            // What was worked out now would be thrown away.
+            Ok(_) if state.store.trouble().is_some() => {}
             Ok(jobs) => {
                 failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
                 for (uuid, arrivals) in jobs {
@@ -63,6 +65,8 @@ async fn settle_or_rest(
         Ok(()) => {
             failures.remove(&uuid);
         }
+        // No fault of this job: it is tried again as soon as something can be written.
+        Err(FinaliseError::Store(StoreError::Unwritten { .. })) => {}
         Err(error) => {
             state.metrics.failed.inc();
             let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));

@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(true)?;
-    let generator = generator()?;
+    let generator = generator(true)?;
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
     let spool = recording(&binaries, &data.join("trace"))?;
@@ -60,19 +60,22 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 /// Builds the generator.
-fn generator() -> Done<PathBuf> {
+pub(crate) fn generator(release: bool) -> Done<PathBuf> {
     let mut build = command(env!("CARGO"));
     build.args([
         "build",
-        "--release",
         "--quiet",
         "--package",
         "highwater-server",
         "--example",
         "load",
     ]);
+    if release {
+        build.arg("--release");
+    }
     tools::run(&mut build)?;
-    Ok(target().join("release").join("examples").join("load"))
+    let profile = if release { "release" } else { "debug" };
+    Ok(target().join(profile).join("examples").join("load"))
 }
 
 /// A real recording to be played, made once: networkx's tests of algorithms.
@@ -94,7 +97,7 @@ fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
     job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }
 
-fn job_in(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn job_in(folder: &Path) -> Option<PathBuf> {
     let mut entries = fs::read_dir(folder).ok()?.flatten();
     entries.find_map(|entry| entry.path().join("end").exists().then(|| entry.path()))
 }

@@ -1,10 +1,11 @@
-//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | kill | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
 mod dist;
 mod fuzz;
+mod kill;
 mod load;
 mod server;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     Bench(bench::Options),
     /// Play many live jobs against a server of our own, as agents would.
     Load(load::Options),
+    /// Kill the server again and again under load, and look whether it kept what it acknowledged.
+    Kill(kill::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Load(options) => load::run(&options),
+        Task::Kill(options) => kill::run(&options),
         Task::Dist(options) => dist::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),

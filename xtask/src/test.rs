@@ -1,12 +1,15 @@
 //! `cargo xtask test`: every test of every language, with one closing line over all.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 
 use crate::{
     chromium::chromium,
     dist::{self, Target},
     fuzz,
-    tools::{Done, build, command, root, run_and_read, said},
+    load::generator,
+    tools::{Done, apt_install, build, command, root, run_and_read, said},
     venv::{python, venv},
 };
 
@@ -213,6 +216,11 @@ fn plugin(count: &mut Count) -> Done {
 fn end_to_end(count: &mut Count) -> Done {
     println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
+    generator(false)?;
+    if !Path::new("/usr/bin/strace").exists() {
+        // Where it cannot be had, the tests that need it say so.
+        let _ = apt_install(&["strace"]);
+    }
     let browser = chromium()?;
     let venv = venv("e2e", E2E_PACKAGES)?;
     let mut tests = command(python(&venv));

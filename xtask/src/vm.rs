@@ -4,7 +4,7 @@
 //! Python of the tests run there as they are. One scenario a boot; what it recorded is judged by `e2e/system/test_recorded.py`, which holds the
 //! recordings that are kept in `e2e/fixtures/recorded` against the same expectations every day.
 
-mod initramfs;
+pub(crate) mod initramfs;
 mod kernel;
 mod machine;
 
@@ -20,7 +20,7 @@ use crate::{
     tools::{Done, apt_install, build, command, io, root, run as run_command, said, target},
     venv::{python, venv},
 };
-use machine::Machine;
+pub(crate) use machine::Machine;
 
 /// What can be tried; `e2e/vm/guest.py` has a function for each.
 const SCENARIOS: [&str; 9] = [
@@ -109,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Done {
     Ok(())
 }
 
-fn prepare() -> Done<Machine> {
+pub(crate) fn prepare() -> Done<Machine> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err(said("only x86_64 Linux has been tried"));
     }

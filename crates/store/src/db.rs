@@ -10,7 +10,11 @@ use sqlx::{
     },
 };
 
-use crate::{StoreError, writer::Writer};
+use crate::{
+    StoreError, Trouble,
+    trouble::{Health, folder_of, why},
+    writer::Writer,
+};
 
 pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -42,7 +46,7 @@ impl Store {
     /// Opens `sqlite://PATH`, makes it where it is not there, and brings its schema up to date.
     ///
     /// # Errors
-    /// When the address is none, or the file cannot be opened or migrated.
+    /// When the address is none, or the file cannot be opened or migrated; [`StoreError::Unwritten`] where that is for want of room.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let address = || StoreError::Address {
             url: url.to_owned(),
@@ -50,8 +54,18 @@ impl Store {
         if !url.starts_with("sqlite:") {
             return Err(address());
         }
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|_| address())?
+        let options = SqliteConnectOptions::from_str(url).map_err(|_| address())?;
+        let path = options.get_filename().to_path_buf();
+        Self::open_with(options)
+            .await
+            .map_err(|error| match why(&error, &folder_of(&path)) {
+                Trouble::DiskFull => StoreError::unwritten(Trouble::DiskFull, &error),
+                Trouble::Failing => error,
+            })
+    }
+
+    async fn open_with(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledged batch must outlive a loss of power: the log is synced at each commit.
@@ -62,6 +76,7 @@ impl Store {
             .disable_statement_logging();
         // Only at its beginning can a database be told to give space back.
         let is_new = std::fs::metadata(options.get_filename()).map_or(true, |file| file.len() == 0);
+        let health = Health::of(options.get_filename());
         let own = options.clone();
         let own = if is_new {
             own.auto_vacuum(SqliteAutoVacuum::Incremental)
@@ -82,7 +97,7 @@ impl Store {
             .await?;
         Ok(Self {
             readers,
-            writer: Writer::start(connection),
+            writer: Writer::start(connection, health),
         })
     }
 

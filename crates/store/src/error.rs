@@ -3,6 +3,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sqlx::migrate::MigrateError;
+
+use crate::Trouble;
+
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,6 +43,14 @@ pub enum StoreError {
     /// A copy of the database does not pass SQLite's check.
     #[error("the copy is damaged, and so may be the database: {0}")]
     Damaged(String),
+    /// What was to be written did not come to disk. The writer tells the log, once.
+    #[error("{trouble} ({cause})")]
+    Unwritten {
+        /// What hinders it.
+        trouble: Trouble,
+        /// What the database said.
+        cause: String,
+    },
     /// The writer is gone: the server is stopping.
     #[error("the store is closing")]
     Closing,
@@ -49,6 +61,13 @@ impl StoreError {
         Self::File {
             path: path.to_path_buf(),
             source,
+        }
+    }
+
+    pub(crate) fn unwritten(trouble: Trouble, cause: &Self) -> Self {
+        Self::Unwritten {
+            trouble,
+            cause: cause.to_string(),
         }
     }
 
@@ -64,16 +83,24 @@ impl StoreError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Closing => true,
+            Self::Closing | Self::Unwritten { .. } => true,
             Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                // SQLITE_BUSY, SQLITE_IOERR and SQLITE_FULL, with their extended codes.
-                error
-                    .code()
-                    .and_then(|code| code.parse::<i32>().ok())
-                    .is_some_and(|code| matches!(code & 0xff, 5 | 10 | 13))
-            }
-            _ => false,
+            // SQLITE_BUSY, SQLITE_IOERR and SQLITE_FULL.
+            _ => matches!(self.primary_code(), Some(5 | 10 | 13)),
         }
+    }
+
+    /// SQLite's code without what extends it.
+    pub(crate) fn primary_code(&self) -> Option<i32> {
+        let error = match self {
+            Self::Database(sqlx::Error::Database(error)) => error,
+            Self::Migration(MigrateError::Execute(sqlx::Error::Database(error))) => error,
+            Self::Migration(MigrateError::ExecuteMigration(sqlx::Error::Database(error), _)) => {
+                error
+            }
+            _ => return None,
+        };
+        let code = error.code()?.parse::<i32>().ok()?;
+        Some(code & 0xff)
     }
 }

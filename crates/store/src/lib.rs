@@ -2,7 +2,7 @@
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
 //! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
-//! is settled; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
+//! is settled, `trouble` whether that comes to disk; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
 //! writes a recording at once, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
@@ -28,6 +28,7 @@ mod sizes;
 mod snapshot;
 mod space;
 mod tokens;
+mod trouble;
 mod whole;
 mod writer;
 
@@ -39,7 +40,7 @@ pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
 pub use finalised::Finalised;
 pub use jobs::{JobFigures, JobFilter, JobKey, JobRow, Moment, RunRow};
-pub use look::{Inside, Look, look};
+pub use look::{Inside, Look, look, problems};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
@@ -47,6 +48,7 @@ pub use sizes::Sizes;
 pub use snapshot::Snapshot;
 pub use space::Space;
 pub use tokens::{FoundToken, NewToken, TokenRow};
+pub use trouble::Trouble;
 pub use whole::Whole;
 pub use writer::{Figures, Put};
 

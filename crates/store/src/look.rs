@@ -4,9 +4,10 @@ use std::{fs, path::PathBuf, str::FromStr};
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{StoreError, db::MIGRATIONS, jobs, space, tokens};
+use crate::{StoreError, backup, db::MIGRATIONS, jobs, space, tokens};
 
 pub(crate) const QUICK_CHECK: &str = "PRAGMA quick_check(20)";
+pub(crate) const FOREIGN_KEYS: &str = "SELECT \"table\" || ': a row refers to one of ' || parent || ' that is not there' FROM pragma_foreign_key_check LIMIT 20";
 pub(crate) const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success = 1";
 
 /// What was seen of a database.
@@ -72,6 +73,27 @@ pub async fn look(url: &str) -> Result<Look, StoreError> {
         path,
         inside: Some(inside),
     })
+}
+
+/// What SQLite finds wrong with the database at `url` when it reads all of it, indexes and references included; empty where it is sound.
+///
+/// # Errors
+/// When the address is none, or the file is not there or cannot be read as a database.
+pub async fn problems(url: &str) -> Result<Vec<String>, StoreError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| StoreError::Address {
+        url: url.to_owned(),
+    })?;
+    let options = options.read_only(true).create_if_missing(false);
+    let mut connection = options.disable_statement_logging().connect().await?;
+    let mut found = Vec::new();
+    for statement in [backup::CHECK, FOREIGN_KEYS] {
+        let rows: Vec<String> = sqlx::query_scalar(statement)
+            .fetch_all(&mut connection)
+            .await?;
+        found.extend(rows.into_iter().filter(|problem| problem != "ok"));
+    }
+    let _ = connection.close().await;
+    Ok(found)
 }
 
 async fn inside(connection: &mut SqliteConnection) -> Result<Inside, StoreError> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     backup, batches, db, details, facts, jobs, projects, retention, series, sizes, space, tokens,
-    writer,
+    trouble, writer,
 };
 
 pub(crate) async fn store() -> (TempDir, Store) {
@@ -75,6 +75,7 @@ async fn every_statement_can_be_prepared() {
         jobs::COUNTS,
         crate::look::QUICK_CHECK,
         crate::look::APPLIED,
+        crate::look::FOREIGN_KEYS,
         jobs::PROJECT,
         jobs::FIGURES,
         jobs::PIN,
@@ -138,6 +139,7 @@ async fn every_statement_can_be_prepared() {
         writer::BEGIN,
         writer::COMMIT,
         writer::ROLLBACK,
+        trouble::TRY,
         writer::SAVEPOINT,
         writer::RELEASE,
         writer::BACK,

@@ -14,11 +14,15 @@ use std::{
 use highwater_wire::v1;
 use prost::Message;
 use sqlx::SqliteConnection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use crate::{
     Finalised, Moment, NewBatch, Store, StoreError, finalised, jobs, retention, space, tokens,
+    trouble::{self, Health, Trouble},
     whole::{self, Whole},
 };
 use together::Sent;
@@ -61,6 +65,8 @@ enum Request {
     Reopen(Uuid),
     Access(tokens::Change),
     Keep(retention::Change),
+    /// Changes nothing, and tells whether that can be written.
+    Try,
     /// Moves what was committed into the file of the database, which may be shorter by it.
     Checkpoint,
     /// Nothing: answered once everything before it is on disk.
@@ -109,6 +115,7 @@ struct Counts {
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     counts: Arc<Counts>,
+    health: Arc<Health>,
     requests: mpsc::Sender<(Request, Reply)>,
     closed: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
 }
@@ -120,12 +127,20 @@ impl std::fmt::Debug for Request {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: SqliteConnection) -> Self {
+    pub(crate) fn start(connection: SqliteConnection, health: Health) -> Self {
         let (requests, waiting) = mpsc::channel(MOST_WAITING);
         let counts = Arc::<Counts>::default();
-        let task = tokio::spawn(write_all(connection, waiting, Arc::clone(&counts)));
+        let health = Arc::new(health);
+        let writing = write_all(
+            connection,
+            waiting,
+            Arc::clone(&counts),
+            Arc::clone(&health),
+        );
+        let task = tokio::spawn(writing);
         Self {
             counts,
+            health,
             requests,
             closed: Arc::new(tokio::sync::Mutex::new(Some(task))),
         }
@@ -148,6 +163,15 @@ impl Writer {
     /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
     pub(crate) async fn keep(&self, change: retention::Change) -> Result<Put, StoreError> {
         self.ask(Request::Keep(change)).await
+    }
+
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        let is_gone = self.requests.is_closed().then_some(Trouble::Failing);
+        self.health.trouble().or(is_gone)
+    }
+
+    pub(crate) async fn try_to_write(&self) -> Result<(), StoreError> {
+        self.ask(Request::Try).await.map(drop)
     }
 
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
@@ -182,14 +206,36 @@ async fn write_all(
     mut connection: SqliteConnection,
     mut waiting: mpsc::Receiver<(Request, Reply)>,
     counts: Arc<Counts>,
+    health: Arc<Health>,
 ) {
     let mut group = Vec::with_capacity(MOST_IN_GROUP);
-    while waiting.recv_many(&mut group, MOST_IN_GROUP).await > 0 {
+    loop {
+        let next = waiting.recv_many(&mut group, MOST_IN_GROUP);
+        // Nobody else may come and try: whoever was told that nothing can be written asks somewhere else.
+        let next = match health.trouble() {
+            None => Ok(next.await),
+            Some(_) => timeout(trouble::TRIES, next).await,
+        };
+        match next {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => {
+                match trouble::try_to_write(&mut connection).await {
+                    Ok(()) => health.succeeded(),
+                    Err(error) => {
+                        health.failed(&error);
+                        let _ = sqlx::query(ROLLBACK).execute(&mut connection).await;
+                    }
+                }
+                continue;
+            }
+        }
         let (requests, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
         let began = Instant::now();
         match write_group(&mut connection, &requests).await {
             Ok(outcomes) => {
                 let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                health.succeeded();
                 counts.commits.fetch_add(1, Relaxed);
                 counts.written.fetch_add(outcomes.len() as u64, Relaxed);
                 counts.commit_us.fetch_add(took_us, Relaxed);
@@ -209,12 +255,11 @@ async fn write_all(
             }
             Err(error) => {
                 counts.failures.fetch_add(1, Relaxed);
-                tracing::error!(%error, requests = replies.len(), "commit failed");
+                let trouble = health.failed(&error);
                 // After a failed commit the transaction may still be open.
                 let _ = sqlx::query(ROLLBACK).execute(&mut connection).await;
-                let error = Arc::new(error);
                 for reply in replies {
-                    let _ = reply.send(Err(again(&error)));
+                    let _ = reply.send(Err(again(&error, trouble)));
                 }
             }
         }
@@ -222,9 +267,9 @@ async fn write_all(
 }
 
 /// The same failure for each request of a group.
-fn again(error: &StoreError) -> StoreError {
-    if error.is_passing() {
-        StoreError::Database(sqlx::Error::Io(std::io::Error::other(error.to_string())))
+fn again(error: &StoreError, trouble: Trouble) -> StoreError {
+    if error.is_passing() || trouble == Trouble::DiskFull {
+        StoreError::unwritten(trouble, error)
     } else {
         StoreError::Database(sqlx::Error::Protocol(error.to_string()))
     }
@@ -256,6 +301,7 @@ async fn write_run(
                 sqlx::query(RELEASE).execute(&mut *connection).await?;
                 return Ok(outcomes.into_iter().map(Ok).collect());
             }
+            Err(error) if error.is_passing() => return Err(error),
             // Whichever of them cannot be written: the others shall not fail with it, and each is tried for itself.
             Err(error) => {
                 tracing::warn!(%error, batches = sent.len(), "batches cannot be written together");
@@ -268,6 +314,12 @@ async fn write_run(
     for request in run {
         sqlx::query(SAVEPOINT).execute(&mut *connection).await?;
         let outcome = write_one(connection, request).await;
+        // Where there is no room SQLite may take the whole transaction back by itself, and knows of no savepoint then. What failed so says why, and
+        // concerns all of them.
+        let outcome = match outcome {
+            Err(error) if error.is_passing() => return Err(error),
+            outcome => outcome,
+        };
         // A recording that is refused in its middle leaves nothing; where one request is one change, there is nothing to take back.
         if !matches!(outcome, Ok(Put::New | Put::Same)) {
             sqlx::query(BACK).execute(&mut *connection).await?;
@@ -301,6 +353,10 @@ async fn write_one(
             let reopened = sqlx::query(jobs::REOPEN).bind(uuid).execute(connection);
             let known = reopened.await?.rows_affected() > 0;
             Ok(if known { Put::Same } else { Put::Unknown })
+        }
+        Request::Try => {
+            sqlx::query(trouble::TRY).execute(connection).await?;
+            Ok(Put::Same)
         }
         Request::Access(change) => tokens::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
@@ -425,3 +481,6 @@ impl Store {
         self.writer.ask(Request::Reopen(uuid)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

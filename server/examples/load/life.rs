@@ -1,164 +1,115 @@
 //! One live job after the other, on a connection of its own.
 
-use std::{sync::Arc, time::Duration};
-
-use bytes::Bytes;
-use highwater_wire::{VERSION, codec, v1};
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, StatusCode, client::conn::http1::SendRequest, header};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep, sleep_until, timeout},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
-use uuid::Uuid;
 
-use crate::{LASTS, tally::Tally, trace::Trace};
+use tokio::time::{Instant, sleep, sleep_until};
 
-/// As the agent waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{
+    client::Client,
+    ledger::{Acknowledged, Ledger, Sent},
+    tally::Tally,
+    trace::Trace,
+};
 
 pub(crate) struct Play {
     pub(crate) address: String,
     pub(crate) trace: Arc<Trace>,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) ledger: Ledger,
+    /// How long a job lasts, in batches.
+    pub(crate) lasts: u32,
+    /// From one batch to the next.
+    pub(crate) pace: Duration,
     pub(crate) began: Instant,
+    /// When everybody stops at once, in the middle of a job too.
     pub(crate) until: Instant,
-}
-
-/// What of a job was acknowledged.
-pub(crate) struct Acknowledged {
-    pub(crate) uuid: Uuid,
-    pub(crate) stream: Uuid,
-    pub(crate) batches: u32,
-    pub(crate) is_ended: bool,
+    /// Once it is set, nobody begins another job.
+    pub(crate) is_last: AtomicBool,
 }
 
 pub(crate) struct Life {
     play: Arc<Play>,
-    /// When within a second its batches are due, and how long its first job still lasts: as if all had been there for long.
+    /// When within a pace its batches are due, and how long its first job still lasts: as if all had been there for long.
     phase: Duration,
     first_lasts: u32,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    client: Client,
 }
 
 impl Life {
     pub(crate) fn new(play: Arc<Play>, number: u32, of: u32) -> Self {
         Self {
+            phase: play.pace.mul_f64(fastrand::f64()),
+            // Even over the life of a job, so that as many end in each pace.
+            first_lasts: 1 + u32::try_from(
+                u64::from(number) * u64::from(play.lasts) / u64::from(of),
+            )
+            .unwrap_or(0),
+            client: Client::new(&play.address),
             play,
-            phase: Duration::from_secs_f64(fastrand::f64()),
-            // Even over the life of a job, so that as many end in each second.
-            first_lasts: 1 + u32::try_from(u64::from(number) * u64::from(LASTS) / u64::from(of))
-                .unwrap_or(0),
-            connection: None,
         }
     }
 
     /// Plays until the time is over.
-    pub(crate) async fn run(mut self) -> Vec<Acknowledged> {
-        let mut jobs = Vec::new();
-        let mut second = 0;
+    pub(crate) async fn run(mut self) {
+        let mut step = 0;
         let mut lasts = self.first_lasts;
-        while self.due(second) < self.play.until {
-            sleep_until(self.due(second)).await;
-            let job = self.one(second, lasts).await;
-            second += job.batches;
-            jobs.push(job);
-            lasts = LASTS;
+        while self.due(step) < self.play.until && !self.play.is_last.load(Relaxed) {
+            sleep_until(self.due(step)).await;
+            let Some(played) = self.one(step, lasts).await else {
+                return;
+            };
+            step += played;
+            lasts = self.play.lasts;
         }
-        jobs
     }
 
-    fn due(&self, second: u32) -> Instant {
-        self.play.began + self.phase + Duration::from_secs(u64::from(second))
+    fn due(&self, step: u32) -> Instant {
+        self.play.began + self.phase + self.play.pace * step
     }
 
-    /// Plays a job from a second on.
-    async fn one(&mut self, second: u32, lasts: u32) -> Acknowledged {
-        let mut job = Acknowledged {
-            uuid: Uuid::now_v7(),
-            stream: Uuid::new_v4(),
-            batches: 0,
-            is_ended: false,
-        };
-        let path = format!("/api/v1/jobs/{}", job.uuid);
-        let mut begin = self.play.trace.job.clone();
-        begin.project = format!("load/p{}", fastrand::u8(0..50));
-        begin.started_unix_us = jiff::Timestamp::now().as_microsecond();
-        let Ok(body) = codec::encode(&begin) else {
-            return job;
-        };
-        self.put(&path, body.into()).await;
+    /// Plays a job from a step on; `None` when it was cut off.
+    async fn one(&mut self, step: u32, lasts: u32) -> Option<u32> {
+        let play = Arc::clone(&self.play);
+        let project = format!("load/p{}", fastrand::u8(0..50));
+        let job = Acknowledged::new(&play.trace, project).ok()?;
+        let place = play.ledger.enter(job.clone());
+        self.put(&job.beginning()).await;
+        play.ledger.note(place, |job| job.is_begun = true);
         for n in 0..lasts {
-            let due = self.due(second + n);
-            if due >= self.play.until {
-                return job;
+            let due = self.due(step + n);
+            if due >= play.until {
+                return None;
             }
             sleep_until(due).await;
-            let body = self.play.trace.batches[n as usize].clone();
-            let path = format!("{path}/streams/{}/batches/{n}", job.stream);
-            self.put(&path, body).await;
-            self.play.tally.acknowledged(due.elapsed());
-            job.batches += 1;
+            self.put(&job.batch(&play.trace, n)).await;
+            play.tally.acknowledged(due.elapsed());
+            play.ledger.note(place, |job| job.batches += 1);
         }
-        let end = v1::End {
-            version: VERSION,
-            ended_us: i64::from(lasts) * 1_000_000,
-            exit_code: Some(0),
-            streams: vec![v1::StreamCount {
-                stream: job.stream.to_string(),
-                batches: u64::from(lasts),
-            }],
-            ..v1::End::default()
-        };
-        if let Ok(body) = codec::encode(&end) {
-            self.put(&format!("{path}/end"), body.into()).await;
-            self.play.tally.ended();
-            job.is_ended = true;
-        }
-        job
+        self.put(&job.end(lasts).ok()?).await;
+        play.tally.ended();
+        play.ledger.note(place, |job| job.is_ended = true);
+        Some(lasts)
     }
 
     /// Sends until it is acknowledged.
-    async fn put(&mut self, path: &str, body: Bytes) {
+    async fn put(&mut self, sent: &Sent) {
         let mut failures = 0;
         loop {
-            match timeout(PATIENCE, self.try_put(path, body.clone())).await {
-                Ok(Ok(status)) if status.is_success() => return,
-                Ok(Ok(status)) => self.play.tally.refused(status.as_u16()),
-                Ok(Err(_)) | Err(_) => {
-                    self.connection = None;
-                    self.play.tally.broken();
-                }
+            match self.client.put(&sent.path, sent.body.clone()).await {
+                Ok(answer) if answer.acknowledges(&sent.receipt) => return,
+                Ok(answer) => self.play.tally.refused(answer.status.as_u16()),
+                Err(_) => self.play.tally.broken(),
             }
             // As the agent: doubling from 200 ms to 10 s, the last half of it at random.
             let full = Duration::from_millis(200 << failures.min(6)).min(Duration::from_secs(10));
             sleep(full.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
             failures += 1;
         }
-    }
-
-    async fn try_put(&mut self, path: &str, body: Bytes) -> Result<StatusCode, crate::Failure> {
-        let connection = match &mut self.connection {
-            Some(connection) if !connection.is_closed() => connection,
-            slot => {
-                let stream = TcpStream::connect(&self.play.address).await?;
-                stream.set_nodelay(true)?;
-                let (sender, driver) =
-                    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-                tokio::spawn(driver);
-                slot.insert(sender)
-            }
-        };
-        connection.ready().await?;
-        let request = Request::put(path)
-            .header(header::HOST, &self.play.address)
-            .header(header::CONTENT_TYPE, "application/x-protobuf")
-            .header(header::CONTENT_ENCODING, "zstd")
-            .body(Full::new(body))?;
-        let answer = connection.send_request(request).await?;
-        let status = answer.status();
-        answer.into_body().collect().await?;
-        Ok(status)
     }
 }

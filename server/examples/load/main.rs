@@ -2,9 +2,16 @@
 //! after growing pauses. What is sent is a real recording, read from its spool and played as often as a job lasts.
 //!
 //! `load play URL --spool FOLDER --jobs N --seconds S --server-pid PID --acknowledged FILE` plays and tells what it saw;
+//! `load kill --spool FOLDER --server PROGRAM --folder FOLDER` plays on while the server is killed and started again, round for round, and
+//! looks after each whether everything acknowledged is there; with `--guest COMMAND` it is the machine of the server that is killed.
 //! `load verify DATABASE --acknowledged FILE` looks, after the server has ended, whether everything acknowledged is there, once.
 
+mod client;
+mod compare;
+mod kill;
+mod ledger;
 mod life;
+mod subject;
 mod tally;
 mod trace;
 mod verify;
@@ -12,24 +19,26 @@ mod verify;
 use std::{
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use clap::Parser;
 
 use crate::{
+    ledger::Ledger,
     life::{Life, Play},
     tally::Tally,
     trace::Trace,
 };
 
-/// How long a job lasts, in batches of a second.
+/// How long a job lasts, in batches of a second, where nobody is killed.
 const LASTS: u32 = 600;
 
 #[derive(Debug, Parser)]
 enum Command {
     Play(PlayArgs),
+    Kill(kill::KillArgs),
     Verify {
         /// Address of the database.
         database: String,
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         .map_err(Failure::from)
         .and_then(|runtime| match Command::parse() {
             Command::Play(args) => runtime.block_on(play(args)),
+            Command::Kill(args) => runtime.block_on(kill::kill(args)),
             Command::Verify {
                 database,
                 acknowledged,
@@ -92,8 +102,12 @@ async fn play(args: PlayArgs) -> Result<(), Failure> {
         address,
         trace: Arc::clone(&trace),
         tally: Arc::clone(&tally),
+        ledger: Ledger::default(),
+        lasts: LASTS,
+        pace: Duration::from_secs(1),
         began: began.into(),
         until: (began + Duration::from_secs(args.seconds)).into(),
+        is_last: AtomicBool::new(false),
     });
     println!(
         "{} live jobs for {} s; a batch has {} B on the way, {} values (medians)",
@@ -103,12 +117,11 @@ async fn play(args: PlayArgs) -> Result<(), Failure> {
         .map(|number| tokio::spawn(Life::new(Arc::clone(&play), number, args.jobs).run()))
         .collect();
     let looking = tokio::spawn(tally::look(Arc::clone(&play)));
-    let mut jobs = Vec::new();
     for life in lives {
-        jobs.extend(life.await?);
+        life.await?;
     }
     looking.await?;
-    verify::note(&args.acknowledged, &jobs)?;
+    verify::note(&args.acknowledged, &play.ledger.jobs())?;
     tally.tell(began.elapsed());
     Ok(())
 }

@@ -10,12 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http_body_util::{BodyExt, Empty};
-use hyper::{Request, body::Bytes, header};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::sleep};
+use tokio::time::sleep;
 
-use crate::life::Play;
+use crate::{client::Client, life::Play};
 
 /// Batches of the first seconds are not counted: ten thousand connections are made then.
 const WARM_UP: Duration = Duration::from_secs(10);
@@ -70,6 +67,11 @@ impl Tally {
 
     pub(crate) fn broken(&self) {
         self.broken.fetch_add(1, Relaxed);
+    }
+
+    /// What was tried again: refused by status, and connections that broke.
+    pub(crate) fn tried_again(&self) -> (BTreeMap<u16, u64>, u64) {
+        (lock(&self.refused).clone(), self.broken.load(Relaxed))
     }
 
     /// Prints it.
@@ -149,27 +151,14 @@ pub(crate) async fn look(play: Arc<Play>) {
         sleep(LOOKS).await;
         let began = Instant::now();
         let page = next.next().copied().unwrap_or("/");
-        match get(&play.address, page).await {
-            Ok(true) => {
+        match Client::new(&play.address).get(page).await {
+            Ok(answer) if answer.status.is_success() => {
                 let took = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
                 lock(&play.tally.page_us).push(took);
             }
-            Ok(false) | Err(_) => {
+            Ok(_) | Err(_) => {
                 play.tally.page_failures.fetch_add(1, Relaxed);
             }
         }
     }
-}
-
-async fn get(address: &str, page: &str) -> Result<bool, crate::Failure> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(driver);
-    let request = Request::get(page)
-        .header(header::HOST, address)
-        .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
-    let is_good = answer.status().is_success();
-    answer.into_body().collect().await?;
-    Ok(is_good)
 }

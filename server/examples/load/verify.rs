@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use highwater_store::Store;
 use uuid::Uuid;
 
-use crate::{Failure, life::Acknowledged};
+use crate::{Failure, ledger::Acknowledged};
 
 /// Notes what was acknowledged, a line a job.
 pub(crate) fn note(path: &Path, jobs: &[Acknowledged]) -> Result<(), Failure> {

@@ -9,10 +9,11 @@ use crate::tools::{Done, command, io, run_quietly, said, target};
 
 /// The package that stands for the newest of its kind; the one for clouds has no 9p.
 const PACKAGE: &str = "linux-image-amd64";
-/// What the virtual machine's root, disk and layers need; where the kernel has one of them built in there is nothing to load.
-const MODULES: [&str; 6] = [
+/// What the virtual machine's root, disk, network and layers need; where the kernel has one of them built in there is nothing to load.
+const MODULES: [&str; 7] = [
     "virtio_pci",
     "virtio_blk",
+    "virtio_net",
     "9pnet_virtio",
     "9p",
     "overlay",

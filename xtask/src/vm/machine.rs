@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::Path,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -27,6 +27,15 @@ impl Machine {
     /// Boots, and returns when the machine has switched itself off. `out` is shared with it and takes its console, and its disk unless that is
     /// there from the boot before.
     pub(crate) fn boot(&self, initramfs: &Path, out: &Path) -> Done {
+        let console = out.join("console.log");
+        let mut qemu = self.command(initramfs, out, "none")?;
+        let mut child = qemu.spawn().map_err(io(Path::new("qemu-system-x86_64")))?;
+        self.wait(&mut child, &console)
+    }
+
+    /// What boots it, with this network. Its disk is a file; what the guest has flushed is in the cache of this machine at least, and what it has not
+    /// is lost with it.
+    pub(crate) fn command(&self, initramfs: &Path, out: &Path, network: &str) -> Done<Command> {
         let disk = out.join("disk");
         if !disk.exists() {
             let made = File::create(&disk).map_err(io(&disk))?;
@@ -41,7 +50,7 @@ impl Machine {
                 "none",
                 "-no-reboot",
                 "-nic",
-                "none",
+                network,
                 "-monitor",
                 "none",
             ])
@@ -60,17 +69,23 @@ impl Machine {
                     out.display()
                 ),
                 "-drive",
-                &format!("file={},format=raw,if=virtio", disk.display()),
+                &format!(
+                    "file={},format=raw,if=virtio,cache=writeback",
+                    disk.display()
+                ),
             ])
             .stdin(Stdio::null());
-        let mut child = qemu.spawn().map_err(io(Path::new("qemu-system-x86_64")))?;
+        Ok(qemu)
+    }
+
+    fn wait(&self, child: &mut Child, console: &Path) -> Done {
         let deadline = Instant::now() + PATIENCE;
         let ended = loop {
-            match child.try_wait().map_err(io(&console))? {
+            match child.try_wait().map_err(io(console))? {
                 Some(status) => break status.success(),
                 None if Instant::now() > deadline => {
-                    child.kill().map_err(io(&console))?;
-                    child.wait().map_err(io(&console))?;
+                    child.kill().map_err(io(console))?;
+                    child.wait().map_err(io(console))?;
                     break false;
                 }
                 None => thread::sleep(Duration::from_millis(50)),
@@ -79,7 +94,7 @@ impl Machine {
         if ended {
             return Ok(());
         }
-        let text = fs::read_to_string(&console).unwrap_or_default();
+        let text = fs::read_to_string(console).unwrap_or_default();
         Err(said(format!(
             "the virtual machine did not end by itself; its console says: {text}"
         )))
