@@ -67,6 +67,7 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "memory_profiler",
     "pyarrow",
     "perfetto",
+    "schemathesis>=4.32,<5",
 ];
 
 pub(crate) fn run(options: &Options) -> Done {

@@ -14,7 +14,8 @@ use crate::{
     state::AppState,
 };
 
-const MOST_POINTS: usize = 5000;
+/// Most points of a series.
+pub(crate) const MOST_POINTS: usize = 5000;
 
 /// Which samples.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,7 +25,7 @@ pub(crate) struct SeriesQuery {
     from: Option<i64>,
     /// Up to this time; to the end where nothing is said.
     to: Option<i64>,
-    /// Most points of a series, 1 to 5000; 600 where nothing is said.
+    /// Most points of a series.
     points: Option<usize>,
 }
 
