@@ -18,9 +18,8 @@ use crate::ingest;
 #[openapi(
     info(
         title = "Highwater",
-        description = "Memory of pytest runs: recordings in, answers out. Sizes are bytes, durations microseconds, both integers; times of day are RFC 3339."
+        description = "Memory of pytest runs: recordings in, answers out. Sizes are bytes, durations microseconds, both integers; times of day are RFC 3339. The page `/api` shows this document."
     ),
-    external_docs(url = "/api", description = "This document as a page"),
     paths(
         ingest::put_job,
         ingest::put_batch,

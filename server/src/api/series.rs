@@ -86,6 +86,7 @@ pub(crate) async fn series(
     Path(uuid): Path<Uuid>,
     Query(query): Query<SeriesQuery>,
 ) -> Result<Json<SeriesPage>, AppError> {
+    let mut job = Job::find(&state, &access, uuid).await?;
     let whole = Span::default();
     let points = query.points.unwrap_or(whole.points);
     if !(1..=MOST_POINTS).contains(&points) {
@@ -102,8 +103,7 @@ pub(crate) async fn series(
             "swap them",
         ));
     }
-    let columns = Job::find(&state, &access, uuid)
-        .await?
+    let columns = job
         .series(Span {
             from_us: from,
             to_us: to,

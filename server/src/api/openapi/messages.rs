@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use highwater_wire::DESCRIPTORS;
+use highwater_wire::{DESCRIPTORS, VERSION};
 use prost::Message;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -67,6 +67,8 @@ fn object(message: &DescriptorProto, path: &[i32], comments: &Comments) -> Value
     // A message without a version is of one that nobody knows.
     if properties.contains_key("version") {
         schema["required"] = json!(["version"]);
+        schema["properties"]["version"] =
+            json!({"type": "integer", "minimum": 1, "maximum": VERSION});
     }
     schema
 }
@@ -99,7 +101,22 @@ fn of_field(message: &DescriptorProto, field: &FieldDescriptorProto) -> Value {
     if field.label() == Label::Repeated {
         return json!({"type": "array", "items": single});
     }
-    single
+    or_null(field, single)
+}
+
+/// What may be absent may also be there as null.
+fn or_null(field: &FieldDescriptorProto, mut schema: Value) -> Value {
+    if schema["$ref"].is_string() {
+        return json!({"oneOf": [{"type": "null"}, schema]});
+    }
+    if field.proto3_optional() {
+        let types = match schema["type"].take() {
+            Value::Array(types) => types,
+            one => vec![one],
+        };
+        schema["type"] = types.into_iter().chain(["null".into()]).collect();
+    }
+    schema
 }
 
 /// An integer, which may stand as a string: a number of JSON loses what is beyond 2^53 in some programs.
@@ -108,6 +125,7 @@ fn whole(format: &str, least: i64, most: u64) -> Value {
     json!({"type": ["integer", "string"], "format": format, "minimum": least, "maximum": most, "pattern": pattern})
 }
 
+/// The names of an enumeration, or the numbers that stand for them.
 fn enumeration(kind: &EnumDescriptorProto, path: &[i32], comments: &Comments) -> Value {
     let names: Vec<&str> = kind
         .value
@@ -120,5 +138,9 @@ fn enumeration(kind: &EnumDescriptorProto, path: &[i32], comments: &Comments) ->
     });
     let own = comments.get(path).cloned();
     let words: Vec<String> = own.into_iter().chain(words).collect();
-    json!({"type": "string", "enum": names, "description": words.join(" ")})
+    let names = names.into_iter().map(Value::from);
+    let values: Vec<Value> = names
+        .chain(kind.value.iter().map(|value| value.number().into()))
+        .collect();
+    json!({"type": ["string", "integer"], "enum": values, "description": words.join(" ")})
 }

@@ -10,6 +10,9 @@ use crate::{
 };
 use highwater_wire::codec::{MAX_BATCHES, MAX_COMPRESSED_BYTES};
 
+/// A number in a key of a list.
+const NUMBER: &str = "-?[0-9]{1,18}";
+
 /// Completes every operation.
 pub(super) fn complete(document: &mut Value) {
     let paths = document["paths"].as_object_mut();
@@ -17,8 +20,17 @@ pub(super) fn complete(document: &mut Value) {
         let operations = item.as_object_mut();
         for (method, operation) in operations.into_iter().flatten() {
             let about = About::of(method, operation);
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-                describe(parameter);
+            let parameters = operation
+                .get_mut("parameters")
+                .and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
+                describe(parameter, &about);
+            }
+            if let Some(schema) = answer_of(&about) {
+                let content = operation["responses"]["200"]["content"].as_object_mut();
+                for (kind, content) in content.into_iter().flatten() {
+                    content["schema"] = schema(kind);
+                }
             }
             if about.tag == "ingest" {
                 take_in(operation, &about);
@@ -90,7 +102,7 @@ impl About {
 }
 
 /// What a parameter of this name may be, wherever it stands.
-fn describe(parameter: &mut Value) {
+fn describe(parameter: &mut Value, about: &About) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let (words, schema, example) = match name.as_str() {
         "uuid" => (
@@ -122,6 +134,16 @@ fn describe(parameter: &mut Value) {
             "Most rows.",
             json!({"minimum": 1, "maximum": MOST_ROWS, "default": USUAL_ROWS}),
             json!(10),
+        ),
+        // Rows of a job are counted, those across jobs are found again by the numbers they are ordered by.
+        "after" => (
+            "`next` of the page before, unchanged.",
+            json!({"pattern": match (about.tag.as_str(), about.id.as_str()) {
+                ("jobs", _) => "^[0-9]{1,18}$".to_owned(),
+                (_, "file_history") => ["^", NUMBER, "_", NUMBER, "_", NUMBER, "$"].concat(),
+                _ => ["^", NUMBER, "_", NUMBER, "$"].concat(),
+            }}),
+            Value::Null,
         ),
         "points" => (
             "Most points of a series.",
@@ -172,14 +194,41 @@ fn take_in(operation: &mut Value, about: &About) {
         let clock = json!({
             "name": "Highwater-Clock",
             "in": "header",
-            "description": "What the sender's clock shows as it sends this, µs since 1970: the server measures by it how far off that clock is.",
+            "description": "What the sender's clock shows as it sends this, µs since 1970: the server measures by it how far off that clock is. What cannot be is passed over.",
             "required": false,
-            "schema": {"type": "integer", "format": "int64", "minimum": 0},
+            "schema": {"type": "string"},
         });
         operation["parameters"]
             .as_array_mut()
             .into_iter()
             .for_each(|parameters| parameters.push(clock.clone()));
+    }
+}
+
+/// What an answer by content type holds, where the types of the handlers do not say it.
+fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
+    match about.id.as_str() {
+        "live" => Some(|_| {
+            json!({
+                "type": "object",
+                "description": "A server-sent event.",
+                "required": ["event", "data"],
+                "properties": {
+                    "event": {"type": "string", "enum": ["progress", "settled"]},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": {"$ref": "#/components/schemas/Progress"},
+                    },
+                },
+            })
+        }),
+        "export" => Some(|kind| match kind {
+            "application/json" => json!({"type": "object"}),
+            "text/csv" => json!({"type": "string"}),
+            _ => json!({"type": "string", "format": "binary"}),
+        }),
+        _ => None,
     }
 }
 

@@ -44,7 +44,7 @@ impl Named {
             words: pieces(text(&schema["description"])),
             fields: members(&schema["properties"]).map(field).collect(),
             values: items(&schema["enum"])
-                .map(|value| text(value).to_owned())
+                .filter_map(|value| value.as_str().map(str::to_owned))
                 .collect(),
         }
     }
@@ -66,6 +66,11 @@ impl Kind {
             if !nothing.is_empty() {
                 kind.after.push_str(" or null");
             }
+            return kind;
+        }
+        if schema["properties"]["data"]["contentSchema"].is_object() {
+            let mut kind = Self::of(&schema["properties"]["data"]["contentSchema"]);
+            kind.before.insert_str(0, "events, the data of each ");
             return kind;
         }
         if schema["type"] == "array" {
