@@ -1,9 +1,10 @@
-//! Tasks of the workspace: `cargo xtask demo | test | bench | load | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | bench | load | hostile | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
 mod dist;
+mod hostile;
 mod load;
 mod server;
 mod test;
@@ -33,6 +34,8 @@ enum Task {
     Bench(bench::Options),
     /// Play many live jobs against a server of our own, as agents would.
     Load(load::Options),
+    /// Send a server of our own what nobody means well with.
+    Hostile(hostile::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Load(options) => load::run(&options),
+        Task::Hostile(options) => hostile::run(&options),
         Task::Dist(options) => dist::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     chromium::chromium,
     dist::{self, Target},
-    tools::{Done, build, command, root, run_and_read, said},
+    tools::{Done, build, command, example, root, run_and_read, said},
     venv::{python, venv},
 };
 
@@ -189,6 +189,7 @@ fn plugin(count: &mut Count) -> Done {
 fn end_to_end(count: &mut Count) -> Done {
     println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
+    example("hostile", false)?;
     let browser = chromium()?;
     let venv = venv("e2e", E2E_PACKAGES)?;
     let mut tests = command(python(&venv));
