@@ -34,12 +34,13 @@ def recorded(server, tmp_path_factory):
         "job by spike": "/jobs/%s?sort=spike" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
         "sign in": "/sign-in",
+        "api": "/api",
         "no such page": "/nowhere",
         "no such job": "/jobs/0197a7d4-0000-7000-8000-00000000ffff",
     }
 
 
-PAGES = ["home", "project", "run", "job", "job by spike", "file", "sign in", "no such page", "no such job"]
+PAGES = ["home", "project", "run", "job", "job by spike", "file", "sign in", "api", "no such page", "no such job"]
 
 
 @pytest.fixture
@@ -115,3 +116,14 @@ def test_sorting_is_a_link_and_says_what_is_sorted(opened):
     page = opened("job")
     page.click("thead a:has-text('Spike')")
     assert page.locator("th[aria-sort=descending]").inner_text() == "Spike"
+
+
+def test_every_anchor_of_the_api_page_is_there(opened):
+    page = opened("api", java_script_enabled=False)
+    anchors = page.locator("main a[href^='#']").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
+    ids = page.locator("main [id]").evaluate_all("all => all.map(one => one.id)")
+    assert len(anchors) > 100 and len(ids) == len(set(ids))
+    assert set(anchors) <= set(ids)
+    page.goto(page.url.split("#")[0].replace("/api", "/"))
+    page.click("footer a:has-text('API')")
+    assert page.inner_text("h1") == "The API"

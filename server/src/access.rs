@@ -231,6 +231,8 @@ pub(crate) struct Guard {
     pub(crate) is_behind_proxy: bool,
     /// Whether browsers may send the cookie over TLS only.
     pub(crate) has_secure_cookies: bool,
+    /// Where browsers reach this server, where that was said.
+    pub(crate) public_url: Option<String>,
     pub(crate) failures: Failures,
     pub(crate) oidc: Option<oidc::Issuer>,
 }
@@ -243,6 +245,7 @@ impl Guard {
             is_behind_proxy: config.behind_proxy,
             has_secure_cookies: public_url.is_some_and(|url| url.starts_with("https://"))
                 || public_url.is_none() && !config.listen.ip().is_loopback(),
+            public_url: config.public_url.clone(),
             failures: Failures::default(),
             oidc: config.oidc.clone().map(oidc::Issuer::new),
         }

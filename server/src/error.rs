@@ -1,5 +1,7 @@
 //! What a request is answered when it cannot be: one error, as JSON for programs and as a page for people.
 
+mod samples;
+
 use std::time::Duration;
 
 use axum::{
@@ -11,6 +13,8 @@ use highwater_store::{StoreError, Trouble};
 use highwater_wire::codec::{MAX_COMPRESSED_BYTES, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub(crate) use samples::JOB;
 
 /// When to come again while nothing can be written, s: somebody has to make room first.
 const UNWRITTEN_PAUSE_S: u64 = 5;
@@ -37,6 +41,7 @@ pub(crate) struct ErrorEnvelope {
     error: ErrorBody,
 }
 
+/// An error: a name for programs, words for people.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorBody {
     /// A short name that programs can rely on.
@@ -138,7 +143,7 @@ impl AppError {
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             what,
-            "see /api/v1/openapi.json",
+            "see /api, or /api/v1/openapi.json for programs",
         )
     }
 
@@ -186,6 +191,10 @@ impl AppError {
 
     pub(crate) fn issuer_away(cause: &dyn std::fmt::Display) -> Self {
         tracing::warn!(%cause, "an identity token cannot be checked");
+        Self::issuer_unavailable()
+    }
+
+    fn issuer_unavailable() -> Self {
         let mut away = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "issuer_unavailable",
@@ -217,6 +226,10 @@ impl AppError {
 
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
+        Self::failed()
+    }
+
+    fn failed() -> Self {
         let hint = "the server's log says more; try again, and report it if it stays";
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -224,6 +237,31 @@ impl AppError {
             "the server failed on this request",
             hint,
         )
+    }
+
+    fn unavailable() -> Self {
+        let hint = "try again in a moment; the agent does so by itself";
+        let mut unavailable = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the store cannot take this now",
+            hint,
+        );
+        unavailable.retry_after = Some(2);
+        unavailable
+    }
+}
+
+impl AppError {
+    /// What is answered.
+    pub(crate) fn envelope(self) -> ErrorEnvelope {
+        ErrorEnvelope {
+            error: ErrorBody {
+                code: self.code,
+                message: self.message,
+                hint: self.hint,
+            },
+        }
     }
 }
 
@@ -242,15 +280,7 @@ impl From<StoreError> for AppError {
         }
         if error.is_passing() {
             tracing::warn!(%error, "store not ready");
-            let hint = "try again in a moment; the agent does so by itself";
-            let mut busy = Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "the store cannot take this now",
-                hint,
-            );
-            busy.retry_after = Some(2);
-            return busy;
+            return Self::unavailable();
         }
         Self::internal(&error)
     }
@@ -270,7 +300,7 @@ impl From<Problem> for AppError {
             status,
             code,
             problem.to_string(),
-            "see /api/v1/openapi.json for what is expected",
+            "see /api for what is expected",
         )
     }
 }
@@ -278,14 +308,7 @@ impl From<Problem> for AppError {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let (status, code, retry_after) = (self.status, self.code, self.retry_after);
-        let body = ErrorEnvelope {
-            error: ErrorBody {
-                code: self.code,
-                message: self.message,
-                hint: self.hint,
-            },
-        };
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (status, Json(self.envelope())).into_response();
         response.extensions_mut().insert(RefusalCode(code));
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {

@@ -106,10 +106,7 @@ impl From<PathRejection> for AppError {
 
 impl From<QueryRejection> for AppError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::bad_request(
-            rejection.body_text(),
-            "see /api/v1/openapi.json for what may be asked",
-        )
+        Self::bad_request(rejection.body_text(), "see /api for what may be asked")
     }
 }
 

@@ -36,7 +36,7 @@ const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 ///
 /// The same body again changes nothing; another body under the same uuid is a conflict.
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}", tag = "ingest", params(("uuid" = Uuid, Path)),
-    request_body(content = Vec<u8>, description = "`Job` of the wire schema: JSON, or protobuf, plain or under zstd"),
+    request_body = Vec<u8>,
     responses((status = 201, description = "begun", body = Receipt), (status = 200, description = "begun before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope),
         (status = 503, description = "nothing can be written now (`disk_full`, `unwritable`, `unavailable`): send it again after `Retry-After`", body = ErrorEnvelope)))]
@@ -80,7 +80,7 @@ pub(crate) async fn put_job(
 /// Batches may come in any order and any number of times, also after the job's end.
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}/streams/{stream}/batches/{seq}", tag = "ingest",
     params(("uuid" = Uuid, Path), ("stream" = Uuid, Path), ("seq" = u64, Path)),
-    request_body(content = Vec<u8>, description = "`Batch` of the wire schema: JSON, or protobuf, plain or under zstd"),
+    request_body = Vec<u8>,
     responses((status = 201, description = "on disk", body = Receipt), (status = 200, description = "was there before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
         (status = 410, description = "the job is too old: what it would be added to was removed", body = ErrorEnvelope),
@@ -136,7 +136,7 @@ pub(crate) async fn put_batch(
 ///
 /// The counts of its streams tell when everything is there; it is finalised then.
 #[utoipa::path(put, path = "/api/v1/jobs/{uuid}/end", tag = "ingest", params(("uuid" = Uuid, Path)),
-    request_body(content = Vec<u8>, description = "`End` of the wire schema: JSON, or protobuf, plain or under zstd"),
+    request_body = Vec<u8>,
     responses((status = 201, description = "ended", body = Receipt), (status = 200, description = "ended before", body = Receipt),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
         (status = 410, description = "the job is too old: what it would be worked out from was removed", body = ErrorEnvelope),

@@ -129,7 +129,7 @@ async fn unknown(request: Request) -> AppError {
         request.method(),
         request.uri().path()
     );
-    AppError::not_found(what, "see /api/v1/openapi.json")
+    AppError::not_found(what, "see /api, or /api/v1/openapi.json for programs")
 }
 
 async fn not_allowed(request: Request) -> AppError {

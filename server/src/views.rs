@@ -4,6 +4,7 @@ pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod job;
 pub(crate) mod jobs;
+pub(crate) mod reference;
 pub(crate) mod timeline;
 
 /// Filters of the templates.

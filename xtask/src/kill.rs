@@ -11,9 +11,9 @@ use std::{
 use clap::Args;
 
 use crate::{
-    load::{generator, job_in},
+    load::job_in,
     test::E2E_PACKAGES,
-    tools::{Done, build, command, io, run as run_command, run_quietly, said, target},
+    tools::{Done, build, command, example, io, run as run_command, run_quietly, said, target},
     venv::{python, venv},
     vm::{Machine, initramfs, prepare},
 };
@@ -38,7 +38,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(false)?;
-    let generator = generator(false)?;
+    let generator = example("load", false)?;
     let spool = recording(&binaries, &target().join("load/small"))?;
     let folder = target().join(if options.power { "kill-power" } else { "kill" });
     if folder.exists() {

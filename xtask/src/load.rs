@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     server::Server,
-    tools::{self, Done, build, command, io, run_quietly, said, target},
+    tools::{self, Done, build, example, io, run_quietly, said, target},
     venv::{SUITE_PACKAGES, python, venv},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(true)?;
-    let generator = generator(true)?;
+    let generator = example("load", true)?;
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
     let spool = recording(&binaries, &data.join("trace"))?;
@@ -57,25 +57,6 @@ pub(crate) fn run(options: &Options) -> Done {
         .arg("--acknowledged")
         .arg(&acknowledged);
     tools::run(&mut verify)
-}
-
-/// Builds the generator.
-pub(crate) fn generator(release: bool) -> Done<PathBuf> {
-    let mut build = command(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "highwater-server",
-        "--example",
-        "load",
-    ]);
-    if release {
-        build.arg("--release");
-    }
-    tools::run(&mut build)?;
-    let profile = if release { "release" } else { "debug" };
-    Ok(target().join(profile).join("examples").join("load"))
 }
 
 /// A real recording to be played, made once: networkx's tests of algorithms.

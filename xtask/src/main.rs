@@ -1,10 +1,11 @@
-//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | kill | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | kill | hostile | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
 mod demo;
 mod dist;
 mod fuzz;
+mod hostile;
 mod kill;
 mod load;
 mod server;
@@ -39,6 +40,8 @@ enum Task {
     Load(load::Options),
     /// Kill the server again and again under load, and look whether it kept what it acknowledged.
     Kill(kill::Options),
+    /// Send a server of our own what nobody means well with.
+    Hostile(hostile::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Load(options) => load::run(&options),
         Task::Kill(options) => kill::run(&options),
+        Task::Hostile(options) => hostile::run(&options),
         Task::Dist(options) => dist::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),

@@ -8,8 +8,7 @@ use crate::{
     chromium::chromium,
     dist::{self, Target},
     fuzz,
-    load::generator,
-    tools::{Done, apt_install, build, command, root, run_and_read, said},
+    tools::{Done, apt_install, build, command, example, root, run_and_read, said},
     venv::{python, venv},
 };
 
@@ -75,6 +74,7 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
     "memory_profiler",
     "pyarrow",
     "perfetto",
+    "schemathesis>=4.32,<5",
 ];
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -216,7 +216,8 @@ fn plugin(count: &mut Count) -> Done {
 fn end_to_end(count: &mut Count) -> Done {
     println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
-    generator(false)?;
+    example("hostile", false)?;
+    example("load", false)?;
     if !Path::new("/usr/bin/strace").exists() {
         // Where it cannot be had, the tests that need it say so.
         let _ = apt_install(&["strace"]);

@@ -140,6 +140,25 @@ pub(crate) fn build(release: bool) -> Done<PathBuf> {
     Ok(target().join(if release { "release" } else { "debug" }))
 }
 
+/// Builds an example of the server and answers its program.
+pub(crate) fn example(name: &str, release: bool) -> Done<PathBuf> {
+    let mut cargo = command(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "highwater-server",
+        "--example",
+        name,
+    ]);
+    if release {
+        cargo.arg("--release");
+    }
+    run(&mut cargo)?;
+    let profile = if release { "release" } else { "debug" };
+    Ok(target().join(profile).join("examples").join(name))
+}
+
 /// `PATH` with a folder before all others.
 pub(crate) fn path_with(first: &Path) -> OsString {
     let mut path = first.as_os_str().to_owned();

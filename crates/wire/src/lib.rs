@@ -29,6 +29,10 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/highwater.v1.serde.rs"));
 }
 
+/// The wire schema with its comments: a `google.protobuf.FileDescriptorSet` in protobuf.
+#[cfg(feature = "openapi")]
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// Header of a request with what the sender's clock shows as it is sent, µs since 1970: the server measures by it how far their clocks are apart.
 pub const CLOCK_HEADER: &str = "highwater-clock";
 

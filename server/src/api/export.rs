@@ -45,9 +45,11 @@ pub(crate) async fn export(
     Path(uuid): Path<Uuid>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, AppError> {
+    // First whether it may be seen: nobody learns more by asking for what cannot be.
+    let job = Job::find(&state, &access, uuid).await?;
     let form = Form::new(query.format, query.what)
         .map_err(|reason| AppError::bad_request(reason, "leave `what` out, or ask for a table"))?;
-    let job = Job::find(&state, &access, uuid).await?.settled().await?;
+    let job = job.settled().await?;
     let disposition = format!("attachment; filename=\"{}\"", form.file_name(uuid));
     let headers = [
         (header::CONTENT_TYPE, form.content_type().to_owned()),

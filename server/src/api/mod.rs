@@ -17,9 +17,9 @@ pub(crate) use export::export;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use live::live;
 pub(crate) use openapi::document;
-pub(crate) use page::{PageQuery, next_after};
+pub(crate) use page::{MOST_ROWS, PageQuery, USUAL_ROWS, next_after};
 pub(crate) use pins::{pin, unpin};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };
-pub(crate) use series::series;
+pub(crate) use series::{MOST_POINTS, series};

@@ -5,14 +5,16 @@ use utoipa::IntoParams;
 
 use crate::error::AppError;
 
-const DEFAULT_LIMIT: u32 = 100;
-const MOST: u32 = 1000;
+/// Rows of a page where nothing is said.
+pub(crate) const USUAL_ROWS: u32 = 100;
+/// Most rows of a page.
+pub(crate) const MOST_ROWS: u32 = 1000;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
-    /// Most rows, 1 to 1000; 100 where nothing is said.
+    /// Most rows.
     limit: Option<u32>,
     /// `next` of the page before.
     after: Option<String>,
@@ -21,10 +23,10 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     pub(crate) fn limit(&self) -> Result<u32, AppError> {
         match self.limit {
-            None => Ok(DEFAULT_LIMIT),
-            Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
+            None => Ok(USUAL_ROWS),
+            Some(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(limit),
             Some(limit) => Err(AppError::bad_request(
-                format!("limit {limit} is not between 1 and {MOST}"),
+                format!("limit {limit} is not between 1 and {MOST_ROWS}"),
                 "ask for fewer rows and follow `next`",
             )),
         }

@@ -14,7 +14,8 @@ use crate::{
     state::AppState,
 };
 
-const MOST_POINTS: usize = 5000;
+/// Most points of a series.
+pub(crate) const MOST_POINTS: usize = 5000;
 
 /// Which samples.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,7 +25,7 @@ pub(crate) struct SeriesQuery {
     from: Option<i64>,
     /// Up to this time; to the end where nothing is said.
     to: Option<i64>,
-    /// Most points of a series, 1 to 5000; 600 where nothing is said.
+    /// Most points of a series.
     points: Option<usize>,
 }
 
@@ -85,6 +86,7 @@ pub(crate) async fn series(
     Path(uuid): Path<Uuid>,
     Query(query): Query<SeriesQuery>,
 ) -> Result<Json<SeriesPage>, AppError> {
+    let mut job = Job::find(&state, &access, uuid).await?;
     let whole = Span::default();
     let points = query.points.unwrap_or(whole.points);
     if !(1..=MOST_POINTS).contains(&points) {
@@ -101,8 +103,7 @@ pub(crate) async fn series(
             "swap them",
         ));
     }
-    let columns = Job::find(&state, &access, uuid)
-        .await?
+    let columns = job
         .series(Span {
             from_us: from,
             to_us: to,

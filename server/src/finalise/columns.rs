@@ -34,13 +34,16 @@ pub(crate) struct Span {
     pub(crate) points: usize,
 }
 
+/// Points of a series where nothing is said: as fine as a chart is wide.
+pub(crate) const USUAL_POINTS: usize = 600;
+
 impl Default for Span {
-    /// The whole job, as fine as a chart is wide.
+    /// The whole job.
     fn default() -> Self {
         Self {
             from_us: i64::MIN,
             to_us: i64::MAX,
-            points: 600,
+            points: USUAL_POINTS,
         }
     }
 }

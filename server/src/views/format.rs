@@ -42,12 +42,19 @@ pub(crate) fn commit(commit: &str) -> String {
     commit.chars().take(10).collect()
 }
 
-/// A path as part of an address, its slashes kept.
+/// A path as part of an address, its slashes kept where every browser keeps them.
 pub(crate) fn in_address(path: &str) -> String {
     use std::fmt::Write;
+    // A browser takes such segments out of an address, and the page of another thing would be asked for.
+    let is_plain = path
+        .split('/')
+        .all(|segment| !matches!(segment, "" | "." | ".."));
     path.bytes()
         .fold(String::with_capacity(path.len()), |mut out, byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            if byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'_' | b'.' | b'~')
+                || (byte == b'/' && is_plain)
+            {
                 out.push(char::from(byte));
             } else {
                 // Writing to a string cannot fail.

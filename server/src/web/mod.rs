@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+mod reference;
 mod sign_in;
 
 const JOBS_A_PAGE: u32 = 50;
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/runs/{run}", get(run))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
+        .route("/api", get(reference::reference))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route(

@@ -206,10 +206,26 @@ fn who_brings_nothing_is_asked_for_a_token_whether_it_is_there_or_not() {
         "/healthz",
         "/readyz",
         "/api/v1/openapi.json",
+        "/api",
         "/static/highwater.css",
         "/sign-in",
     ] {
         assert_eq!(guarded.get(open, "").status, 200, "{open}");
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_only_to_who_may_see_the_job() {
+    let guarded = Guarded::start();
+    for part in [
+        "/series?points=0",
+        "/series?from=9&to=1",
+        "/export?format=json&what=tests",
+    ] {
+        let path = format!("/api/v1/jobs/{}{part}", guarded.job);
+        assert_eq!(guarded.get(&path, "").status, 401, "{path}");
+        assert_eq!(guarded.get(&path, &guarded.other).status, 404, "{path}");
+        assert_eq!(guarded.get(&path, &guarded.read).status, 400, "{path}");
     }
 }
 

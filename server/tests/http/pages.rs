@@ -53,6 +53,36 @@ fn nothing_that_was_sent_becomes_markup() {
 }
 
 #[test]
+fn a_file_of_any_name_leads_to_its_own_page() {
+    let app = App::start();
+    for (name, address) in [
+        ("tests/test_a.py", "tests/test_a.py"),
+        ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd"),
+        ("/srv//test_a.py", "%2Fsrv%2F%2Ftest_a.py"),
+        ("", ""),
+        ("..", ""),
+    ] {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        app.put_new(&path, &job("unit"));
+        app.put_new(
+            &format!("{path}/streams/{stream}/batches/0"),
+            &batch(0, name),
+        );
+        app.put_new(&format!("{path}/end"), &end(stream, 1));
+        app.settled(uuid, "finished");
+        let page = app.get(&format!("/jobs/{uuid}")).text;
+        let link = page.split("href=\"/p/owner~repo/files/").nth(1);
+        let link = link.and_then(|rest| rest.split('"').next());
+        assert_eq!(link.unwrap_or(""), address, "{name:?}");
+        if !address.is_empty() {
+            let answer = app.get(&format!("/p/owner~repo/files/{address}"));
+            assert_eq!(answer.status, 200, "{name:?}");
+        }
+    }
+}
+
+#[test]
 fn the_timeline_tells_of_workers_it_does_not_draw() {
     let app = App::start();
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
