@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | kill | hostile | dist | vm | tidy`.
+//! Tasks of the workspace: `cargo xtask demo | test | fuzz | bench | load | kill | hostile | year | dist | vm | tidy`.
 
 mod bench;
 mod chromium;
@@ -14,6 +14,7 @@ mod tidy;
 mod tools;
 mod venv;
 mod vm;
+mod year;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Task {
     Kill(kill::Options),
     /// Send a server of our own what nobody means well with.
     Hostile(hostile::Options),
+    /// Fill a database with a year of jobs, and look how long its pages take.
+    Year(year::Options),
     /// Make and try what a release hands out.
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Load(options) => load::run(&options),
         Task::Kill(options) => kill::run(&options),
         Task::Hostile(options) => hostile::run(&options),
+        Task::Year(options) => year::run(&options),
         Task::Dist(options) => dist::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::Tidy => tidy::run(),
