@@ -296,7 +296,11 @@ fn the_command_says_what_would_go_removes_it_and_gives_the_space_back_while_othe
         assert!(said.contains("The database had"), "{said}");
     });
     assert!(before > 12_000_000, "{before}");
-    assert!(length() < before / 4, "{} of {before}", length());
+    // What others wrote meanwhile may have kept the log from being moved into the file: what runs next does that.
+    wait_for("a shorter file", || {
+        run(&[]);
+        (length() < before / 4).then_some(())
+    });
     assert!(run(&["--dry-run"]).contains("Nothing has had its time"));
     let plain = command(&app.database, &["retention", "--dry-run"]);
     assert!(plain.1.contains("keep everything for good"), "{}", plain.1);

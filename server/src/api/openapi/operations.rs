@@ -86,8 +86,7 @@ impl About {
             "malformed" | "unknown_version" | "invalid_field" | "too_slow" | "too_large"
             | "conflict" => takes_body,
             "busy" => takes_body || id == "live",
-            "forbidden" => !self.is_safe,
-            "cross_origin" => !self.is_safe,
+            "forbidden" | "cross_origin" | "disk_full" | "unwritable" => !self.is_safe,
             "not_found" => self.has_parameters && id != "projects",
             "unsettled" => id == "export",
             "removed" => match self.tag.as_str() {
