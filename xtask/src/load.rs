@@ -6,11 +6,11 @@ use std::{
     process::Command,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     server::Server,
-    tools::{self, Done, build, example, io, run_quietly, said, target},
+    tools::{self, Done, build, command, example, io, root, run_quietly, said, target},
     venv::{SUITE_PACKAGES, python, venv},
 };
 
@@ -22,6 +22,18 @@ pub(crate) struct Options {
     /// For how long, in seconds.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(15..))]
     seconds: u64,
+    /// What the jobs run.
+    #[arg(long, value_enum, default_value_t = Suite::Networkx)]
+    suite: Suite,
+}
+
+/// A recording that is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// networkx's tests of algorithms with two workers: many small tests, so as much as a suite tells at all.
+    Networkx,
+    /// The example of 85 files, some tests a second.
+    Example,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
@@ -29,7 +41,10 @@ pub(crate) fn run(options: &Options) -> Done {
     let generator = example("load", true)?;
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
-    let spool = recording(&binaries, &data.join("trace"))?;
+    let spool = match options.suite {
+        Suite::Networkx => recording(&binaries, &data.join("trace"))?,
+        Suite::Example => recording_of_the_example(&binaries, &data.join("example"))?,
+    };
     let database = data.join("highwater.db");
     for name in ["highwater.db", "highwater.db-wal", "highwater.db-shm"] {
         let path = data.join(name);
@@ -75,6 +90,26 @@ fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"])
         .args(["--pyargs", "networkx.algorithms"]);
     run_quietly(&mut record)?;
+    job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
+}
+
+/// The example of 85 files, recorded once.
+pub(crate) fn recording_of_the_example(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+    if let Some(job) = job_in(folder) {
+        return Ok(job);
+    }
+    let suite = folder.join("suite");
+    fs::create_dir_all(&suite).map_err(io(&suite))?;
+    let venv = venv("demo", SUITE_PACKAGES)?;
+    let mut generate = command(python(&venv));
+    generate.arg(root().join("examples/accumulating-suite/generate.py"));
+    tools::run(generate.arg(&suite).args(["--scale", "0.05"]))?;
+    println!("xtask: recording the example of 85 files");
+    let mut record = command(binaries.join("highwater"));
+    record.args(["run", "--quiet", "--project", "load/example", "--spool"]);
+    record.arg(folder).arg("--").arg(python(&venv));
+    record.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    run_quietly(record.current_dir(&suite))?;
     job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }
 

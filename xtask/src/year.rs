@@ -7,8 +7,7 @@ use clap::Args;
 use crate::{
     load,
     server::Server,
-    tools::{self, Done, build, command, example, io, root, said, target},
-    venv::{SUITE_PACKAGES, python, venv},
+    tools::{self, Done, build, command, example, io, said, target},
 };
 
 #[derive(Debug, Args)]
@@ -44,7 +43,10 @@ pub(crate) fn run(options: &Options) -> Done {
         .arg("play")
         .arg(&server.url)
         .arg("--spool")
-        .arg(spool(&data)?)
+        .arg(load::recording_of_the_example(
+            &binaries,
+            &data.join("trace"),
+        )?)
         .args(["--jobs", &options.live.to_string()])
         .args(["--seconds", &(options.seconds + 20).to_string()])
         .args(["--server-pid", &server.pid().to_string()])
@@ -69,32 +71,16 @@ fn address(database: &Path) -> String {
     format!("sqlite://{}", database.display())
 }
 
-fn spool(data: &Path) -> Done<std::path::PathBuf> {
-    load::job_in(&data.join("trace")).ok_or_else(|| said("the recording is not in its spool"))
-}
-
 /// Records the example of 85 files, has a server finalise it, and copies it.
 fn fill(options: &Options, binaries: &Path, year: &Path, data: &Path) -> Done {
     if data.exists() {
         fs::remove_dir_all(data).map_err(io(data))?;
     }
-    let suite = data.join("suite");
-    fs::create_dir_all(&suite).map_err(io(&suite))?;
-    let venv = venv("demo", SUITE_PACKAGES)?;
-    let mut generate = command(python(&venv));
-    generate.arg(root().join("examples/accumulating-suite/generate.py"));
-    generate.arg(&suite).args(["--scale", "0.05"]);
-    tools::run(&mut generate)?;
-    let mut record = command(binaries.join("highwater"));
-    record.args(["run", "--quiet", "--project", "year/example", "--spool"]);
-    record.arg(data.join("trace"));
-    record.arg("--").arg(python(&venv));
-    record.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
-    tools::run_quietly(record.current_dir(&suite))?;
+    let spool = load::recording_of_the_example(binaries, &data.join("trace"))?;
     let template = data.join("template.db");
     let mut import = command(binaries.join("highwater-server"));
     import.args(["import", "--database", &address(&template)]);
-    tools::run(import.arg(spool(data)?))?;
+    tools::run(import.arg(spool))?;
     let mut fill = Command::new(year);
     fill.arg("fill").arg(address(&data.join("highwater.db")));
     fill.args(["--from", &address(&template)]);
