@@ -26,10 +26,11 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Done {
     let binaries = build(true)?;
-    let generator = generator()?;
+    let generator = example("load")?;
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
-    let spool = recording(&binaries, &data.join("trace"))?;
+    let suite = ["networkx.algorithms"];
+    let spool = recording(&binaries, &data.join("trace"), "50ms", &suite)?;
     let database = data.join("highwater.db");
     for name in ["highwater.db", "highwater.db-wal", "highwater.db-shm"] {
         let path = data.join(name);
@@ -59,8 +60,8 @@ pub(crate) fn run(options: &Options) -> Done {
     tools::run(&mut verify)
 }
 
-/// Builds the generator.
-fn generator() -> Done<PathBuf> {
+/// Builds an example of the server and answers where it is.
+pub(crate) fn example(name: &str) -> Done<PathBuf> {
     let mut build = command(env!("CARGO"));
     build.args([
         "build",
@@ -69,27 +70,35 @@ fn generator() -> Done<PathBuf> {
         "--package",
         "highwater-server",
         "--example",
-        "load",
+        name,
     ]);
     tools::run(&mut build)?;
-    Ok(target().join("release").join("examples").join("load"))
+    Ok(target().join("release").join("examples").join(name))
 }
 
-/// A real recording to be played, made once: networkx's tests of algorithms.
-fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+/// A real recording to be sent, made once: a suite with two workers, a sample each interval.
+pub(crate) fn recording(
+    binaries: &Path,
+    folder: &Path,
+    interval: &str,
+    suite: &[&str],
+) -> Done<PathBuf> {
     if let Some(job) = job_in(folder) {
         return Ok(job);
     }
     let venv = venv("demo", SUITE_PACKAGES)?;
-    println!("xtask: recording networkx.algorithms -n 2, which will be played");
+    let shown = suite.join(" ");
+    println!("xtask: recording {shown} -n 2, a sample each {interval}, which will be sent");
     let mut record = Command::new(binaries.join("highwater"));
     record
-        .args(["run", "--quiet", "--project", "load/trace", "--spool"])
+        .args(["run", "--quiet", "--project", "load/trace"])
+        .args(["--interval", interval, "--spool"])
         .arg(folder)
         .arg("--")
         .arg(python(&venv))
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"])
-        .args(["--pyargs", "networkx.algorithms"]);
+        .arg("--pyargs")
+        .args(suite);
     run_quietly(&mut record)?;
     job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }

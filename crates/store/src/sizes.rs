@@ -5,6 +5,15 @@ use crate::{Store, StoreError};
 pub(crate) const SAMPLES: &str =
     "SELECT COALESCE(SUM(length), 0) FROM page WHERE level = 0 AND column_no >= 0";
 pub(crate) const PAGE_BYTES: &str = "SELECT COALESCE(SUM(LENGTH(content)), 0) FROM page";
+pub(crate) const SENT_SAMPLES: &str = "SELECT COALESCE(SUM(page.length), 0) FROM page \
+    JOIN series ON series.job_id = page.job_id AND series.column_no = page.column_no \
+    WHERE page.level = 0 AND series.metric <> 0";
+pub(crate) const TABLES: &str = "SELECT owner.tbl_name, SUM(part.pgsize), SUM(part.unused) FROM dbstat AS part \
+    JOIN sqlite_master AS owner ON owner.name = part.name \
+    WHERE part.aggregate = 1 GROUP BY owner.tbl_name ORDER BY owner.tbl_name";
+pub(crate) const PAGE_KINDS: &str = "SELECT CASE WHEN column_no < 0 AND level > 0 THEN 'pyramid of ticks' \
+    WHEN column_no < 0 THEN 'ticks and lateness' WHEN level > 0 THEN 'pyramid' ELSE 'values' END AS kind, \
+    COUNT(*), SUM(LENGTH(content)) FROM page GROUP BY kind ORDER BY kind";
 
 /// How much is kept and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +24,39 @@ pub struct Sizes {
     pub page_bytes: i64,
     /// Jobs.
     pub jobs: i64,
+}
+
+/// What the tables of a database take of its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Footprint {
+    /// Values of the series that were sent, of all finalised jobs: without the job's curve, which is worked out.
+    pub samples: i64,
+    /// Each table with its indexes.
+    pub tables: Vec<TableSize>,
+    /// Contents of the pages of columns, by what they hold.
+    pub pages: Vec<PageKind>,
+}
+
+/// A table with its indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSize {
+    /// Its name.
+    pub name: String,
+    /// Bytes of the file, whole pages of SQLite.
+    pub bytes: i64,
+    /// Of them empty.
+    pub unused: i64,
+}
+
+/// Pages of columns that hold the same kind of thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageKind {
+    /// `values`, `pyramid`, `ticks and lateness` or `pyramid of ticks`.
+    pub kind: String,
+    /// How many there are.
+    pub pages: i64,
+    /// Bytes of their content.
+    pub bytes: i64,
 }
 
 impl Store {
@@ -30,6 +72,32 @@ impl Store {
                 .fetch_one(&self.readers)
                 .await?,
             jobs,
+        })
+    }
+
+    /// Looks at every page of the file, so not for a running server.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn footprint(&self) -> Result<Footprint, StoreError> {
+        let tables: Vec<(String, i64, i64)> =
+            sqlx::query_as(TABLES).fetch_all(&self.readers).await?;
+        let tables = tables.into_iter().map(|(name, bytes, unused)| TableSize {
+            name,
+            bytes,
+            unused,
+        });
+        let pages: Vec<(String, i64, i64)> =
+            sqlx::query_as(PAGE_KINDS).fetch_all(&self.readers).await?;
+        let pages = pages
+            .into_iter()
+            .map(|(kind, pages, bytes)| PageKind { kind, pages, bytes });
+        Ok(Footprint {
+            samples: sqlx::query_scalar(SENT_SAMPLES)
+                .fetch_one(&self.readers)
+                .await?,
+            tables: tables.collect(),
+            pages: pages.collect(),
         })
     }
 }
