@@ -1,18 +1,18 @@
 //! How much is kept and what it takes; for benchmarks.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, pages};
 
-pub(crate) const SAMPLES: &str =
-    "SELECT COALESCE(SUM(length), 0) FROM page WHERE level = 0 AND column_no >= 0";
+/// Number of the job's curve, which was not sent, in place of a metric.
+const WORKED_OUT: i32 = 0;
+
+pub(crate) const HEADS: &str = "SELECT series.metric, page.length, SUBSTR(page.content, 1, 5) FROM page \
+    JOIN series ON series.job_id = page.job_id AND series.column_no = page.column_no WHERE page.level = 0";
 pub(crate) const PAGE_BYTES: &str = "SELECT COALESCE(SUM(LENGTH(content)), 0) FROM page";
-pub(crate) const SENT_SAMPLES: &str = "SELECT COALESCE(SUM(page.length), 0) FROM page \
-    JOIN series ON series.job_id = page.job_id AND series.column_no = page.column_no \
-    WHERE page.level = 0 AND series.metric <> 0";
 pub(crate) const TABLES: &str = "SELECT owner.tbl_name, SUM(part.pgsize), SUM(part.unused) FROM dbstat AS part \
     JOIN sqlite_master AS owner ON owner.name = part.name \
     WHERE part.aggregate = 1 GROUP BY owner.tbl_name ORDER BY owner.tbl_name";
 pub(crate) const PAGE_KINDS: &str = "SELECT CASE WHEN column_no < 0 AND level > 0 THEN 'pyramid of ticks' \
-    WHEN column_no < 0 THEN 'ticks and lateness' WHEN level > 0 THEN 'pyramid' ELSE 'values' END AS kind, \
+    WHEN column_no IN (-1, -3, -5) THEN 'ticks' WHEN column_no < 0 THEN 'lateness' WHEN level > 0 THEN 'pyramid' ELSE 'values' END AS kind, \
     COUNT(*), SUM(LENGTH(content)) FROM page GROUP BY kind ORDER BY kind";
 
 /// How much is kept and what it takes.
@@ -51,7 +51,7 @@ pub struct TableSize {
 /// Pages of columns that hold the same kind of thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageKind {
-    /// `values`, `pyramid`, `ticks and lateness` or `pyramid of ticks`.
+    /// `values`, `pyramid`, `ticks`, `lateness` or `pyramid of ticks`.
     pub kind: String,
     /// How many there are.
     pub pages: i64,
@@ -60,6 +60,23 @@ pub struct PageKind {
 }
 
 impl Store {
+    /// Values of all series whose metric is wanted.
+    async fn samples(&self, wanted: impl Fn(i32) -> bool) -> Result<i64, StoreError> {
+        let heads: Vec<(i32, i64, Vec<u8>)> =
+            sqlx::query_as(HEADS).fetch_all(&self.readers).await?;
+        let mut samples = 0;
+        for (metric, length, head) in heads {
+            let covers = usize::try_from(length).unwrap_or(0);
+            let values = if wanted(metric) {
+                pages::values_in(&head, covers)
+            } else {
+                0
+            };
+            samples += i64::try_from(values).unwrap_or(i64::MAX);
+        }
+        Ok(samples)
+    }
+
     /// Counts everything; reads every page's head, so not for a running server.
     ///
     /// # Errors
@@ -67,7 +84,7 @@ impl Store {
     pub async fn sizes(&self) -> Result<Sizes, StoreError> {
         let (jobs, _) = self.job_counts().await?;
         Ok(Sizes {
-            samples: sqlx::query_scalar(SAMPLES).fetch_one(&self.readers).await?,
+            samples: self.samples(|_| true).await?,
             page_bytes: sqlx::query_scalar(PAGE_BYTES)
                 .fetch_one(&self.readers)
                 .await?,
@@ -93,9 +110,7 @@ impl Store {
             .into_iter()
             .map(|(kind, pages, bytes)| PageKind { kind, pages, bytes });
         Ok(Footprint {
-            samples: sqlx::query_scalar(SENT_SAMPLES)
-                .fetch_one(&self.readers)
-                .await?,
+            samples: self.samples(|metric| metric != WORKED_OUT).await?,
             tables: tables.collect(),
             pages: pages.collect(),
         })

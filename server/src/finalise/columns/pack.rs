@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use highwater_analysis::{
     digest::TreePoint,
-    recording::{ProcessKey, Recording, Run},
+    recording::{Group, ProcessKey, Recording, Run},
 };
 use highwater_store::{
-    SeriesRow, StoredPage,
+    SeriesRow, StoredPage, TicksColumn,
     pages::{self, FACTOR, PAGE_VALUES, Summary},
     rate_columns,
 };
@@ -25,12 +25,7 @@ pub(in crate::finalise) fn pack(
         let columns = rate_columns(rate_number(*rate));
         let whole = |values: Vec<i64>| [Run { first: 0, values }];
         pack_column(columns.t_us, &whole(group.t_us.clone()), true, &mut stored);
-        let lateness = group
-            .lateness_us
-            .iter()
-            .map(|late| late.cast_signed())
-            .collect();
-        pack_column(columns.lateness_us, &whole(lateness), false, &mut stored);
+        stored.extend(pack_lateness(group, columns));
     }
     let series = all_series(recording, tree, numbers)
         .into_iter()
@@ -42,22 +37,44 @@ pub(in crate::finalise) fn pack(
     (series, stored)
 }
 
+/// The lateness of ticks, or when they were due, whichever takes less: late ticks of a grid were due at even distances.
+fn pack_lateness(group: &Group, columns: TicksColumn) -> Vec<StoredPage> {
+    let late: Vec<i64> = group
+        .lateness_us
+        .iter()
+        .map(|late| late.cast_signed())
+        .collect();
+    let due = group.t_us.iter().zip(&late);
+    let due: Vec<i64> = due.map(|(t_us, late)| t_us.wrapping_sub(*late)).collect();
+    let packed = |column, values| {
+        let mut stored = Vec::new();
+        pack_column(column, &[Run { first: 0, values }], false, &mut stored);
+        stored
+    };
+    let (late, due) = (
+        packed(columns.lateness_us, late),
+        packed(columns.due_us, due),
+    );
+    let bytes = |pages: &[StoredPage]| pages.iter().map(|page| page.content.len()).sum::<usize>();
+    if bytes(&due) < bytes(&late) {
+        due
+    } else {
+        late
+    }
+}
+
 fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<StoredPage>) {
     let place = |index: usize| i64::try_from(index).unwrap_or(i64::MAX);
-    for run in runs {
-        for (chunk, first) in run
-            .values
-            .chunks(PAGE_VALUES)
-            .zip((run.first..).step_by(PAGE_VALUES))
-        {
-            stored.push(StoredPage {
-                column_no,
-                level: 0,
-                first_index: place(first),
-                length: place(chunk.len()),
-                content: pages::pack(chunk),
-            });
-        }
+    let pieces = runs.iter().map(|run| (run.first, run.values.as_slice()));
+    for page in pages::cut(pieces) {
+        let (first, length, content) = pages::pack_pieces(&page);
+        stored.push(StoredPage {
+            column_no,
+            level: 0,
+            first_index: place(first),
+            length: place(length),
+            content,
+        });
     }
     if !pyramid {
         return;
@@ -66,8 +83,14 @@ fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<Sto
         .iter()
         .map(|run| (run.first / FACTOR, pages::summarise(&run.values, run.first)))
         .collect();
+    let mut entries: usize = runs.iter().map(|run| run.values.len()).sum();
     for level in 1..=LEVELS {
+        // So few are read as fast themselves.
+        if entries <= FACTOR {
+            return;
+        }
         let joined = join(&below);
+        entries = joined.iter().map(|(_, summary)| summary.min.len()).sum();
         for (first, summary) in &joined {
             for at in (0..summary.min.len()).step_by(PAGE_VALUES) {
                 let page = slice(summary, at);
