@@ -150,3 +150,112 @@ fn join(parts: &[(usize, Summary)]) -> Vec<(usize, Summary)> {
     }
     joined
 }
+
+#[cfg(test)]
+mod tests {
+    use highwater_analysis::recording::{Rate, SeriesKey, Subject};
+    use highwater_wire::v1::{Batch, Job, Metric};
+
+    use super::*;
+    use crate::finalise::columns::restore;
+
+    fn groups(lateness_us: Vec<u64>, t_us: Vec<i64>, runs: Vec<Run>) -> BTreeMap<Rate, Group> {
+        let key = SeriesKey {
+            subject: Subject::Process(ProcessKey {
+                pid: 7,
+                start_ticks: 9,
+            }),
+            metric: Metric::Rss,
+        };
+        let group = Group {
+            t_us,
+            lateness_us,
+            series: BTreeMap::from([(key, runs)]),
+        };
+        BTreeMap::from([(Rate::Grid, group)])
+    }
+
+    /// Ten runs of ten values, a tick without one after each.
+    fn runs() -> Vec<Run> {
+        let run = |first: usize| Run {
+            first,
+            values: (0..10).map(|value| 4096 * value).collect(),
+        };
+        (0..110).step_by(11).map(run).collect()
+    }
+
+    fn packed(groups: &BTreeMap<Rate, Group>) -> (Vec<SeriesRow>, Vec<StoredPage>) {
+        let recording = Recording::restore(Job::default(), None, groups, &Batch::default());
+        pack(&recording, &[], &BTreeMap::new())
+    }
+
+    fn values_of(mut pages: Vec<StoredPage>) -> Vec<StoredPage> {
+        pages.retain(|page| page.level == 0);
+        pages.sort_by_key(|page| (page.column_no, page.first_index));
+        pages
+    }
+
+    #[test]
+    fn late_ticks_of_a_grid_are_kept_by_when_they_were_due() {
+        let ticks = rate_columns(rate_number(Rate::Grid));
+        let late: Vec<u64> = (0..110_u64).map(|at| at * at * 7919 % 1000).collect();
+        let on_grid = |late: &u64, at: i64| at * 10_000 + late.cast_signed();
+        let t_us: Vec<i64> = late
+            .iter()
+            .zip(0..)
+            .map(|(late, at)| on_grid(late, at))
+            .collect();
+        let cases = [
+            (groups(late, t_us.clone(), runs()), ticks.due_us),
+            (groups(vec![0; 110], t_us, runs()), ticks.lateness_us),
+        ];
+        for (groups, kept) in cases {
+            let (series, pages) = packed(&groups);
+            let columns: Vec<i64> = pages.iter().map(|page| page.column_no).collect();
+            assert!(columns.contains(&kept));
+            assert!(!columns.contains(&ticks.due_us) || !columns.contains(&ticks.lateness_us));
+            assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+        }
+    }
+
+    #[test]
+    fn runs_share_a_page_and_few_values_have_no_pyramid() {
+        let groups = groups(vec![0; 110], (0..110).collect(), runs());
+        let (series, pages) = packed(&groups);
+        let of_series = |pages: &[StoredPage]| {
+            let pages = pages.iter().filter(|page| page.column_no == 0);
+            pages.map(|page| page.level).collect::<Vec<_>>()
+        };
+        // A hundred values make two buckets, and two are too few for another level.
+        assert_eq!(of_series(&pages), [0, 1]);
+        assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+    }
+
+    #[test]
+    fn pages_of_a_run_each_with_their_lateness_are_still_read() {
+        let groups = groups(
+            (0..110).collect(),
+            (0..110).map(|at| at * 50).collect(),
+            runs(),
+        );
+        let (series, _) = packed(&groups);
+        let page = |column_no, first, values: &[i64]| StoredPage {
+            column_no,
+            level: 0,
+            first_index: first,
+            length: values.len().try_into().unwrap(),
+            content: pages::pack(values),
+        };
+        let ticks = rate_columns(rate_number(Rate::Grid));
+        let group = &groups[&Rate::Grid];
+        let late: Vec<i64> = (0..110).collect();
+        let mut pages = vec![
+            page(ticks.t_us, 0, &group.t_us),
+            page(ticks.lateness_us, 0, &late),
+        ];
+        for run in runs() {
+            pages.push(page(0, run.first.try_into().unwrap(), &run.values));
+        }
+        assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+    }
+}

@@ -155,3 +155,25 @@ impl Column {
         self.last = of(&self.last, |chunk| chunk[chunk.len() - 1]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_not_there_is_made_as_it_would_be_stored() {
+        let values: Vec<i64> = (0..300).map(|at| at * 7919 % 1000).collect();
+        let below: Vec<Entry> = values
+            .iter()
+            .zip(10..)
+            .map(|(value, at)| (at, *value, *value, *value))
+            .collect();
+        let summary = pages::summarise(&values, 10);
+        let raised = raise(&below);
+        let stored = summary.min.into_iter().zip(summary.max).zip(summary.last);
+        let stored = stored
+            .zip(0..)
+            .map(|(((min, max), last), at)| (at, min, max, last));
+        assert_eq!(raised, stored.collect::<Vec<_>>());
+    }
+}
