@@ -34,6 +34,10 @@ impl Client {
         encoding: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        // A server closes a connection that was idle for long.
+        if self.sender.is_closed() {
+            *self = Self::connect(&self.address).await?;
+        }
         self.sender.ready().await?;
         let request = Request::builder()
             .method(method)

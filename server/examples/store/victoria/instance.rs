@@ -96,6 +96,9 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let pid = self.child.id().to_string();
         // In an orderly way first: it writes what waits.
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
