@@ -4,6 +4,7 @@ mod agent;
 mod figures;
 mod look;
 mod peers;
+mod store;
 
 use std::{
     fs,
@@ -34,6 +35,12 @@ pub(crate) struct Options {
     /// How many pairs, where the usual number takes too long or is too few for a noisy machine.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: Option<u32>,
+    /// Of the part `store`: how many jobs, each with all of the recording.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
+    /// Of the part `store`: on how many connections they are sent.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
 }
 
 /// A part that is measured by itself.
@@ -45,11 +52,16 @@ enum Part {
     Agent,
     /// Reading which test runs, without the plugin; measured in seconds.
     Look,
+    /// Rate and bytes of the server beside VictoriaMetrics; only where it is named, as it needs Debian's package of that.
+    Store,
 }
 
 pub(crate) fn run(options: &Options) -> Done {
     if options.part == Some(Part::Look) {
         return look::look("python3").map(|_| ());
+    }
+    if options.part == Some(Part::Store) {
+        return store::store(options);
     }
     let data = target().join("bench");
     if data.exists() {

@@ -42,7 +42,12 @@ pub(crate) fn run(options: &Options) -> Done {
     let data = target().join("load");
     fs::create_dir_all(&data).map_err(io(&data))?;
     let spool = match options.suite {
-        Suite::Networkx => recording(&binaries, &data.join("trace"))?,
+        Suite::Networkx => recording(
+            &binaries,
+            &data.join("trace"),
+            "50ms",
+            &["networkx.algorithms"],
+        )?,
         Suite::Example => recording_of_the_example(&binaries, &data.join("example"))?,
     };
     let database = data.join("highwater.db");
@@ -74,21 +79,29 @@ pub(crate) fn run(options: &Options) -> Done {
     tools::run(&mut verify)
 }
 
-/// A real recording to be played, made once: networkx's tests of algorithms.
-fn recording(binaries: &Path, folder: &Path) -> Done<PathBuf> {
+/// A real recording to be sent, made once: a suite with two workers, a sample each interval.
+pub(crate) fn recording(
+    binaries: &Path,
+    folder: &Path,
+    interval: &str,
+    suite: &[&str],
+) -> Done<PathBuf> {
     if let Some(job) = job_in(folder) {
         return Ok(job);
     }
     let venv = venv("demo", SUITE_PACKAGES)?;
-    println!("xtask: recording networkx.algorithms -n 2, which will be played");
+    let shown = suite.join(" ");
+    println!("xtask: recording {shown} -n 2, a sample each {interval}, which will be sent");
     let mut record = Command::new(binaries.join("highwater"));
     record
-        .args(["run", "--quiet", "--project", "load/trace", "--spool"])
+        .args(["run", "--quiet", "--project", "load/trace"])
+        .args(["--interval", interval, "--spool"])
         .arg(folder)
         .arg("--")
         .arg(python(&venv))
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"])
-        .args(["--pyargs", "networkx.algorithms"]);
+        .arg("--pyargs")
+        .args(suite);
     run_quietly(&mut record)?;
     job_in(folder).ok_or_else(|| said("the recording is not in its spool"))
 }

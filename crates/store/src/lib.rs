@@ -44,7 +44,7 @@ pub use look::{Inside, Look, look, problems};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};
-pub use sizes::Sizes;
+pub use sizes::{Footprint, PageKind, Sizes, TableSize};
 pub use snapshot::Snapshot;
 pub use space::Space;
 pub use tokens::{FoundToken, NewToken, TokenRow};

@@ -7,8 +7,20 @@
 //! | 1 | 1: `pco`; 2: differences in zigzag varints under zstd |
 //! | n | content |
 //!
-//! Whichever is smaller is kept. A page of level 0 is one packed column of up to [`PAGE_VALUES`] values; a page of a higher level is
-//! three, least, greatest and last of each [`FACTOR`] entries of the level below, each behind its length as four little-endian bytes.
+//! Whichever is smaller is kept. A page of level 0 without holes is one packed column of up to [`PAGE_VALUES`] values. A page with holes,
+//! where a series has nothing on some of its ticks, is two, numbers as four little-endian bytes each:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | 3 |
+//! | 4 | how many values there are |
+//! | 4 | how many stretches |
+//! | 4 | bytes of the next |
+//! | n | packed column: places with values, places without, and so on in turn, first and last with |
+//! | n | packed column: the values |
+//!
+//! A page of a higher level is three packed columns, least, greatest and last of each [`FACTOR`] entries of the level below, each behind
+//! its length in the same way. A level is there only where the one below has more than [`FACTOR`] entries.
 //! A reader says how many values it expects and refuses any other number, so that damaged content cannot fill the memory.
 
 use std::io::Read;
@@ -20,6 +32,9 @@ pub const FACTOR: usize = 64;
 
 const BY_PCO: u8 = 1;
 const BY_ZSTD: u8 = 2;
+const WITH_HOLES: u8 = 3;
+/// Runs a page holds at most: so many that their stretches are a column of a page.
+const PAGE_RUNS: usize = PAGE_VALUES / 2;
 const PCO_LEVEL: usize = 8;
 const ZSTD_LEVEL: i32 = 19;
 /// A 64-bit varint has at most ten bytes.
@@ -89,6 +104,107 @@ pub fn unpack(packed: &[u8], expected: usize) -> Result<Vec<i64>, Damaged> {
         }
         Some((&BY_ZSTD, content)) => unpack_zstd(content, expected),
         _ => Err(Damaged("unknown packing")),
+    }
+}
+
+/// Values without holes between them, and the place of the first.
+pub type Piece<T> = (usize, T);
+
+/// Cuts the runs of a column, in order, into what pages hold.
+#[must_use]
+pub fn cut<'a>(runs: impl IntoIterator<Item = Piece<&'a [i64]>>) -> Vec<Vec<Piece<&'a [i64]>>> {
+    let mut pages: Vec<Vec<Piece<&[i64]>>> = Vec::new();
+    let mut room = 0;
+    for (mut first, mut values) in runs {
+        while !values.is_empty() {
+            match pages.last_mut() {
+                Some(page) if room > 0 && page.len() < PAGE_RUNS => {
+                    let (fitting, rest) = values.split_at(room.min(values.len()));
+                    page.push((first, fitting));
+                    (first, values) = (first + fitting.len(), rest);
+                    room -= fitting.len();
+                }
+                _ => {
+                    pages.push(Vec::new());
+                    room = PAGE_VALUES;
+                }
+            }
+        }
+    }
+    pages
+}
+
+/// Packs a page of level 0: the place of its first value, how many places it covers, and its content.
+#[must_use]
+pub fn pack_pieces(pieces: &[Piece<&[i64]>]) -> (usize, usize, Vec<u8>) {
+    let first = pieces.first().map_or(0, |piece| piece.0);
+    if let [(_, values)] = pieces {
+        return (first, values.len(), pack(values));
+    }
+    let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes();
+    let (mut stretches, mut values, mut end) = (Vec::new(), Vec::new(), first);
+    for (at, piece) in pieces {
+        if !values.is_empty() {
+            stretches.push(i64::try_from(at - end).unwrap_or(i64::MAX));
+        }
+        stretches.push(i64::try_from(piece.len()).unwrap_or(i64::MAX));
+        values.extend_from_slice(piece);
+        end = at + piece.len();
+    }
+    let lengths = pack(&stretches);
+    let mut packed = vec![WITH_HOLES];
+    packed.extend(number(values.len()));
+    packed.extend(number(stretches.len()));
+    packed.extend(number(lengths.len()));
+    packed.extend(lengths);
+    packed.extend(pack(&values));
+    (first, end - first, packed)
+}
+
+/// Unpacks a page of level 0 that covers a known number of places; places are counted from its first.
+///
+/// # Errors
+/// When the content is damaged or covers another number.
+pub fn unpack_pieces(packed: &[u8], expected: usize) -> Result<Vec<Piece<Vec<i64>>>, Damaged> {
+    let Some((&WITH_HOLES, mut rest)) = packed.split_first() else {
+        return Ok(vec![(0, unpack(packed, expected)?)]);
+    };
+    let mut number = || {
+        let (number, after) = rest.split_first_chunk::<4>().ok_or(Damaged("torn head"))?;
+        rest = after;
+        Ok(u32::from_le_bytes(*number) as usize)
+    };
+    let (values, stretches, bytes) = (number()?, number()?, number()?);
+    let (lengths, content) = rest.split_at_checked(bytes).ok_or(Damaged("torn column"))?;
+    let stretches = unpack(lengths, stretches)?;
+    let values = unpack(content, values)?;
+    let (mut pieces, mut at, mut rest) = (Vec::new(), 0_usize, values.as_slice());
+    for (stretch, is_hole) in stretches.iter().zip([false, true].into_iter().cycle()) {
+        let length = usize::try_from(*stretch).map_err(|_| Damaged("a stretch below zero"))?;
+        if !is_hole {
+            let (piece, after) = rest
+                .split_at_checked(length)
+                .ok_or(Damaged("another number of values"))?;
+            pieces.push((at, piece.to_vec()));
+            rest = after;
+        }
+        at = at.checked_add(length).ok_or(Damaged("an endless page"))?;
+    }
+    match rest.is_empty() && at == expected {
+        true => Ok(pieces),
+        false => Err(Damaged("another number of values")),
+    }
+}
+
+/// Bytes at the beginning of a page of level 0 that say how many values it has.
+pub const HEAD_BYTES: usize = 5;
+
+/// How many values a page of level 0 has that covers so many places, from the beginning of its content.
+#[must_use]
+pub fn values_in(head: &[u8], covers: usize) -> usize {
+    match head {
+        [WITH_HOLES, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        _ => covers,
     }
 }
 

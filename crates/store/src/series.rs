@@ -48,8 +48,10 @@ pub struct SeriesRow {
 pub struct TicksColumn {
     /// Times, µs.
     pub t_us: i64,
-    /// Lateness, µs.
+    /// Lateness, µs; not there where the next is.
     pub lateness_us: i64,
+    /// When each was due, µs: lateness is what the times lie behind it. On a grid it takes nearly nothing.
+    pub due_us: i64,
 }
 
 /// Columns below zero hold the ticks of a rate.
@@ -58,6 +60,8 @@ pub fn rate_columns(rate: i64) -> TicksColumn {
     TicksColumn {
         t_us: -1 - 2 * rate,
         lateness_us: -2 - 2 * rate,
+        // After those of the three rates.
+        due_us: -7 - rate,
     }
 }
 
@@ -70,7 +74,7 @@ pub struct StoredPage {
     pub level: i64,
     /// Position of its first entry at that level.
     pub first_index: i64,
-    /// How many entries.
+    /// How many places it covers: at level 0 some may have no value, see [`crate::pages`].
     pub length: i64,
     /// Packed.
     pub content: Vec<u8>,

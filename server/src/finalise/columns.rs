@@ -11,7 +11,11 @@ use highwater_analysis::{
     digest::TreePoint,
     recording::{Group, ProcessKey, Rate, Recording, Run, SeriesKey, Subject},
 };
-use highwater_store::{SeriesRow, StoredPage, pages, rate_columns};
+use highwater_store::{
+    SeriesRow, StoredPage,
+    pages::{self, Piece},
+    rate_columns,
+};
 use highwater_wire::v1::Metric;
 
 use super::FinaliseError;
@@ -168,7 +172,14 @@ pub(super) fn restore(
             runs.into_iter().flat_map(|run| run.values)
         };
         let t_us: Vec<i64> = whole(ticks.t_us).collect();
-        let lateness_us = whole(ticks.lateness_us).map(i64::cast_unsigned).collect();
+        let due_us: Vec<i64> = whole(ticks.due_us).collect();
+        let lateness_us = if due_us.is_empty() {
+            whole(ticks.lateness_us).map(i64::cast_unsigned).collect()
+        } else {
+            let late = t_us.iter().zip(due_us);
+            late.map(|(t_us, due_us)| t_us.wrapping_sub(due_us).cast_unsigned())
+                .collect()
+        };
         if !t_us.is_empty() {
             let group = Group {
                 t_us,
@@ -206,22 +217,24 @@ fn values(job: i64, pages: &[StoredPage]) -> Result<BTreeMap<i64, Vec<Run>>, Fin
     let mut columns: BTreeMap<i64, Vec<Run>> = BTreeMap::new();
     for page in pages {
         let first = usize::try_from(page.first_index).unwrap_or(0);
-        let fresh = unpack(job, page)?;
         let runs = columns.entry(page.column_no).or_default();
-        match runs.last_mut() {
-            Some(run) if run.first + run.values.len() == first => run.values.extend(fresh),
-            _ => runs.push(Run {
-                first,
-                values: fresh,
-            }),
+        for (at, fresh) in unpack(job, page)? {
+            match runs.last_mut() {
+                Some(run) if run.first + run.values.len() == first + at => run.values.extend(fresh),
+                _ => runs.push(Run {
+                    first: first + at,
+                    values: fresh,
+                }),
+            }
         }
     }
     Ok(columns)
 }
 
-fn unpack(job: i64, page: &StoredPage) -> Result<Vec<i64>, FinaliseError> {
+fn unpack(job: i64, page: &StoredPage) -> Result<Vec<Piece<Vec<i64>>>, FinaliseError> {
     let length = usize::try_from(page.length).unwrap_or(0);
-    pages::unpack(&page.content, length).map_err(|error| FinaliseError::damaged(job, "page", error))
+    pages::unpack_pieces(&page.content, length)
+        .map_err(|error| FinaliseError::damaged(job, "page", error))
 }
 
 /// The columns of a recording that is not finalised.

@@ -39,6 +39,65 @@ proptest! {
     }
 }
 
+/// Runs with their places: holes and values in turn.
+fn runs() -> impl Strategy<Value = Vec<(usize, Vec<i64>)>> {
+    let run = (1_usize..50, proptest::collection::vec(-9_i64..9, 1..300));
+    proptest::collection::vec(run, 1..60).prop_map(|runs| {
+        let place = |end: &mut usize, (hole, values): (usize, Vec<i64>)| {
+            let first = *end + hole;
+            *end = first + values.len();
+            Some((first, values))
+        };
+        runs.into_iter().scan(0, place).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn runs_are_what_they_were(runs in runs()) {
+        let pages = cut(runs.iter().map(|(first, values)| (*first, values.as_slice())));
+        let mut found: Vec<(usize, Vec<i64>)> = Vec::new();
+        for page in &pages {
+            let (first, covers, content) = pack_pieces(page);
+            let pieces = unpack_pieces(&content, covers).unwrap();
+            let values: usize = pieces.iter().map(|(_, values)| values.len()).sum();
+            prop_assert!(values <= PAGE_VALUES);
+            prop_assert_eq!(values_in(&content[..HEAD_BYTES.min(content.len())], covers), values);
+            prop_assert!(unpack_pieces(&content, covers + 1).is_err());
+            for (at, values) in pieces {
+                match found.last_mut() {
+                    Some((start, run)) if *start + run.len() == first + at => run.extend(values),
+                    _ => found.push((first + at, values)),
+                }
+            }
+        }
+        prop_assert!(pages.len() <= runs.iter().map(|run| run.1.len()).sum::<usize>().div_ceil(PAGE_VALUES));
+        prop_assert_eq!(found, runs);
+    }
+
+    #[test]
+    fn damaged_holes_are_told_and_never_panic(runs in runs(), at in 0_usize..400, byte in any::<u8>(), expected in 0_usize..9000) {
+        let pieces: Vec<_> = runs.iter().map(|(first, values)| (*first, values.as_slice())).collect();
+        let (_, covers, mut content) = pack_pieces(&pieces[..1 + (pieces.len() - 1) % 9]);
+        let at = at % content.len();
+        content[at] = byte;
+        let _ = unpack_pieces(&content, covers);
+        let _ = unpack_pieces(&content, expected);
+        let _ = unpack_pieces(&content[..at], covers);
+    }
+}
+
+#[test]
+fn many_short_runs_are_cut_where_their_stretches_fill_a_page() {
+    let values = [1_i64];
+    let pages = cut((0..PAGE_VALUES).map(|at| (2 * at, values.as_slice())));
+    assert_eq!(pages.len(), 2);
+    for page in pages {
+        let (_, covers, content) = pack_pieces(&page);
+        assert_eq!(unpack_pieces(&content, covers).unwrap().len(), PAGE_RUNS);
+    }
+}
+
 #[test]
 fn another_number_of_values_is_refused() {
     let packed = pack(&[1, 2, 3]);

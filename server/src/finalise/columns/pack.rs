@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use highwater_analysis::{
     digest::TreePoint,
-    recording::{ProcessKey, Recording, Run},
+    recording::{Group, ProcessKey, Recording, Run},
 };
 use highwater_store::{
-    SeriesRow, StoredPage,
+    SeriesRow, StoredPage, TicksColumn,
     pages::{self, FACTOR, PAGE_VALUES, Summary},
     rate_columns,
 };
@@ -25,12 +25,7 @@ pub(in crate::finalise) fn pack(
         let columns = rate_columns(rate_number(*rate));
         let whole = |values: Vec<i64>| [Run { first: 0, values }];
         pack_column(columns.t_us, &whole(group.t_us.clone()), true, &mut stored);
-        let lateness = group
-            .lateness_us
-            .iter()
-            .map(|late| late.cast_signed())
-            .collect();
-        pack_column(columns.lateness_us, &whole(lateness), false, &mut stored);
+        stored.extend(pack_lateness(group, columns));
     }
     let series = all_series(recording, tree, numbers)
         .into_iter()
@@ -42,22 +37,44 @@ pub(in crate::finalise) fn pack(
     (series, stored)
 }
 
+/// The lateness of ticks, or when they were due, whichever takes less: late ticks of a grid were due at even distances.
+fn pack_lateness(group: &Group, columns: TicksColumn) -> Vec<StoredPage> {
+    let late: Vec<i64> = group
+        .lateness_us
+        .iter()
+        .map(|late| late.cast_signed())
+        .collect();
+    let due = group.t_us.iter().zip(&late);
+    let due: Vec<i64> = due.map(|(t_us, late)| t_us.wrapping_sub(*late)).collect();
+    let packed = |column, values| {
+        let mut stored = Vec::new();
+        pack_column(column, &[Run { first: 0, values }], false, &mut stored);
+        stored
+    };
+    let (late, due) = (
+        packed(columns.lateness_us, late),
+        packed(columns.due_us, due),
+    );
+    let bytes = |pages: &[StoredPage]| pages.iter().map(|page| page.content.len()).sum::<usize>();
+    if bytes(&due) < bytes(&late) {
+        due
+    } else {
+        late
+    }
+}
+
 fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<StoredPage>) {
     let place = |index: usize| i64::try_from(index).unwrap_or(i64::MAX);
-    for run in runs {
-        for (chunk, first) in run
-            .values
-            .chunks(PAGE_VALUES)
-            .zip((run.first..).step_by(PAGE_VALUES))
-        {
-            stored.push(StoredPage {
-                column_no,
-                level: 0,
-                first_index: place(first),
-                length: place(chunk.len()),
-                content: pages::pack(chunk),
-            });
-        }
+    let pieces = runs.iter().map(|run| (run.first, run.values.as_slice()));
+    for page in pages::cut(pieces) {
+        let (first, length, content) = pages::pack_pieces(&page);
+        stored.push(StoredPage {
+            column_no,
+            level: 0,
+            first_index: place(first),
+            length: place(length),
+            content,
+        });
     }
     if !pyramid {
         return;
@@ -66,8 +83,14 @@ fn pack_column(column_no: i64, runs: &[Run], pyramid: bool, stored: &mut Vec<Sto
         .iter()
         .map(|run| (run.first / FACTOR, pages::summarise(&run.values, run.first)))
         .collect();
+    let mut entries: usize = runs.iter().map(|run| run.values.len()).sum();
     for level in 1..=LEVELS {
+        // So few are read as fast themselves.
+        if entries <= FACTOR {
+            return;
+        }
         let joined = join(&below);
+        entries = joined.iter().map(|(_, summary)| summary.min.len()).sum();
         for (first, summary) in &joined {
             for at in (0..summary.min.len()).step_by(PAGE_VALUES) {
                 let page = slice(summary, at);
@@ -126,4 +149,113 @@ fn join(parts: &[(usize, Summary)]) -> Vec<(usize, Summary)> {
         }
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_analysis::recording::{Rate, SeriesKey, Subject};
+    use highwater_wire::v1::{Batch, Job, Metric};
+
+    use super::*;
+    use crate::finalise::columns::restore;
+
+    fn groups(lateness_us: Vec<u64>, t_us: Vec<i64>, runs: Vec<Run>) -> BTreeMap<Rate, Group> {
+        let key = SeriesKey {
+            subject: Subject::Process(ProcessKey {
+                pid: 7,
+                start_ticks: 9,
+            }),
+            metric: Metric::Rss,
+        };
+        let group = Group {
+            t_us,
+            lateness_us,
+            series: BTreeMap::from([(key, runs)]),
+        };
+        BTreeMap::from([(Rate::Grid, group)])
+    }
+
+    /// Ten runs of ten values, a tick without one after each.
+    fn runs() -> Vec<Run> {
+        let run = |first: usize| Run {
+            first,
+            values: (0..10).map(|value| 4096 * value).collect(),
+        };
+        (0..110).step_by(11).map(run).collect()
+    }
+
+    fn packed(groups: &BTreeMap<Rate, Group>) -> (Vec<SeriesRow>, Vec<StoredPage>) {
+        let recording = Recording::restore(Job::default(), None, groups, &Batch::default());
+        pack(&recording, &[], &BTreeMap::new())
+    }
+
+    fn values_of(mut pages: Vec<StoredPage>) -> Vec<StoredPage> {
+        pages.retain(|page| page.level == 0);
+        pages.sort_by_key(|page| (page.column_no, page.first_index));
+        pages
+    }
+
+    #[test]
+    fn late_ticks_of_a_grid_are_kept_by_when_they_were_due() {
+        let ticks = rate_columns(rate_number(Rate::Grid));
+        let late: Vec<u64> = (0..110_u64).map(|at| at * at * 7919 % 1000).collect();
+        let on_grid = |late: &u64, at: i64| at * 10_000 + late.cast_signed();
+        let t_us: Vec<i64> = late
+            .iter()
+            .zip(0..)
+            .map(|(late, at)| on_grid(late, at))
+            .collect();
+        let cases = [
+            (groups(late, t_us.clone(), runs()), ticks.due_us),
+            (groups(vec![0; 110], t_us, runs()), ticks.lateness_us),
+        ];
+        for (groups, kept) in cases {
+            let (series, pages) = packed(&groups);
+            let columns: Vec<i64> = pages.iter().map(|page| page.column_no).collect();
+            assert!(columns.contains(&kept));
+            assert!(!columns.contains(&ticks.due_us) || !columns.contains(&ticks.lateness_us));
+            assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+        }
+    }
+
+    #[test]
+    fn runs_share_a_page_and_few_values_have_no_pyramid() {
+        let groups = groups(vec![0; 110], (0..110).collect(), runs());
+        let (series, pages) = packed(&groups);
+        let of_series = |pages: &[StoredPage]| {
+            let pages = pages.iter().filter(|page| page.column_no == 0);
+            pages.map(|page| page.level).collect::<Vec<_>>()
+        };
+        // A hundred values make two buckets, and two are too few for another level.
+        assert_eq!(of_series(&pages), [0, 1]);
+        assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+    }
+
+    #[test]
+    fn pages_of_a_run_each_with_their_lateness_are_still_read() {
+        let groups = groups(
+            (0..110).collect(),
+            (0..110).map(|at| at * 50).collect(),
+            runs(),
+        );
+        let (series, _) = packed(&groups);
+        let page = |column_no, first, values: &[i64]| StoredPage {
+            column_no,
+            level: 0,
+            first_index: first,
+            length: values.len().try_into().unwrap(),
+            content: pages::pack(values),
+        };
+        let ticks = rate_columns(rate_number(Rate::Grid));
+        let group = &groups[&Rate::Grid];
+        let late: Vec<i64> = (0..110).collect();
+        let mut pages = vec![
+            page(ticks.t_us, 0, &group.t_us),
+            page(ticks.lateness_us, 0, &late),
+        ];
+        for run in runs() {
+            pages.push(page(0, run.first.try_into().unwrap(), &run.values));
+        }
+        assert_eq!(restore(1, series, &values_of(pages)).unwrap(), groups);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use highwater_store::{
-    SeriesRow, Snapshot,
+    SeriesRow, Snapshot, StoredPage,
     pages::{self, FACTOR},
     rate_columns,
 };
@@ -17,7 +17,8 @@ pub(super) type Entry = (usize, i64, i64, i64);
 /// Level that is read, its ticks, and the span of places they cover.
 type Ticks = (i64, Vec<Entry>, (i64, i64));
 
-/// Entries of the pages of a level that touch a span of places; the first and the last may lie beyond it.
+/// Entries of a level that touch a span of places; the first and the last may lie beyond it. Where there are too few to have that level,
+/// they are made from the one below.
 pub(super) async fn entries(
     snapshot: &mut Snapshot,
     job: i64,
@@ -25,30 +26,58 @@ pub(super) async fn entries(
     level: i64,
     span: (i64, i64),
 ) -> Result<Vec<Entry>, FinaliseError> {
+    let factor = i64::try_from(FACTOR).unwrap_or(i64::MAX);
+    let (mut from, mut to) = span;
     let mut found = Vec::new();
-    for page in snapshot.pages(job, column, level, span.0, span.1).await? {
-        let first = usize::try_from(page.first_index).unwrap_or(0);
-        if level == 0 {
-            found.extend(
-                unpack(job, &page)?
-                    .into_iter()
-                    .zip(first..)
-                    .map(|(value, at)| (at, value, value, value)),
-            );
-        } else {
-            let length = usize::try_from(page.length).unwrap_or(0);
-            let summary = pages::unpack_summary(&page.content, length)
-                .map_err(|error| FinaliseError::damaged(job, "page", error))?;
-            let buckets = summary
-                .min
-                .into_iter()
-                .zip(summary.max)
-                .zip(summary.last)
-                .zip(first..);
-            found.extend(buckets.map(|(((min, max), last), at)| (at, min, max, last)));
+    let mut there = level;
+    loop {
+        for page in snapshot.pages(job, column, there, from, to).await? {
+            unpack_entries(job, &page, &mut found)?;
         }
+        if there == 0 || !found.is_empty() {
+            break;
+        }
+        there -= 1;
+        (from, to) = (from.saturating_mul(factor), to.saturating_mul(factor));
+    }
+    for _ in there..level {
+        found = raise(&found);
     }
     Ok(found)
+}
+
+/// The entries of the next level.
+fn raise(below: &[Entry]) -> Vec<Entry> {
+    let buckets = below.chunk_by(|a, b| a.0 / FACTOR == b.0 / FACTOR);
+    let bucket = |bucket: &[Entry]| {
+        let (at, first, ..) = bucket[0];
+        let min = bucket.iter().map(|entry| entry.1).min().unwrap_or(first);
+        let max = bucket.iter().map(|entry| entry.2).max().unwrap_or(first);
+        (at / FACTOR, min, max, bucket[bucket.len() - 1].3)
+    };
+    buckets.map(bucket).collect()
+}
+
+fn unpack_entries(
+    job: i64,
+    page: &StoredPage,
+    found: &mut Vec<Entry>,
+) -> Result<(), FinaliseError> {
+    let first = usize::try_from(page.first_index).unwrap_or(0);
+    if page.level == 0 {
+        for (at, values) in unpack(job, page)? {
+            let places = values.into_iter().zip(first + at..);
+            found.extend(places.map(|(value, at)| (at, value, value, value)));
+        }
+        return Ok(());
+    }
+    let length = usize::try_from(page.length).unwrap_or(0);
+    let summary = pages::unpack_summary(&page.content, length)
+        .map_err(|error| FinaliseError::damaged(job, "page", error))?;
+    let buckets = summary.min.into_iter().zip(summary.max).zip(summary.last);
+    let places = buckets.zip(first..);
+    found.extend(places.map(|(((min, max), last), at)| (at, min, max, last)));
+    Ok(())
 }
 
 /// Reads the columns of a finalised job for a span of time in at most `points` points each, from the level that is fine enough.
@@ -124,5 +153,27 @@ impl Column {
         self.min = of(&self.min, |chunk| chunk.iter().copied().min().unwrap_or(0));
         self.max = of(&self.max, |chunk| chunk.iter().copied().max().unwrap_or(0));
         self.last = of(&self.last, |chunk| chunk[chunk.len() - 1]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_not_there_is_made_as_it_would_be_stored() {
+        let values: Vec<i64> = (0..300).map(|at| at * 7919 % 1000).collect();
+        let below: Vec<Entry> = values
+            .iter()
+            .zip(10..)
+            .map(|(value, at)| (at, *value, *value, *value))
+            .collect();
+        let summary = pages::summarise(&values, 10);
+        let raised = raise(&below);
+        let stored = summary.min.into_iter().zip(summary.max).zip(summary.last);
+        let stored = stored
+            .zip(0..)
+            .map(|(((min, max), last), at)| (at, min, max, last));
+        assert_eq!(raised, stored.collect::<Vec<_>>());
     }
 }
