@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Done {
     kill.arg("--folder").arg(&folder);
     kill.args(["--rounds", &options.rounds.to_string()]);
     kill.args(["--seed", &options.seed.to_string()]);
-    let jobs = options.jobs.unwrap_or(if options.power { 8 } else { 32 });
+    let jobs = options.jobs.unwrap_or(if options.power { 8 } else { 16 });
     kill.args(["--jobs", &jobs.to_string()]);
     if !options.power {
         return run_command(&mut kill);

@@ -33,6 +33,9 @@ use old::Old;
 /// How long is played for at all, should everything hang.
 const LONGEST: Duration = Duration::from_secs(4 * 3600);
 
+/// After so many rounds it says how far it is.
+const TOLD_EACH: u32 = 5;
+
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct KillArgs {
     /// A job's folder in a spool.
@@ -120,6 +123,9 @@ pub(crate) async fn kill(args: KillArgs) -> Result<(), Failure> {
         .collect();
     for round in 0..args.rounds {
         rounds.one(round, &mut subject, &mut rng).await?;
+        if (round + 1) % TOLD_EACH == 0 {
+            rounds.tell_so_far(round + 1);
+        }
     }
     rounds.start(&mut subject).await?;
     play.is_last.store(true, Relaxed);
@@ -154,6 +160,16 @@ impl Rounds<'_> {
         }
         subject.kill()?;
         Ok(())
+    }
+
+    fn tell_so_far(&self, rounds: u32) {
+        let jobs = self.play.ledger.jobs();
+        let batches: u64 = jobs.iter().map(|job| u64::from(job.batches)).sum();
+        println!(
+            "after {rounds} rounds: {} jobs, {batches} batches acknowledged; wrong: {}",
+            jobs.len(),
+            self.seen.wrong.len()
+        );
     }
 
     async fn one(
