@@ -34,9 +34,12 @@ struct Known {
     files: Vec<String>,
 }
 
+/// Draws the path of a request.
+type Draw = fn(&Known, &mut fastrand::Rng) -> String;
+
 struct Route {
     name: &'static str,
-    path: fn(&Known, &mut fastrand::Rng) -> String,
+    path: Draw,
     took_us: Vec<u64>,
 }
 
@@ -70,7 +73,7 @@ fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-const ROUTES: [(&str, fn(&Known, &mut fastrand::Rng) -> String); 27] = [
+const ROUTES: [(&str, Draw); 27] = [
     ("page: projects", |_, _| "/".to_owned()),
     ("page: project", |known, random| {
         format!("/p/{}", project(known, random))
