@@ -1,10 +1,10 @@
 //! Fills a database with copies of real jobs.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use highwater_store::{
     Detail, DetailKind, Expiry, FileFact, Finalised, JobFigures, JobFilter, Moment, Put,
-    RetentionKind, SeriesRow, Store, StoredPage, Visible,
+    RetentionKind, SeriesRow, Store, StoredPage, Visible, rate_columns,
 };
 use highwater_wire::{
     report::{FileRow, JobReport},
@@ -148,9 +148,10 @@ async fn templates(database: &str) -> Result<Vec<Template>, Failure> {
             let files: Vec<FileRow> = serde_json::from_slice(files.get(1..).unwrap_or_default())?;
             let series = snapshot.series(key.id).await?;
             let mut pages = Vec::new();
-            let rates = series.iter().map(|series| series.rate).max().unwrap_or(0);
-            let columns = series.iter().map(|series| series.column_no);
-            for column in columns.chain(-2 - 2 * rates..0) {
+            let rates: BTreeSet<i64> = series.iter().map(|series| series.rate).collect();
+            let ticks = rates.into_iter().map(rate_columns);
+            let ticks = ticks.flat_map(|ticks| [ticks.t_us, ticks.lateness_us, ticks.due_us]);
+            for column in series.iter().map(|series| series.column_no).chain(ticks) {
                 for level in 0..LEVELS {
                     pages.extend(snapshot.pages(key.id, column, level, 0, ALL).await?);
                 }
