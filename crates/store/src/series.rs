@@ -43,14 +43,14 @@ pub struct SeriesRow {
     pub cgroup: Option<String>,
 }
 
-/// Columns of the ticks of a rate.
+/// Columns of the ticks of a rate; of each, one that follows from the others may not be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TicksColumn {
-    /// Times, µs.
+    /// Times, µs: the next two together.
     pub t_us: i64,
-    /// Lateness, µs; not there where the next is.
+    /// Lateness, µs.
     pub lateness_us: i64,
-    /// When each was due, µs: lateness is what the times lie behind it. On a grid it takes nearly nothing.
+    /// When each was due, µs.
     pub due_us: i64,
 }
 

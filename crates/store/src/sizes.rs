@@ -12,7 +12,7 @@ pub(crate) const TABLES: &str = "SELECT owner.tbl_name, SUM(part.pgsize), SUM(pa
     JOIN sqlite_master AS owner ON owner.name = part.name \
     WHERE part.aggregate = 1 GROUP BY owner.tbl_name ORDER BY owner.tbl_name";
 pub(crate) const PAGE_KINDS: &str = "SELECT CASE WHEN column_no < 0 AND level > 0 THEN 'pyramid of ticks' \
-    WHEN column_no IN (-1, -3, -5) THEN 'ticks' WHEN column_no < 0 THEN 'lateness' WHEN level > 0 THEN 'pyramid' ELSE 'values' END AS kind, \
+    WHEN column_no IN (-1, -3, -5) THEN 'ticks' WHEN column_no IN (-2, -4, -6) THEN 'lateness' WHEN column_no < 0 THEN 'due' WHEN level > 0 THEN 'pyramid' ELSE 'values' END AS kind, \
     COUNT(*), SUM(LENGTH(content)) FROM page GROUP BY kind ORDER BY kind";
 
 /// How much is kept and what it takes.
@@ -51,7 +51,7 @@ pub struct TableSize {
 /// Pages of columns that hold the same kind of thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageKind {
-    /// `values`, `pyramid`, `ticks`, `lateness` or `pyramid of ticks`.
+    /// `values`, `pyramid`, `ticks`, `lateness`, `due` or `pyramid of ticks`.
     pub kind: String,
     /// How many there are.
     pub pages: i64,

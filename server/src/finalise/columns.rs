@@ -171,15 +171,17 @@ pub(super) fn restore(
             let runs = columns.remove(&column).unwrap_or_default();
             runs.into_iter().flat_map(|run| run.values)
         };
-        let t_us: Vec<i64> = whole(ticks.t_us).collect();
-        let due_us: Vec<i64> = whole(ticks.due_us).collect();
-        let lateness_us = if due_us.is_empty() {
-            whole(ticks.lateness_us).map(i64::cast_unsigned).collect()
-        } else {
-            let late = t_us.iter().zip(due_us);
-            late.map(|(t_us, due_us)| t_us.wrapping_sub(due_us).cast_unsigned())
-                .collect()
-        };
+        let mut t_us: Vec<i64> = whole(ticks.t_us).collect();
+        let mut late: Vec<i64> = whole(ticks.lateness_us).collect();
+        let due: Vec<i64> = whole(ticks.due_us).collect();
+        if t_us.is_empty() {
+            let both = due.iter().zip(&late);
+            t_us = both.map(|(due, late)| due.wrapping_add(*late)).collect();
+        } else if late.is_empty() {
+            let both = t_us.iter().zip(&due);
+            late = both.map(|(t_us, due)| t_us.wrapping_sub(*due)).collect();
+        }
+        let lateness_us = late.into_iter().map(i64::cast_unsigned).collect();
         if !t_us.is_empty() {
             let group = Group {
                 t_us,

@@ -34,6 +34,9 @@ pub(super) async fn entries(
         for page in snapshot.pages(job, column, there, from, to).await? {
             unpack_entries(job, &page, &mut found)?;
         }
+        if there == 0 && found.is_empty() {
+            found = times(snapshot, job, column, (from, to)).await?;
+        }
         if there == 0 || !found.is_empty() {
             break;
         }
@@ -44,6 +47,32 @@ pub(super) async fn entries(
         found = raise(&found);
     }
     Ok(found)
+}
+
+/// Times of ticks from when they were due and how late they were; nothing for other columns.
+async fn times(
+    snapshot: &mut Snapshot,
+    job: i64,
+    column: i64,
+    (from, to): (i64, i64),
+) -> Result<Vec<Entry>, FinaliseError> {
+    let mut all = RATES.map(rate_number).map(rate_columns).into_iter();
+    let Some(ticks) = all.find(|ticks| ticks.t_us == column) else {
+        return Ok(Vec::new());
+    };
+    let (mut due, mut late) = (Vec::new(), Vec::new());
+    for (column, found) in [(ticks.due_us, &mut due), (ticks.lateness_us, &mut late)] {
+        for page in snapshot.pages(job, column, 0, from, to).await? {
+            unpack_entries(job, &page, found)?;
+        }
+    }
+    // Both begin with the first tick and are cut alike.
+    let both = due.into_iter().zip(late);
+    let time = |(due, late): (Entry, Entry)| {
+        let t_us = due.1.wrapping_add(late.1);
+        (due.0, t_us, t_us, t_us)
+    };
+    Ok(both.map(time).collect())
 }
 
 /// The entries of the next level.
