@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// What is drawn by lot is the same for the same number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many jobs are live at once; 8 with --power.
+    /// How many jobs are live at once; 16, and 4 with --power.
     #[arg(long)]
     jobs: Option<u32>,
     /// Kill a virtual machine that the server runs in, with all that it had not brought to its disk.
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Done {
     kill.arg("--folder").arg(&folder);
     kill.args(["--rounds", &options.rounds.to_string()]);
     kill.args(["--seed", &options.seed.to_string()]);
-    let jobs = options.jobs.unwrap_or(if options.power { 8 } else { 16 });
+    let jobs = options.jobs.unwrap_or(if options.power { 4 } else { 16 });
     kill.args(["--jobs", &jobs.to_string()]);
     if !options.power {
         return run_command(&mut kill);
@@ -114,7 +114,7 @@ fn lose_power(machine: &Machine, binaries: &Path, folder: &Path, mut kill: Comma
     let address = free_address()?;
     let network = format!("user,model=virtio-net-pci,hostfwd=tcp:{address}-:8080");
     let qemu = machine.command(&initramfs, &out, &network)?;
-    kill.args(["--address", &address, "--pace-ms", "250", "--batches", "12"])
+    kill.args(["--address", &address, "--pace-ms", "500", "--batches", "12"])
         .env("HIGHWATER_TOKEN", token)
         .arg("--")
         .arg(qemu.get_program())

@@ -216,8 +216,11 @@ impl Rounds<'_> {
         let mut touched = Vec::new();
         for (job, checked) in jobs.iter().zip(&mut self.checked) {
             if job.is_begun && *checked != (job.batches, job.is_ended) {
+                touched.push(Acknowledged {
+                    seen: checked.0,
+                    ..job.clone()
+                });
                 *checked = (job.batches, job.is_ended);
-                touched.push(job.clone());
             }
         }
         self.look(subject, &touched, false).await

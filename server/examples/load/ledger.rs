@@ -18,6 +18,8 @@ pub(crate) struct Acknowledged {
     pub(crate) is_begun: bool,
     pub(crate) batches: u32,
     pub(crate) is_ended: bool,
+    /// So many of its batches were looked for already.
+    pub(crate) seen: u32,
 }
 
 /// One request, and what the server says once it has it.
@@ -40,6 +42,7 @@ impl Acknowledged {
             is_begun: false,
             batches: 0,
             is_ended: false,
+            seen: 0,
         })
     }
 
@@ -82,13 +85,13 @@ impl Acknowledged {
         })
     }
 
-    /// Everything of it that was acknowledged, in its order.
+    /// Everything of it that was acknowledged, in its order, but for the first batches of which that was seen before.
     pub(crate) fn all(&self, trace: &Trace) -> Result<Vec<Sent>, Failure> {
         let mut all = Vec::new();
         if self.is_begun {
             all.push(self.beginning());
         }
-        all.extend((0..self.batches).map(|n| self.batch(trace, n)));
+        all.extend((self.seen..self.batches).map(|n| self.batch(trace, n)));
         if self.is_ended {
             all.push(self.end(self.batches)?);
         }
