@@ -1,8 +1,8 @@
 """The server held to its own OpenAPI document by schemathesis: recordings and imports, with and without tokens, every scope."""
 
 import json
+import os
 import subprocess
-import sys
 import urllib.request
 
 import pytest
@@ -11,6 +11,8 @@ from conftest import BINARIES, PYTEST, ROOT, Recorder, Server
 from guarded import GuardedServer, make_token, settled
 
 PATIENCE = 600
+# In an environment of its own: its plugins of pytest would be loaded into every pytest that is recorded here.
+SCHEMATHESIS = os.environ.get("HIGHWATER_SCHEMATHESIS", str(ROOT / "target" / "venvs" / "schemathesis" / "bin" / "python"))
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def held(server, folder, uuids, token=None, examples=5, flags=()):
     path.write_text(json.dumps(document))
     config = folder / "schemathesis.toml"
     config.write_text((ROOT / "e2e" / "schemathesis.toml").read_text() + ("[auth.openapi.token]\nbearer = '%s'\n" % token if token else ""))
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
+    command = [SCHEMATHESIS, "-m", "schemathesis.cli", "--config-file", str(config)]
     command += ["run", str(path), "--url", server.url, "--max-examples", str(examples), "--seed", "1", "--no-color"]
     command += ["--generation-database", "none", "--continue-on-failure", "--request-timeout", "30", *flags]
     done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
