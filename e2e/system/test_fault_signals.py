@@ -182,6 +182,8 @@ def test_int_term_kill_as_github_sends_them_is_cancelled(server, recorder, way, 
                 break
         if way is Run and act == STUBBORN:
             job.process.wait()
+            # A recording whose pytest still runs is left alone.
+            wait_for("the end of pytest", lambda: is_gone(pid))
             assert recorder.upload(server).returncode == 0
             summary, lost_us = newest(server), LAST_SECOND_US
         else:
