@@ -59,11 +59,14 @@ def held(server, folder, uuids, token=None, examples=5, flags=()):
     path = folder / "openapi.json"
     path.write_text(json.dumps(document))
     config = folder / "schemathesis.toml"
-    config.write_text((ROOT / "e2e" / "schemathesis.toml").read_text() + ("[auth.openapi.token]\nbearer = '%s'\n" % token if token else ""))
+    hooks = str(ROOT / "e2e" / "document_hooks.py")
+    settings = (ROOT / "e2e" / "schemathesis.toml").read_text().replace("e2e/document_hooks.py", hooks)
+    config.write_text(settings + ("[auth.openapi.token]\nbearer = '%s'\n" % token if token else ""))
     command = [SCHEMATHESIS, "-m", "schemathesis.cli", "--config-file", str(config)]
     command += ["run", str(path), "--url", server.url, "--max-examples", str(examples), "--seed", "1", "--no-color"]
     command += ["--generation-database", "none", "--continue-on-failure", "--request-timeout", "30", *flags]
-    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+    # Where it runs it keeps what failed, and tries that first the next time.
+    done = subprocess.run(command, cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
     text = done.stdout.decode()
     assert done.returncode == 0, text[-20000:]
     assert "18/18" in text, text

@@ -6,16 +6,13 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::{
-    Moment, NewBatch, Put, Store, StoreError, jobs,
+    Moment, NewBatch, Put, Store, StoreError, jobs, rows,
     writer::{
         known,
         together::{self, Sent},
         write_end,
     },
 };
-
-/// So many batches in one statement.
-const MOST_TOGETHER: usize = 512;
 
 /// A recording.
 #[derive(Debug, Clone)]
@@ -64,7 +61,7 @@ pub(crate) async fn write(
     let Some(job) = known(connection, uuid).await? else {
         return Ok(Put::Unknown);
     };
-    for some in whole.batches.chunks(MOST_TOGETHER) {
+    for some in whole.batches.chunks(rows::MOST) {
         let sent = some.iter().map(|batch| Sent::new(uuid, batch, now));
         let sent: Vec<Sent<'_>> = sent.collect();
         for put in together::write(connection, &sent).await? {
