@@ -1,5 +1,6 @@
 //! Figures of test files over jobs.
 
+use highwater_wire::report::FileRow;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -53,6 +54,26 @@ pub struct FileFact {
     pub failed: i64,
     pub duration_us: i64,
     pub censored: bool,
+}
+
+impl From<&FileRow> for FileFact {
+    fn from(file: &FileRow) -> Self {
+        Self {
+            path: file.path.clone(),
+            session: file.session,
+            start_bytes: file.start_bytes,
+            peak_bytes: file.peak_bytes,
+            peak_kind: file.peak_kind.as_str().to_owned(),
+            tree_peak_bytes: file.tree_peak_bytes,
+            spike_bytes: file.spike_bytes,
+            retained_bytes: file.retained_bytes,
+            import_bytes: file.import_bytes,
+            tests: file.tests.cast_signed(),
+            failed: file.failed.cast_signed(),
+            duration_us: file.duration_us,
+            censored: file.censored,
+        }
+    }
 }
 
 /// Figures of a test file in one job of its history.

@@ -164,9 +164,9 @@ async fn templates(database: &str) -> Result<Vec<Template>, Failure> {
                 tests: row.tests,
                 failed: row.failed,
                 facts: files
-                    .into_iter()
+                    .iter()
                     .filter(|file| file.visits > 0)
-                    .map(fact)
+                    .map(FileFact::from)
                     .collect(),
                 details,
                 series,
@@ -189,24 +189,6 @@ async fn rows(
 ) -> Result<Vec<u8>, Failure> {
     let detail = snapshot.detail(job, kind).await?;
     Ok(detail.ok_or("a settled job without rows")?.unpack()?)
-}
-
-fn fact(file: FileRow) -> FileFact {
-    FileFact {
-        path: file.path,
-        session: file.session,
-        start_bytes: file.start_bytes,
-        peak_bytes: file.peak_bytes,
-        peak_kind: file.peak_kind.as_str().to_owned(),
-        tree_peak_bytes: file.tree_peak_bytes,
-        spike_bytes: file.spike_bytes,
-        retained_bytes: file.retained_bytes,
-        import_bytes: file.import_bytes,
-        tests: file.tests.cast_signed(),
-        failed: file.failed.cast_signed(),
-        duration_us: file.duration_us,
-        censored: file.censored,
-    }
 }
 
 impl Template {

@@ -2,7 +2,7 @@
 
 use highwater_analysis::digest::{Digest, process_numbers};
 use highwater_store::{Detail, DetailKind, FileFact, Finalised};
-use highwater_wire::report::{FileRow, JobState};
+use highwater_wire::report::JobState;
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -60,7 +60,7 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
             .files
             .iter()
             .filter(|file| file.visits > 0)
-            .map(fact)
+            .map(FileFact::from)
             .collect(),
         settled: loaded.fresh.clone(),
     })
@@ -103,23 +103,5 @@ fn state_word(state: JobState) -> &'static str {
         JobState::Finished => "finished",
         JobState::Incomplete => "incomplete",
         JobState::Lost => "lost",
-    }
-}
-
-fn fact(file: &FileRow) -> FileFact {
-    FileFact {
-        path: file.path.clone(),
-        session: file.session,
-        start_bytes: file.start_bytes,
-        peak_bytes: file.peak_bytes,
-        peak_kind: file.peak_kind.as_str().to_owned(),
-        tree_peak_bytes: file.tree_peak_bytes,
-        spike_bytes: file.spike_bytes,
-        retained_bytes: file.retained_bytes,
-        import_bytes: file.import_bytes,
-        tests: file.tests.cast_signed(),
-        failed: file.failed.cast_signed(),
-        duration_us: file.duration_us,
-        censored: file.censored,
     }
 }
