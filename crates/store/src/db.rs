@@ -103,8 +103,9 @@ impl Store {
 
     /// Waits until what was asked to be written is, and closes the files.
     pub async fn close(&self) {
-        self.writer.close().await;
+        // Those that only read cannot move the log into the file: the one that writes goes last.
         self.readers.close().await;
+        self.writer.close().await;
     }
 
     /// Whether the database answers.

@@ -13,7 +13,7 @@ use std::{
 
 use highwater_wire::v1;
 use prost::Message;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -69,8 +69,8 @@ enum Request {
     Try,
     /// Moves what was committed into the file of the database, which may be shorter by it.
     Checkpoint,
-    /// Nothing: answered once everything before it is on disk.
-    Flush,
+    /// The last one: answered once everything before it is on disk.
+    Close,
 }
 
 impl Request {
@@ -194,10 +194,11 @@ impl Writer {
         // This store's clones may live on and keep the way to the writer open, so it is told to end.
         if let Some(task) = task {
             let (reply, answer) = oneshot::channel();
-            if self.requests.send((Request::Flush, reply)).await.is_ok() {
+            if self.requests.send((Request::Close, reply)).await.is_ok() {
                 let _ = answer.await;
             }
-            task.abort();
+            // A panic there is in the log.
+            let _ = task.await;
         }
     }
 }
@@ -231,6 +232,7 @@ async fn write_all(
             }
         }
         let (requests, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
+        let is_last = requests.iter().any(|it| matches!(it, Request::Close));
         let began = Instant::now();
         match write_group(&mut connection, &requests).await {
             Ok(outcomes) => {
@@ -263,6 +265,13 @@ async fn write_all(
                 }
             }
         }
+        if is_last {
+            break;
+        }
+    }
+    // Closed last of all, it moves what is in the log into the file.
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "the database was not closed in order");
     }
 }
 
@@ -360,7 +369,7 @@ async fn write_one(
         }
         Request::Access(change) => tokens::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
-        Request::Checkpoint | Request::Flush => Ok(Put::Same),
+        Request::Checkpoint | Request::Close => Ok(Put::Same),
     }
 }
 
