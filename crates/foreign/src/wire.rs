@@ -63,12 +63,23 @@ fn decoded<M: Checked + PartialEq + Debug>(bytes: &[u8]) -> Option<M> {
     );
     let put = foreign::body::<M>("application/x-protobuf", "zstd", &frame);
     assert_eq!(put.as_ref(), Some(&message), "the server takes it");
-    let json = serde_json::to_vec(&message).expect("a message is JSON");
-    // In JSON less is taken.
-    if let Ok(again) = codec::decode_json::<M>(&json) {
-        assert_eq!(again, message, "JSON says the same");
-    }
+    hold_json(&message);
     Some(message)
+}
+
+/// In JSON less is taken, and a role or an end of a later agent cannot be said at all.
+fn hold_json<M: Checked + PartialEq + Debug>(message: &M) {
+    let json = match serde_json::to_vec(message) {
+        Ok(json) => json,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.starts_with("Invalid variant"), "{said}");
+            return;
+        }
+    };
+    if let Ok(again) = codec::decode_json::<M>(&json) {
+        assert_eq!(again, *message, "JSON says the same");
+    }
 }
 
 /// A body under zstd.
