@@ -18,7 +18,7 @@ use crate::{
     tree::ProcessKey,
 };
 
-/// Readings closer than this share a tick, µs.
+/// Readings of one round closer than this share a tick, µs.
 const SAME_TICK_US: i64 = 10_000;
 
 /// What waits to be written.
@@ -32,6 +32,8 @@ pub(super) struct Gathered {
     /// About what the marks take on the wire.
     pub(super) marks_bytes: usize,
     slow: Vec<SlowValue>,
+    /// Where in `slow` each round begins.
+    rounds: Vec<usize>,
     places: Places,
     /// Cgroups that the readings name.
     names: Vec<Arc<str>>,
@@ -54,6 +56,7 @@ impl Gathered {
     }
 
     pub(super) fn add_slow(&mut self, mut reading: SlowReading) {
+        self.rounds.push(self.slow.len());
         self.slow.append(&mut reading.values);
         self.spares.values.give(reading.values);
     }
@@ -79,9 +82,10 @@ impl Gathered {
         if !self.slow.is_empty() {
             batch
                 .samples
-                .push(slow(&self.slow, places, &mut reuse.slow));
+                .push(slow(&self.slow, &self.rounds, places, &mut reuse.slow));
             self.slow.clear();
         }
+        self.rounds.clear();
         if !self.rest.is_empty() {
             batch
                 .samples
@@ -150,11 +154,14 @@ fn grid(block: &GridBlock, places: &mut Places, shelf: &mut Shelf) -> Samples {
     samples
 }
 
-fn slow(values: &[SlowValue], places: &mut Places, shelf: &mut Shelf) -> Samples {
+fn slow(values: &[SlowValue], rounds: &[usize], places: &mut Places, shelf: &mut Shelf) -> Samples {
     let mut samples = shelf.samples();
     let mut last_us = None;
-    for value in values {
-        if last_us.is_none_or(|last| value.t_us - last > SAME_TICK_US) {
+    let mut rounds = rounds.iter().copied().peekable();
+    for (at, value) in values.iter().enumerate() {
+        // Another round reads the same processes again, and a process has one value on a tick.
+        let begins_round = rounds.next_if(|round| *round <= at).is_some();
+        if begins_round || last_us.is_none_or(|last| value.t_us - last > SAME_TICK_US) {
             samples.t_us_delta.push(value.t_us - last_us.unwrap_or(0));
             last_us = Some(value.t_us);
         }

@@ -191,6 +191,8 @@ fn samples_keep_their_holes_and_name_their_processes() {
     }
     let values = vec![slow(7, 30_000), slow(8, 31_000), slow(9, 90_000)];
     scene.tell(Message::Seen(Seen::Slow(SlowReading { values })));
+    let again = vec![slow(9, 94_000)];
+    scene.tell(Message::Seen(Seen::Slow(SlowReading { values: again })));
     scene.tell(Message::Seen(Seen::Grid(block)));
     let recorded = scene.finish();
     let batch = &recorded.sink.kept[0];
@@ -227,13 +229,14 @@ fn samples_keep_their_holes_and_name_their_processes() {
     assert_eq!(series(seconds, Metric::CgroupUsage), []);
     assert_eq!(
         rounds.t_us_delta,
-        [30_000, 60_000],
-        "readings of one moment share a tick"
+        [30_000, 60_000, 4_000],
+        "readings of one moment share a tick, two of one process do not"
     );
     let expected = [
         (Some(7), 0, vec![40]),
         (Some(8), 0, vec![40]),
         (Some(9), 1, vec![40]),
+        (Some(9), 2, vec![40]),
     ];
     assert_eq!(series(rounds, Metric::Pss), expected);
 }
