@@ -101,6 +101,33 @@ def test_pytest_killed_leaves_what_came_before_and_the_test_that_ran(server, rec
     assert tests == {"test_before": "passed", "test_victim": "unknown"}
 
 
+RAISED = """
+import pathlib, time
+def test_reads():
+    mine = pathlib.Path('/proc/self/oom_score_adj')
+    until = time.monotonic() + WAITS
+    while mine.read_text() == BEFORE and time.monotonic() < until: time.sleep(0.01)
+    pathlib.Path('adj').write_text(mine.read_text())
+"""
+
+
+@pytest.mark.parametrize(("flag", "waits"), [("--protect", 30), ("--no-protect", 1)])
+def test_the_recording_says_whom_the_kernel_would_take_first(server, recorder, flag, waits):
+    before = open("/proc/self/oom_score_adj").read()
+    text = RAISED.replace("WAITS", str(waits)).replace("BEFORE", repr(before))
+    (recorder.folder / "test_raised.py").write_text(text)
+    job = server.job(recorder.run(PYTEST, server, [flag])["uuid"])
+    found = int((recorder.folder / "adj").read_text())
+    [process] = [row for row in server.rows(job["uuid"], "processes") if row["role"] == "pytest"]
+    page = server.text("/jobs/%s" % job["uuid"])
+    if flag == "--protect":
+        assert found > int(before) and process["oom_score_adj"] == found
+        assert "oom_score_adj %d" % found in page
+    else:
+        assert found == int(before) and process["oom_score_adj"] is None
+        assert "oom_score_adj" not in page
+
+
 @pytest.mark.parametrize("with_server", [True, False], ids=["sending", "spool only"])
 def test_an_agent_that_is_killed_leaves_a_spool_that_can_be_sent(own_server, recorder, with_server):
     (recorder.folder / "test_slow.py").write_text(SLOW)

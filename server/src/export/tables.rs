@@ -145,6 +145,9 @@ pub(super) const PROCESSES: &[Column<ProcessRow>] = &[
     int("peak_bytes", |row| row.peak_bytes.into()),
     text("peak_kind", |row| row.peak_kind.as_str().into()),
     text("exact_reason", |row| row.exact_reason.as_str().into()),
+    int("oom_score_adj", |row| {
+        row.oom_score_adj.map(i64::from).into()
+    }),
     int("books_first_bytes", |row| {
         booked(row, |books| books.first_bytes)
     }),

@@ -80,6 +80,7 @@ struct ProcessLine {
     role: String,
     peak: String,
     kind: &'static str,
+    oom_score_adj: Option<i32>,
     books: [String; 6],
 }
 
@@ -403,6 +404,7 @@ fn process_line(process: &ProcessRow) -> ProcessLine {
             .unwrap_or_else(|| process.role.as_str().to_owned()),
         peak: format::mebibytes(process.peak_bytes.cast_signed()),
         kind: process.peak_kind.as_str(),
+        oom_score_adj: process.oom_score_adj,
         books,
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn rows(
             peak_bytes: peak.max(0).cast_unsigned(),
             peak_kind: kind,
             exact_reason: process.exact_reason.clone(),
+            oom_score_adj: process.oom_score_adj,
             books: walk.and_then(|walk| walk.books),
         }
     };

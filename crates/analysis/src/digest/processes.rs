@@ -33,6 +33,7 @@ pub(super) struct ProcessFacts {
     /// What its address space may grow to (RLIMIT_AS), bytes, and the largest it was.
     pub(super) address_space_limit_bytes: Option<u64>,
     pub(super) address_space_peak_bytes: Option<u64>,
+    pub(super) oom_score_adj: Option<i32>,
     /// Every memory cgroup it was in, the last it went to last.
     pub(super) cgroups: Vec<String>,
     pub(super) versions: [(&'static str, String); 3],
@@ -60,6 +61,7 @@ impl ProcessFacts {
             forked_from: 0,
             address_space_limit_bytes: None,
             address_space_peak_bytes: None,
+            oom_score_adj: None,
             cgroups: Vec::new(),
             versions: [
                 ("python", String::new()),
@@ -114,6 +116,7 @@ impl ProcessFacts {
         self.address_space_peak_bytes = self
             .address_space_peak_bytes
             .max(word.address_space_peak_bytes);
+        self.oom_score_adj = word.oom_score_adj.or(self.oom_score_adj);
         if !word.cgroup.is_empty() && self.cgroups.last() != Some(&word.cgroup) {
             self.cgroups.push(word.cgroup.clone());
         }

@@ -38,6 +38,9 @@ pub struct ProcessRow {
     pub peak_kind: PeakKind,
     /// Why its peaks are only sampled; empty when they are exact or it has no plugin.
     pub exact_reason: String,
+    /// What the agent raised its `oom_score_adj` to, so that the kernel takes it before the agent and the CI's runner; none where it was left alone.
+    #[serde(default)]
+    pub oom_score_adj: Option<i32>,
     /// The balance of its memory; none without the plugin.
     pub books: Option<Books>,
 }
