@@ -25,8 +25,8 @@
 
 use std::io::Read;
 
-/// Values a page holds at most.
-pub const PAGE_VALUES: usize = 4096;
+/// Values a page holds at most. Smaller pages leave more of SQLite's own pages empty; of larger ones more is unpacked than a short span needs.
+pub const PAGE_VALUES: usize = 16_384;
 /// Entries of a level that make one of the next.
 pub const FACTOR: usize = 64;
 

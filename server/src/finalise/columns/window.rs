@@ -5,8 +5,8 @@ use highwater_store::{SeriesRow, Snapshot, pages::PAGE_VALUES, rate_columns};
 use super::span::entries;
 use crate::finalise::FinaliseError;
 
-/// Ticks that are looked at at once: sixteen pages.
-const WINDOW: usize = 16 * PAGE_VALUES;
+/// Ticks that are looked at at once: four pages.
+const WINDOW: usize = 4 * PAGE_VALUES;
 
 /// Time (µs since the job's start) and value of what a series has on the ticks from a place on, with the place to go on from; `None`
 /// when there are no ticks any more.
