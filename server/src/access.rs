@@ -15,7 +15,8 @@ pub(crate) mod secret;
 use std::{
     fmt,
     str::FromStr,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use axum::{extract::FromRequestParts, http::request::Parts};
@@ -26,6 +27,10 @@ pub(crate) use failures::Failures;
 pub(crate) use peer::Peer;
 
 use crate::{config::Config, error::AppError, state::AppState};
+
+/// A server that has no tokens looks for the first one so often; to look at each request would cost as much as a part of the request itself.
+/// Whoever makes the first token waits for as long before it is told.
+pub(crate) const FIRST_TOKEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -228,6 +233,9 @@ impl FromRequestParts<AppState> for Access {
 #[derive(Debug)]
 pub(crate) struct Guard {
     is_up: AtomicBool,
+    started: Instant,
+    /// Until when it is known that there are no tokens, ms since `started`.
+    asks_nobody_until_ms: AtomicU64,
     pub(crate) is_behind_proxy: bool,
     /// Whether browsers may send the cookie over TLS only.
     pub(crate) has_secure_cookies: bool,
@@ -242,6 +250,8 @@ impl Guard {
         let public_url = config.public_url.as_deref();
         Self {
             is_up: AtomicBool::new(config.is_reached()),
+            started: Instant::now(),
+            asks_nobody_until_ms: AtomicU64::new(0),
             is_behind_proxy: config.behind_proxy,
             has_secure_cookies: public_url.is_some_and(|url| url.starts_with("https://"))
                 || public_url.is_none() && !config.listen.ip().is_loopback(),
@@ -251,12 +261,24 @@ impl Guard {
         }
     }
 
-    /// Whether this server asks who comes. Once it does, it never stops.
+    /// Whether this server asks who comes. Once it does, it never stops; that there is a first token it knows within [`FIRST_TOKEN_WITHIN`].
     pub(crate) async fn is_up(&self, store: &Store) -> Result<bool, StoreError> {
-        if !self.is_up.load(Relaxed) && store.has_tokens().await? {
-            self.is_up.store(true, Relaxed);
+        if self.is_up.load(Relaxed) {
+            return Ok(true);
         }
-        Ok(self.is_up.load(Relaxed))
+        let since_start_ms = || u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0);
+        if since_start_ms() < self.asks_nobody_until_ms.load(Relaxed) {
+            return Ok(false);
+        }
+        // The time from before the look counts: what comes after it may be missed.
+        let within = u64::try_from(FIRST_TOKEN_WITHIN.as_millis()).unwrap_or(0);
+        let until_ms = since_start_ms() + within;
+        if store.has_tokens().await? {
+            self.is_up.store(true, Relaxed);
+            return Ok(true);
+        }
+        self.asks_nobody_until_ms.store(until_ms, Relaxed);
+        Ok(false)
     }
 }
 

@@ -12,6 +12,10 @@ use highwater_store::{Store, is_there};
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
 
+/// A batch is decoded into many small texts on one thread and let go on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {

@@ -2,7 +2,7 @@
 
 mod connections;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use highwater_store::{Store, StoreError, Trouble};
 use tokio::net::TcpListener;
@@ -87,7 +87,7 @@ pub async fn serve(
         config.retention.clone(),
         move || clock.wall_unix_us(),
     ));
-    let stop = Arc::clone(&state.stop);
+    let stop = state.stop.clone();
     let stopped = stop.subscribe();
     let router = router::router(state);
     let serving = connections::serve(listener, router, config.patience, stopped);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,28 +31,41 @@ const NOTED_EACH_US: i64 = 60_000_000;
 /// Those who follow jobs at once: each keeps a connection.
 const MOST_WATCHERS: usize = 128;
 
+/// It is cloned many times a request.
 #[derive(Debug, Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Shared>);
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What all its clones share.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) store: Store,
     silence: Duration,
     /// How long the body of a request may take to come.
     pub(crate) patience: Duration,
     clock: Clock,
     /// Told when a job may be ready to be settled.
-    pub(crate) settle: Arc<Notify>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) settle: Notify,
+    pub(crate) metrics: Metrics,
     /// Counts what arrives, for whoever follows a job.
-    pub(crate) arrived: Arc<watch::Sender<u64>>,
+    pub(crate) arrived: watch::Sender<u64>,
     /// Turns true when the server stops.
-    pub(crate) stop: Arc<watch::Sender<bool>>,
+    pub(crate) stop: watch::Sender<bool>,
     /// Places for those who follow jobs.
     pub(crate) watchers: Arc<Semaphore>,
     /// How many of these each token has.
     pub(crate) shares: Arc<Mutex<HashMap<String, u32>>>,
     /// Room for what is sent.
-    pub(crate) intake: Arc<Intake>,
+    pub(crate) intake: Intake,
     /// Who may do what.
-    pub(crate) guard: Arc<Guard>,
+    pub(crate) guard: Guard,
     /// Where bodies are decoded.
     pub(crate) decoding: Room,
     /// Where recordings are put together and worked out.
@@ -60,9 +74,9 @@ pub(crate) struct AppState {
     pub(crate) reading: Room,
     /// Where jobs are written for other programs, as fast as these take it.
     pub(crate) exporting: Room,
-    live: Arc<Mutex<Vec<(LiveKey, LiveCell)>>>,
+    live: Mutex<Vec<(LiveKey, LiveCell)>>,
     /// When the use of each token was noted last, µs since 1970.
-    noted: Arc<Mutex<HashMap<i64, i64>>>,
+    noted: Mutex<HashMap<i64, i64>>,
 }
 
 /// What the figures of an unsettled job depend on: how often something had arrived, and where it is in its life.
@@ -85,7 +99,7 @@ struct Clock {
 
 impl AppState {
     pub(crate) fn new(store: Store, config: &Config) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             store,
             silence: config.silence,
             patience: config.patience,
@@ -93,21 +107,21 @@ impl AppState {
                 unix_us: jiff::Timestamp::now().as_microsecond(),
                 since: Instant::now(),
             },
-            settle: Arc::new(Notify::new()),
-            metrics: Arc::default(),
-            arrived: Arc::new(watch::Sender::new(0)),
-            stop: Arc::new(watch::Sender::new(false)),
+            settle: Notify::new(),
+            metrics: Metrics::default(),
+            arrived: watch::Sender::new(0),
+            stop: watch::Sender::new(false),
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
             shares: Arc::default(),
-            intake: Arc::new(Intake::new(config.intake_bytes)),
-            guard: Arc::new(Guard::new(config)),
+            intake: Intake::new(config.intake_bytes),
+            guard: Guard::new(config),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
             reading: Room::new(MAX_JOB_WEIGHT, ROWS),
             exporting: Room::new(MAX_JOB_WEIGHT, PIECES),
-            live: Arc::default(),
-            noted: Arc::default(),
-        }
+            live: Mutex::default(),
+            noted: Mutex::default(),
+        }))
     }
 
     /// Where the figures of an unsettled job are, or will be.

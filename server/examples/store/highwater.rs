@@ -30,11 +30,14 @@ pub(crate) struct Args {
     url: String,
     #[command(flatten)]
     load: Load,
+    /// Send the samples with their processes and nothing else, as much as a store of series is sent.
+    #[arg(long)]
+    samples_alone: bool,
 }
 
 pub(crate) async fn measure(args: Args) -> Result<Value, Failure> {
     let load = args.load;
-    let trace = Arc::new(Trace::read(&load.spool)?);
+    let trace = Arc::new(Trace::read(&load.spool, args.samples_alone)?);
     let address = args.url.strip_prefix("http://");
     let address = address.ok_or("the URL is no http:// address")?;
     let jobs: Arc<[Uuid]> = (0..load.jobs).map(|_| Uuid::now_v7()).collect();

@@ -26,8 +26,8 @@ pub(crate) struct Trace {
 pub(crate) type Key = (&'static str, Option<(u32, u64)>, String);
 
 impl Trace {
-    /// Reads a job's folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
+    /// Reads a job's folder; all that an agent sends, or the samples alone with the processes they are of.
+    pub(crate) fn read(folder: &Path, samples_alone: bool) -> Result<Self, Failure> {
         let job = records(&folder.join("job"))?;
         let job = codec::decode(&job.first().ok_or("an empty file")?.payload)?;
         let mut found = BTreeMap::new();
@@ -39,9 +39,18 @@ impl Trace {
                 found.extend(batches.map(|record| (record.seq, record.payload)));
             }
         }
-        let batches: Vec<Bytes> = found.into_values().map(Bytes::from).collect();
+        let mut batches: Vec<Bytes> = found.into_values().map(Bytes::from).collect();
         let decoded = batches.iter().map(|body| codec::decode(body));
-        let decoded = decoded.collect::<Result<Vec<Batch>, _>>()?;
+        let mut decoded = decoded.collect::<Result<Vec<Batch>, _>>()?;
+        if samples_alone {
+            for (batch, body) in decoded.iter_mut().zip(&mut batches) {
+                batch.sessions.clear();
+                batch.marks.clear();
+                batch.notices.clear();
+                batch.events.clear();
+                *body = codec::encode(batch)?.into();
+            }
+        }
         let mut all = BTreeMap::new();
         for batch in &decoded {
             for (key, points) in samples(batch) {

@@ -50,7 +50,7 @@ struct Bodies {
 }
 
 pub(crate) async fn measure(args: Args) -> Result<Value, Failure> {
-    let trace = Trace::read(&args.load.spool)?;
+    let trace = Trace::read(&args.load.spool, true)?;
     let lines = lines(&trace)?;
     let native = native(&args, &trace, &lines).await?;
     Ok(json!({

@@ -7,7 +7,7 @@ use highwater_store::{NewToken, Store, TokenRow};
 use highwater_wire::ids::ProjectSlug;
 
 use super::columns;
-use crate::access::{Scope, secret::Secret};
+use crate::access::{FIRST_TOKEN_WITHIN, Scope, secret::Secret};
 
 /// What to do about tokens.
 #[derive(Debug)]
@@ -67,6 +67,9 @@ pub async fn run(
                 expires_unix_us,
             };
             store.create_token(token).await?;
+            if is_first {
+                tokio::time::sleep(FIRST_TOKEN_WITHIN).await;
+            }
             // One that nobody saw shall not count.
             if let Err(error) = writeln!(out, "{}", secret.reveal()).and_then(|()| out.flush()) {
                 store.revoke_token(secret.lookup(), now_unix_us).await?;
