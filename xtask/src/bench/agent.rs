@@ -72,7 +72,7 @@ impl AgentBench<'_> {
         let mut rows = Vec::new();
         println!("\n# The agent, watching idle and slowly growing processes (medians of {rounds})");
         println!("processes    Hz    % of a core    of a bare loop    highest RSS, MB    target");
-        let mut ages = Vec::new();
+        let mut ages: Vec<f64> = Vec::new();
         for load in LOADS {
             let (count, hertz) = (load.processes, load.hertz);
             let mut seen = Vec::new();
@@ -93,9 +93,7 @@ impl AgentBench<'_> {
                 rss_bytes / 1e6
             );
             rows.push(json!({"processes": count, "hertz": hertz, "core_share": share, "bare_loop_core_share": floor, "rss_bytes": rss_bytes}));
-            if (count, hertz) == FOLLOWED {
-                ages = seen.into_iter().flat_map(|seen| seen.ages_us).collect();
-            }
+            ages.extend(seen.into_iter().flat_map(|seen| seen.ages_us));
         }
         ages.sort_by(f64::total_cmp);
         let (middle, most) = (
@@ -137,7 +135,7 @@ impl AgentBench<'_> {
             .stdin(Stdio::null())
             .spawn()
             .map_err(io(Path::new("highwater")))?;
-        let seen = self.measure(&mut agent, &folder);
+        let seen = self.measure(&mut agent, &folder, (count, hertz) == FOLLOWED);
         let stop = folder.join("stop");
         fs::write(&stop, "").map_err(io(&stop))?;
         let status = agent.wait().map_err(io(Path::new("highwater")))?;
@@ -186,17 +184,22 @@ impl AgentBench<'_> {
         Ok(folder)
     }
 
-    fn measure(&self, agent: &mut Child, folder: &Path) -> Done<Seen> {
+    /// The agent's share of a core and its memory; then, where asked for, how old its samples are when they arrive.
+    fn measure(&self, agent: &mut Child, folder: &Path, follows: bool) -> Done<Seen> {
         wait_until_ready(folder)?;
         let seconds = if self.quick { 6 } else { 15 };
         let (began, before) = (Instant::now(), cpu_seconds(agent.id()));
-        let arrivals = self.arrivals(folder, seconds)?;
+        sleep(Duration::from_secs(seconds));
         let share = (cpu_seconds(agent.id()) - before) / began.elapsed().as_secs_f64();
-        let rss_bytes = high_water_bytes(agent.id())?;
+        // Apart: who looks for arrivals all the time would take the agent's caches away, which nothing takes from the bare loop.
+        let ages_us = match follows {
+            true => ages_us(&self.arrivals(folder, seconds)?)?,
+            false => Vec::new(),
+        };
         Ok(Seen {
             share,
-            rss_bytes,
-            ages_us: ages_us(&arrivals)?,
+            rss_bytes: high_water_bytes(agent.id())?,
+            ages_us,
         })
     }
 

@@ -29,12 +29,13 @@ pub(super) fn store(options: &Options) -> Done {
     let data = target().join("bench-store");
     fs::create_dir_all(&data).map_err(io(&data))?;
     let mut bench = Bench {
-        spool: recording(&binaries, &data.join("trace"), "10ms", &["networkx"])?,
+        spool: recording(&binaries, &data.join("trace"), "4ms", &["networkx"])?,
         example,
         data,
         options,
     };
-    let highwater = bench.highwater(&binaries)?;
+    let highwater = bench.highwater(&binaries, false)?;
+    let alone = bench.highwater(&binaries, true)?;
     let per_job = |figure: &str| number(&highwater["sent"][figure]);
     let samples = per_job("samples_of_a_job");
     if samples < LEAST_SAMPLES as f64 {
@@ -51,9 +52,14 @@ pub(super) fn store(options: &Options) -> Done {
         per_job("batches_of_a_job"),
     );
     let victoria = bench.victoria(&program)?;
-    tell(&highwater, &victoria, samples * f64::from(options.jobs))?;
+    tell(
+        &highwater,
+        &alone,
+        &victoria,
+        samples * f64::from(options.jobs),
+    )?;
     let path = bench.data.join("report.json");
-    let report = json!({"jobs": options.jobs, "highwater": highwater, "victoria": victoria});
+    let report = json!({"jobs": options.jobs, "highwater": highwater, "samples_alone": alone, "victoria": victoria});
     fs::write(&path, format!("{report:#}\n")).map_err(io(&path))?;
     println!("written to {}", path.display());
     Ok(())
@@ -67,7 +73,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn highwater(&mut self, binaries: &Path) -> Done<Value> {
+    /// All of the recording, or its samples alone.
+    fn highwater(&mut self, binaries: &Path, samples_alone: bool) -> Done<Value> {
         let database = self.data.join("highwater.db");
         for name in ["highwater.db", "highwater.db-wal", "highwater.db-shm"] {
             let path = self.data.join(name);
@@ -78,6 +85,9 @@ impl Bench<'_> {
         let server = Server::start(binaries, &database, 0)?;
         let mut send = Command::new(&self.example);
         send.arg("highwater").arg(&server.url);
+        if samples_alone {
+            send.arg("--samples-alone");
+        }
         let sent = self.figures(self.load(&mut send));
         // In an orderly way, so that all of it is in the file.
         drop(server);
@@ -119,19 +129,30 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
-fn tell(highwater: &Value, victoria: &Value, samples: f64) -> Done {
-    let (sent, kept) = (&highwater["sent"], &highwater["kept"]);
+/// What the tables of samples take, bytes; an error where not all samples are there.
+fn bytes_of(highwater: &Value, samples: f64) -> Done<f64> {
+    let kept = &highwater["kept"];
     if number(&kept["samples"]) != samples {
         let found = &kept["samples"];
         return Err(said(format!(
             "the database has {found} samples of {samples}"
         )));
     }
-    let tables = kept["tables"].as_array().map_or(&[][..], Vec::as_slice);
-    let of_samples = tables
+    let of_samples = tables(kept)
         .iter()
         .filter(|table| TABLES.iter().any(|name| table["name"] == *name));
-    let bytes: f64 = of_samples.map(|table| number(&table["bytes"])).sum();
+    Ok(of_samples.map(|table| number(&table["bytes"])).sum())
+}
+
+fn tables(kept: &Value) -> &[Value] {
+    kept["tables"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn tell(highwater: &Value, alone: &Value, victoria: &Value, samples: f64) -> Done {
+    let (sent, kept) = (&highwater["sent"], &highwater["kept"]);
+    let bytes = bytes_of(highwater, samples)?;
+    let alone_bytes = bytes_of(alone, samples)?;
+    let alone_s = number(&alone["sent"]["seconds"]);
     let own_s = number(&sent["seconds"]);
     let fastest = ["native", "json"]
         .into_iter()
@@ -152,6 +173,7 @@ fn tell(highwater: &Value, victoria: &Value, samples: f64) -> Done {
         "", "samples", "seconds", "a second", "bytes"
     );
     row("Highwater", own_s, bytes);
+    row("Highwater, samples alone", alone_s, alone_bytes);
     for way in ["native", "json"] {
         let figures = &victoria[way];
         let bytes = number(&figures["data"]) + number(&figures["index"]);
@@ -161,21 +183,26 @@ fn tell(highwater: &Value, victoria: &Value, samples: f64) -> Done {
             bytes,
         );
     }
-    println!(
-        "{:28} {:>12} {:>9} {:>12.2} {:>8.2}",
-        format!("ratio to {way}"),
-        "",
-        "",
-        other_s / own_s,
-        bytes / other_bytes
-    );
+    for (what, seconds, bytes) in [
+        ("", own_s, bytes),
+        (", samples alone", alone_s, alone_bytes),
+    ] {
+        println!(
+            "{:28} {:>12} {:>9} {:>12.2} {:>8.2}",
+            format!("ratio to {way}{what}"),
+            "",
+            "",
+            other_s / seconds,
+            bytes / other_bytes
+        );
+    }
     println!(
         "Highwater: all acknowledged after {:.1} s; {} requests refused and sent again",
         number(&sent["acknowledged_s"]),
         sent["refused"]
     );
     println!("bytes a sample of Highwater's tables with their indexes (of them empty):");
-    for table in tables
+    for table in tables(kept)
         .iter()
         .filter(|table| number(&table["bytes"]) > samples / 1000.0)
     {
