@@ -5,8 +5,8 @@ mod samples;
 use std::time::Duration;
 
 use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
+    Extension, Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use highwater_store::{StoreError, Trouble};
@@ -253,12 +253,26 @@ impl AppError {
 }
 
 impl AppError {
-    /// What is answered.
-    pub(crate) fn envelope(self) -> ErrorEnvelope {
+    /// The answer with a body, which is JSON for programs and a page for people.
+    pub(crate) fn answer(&self, body: impl IntoResponse) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"highwater\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        let code = Extension(RefusalCode(self.code));
+        (self.status, headers, code, body).into_response()
+    }
+
+    /// What programs are answered.
+    pub(crate) fn envelope(&self) -> ErrorEnvelope {
         ErrorEnvelope {
             error: ErrorBody {
                 code: self.code,
-                message: self.message,
+                message: self.message.clone(),
                 hint: self.hint,
             },
         }
@@ -307,17 +321,6 @@ impl From<Problem> for AppError {
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        let (status, code, retry_after) = (self.status, self.code, self.retry_after);
-        let mut response = (status, Json(self.envelope())).into_response();
-        response.extensions_mut().insert(RefusalCode(code));
-        let headers = response.headers_mut();
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer realm=\"highwater\"");
-            headers.insert(header::WWW_AUTHENTICATE, scheme);
-        }
-        response
+        self.answer(Json(self.envelope()))
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    Extension, Router,
+    Router,
     extract::{FromRequestParts, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     access::Access,
     api::{self, PageQuery},
-    error::{AppError, RefusalCode},
+    error::AppError,
     finalise::Span,
     reading::Job,
     state::AppState,
@@ -142,10 +142,7 @@ impl IntoResponse for PageError {
             hint: as_sentence(error.hint),
         };
         match page.render() {
-            Ok(html) => {
-                let code = Extension(RefusalCode(error.code));
-                (error.status, code, Html(html)).into_response()
-            }
+            Ok(html) => error.answer(Html(html)),
             Err(_) => error.into_response(),
         }
     }

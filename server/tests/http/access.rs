@@ -323,6 +323,11 @@ fn a_wrong_token_is_refused_and_soon_no_longer_looked_at() {
     assert_eq!(answer.status, 429, "{}", answer.text);
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
     assert!(refusals >= 10);
+    // A page says it as well as the API.
+    let page = guarded.get("/", &wrong);
+    assert!(page.text.starts_with("<!doctype html>"), "{}", page.text);
+    assert_eq!(page.status, 429);
+    assert!(page.header("retry-after").parse::<u64>().unwrap() > 0);
     // One that is right comes from the same address, and is not held up.
     assert_eq!(guarded.get(&path, &guarded.read).status, 200);
 }
