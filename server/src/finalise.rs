@@ -20,7 +20,9 @@ use highwater_wire::{
 use prost::Message;
 use uuid::Uuid;
 
-pub(crate) use columns::{Column, Span, USUAL_POINTS, load as load_columns, name_of, window};
+pub(crate) use columns::{
+    Column, KeptTicks, Span, USUAL_POINTS, Window, load as load_columns, name_of, window,
+};
 pub(crate) use remains::report as report_of_remains;
 pub(crate) use rows::{Rows, finalised, read as read_rows};
 

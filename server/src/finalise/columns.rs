@@ -22,7 +22,7 @@ use super::FinaliseError;
 
 pub(super) use pack::pack;
 pub(crate) use span::load;
-pub(crate) use window::window;
+pub(crate) use window::{KeptTicks, Window, window};
 
 /// Levels of the pyramid above the values.
 const LEVELS: i64 = 2;

@@ -1,11 +1,11 @@
 use highwater_store::{DetailKind, SeriesRow, Snapshot, StoreError};
 use highwater_wire::report::JobReport;
 use serde::de::DeserializeOwned;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Mutex};
 use uuid::Uuid;
 
 use crate::{
-    finalise::{self, FinaliseError, Rows},
+    finalise::{self, FinaliseError, KeptTicks, Rows, Window},
     state::AppState,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Settled {
     id: i64,
     weight: u64,
     report: JobReport,
+    /// Those of the window that was read last: the next series mostly has the same.
+    ticks: Mutex<KeptTicks>,
 }
 
 /// Why a piece cannot be read.
@@ -37,6 +39,7 @@ impl Settled {
             id,
             weight,
             report,
+            ticks: Mutex::default(),
         }
     }
 
@@ -72,8 +75,9 @@ impl Settled {
         row: &SeriesRow,
         mut take: impl FnMut(Vec<(i64, i64)>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut place = 0;
-        while let Some((samples, next)) = Handle::current().block_on(self.window(row, place))? {
+        let mut place = Some(0);
+        while let Some(from) = place {
+            let Window { samples, next } = Handle::current().block_on(self.window(row, from))?;
             if !samples.is_empty() {
                 take(samples)?;
             }
@@ -82,13 +86,10 @@ impl Settled {
         Ok(())
     }
 
-    async fn window(
-        &self,
-        row: &SeriesRow,
-        from: usize,
-    ) -> Result<Option<(Vec<(i64, i64)>, usize)>, PieceError> {
+    async fn window(&self, row: &SeriesRow, from: usize) -> Result<Window, PieceError> {
         let mut snapshot = self.snapshot().await?;
-        Ok(finalise::window(&mut snapshot, self.id, row, from).await?)
+        let mut ticks = self.ticks.lock().await;
+        Ok(finalise::window(&mut snapshot, self.id, row, from, &mut ticks).await?)
     }
 
     /// The store as it stands, where it still holds the job as it was.
