@@ -93,6 +93,10 @@ async fn serve_one(
     patience: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
+    // An answer that is made piece by piece would wait with its last piece for a reader that takes its time to say it has the others.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small pieces may wait on a connection");
+    }
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
