@@ -3,7 +3,7 @@
 //! Rooms: `table` says what a table is and `tables` which there are; `csv` and `parquet` write one; `json` and `perfetto` write the whole job;
 //! `body` is the way to an HTTP client.
 //!
-//! Bound: an export holds rows of the job (of one kind at a time, of two for Perfetto), one window of 65 536 samples, and what a writer
+//! Bound: an export holds rows of the job (of one kind at a time, of two for Perfetto), one window of 65 536 samples with its ticks, and what a writer
 //! gathers: for Parquet a group of 65 536 rows or 8 MiB of text, else 64 KiB. How long the job is does not matter. The server writes so many at once
 //! as together weigh no more than one job may, and four at most; a client that takes nothing for as long as a body may take to come is left.
 

@@ -31,7 +31,7 @@ const NOTED_EACH_US: i64 = 60_000_000;
 /// Those who follow jobs at once: each keeps a connection.
 const MOST_WATCHERS: usize = 128;
 
-/// It is cloned many times a request.
+/// What every request shares, behind one count: a request clones it many times.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState(Arc<Shared>);
 
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     /// Places for those who follow jobs.
     pub(crate) watchers: Arc<Semaphore>,
     /// How many of these each token has.
-    pub(crate) shares: Arc<Mutex<HashMap<String, u32>>>,
+    pub(crate) shares: Mutex<HashMap<String, u32>>,
     /// Room for what is sent.
     pub(crate) intake: Intake,
     /// Who may do what.
@@ -112,7 +112,7 @@ impl AppState {
             arrived: watch::Sender::new(0),
             stop: watch::Sender::new(false),
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
-            shares: Arc::default(),
+            shares: Mutex::default(),
             intake: Intake::new(config.intake_bytes),
             guard: Guard::new(config),
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),

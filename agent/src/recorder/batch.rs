@@ -56,7 +56,9 @@ impl Gathered {
     }
 
     pub(super) fn add_slow(&mut self, mut reading: SlowReading) {
-        self.rounds.push(self.slow.len());
+        if !reading.values.is_empty() {
+            self.rounds.push(self.slow.len());
+        }
         self.slow.append(&mut reading.values);
         self.spares.values.give(reading.values);
     }

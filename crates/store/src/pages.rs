@@ -21,6 +21,7 @@
 //!
 //! A page of a higher level is three packed columns, least, greatest and last of each [`FACTOR`] entries of the level below, each behind
 //! its length in the same way. A level is there only where the one below has more than [`FACTOR`] entries.
+//! Pages of at most 4,096 values, as they were written before, are read; whoever wrote these refuses larger ones as damaged.
 //! A reader says how many values it expects and refuses any other number, so that damaged content cannot fill the memory.
 
 use std::io::Read;

@@ -67,14 +67,13 @@ pub async fn run(
                 expires_unix_us,
             };
             store.create_token(token).await?;
-            if is_first {
-                tokio::time::sleep(FIRST_TOKEN_WITHIN).await;
-            }
             // One that nobody saw shall not count.
             if let Err(error) = writeln!(out, "{}", secret.reveal()).and_then(|()| out.flush()) {
                 store.revoke_token(secret.lookup(), now_unix_us).await?;
                 return Err(error.into());
             }
+            // Once this has returned the server asks for it, also where another made the first one a moment ago.
+            tokio::time::sleep(FIRST_TOKEN_WITHIN).await;
             let until = expires_unix_us.map_or_else(
                 || "for good".to_owned(),
                 |at| format!("until {}", rfc3339(at)),

@@ -17,7 +17,7 @@ pub(crate) struct Settled {
     id: i64,
     weight: u64,
     report: JobReport,
-    /// Those of the window that was read last: the next series mostly has the same.
+    /// Those of the window that was read last: where all ticks of a job are one window, each series after the first has them.
     ticks: Mutex<KeptTicks>,
 }
 

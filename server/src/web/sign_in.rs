@@ -79,36 +79,35 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
     SmallForm(form): SmallForm<SignInForm>,
 ) -> Result<Response, PageError> {
-    let refused = |status: StatusCode, problem: String| {
-        let page = SignInPage {
+    let page = |problem: String| {
+        show(&SignInPage {
             problem: Some(problem),
             ..SignInPage::of(&access, &form.to)
-        };
-        Ok((status, show(&page)?).into_response())
+        })
     };
+    let refused = |problem| Ok((StatusCode::FORBIDDEN, page(problem)?).into_response());
     if let Some(origin) = unsafe_origin(&headers).filter(|_| state.guard.has_secure_cookies) {
         let problem = format!(
             "A browser keeps a sign-in over TLS only, and this page came without: open this server by an https:// address, or have it started \
              with --public-url {origin} where the network between is trusted."
         );
-        return refused(StatusCode::FORBIDDEN, problem);
+        return refused(problem);
     }
     let found = match access::token_of(form.token.trim(), peer.0, &state).await {
         Ok(found) => found.row,
-        Err(error) if error.status.is_client_error() => {
-            let status = match error.status {
-                // With 401 this page would lead to itself.
-                StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
-                other => other,
-            };
-            return refused(status, super::as_sentence(&error.message));
+        Err(mut error) if error.status.is_client_error() => {
+            // With 401 this page would lead to itself.
+            if error.status == StatusCode::UNAUTHORIZED {
+                error.status = StatusCode::FORBIDDEN;
+            }
+            return Ok(error.answer(page(super::as_sentence(&error.message))?));
         }
         Err(error) => return Err(error.into()),
     };
     let reads = matches!(found.scope.parse(), Ok(Scope::Read | Scope::Admin));
     if !reads {
         let problem = "This token is for recording only; sign in with one of the scope read.";
-        return refused(StatusCode::FORBIDDEN, problem.to_owned());
+        return refused(problem.to_owned());
     }
     let now = state.wall_unix_us();
     let lasts = found.expires_unix_us.map_or(LASTS_S, |expires| {

@@ -328,6 +328,12 @@ fn a_wrong_token_is_refused_and_soon_no_longer_looked_at() {
     assert!(page.text.starts_with("<!doctype html>"), "{}", page.text);
     assert_eq!(page.status, 429);
     assert!(page.header("retry-after").parse::<u64>().unwrap() > 0);
+    let form = guarded
+        .app
+        .ask("POST", "/sign-in", &[FORM], &format!("token={wrong}"));
+    assert_eq!(form.status, 429, "{}", form.text);
+    assert!(form.text.contains("Too many wrong tokens"));
+    assert!(form.header("retry-after").parse::<u64>().unwrap() > 0);
     // One that is right comes from the same address, and is not held up.
     assert_eq!(guarded.get(&path, &guarded.read).status, 200);
 }

@@ -191,6 +191,7 @@ impl AgentBench<'_> {
         let (began, before) = (Instant::now(), cpu_seconds(agent.id()));
         sleep(Duration::from_secs(seconds));
         let share = (cpu_seconds(agent.id()) - before) / began.elapsed().as_secs_f64();
+        let rss_bytes = high_water_bytes(agent.id())?;
         // Apart: who looks for arrivals all the time would take the agent's caches away, which nothing takes from the bare loop.
         let ages_us = match follows {
             true => ages_us(&self.arrivals(folder, seconds)?)?,
@@ -198,7 +199,7 @@ impl AgentBench<'_> {
         };
         Ok(Seen {
             share,
-            rss_bytes: high_water_bytes(agent.id())?,
+            rss_bytes,
             ages_us,
         })
     }

@@ -17,7 +17,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_is_told_and_never_panics(mut packed in proptest::collection::vec(any::<u8>(), 0..200), expected in 0_usize..5000) {
+    fn damage_is_told_and_never_panics(mut packed in proptest::collection::vec(any::<u8>(), 0..200), expected in 0..2 * PAGE_VALUES) {
         let _ = unpack(&packed, expected);
         let _ = unpack_summary(&packed, expected);
         if let Some(first) = packed.first_mut() {
@@ -39,10 +39,10 @@ proptest! {
     }
 }
 
-/// Runs with their places: holes and values in turn.
+/// Runs with their places: holes and values in turn, in about half the cases for several pages.
 fn runs() -> impl Strategy<Value = Vec<(usize, Vec<i64>)>> {
-    let run = (1_usize..50, proptest::collection::vec(-9_i64..9, 1..300));
-    proptest::collection::vec(run, 1..60).prop_map(|runs| {
+    let values = proptest::collection::vec(-9_i64..9, 1..PAGE_VALUES / 8);
+    proptest::collection::vec((1_usize..50, values), 1..32).prop_map(|runs| {
         let place = |end: &mut usize, (hole, values): (usize, Vec<i64>)| {
             let first = *end + hole;
             *end = first + values.len();
@@ -53,6 +53,8 @@ fn runs() -> impl Strategy<Value = Vec<(usize, Vec<i64>)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn runs_are_what_they_were(runs in runs()) {
         let pages = cut(runs.iter().map(|(first, values)| (*first, values.as_slice())));
@@ -76,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_holes_are_told_and_never_panic(runs in runs(), at in 0_usize..400, byte in any::<u8>(), expected in 0_usize..9000) {
+    fn damaged_holes_are_told_and_never_panic(runs in runs(), at in 0_usize..400, byte in any::<u8>(), expected in 0..4 * PAGE_VALUES) {
         let pieces: Vec<_> = runs.iter().map(|(first, values)| (*first, values.as_slice())).collect();
         let (_, covers, mut content) = pack_pieces(&pieces[..1 + (pieces.len() - 1) % 9]);
         let at = at % content.len();

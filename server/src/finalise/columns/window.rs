@@ -5,7 +5,7 @@ use highwater_store::{SeriesRow, Snapshot, pages::PAGE_VALUES, rate_columns};
 use super::span::{Entry, entries};
 use crate::finalise::FinaliseError;
 
-/// KeptTicks that are looked at at once: four pages.
+/// Ticks that are looked at at once: four pages.
 const WINDOW: usize = 4 * PAGE_VALUES;
 
 /// The ticks of a window, which all series of a rate share.

@@ -400,3 +400,20 @@ fn a_job_cannot_end_before_it_began() {
     }
     assert_eq!(story.digest().job.duration_us, 0);
 }
+
+#[test]
+fn what_a_process_was_raised_to_is_said_though_a_later_word_does_not() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .with(|process| process.oom_score_adj = Some(500))
+        .process(10, 1, Role::Pytest, "", "s")
+        .process(11, 10, Role::Child, "", "");
+    let raised: Vec<_> = story
+        .digest()
+        .processes
+        .iter()
+        .map(|process| (process.pid, process.oom_score_adj))
+        .collect();
+    assert_eq!(raised, [(10, Some(500)), (11, None)]);
+}
