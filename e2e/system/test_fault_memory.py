@@ -111,7 +111,7 @@ def test_what_aborts_for_want_of_memory_is_a_crash_that_tells_of_it(recorder):
 @WAYS
 def test_the_guard(server, recorder, way):
     write(recorder.folder, test_1_holds=HOLDS, test_2_eats=EATS)
-    flags = ("--memory-limit", "170MB", "--on-limit", "stop")
+    flags = ("--memory-limit", "155MB", "--on-limit", "stop")
     summary = record(recorder, way, ORDERED + ["--junitxml=report.xml"], server, flags)
     assert recorder.done.returncode == 2
     job = server.job(summary["uuid"])
