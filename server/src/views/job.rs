@@ -64,6 +64,7 @@ pub(crate) struct JobPage {
     fixtures: Vec<FixtureRow>,
     fixtures_all: usize,
     processes: Vec<ProcessLine>,
+    raised: String,
     processes_left: usize,
 }
 
@@ -80,7 +81,6 @@ struct ProcessLine {
     role: String,
     peak: String,
     kind: &'static str,
-    oom_score_adj: Option<i32>,
     books: [String; 6],
 }
 
@@ -174,6 +174,7 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         tests_all,
         fixtures,
         fixtures_all,
+        raised: raised(&processes),
         processes_left: processes.len().saturating_sub(MOST_PROCESSES),
         processes: processes
             .iter()
@@ -380,6 +381,18 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
     }
 }
 
+/// Whom the kernel takes first when memory runs out, where the agent saw to that.
+fn raised(processes: &[ProcessRow]) -> String {
+    let raised = processes.iter().filter_map(|process| process.oom_score_adj);
+    match raised.clone().max() {
+        Some(highest) => format!(
+            "When memory runs out the kernel takes {} of these first: the agent raised them to oom_score_adj {highest}.",
+            raised.count()
+        ),
+        None => String::new(),
+    }
+}
+
 fn process_line(process: &ProcessRow) -> ProcessLine {
     let books = process.books.map_or_else(
         || std::array::from_fn(|_| "–".to_owned()),
@@ -404,7 +417,6 @@ fn process_line(process: &ProcessRow) -> ProcessLine {
             .unwrap_or_else(|| process.role.as_str().to_owned()),
         peak: format::mebibytes(process.peak_bytes.cast_signed()),
         kind: process.peak_kind.as_str(),
-        oom_score_adj: process.oom_score_adj,
         books,
     }
 }
