@@ -183,6 +183,9 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
     /// Lets a guard look at each tick.
     #[must_use]
     pub fn guarded(mut self, guard: Option<Guard>) -> Self {
+        if guard.is_some() {
+            self.rounds = Rounds::guarded();
+        }
         self.guard = guard;
         self
     }

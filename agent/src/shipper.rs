@@ -5,6 +5,7 @@
 //! pauses or the server's own `Retry-After`; 404 means that the server does not know the job (any more): all of it is sent again. Any other
 //! refusal concerns the one item, which stays in the spool while the rest goes on.
 
+mod addresses;
 mod answer;
 mod client;
 mod deadline;

@@ -39,7 +39,7 @@ impl Procfs {
     pub fn open_machine(&self) -> Result<MachineFiles, ProcError> {
         Ok(MachineFiles {
             meminfo: HeldFile::open(self.path("meminfo"))?,
-            vmstat: HeldFile::open(self.path("vmstat")).ok(),
+            vmstat: HeldFile::open_in_pieces(self.path("vmstat")).ok(),
             pressure: HeldFile::open(self.path("pressure/memory")).ok(),
         })
     }
@@ -97,14 +97,30 @@ fn average(text: &[u8], line: &[u8]) -> Option<u64> {
 pub(crate) struct HeldFile {
     file: File,
     path: PathBuf,
+    /// Whether the kernel makes it line by line and may answer a read with less than there is; else it makes all of it at once.
+    is_in_pieces: bool,
 }
 
 impl HeldFile {
+    /// Opens a file that the kernel makes at once (`single_open`, and all of a cgroup).
     pub(crate) fn open(path: PathBuf) -> Result<Self, ProcError> {
         match File::open(&path) {
-            Ok(file) => Ok(Self { file, path }),
+            Ok(file) => Ok(Self {
+                file,
+                path,
+                is_in_pieces: false,
+            }),
             Err(source) => Err(ProcError::Io { path, source }),
         }
+    }
+
+    /// Opens one that it makes line by line.
+    pub(crate) fn open_in_pieces(path: PathBuf) -> Result<Self, ProcError> {
+        let file = Self::open(path)?;
+        Ok(Self {
+            is_in_pieces: true,
+            ..file
+        })
     }
 
     /// Reads the whole into a buffer that grows once and is used again.
@@ -114,9 +130,15 @@ impl HeldFile {
             if buffer.len() < length + 2048 {
                 buffer.resize(length + 4096, 0);
             }
+            let room = buffer.len() - length;
             match self.file.read_at(&mut buffer[length..], length as u64) {
                 Ok(0) => break,
-                Ok(more) => length += more,
+                Ok(more) => {
+                    length += more;
+                    if more < room && !self.is_in_pieces {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(ProcError::io(&self.path, source)),
             }

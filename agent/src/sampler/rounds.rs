@@ -9,11 +9,13 @@ use super::slow::{Cost, Round};
 use crate::{budget::Budget, tree::Member};
 
 /// Share of one core that reading PSS and swap may take.
-pub(super) const ROUNDS_SHARE: f64 = 0.000_5;
+const ROUNDS_SHARE: f64 = 0.000_2;
+/// The same where a guard decides by what PSS says is shared: a stop for memory that counts twice would cost more.
+const GUARDED_SHARE: f64 = 0.000_5;
 /// What was not used of it in so many µs may be used at once: a suite grows most while it starts.
-const SAVED_US: i64 = 10_000_000;
+const SAVED_US: i64 = 25_000_000;
 /// A tree that grew by this much beyond what it was at the last round has a new maximum worth a round.
-const NEW_MAXIMUM: f64 = 1.05;
+const NEW_MAXIMUM: f64 = 1.1;
 /// And by at least so many bytes: in a tree that is small there is little to correct.
 const NEW_MAXIMUM_BYTES: u64 = 4 << 20;
 /// Rounds without any reason are this far apart at least, µs.
@@ -36,17 +38,27 @@ pub struct Rounds {
 
 impl Default for Rounds {
     fn default() -> Self {
+        Self::of_share(ROUNDS_SHARE)
+    }
+}
+
+impl Rounds {
+    /// Those of a recording with a guard.
+    #[must_use]
+    pub fn guarded() -> Self {
+        Self::of_share(GUARDED_SHARE)
+    }
+
+    fn of_share(share: f64) -> Self {
         Self {
             has_swap: false,
-            budget: Budget::saving(ROUNDS_SHARE, SAVED_US),
+            budget: Budget::saving(share, SAVED_US),
             asked_us: 0,
             last_cost_us: 0,
             highest: 0,
         }
     }
-}
 
-impl Rounds {
     /// Whether a round should begin now, and of what. `sum` is the RSS of all members, bytes.
     pub fn due(&mut self, now_us: i64, sum: u64, members: &[Member], cost: &Cost) -> Option<Round> {
         if let Some(cost_us) = cost.take_finished() {

@@ -7,10 +7,12 @@ use ureq::{
     Agent, Error,
     http::{HeaderValue, StatusCode},
     tls::TlsConfig,
+    unversioned::transport::DefaultConnector,
 };
 use uuid::Uuid;
 
 use super::{
+    addresses::Addresses,
     answer::{Answer, Asked, Reply, legible, meaning},
     identity::{Identity, bearer},
     route,
@@ -149,7 +151,8 @@ impl Client {
                     .tls_config(TlsConfig::builder().root_certs(roots).build())
                     .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
                     .build();
-                Ok(config.into())
+                let connector = DefaultConnector::default();
+                Ok(Agent::with_parts(config, connector, Addresses::default()))
             }),
             credential: credential.unwrap_or(Credential::None),
             server,

@@ -8,7 +8,7 @@ const EARLY_LOOKS_US: [i64; 2] = [200_000, 1_000_000];
 /// A python, which may be a pytest, is looked at so often, µs.
 const PYTHON_EVERY_US: i64 = 3_000_000;
 /// Until so long after its first look, µs; hardly anything changes later.
-const SETTLED_US: i64 = 30_000_000;
+const SETTLED_US: i64 = 10_000_000;
 /// And then so often, µs.
 const SETTLED_PYTHON_EVERY_US: i64 = 10_000_000;
 /// One whose address space is limited, µs: the largest it was is lost when it ends.
@@ -124,7 +124,7 @@ mod tests {
                 looks.looked(now_us, true);
             }
         }
-        assert_eq!(at_ms[at_ms.len() - 4..], [28_000, 31_000, 41_000, 51_000]);
+        assert_eq!(at_ms[at_ms.len() - 4..], [20_000, 30_000, 40_000, 50_000]);
     }
 
     #[test]

@@ -32,15 +32,15 @@ fn a_new_maximum_is_worth_a_round_within_the_budget() {
     let mut rounds = Rounds::default();
     let cost = Cost::default();
     assert_eq!(rounds.due(0, 100 * MB, tree.members(), &cost), PSS);
-    // It took 6 ms of CPU time, of which 5 were saved: none before 2 s have passed, whatever happens.
-    cost.finish(6_000);
+    // It took 5.4 ms of CPU time, of which 5 were saved: none before 2 s have passed, whatever happens.
+    cost.finish(5_400);
     assert_eq!(rounds.due(1_999_999, 200 * MB, tree.members(), &cost), None);
     assert_eq!(
-        rounds.due(2_000_000, 104 * MB, tree.members(), &cost),
+        rounds.due(2_000_000, 109 * MB, tree.members(), &cost),
         None,
-        "not 5 % more"
+        "not 10 % more"
     );
-    assert_eq!(rounds.due(2_000_000, 106 * MB, tree.members(), &cost), PSS);
+    assert_eq!(rounds.due(2_000_000, 111 * MB, tree.members(), &cost), PSS);
     cost.finish(1);
     assert_eq!(
         rounds.due(2_100_000, 50 * MB, tree.members(), &cost),
@@ -63,7 +63,7 @@ fn rounds_without_a_reason_keep_twice_the_distance() {
     let mut rounds = Rounds::default();
     let cost = Cost::default();
     assert_eq!(rounds.due(2_000_000, MB, tree.members(), &cost), PSS);
-    cost.finish(13_000);
+    cost.finish(5_200);
     assert_eq!(rounds.due(53_000_000, MB, tree.members(), &cost), None);
     assert_eq!(rounds.due(54_000_000, MB, tree.members(), &cost), PSS);
 }
