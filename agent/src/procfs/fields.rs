@@ -37,7 +37,12 @@ fn read_after(
 /// The unsigned number that follows blanks; `None` where there is none or it does not fit.
 #[must_use]
 pub fn number_after(text: &[u8]) -> Option<u64> {
-    let text = text.trim_ascii_start();
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+    let mut digits = text.trim_ascii_start().iter().map_while(|byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then_some(u64::from(digit))
+    });
+    let first = digits.next()?;
+    digits.try_fold(first, |number, digit| {
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
