@@ -48,9 +48,9 @@ pub use keeper::{BatchSink, Keeper};
 pub use sighted::Sighted;
 pub use table::Ending;
 
-/// How long after a look the events files are looked at again where no block of the grid comes, which looks too: each look wakes this thread, and what it
-/// finds goes with the next block.
-const LOOK_AFTER: Duration = Duration::from_millis(600);
+/// How long after a look the events files are looked at again where no block of the grid comes, which looks too: longer than one lasts, since each look wakes
+/// this thread, and what it finds goes with the next block.
+const LOOK_AFTER: Duration = Duration::from_millis(1_100);
 /// The same where a guard waits for what they say.
 const LOOK_SOON_AFTER: Duration = Duration::from_millis(200);
 /// What a batch covers at most where no block of the grid comes, µs: later than one is due, so that it is not missed by a moment.

@@ -1,18 +1,19 @@
 """What the plugin costs, by part: microseconds, the median of several rounds. The last line is the same as JSON.
 
-    PYTHONPATH=pytest-plugin python pytest-plugin/bench/marks.py
+    PYTHONPATH=pytest-plugin python pytest-plugin/bench/marks.py [ROUNDS CALLS]
 """
 
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 
 from highwater_pytest.kernel import Kernel
 from highwater_pytest.recorder import Recorder
 
-ROUNDS, CALLS = 15, 2000
+ROUNDS, CALLS = map(int, sys.argv[1:] or ["15", "2000"])
 
 
 def measure(call):
@@ -35,7 +36,7 @@ def main():
         words = recorder.words_of_fixture("data", "function", path, "test_a.py")
 
         def test():
-            recorder.test_begins("test_a.py::test", path)
+            recorder.test_begins("test_a.py::test", path, "")
             recorder.mark("tp", "\tcall", True)
             recorder.mark("tp", "\tteardown")
             recorder.test_ends("\tpassed" * 4)

@@ -319,3 +319,10 @@ def test_the_largest_spike_is_named_where_its_file_kept_nothing(suite):
     )
     told = suite.call(suite.command("--highwater")).stdout.decode()
     assert "largest spike: 5" in told and "MiB in test_spike.py" in told.split("largest spike")[1].splitlines()[0], told
+
+
+def test_what_the_plugin_costs_can_be_measured():
+    script = os.path.join(os.path.dirname(__file__), os.pardir, "bench", "marks.py")
+    done = subprocess.run([sys.executable, script, "1", "3"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" us  ") == 4
