@@ -4,13 +4,9 @@ use std::sync::Arc;
 
 /// How long after the first look the next ones follow, µs: a process is put into a cgroup, or given its limits, soon after its birth, mostly before it
 /// calls exec.
-const EARLY_LOOKS_US: [i64; 2] = [200_000, 1_000_000];
-/// A python, which may be a pytest, is looked at so often, µs.
-const PYTHON_EVERY_US: i64 = 3_000_000;
-/// Until so long after its first look, µs; hardly anything changes later.
-const SETTLED_US: i64 = 10_000_000;
-/// And then so often, µs.
-const SETTLED_PYTHON_EVERY_US: i64 = 10_000_000;
+const EARLY_LOOKS_US: [i64; 3] = [200_000, 1_000_000, 4_000_000];
+/// A python, which may be a pytest, is looked at so often then, µs; hardly anything changes later.
+const PYTHON_EVERY_US: i64 = 10_000_000;
 /// One whose address space is limited, µs: the largest it was is lost when it ends.
 const LIMITED_EVERY_US: i64 = 1_000_000;
 /// An address space that has grown by this share of its limit since it was told is told again: what it was before the end of a process is what counts.
@@ -86,8 +82,7 @@ impl FactLooks {
         self.due_us = match EARLY_LOOKS_US.get(self.looks) {
             Some(after) => self.first_us + after,
             None if self.told.address_space_limit_bytes.is_some() => now_us + LIMITED_EVERY_US,
-            None if is_python && now_us - self.first_us < SETTLED_US => now_us + PYTHON_EVERY_US,
-            None if is_python => now_us + SETTLED_PYTHON_EVERY_US,
+            None if is_python => now_us + PYTHON_EVERY_US,
             None => now_us + OTHERS_EVERY_US,
         };
         self.looks += 1;
@@ -124,7 +119,7 @@ mod tests {
                 looks.looked(now_us, true);
             }
         }
-        assert_eq!(at_ms[at_ms.len() - 4..], [20_000, 30_000, 40_000, 50_000]);
+        assert_eq!(at_ms[at_ms.len() - 4..], [24_000, 34_000, 44_000, 54_000]);
     }
 
     #[test]
@@ -140,7 +135,7 @@ mod tests {
                 looks.looked(now_us, true);
             }
         }
-        assert_eq!(at_ms, [0, 200, 1_000, 4_000, 7_000, 8_000, 8_200]);
+        assert_eq!(at_ms, [0, 200, 1_000, 4_000, 8_000, 8_200]);
     }
 
     #[test]
