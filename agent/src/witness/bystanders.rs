@@ -7,6 +7,8 @@ mod naming;
 
 use std::collections::{HashMap, HashSet};
 
+use highwater_wire::MEMORY_DAEMONS;
+
 use crate::{
     procfs::{ProcError, Procfs, read_into},
     tree::ProcessKey,
@@ -16,8 +18,6 @@ use crate::{
 const MOST_TOLD: usize = 8;
 /// Smaller ones are in the sum alone, bytes.
 const LEAST_BYTES: u64 = 64 << 20;
-/// What ends processes when memory runs short, as the kernel calls them: told however small they are, for they may be why a job ended.
-const DAEMONS: [&str; 5] = ["earlyoom", "systemd-oomd", "nohang", "oomd", "oomd_bin"];
 
 /// A process outside the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Bystanders {
     page_bytes: u64,
     /// Names of those that were told.
     names: HashMap<ProcessKey, String>,
-    /// Who was there at the last look, and whether it is one of [`DAEMONS`].
+    /// Who was there at the last look, and whether it is one of [`MEMORY_DAEMONS`].
     known: HashMap<u32, bool>,
     buffer: Vec<u8>,
 }
@@ -112,7 +112,7 @@ impl Bystanders {
     fn is_daemon(&mut self, pid: u32) -> bool {
         let path = self.procfs.path_of(pid, "comm");
         matches!(read_into(&path, &mut self.buffer), Ok(Some(())))
-            && DAEMONS
+            && MEMORY_DAEMONS
                 .iter()
                 .any(|name| name.as_bytes() == self.buffer.trim_ascii_end())
     }
@@ -128,7 +128,7 @@ impl Bystanders {
             None => {
                 let words = self.procfs.words(pid, &mut self.buffer).unwrap_or_default();
                 // The words of a script begin with its interpreter.
-                let words = match DAEMONS.contains(&stat.comm.as_str()) {
+                let words = match MEMORY_DAEMONS.contains(&stat.comm.as_str()) {
                     true => &[][..],
                     false => &words[..],
                 };

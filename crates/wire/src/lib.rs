@@ -39,5 +39,8 @@ pub const CLOCK_HEADER: &str = "highwater-clock";
 /// The wire version this crate writes; the only one it reads.
 pub const VERSION: u32 = 1;
 
+/// Daemons that end processes when memory runs short, as the kernel calls them: the agent tells of them however small they are, and an ending may rest on one.
+pub const MEMORY_DAEMONS: [&str; 5] = ["earlyoom", "systemd-oomd", "nohang", "oomd", "oomd_bin"];
+
 /// Provider of the runs of jobs that were brought in from files of other recorders.
 pub const IMPORT: &str = "import";

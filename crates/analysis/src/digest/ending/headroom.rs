@@ -1,6 +1,7 @@
 //! How much room was left when a process died, and who outside the job held the rest.
 
 use highwater_wire::{
+    MEMORY_DAEMONS,
     report::{Culprit, LimitKind, Role},
     v1::Metric,
 };
@@ -23,7 +24,6 @@ const SHORT_PERCENT: i64 = 10;
 const SHORT_FOR_DAEMONS_PERCENT: i64 = 20;
 /// Share of time in which everything waited for memory, hundredths of a percent, from which daemons act.
 const PRESSURE_FOR_DAEMONS: i64 = 4_000;
-const DAEMONS: [&str; 5] = ["earlyoom", "systemd-oomd", "nohang", "oomd", "oomd_bin"];
 const MOST_OTHERS: usize = 3;
 /// What holds less than this is not worth a word.
 const LEAST_OTHER_BYTES: i64 = 16 << 20;
@@ -233,6 +233,8 @@ fn daemon(parts: &Parts<'_>) -> Option<String> {
     let mut others = parts.processes.iter().filter(|it| it.role == Role::Other);
     others.find_map(|process| {
         let program = super::words::program(&process.command);
-        DAEMONS.contains(&program).then(|| program.to_owned())
+        MEMORY_DAEMONS
+            .contains(&program)
+            .then(|| program.to_owned())
     })
 }

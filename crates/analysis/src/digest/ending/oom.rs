@@ -100,6 +100,14 @@ impl Counter {
 }
 
 impl OomKills {
+    /// Whether it was read that the kernel killed nothing, neither of the job nor beside it.
+    pub(super) fn killed_nothing(&self) -> bool {
+        let counters = [&self.own, &self.above, &self.machine];
+        counters.iter().any(|counter| counter.read)
+            && counters.iter().all(|counter| counter.sum() == 0)
+            && self.log.is_empty()
+    }
+
     /// `coded`: the signal that the command's end tells of, for a death whose own end nobody saw; `masked`: the command ended with a
     /// code that tells of none.
     pub(super) fn of(

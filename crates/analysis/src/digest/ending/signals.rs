@@ -53,7 +53,7 @@ fn no_address_space(evidence: &Evidence) -> String {
         })
 }
 
-/// Memory was next to gone, the kernel killed nothing, and somebody did: that is what earlyoom, systemd-oomd and a runner's own guard do.
+/// Memory was next to gone, the kernel did not kill pytest, and somebody did: that is what earlyoom, systemd-oomd and a runner's own guard do.
 fn by_daemon(evidence: &Evidence, name: &str) -> Decision {
     let who = evidence.headroom.daemon.as_deref();
     let room = evidence.headroom.tightest.as_ref().map(Room::words);
@@ -61,13 +61,18 @@ fn by_daemon(evidence: &Evidence, name: &str) -> Decision {
         verdict: Verdict::OomDaemon,
         confidence: Confidence::Likely,
         sentence: format!(
-            "{} ended the job by {name} after {}{}; the kernel killed nothing.",
+            "{} ended the job by {name} after {}{}{}.",
             who.map_or_else(
                 || "A memory daemon, most likely,".to_owned(),
                 |who| format!("{who}, which runs on the machine, most likely")
             ),
             count(evidence.tests, "test"),
-            room.map_or_else(String::new, |room| format!(" when {room}"))
+            room.map_or_else(String::new, |room| format!(" when {room}")),
+            if evidence.oom.killed_nothing() {
+                "; the kernel killed nothing"
+            } else {
+                ""
+            }
         ),
         next_step: "Look at the files and fixtures that hold the memory: free it, use fewer workers, or take a larger machine; the daemon's log (earlyoom, systemd-oomd) tells what it did.",
     }

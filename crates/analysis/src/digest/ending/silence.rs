@@ -56,9 +56,16 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             ),
             "Look at the files and fixtures that hold the memory: free it, split the job, use fewer workers, or take a larger runner.",
         ),
-        _ => (
+        room => (
             Verdict::RunnerLost,
-            format!("{who} {at} into the job, after {tests}; memory was not short."),
+            format!(
+                "{who} {at} into the job, after {tests}; {}.",
+                if room.is_some() {
+                    "memory was not short"
+                } else {
+                    "how much memory was left is not known"
+                }
+            ),
             if evidence.silent {
                 "Look in the CI's log for why the runner went: it was shut down, reclaimed (spot), or lost its network. If the agent's spool is still there, send the rest with `highwater upload`."
             } else {

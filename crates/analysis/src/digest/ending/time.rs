@@ -1,5 +1,7 @@
 //! Whose time was up: `timeout`'s around pytest, pytest-timeout's for a test, the CI's for the job.
 
+use std::collections::BTreeSet;
+
 use highwater_wire::report::{Confidence, Role, Verdict};
 
 use super::{
@@ -65,7 +67,7 @@ impl TimeLimits {
     }
 }
 
-/// The time of a `timeout` in the tree, or of the command itself, that was up when the last pytest ended; and how long it had lived, µs.
+/// The time of a `timeout` around pytest, or of the command itself, that was up when the last pytest ended; and how long it had lived, µs.
 fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<(i64, i64)> {
     let leaders = deaths.iter().filter(|death| !death.is_worker);
     let ended_us = leaders
@@ -77,10 +79,13 @@ fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<(i64, i64)> {
         })
         .max()
         .unwrap_or_else(|| parts.recording.last_us());
-    let of_tree = parts
-        .processes
-        .iter()
-        .filter(|process| process.role != Role::Other)
+    let around = around_pytest(parts, deaths).into_iter();
+    let of_tree = around
+        .map(|at| &parts.processes[at])
+        .filter(|process| {
+            let was_there = |gone_us: i64| gone_us.saturating_add(JUST_UP_US) >= ended_us;
+            process.role != Role::Other && process.ended_us.is_none_or(was_there)
+        })
         .map(|process| (process.command.clone(), process.started_us));
     let job = parts.recording.job();
     of_tree
@@ -91,6 +96,29 @@ fn timeout_around(parts: &Parts<'_>, deaths: &[Death]) -> Option<(i64, i64)> {
             (lived_us.saturating_add(SLACK_US) >= allowed_us).then_some((allowed_us, lived_us))
         })
         .min()
+}
+
+/// Positions of the processes above the pytests that died, or above any pytest where none did; of all where there was none. What a test starts
+/// under a `timeout` of its own, or a step did before, is none of them.
+fn around_pytest(parts: &Parts<'_>, deaths: &[Death]) -> Vec<usize> {
+    let leaders = deaths.iter().filter(|death| !death.is_worker);
+    let mut below: Vec<usize> = leaders.filter_map(|death| death.process).collect();
+    if below.is_empty() {
+        let processes = parts.processes.iter().enumerate();
+        let pytests = processes.filter(|(_, process)| process.role == Role::Pytest);
+        below = pytests.map(|(at, _)| at).collect();
+    }
+    if below.is_empty() {
+        return (0..parts.processes.len()).collect();
+    }
+    let mut above = BTreeSet::new();
+    for at in below {
+        let mut parent = parts.processes[at].parent;
+        while let Some(at) = parent.filter(|at| above.insert(*at)) {
+            parent = parts.processes[at].parent;
+        }
+    }
+    above.into_iter().collect()
 }
 
 /// What a command line of `timeout` allows, µs; `None` for any other command, and for a time without end.

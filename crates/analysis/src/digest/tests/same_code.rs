@@ -29,6 +29,7 @@ fn below_timeout(story: Story) -> Story {
     story
         .samples(Metric::Rss, 5_000, &[10])
         .gone(5_040, None)
+        .with(|process| process.parent_pid = 5)
         .process(5, 1, Role::Child, "", "")
         .with(|process| process.command = "timeout -k 1 5 pytest".to_owned())
         .samples(Metric::Rss, 0, &[1])

@@ -266,12 +266,19 @@ fn who_sent_it_is_named_only_where_it_is_known() {
 
 #[test]
 fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
-    let ending = session(None, "")
-        .machine(0, &[60, 4])
-        .process(900, 1, Role::Other, "", "")
-        .with(|process| process.command = "earlyoom".to_owned())
-        .ends(None, Some(15))
-        .ends_as("daemon", Verdict::OomDaemon, Confidence::Likely);
+    let story = || {
+        session(None, "")
+            .machine(0, &[60, 4])
+            .process(900, 1, Role::Other, "", "")
+            .with(|process| process.command = "earlyoom".to_owned())
+    };
+    let told = |story: Story| {
+        story
+            .ends(None, Some(15))
+            .ends_as("daemon", Verdict::OomDaemon, Confidence::Likely)
+    };
+    let counted = story().series(Metric::MachineOomKills, None, "", 0, &[3, 3], 1);
+    let ending = told(counted);
     assert_eq!(
         ending.sentence,
         "earlyoom, which runs on the machine, most likely ended the job by SIGTERM after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %); the kernel killed nothing."
@@ -281,6 +288,12 @@ fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
         .iter()
         .find(|it| it.sentence.starts_with("Near the end"));
     assert_eq!(near.and_then(|figure| figure.at_us), Some(50_000));
+    // Where nobody counted kills, nothing is said of them.
+    assert!(
+        told(story())
+            .sentence
+            .ends_with("had used 91.6 MiB of 95.4 MiB (96 %).")
+    );
 }
 
 #[test]

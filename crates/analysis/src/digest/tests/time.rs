@@ -13,10 +13,18 @@ use super::{
 
 /// A session that was gone after some seconds, below a command line.
 fn below(command: &str, lived_s: i64) -> Story {
+    beside(command, 5, lived_s)
+        .of_process(10, |process| process.parent_pid = 6)
+        .process(6, 5, Role::Child, "", "")
+        .with(|process| process.command = "sh run.sh".to_owned())
+}
+
+/// The same with the command line beside it: a process of that number, which is not above pytest.
+fn beside(command: &str, pid: u32, lived_s: i64) -> Story {
     session(None, "")
         .samples(Metric::Rss, lived_s * 1_000, &[10])
         .gone(lived_s * 1_000 + 40, None)
-        .process(5, 1, Role::Child, "", "")
+        .process(pid, 1, Role::Child, "", "")
         .with(|process| process.command = command.to_owned())
         .samples(Metric::Rss, 0, &[1])
 }
@@ -107,6 +115,7 @@ fn each_limit_of_time() {
             session(None, "")
                 .samples(Metric::Rss, 5_000, &[10])
                 .gone(5_040, Some(1))
+                .of_process(10, |process| process.parent_pid = 5)
                 .process(5, 1, Role::Child, "", "")
                 .with(|process| process.command = "timeout 5 pytest".to_owned())
                 .samples(Metric::Rss, 0, &[1])
@@ -133,6 +142,39 @@ fn each_limit_of_time() {
             Confidence::Possible,
         ),
         (
+            "SIGKILL after a test had waited for a timeout of its own",
+            beside("timeout 2 curl localhost", 20, 60)
+                .with(|process| process.parent_pid = 10)
+                .gone(3_000, Some(124))
+                .ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGKILL while a test waits for a timeout that is over",
+            beside("timeout 2 curl localhost", 20, 60)
+                .with(|process| process.parent_pid = 10)
+                .ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM after an earlier step with a timeout",
+            beside("timeout 30 ./wait-for-database", 4, 60)
+                .gone(20_000, Some(0))
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM long after a timeout above pytest was gone",
+            below("timeout 30 sh -c 'pytest &'", 60)
+                .of_process(5, |process| process.ended_us = Some(30_000_000))
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
             "timeout around the agent",
             session(None, "")
                 .event(3, taken(15, 40, "timeout 5 highwater run -- pytest"))
@@ -143,6 +185,7 @@ fn each_limit_of_time() {
         (
             "timeout -s INT, which pytest took",
             session(Some(2), "passed")
+                .of_process(10, |process| process.parent_pid = 5)
                 .process(5, 1, Role::Child, "", "")
                 .with(|process| process.command = "timeout -s INT 5 pytest".to_owned())
                 .samples(Metric::Rss, 5_000, &[1])
