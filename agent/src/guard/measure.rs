@@ -26,7 +26,7 @@ pub(super) struct Measured {
     pub(super) used_bytes: u64,
     /// Where the guard acts.
     pub(super) limit_bytes: u64,
-    /// Where the kernel would; for a budget the limit itself.
+    /// Where the kernel would; for a budget, at which it does not, the limit itself.
     pub(super) allowed_bytes: u64,
 }
 
@@ -42,7 +42,8 @@ impl Measured {
             } else {
                 Pressure::Tight
             }
-        } else if self.used_bytes as f64 >= LAST * self.allowed_bytes as f64 {
+        } else if self.kind != BUDGET && self.used_bytes as f64 >= LAST * self.allowed_bytes as f64
+        {
             Pressure::Last
         } else {
             Pressure::Over
@@ -161,9 +162,11 @@ impl Measures {
     }
 }
 
+/// The one of which more is used; before that the one at which the kernel is about to strike.
 fn nearer(one: Option<Measured>, other: Option<Measured>) -> Option<Measured> {
+    let use_of = |measured: &Measured| (measured.pressure() == Pressure::Last, measured.share());
     match (one, other) {
-        (Some(one), Some(other)) if other.share() > one.share() => Some(other),
+        (Some(one), Some(other)) if use_of(&other) > use_of(&one) => Some(other),
         (one, other) => one.or(other),
     }
 }
@@ -242,12 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn where_the_kernel_is_about_to_strike_counts_before_a_size_that_is_passed_by_more() {
+        let budget = Measured {
+            kind: BUDGET,
+            allowed_bytes: 900,
+            ..measured(2_000)
+        };
+        let nearest = |used| nearer(Some(budget.clone()), Some(measured(used)));
+        assert_eq!(nearest(979), Some(budget.clone()));
+        assert_eq!(nearest(980), Some(measured(980)));
+    }
+
+    #[test]
     fn what_the_job_holds_is_measured_against_the_size_given() {
         let mut measures = measures(LimitSize::Bytes(500));
         let measured = measures.nearest(0, 600).unwrap();
         assert_eq!(
             (measured.kind, measured.pressure()),
-            (BUDGET, Pressure::Last)
+            (BUDGET, Pressure::Over)
         );
         assert!(measures.nearest(1, 100).unwrap().pressure() == Pressure::Calm);
     }

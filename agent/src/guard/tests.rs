@@ -120,19 +120,36 @@ fn who_does_not_stop_is_told_again_and_then_told_to_end() {
     assert_eq!(world.look(3 * GRACE_US), None);
 }
 
-#[test]
-fn who_neither_stops_nor_ends_is_killed_where_the_kernel_would_strike() {
-    let mut world = World::new("pytest", LIMIT, OnLimit::Stop);
-    for (turn, signal) in [SIGINT, SIGINT].into_iter().enumerate() {
-        let now_us = i64::try_from(turn).unwrap() * GRACE_US;
-        assert_eq!(told(world.look(now_us)).1, signal);
+/// Goes up the ladder until a process that neither stops nor ends was told to end.
+fn told_in_vain(world: &mut World) {
+    for turn in 0..2 {
+        assert_eq!(told(world.look(turn * GRACE_US)).1, SIGINT);
         assert_eq!(world.line(), "int\n");
     }
     // Stopped, it cannot obey SIGTERM, but SIGKILL takes it.
-    stop(&world);
+    stop(world);
     assert_eq!(told(world.look(2 * GRACE_US)).1, SIGTERM);
+}
+
+#[test]
+fn who_neither_stops_nor_ends_is_killed_where_the_kernel_would_strike() {
+    let proc = tempfile::TempDir::new().unwrap();
+    let meminfo = "MemTotal: 60000 kB\nMemAvailable: 1000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
+    std::fs::write(proc.path().join("meminfo"), meminfo).unwrap();
+    let size = LimitSize::Share(90);
+    let mut world = World::new("pytest", size, OnLimit::Stop);
+    world.guard.measures = Measures::open(size, &Procfs::new(proc.path()), std::process::id());
+    told_in_vain(&mut world);
     assert_eq!(told(world.look(3 * GRACE_US)).1, SIGKILL);
     assert_eq!(world.child.wait().unwrap().signal(), Some(SIGKILL));
+}
+
+#[test]
+fn a_size_that_is_passed_where_the_kernel_has_room_kills_nobody() {
+    let mut world = World::new("pytest", LIMIT, OnLimit::Stop);
+    told_in_vain(&mut world);
+    assert_eq!(world.look(3 * GRACE_US), None);
+    assert_eq!(world.look(60 * GRACE_US), None);
 }
 
 /// Stops the process, and waits until it has.
