@@ -110,11 +110,15 @@ impl Sending {
                 };
                 self.in_time()?;
                 let item = Item::Batch(stream, record.seq);
+                let refused = self.outcome.refused.len();
                 if let Delivered::JobUnknown = self.deliver(item, &record.payload)? {
                     return Ok(Delivered::JobUnknown);
                 }
                 self.outcome.batches += 1;
-                self.tell_writer(record.seq);
+                // What was refused is kept in full.
+                if self.outcome.refused.len() == refused {
+                    self.tell_writer(stream, record.seq);
+                }
             }
             if over {
                 break;
@@ -131,9 +135,10 @@ impl Sending {
         Ok(delivered)
     }
 
-    /// Lets the writer of the stream that is being recorded know what need not be kept in full any more. A batch that was refused is.
-    fn tell_writer(&mut self, seq: u64) {
-        if seq == self.acknowledged && self.outcome.refused.is_empty() {
+    /// Lets the writer of the stream that is being recorded know what need not be kept in full any more: all before the first batch that is not
+    /// acknowledged. What agents before it wrote has the same numbers and does not count.
+    fn tell_writer(&mut self, stream: Uuid, seq: u64) {
+        if self.handoff.is_of(stream) && seq == self.acknowledged {
             self.acknowledged += 1;
             self.handoff.set_acknowledged(self.acknowledged);
         }

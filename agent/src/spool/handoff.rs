@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use uuid::Uuid;
+
 use crate::bell::Bell;
 
 /// Shared by the writer of a stream and whoever sends it.
@@ -12,10 +14,27 @@ use crate::bell::Bell;
 pub struct Handoff {
     /// Rung when a batch was appended, or when the sender should look up for another reason.
     pub bell: Bell,
+    /// The writer's stream; none where nobody writes any more.
+    stream: Option<Uuid>,
     acknowledged: Arc<AtomicU64>,
 }
 
 impl Handoff {
+    /// Of the writer of a stream. The spool may hold others, which agents before this one wrote.
+    #[must_use]
+    pub fn of(stream: Uuid) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a stream is the writer's.
+    #[must_use]
+    pub fn is_of(&self, stream: Uuid) -> bool {
+        self.stream == Some(stream)
+    }
+
     /// All batches of the writer's stream below this number are on the server's disk.
     pub fn set_acknowledged(&self, below: u64) {
         self.acknowledged.store(below, Ordering::Release);

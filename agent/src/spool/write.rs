@@ -119,7 +119,7 @@ impl Spool {
             record: Vec::new(),
             reserve,
             less: Less::default(),
-            handoff: Handoff::default(),
+            handoff: Handoff::of(stream),
             _lock: lock,
         })
     }

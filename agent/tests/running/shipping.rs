@@ -13,9 +13,9 @@ use highwater_agent::{
     ci::Env,
     settings::Token,
     shipper::{Answer, Client, Item, Outcome, Shipper, Timeouts, send_whole},
-    spool::{self, Handoff, Unwritten},
+    spool::{self, Handoff, Spool, Unwritten},
 };
-use highwater_wire::codec;
+use highwater_wire::{VERSION, codec, v1};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -310,6 +310,40 @@ fn an_end_that_found_no_room_is_sent_from_memory() {
     let outcome = shipper.finish(unwritten, PATIENCE, &AtomicBool::new(false));
     assert!(outcome.complete && outcome.announced == 3, "{outcome:?}");
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+}
+
+/// Batches count from 0 in each stream.
+#[test]
+fn what_an_agent_before_wrote_does_not_count_as_the_writers() {
+    let root = TempDir::new().unwrap();
+    let folder = recorded(root.path());
+    let mut end = spool::read_end(&folder).unwrap().unwrap();
+    let mut spool = Spool::another_stream(&folder).unwrap();
+    let batch = v1::Batch {
+        version: VERSION,
+        ..v1::Batch::default()
+    };
+    for seq in 0..2 {
+        spool.append(seq, &batch).unwrap();
+    }
+    end.streams.push(v1::StreamCount {
+        stream: spool.stream().to_string(),
+        batches: 2,
+    });
+    spool::write_end(&folder, &end).unwrap();
+    // The last of the writer's own is refused; nothing of the others is.
+    let last = format!("/streams/{}/batches/1", spool.stream());
+    let peer = Peer::new(move |path, _| match path.ends_with(&last) {
+        true => Act::status(400),
+        false => Act::Take,
+    });
+    let uuid = spool::uuid_of(&folder).unwrap();
+    let client = Client::new(&peer.url(), None, &Env::new(), uuid);
+    let handoff = spool.handoff();
+    let shipper = Shipper::start(client, &folder, handoff.clone()).unwrap();
+    let outcome = shipper.finish(Unwritten::default(), PATIENCE, &AtomicBool::new(false));
+    assert_eq!((outcome.batches, outcome.refused.len()), (5, 1));
+    assert_eq!(handoff.acknowledged(), 1);
 }
 
 #[test]
