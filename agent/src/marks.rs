@@ -1,8 +1,8 @@
 //! Follows the events files of the plugin while they grow.
 //!
 //! One file a process, `<dir>/<pid>.events`, defined in `pytest-plugin/FORMAT.md`. A look costs one `stat` of the folder and one
-//! a file; a file is opened only when it has grown. A file that has been quiet for long is looked at more rarely, so
-//! thousands of forked test processes do not cost thousands of looks each time.
+//! a file; a file is opened only when it has grown. A file that has been quiet for long is looked at about once a second while its
+//! process is known to live; of the others so many at a time, in turn, so thousands of forked test processes do not cost thousands of looks.
 
 mod file;
 mod lines;
@@ -25,10 +25,12 @@ use file::EventsFile;
 
 /// Most bytes one look takes, over all files: what is left waits for the next.
 const MAX_LOOK_BYTES: usize = 4 << 20;
-/// Looks without news after which a file is quiet.
-const QUIET_AFTER: u32 = 20;
-/// Of so many looks a quiet file gets one.
-const QUIET_EVERY: u32 = 10;
+/// Time without news after which a file is quiet, µs.
+const QUIET_AFTER_US: i64 = 10_000_000;
+/// How often quiet files are looked at, µs: less than lies between two blocks of the grid, so that each of these finds them due.
+const QUIET_EVERY_US: i64 = 900_000;
+/// So many quiet files are looked at then of those whose process is not known to live; the rest waits for its turn. A look at one costs about a microsecond.
+const MOST_QUIET: usize = 100;
 
 /// What the plugin of a process said.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +74,11 @@ pub struct Tailer {
     folder_changed: Option<SystemTime>,
     start: JobStart,
     files: BTreeMap<OsString, EventsFile>,
-    looks: u32,
+    /// When the last look was, and the last at quiet files.
+    looked_us: i64,
+    looked_at_quiet_us: Option<i64>,
+    /// Counts the rounds in which each quiet file has its turn.
+    round: u32,
     chunk: Vec<u8>,
 }
 
@@ -85,7 +91,9 @@ impl Tailer {
             folder_changed: None,
             start,
             files: BTreeMap::new(),
-            looks: 0,
+            looked_us: i64::MIN,
+            looked_at_quiet_us: None,
+            round: 0,
             chunk: Vec::new(),
         }
     }
@@ -97,15 +105,46 @@ impl Tailer {
             .contains_key(&OsString::from(format!("{pid}.events")))
     }
 
-    /// Takes what is new. True when there is more than one look may take, so the next should follow at once.
+    /// Takes what is new. True when there is more than one look may take, so the next should follow at once. `now_us` is of a clock that never
+    /// goes back; `lives` says whether a process, as its file names it, is known to live.
     ///
     /// # Errors
     /// When the folder or a file in it cannot be read; what was read until then has been told.
-    pub fn look(&mut self, told: &mut Vec<Told>) -> io::Result<bool> {
+    pub fn look(
+        &mut self,
+        now_us: i64,
+        lives: impl Fn(ProcessKey) -> bool,
+        told: &mut Vec<Told>,
+    ) -> io::Result<bool> {
+        self.looked_us = now_us;
         self.find_files()?;
-        self.looks = self.looks.wrapping_add(1);
-        let quiet_too = self.looks.is_multiple_of(QUIET_EVERY);
-        self.read(told, |file| quiet_too || file.idle_looks < QUIET_AFTER)
+        let last_us = self.looked_at_quiet_us;
+        let are_quiet_due = last_us.is_none_or(|last_us| now_us - last_us >= QUIET_EVERY_US);
+        if !are_quiet_due {
+            return self.read(told, |file| !file.is_quiet(now_us));
+        }
+        self.looked_at_quiet_us = Some(now_us);
+        let round = self.round;
+        let (mut turns, mut waits) = (MOST_QUIET, false);
+        let read = self.read(told, |file| {
+            if !file.is_quiet(now_us) || file.writer().is_some_and(&lives) {
+                return true;
+            }
+            if file.round == round {
+                return false;
+            }
+            if turns == 0 {
+                waits = true;
+                return false;
+            }
+            turns -= 1;
+            file.round = round;
+            true
+        });
+        if !waits {
+            self.round = round.wrapping_add(1);
+        }
+        read
     }
 
     /// Takes everything to the end of every file, for when nobody writes any more.
@@ -121,13 +160,20 @@ impl Tailer {
     fn read(
         &mut self,
         told: &mut Vec<Told>,
-        wanted: impl Fn(&EventsFile) -> bool,
+        mut wanted: impl FnMut(&mut EventsFile) -> bool,
     ) -> io::Result<bool> {
         let mut allowance = MAX_LOOK_BYTES;
         let mut result = Ok(());
-        for file in self.files.values_mut().filter(|file| wanted(file)) {
+        for file in self.files.values_mut() {
+            if !wanted(file) {
+                continue;
+            }
+            let before = allowance;
             let read = file.read_news(&mut allowance, &mut self.chunk, &self.start, told);
             result = result.and(read);
+            if allowance < before {
+                file.news_us = self.looked_us;
+            }
             if allowance == 0 {
                 break;
             }
@@ -152,7 +198,7 @@ impl Tailer {
             {
                 self.files
                     .entry(entry.file_name())
-                    .or_insert_with(|| EventsFile::new(path));
+                    .or_insert_with(|| EventsFile::new(path, self.looked_us));
             }
         }
         // The kernel's time is coarse: a folder that changed this very moment may change again unnoticed.

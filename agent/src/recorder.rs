@@ -285,7 +285,11 @@ impl<S: BatchSink> Recorder<S> {
         let mut told = std::mem::take(&mut self.told);
         let looked = match to_the_end {
             true => self.tailer.drain(&mut told),
-            false => self.tailer.look(&mut told),
+            false => {
+                let (table, names) = (&self.table, &self.names);
+                let lives = |key| table.lives(names.outside(key));
+                self.tailer.look(monotonic_us(), lives, &mut told)
+            }
         };
         for news in told.drain(..) {
             self.hear(news);

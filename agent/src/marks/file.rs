@@ -9,7 +9,7 @@ use highwater_wire::{
 };
 
 use super::{
-    JobStart, Told,
+    JobStart, QUIET_AFTER_US, Told,
     lines::{Lines, Piece},
     named,
 };
@@ -25,8 +25,10 @@ const MOST_FOREIGN_LINES: u32 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct EventsFile {
-    /// Looks since it last grew.
-    pub(super) idle_looks: u32,
+    /// When it was last seen to have grown, or was found.
+    pub(super) news_us: i64,
+    /// The round in which it last had its turn among quiet files.
+    pub(super) round: u32,
     path: PathBuf,
     offset: u64,
     lines: Lines,
@@ -48,9 +50,11 @@ struct Writer {
 }
 
 impl EventsFile {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, now_us: i64) -> Self {
         Self {
-            idle_looks: 0,
+            news_us: now_us,
+            // None yet.
+            round: u32::MAX,
             path,
             offset: 0,
             lines: Lines::default(),
@@ -59,6 +63,16 @@ impl EventsFile {
             foreign_lines: 0,
             broke_off: false,
         }
+    }
+
+    /// Whether nothing was written to it for long.
+    pub(super) fn is_quiet(&self, now_us: i64) -> bool {
+        now_us.saturating_sub(self.news_us) >= QUIET_AFTER_US
+    }
+
+    /// Who writes it, by its own word.
+    pub(super) fn writer(&self) -> Option<ProcessKey> {
+        self.writer.map(|writer| writer.key)
     }
 
     pub(super) fn read_news(
@@ -81,9 +95,7 @@ impl EventsFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (self.offset, false),
             Err(error) => return Err(named(&self.path)(error)),
         };
-        self.idle_looks = self.idle_looks.saturating_add(1);
         if length > self.offset {
-            self.idle_looks = 0;
             self.read_on(allowance, chunk, start, told)?;
         }
         if is_closed {

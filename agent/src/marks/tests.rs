@@ -48,6 +48,11 @@ fn short(told: &[Told]) -> Vec<String> {
         .collect()
 }
 
+/// A look at files of whose processes nothing is known.
+fn look(tailer: &mut Tailer, now_us: i64, told: &mut Vec<Told>) -> bool {
+    tailer.look(now_us, |_| false, told).unwrap()
+}
+
 #[test]
 fn a_file_is_followed_while_it_grows_however_it_is_cut() {
     let folder = TempDir::new().unwrap();
@@ -59,7 +64,7 @@ fn a_file_is_followed_while_it_grows_however_it_is_cut() {
     );
     for byte in text.as_bytes() {
         append(folder.path(), "7.events", &[*byte]);
-        assert!(!tailer.look(&mut told).unwrap());
+        assert!(!look(&mut tailer, 0, &mut told));
     }
     assert_eq!(short(&told), ["header 7", "mark 7.3 100", "mark 7.3 200"]);
     let Told::Mark(_, mark) = &told[2] else {
@@ -79,7 +84,7 @@ fn what_follows_another_header_is_another_process() {
     );
     append(folder.path(), "7.events", text.as_bytes());
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     assert_eq!(
         short(&told),
         ["header 7", "mark 7.3 100", "header 7", "mark 7.9 300"]
@@ -121,7 +126,7 @@ fn another_boot_is_placed_by_the_wall_clock() {
         format!("{}sb\t7500\t5\t-\n", header(7, 3, "boot-b")).as_bytes(),
     );
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     assert_eq!(
         short(&told),
         ["header 7", "other boot 7", "mark 7.3 100500"]
@@ -138,7 +143,7 @@ fn bad_lines_are_named_and_the_rest_is_read() {
     );
     append(folder.path(), "7.events", text.as_bytes());
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     assert_eq!(
         short(&told),
         [
@@ -168,7 +173,7 @@ fn a_file_of_an_unknown_version_is_refused_with_one_word() {
         b"H\t2\t{}\nsb\t1\t2\t3\nsb\t1\t2\t3\n",
     );
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     assert_eq!(short(&told), ["malformed 1"]);
 }
 
@@ -178,22 +183,12 @@ fn a_quiet_file_is_still_read_to_its_end() {
     append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
     let mut tailer = Tailer::new(folder.path(), start());
     let mut told = Vec::new();
-    for _ in 0..2 * QUIET_AFTER {
-        tailer.look(&mut told).unwrap();
-    }
-    append(folder.path(), "7.events", b"sb\t1000100\t5\t-\n");
-    let looks = (1..).find(|_| {
-        tailer.look(&mut told).unwrap();
-        told.len() > 1
-    });
-    assert!(looks.unwrap() <= QUIET_EVERY);
-    for _ in 0..2 * QUIET_AFTER {
-        tailer.look(&mut told).unwrap();
-    }
+    look(&mut tailer, 0, &mut told);
+    look(&mut tailer, QUIET_AFTER_US, &mut told);
     append(
         folder.path(),
         "7.events",
-        b"se\t1000200\t5\t-\t0\nhalf a li",
+        b"sb\t1000100\t5\t-\nse\t1000200\t5\t-\t0\nhalf a li",
     );
     append(folder.path(), "8.events", header(8, 4, "boot-a").as_bytes());
     tailer.drain(&mut told).unwrap();
@@ -203,19 +198,97 @@ fn a_quiet_file_is_still_read_to_its_end() {
     );
 }
 
+/// A writer whose end is not known and one that lives, among many that are through.
+#[test]
+fn what_begins_after_a_long_silence_is_read_with_the_next_block() {
+    const BLOCK_US: i64 = 1_000_000;
+    for through in [0, 5 * MOST_QUIET] {
+        let folder = TempDir::new().unwrap();
+        let mut tailer = Tailer::new(folder.path(), start());
+        let mut told = Vec::new();
+        for pid in 10_000..10_000 + through {
+            let text = header(pid as u32, 1, "boot-a");
+            append(folder.path(), &format!("{pid}.events"), text.as_bytes());
+        }
+        let names = ["7.events", "99999.events"];
+        append(folder.path(), names[0], header(7, 3, "boot-a").as_bytes());
+        append(
+            folder.path(),
+            names[1],
+            header(99_999, 3, "boot-a").as_bytes(),
+        );
+        let lives = |key: ProcessKey| key.pid == 7;
+        let mut now_us = 0;
+        let mut look = |tailer: &mut Tailer, told: &mut Vec<Told>| {
+            tailer.look(now_us, lives, told).unwrap();
+            now_us += BLOCK_US;
+        };
+        // Whatever the silence lasts, and wherever the round stands that the others' turns make.
+        for silence in 60..70 {
+            for _ in 0..silence {
+                look(&mut tailer, &mut told);
+            }
+            told.clear();
+            for name in names {
+                append(folder.path(), name, b"sb\t1000100\t5\t-\n");
+            }
+            look(&mut tailer, &mut told);
+            assert!(
+                short(&told).contains(&"mark 7.3 100".to_owned()),
+                "{told:?}"
+            );
+            // Those of whom nothing is known have their turn within a round.
+            let rounds = through / MOST_QUIET + 1;
+            for _ in 0..rounds {
+                look(&mut tailer, &mut told);
+            }
+            assert_eq!(told.len(), 2, "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn many_that_are_through_cost_few_looks() {
+    let folder = TempDir::new().unwrap();
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    for pid in 1..=5 * MOST_QUIET {
+        let text = header(pid as u32, 1, "boot-a");
+        append(folder.path(), &format!("{pid}.events"), text.as_bytes());
+    }
+    look(&mut tailer, 0, &mut told);
+    for pid in 1..=5 * MOST_QUIET {
+        append(
+            folder.path(),
+            &format!("{pid}.events"),
+            b"sb\t1000100\t5\t-\n",
+        );
+    }
+    told.clear();
+    let mut read = Vec::new();
+    for at in 0..5 {
+        let now_us = QUIET_AFTER_US + at * QUIET_EVERY_US;
+        look(&mut tailer, now_us, &mut told);
+        // One that follows sooner looks at those alone that have just grown.
+        look(&mut tailer, now_us + QUIET_EVERY_US - 1, &mut told);
+        read.push(told.len());
+    }
+    assert_eq!(read, [1, 2, 3, 4, 5].map(|turn| turn * MOST_QUIET));
+}
+
 #[test]
 fn a_file_that_may_not_be_written_any_more_broke_off_and_is_read_to_its_end() {
     let folder = TempDir::new().unwrap();
     append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
     let mut tailer = Tailer::new(folder.path(), start());
     let mut told = Vec::new();
-    tailer.look(&mut told).unwrap();
+    look(&mut tailer, 0, &mut told);
     append(folder.path(), "7.events", b"sb\t1000100\t5\t-\ntorn");
     let path = folder.path().join("7.events");
     let mut permissions = fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&path, permissions).unwrap();
-    tailer.look(&mut told).unwrap();
+    look(&mut tailer, 0, &mut told);
     tailer.drain(&mut told).unwrap();
     assert_eq!(
         short(&told),
@@ -234,9 +307,9 @@ fn much_at_once_is_taken_in_pieces() {
     append(folder.path(), "7.events", text.as_bytes());
     let mut tailer = Tailer::new(folder.path(), start());
     let mut told = Vec::new();
-    assert!(tailer.look(&mut told).unwrap());
+    assert!(look(&mut tailer, 0, &mut told));
     assert!(told.len() < lines);
-    while tailer.look(&mut told).unwrap() {}
+    while look(&mut tailer, 0, &mut told) {}
     assert_eq!(told.len(), lines + 1);
     assert_eq!(short(&told[lines..]), [format!("mark 7.3 {}", lines - 1)]);
 }
@@ -247,12 +320,13 @@ fn a_missing_folder_is_an_error_that_names_it_and_a_missing_file_is_none() {
     let mut tailer = Tailer::new(folder.path(), start());
     let mut told = Vec::new();
     append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
-    tailer.look(&mut told).unwrap();
+    look(&mut tailer, 0, &mut told);
     fs::remove_file(folder.path().join("7.events")).unwrap();
-    tailer.look(&mut told).unwrap();
+    look(&mut tailer, 0, &mut told);
     let path = folder.path().to_owned();
     folder.close().unwrap();
-    let error = tailer.look(&mut told).unwrap_err().to_string();
+    let looked = tailer.look(0, |_| false, &mut told);
+    let error = looked.unwrap_err().to_string();
     assert!(error.starts_with(path.to_str().unwrap()), "{error}");
 }
 
@@ -273,7 +347,7 @@ fn what_no_server_takes_is_malformed() {
     ]
     .concat();
     append(folder.path(), "7.events", text.as_bytes());
-    assert!(!tailer.look(&mut told).unwrap());
+    assert!(!look(&mut tailer, 0, &mut told));
     let expected = [
         "malformed 1",
         "malformed 2",
@@ -297,7 +371,7 @@ fn a_mark_that_cannot_be_is_malformed_and_costs_only_itself() {
     .concat();
     append(folder.path(), "7.events", text.as_bytes());
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     let expected = ["header 7", "malformed 2", "malformed 3", "mark 7.3 100"];
     assert_eq!(short(&told), expected);
 }
@@ -333,6 +407,6 @@ fn pipes_and_links_are_passed_over() {
     assert!(made.unwrap().success());
     append(folder.path(), "3.events", header(3, 3, "boot-a").as_bytes());
     let mut told = Vec::new();
-    Tailer::new(folder.path(), start()).look(&mut told).unwrap();
+    look(&mut Tailer::new(folder.path(), start()), 0, &mut told);
     assert_eq!(short(&told), ["header 3"]);
 }

@@ -252,6 +252,12 @@ impl Table {
         self.known.get(&key).is_some_and(Known::was_born)
     }
 
+    /// Whether the tree sees this process and has not seen its end.
+    pub(super) fn lives(&self, key: ProcessKey) -> bool {
+        let known = self.known.get(&key);
+        known.is_some_and(|known| known.was_born() && !known.is_gone())
+    }
+
     /// The process that has a number, or had it last, as the tree saw it.
     pub(super) fn newest(&self, pid: u32) -> Option<ProcessKey> {
         let born = self.known.iter().filter(|(_, known)| known.was_born());

@@ -131,3 +131,18 @@ fn a_bystander_may_turn_out_to_be_of_the_job() {
     table.forget_the_dead(30 + REMEMBERED_US);
     assert!(table.was_born(KEY));
 }
+
+#[test]
+fn a_process_lives_from_its_first_sight_to_its_end() {
+    let mut table = Table::default();
+    assert!(!table.lives(KEY));
+    born(&mut table);
+    assert!(table.lives(KEY));
+    let before = ProcessKey {
+        start_ticks: 60,
+        ..KEY
+    };
+    assert!(!table.lives(before), "another had its number");
+    table.gone(KEY, 60);
+    assert!(!table.lives(KEY));
+}
