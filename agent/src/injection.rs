@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::plugin_files::python_path;
+use crate::{plugin_files::python_path, spool};
 
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
@@ -84,19 +84,40 @@ fn tox_3(passes: &[&str], present: Option<OsString>) -> OsString {
     joined(present, " ", OsStr::new(&passes.join(" ")))
 }
 
-/// Whether this agent runs inside the job of another, which records everything already.
+/// What the environment says of a job around this command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outer {
+    /// There is none.
+    None,
+    /// Its agent records everything already.
+    Recorded,
+    /// It is named, and no agent records it here: it has ended, or its agent was killed.
+    Over(String),
+}
+
+/// The job that this agent runs inside, by the variables that another gave to what it records. They outlive it, and so does its folder.
 #[must_use]
-pub fn inside_outer_job(present: impl Fn(&str) -> Option<OsString>) -> bool {
-    let job = present("HIGHWATER_JOB").is_some_and(|job| !job.is_empty());
-    let events = present("HIGHWATER_EVENTS").filter(|events| !events.is_empty());
-    job && events.is_some_and(|events| PathBuf::from(events).is_dir())
+pub fn outer_job(present: impl Fn(&str) -> Option<OsString>) -> Outer {
+    let given = |name| present(name).filter(|value: &OsString| !value.is_empty());
+    let (Some(job), Some(events)) = (given("HIGHWATER_JOB"), given("HIGHWATER_EVENTS")) else {
+        return Outer::None;
+    };
+    let events = PathBuf::from(events);
+    match events.is_dir() && events.parent().is_some_and(spool::is_locked) {
+        true => Outer::Recorded,
+        false => Outer::Over(job.to_string_lossy().into_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
+    use highwater_wire::v1;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::spool::Spool;
 
     fn variables(present: &[(&str, &str)]) -> HashMap<&'static str, String> {
         let injection = Injection {
@@ -152,20 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn only_a_job_whose_folder_is_there_is_joined() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().to_str().unwrap().to_owned();
-        let check = |job: &'static str, events: String| {
-            inside_outer_job(|name| {
-                Some(if name == "HIGHWATER_JOB" {
-                    job.into()
-                } else {
-                    events.clone().into()
-                })
+    fn only_a_job_that_is_being_recorded_is_joined() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::create(root.path(), &v1::Job::default(), Uuid::nil()).unwrap();
+        let here = spool.events().into_os_string();
+        let check = |job: &'static str, events: OsString| {
+            outer_job(|name| match name {
+                "HIGHWATER_JOB" => Some(job.into()),
+                _ => Some(events.clone()),
             })
         };
-        assert!(check("id", here.clone()));
-        assert!(!check("", here.clone()));
-        assert!(!check("id", format!("{here}/gone")));
+        assert_eq!(check("id", here.clone()), Outer::Recorded);
+        assert_eq!(check("", here.clone()), Outer::None);
+        assert_eq!(check("id", OsString::new()), Outer::None);
+        let over = Outer::Over("id".to_owned());
+        assert_eq!(check("id", spool.folder().join("gone").into()), over);
+        // The folder stays where no server took it.
+        drop(spool);
+        assert_eq!(check("id", here), over);
     }
 }

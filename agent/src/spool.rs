@@ -73,7 +73,7 @@ pub use read::{
 };
 pub use segments::{Segment, path_of as segment_path, segments};
 pub use thin::{Detail, thin};
-pub use write::{Less, Spool, lock, lock_of_gone, record_of, write_end};
+pub use write::{Less, Spool, is_locked, lock, lock_of_gone, record_of, write_end};
 
 /// What belongs into a spool and found no room there, as it would have been written.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cli::RunTask,
-    injection::inside_outer_job,
+    injection::{Outer, outer_job},
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Shipper},
@@ -43,7 +43,8 @@ struct Prepared {
 ///
 /// Whatever is wrong with the settings, the command runs.
 pub fn record(task: RunTask) -> u8 {
-    if inside_outer_job(|name| std::env::var_os(name)) {
+    let outer = outer_job(|name| std::env::var_os(name));
+    if outer == Outer::Recorded {
         let error = run::become_command(&task.command);
         terminal::tell(&error);
         return error.exit_code();
@@ -55,6 +56,13 @@ pub fn record(task: RunTask) -> u8 {
         .collect();
     let env = environment();
     let quiet = settings::quiet(&task.given, &env);
+    if let Outer::Over(job) = &outer
+        && !quiet
+    {
+        terminal::tell(format_args!(
+            "job {job}, which the environment names, is not recorded any more: this command is recorded as a job of its own"
+        ));
+    }
     let settings = settings::resolve(task.given, &env, &working_folder(), &words);
     let prepared = settings
         .map_err(|error| error.to_string())

@@ -170,9 +170,13 @@ fn a_stream_of_many_batches_lies_in_several_files_and_is_one() {
 fn a_running_agents_spool_is_left_alone_and_a_dead_ones_is_taken() {
     let (_root, spool) = recorded(1);
     assert!(matches!(lock(spool.folder()), Err(SpoolError::Busy(_))));
+    assert!(is_locked(spool.folder()));
     let folder = spool.folder().to_path_buf();
     drop(spool);
+    assert!(!is_locked(&folder));
     assert!(lock(&folder).is_ok());
+    fs::remove_file(folder.join("lock")).unwrap();
+    assert!(!is_locked(&folder) && !folder.join("lock").exists());
 }
 
 #[test]

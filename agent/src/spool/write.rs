@@ -303,6 +303,14 @@ pub fn lock(folder: &Path) -> Result<File, SpoolError> {
     }
 }
 
+/// Whether somebody holds the lock of a job's folder. Asking makes no file, and two that ask at once do not take each other for the holder.
+#[must_use]
+pub fn is_locked(folder: &Path) -> bool {
+    let asked = regular::open(&folder.join("lock"))
+        .map(|file| flock(&file, FlockOperation::NonBlockingLockShared));
+    matches!(asked, Ok(Err(rustix::io::Errno::WOULDBLOCK)))
+}
+
 /// [`lock`] for the spool of an agent that is gone: the threads of a process that was killed go after it, and the last of them lets go.
 ///
 /// # Errors

@@ -108,6 +108,29 @@ fn a_run_inside_a_run_joins_its_job() {
 }
 
 #[test]
+fn a_run_inside_a_job_whose_agent_is_gone_is_a_job_of_its_own() {
+    let place = Place::new();
+    let outer = place.run(&["sh", "-c", "echo $HIGHWATER_JOB; echo $HIGHWATER_EVENTS"]);
+    let [job, events] = outer.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{outer:?}");
+    };
+    assert!(fs::metadata(events).unwrap().is_dir());
+    let mut inner = place.bare(env!("CARGO_BIN_EXE_highwater"));
+    inner.args(["run", "--spool"]).arg(place.spool());
+    inner.args(["--", "sh", "-c", "echo $HIGHWATER_JOB"]);
+    inner.envs([("HIGHWATER_JOB", job), ("HIGHWATER_EVENTS", events)]);
+    let output = inner.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let of_it: Vec<_> = said.lines().filter(|line| line.contains(job)).collect();
+    assert!(
+        of_it.len() == 1 && of_it[0].contains("recorded as a job of its own"),
+        "{said}"
+    );
+    assert_ne!(String::from_utf8_lossy(&output.stdout).trim_end(), job);
+    assert_eq!(place.jobs().len(), 2);
+}
+
+#[test]
 fn a_flag_that_cannot_be_ends_before_anything_runs() {
     let place = Place::new();
     let mut agent = Command::new(env!("CARGO_BIN_EXE_highwater"));
