@@ -90,17 +90,20 @@ impl Tree {
         let Some(membership) = &mut self.membership else {
             return Ok(());
         };
-        for suspect in std::mem::take(&mut membership.suspects) {
-            let stat = self.procfs.stat(suspect.pid, &mut self.buffer)?;
-            let is_there = stat.is_some_and(|stat| {
-                stat.start_ticks == suspect.start_ticks && stat.comm == OWN_NAME
-            });
-            if is_there {
-                let words = self.procfs.words(suspect.pid, &mut self.buffer)?;
-                membership.meet(suspect, &words);
+        let mut result = Ok(());
+        for suspect in membership.suspects.clone() {
+            match words_of_agent(&self.procfs, suspect, &mut self.buffer) {
+                Ok(words) => {
+                    membership.suspects.retain(|it| *it != suspect);
+                    if let Some(words) = words {
+                        membership.meet(suspect, &words);
+                    }
+                }
+                // It stays one.
+                Err(error) => result = Err(error),
             }
         }
-        Ok(())
+        result
     }
 
     /// Whether all below the runner is of this job; so it is below `run`.
@@ -128,15 +131,19 @@ impl Tree {
         if rivals == self.met_rivals {
             return Ok(());
         }
-        self.met_rivals = rivals;
+        // All are asked before anything is changed: where one cannot be, the next look asks all again.
         let mut theirs = HashSet::new();
         for at in 0..self.members.len() {
             let key = self.members[at].key;
             if self.is_a_rivals(key.pid)? {
-                self.members[at].ended = true;
-                self.member_pids.remove(&key.pid);
-                self.outsiders.insert(key.pid);
                 theirs.insert(key);
+            }
+        }
+        for member in &mut self.members {
+            if theirs.contains(&member.key) {
+                member.ended = true;
+                self.member_pids.remove(&member.key.pid);
+                self.outsiders.insert(member.key.pid);
             }
         }
         // Those that nobody was told of leave without a word.
@@ -146,14 +153,19 @@ impl Tree {
             _ => true,
         });
         self.members.retain(|member| !untold.contains(&member.key));
+        self.met_rivals = rivals;
         Ok(())
     }
 
-    /// Whether the ancestry of a process gives it to another agent. One whose ancestors have ended stays what it was.
+    /// Whether the ancestry of a process gives it to another agent. One whose ancestors have ended stays what it was; what is hidden (hidepid) is
+    /// theirs, as it is when it is first seen.
     fn is_a_rivals(&mut self, mut pid: u32) -> Result<bool, ProcError> {
         for _ in 0..MAX_DEPTH {
-            let Some(stat) = self.procfs.stat(pid, &mut self.buffer)? else {
-                return Ok(false);
+            let stat = match self.procfs.stat(pid, &mut self.buffer) {
+                Ok(Some(stat)) => stat,
+                Ok(None) => return Ok(false),
+                Err(error) if error.is_forbidden() => return Ok(true),
+                Err(error) => return Err(error),
             };
             let key = ProcessKey {
                 pid,
@@ -167,6 +179,24 @@ impl Tree {
             }
         }
         Ok(false)
+    }
+}
+
+/// The command of a process that runs this program; `None` where it is gone, runs another, or is hidden, as no agent is whose word counts.
+fn words_of_agent(
+    procfs: &Procfs,
+    key: ProcessKey,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<Vec<String>>, ProcError> {
+    let is_there = |stat: &Stat| stat.start_ticks == key.start_ticks && stat.comm == OWN_NAME;
+    let words = match procfs.stat(key.pid, buffer) {
+        Ok(stat) if stat.as_ref().is_some_and(is_there) => procfs.words(key.pid, buffer).map(Some),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match words {
+        Err(error) if error.is_forbidden() => Ok(None),
+        words => words,
     }
 }
 

@@ -333,6 +333,101 @@ fn an_agent_met_later_has_what_is_closer_to_it() {
     assert!(world.tree.members().is_empty());
 }
 
+impl World {
+    /// As hidepid hides it, also from root.
+    fn hide(&self, pid: u32) {
+        let stat = self.root.path().join(format!("{pid}/stat"));
+        fs::remove_file(&stat).unwrap();
+        std::os::unix::fs::symlink("/proc/sys/vm/compact_memory", &stat).unwrap();
+        let read = Procfs::new(self.root.path()).stat(pid, &mut Vec::new());
+        assert!(read.unwrap_err().is_forbidden());
+    }
+
+    /// An agent whose starter is 71.
+    fn rival(&mut self, pid: u32) {
+        self.process(pid, 1, u64::from(pid), "highwater");
+        self.write(
+            &format!("{pid}/cmdline"),
+            "highwater\0background\0--chain\x0071:71,10:10\0/spool\0",
+        );
+    }
+
+    fn gone(&mut self) -> Vec<u32> {
+        self.tree.bury();
+        let gone = self.tree.take_events().map(|event| match event {
+            TreeEvent::Gone { key } => key.pid,
+            other => panic!("{other:?}"),
+        });
+        gone.collect()
+    }
+}
+
+#[test]
+fn a_member_that_is_hidden_keeps_none_from_an_agent_met_later() {
+    let mut world = beside_steps();
+    world.process(71, 10, 71, "sh");
+    world.process(72, 71, 72, "sudo");
+    world.process(73, 72, 73, "pytest");
+    world.process(74, 50, 74, "ours");
+    for pid in [73, 74] {
+        world.tree.consider(pid, 0).unwrap();
+    }
+    assert_eq!(world.born(), [(71, 10), (72, 71), (73, 72), (74, 50)]);
+    world.hide(72);
+    world.rival(75);
+    for pid in [75, 74] {
+        world.tree.consider(pid, 0).unwrap();
+    }
+    assert_eq!(world.gone(), [71, 72, 73]);
+    assert_eq!(world.tree.members().len(), 1);
+}
+
+#[test]
+fn where_a_member_cannot_be_asked_all_are_asked_again() {
+    let mut world = beside_steps();
+    world.process(71, 10, 71, "sh");
+    world.process(72, 71, 72, "pytest");
+    world.tree.consider(72, 0).unwrap();
+    world.rival(75);
+    world.tree.consider(75, 0).unwrap();
+    world.unreadable(72);
+    for _ in 0..2 {
+        assert!(world.tree.consider(75, 0).is_err());
+        assert!(world.tree.members().iter().all(|member| !member.ended));
+    }
+    world.process(72, 71, 72, "pytest");
+    world.tree.consider(75, 0).unwrap();
+    // Nobody was told of them yet.
+    assert!(world.gone().is_empty());
+    assert!(world.tree.members().is_empty());
+}
+
+#[test]
+fn a_suspect_that_cannot_be_asked_costs_no_other() {
+    let mut world = beside_steps();
+    world.process(71, 10, 71, "sh");
+    world.process(72, 71, 72, "pytest");
+    world.tree.consider(72, 0).unwrap();
+    assert_eq!(world.born(), [(71, 10), (72, 71)]);
+    // About to become agents: they still show the command line of who started them.
+    for pid in [75, 76, 77] {
+        world.process(pid, 1, u64::from(pid), "highwater");
+        world.write(&format!("{pid}/cmdline"), "highwater\0start\0");
+    }
+    for pid in [75, 76, 77] {
+        world.tree.consider(pid, 0).unwrap();
+    }
+    world.hide(75);
+    world.unreadable(76);
+    world.rival(77);
+    assert!(world.tree.consider(72, 0).is_err());
+    let suspects = &world.tree.membership.as_ref().unwrap().suspects;
+    assert_eq!(suspects.iter().map(|key| key.pid).collect::<Vec<_>>(), [76]);
+    world.end(76);
+    world.tree.consider(72, 0).unwrap();
+    assert_eq!(world.gone(), [71, 72]);
+}
+
 /// As if the agent and its command were in session 50, and a stranger had made 300.
 fn sessions(pid: u32) -> Session {
     match pid {
