@@ -1,8 +1,8 @@
 //! The server's addresses, remembered for a while: a name is looked up by a thread of its own, since no look-up of the system's can be given up, and one thread
-//! a batch costs more than the batch.
+//! a batch costs more than the batch. Where no answer came it is looked up again: a server that moved is found with the next try.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,8 +24,12 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(super) struct Addresses<R = DefaultResolver> {
     asked: R,
     kept: Duration,
-    last: Mutex<Option<Known>>,
+    last: Remembered,
 }
+
+/// What a resolver said last, for whoever learns that it does not hold any more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Remembered(Arc<Mutex<Option<Known>>>);
 
 #[derive(Debug)]
 struct Known {
@@ -45,17 +49,38 @@ impl<R: Resolver> Addresses<R> {
         Self {
             asked,
             kept,
-            last: Mutex::new(None),
+            last: Remembered::default(),
         }
+    }
+
+    /// What is remembered, to be forgotten.
+    pub(super) fn remembered(&self) -> Remembered {
+        self.last.clone()
     }
 
     /// What is known of where that leads, unless it is too old.
     fn known(&self, uri: &Uri) -> Option<ResolvedSocketAddrs> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         let known = last.as_ref()?;
         let is_same =
             known.uri.scheme() == uri.scheme() && known.uri.authority() == uri.authority();
         (is_same && known.since.elapsed() < self.kept).then(|| known.addresses.clone())
+    }
+}
+
+impl Remembered {
+    /// Nobody answered there: the server may have moved.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_none()
     }
 }
 
@@ -75,7 +100,7 @@ impl<R: Resolver> Resolver for Addresses<R> {
             addresses: addresses.clone(),
             since: Instant::now(),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *self.last.lock() = Some(known);
         Ok(addresses)
     }
 }
@@ -121,6 +146,15 @@ mod tests {
         assert_eq!(ask(&addresses, "http://one.example:8080/a"), 2);
         assert_eq!(ask(&addresses, "https://one.example/a"), 3);
         assert_eq!(ask(&addresses, "http://two.example/a"), 4);
+    }
+
+    #[test]
+    fn what_does_not_hold_any_more_is_asked_again() {
+        let addresses = Addresses::of(Counting::default(), Duration::from_secs(600));
+        assert_eq!(ask(&addresses, "http://one.example/a"), 1);
+        addresses.remembered().forget();
+        assert_eq!(ask(&addresses, "http://one.example/a"), 2);
+        assert_eq!(ask(&addresses, "http://one.example/a"), 2);
     }
 
     #[test]

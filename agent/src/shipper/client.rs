@@ -12,7 +12,7 @@ use ureq::{
 use uuid::Uuid;
 
 use super::{
-    addresses::Addresses,
+    addresses::{Addresses, Remembered},
     answer::{Answer, Asked, Reply, legible, meaning},
     identity::{Identity, bearer},
     route,
@@ -106,6 +106,8 @@ impl Credential {
 pub struct Client {
     /// Or why nothing can be sent.
     agent: Result<Agent, String>,
+    /// Where the server was when it was last looked up.
+    addresses: Remembered,
     server: String,
     credential: Credential,
     uuid: Uuid,
@@ -134,7 +136,9 @@ impl Client {
         let proxy = route::proxy_for(&server, env);
         let name = proxy.as_ref().ok().and_then(Option::as_ref);
         let credential = Credential::of(token, env);
+        let resolver = Addresses::default();
         Self {
+            addresses: resolver.remembered(),
             proxy: name.map(|proxy| proxy.name.clone()),
             agent: proxy.and_then(|proxy| {
                 credential.as_ref().map_err(Clone::clone)?;
@@ -152,7 +156,7 @@ impl Client {
                     .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
                     .build();
                 let connector = DefaultConnector::default();
-                Ok(Agent::with_parts(config, connector, Addresses::default()))
+                Ok(Agent::with_parts(config, connector, resolver))
             }),
             credential: credential.unwrap_or(Credential::None),
             server,
@@ -284,6 +288,7 @@ impl Client {
 
     /// What it means that no answer came, and what stood between. A peer that does not prove who it is will not do so later either.
     fn no_answer(&self, error: &Error) -> Answer {
+        self.addresses.forget();
         let mut why = legible(&error.to_string());
         if let Some(proxy) = &self.proxy {
             why = format!("{why}, through {proxy}");
@@ -299,5 +304,36 @@ impl Client {
             )),
             false => Answer::Again(None, why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_looked_up_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        // Answers one question and then listens no more.
+        let once = thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            assert!(lines.take_while(|line| !line.is_empty()).count() > 0);
+            stream.write_all(b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        });
+        let client = Client::new(&server, None, &Env::new(), Uuid::nil());
+        let page = client.get("/healthz", Duration::from_secs(60)).unwrap();
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!client.addresses.is_empty());
+        once.join().unwrap().unwrap();
+        client.get("/healthz", Duration::from_secs(60)).unwrap_err();
+        assert!(client.addresses.is_empty());
     }
 }
