@@ -37,6 +37,7 @@ const BELL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Exits {
     shared: Arc<Shared>,
+    procfs: Procfs,
     bell: OwnedFd,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,7 +77,7 @@ impl Exits {
         let listener = Listener {
             log,
             shared: Arc::clone(&shared),
-            procfs,
+            procfs: procfs.clone(),
             clock,
             teller,
             counters,
@@ -87,6 +88,7 @@ impl Exits {
             .spawn(move || listener.listen())?;
         Ok(Self {
             shared,
+            procfs,
             bell,
             thread: Some(thread),
         })
@@ -97,10 +99,10 @@ impl Exits {
         if self.shared.is_off.load(Ordering::Relaxed) || self.shared.held().len() >= MOST_HELD {
             return false;
         }
-        let held = match Held::of(key) {
+        let held = match Held::of(&self.procfs, key) {
             Ok(held) => held,
             Err(error) => {
-                // Not: that it is gone, or that there are no more descriptors just now.
+                // Not: that it is gone or another has its number, or that there are no more descriptors just now.
                 let is_refused = matches!(
                     Errno::from_io_error(&error),
                     Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NODEV)

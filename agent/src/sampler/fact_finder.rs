@@ -98,7 +98,7 @@ impl FactFinder {
         let mut facts = member.facts.told.clone();
         if look.is_first {
             let protector = self.protector.as_mut().filter(|_| member.is_sure);
-            let raised = protector.and_then(|it| it.raise(pid));
+            let raised = protector.and_then(|it| it.raise(member.key));
             facts.oom_score_adj = raised.or(facts.oom_score_adj);
             // Most that are no python are gone before anything is worth knowing of them.
             if !is_python {

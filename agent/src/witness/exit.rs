@@ -6,6 +6,7 @@
 use std::{fs, io, os::fd::OwnedFd, os::unix::fs::MetadataExt, os::unix::process::ExitStatusExt};
 
 use rustix::{
+    io::Errno,
     ioctl::{Updater, ioctl, opcode},
     process::geteuid,
 };
@@ -53,8 +54,20 @@ impl Held {
     /// Takes hold of a process.
     ///
     /// # Errors
-    /// `ESRCH` when it is gone; others where the kernel has no such thing, forbids it, or gives no more descriptors.
-    pub fn of(key: ProcessKey) -> io::Result<Self> {
+    /// `ESRCH` when it is gone, another has its number, or that cannot be told; others where the kernel has no such thing, forbids it, or gives no
+    /// more descriptors.
+    pub fn of(procfs: &Procfs, key: ProcessKey) -> io::Result<Self> {
+        let held = Self::of_number(key)?;
+        // Asked after it is held: whoever has the number now had it then.
+        let stat = procfs.stat(key.pid, &mut Vec::new()).ok().flatten();
+        match stat.is_some_and(|stat| stat.start_ticks == key.start_ticks) {
+            true => Ok(held),
+            false => Err(Errno::SRCH.into()),
+        }
+    }
+
+    /// The same of whoever has the number.
+    fn of_number(key: ProcessKey) -> io::Result<Self> {
         let fd = pidfd::open(key.pid)?;
         Ok(Self { key, fd })
     }
@@ -127,7 +140,8 @@ pub fn tells_exit_of_reaped(mut child: std::process::Command) -> io::Result<bool
         pid: child.id(),
         start_ticks: 0,
     };
-    let held = Held::of(key);
+    // A child that is not reaped keeps its number.
+    let held = Held::of_number(key);
     drop(child.kill());
     child.wait()?;
     Ok(held?.status_of_reaped().is_ok_and(|told| told.is_some()))

@@ -3,9 +3,14 @@
 //!
 //! Raising needs no privilege. Children inherit, so it is mostly one write a job; nothing is ever lowered.
 
-use std::fs;
+use std::{fs::File, io::Write};
 
-use crate::procfs::{Procfs, read_into};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::{
+    procfs::{Procfs, read_into},
+    tree::ProcessKey,
+};
 
 /// So far above the highest of agent and ancestors: half of the memory there is.
 const ABOVE: i32 = 500;
@@ -56,15 +61,29 @@ impl Protector {
         self.target
     }
 
-    /// Raises a process of the job; what it was raised to, itself or by inheritance. `None` where it stands higher already, is gone, or may not be
-    /// changed.
-    pub fn raise(&mut self, pid: u32) -> Option<i32> {
-        let now = read(&self.procfs, pid, &mut self.buffer)?;
+    /// Raises a process of the job; what it was raised to, itself or by inheritance. `None` where it stands higher already, is gone (another may have
+    /// its number), or may not be changed.
+    pub fn raise(&mut self, key: ProcessKey) -> Option<i32> {
+        let now = read(&self.procfs, key.pid, &mut self.buffer)?;
         if now < self.target {
-            let path = self.procfs.path_of(pid, "oom_score_adj");
-            fs::write(path, self.target.to_string()).ok()?;
+            let mut file = self.open(key)?;
+            file.write_all(self.target.to_string().as_bytes()).ok()?;
         }
         (now <= self.target).then_some(self.target)
+    }
+
+    /// Opens the value of a process, and of no other that has its number later.
+    fn open(&mut self, key: ProcessKey) -> Option<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, self.procfs.path_of(key.pid, ""), flags, Mode::empty()).ok()?;
+        // Asked after its folder is held: whoever has the number now had it then.
+        let stat = self.procfs.stat(key.pid, &mut self.buffer).ok()??;
+        if stat.start_ticks != key.start_ticks {
+            return None;
+        }
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+        let file = openat(&folder, "oom_score_adj", flags, Mode::empty()).ok()?;
+        Some(File::from(file))
     }
 }
 
@@ -75,6 +94,8 @@ fn read(procfs: &Procfs, pid: u32, buffer: &mut Vec<u8>) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -97,6 +118,27 @@ mod tests {
         }
         let procfs = Procfs::new(root.path());
         (root, procfs, values.len() as u32 + 1)
+    }
+
+    /// One of the line, as it began.
+    fn key(pid: u32) -> ProcessKey {
+        ProcessKey {
+            pid,
+            start_ticks: 1,
+        }
+    }
+
+    #[test]
+    fn whoever_has_the_number_of_one_that_is_gone_is_left_alone() {
+        let (root, procfs, agent) = line(&["0\n", "0\n"]);
+        let mut protector = Protector::above(&procfs, agent, &[]).unwrap();
+        let before = ProcessKey {
+            start_ticks: 2,
+            ..key(2)
+        };
+        assert_eq!(protector.raise(before), None);
+        let file = root.path().join("2/oom_score_adj");
+        assert_eq!(fs::read_to_string(file).unwrap(), "0\n");
     }
 
     #[test]
@@ -135,9 +177,9 @@ mod tests {
             ("-1000\n", Some(500), "500"),
         ] {
             fs::write(&file, before).unwrap();
-            assert_eq!(protector.raise(2), told, "{before:?}");
+            assert_eq!(protector.raise(key(2)), told, "{before:?}");
             assert_eq!(fs::read_to_string(&file).unwrap(), after);
         }
-        assert_eq!(protector.raise(77), None);
+        assert_eq!(protector.raise(key(77)), None);
     }
 }

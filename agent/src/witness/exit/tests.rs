@@ -1,7 +1,5 @@
 use std::process::{Child, Command, Stdio};
 
-use rustix::io::Errno;
-
 use super::*;
 
 fn child(script: &str) -> (Child, Held) {
@@ -15,7 +13,7 @@ fn child(script: &str) -> (Child, Held) {
         pid: child.id(),
         start_ticks: stat.unwrap().unwrap().start_ticks,
     };
-    (child, Held::of(key).unwrap())
+    (child, Held::of(&Procfs::system(), key).unwrap())
 }
 
 fn wait_for_zombie(pid: u32) {
@@ -57,15 +55,18 @@ fn the_end_is_known_before_and_after_it_was_reaped() {
 fn a_process_that_is_gone_cannot_be_held() {
     let (mut child, held) = child("exit 0");
     child.wait().unwrap();
-    let again = Held::of(held.key).unwrap_err();
+    let again = Held::of(&Procfs::system(), held.key).unwrap_err();
     assert_eq!(again.raw_os_error(), Some(Errno::SRCH.raw_os_error()));
 }
 
 #[test]
 fn a_number_used_again_is_not_taken_for_the_one_before() {
+    let procfs = Procfs::system();
     let (mut child, mut held) = child("exit 3");
     wait_for_zombie(child.id());
     held.key.start_ticks += 1;
-    assert_eq!(held.status_of_zombie(&Procfs::system()), None);
+    assert_eq!(held.status_of_zombie(&procfs), None);
+    let again = Held::of(&procfs, held.key).unwrap_err();
+    assert_eq!(again.raw_os_error(), Some(Errno::SRCH.raw_os_error()));
     child.wait().unwrap();
 }
