@@ -16,6 +16,9 @@ use crate::spool::{self, ReadPlace, Record, Segment, SegmentReader, SpoolError, 
 pub(super) struct Source {
     folder: PathBuf,
     unwritten: Unwritten,
+    /// The segments as they were last listed, and how many of them have nothing more.
+    listed: Vec<Segment>,
+    passed: usize,
     /// How far each segment of each stream was read.
     places: BTreeMap<(Uuid, u64), ReadPlace>,
     /// The segment of each stream that is being read.
@@ -40,6 +43,8 @@ impl Source {
         Self {
             folder: folder.to_path_buf(),
             unwritten,
+            listed: Vec::new(),
+            passed: 0,
             places: BTreeMap::new(),
             current: BTreeMap::new(),
             taken: 0,
@@ -49,6 +54,8 @@ impl Source {
 
     /// Begins again.
     pub(super) fn rewind(&mut self) {
+        self.listed.clear();
+        self.passed = 0;
         self.places.clear();
         self.current.clear();
         self.taken = 0;
@@ -115,29 +122,40 @@ impl Source {
         }
     }
 
+    /// To list a long job's segments takes longer than to read a record, so they are listed again only where those that are known have nothing more.
     fn next_in_spool(&mut self) -> Result<Option<(Uuid, Record)>, SpoolError> {
-        // Listed before it is read: what ends here, and is not the last of its stream, has ended for good.
-        for segment in spool::segments(&self.folder)? {
+        if let Some(next) = self.next_in_listed()? {
+            return Ok(Some(next));
+        }
+        self.listed = spool::segments(&self.folder)?;
+        self.passed = 0;
+        self.next_in_listed()
+    }
+
+    /// Listed before it is read: what ends here, and is not the last of its stream, has ended for good.
+    fn next_in_listed(&mut self) -> Result<Option<(Uuid, Record)>, SpoolError> {
+        while let Some(segment) = self.listed.get(self.passed) {
             let Segment {
                 stream,
                 number,
                 path,
             } = segment;
+            let (stream, number) = (*stream, *number);
             let current = self.current.entry(stream).or_insert(number);
-            if number < *current {
-                continue;
+            if number >= *current {
+                *current = number;
+                let place = self.places.get(&(stream, number));
+                let mut reader = match place {
+                    Some(place) => SegmentReader::resume(path, *place)?,
+                    None => SegmentReader::open(path)?,
+                };
+                let next = reader.next_record()?;
+                self.places.insert((stream, number), reader.place());
+                if let Some(record) = next {
+                    return Ok(Some((stream, record)));
+                }
             }
-            *current = number;
-            let place = self.places.get(&(stream, number));
-            let mut reader = match place {
-                Some(place) => SegmentReader::resume(&path, *place)?,
-                None => SegmentReader::open(&path)?,
-            };
-            let next = reader.next_record()?;
-            self.places.insert((stream, number), reader.place());
-            if let Some(record) = next {
-                return Ok(Some((stream, record)));
-            }
+            self.passed += 1;
         }
         Ok(None)
     }
@@ -151,5 +169,80 @@ impl Source {
                 reason: "torn".to_owned(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::spool::Spool;
+
+    fn append(spool: &mut Spool, seqs: std::ops::Range<u64>) {
+        for seq in seqs {
+            spool.append(seq, &v1::Batch::default()).unwrap();
+        }
+    }
+
+    fn take_one(source: &mut Source) -> Option<(Uuid, u64)> {
+        let next = source.next_batch().unwrap();
+        next.map(|(stream, record)| (stream, record.seq))
+    }
+
+    fn take_all(source: &mut Source) -> Vec<(Uuid, u64)> {
+        std::iter::from_fn(|| take_one(source)).collect()
+    }
+
+    #[test]
+    fn behind_the_writer_each_batch_of_each_stream_is_taken_once() {
+        let root = TempDir::new().unwrap();
+        let mut dead = Spool::create(root.path(), &v1::Job::default(), Uuid::nil()).unwrap();
+        append(&mut dead, 0..130);
+        let mut spool = Spool::another_stream(dead.folder()).unwrap();
+        let mut source = Source::new(dead.folder(), Unwritten::default());
+        let mut taken = Vec::new();
+        let mut seq = 0;
+        // In steps that meet the end of a segment before, at and behind its last batch.
+        for step in [1, 62, 1, 1, 63, 64, 65, 128, 1] {
+            append(&mut spool, seq..seq + step);
+            seq += step;
+            taken.extend(take_one(&mut source));
+            append(&mut spool, seq..seq + 1);
+            seq += 1;
+            taken.extend(take_all(&mut source));
+        }
+        let (before, own): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .partition(|(stream, _)| *stream == dead.stream());
+        let seqs = |taken: Vec<(Uuid, u64)>| taken.into_iter().map(|(_, seq)| seq);
+        assert!(seqs(before).eq(0..130));
+        assert!(seqs(own).eq(0..seq));
+    }
+
+    #[test]
+    fn segments_are_listed_again_only_where_those_that_are_known_have_nothing_more() {
+        let root = TempDir::new().unwrap();
+        let mut spool = Spool::create(root.path(), &v1::Job::default(), Uuid::nil()).unwrap();
+        append(&mut spool, 0..200);
+        let mut source = Source::new(spool.folder(), Unwritten::default());
+        assert_eq!(take_one(&mut source), Some((spool.stream(), 0)));
+        // Another stream is found with the next listing.
+        let known = source.listed.clone();
+        let other = spool::segment_path(spool.folder(), Uuid::from_u128(7), 0);
+        fs::copy(&known[0].path, other).unwrap();
+        for seq in 1..200 {
+            assert_eq!(take_one(&mut source), Some((spool.stream(), seq)));
+            assert_eq!(source.listed, known);
+        }
+        let others = take_all(&mut source);
+        assert!(
+            others
+                .into_iter()
+                .eq((0..64).map(|seq| (Uuid::from_u128(7), seq)))
+        );
+        assert_eq!(source.listed.len(), known.len() + 1);
     }
 }
