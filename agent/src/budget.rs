@@ -9,13 +9,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A share of one core, as 0.001 for a tenth of a percent.
-    #[must_use]
-    pub fn new(share: f64) -> Self {
-        Self::saving(share, 0)
-    }
-
-    /// A share of one core of which what was not used in the last `saved_us` may be used at once.
+    /// A share of one core, as 0.001 for a tenth of a percent, of which what was not used in the last `saved_us` may be used at once.
     #[must_use]
     pub fn saving(share: f64, saved_us: i64) -> Self {
         Self {
@@ -58,7 +52,7 @@ mod tests {
 
     #[test]
     fn cost_is_spread_over_time() {
-        let mut budget = Budget::new(0.001);
+        let mut budget = Budget::saving(0.001, 0);
         assert!(budget.allows(0));
         budget.spend(0, 13_000);
         assert!(!budget.allows(12_999_999));
@@ -90,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_spent_over_a_long_time_is_the_share() {
-        let mut budget = Budget::new(0.001);
+        let mut budget = Budget::saving(0.001, 0);
         let mut spent = 0;
         for now_us in (0..1_000_000_000).step_by(50_000) {
             if budget.allows(now_us) {

@@ -116,15 +116,6 @@ impl Reader {
         self.by_title
     }
 
-    /// Has the next look try a process that could not be read, as when it is seen to run another program now. Without it such a process is
-    /// tried again after some looks, ever more of them.
-    pub fn retry(&mut self) {
-        if let Hold::Failed(failure) = &mut self.hold {
-            failure.left_looks = 0;
-            failure.pause_looks = FIRST_PAUSE_LOOKS;
-        }
-    }
-
     /// Looks once.
     pub fn look(&mut self) -> Look<'_> {
         let told = match self.look_if_attached() {

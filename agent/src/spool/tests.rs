@@ -42,15 +42,16 @@ fn recorded(batches: u64) -> (TempDir, Spool) {
 
 #[test]
 fn what_was_written_is_read_back() {
-    let (_root, mut spool) = recorded(3);
+    let (root, spool) = recorded(3);
     let end = v1::End {
         version: VERSION,
         ended_us: 30,
         ..v1::End::default()
     };
-    spool.finish(&end).unwrap();
+    write_end(spool.folder(), &end).unwrap();
     let back = read(spool.folder()).unwrap();
-    assert_eq!((back.uuid, back.job), (spool.uuid(), job()));
+    let folder = root.path().join(back.uuid.to_string());
+    assert_eq!((folder.as_path(), back.job), (spool.folder(), job()));
     assert_eq!(back.end, Some(end));
     let expected: Vec<_> = (0..3)
         .map(|seq| (spool.stream(), seq, batch(seq)))

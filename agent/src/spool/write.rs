@@ -37,7 +37,6 @@ const FEW_BATCHES: u64 = 4;
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
-    uuid: Uuid,
     stream: Uuid,
     segment: File,
     path: PathBuf,
@@ -88,7 +87,7 @@ impl Spool {
             .map_err(io(&folder))?;
         let lock = lock(&folder)?;
         write_whole(&folder.join("job"), Kind::Job, job)?;
-        Self::with_stream(folder, uuid, Some(lock))
+        Self::with_stream(folder, Some(lock))
     }
 
     /// Goes on with the spool of a dead agent, in another stream; whoever calls holds its lock.
@@ -96,10 +95,11 @@ impl Spool {
     /// # Errors
     /// When the folder is none of a job, or the segment cannot be made.
     pub fn another_stream(folder: &Path) -> Result<Self, SpoolError> {
-        Self::with_stream(folder.to_path_buf(), super::uuid_of(folder)?, None)
+        super::uuid_of(folder)?;
+        Self::with_stream(folder.to_path_buf(), None)
     }
 
-    fn with_stream(folder: PathBuf, uuid: Uuid, lock: Option<File>) -> Result<Self, SpoolError> {
+    fn with_stream(folder: PathBuf, lock: Option<File>) -> Result<Self, SpoolError> {
         let stream = Uuid::new_v4();
         let path = path_of(&folder, stream, 0);
         let mut reserve = Reserve::new(&folder);
@@ -108,7 +108,6 @@ impl Spool {
         Ok(Self {
             encoder: Encoder::new().map_err(io(&path))?,
             folder,
-            uuid,
             stream,
             segment,
             path,
@@ -233,14 +232,6 @@ impl Spool {
         std::mem::take(&mut self.less)
     }
 
-    /// Writes how the job ended.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn finish(&mut self, end: &v1::End) -> Result<(), SpoolError> {
-        write_end(&self.folder, end)
-    }
-
     /// What whoever sends the batches shares with this writer.
     #[must_use]
     pub fn handoff(&self) -> Handoff {
@@ -259,22 +250,10 @@ impl Spool {
         self.folder.join("events")
     }
 
-    /// Identity of the job.
-    #[must_use]
-    pub fn uuid(&self) -> Uuid {
-        self.uuid
-    }
-
     /// Identity of this start of the agent.
     #[must_use]
     pub fn stream(&self) -> Uuid {
         self.stream
-    }
-
-    /// How many batches were appended.
-    #[must_use]
-    pub fn batches(&self) -> u64 {
-        self.batches
     }
 }
 
