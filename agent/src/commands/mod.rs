@@ -84,6 +84,16 @@ pub enum CommandError {
     /// The jobs that were started cannot be looked for.
     #[error("{0}")]
     Find(#[from] crate::background::find::FindError),
+    /// Part of a recording was not taken.
+    #[error("{}: not all of it reached {page}: {reason}", folder.display())]
+    NotReached {
+        /// Where it lies.
+        folder: PathBuf,
+        /// Its page on the server.
+        page: String,
+        /// Why.
+        reason: String,
+    },
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]
     NotSent(usize, usize),

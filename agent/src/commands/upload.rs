@@ -36,11 +36,11 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     if !task.jobs.is_empty() {
         folders.retain(|folder| spool::uuid_of(folder).is_ok_and(|uuid| task.jobs.contains(&uuid)));
     }
-    let is_there = |job: &&Uuid| {
+    let is_missing = |job: &&Uuid| {
         let mut uuids = folders.iter().map(|folder| spool::uuid_of(folder));
         !uuids.any(|uuid| uuid.is_ok_and(|uuid| uuid == **job))
     };
-    if let Some(job) = task.jobs.iter().find(is_there) {
+    if let Some(job) = task.jobs.iter().find(is_missing) {
         return Err(CommandError::NoSuchJob(*job, root));
     }
     if folders.is_empty() && !root.exists() {
@@ -52,7 +52,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     for folder in &folders {
         match send(folder, &client) {
             Ok(line) => terminal::answer(&line),
-            Err(SpoolError::Busy(_)) => {
+            Err(CommandError::Spool(SpoolError::Busy(_))) => {
                 terminal::answer(&format!("{}: still recorded, left alone", folder.display()));
             }
             Err(error) => {
@@ -70,7 +70,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
-fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, SpoolError> {
+fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, CommandError> {
     let _lock = spool::lock(folder)?;
     let uuid = spool::uuid_of(folder)?;
     let unwritten = match spool::read_end(folder)? {
@@ -100,9 +100,9 @@ fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, SpoolE
             }
         ));
     }
-    let reason = outcome.reason();
-    Err(SpoolError::Broken {
-        path: folder.to_path_buf(),
-        reason: format!("not all of it reached {page}: {reason}"),
+    Err(CommandError::NotReached {
+        folder: folder.to_path_buf(),
+        page,
+        reason: outcome.reason(),
     })
 }
