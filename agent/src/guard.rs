@@ -18,6 +18,7 @@ use signal_hook::consts::SIGKILL;
 
 use crate::{
     procfs::Procfs,
+    signals,
     tree::{Member, ProcessKey},
 };
 use held::Held;
@@ -166,7 +167,7 @@ impl Guard {
         if signal == SIGKILL {
             whom = whom::with_descendants(&self.procfs, members, &whom);
         }
-        whom.retain(|key| whom::send(&self.procfs, *key, signal).is_ok());
+        whom.retain(|key| signals::send(&self.procfs, *key, signal).is_ok());
         if whom.is_empty() {
             let why = "; no pytest is seen that could be stopped";
             return self

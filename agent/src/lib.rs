@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `witness`, `guard`,
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `signals`, `witness`, `guard`,
 //! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]

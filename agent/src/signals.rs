@@ -10,7 +10,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     flag,
@@ -21,7 +24,11 @@ use signal_hook::{
     low_level::siginfo::Cause,
 };
 
-use crate::procfs::ignored_signals;
+use crate::{
+    pidfd,
+    procfs::{Procfs, ignored_signals},
+    tree::ProcessKey,
+};
 
 /// Lets a limit of the file size (`ulimit -f`) be an error of the write that met it, as a full disk is, instead of the end of the agent.
 ///
@@ -160,15 +167,42 @@ fn happened(origin: &Origin) -> Happened {
     }
 }
 
-/// Sends a signal to a child that was not reaped yet.
+/// Sends a signal to a child that was not reaped yet: until then its number cannot be another's.
 ///
 /// # Errors
 /// When the kernel refuses, as for a command that has become another user.
-pub fn send(pid: u32, signal: i32) -> io::Result<()> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-    let pid = Pid::from_raw(pid.cast_signed()).ok_or_else(invalid)?;
-    let signal = Signal::from_named_raw(signal).ok_or_else(invalid)?;
+pub fn send_to_child(pid: u32, signal: i32) -> io::Result<()> {
+    let (pid, signal) = named(pid, signal)?;
     Ok(kill_process(pid, signal)?)
+}
+
+/// Sends a signal to a process, and to no other that has its number by now.
+///
+/// # Errors
+/// When it is gone, or the kernel refuses.
+pub fn send(procfs: &Procfs, key: ProcessKey, signal: i32) -> io::Result<()> {
+    let (pid, signal) = named(key.pid, signal)?;
+    let handle = pidfd::open(key.pid);
+    // The handle stands for whoever had the number when it was opened: what is read now is of that process, or of none.
+    let stat = procfs
+        .stat(key.pid, &mut Vec::new())
+        .map_err(io::Error::other)?;
+    if stat.is_none_or(|stat| stat.start_ticks != key.start_ticks) {
+        return Err(Errno::SRCH.into());
+    }
+    match handle {
+        Ok(handle) => pidfd::send(&handle, signal)?,
+        // Before Linux 5.3, and where a sandbox forbids it.
+        Err(Errno::NOSYS | Errno::PERM) => kill_process(pid, signal)?,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn named(pid: u32, signal: i32) -> io::Result<(Pid, Signal)> {
+    let pid = Pid::from_raw(pid.cast_signed());
+    let both = pid.zip(Signal::from_named_raw(signal));
+    both.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 #[cfg(test)]
@@ -204,5 +238,29 @@ mod tests {
             sender_pid: None,
         };
         assert_eq!(other.told_to_stop(7), None);
+    }
+
+    #[test]
+    fn a_number_that_is_anothers_by_now_is_not_signalled() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let procfs = Procfs::system();
+        let stat = procfs.stat(child.id(), &mut Vec::new()).unwrap().unwrap();
+        let mut key = ProcessKey {
+            pid: child.id(),
+            start_ticks: stat.start_ticks + 1,
+        };
+        let error = send(&procfs, key, 15).unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::SRCH));
+        assert!(child.try_wait().unwrap().is_none());
+        key.start_ticks = stat.start_ticks;
+        send(&procfs, key, 15).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(15)
+        );
     }
 }

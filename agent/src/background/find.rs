@@ -12,6 +12,7 @@ use super::{
 use crate::{
     procfs::{ProcError, Procfs},
     spool::{self, SpoolError},
+    tree::ProcessKey,
 };
 
 /// A job that was started, and the folder it is in.
@@ -46,11 +47,18 @@ pub fn named(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Opt
 
 /// The agent of a job that the environment names, where its folder cannot be read any more: a test may have cleared it away.
 #[must_use]
-pub fn without_folder(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Option<u32> {
+pub fn without_folder(
+    procfs: &Procfs,
+    present: impl Fn(&str) -> Option<OsString>,
+) -> Option<ProcessKey> {
     let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
     let folder = events.parent()?;
-    let mut pids = procfs.pids().ok()?.into_iter();
-    pids.find(|pid| records(procfs, *pid, folder))
+    let mut buffer = Vec::new();
+    procfs.pids().ok()?.into_iter().find_map(|pid| {
+        // Read before its words: whoever has the number by then is not who began at that time.
+        let start_ticks = procfs.stat(pid, &mut buffer).ok()??.start_ticks;
+        records(procfs, pid, folder).then_some(ProcessKey { pid, start_ticks })
+    })
 }
 
 /// The job of a folder.

@@ -134,10 +134,12 @@ pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandErro
 fn end_without_folder(root: PathBuf) -> Result<u8, CommandError> {
     let procfs = Procfs::system();
     let present = |name: &str| std::env::var_os(name);
-    let Some(pid) = find::without_folder(&procfs, present) else {
+    let Some(agent) = find::without_folder(&procfs, present) else {
         return Err(CommandError::NotStarted(root));
     };
-    signals::send(pid, SIGTERM).map_err(|source| CommandError::NotTold { pid, source })?;
+    let pid = agent.pid;
+    signals::send(&procfs, agent, SIGTERM)
+        .map_err(|source| CommandError::NotTold { pid, source })?;
     terminal::tell(
         "the job's folder was removed while the recording went on: the agent was told to end, and what had not been sent is lost",
     );
@@ -154,7 +156,7 @@ fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandErro
         ));
     }
     let procfs = Procfs::system();
-    if let Err(source) = signals::send(process.pid, SIGTERM)
+    if let Err(source) = signals::send(&procfs, process.into(), SIGTERM)
         && process.lives(&procfs)
     {
         let pid = process.pid;

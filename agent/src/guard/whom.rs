@@ -1,19 +1,10 @@
 //! Whom the guard tells: the processes that lead a session of pytest, never a worker, since whoever leads ends its workers and
 //! writes the reports.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io,
-};
-
-use rustix::{
-    io::Errno,
-    process::{Pid, Signal, kill_process},
-};
+use std::collections::{HashMap, HashSet};
 
 use super::Roster;
 use crate::{
-    pidfd,
     procfs::Procfs,
     pytest::is_pytest,
     tree::{Member, ProcessKey},
@@ -86,31 +77,6 @@ fn has_one_above(pid: u32, parents: &HashMap<u32, u32>, above: &HashSet<u32>) ->
     false
 }
 
-/// Sends a signal to a process, and to no other that has its number by now.
-///
-/// # Errors
-/// When it is gone, or the kernel refuses.
-pub(super) fn send(procfs: &Procfs, key: ProcessKey, signal: i32) -> io::Result<()> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-    let pid = Pid::from_raw(key.pid.cast_signed()).ok_or_else(invalid)?;
-    let signal = Signal::from_named_raw(signal).ok_or_else(invalid)?;
-    let handle = pidfd::open(key.pid);
-    // The handle stands for whoever had the number when it was opened: what is read now is of that process, or of none.
-    let stat = procfs
-        .stat(key.pid, &mut Vec::new())
-        .map_err(io::Error::other)?;
-    if stat.is_none_or(|stat| stat.start_ticks != key.start_ticks) {
-        return Err(Errno::SRCH.into());
-    }
-    match handle {
-        Ok(handle) => pidfd::send(&handle, signal)?,
-        // Before Linux 5.3, and where a sandbox forbids it.
-        Err(Errno::NOSYS | Errno::PERM) => kill_process(pid, signal)?,
-        Err(error) => return Err(error.into()),
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,29 +89,5 @@ mod tests {
         assert!(has_one_above(3, &parents, &above));
         assert!(!has_one_above(2, &parents, &above));
         assert!(!has_one_above(9, &parents, &above));
-    }
-
-    #[test]
-    fn a_number_that_is_anothers_by_now_is_not_signalled() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("600")
-            .spawn()
-            .unwrap();
-        let procfs = Procfs::system();
-        let stat = procfs.stat(child.id(), &mut Vec::new()).unwrap().unwrap();
-        let mut key = ProcessKey {
-            pid: child.id(),
-            start_ticks: stat.start_ticks + 1,
-        };
-        let error = send(&procfs, key, 15).unwrap_err();
-        assert_eq!(Errno::from_io_error(&error), Some(Errno::SRCH));
-        assert!(child.try_wait().unwrap().is_none());
-        key.start_ticks = stat.start_ticks;
-        send(&procfs, key, 15).unwrap();
-        let status = child.wait().unwrap();
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(15)
-        );
     }
 }
