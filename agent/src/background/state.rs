@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     guard::Limit,
     procfs::Procfs,
-    regular, shipper,
+    regular,
     tree::{ProcessKey, chain_of},
 };
 
@@ -183,16 +183,6 @@ pub fn records(procfs: &Procfs, pid: u32, folder: &Path) -> bool {
         .last()
         .is_some_and(|word| Path::new(word).file_name() == folder.file_name());
     chain_of(&words).is_some() && is_of_folder
-}
-
-impl From<&shipper::Outcome> for Outcome {
-    fn from(sent: &shipper::Outcome) -> Self {
-        Self {
-            complete: sent.complete,
-            reason: sent.reason(),
-            warnings: Vec::new(),
-        }
-    }
 }
 
 macro_rules! file {

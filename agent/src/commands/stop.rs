@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_wire::v1;
+use highwater_wire::{codec, v1};
 
 use super::{
     CommandError, environment, lost, tell,
@@ -72,7 +72,7 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
         (None, Ok(None)) => complete(folder, &word)?,
         _ => Unwritten::default(),
     };
-    let digest = match summary::digest_of(folder, Vec::new(), end_of(folder, &left)) {
+    let digest = match summary::digest_of(folder, Vec::new(), end_of(&left)) {
         Ok(digest) => Some(digest),
         Err(error) => {
             terminal::tell(format_args!("no summary: {error}"));
@@ -203,15 +203,9 @@ fn complete(folder: &Path, word: &Stop) -> Result<Unwritten, CommandError> {
     }
 }
 
-fn end_of(folder: &Path, left: &Unwritten) -> summary::End {
-    let unwritten = left
-        .end
-        .as_ref()
-        .and_then(|end| highwater_wire::codec::decode::<v1::End>(end).ok());
-    match (unwritten, spool::read_end(folder)) {
-        (Some(end), _) => summary::End::Known(end),
-        _ => summary::End::InSpool,
-    }
+fn end_of(left: &Unwritten) -> summary::End {
+    let end = left.end.as_ref().and_then(|end| codec::decode(end).ok());
+    end.map_or(summary::End::InSpool, summary::End::Known)
 }
 
 fn server_of(folder: &Path) -> Option<String> {
