@@ -323,7 +323,8 @@ def test_what_stop_tells_and_ends_with(server, recorder):
         settled = server.job(summary["uuid"])
         assert {key: settled[key] for key in FIELDS if key != "revision"} == {key: summary[key] for key in FIELDS if key != "revision"}
         again = job.step([BINARIES / "highwater", "stop", "--spool", recorder.spool], **job.exported()).end()
-        assert again.code == 2 and "start" in again.stderr, again.stderr
+        # There is nothing to end, and no job fails for that.
+        assert again.code == 0 and "start" in again.stderr, again.stderr
 
 
 def test_stop_without_a_server_keeps_what_was_recorded(recorder):

@@ -213,8 +213,9 @@ impl BackgroundAgent {
         for warning in &outcome.warnings {
             terminal::tell(warning);
         }
-        // Whoever stops it reads the spool for the summary, and removes it.
-        if outcome.complete && stop.is_none() {
+        // Whoever stops it reads the spool for the summary, and removes it; that may have come since.
+        let is_stopped = stop.is_some() || !matches!(Stop::read(&self.folder), Ok(None));
+        if outcome.complete && !is_stopped {
             shipper::discard(&self.folder)?;
         } else {
             outcome.write(&self.folder)?;

@@ -52,8 +52,16 @@ pub enum CommandError {
     )]
     NoRunner(u32),
     /// No job was started here.
-    #[error("no recording that was started here is in {}: none was, or it has ended and was sent; name its folder with --spool, or its --job", .0.display())]
+    #[error("no recording that was started here is in {}: `highwater start` was not run, or could not record (the log of its step says why), or it has ended and was sent; another folder is named with --spool", .0.display())]
     NotStarted(PathBuf),
+    /// None of those that were is called so.
+    #[error("--job: no recording called {job} was started here, but {others}")]
+    NoneCalled {
+        /// What was asked for.
+        job: String,
+        /// Those that were.
+        others: String,
+    },
     /// Several were.
     #[error("several recordings were started here: {0}; name one with --job")]
     Several(String),

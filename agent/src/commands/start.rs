@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fmt::Display,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader},
     os::{fd::BorrowedFd, unix::fs::DirBuilderExt},
@@ -59,30 +60,26 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
     let quiet = settings::quiet(&task.given, &env);
     let settings = match settings::resolve(task.given, &env, &working_folder(), &[]) {
         Ok(settings) => settings,
-        Err(error) => {
-            terminal::tell(format_args!("not recording: {error}"));
-            return Ok(exit_codes::OK);
-        }
+        Err(error) => return Ok(not_recording(error)),
     };
     tell(&settings.places.problems);
     if settings.backend == Backend::Sysinfo {
-        terminal::tell(
-            "not recording: who belongs to a job in the background is known on Linux alone (--backend linux); `highwater run --backend sysinfo` records a command",
-        );
-        return Ok(exit_codes::OK);
+        return Ok(not_recording(
+            "who belongs to a job in the background is known on Linux alone (--backend linux); `highwater run --backend sysinfo` records a command",
+        ));
     }
     let procfs = Procfs::system();
-    let standing = Standing::of(&procfs, std::process::id(), task.runner_pid)?;
+    let standing = match Standing::of(&procfs, std::process::id(), task.runner_pid) {
+        Ok(standing) => standing,
+        Err(error) => return Ok(not_recording(error)),
+    };
     if let (Some(pid), None) = (task.runner_pid, standing.runner) {
         return Err(CommandError::NoRunner(pid));
     }
     // Of two that start at once the second shall see the first.
     let _turn = turn(&settings.places.spool);
     let before = match job_before(&procfs, &settings, &standing) {
-        Err(CommandError::Find(error)) => {
-            terminal::tell(format_args!("not recording: {error}"));
-            return Ok(exit_codes::OK);
-        }
+        Err(CommandError::Find(error)) => return Ok(not_recording(error)),
         before => before?,
     };
     let beginning = beginning(&settings, &standing, before, task.max_age_us);
@@ -93,9 +90,15 @@ pub fn start(task: StartTask) -> Result<u8, CommandError> {
                 announce(&beginning, &settings, &standing, &exported, task.print_env);
             }
         }
-        Err(reason) => terminal::tell(format_args!("not recording: {reason}")),
+        Err(reason) => return Ok(not_recording(reason)),
     }
     Ok(exit_codes::OK)
+}
+
+/// What keeps the agent from recording fails no job.
+fn not_recording(why: impl Display) -> u8 {
+    terminal::tell(format_args!("not recording: {why}"));
+    exit_codes::OK
 }
 
 /// Waits for the turn to start below a spool; none where there is no room for its file, and nobody is waited for.

@@ -41,8 +41,26 @@ const MOST_COLUMNS: usize = 200;
 /// Ends the recording.
 ///
 /// # Errors
-/// When none was started here, or its agent does not end.
+/// When it is not said which of several is meant, or none of them is called so. Whatever else keeps it from being ended or sent is told, and is
+/// no error: a job does not fail for want of its recording.
 pub fn stop(task: StopTask) -> Result<u8, CommandError> {
+    match end(task) {
+        Err(error) if !is_misuse(&error) => {
+            terminal::tell(error);
+            Ok(exit_codes::OK)
+        }
+        ended => ended,
+    }
+}
+
+fn is_misuse(error: &CommandError) -> bool {
+    matches!(
+        error,
+        CommandError::Several(_) | CommandError::NoneCalled { .. }
+    )
+}
+
+fn end(task: StopTask) -> Result<u8, CommandError> {
     let env = environment();
     let given = Given {
         spool: task.spool,
@@ -64,10 +82,15 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
     };
     let folder = started.folder.as_path();
     let page = started.agent.page.as_deref().map(shown);
+    let server = server_of(folder);
     let sent = match started.lives {
         true => end_agent(&started, &word)?,
         false => None,
     };
+    if sent.is_none() && !spool::is_job(folder) {
+        tell_gone(server.as_deref(), page.as_deref());
+        return Ok(exit_codes::OK);
+    }
     let left = match (&sent, spool::read_end(folder)) {
         (None, Ok(None)) => complete(folder, &word)?,
         _ => Unwritten::default(),
@@ -83,7 +106,6 @@ pub fn stop(task: StopTask) -> Result<u8, CommandError> {
         let look = Look::of_stderr(&env);
         terminal::show(&summary::terminal(digest, page.as_deref(), &look));
     }
-    let server = server_of(folder);
     let sent = match (sent, &server) {
         (Some(sent), _) => Some(sent),
         (None, Some(server)) => Some(send(folder, server, places.token.as_ref(), &env, left)),
@@ -110,6 +132,18 @@ pub(super) fn shown(name: &str) -> String {
     summary::fitted(name, MOST_COLUMNS)
 }
 
+/// Says that nothing is left of a recording whose agent ended while it was to be told to.
+fn tell_gone(server: Option<&str>, page: Option<&str>) {
+    match (server, page) {
+        (Some(_), Some(page)) => terminal::tell(format_args!(
+            "the recording ended meanwhile and its folder is gone: all of it was sent, or something removed it; {page} shows what arrived"
+        )),
+        _ => terminal::tell(
+            "the job's folder was removed while the recording went on: what was recorded is lost",
+        ),
+    }
+}
+
 /// The one job that was started here.
 pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandError> {
     let procfs = Procfs::system();
@@ -120,14 +154,33 @@ pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandErro
     }
     let mut found = find::here(&procfs, root, job)?;
     match (found.pop(), found.as_slice()) {
-        (None, _) => Err(CommandError::NotStarted(root.to_path_buf())),
+        (None, _) => Err(none_called(&procfs, root, job)),
         (Some(one), []) => Ok(one),
         (Some(one), others) => {
             let all = others.iter().chain([&one]);
-            let names = all.map(|it| format!("{} ({})", shown(&it.agent.job), it.agent.uuid));
-            Err(CommandError::Several(names.collect::<Vec<_>>().join(", ")))
+            Err(CommandError::Several(names(all)))
         }
     }
+}
+
+/// A name that is nobody's is only then surely wrong when others were started here: the one that is meant may not have been recorded, or be sent.
+fn none_called(procfs: &Procfs, root: &Path, job: Option<&str>) -> CommandError {
+    let others = match job {
+        Some(_) => find::here(procfs, root, None).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    match job {
+        Some(job) if !others.is_empty() => CommandError::NoneCalled {
+            job: shown(job),
+            others: names(&others),
+        },
+        _ => CommandError::NotStarted(root.to_path_buf()),
+    }
+}
+
+fn names<'a>(started: impl IntoIterator<Item = &'a Started>) -> String {
+    let name = |it: &Started| format!("{} ({})", shown(&it.agent.job), it.agent.uuid);
+    started.into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Ends the agent of a job whose folder was cleared away; there is nothing left to tell.
@@ -173,7 +226,13 @@ fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandErro
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let Some(outcome) = Outcome::read(folder)? else {
+    let outcome = Outcome::read(folder).unwrap_or_else(|error| {
+        terminal::tell(format_args!(
+            "what became of the sending is not known: {error}"
+        ));
+        None
+    });
+    let Some(outcome) = outcome else {
         return Ok(None);
     };
     for warning in &outcome.warnings {

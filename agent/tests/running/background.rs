@@ -1,184 +1,14 @@
 //! `start`, `status` and `stop`: a recording beside the steps of a CI job.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Child, Output, Stdio},
-};
+use std::{fs, path::PathBuf, process::Output};
 
 use highwater_agent::spool;
 use highwater_wire::v1::{EndedBy, event::What};
 
-use crate::harness::{Place, kill, wait_for};
-
-/// A CI job: a shell that lives as long as the job does, and whose steps are shells of their own.
-struct Job {
-    place: Place,
-    runner: Child,
-    agents: Vec<u32>,
-}
-
-impl Job {
-    fn new() -> Self {
-        Self::in_place(Place::new())
-    }
-
-    fn in_place(place: Place) -> Self {
-        // Reads one step a line, as `PATH OUT`, and runs it as a shell that ends with it.
-        let server = r#"
-import subprocess, sys, threading
-def run(script, out):
-    with open(out, "wb") as stdout, open(out + ".err", "wb") as stderr:
-        code = subprocess.call(["sh", script], stdout=stdout, stderr=stderr)
-    with open(out + ".code", "w") as file:
-        file.write(f"{code}\n")
-for line in sys.stdin:
-    threading.Thread(target=run, args=line.rstrip("\n").split("\t"), daemon=True).start()
-"#;
-        let mut runner = place.bare("python3");
-        runner
-            .args(["-c", server])
-            .env("HIGHWATER_SPOOL", place.spool())
-            .env("HIGHWATER_PROJECT", "o/r")
-            .env("GITHUB_ENV", place.file("env"))
-            .stdin(Stdio::piped());
-        let runner = runner.spawn().unwrap();
-        Self {
-            place,
-            runner,
-            agents: Vec::new(),
-        }
-    }
-
-    /// Runs a step to its end; what was exported before is set, as a CI does it.
-    fn step(&mut self, script: &str) -> Step {
-        self.begin_step(script).end()
-    }
-
-    fn begin_step(&mut self, script: &str) -> Going {
-        let number = fs::read_dir(self.place.file("")).unwrap().count();
-        let path = self.place.file(&format!("step-{number}.sh"));
-        let mut text = String::new();
-        for (name, value) in self.exported() {
-            text.push_str(&format!("export {name}='{value}'\n"));
-        }
-        text.push_str(&script.replace(
-            "highwater ",
-            &format!("'{}' ", env!("CARGO_BIN_EXE_highwater")),
-        ));
-        fs::write(&path, text + "\n").unwrap();
-        let out = self.place.file(&format!("step-{number}.out"));
-        let line = format!("{}\t{}\n", path.display(), out.display());
-        let stdin = self.runner.stdin.as_mut().unwrap();
-        std::io::Write::write_all(stdin, line.as_bytes()).unwrap();
-        Going { out }
-    }
-
-    /// What the steps until now have exported for those after them.
-    fn exported(&self) -> Vec<(String, String)> {
-        let text = fs::read_to_string(self.place.file("env")).unwrap_or_default();
-        let mut lines = text.lines();
-        let mut found = Vec::new();
-        while let Some(line) = lines.next() {
-            let (name, end) = line.split_once("<<").unwrap();
-            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
-            found.push((name.to_owned(), value.join("\n")));
-        }
-        found
-    }
-
-    fn start(&mut self, flags: &str) -> Step {
-        let step = self.step(&format!("highwater start {flags}"));
-        if let Some(pid) = self.agent_pid() {
-            self.agents.push(pid);
-        }
-        step
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.place.jobs().pop().unwrap()
-    }
-
-    fn agent_pid(&self) -> Option<u32> {
-        let jobs = self.place.jobs();
-        let agent = fs::read(jobs.last()?.join("agent.json")).ok()?;
-        let agent: serde_json::Value = serde_json::from_slice(&agent).unwrap();
-        Some(agent["process"]["pid"].as_u64().unwrap() as u32)
-    }
-
-    /// The runner goes, as when a machine is taken away from a job.
-    fn end_runner(&mut self) {
-        drop(self.runner.stdin.take());
-        self.runner.kill().unwrap();
-        self.runner.wait().unwrap();
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        drop(self.runner.kill());
-        drop(self.runner.wait());
-        for pid in &self.agents {
-            wait_for("the agent's end after its runner's", || {
-                (!lives(*pid)).then_some(())
-            });
-        }
-    }
-}
-
-struct Going {
-    out: PathBuf,
-}
-
-impl Going {
-    fn end(self) -> Step {
-        let read = |end: &str| fs::read_to_string(format!("{}{end}", self.out.display()));
-        let code = wait_for("the end of a step", || {
-            read(".code").ok().filter(|text| text.ends_with('\n'))
-        });
-        Step {
-            code: code.trim().parse().unwrap(),
-            stdout: read("").unwrap(),
-            stderr: read(".err").unwrap(),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Step {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn lives(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
-}
-
-/// Holds some memory until a file appears, and writes its own number.
-const HOLD: &str = r#"python3 -c "
-import os, sys, time
-held = bytearray(40 << 20)
-open(sys.argv[1] + '.new', 'w').write(f'{os.getpid()}\n')
-os.rename(sys.argv[1] + '.new', sys.argv[1])
-while not os.path.exists(sys.argv[1] + '.go'):
-    time.sleep(0.01)
-" "#;
-
-fn hold(job: &mut Job, name: &str) -> (Going, u32) {
-    let step = job.begin_step(&format!("{HOLD} {name}"));
-    let path = job.place.file(name);
-    let pid = wait_for("a process that holds memory", || {
-        fs::read_to_string(&path).ok()
-    });
-    (step, pid.trim().parse().unwrap())
-}
-
-fn let_go(job: &Job, name: &str, step: Going) {
-    fs::write(job.place.file(&format!("{name}.go")), "").unwrap();
-    assert_eq!(step.end().code, 0);
-}
+use crate::{
+    harness::{Place, kill, wait_for},
+    steps::{HOLD, Job, hold, let_go, lives},
+};
 
 #[test]
 fn the_steps_of_a_job_are_recorded_from_start_to_stop() {
@@ -448,20 +278,6 @@ fn start_leaves_no_pipe_open_behind_it() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "started\n");
     let stopped = place.command("stop", &["--quiet", "--job", "unit"]);
     assert!(stopped.status.success(), "{stopped:?}");
-}
-
-#[test]
-fn without_a_job_stop_and_status_say_so() {
-    let place = Place::new();
-    for subcommand in ["stop", "status"] {
-        let output = place.command(subcommand, &[]);
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            said.contains("no recording that was started here"),
-            "{said}"
-        );
-    }
 }
 
 #[test]

@@ -25,4 +25,6 @@ mod plugin;
 mod processes;
 mod protection;
 mod shipping;
+mod steps;
+mod stopping;
 mod terminal;
