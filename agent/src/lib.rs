@@ -1,7 +1,7 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
 //! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `signals`, `witness`, `guard`,
-//! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
+//! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `closing`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod ci;
 pub mod cli;
 pub mod clock;
+pub mod closing;
 pub mod commands;
 pub mod doctor;
 pub mod environ;

@@ -19,18 +19,16 @@ use super::{
 use crate::{
     ci::Env,
     clock::JobClock,
+    closing::Closed,
     procfs::{ProcError, Procfs},
     recording::{Running, RunningProps, SetupError, Watched},
     settings::Token,
     shipper::{self, Client, Shipper},
-    spool::{self, Spool, SpoolError, Unwritten},
+    spool::{self, Spool, SpoolError},
     terminal,
     tree::{Discovery, Membership, Tree},
     witness::{Protector, signal_taken},
 };
-
-/// How long the end waits for a server that has answered before; one that never did gets a twentieth.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why an agent in the background cannot record.
 #[derive(Debug, thiserror::Error)]
@@ -166,50 +164,38 @@ impl BackgroundAgent {
         }
         let ended_us = self.clock.now_us();
         let mut outcome = Outcome::default();
-        let (batches, left) = match self.running.finish() {
+        let closed = match self.running.finish() {
             Ok(recorded) => {
                 outcome.warnings = recorded.warnings;
-                (recorded.batches, recorded.unwritten)
+                // What it keeps free on the disk is for the end.
+                drop(recorded.sink);
+                let mut streams = self.before;
+                streams.insert(self.stream, recorded.batches);
+                let end = v1::End {
+                    ended_us,
+                    streams: spool::stream_counts(streams),
+                    ..end_of(over, stop.as_ref())
+                };
+                let left = recorded.unwritten;
+                let (closed, warning) = Closed::with_end(&self.folder, self.stream, &left, &end);
+                outcome.warnings.extend(warning);
+                closed
             }
             Err(reason) => {
                 outcome.warnings.push(reason);
-                (0, Vec::new())
+                outcome.left_to_stop = true;
+                Closed::without_end()
             }
         };
-        let mut streams = self.before;
-        streams.insert(self.stream, batches);
-        let end = v1::End {
-            version: VERSION,
-            ended_us,
-            exit_code: stop.as_ref().and_then(|stop| stop.exit_code),
-            ci_status: stop
-                .as_ref()
-                .map_or_else(String::new, |it| it.ci_status.clone()),
-            ended_by: ended_by(over, stop.is_some()).into(),
-            forwarded_signal: match over {
-                Over::Told { signal, .. } if stop.is_none() => Some(signal),
-                _ => None,
-            },
-            streams: spool::stream_counts(streams),
-            ..v1::End::default()
-        };
-        let written = spool::write_end(&self.folder, &end);
-        if let Err(error) = &written {
-            let warning = format!("the end of the recording cannot be written: {error}");
-            outcome.warnings.push(warning);
+        let sending = closed.send(self.shipper, self.life.hurry());
+        match sending.outcome {
+            Some(sent) => {
+                outcome.complete = sent.complete;
+                outcome.reason = sent.reason();
+            }
+            None => outcome.left_to_stop |= self.orders.server.is_some(),
         }
-        let unwritten = Unwritten::of(self.stream, &left, written.is_err().then_some(&end));
-        if let Some(shipper) = self.shipper {
-            let sent = shipper.finish(unwritten, PATIENCE, self.life.hurry());
-            outcome.complete = sent.complete;
-            outcome.reason = sent.reason();
-        }
-        let unsent_s = spool::seconds_of(&left);
-        if unsent_s > 0 && !outcome.complete {
-            outcome.warnings.push(format!(
-                "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
-            ));
-        }
+        outcome.warnings.extend(sending.lost);
         for warning in &outcome.warnings {
             terminal::tell(warning);
         }
@@ -269,6 +255,21 @@ fn protector(procfs: &Procfs, orders: &Orders) -> Option<Protector> {
     let runners: Vec<_> = orders.chain.iter().map(|process| process.pid).collect();
     let above = || Protector::above(procfs, std::process::id(), &runners);
     orders.protects.then(above).flatten()
+}
+
+/// How it ended, without what was recorded.
+fn end_of(over: Over, stop: Option<&Stop>) -> v1::End {
+    v1::End {
+        version: VERSION,
+        exit_code: stop.and_then(|stop| stop.exit_code),
+        ci_status: stop.map_or_else(String::new, |stop| stop.ci_status.clone()),
+        ended_by: ended_by(over, stop.is_some()).into(),
+        forwarded_signal: match over {
+            Over::Told { signal, .. } if stop.is_none() => Some(signal),
+            _ => None,
+        },
+        ..v1::End::default()
+    }
 }
 
 fn ended_by(over: Over, is_stopped: bool) -> v1::EndedBy {

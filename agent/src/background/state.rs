@@ -119,6 +119,10 @@ pub struct Outcome {
     pub reason: String,
     /// What the agent had to say about the recording, a line each.
     pub warnings: Vec<String>,
+    /// It could not do what is to be done at the end: there was no thread to send with, or its recorder did not come to its end, and so none was
+    /// written. Whoever stops the job does it, as for an agent that is gone; agents of before do not say it.
+    #[serde(default)]
+    pub left_to_stop: bool,
 }
 
 impl Stop {

@@ -1,9 +1,6 @@
 //! `highwater run`: records a command from its settings to its summary.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use highwater_wire::{VERSION, v1};
 use uuid::Uuid;
@@ -17,17 +14,15 @@ use super::{
 };
 use crate::{
     cli::RunTask,
+    closing::{Closed, Sending},
     injection::{Outer, outer_job},
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Shipper},
-    spool::{self, Spool, Unwritten},
+    spool::Spool,
     summary::{self, Look},
     terminal,
 };
-
-/// How long the end waits for a server that has answered before; one that never did gets a twentieth.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Everything that stands ready before the command starts.
 struct Prepared {
@@ -92,7 +87,10 @@ pub fn record(task: RunTask) -> u8 {
             forget(&prepared.folder, &mut outcome);
         } else {
             let quiet = quiet || outcome.not_started.is_some();
-            conclude(prepared, &mut outcome, quiet);
+            match outcome.batches {
+                Some(batches) => conclude(prepared, &mut outcome, batches, quiet),
+                None => leave(prepared, &outcome),
+            }
         }
     }
     outcome.exit_code
@@ -166,7 +164,7 @@ fn announcement(prepared: &Prepared) -> String {
 }
 
 /// Closes the recording, sends what is left and tells the figures. Nothing here changes how the command ended.
-fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
+fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, quiet: bool) {
     let end = v1::End {
         version: VERSION,
         ended_us: outcome.ended_us,
@@ -179,7 +177,7 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         signal: outcome.command_signal,
         streams: vec![v1::StreamCount {
             stream: prepared.stream.to_string(),
-            batches: outcome.batches,
+            batches,
         }],
         agent_lost: false,
         forwarded_signal: outcome.forwarded_signal,
@@ -187,16 +185,11 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
     };
     // The lock goes with the spool: from here on nothing but the end is written.
     let _sink = outcome.sink.take();
-    let written = spool::write_end(&prepared.folder, &end);
-    if let Err(error) = &written {
-        terminal::tell(format_args!(
-            "the end of the recording cannot be written: {error}"
-        ));
-    }
     let stream = prepared.stream;
-    let end_left = written.is_err().then_some(&end);
-    let unwritten = Unwritten::of(stream, &outcome.unwritten, end_left);
-    let unsent_s = spool::seconds_of(&outcome.unwritten);
+    let (closed, warning) = Closed::with_end(&prepared.folder, stream, &outcome.unwritten, &end);
+    if let Some(warning) = warning {
+        terminal::tell(warning);
+    }
     let beside = std::mem::take(&mut outcome.unwritten).into_iter();
     let beside = beside.map(|(seq, batch)| (stream, seq, batch)).collect();
     let digest = match summary::digest_of(&prepared.folder, beside, summary::End::Known(end)) {
@@ -210,13 +203,13 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         let look = Look::of_stderr(&environment());
         terminal::show(&summary::terminal(digest, prepared.page.as_deref(), &look));
     }
-    let sent = prepared
-        .shipper
-        .map(|shipper| Sent::from(&shipper.finish(unwritten, PATIENCE, &outcome.hurry)));
-    if unsent_s > 0 && !sent.as_ref().is_some_and(|sent| sent.complete) {
-        terminal::tell(format_args!(
-            "the last {unsent_s} s of the recording are lost: the disk had no room for them, and no server took them"
-        ));
+    let Sending {
+        outcome: sent,
+        lost,
+    } = closed.send(prepared.shipper, &outcome.hurry);
+    let sent = sent.as_ref().map(Sent::from);
+    if let Some(lost) = lost {
+        terminal::tell(lost);
     }
     let kept = told::settle(&prepared.folder, sent.as_ref());
     if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
@@ -229,4 +222,19 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, quiet: bool) {
         sent.as_ref(),
         quiet,
     );
+}
+
+/// Leaves a recording whose recorder did not come to its end. Nothing here asks its disk, which may hang: the command's exit code comes all the same.
+fn leave(prepared: Prepared, outcome: &RunOutcome<Spool>) {
+    let sending = Closed::without_end().send(prepared.shipper, &outcome.hurry);
+    if let Some(sent) = sending.outcome.filter(|sent| !sent.refused.is_empty()) {
+        terminal::tell(sent.reason());
+    }
+    let server = prepared.settings.places.server.as_deref();
+    terminal::tell(format_args!(
+        "no summary of it, and no end; kept in {}; `highwater upload --server {} {}` completes and sends it",
+        prepared.folder.display(),
+        server.unwrap_or("URL"),
+        prepared.uuid
+    ));
 }

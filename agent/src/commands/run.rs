@@ -84,8 +84,8 @@ pub struct RunOutcome<S> {
     pub forwarded_signal: Option<i32>,
     /// The sink, given back; `None` when nothing was recorded, or its disk hangs.
     pub sink: Option<S>,
-    /// Batches that were made.
-    pub batches: u64,
+    /// Batches that were made; `None` when that is not known, since the recorder did not come to its end.
+    pub batches: Option<u64>,
     /// Those that the sink had no room for, with their numbers.
     pub unwritten: Vec<(u64, v1::Batch)>,
     /// What the user should know, a line each.
@@ -170,11 +170,14 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
     match running.map(Running::finish) {
         Some(Ok(recorded)) => {
             outcome.sink = Some(recorded.sink);
-            outcome.batches = recorded.batches;
+            outcome.batches = Some(recorded.batches);
             outcome.unwritten = recorded.unwritten;
             outcome.warnings.extend(recorded.warnings);
         }
-        Some(Err(reason)) => outcome.warnings.push(reason),
+        Some(Err(reason)) => {
+            outcome.batches = None;
+            outcome.warnings.push(reason);
+        }
         None => {}
     }
     outcome
@@ -289,7 +292,7 @@ impl<S> RunOutcome<S> {
             ended_us: 0,
             forwarded_signal: None,
             sink: None,
-            batches: 0,
+            batches: Some(0),
             unwritten: Vec::new(),
             warnings: Vec::new(),
             hurry: Arc::default(),

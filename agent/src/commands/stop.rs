@@ -199,7 +199,7 @@ fn end_without_folder(root: PathBuf) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
-/// Tells the agent to end and waits until it has; what became of the sending, or `None` where it died meanwhile.
+/// Tells the agent to end and waits until it has; what became of the sending, or `None` where it died meanwhile or leaves that to whoever stops it.
 fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandError> {
     let (folder, process) = (&started.folder, started.agent.process);
     if let Err(error) = word.write(folder) {
@@ -238,7 +238,7 @@ fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandErro
     for warning in &outcome.warnings {
         terminal::tell(warning);
     }
-    Ok(Some(Sent {
+    Ok((!outcome.left_to_stop).then_some(Sent {
         complete: outcome.complete,
         reason: outcome.reason,
     }))

@@ -15,6 +15,7 @@ mod environment;
 mod evidence;
 mod full_disk;
 mod guard;
+mod hanging;
 mod harness;
 mod interrupts;
 mod leftovers;
