@@ -118,7 +118,11 @@ impl BackgroundAgent {
         let page = client.as_ref().map(Client::page);
         let shipper = client
             .map(|client| Shipper::start(client, folder, handoff))
-            .transpose()?;
+            .transpose()
+            .unwrap_or_else(|error| {
+                terminal::tell(format_args!("not sending while recording: {error}"));
+                None
+            });
         agent(&procfs, &orders, page)?.write(folder)?;
         Ok(Self {
             folder: folder.to_path_buf(),

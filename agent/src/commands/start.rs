@@ -252,12 +252,16 @@ fn launch(folder: &Path, orders: &Orders, log: File) -> Result<(), String> {
     let (told, heard) = channel();
     if let Some(stdout) = child.stdout.take() {
         // A disk that hangs must not hold up the CI's step.
-        thread::spawn(move || {
+        let listen = move || {
             let mut line = String::new();
             let read = BufReader::new(stdout).read_line(&mut line).map(|_| line);
             // Nobody listens any more only when it took too long.
             let _ = told.send(read);
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn(listen) {
+            drop(child.kill());
+            return Err(failed(error));
+        }
     }
     let line = match heard.recv_timeout(PATIENCE) {
         Ok(line) => line.map_err(failed)?,

@@ -1,11 +1,17 @@
 //! What `start` and `stop` end with, whatever became of the recording: they fail no job.
 
-use std::fs;
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+};
 
 use highwater_agent::spool;
 
 use crate::{
-    harness::{Place, kill, wait_for},
+    harness::{Place, kill, not_run, wait_for},
     peer::{Act, Peer},
     steps::{Job, lives},
 };
@@ -132,4 +138,50 @@ fn a_folder_that_goes_while_the_agent_is_waited_for_fails_no_job() {
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert!(stopped.stderr.contains("is lost"), "{stopped:?}");
     assert!(!lives(agent));
+}
+
+#[test]
+fn for_want_of_a_thread_to_send_with_it_is_recorded_and_stop_sends() {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("needs root to become somebody whose processes are counted");
+    }
+    let place = Place::new();
+    let peer = Peer::new(|_, _| Act::Take);
+    let program = place.file("highwater");
+    fs::copy(env!("CARGO_BIN_EXE_highwater"), &program).unwrap();
+    for folder in [place.file(".."), place.file("")] {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    // Each a user of its own, so that nothing of the one before counts. The first who has room for the threads of a recording has none for more.
+    let home = (2..40).find_map(|most| {
+        let (home, user) = (place.file(&most.to_string()), 54_300 + most);
+        fs::create_dir(&home).unwrap();
+        chown(&home, Some(user), Some(user)).unwrap();
+        let mut start = place.bare("prlimit");
+        start
+            .arg(format!("--nproc={most}"))
+            .arg(&program)
+            .args(["start", "--job", "unit", "--project", "o/r", "--spool"])
+            .arg(home.join("spool"))
+            .args(["--server", &peer.url()])
+            .env("HOME", &home)
+            .uid(user)
+            .gid(user);
+        let output = start.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{most}: {said}");
+        (!said.contains("not recording")).then_some(home)
+    });
+    let root = home.unwrap().join("spool");
+    let [folder] = spool::open_jobs(&root).unwrap().try_into().unwrap();
+    let log = fs::read_to_string(folder.join("agent.log")).unwrap();
+    assert!(log.contains("not sending while recording"), "{log}");
+    let mut stop = place.bare(env!("CARGO_BIN_EXE_highwater"));
+    stop.args(["stop", "--job", "unit", "--spool"]).arg(&root);
+    let stopped = stop.output().unwrap();
+    assert!(stopped.status.success(), "{stopped:?}");
+    assert!(
+        peer.items().contains(&"end".to_owned()) && !folder.exists(),
+        "{stopped:?}"
+    );
 }
