@@ -53,6 +53,9 @@ pub fn without_folder(
 ) -> Option<ProcessKey> {
     let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
     let folder = events.parent()?;
+    if started(procfs, folder).is_some() {
+        return None;
+    }
     let mut buffer = Vec::new();
     procfs.pids().ok()?.into_iter().find_map(|pid| {
         // Read before its words: whoever has the number by then is not who began at that time.

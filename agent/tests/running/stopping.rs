@@ -9,6 +9,7 @@ use std::{
 };
 
 use highwater_agent::spool;
+use highwater_wire::v1::EndedBy;
 
 use crate::{
     harness::{Place, kill, not_run, wait_for},
@@ -61,7 +62,15 @@ fn a_name_that_none_of_the_recordings_has_is_refused() {
         refused.stderr.contains("untit was started here, but unit"),
         "{refused:?}"
     );
+    // Where nothing else is found, the one that the environment names is not meant either.
+    let passed = job.step("highwater stop --job untit --spool elsewhere");
+    assert_eq!(passed.code, 0, "{passed:?}");
+    assert!(
+        passed.stderr.contains("no recording that was started here"),
+        "{passed:?}"
+    );
     assert_eq!(job.step("highwater stop --job unit").code, 0);
+    assert_eq!(job.place.recorded().end.unwrap().ended_by(), EndedBy::Stop);
 }
 
 #[test]
