@@ -155,11 +155,7 @@ fn job_before(
 fn job_of_run(present: impl Fn(&str) -> Option<OsString>) -> Option<String> {
     let job = present("HIGHWATER_JOB")?;
     let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
-    let is_recorded = matches!(
-        spool::lock(events.parent()?),
-        Err(spool::SpoolError::Busy(_))
-    );
-    is_recorded.then(|| job.to_string_lossy().into_owned())
+    spool::is_locked(events.parent()?).then(|| job.to_string_lossy().into_owned())
 }
 
 fn beginning(
