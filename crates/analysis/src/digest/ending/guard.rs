@@ -2,7 +2,13 @@
 
 use highwater_wire::report::{Confidence, Verdict};
 
-use super::{Decision, evidence::Evidence, seen::Guarded, status, words::count};
+use super::{
+    Decision,
+    evidence::Evidence,
+    seen::Guarded,
+    status,
+    words::{SIGINT, SIGKILL, SIGTERM, count},
+};
 use crate::figures::mebibytes;
 
 impl Guarded {
@@ -20,15 +26,20 @@ impl Guarded {
 
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let stop = evidence.seen.guard_stop()?;
-    let ended_well = evidence.all_told() && evidence.worst_status() == Some(status::OK);
-    let ended = !evidence.statuses.is_empty()
-        || evidence
-            .deaths
-            .iter()
-            .any(|death| death.until_us >= stop.at_us);
+    // It asks by SIGINT, then SIGTERM, then SIGKILL; who goes on to its end, or dies otherwise, was not ended by it.
+    let broke_off = matches!(
+        evidence.worst_status(),
+        Some(status::INTERRUPTED | status::INTERNAL_ERROR)
+    );
+    let ended = broke_off
+        || evidence.deaths.iter().any(|death| {
+            death.until_us >= stop.at_us
+                && death.exit_code.is_none()
+                && matches!(death.signal, None | Some(SIGINT | SIGTERM | SIGKILL))
+        });
     // Who still ran was not ended by it; who had passed had nothing more to do.
     let went_on = evidence.open.going_on > 0 || (evidence.lost() && evidence.open.not_gone > 0);
-    (ended && !ended_well && !went_on).then(|| Decision {
+    (ended && !went_on).then(|| Decision {
         verdict: Verdict::GuardStopped,
         confidence: Confidence::Certain,
         sentence: format!(

@@ -179,7 +179,8 @@ impl OomKills {
         use Confidence::{Certain, Likely, Possible};
         let logged = self.log.iter().find(|kill| match death.process {
             Some(process) => kill.process == Some(process),
-            None => kill.process.is_some(),
+            // Which process the command is is not known, so that time must tell.
+            None => kill.process.is_some() && is_near(death, kill),
         });
         if let Some(kill) = logged {
             let verdict = if kill.of_cgroup {
@@ -199,6 +200,8 @@ impl OomKills {
         }
         let sure = signal.is_some() || death.is_worker || !masked;
         let (own, own_read) = self.own_near(parts, death);
+        let of_others = self.others_near(death);
+        let own = own - of_others;
         if own > 0 {
             let no_more = self.ooms.near(death) > 0;
             let full = self.cgroup_full || no_more || self.was_met(parts, death);
@@ -215,14 +218,26 @@ impl OomKills {
                 (false, false) => (Verdict::OomCgroup, Likely),
             });
         }
-        if self.above.near(death) > 0 && self.cgroup_full {
+        if self.above.near(death) > of_others && self.cgroup_full {
             return Some((Verdict::OomCgroup, Likely));
         }
         // Where the job's own counter was read and stood still, the machine's rose for somebody else.
-        (self.machine.near(death) > 0 && !own_read).then_some((
+        (self.machine.near(death) > of_others && !own_read).then_some((
             Verdict::OomMachine,
             if self.machine_full { Likely } else { Possible },
         ))
+    }
+
+    /// How many kills near a death the log tells of others: of processes of the job, and of any that were killed while this one was still seen, which may
+    /// be strangers, or be numbered as another pid namespace does. Their share of the counters is not its own.
+    fn others_near(&self, death: &Death) -> i64 {
+        let near = death.from_us.saturating_sub(SLACK_US)..=death.until_us.saturating_add(SLACK_US);
+        let of_others = |kill: &&LogKill| match kill.process {
+            Some(_) => true,
+            None => kill.at_us < death.from_us,
+        };
+        let kills = self.log.iter().filter(|kill| is_near(death, kill));
+        kills.filter(of_others).count() as i64
     }
 
     /// Whether a limit was met as a process died: by the kernel's count, which page cache raises too, so that the machine must have had room;
@@ -262,6 +277,12 @@ impl OomKills {
         let of_job = self.log.iter().filter(|kill| kill.process.is_some());
         of_job.filter(|kill| !is_pytest(kill.process)).collect()
     }
+}
+
+/// Whether the log tells of a kill about when a process died.
+fn is_near(death: &Death, kill: &LogKill) -> bool {
+    let from_us = death.from_us.saturating_sub(SLACK_US);
+    (from_us..=death.until_us.saturating_add(SLACK_US)).contains(&kill.at_us)
 }
 
 /// The kills in a cgroup and the job's own ones inside it. Version 2 counts the inner ones in the outer, version 1 does not.

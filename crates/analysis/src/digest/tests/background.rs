@@ -211,6 +211,23 @@ fn each_action_of_the_guard() {
             Confidence::Certain,
         ),
         (
+            "it told pytest to end, which went on to its end, where a test failed",
+            session(Some(1), "failed")
+                .event(2, guard("stopped"))
+                .ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+        (
+            "it told pytest to end, which went on until a crash",
+            session(None, "")
+                .with(|process| process.signal = Some(11))
+                .event(1, guard("stopped"))
+                .ends(Some(139), None),
+            Verdict::Crashed,
+            Confidence::Certain,
+        ),
+        (
             "it told pytest to end, and the kernel was faster",
             session(None, "")
                 .event(2, guard("stopped"))

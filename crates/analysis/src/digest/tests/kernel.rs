@@ -122,6 +122,40 @@ fn each_word_of_the_kernel() {
             Confidence::Likely,
         ),
         (
+            "a SIGKILL soon after the kernel took a child, which the log names",
+            kills(killed_in("/job"), "/job", &[0, 1])
+                .samples(Metric::Rss, 0, &[10; 30])
+                .gone(1_480, None)
+                .process(20, 10, Role::Child, "", "")
+                .gone(60, None)
+                .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1)
+                .event(60, logged(20, "/job"))
+                .ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "a SIGKILL soon after the kernel took a stranger in the same cgroup, which the log names",
+            kills(killed_in("/job"), "/job", &[0, 1])
+                .samples(Metric::Rss, 0, &[10; 30])
+                .gone(1_480, None)
+                .event(60, logged(4_000, "/job"))
+                .ends(None, Some(9)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "a child and then pytest, of which the log names the child alone",
+            kills(killed_in("/job"), "/job", &[0, 2])
+                .process(20, 10, Role::Child, "", "")
+                .gone(60, None)
+                .series(Metric::CgroupOoms, None, "/job", 0, &[0, 2], 1)
+                .event(60, logged(20, "/job"))
+                .ends(None, Some(9)),
+            Verdict::OomCgroup,
+            Confidence::Certain,
+        ),
+        (
             "the log names pytest and a cgroup",
             killed_in("/job").event(3, logged(10, "/job")),
             Verdict::OomCgroup,
