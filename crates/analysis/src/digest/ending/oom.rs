@@ -231,7 +231,6 @@ impl OomKills {
     /// How many kills near a death the log tells of others: of processes of the job, and of any that were killed while this one was still seen, which may
     /// be strangers, or be numbered as another pid namespace does. Their share of the counters is not its own.
     fn others_near(&self, death: &Death) -> i64 {
-        let near = death.from_us.saturating_sub(SLACK_US)..=death.until_us.saturating_add(SLACK_US);
         let of_others = |kill: &&LogKill| match kill.process {
             Some(_) => true,
             None => kill.at_us < death.from_us,
