@@ -1,9 +1,12 @@
 //! The signals of a run: what reaches the agent in the command's stead is handed on, and the agent outlives the command.
 //!
 //! A signal from the terminal (`si_code` `SI_KERNEL`) went to the whole foreground group, so the command, which is in the
-//! agent's group, has it already. One that somebody sent to the agent is forwarded, unless the command itself was the sender.
+//! agent's group, has it already. One that somebody sent to the agent is forwarded, unless the command itself was the sender, or a
+//! `timeout` that signals the whole group.
 //! A signal that was ignored when the agent began (`nohup`, a background job of a plain `sh`) stays ignored, for the agent and,
 //! since dispositions survive exec, for the command.
+
+mod group;
 
 use std::{
     fs, io,
@@ -78,6 +81,18 @@ impl Happened {
                 sender_pid,
             } if sender_pid != Some(command_pid) => Some(number),
             _ => None,
+        }
+    }
+
+    /// Whether somebody sent the signal to the whole group, so that the command has it; `false` where that cannot be told.
+    #[must_use]
+    pub fn reached_command(self, procfs: &Procfs, command_pid: u32) -> bool {
+        match self {
+            Self::Signal {
+                sender_pid: Some(sender),
+                ..
+            } => group::reached_both(procfs, sender, std::process::id(), command_pid),
+            _ => false,
         }
     }
 

@@ -256,6 +256,7 @@ fn pass_on<S>(happened: Happened, command_pid: u32, outcome: &mut RunOutcome<S>)
         outcome.forwarded_signal = Some(signal);
     }
     if let Some(signal) = happened.to_forward(command_pid)
+        && !happened.reached_command(&Procfs::system(), command_pid)
         && let Err(error) = signals::send_to_child(command_pid, signal)
     {
         outcome.warnings.push(format!(

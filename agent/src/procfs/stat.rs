@@ -13,6 +13,8 @@ pub struct Stat {
     pub state: char,
     /// Number of the parent.
     pub parent_pid: u32,
+    /// Number of its process group; 0 when that is outside this PID namespace, or not known.
+    pub group: u32,
     /// Start, in clock ticks since boot (field 22).
     pub start_ticks: u64,
     /// Whether the number is that of a thread: `/proc/TID/stat` answers too, though `/proc` does not list it.
@@ -76,6 +78,8 @@ fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {
         parent_pid: field(4)
             .parse()
             .map_err(|_| wrong("field 4 (parent) is no number"))?,
+        // The dead have none.
+        group: field(5).parse().unwrap_or(0),
         start_ticks: field(22)
             .parse()
             .map_err(|_| wrong("field 22 (start) is no number"))?,

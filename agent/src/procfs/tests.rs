@@ -39,6 +39,7 @@ fn the_name_of_a_program_may_hold_anything() {
             comm: comm.to_owned(),
             state: 'S',
             parent_pid: 3,
+            group: 1,
             start_ticks: 819_411,
             is_thread: false,
             exit_status: 0,

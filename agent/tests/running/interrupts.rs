@@ -1,14 +1,21 @@
 //! Signals on their way to the command.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::process::CommandExt, process::Command};
+
+use highwater_agent::procfs::Procfs;
 
 use crate::harness::{Place, kill, wait_for_file};
 
 /// Counts each signal it gets into `got`, says `ready`, and ends with 9 on SIGUSR2.
+///
+/// By the wakeup descriptor, which has a byte for each: two that come before Python calls a handler are one call.
 const COUNTER: &str = r#"
 import os, signal, sys
 counts = {}
-def note(number, frame):
+came, wakeup = os.pipe()
+os.set_blocking(wakeup, False)
+signal.set_wakeup_fd(wakeup)
+def note(number):
     counts[number] = counts.get(number, 0) + 1
     with open("got.new", "w") as file:
         file.write(" ".join(f"{signal.Signals(n).name}={c}" for n, c in sorted(counts.items())) + "\n")
@@ -16,11 +23,11 @@ def note(number, frame):
     if number == signal.SIGUSR2:
         sys.exit(9)
 for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"):
-    signal.signal(getattr(signal, "SIG" + name), note)
+    signal.signal(getattr(signal, "SIG" + name), lambda *_: None)
 with open("ready", "w") as file:
     file.write(f"{os.getpid()}\n")
 while True:
-    signal.pause()
+    note(os.read(came, 1)[0])
 "#;
 
 #[test]
@@ -120,4 +127,52 @@ fn a_command_that_signals_its_own_group_is_not_answered() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "got\n");
     assert_eq!(place.recorded().end.unwrap().forwarded_signal, None);
+}
+
+/// In the order of their numbers.
+const ONCE_EACH: &str = "SIGHUP=1 SIGINT=1 SIGQUIT=1 SIGUSR1=1 SIGUSR2=1 SIGTERM=1\n";
+
+/// What the command counts where the agent runs below a `timeout`, which is sent each signal that it hands on, and the agent then SIGUSR1.
+fn counted_below_timeout(options: &[&str]) -> String {
+    let place = Place::new();
+    let agent = place.agent(&["python3", "-c", COUNTER]);
+    let mut timeout = place.bare("timeout");
+    timeout
+        .args(options)
+        .arg("600")
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    // As a shell with job control begins it; without `--foreground` it takes a group of its own by itself.
+    let mut timeout = timeout.process_group(0).spawn().unwrap();
+    let command: u32 = wait_for_file(&place.file("ready")).trim().parse().unwrap();
+    let stat = Procfs::system().stat(command, &mut Vec::new()).unwrap();
+    for name in ["HUP", "INT", "QUIT", "TERM"] {
+        kill(timeout.id(), name);
+        wait_for_counted(&place, &format!("SIG{name}="));
+    }
+    kill(stat.unwrap().parent_pid, "USR1");
+    wait_for_counted(&place, "SIGUSR1=");
+    kill(command, "USR2");
+    assert_eq!(timeout.wait().unwrap().code(), Some(9));
+    assert_eq!(place.recorded().end.unwrap().forwarded_signal, Some(15));
+    fs::read_to_string(place.file("got")).unwrap()
+}
+
+fn wait_for_counted(place: &Place, what: &str) {
+    crate::harness::wait_for(what, || {
+        let got = fs::read_to_string(place.file("got")).ok()?;
+        got.contains(what).then_some(())
+    });
+}
+
+#[test]
+fn what_timeout_sends_to_the_whole_group_reaches_the_command_once() {
+    let counted = counted_below_timeout(&[]);
+    assert_eq!(counted, ONCE_EACH);
+}
+
+#[test]
+fn what_timeout_sends_to_the_agent_alone_is_forwarded() {
+    let counted = counted_below_timeout(&["--foreground"]);
+    assert_eq!(counted, ONCE_EACH);
 }
