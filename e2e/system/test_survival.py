@@ -222,6 +222,7 @@ def test_a_plugin_that_stops_is_told_and_is_no_crash(recorder):
         ("def test_a(): assert 0\n", (), 1, "tests_failed"),
         ("def test_a(): raise KeyboardInterrupt\n", (), 2, "interrupted"),
         ("", ("--no-such-option",), 4, "usage_error"),
+        ("", ("no_such_file.py",), 4, "usage_error"),
         ("", (), 5, "no_tests"),
         ("def pytest_runtestloop(session): raise RuntimeError\n", ("-p", "test_it"), 3, "internal_error"),
         ("import no_such_module\n", (), 2, "tests_failed"),

@@ -102,7 +102,9 @@ class Hooks:
         try:
             return (yield)
         finally:
-            self.recorder.session_ends(_INTERNAL_ERROR if breaks_off else getattr(session, "exitstatus", exitstatus))
+            status = getattr(session, "exitstatus", exitstatus)
+            # A wrong use is on its way out as an error too, with a status of its own.
+            self.recorder.session_ends(_INTERNAL_ERROR if breaks_off and status == 0 else status)
 
     def _breaks_off(self):
         """Whether an error of pytest's own is on its way out, as where a report of an interruption got no memory. The status is 0 then."""

@@ -290,3 +290,10 @@ def test_without_pytest_timeout_its_marker_says_nothing(suite):
     records = suite.only()
     assert limits_of(records) == {"one": None}
     assert causes_of(records) == {}
+
+
+def test_a_path_that_is_not_there_is_a_wrong_use_and_no_error_of_pytest(suite):
+    suite.write(test_a="def test_a(): pass\n")
+    done = suite.run("no_such_file.py")
+    assert done.returncode == 4
+    assert [mark["exit_status"] for mark in suite.only() if mark["kind"] == "se"] == [4]
