@@ -244,8 +244,15 @@ impl<S: BatchSink> Recorder<S> {
     fn see(&mut self, seen: Seen) {
         match seen {
             Seen::Tree(TreeEvent::Born(birth), t_us) => self.table.born(birth, t_us, self.clock),
-            Seen::Tree(TreeEvent::Renamed { key, words }, t_us) => {
-                self.table.renamed(key, &words, t_us);
+            Seen::Tree(
+                TreeEvent::Renamed {
+                    key,
+                    words,
+                    is_copy,
+                },
+                t_us,
+            ) => {
+                self.table.renamed(key, &words, is_copy, t_us);
             }
             Seen::Tree(TreeEvent::Gone { key }, t_us) => {
                 self.table.gone(key, t_us);

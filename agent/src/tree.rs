@@ -8,6 +8,7 @@
 //! processes, so nothing of its own can be taken for a part of the job.
 
 mod claims;
+mod copies;
 mod discovery;
 mod facts;
 mod member;
@@ -20,6 +21,7 @@ use crate::{
     environ::is_title,
     procfs::{ProcError, Procfs, command_line},
 };
+use copies::Copies;
 use strangers::Strangers;
 
 pub use discovery::Discovery;
@@ -32,12 +34,14 @@ pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, p
 pub enum TreeEvent {
     /// A process was seen for the first time.
     Born(Birth),
-    /// A process runs another program now, or says that its command is another.
+    /// A process runs another program now, or says that its command is another, or is found to be a fork of a pytest or none any more.
     Renamed {
         /// Which process.
         key: ProcessKey,
         /// Its command, as words.
         words: Vec<String>,
+        /// As of a [`Birth`].
+        is_copy: bool,
     },
     /// A process was not there any more.
     Gone {
@@ -55,6 +59,8 @@ pub struct Birth {
     pub parent_pid: u32,
     /// Its command, as words; the bracketed name of its program where it has none.
     pub words: Vec<String>,
+    /// Whether it is a fork of a pytest and has not called exec: those words are not its own.
+    pub is_copy: bool,
 }
 
 /// How far up an unknown process's ancestry is followed.
@@ -76,6 +82,7 @@ pub struct Tree {
     strangers: Option<Strangers>,
     /// Other agents that members were already yielded to.
     met_rivals: usize,
+    copies: Copies,
     events: Vec<TreeEvent>,
     buffer: Vec<u8>,
 }
@@ -94,6 +101,7 @@ impl Tree {
             member_pids: HashSet::new(),
             outsiders: HashSet::new(),
             met_rivals: 0,
+            copies: Copies::default(),
             events: Vec::new(),
             buffer: Vec::new(),
         }
@@ -242,13 +250,19 @@ impl Tree {
         if words.is_empty() {
             words = otherwise;
         }
+        let is_copy = self
+            .copies
+            .judge(&self.procfs, key, &words)
+            .unwrap_or(false);
         self.member_pids.insert(key.pid);
-        self.members
-            .push(Member::new(key, statm, command_line(&words), now_us));
+        let mut member = Member::new(key, statm, command_line(&words), now_us);
+        member.is_copy = is_copy;
+        self.members.push(member);
         self.events.push(TreeEvent::Born(Birth {
             key,
             parent_pid,
             words,
+            is_copy,
         }));
         Ok(())
     }
@@ -275,10 +289,23 @@ impl Tree {
                 continue;
             }
             let words = self.procfs.words(member.key.pid, &mut self.buffer)?;
+            if words.is_empty() {
+                continue;
+            }
+            let key = member.key;
             // A title that xdist changes with each test is no other command.
-            if !words.is_empty() && !is_title(&words) && member.rename(command_line(&words)) {
-                let key = member.key;
-                self.events.push(TreeEvent::Renamed { key, words });
+            let is_renamed = !is_title(&words) && member.rename(command_line(&words));
+            let before = member.is_copy;
+            member.is_copy = self
+                .copies
+                .judge(&self.procfs, key, &words)
+                .unwrap_or(before && !is_renamed);
+            if is_renamed || (before != member.is_copy && !is_title(&words)) {
+                self.events.push(TreeEvent::Renamed {
+                    key,
+                    words,
+                    is_copy: member.is_copy,
+                });
             }
         }
         Ok(())

@@ -41,3 +41,33 @@ def test_a_code_by_itself_is_no_verdict(recorder, code):
     crashed = recorder.run(PYTEST)
     assert recorder.done.returncode == code
     assert verdict(crashed) == ("crashed", "likely"), crashed["ending"]
+
+
+DAEMON = """
+import os, signal, time
+def test_daemon():
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        daemon = os.fork()
+        if daemon == 0:
+            time.sleep(60)
+        os.write(write, b"%d" % daemon)
+        os._exit(0)
+    os.wait()
+    daemon = int(os.read(read, 9))
+    time.sleep(1)
+    os.kill(daemon, signal.SIGTERM)
+    time.sleep(0.3)
+def test_after():
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-plugin"]])
+def test_a_daemon_that_a_test_forks_is_no_pytest(recorder, flags):
+    (recorder.folder / "test_it.py").write_text(DAEMON)
+    summary = recorder.run(PYTEST, flags=flags)
+    assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
+    assert summary["ending"]["verdict"] == "passed", summary["ending"]
+    assert [session["tests"] for session in summary["sessions"]] == [2], summary["sessions"]

@@ -23,9 +23,10 @@ pub(super) fn leaders(procfs: &Procfs, members: &[Member], roster: &Roster) -> V
         let player = roster.of(key);
         let leads = match &player {
             Some(player) => player.leads,
-            // Below a runner that serves others too it may be a stranger's.
+            // Below a runner that serves others too it may be a stranger's; a fork that a test left behind is no pytest.
             None => {
                 member.is_sure
+                    && !member.is_copy
                     && procfs
                         .words(key.pid, &mut buffer)
                         .is_ok_and(|words| is_pytest(&words))

@@ -172,6 +172,7 @@ impl<T: From<Seen> + Tellable> PortableSampler<T> {
             key: seen.key,
             parent_pid: seen.parent_pid,
             words,
+            is_copy: false,
         };
         self.tell(Seen::Tree(TreeEvent::Born(birth), now_us));
     }
@@ -236,7 +237,11 @@ impl<T: From<Seen> + Tellable> PortableSampler<T> {
             if !words.is_empty() && command != kin.command {
                 kin.command = command;
                 let key = kin.key;
-                let renamed = TreeEvent::Renamed { key, words };
+                let renamed = TreeEvent::Renamed {
+                    key,
+                    words,
+                    is_copy: false,
+                };
                 self.teller.tell(Seen::Tree(renamed, now_us).into());
             }
         }

@@ -52,6 +52,7 @@ pub(super) fn without_plugin(
         let lived_us = known.word.ended_us.unwrap_or(now_us) - known.born_us;
         if lived_us >= TOO_SHORT_US
             && is_pytest(&known.words)
+            && !known.is_copy
             && unheard(key)
             // A pytest that a test starts keeps silent on purpose.
             && !descends_from_recorded(&parents, known.word.parent_pid)

@@ -43,6 +43,8 @@ pub struct Ending {
 pub(super) struct Known {
     pub(super) word: Process,
     pub(super) words: Vec<String>,
+    /// Whether those are the words of the pytest that it was forked from.
+    pub(super) is_copy: bool,
     /// Whether its plugin wrote a header.
     pub(super) has_plugin: bool,
     /// Whether its tests are read from its memory.
@@ -74,6 +76,7 @@ impl Table {
         known.word.parent_pid = birth.parent_pid;
         known.word.command = command_line(&birth.words);
         known.words = birth.words;
+        known.is_copy = birth.is_copy;
         // Clock ticks are 10 ms, so the start may seem to lie before the job's; it cannot lie after the first sight either.
         known.word.started_us = Some(clock.at_ticks(birth.key.start_ticks).clamp(0, t_us.max(0)));
         // One of the largest beside the job may turn out to be of it.
@@ -83,10 +86,11 @@ impl Table {
         }
     }
 
-    pub(super) fn renamed(&mut self, key: ProcessKey, words: &[String], t_us: i64) {
+    pub(super) fn renamed(&mut self, key: ProcessKey, words: &[String], is_copy: bool, t_us: i64) {
         let known = self.change(key, t_us);
         known.word.command = command_line(words);
         known.words = words.to_vec();
+        known.is_copy = is_copy;
     }
 
     pub(super) fn gone(&mut self, key: ProcessKey, t_us: i64) {

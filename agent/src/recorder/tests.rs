@@ -103,6 +103,7 @@ impl Scene {
             key: key(pid),
             parent_pid,
             words: line.split(' ').map(str::to_owned).collect(),
+            is_copy: false,
         };
         self.tell(Message::Seen(Seen::Tree(TreeEvent::Born(birth), t_us)));
     }
@@ -264,7 +265,11 @@ fn what_was_said_of_a_process_is_not_said_again() {
     hear(&mut scene);
     let words = vec!["pytest".to_owned()];
     scene.tell(Message::Seen(Seen::Tree(
-        TreeEvent::Renamed { key: key(7), words },
+        TreeEvent::Renamed {
+            key: key(7),
+            words,
+            is_copy: false,
+        },
         9,
     )));
     hear(&mut scene);

@@ -141,14 +141,22 @@ impl Sights {
         }
     }
 
-    /// Learns who may be a pytest, and who is none any more.
+    /// Learns who may be a pytest, and who is none any more. A fork of one runs no session of its own.
     pub fn hear(&mut self, event: &TreeEvent, now_us: i64) {
         match event {
+            TreeEvent::Born(birth) if birth.is_copy => {}
             TreeEvent::Born(birth) => {
                 self.consider(birth.key, birth.parent_pid, &birth.words, now_us);
             }
-            TreeEvent::Renamed { key, words } => {
+            TreeEvent::Renamed {
+                key,
+                words,
+                is_copy,
+            } => {
                 self.watched.remove(key);
+                if *is_copy {
+                    return;
+                }
                 let mut buffer = Vec::new();
                 if let Ok(Some(stat)) = self.procfs.stat(key.pid, &mut buffer) {
                     self.consider(*key, stat.parent_pid, words, now_us);

@@ -27,6 +27,8 @@ pub struct Member {
     /// Whether nothing but this job can be meant: its environment names the job, or all that descends from the runner is of it. Only such a process
     /// may be acted on; one that is merely below a shell or a runner that serves others too is watched.
     pub is_sure: bool,
+    /// Whether it is a fork of a pytest whose command it shows.
+    pub is_copy: bool,
     /// Whether its end will be heard of.
     pub is_held: bool,
     /// Its RSS when it was last read, bytes.
@@ -48,6 +50,7 @@ impl Member {
             has_pss: false,
             facts: FactLooks::default(),
             is_sure: true,
+            is_copy: false,
             is_held: false,
             resident_bytes: 0,
             statm,

@@ -173,3 +173,54 @@ fn the_grid_is_kept_and_the_agent_is_cheap() {
     assert!(cpu.count > 0);
     assert_eq!(recorded.notices("agent_rss_bytes").len(), 1);
 }
+
+/// A pytest whose only test makes a daemon by two forks without exec, which ends by a signal.
+const LEAVES_A_FORK: &str = r#"
+import os, sys, time
+def wait_for(name):
+    deadline = time.monotonic() + 60
+    while not os.path.exists(name) and time.monotonic() < deadline:
+        time.sleep(0.01)
+os.environ["PYTEST_CURRENT_TEST"] = "test_d.py::test_daemon (call)"
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open("daemon", "w") as file:
+            file.write(f"{os.getpid()}\n")
+        wait_for("end")
+        os.kill(os.getpid(), 15)
+    os._exit(0)
+os.wait()
+wait_for("go")
+del os.environ["PYTEST_CURRENT_TEST"]
+open("end", "w").close()
+time.sleep(0.5)
+"#;
+
+#[test]
+fn a_fork_that_a_test_leaves_behind_is_no_pytest() {
+    let place = Place::new();
+    fs::write(place.file("pytest"), LEAVES_A_FORK).unwrap();
+    let running = place.start(&["python3", "pytest"]);
+    let pid: u32 = wait_for_file(&place.file("daemon")).trim().parse().unwrap();
+    wait_for("samples of the daemon", || {
+        let recorded = place.jobs().first().map(|_| place.recorded())?;
+        // So long that it would be taken for a pytest whose plugin does not come.
+        (recorded.values(Metric::Rss, pid).len() > 60).then_some(())
+    });
+    let_go(&place);
+    assert_eq!(running.end().code(), 0);
+    let recorded = place.recorded();
+    let all = recorded.processes("pytest");
+    let daemon = all.iter().find(|process| process.pid == pid).unwrap();
+    assert_eq!((daemon.role(), daemon.session.as_str()), (Role::Child, ""));
+    assert_eq!(daemon.signal, Some(15));
+    let sessions = all.iter().filter(|process| !process.session.is_empty());
+    assert_eq!(sessions.count(), 1, "{all:?}");
+    let notices = recorded.notices("pytest_without_plugin");
+    let of_the_daemon = format!("process {pid})");
+    assert!(
+        !notices.iter().any(|it| it.message.contains(&of_the_daemon)),
+        "{notices:?}"
+    );
+}

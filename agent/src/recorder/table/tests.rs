@@ -13,6 +13,7 @@ fn born(table: &mut Table) {
         key: KEY,
         parent_pid: 1,
         words: vec!["python".to_owned()],
+        is_copy: false,
     };
     table.born(birth, 5, JobClock::new(0));
 }

@@ -48,6 +48,7 @@ impl Scene {
             key: key(pid),
             parent_pid,
             words: ["python", "-u", "-c", WORKER].map(str::to_owned).to_vec(),
+            is_copy: false,
         };
         self.tell(Message::Seen(Seen::Tree(TreeEvent::Born(birth), t_us)));
     }

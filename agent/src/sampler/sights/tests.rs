@@ -93,6 +93,7 @@ impl Scene {
             key,
             parent_pid: std::process::id(),
             words: words.iter().map(|word| (*word).to_owned()).collect(),
+            is_copy: false,
         };
         self.sights.hear(&TreeEvent::Born(birth), 0);
     }
@@ -187,7 +188,14 @@ fn whoever_has_the_plugin_is_not_looked_at() {
     scene.born(key, &["python", "-c", "pass"]);
     assert_eq!(scene.tick(150_000, key), []);
     let words = vec!["make".to_owned()];
-    scene.sights.hear(&TreeEvent::Renamed { key, words }, 0);
+    scene.sights.hear(
+        &TreeEvent::Renamed {
+            key,
+            words,
+            is_copy: false,
+        },
+        0,
+    );
     assert_eq!(scene.tick(200_000, key), []);
     assert!(scene.sights.watched.is_empty());
 }
