@@ -183,8 +183,8 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, q
         forwarded_signal: outcome.forwarded_signal,
         ..v1::End::default()
     };
-    // The lock goes with the spool: from here on nothing but the end is written.
-    let _sink = outcome.sink.take();
+    // From here on nothing but the end is written.
+    let _lock = outcome.sink.take().and_then(Spool::into_lock);
     let stream = prepared.stream;
     let (closed, warning) = Closed::with_end(&prepared.folder, stream, &outcome.unwritten, &end);
     if let Some(warning) = warning {

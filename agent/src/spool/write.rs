@@ -52,7 +52,7 @@ pub struct Spool {
     less: Less,
     handoff: Handoff,
     /// Held by whoever goes on with the spool of a dead agent.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// A segment that is not written any more.
@@ -119,7 +119,7 @@ impl Spool {
             reserve,
             less: Less::default(),
             handoff: Handoff::of(stream),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -254,6 +254,12 @@ impl Spool {
     #[must_use]
     pub fn stream(&self) -> Uuid {
         self.stream
+    }
+
+    /// Writes no more batches: their reserve on the disk is free for the end, and the lock, of a spool that is new, is whose who writes that.
+    #[must_use]
+    pub fn into_lock(mut self) -> Option<File> {
+        self.lock.take()
     }
 }
 

@@ -396,3 +396,25 @@ fn what_the_server_has_gives_way_and_all_of_it_reaches_the_server() {
     );
     assert!(told.folder.join("reserve").exists());
 }
+
+#[test]
+fn the_end_of_a_command_that_filled_the_disk_is_written() {
+    let disk = match Disk::of(2 << 20) {
+        Ok(disk) => disk,
+        Err(reason) => return not_run(&reason),
+    };
+    let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
+        .args(["run", "--quiet", "--spool"])
+        .arg(disk.path().join("spool"))
+        .args(["--", "sh", "-c", "cat /dev/zero > \"$0\"; exit 3"])
+        .arg(disk.path().join("filler"))
+        .env_remove("HIGHWATER_SERVER")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let mut jobs = std::fs::read_dir(disk.path().join("spool")).unwrap();
+    let folder = jobs.find_map(|entry| Some(entry.unwrap().path()).filter(|it| spool::is_job(it)));
+    let end = spool::read_end(&folder.unwrap()).unwrap();
+    assert_eq!(end.and_then(|end| end.exit_code), Some(3), "{told}");
+}
