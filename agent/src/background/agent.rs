@@ -168,11 +168,11 @@ impl BackgroundAgent {
         }
         let ended_us = self.clock.now_us();
         let mut outcome = Outcome::default();
-        let closed = match self.running.finish() {
+        let (closed, _lock) = match self.running.finish() {
             Ok(recorded) => {
                 outcome.warnings = recorded.warnings;
-                // What it keeps free on the disk is for the end.
-                drop(recorded.sink);
+                // From here on nothing but the end is written.
+                let lock = recorded.sink.into_lock();
                 let mut streams = self.before;
                 streams.insert(self.stream, recorded.batches);
                 let end = v1::End {
@@ -183,12 +183,12 @@ impl BackgroundAgent {
                 let left = recorded.unwritten;
                 let (closed, warning) = Closed::with_end(&self.folder, self.stream, &left, &end);
                 outcome.warnings.extend(warning);
-                closed
+                (closed, lock)
             }
             Err(reason) => {
                 outcome.warnings.push(reason);
                 outcome.left_to_stop = true;
-                Closed::without_end()
+                (Closed::without_end(), None)
             }
         };
         let sending = closed.send(self.shipper, self.life.hurry());

@@ -1,7 +1,7 @@
 //! The spool of a job that an agent goes on with after another: the plugin's files are read again from their begin, so the marks that are in
 //! the spool already are left out.
 
-use std::{collections::HashSet, error::Error};
+use std::{collections::HashSet, error::Error, fs::File};
 
 use highwater_wire::v1::Batch;
 use uuid::Uuid;
@@ -28,6 +28,12 @@ impl Continued {
             known: HashSet::new(),
             known_until_us: None,
         }
+    }
+
+    /// Writes no more, as [`Spool::into_lock`].
+    #[must_use]
+    pub(super) fn into_lock(self) -> Option<File> {
+        self.spool.into_lock()
     }
 
     /// A spool that was written before.
