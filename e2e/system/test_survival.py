@@ -122,7 +122,7 @@ def test_the_recording_says_whom_the_kernel_would_take_first(server, recorder, f
     page = server.text("/jobs/%s" % job["uuid"])
     if flag == "--protect":
         assert found > int(before) and process["oom_score_adj"] == found
-        assert "oom_score_adj %d" % found in page
+        assert "takes one of these first: the agent raised it to oom_score_adj %d." % found in page
     else:
         assert found == int(before) and process["oom_score_adj"] is None
         assert "oom_score_adj" not in page

@@ -385,10 +385,15 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
 fn raised(processes: &[ProcessRow]) -> String {
     let raised = processes.iter().filter_map(|process| process.oom_score_adj);
     match raised.clone().max() {
-        Some(highest) => format!(
-            "When memory runs out the kernel takes {} of these first: the agent raised them to oom_score_adj {highest}.",
-            raised.count()
-        ),
+        Some(highest) => {
+            let (whom, them) = match raised.count() {
+                1 => ("one".to_owned(), "it"),
+                several => (several.to_string(), "them"),
+            };
+            format!(
+                "When memory runs out the kernel takes {whom} of these first: the agent raised {them} to oom_score_adj {highest}."
+            )
+        }
         None => String::new(),
     }
 }
