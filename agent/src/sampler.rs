@@ -61,7 +61,7 @@ pub use rest::RestReading;
 pub use rounds::Rounds;
 pub use seconds::{SecondReading, Seconds};
 pub use seen::Seen;
-pub use sights::{PATIENCE_US, Seeing, Sight, Sights, Unwatched};
+pub use sights::{Glance, PATIENCE_US, Seeing, Sight, Sights, Unwatched};
 pub use slow::{Shared, SlowReader, SlowReading, SlowValue};
 pub use spares::Spares;
 pub use teller::{Backlog, MOST_BULK, Tellable, Teller};

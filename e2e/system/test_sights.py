@@ -127,6 +127,21 @@ def test_memory_is_found_by_sampling_and_no_outcome_is_claimed(server, recorder,
     assert b"0 of " in recorder.done.stderr and b"cut short" not in recorder.done.stderr
 
 
+def test_growth_as_a_test_begins_is_its_own(server, recorder):
+    quiet = "import time\nkept = []\ndef test_it(): time.sleep(0.4)\n"
+    holds = "import time\nkept = []\ndef test_it():\n    kept.append(b'x' * (80 << 20))\n    time.sleep(0.4)\n"
+    gives_back = "import time\ndef test_it():\n    block = b'x' * (80 << 20)\n    time.sleep(0.4)\n"
+    for name, text in [("a", quiet), ("b", holds), ("c", quiet), ("d", gives_back), ("e", quiet)]:
+        (recorder.folder / ("test_%s.py" % name)).write_text(text)
+    summary = recorder.run(PYTEST, server, flags=["--no-plugin"])
+    assert recorder.done.returncode == 0, recorder.done.stdout
+    files = {row["path"]: row for row in server.rows(summary["uuid"], "files")}
+    retained = {path[5]: round(row["retained_bytes"] / 2**20) for path, row in files.items()}
+    assert 78 <= retained.pop("b") <= 84 and all(-2 <= it <= 4 for it in retained.values()), files
+    spikes = {path[5]: round(row["spike_bytes"] / 2**20) for path, row in files.items()}
+    assert spikes["d"] >= 78 and all(spikes[it] <= 4 for it in "ace"), files
+
+
 def test_a_failure_is_told_by_the_exit_code_alone(recorder):
     (recorder.folder / "test_it.py").write_text("import time\ndef test_it():\n    time.sleep(0.5)\n    assert 0\n")
     summary = recorder.run(PYTEST, flags=["--no-plugin"])

@@ -20,7 +20,7 @@ use crate::{
     bounds::{bounded, cut},
     environ::{Phase, is_title},
     pytest::{arguments, is_pytest, is_worker},
-    sampler::{Seeing, Sight, Unwatched},
+    sampler::{Glance, Seeing, Sight, Unwatched},
     tree::ProcessKey,
 };
 
@@ -146,7 +146,7 @@ fn leader_of(table: &Table, key: ProcessKey, sighted: &Sighted) -> Option<Proces
 
 impl<S: BatchSink> Recorder<S> {
     pub(super) fn sighted(&mut self, sight: Sight) {
-        let key = sight.key;
+        let (key, turn) = (sight.key, sight.turn());
         match sight.what {
             Seeing::Begun {
                 folder,
@@ -163,11 +163,14 @@ impl<S: BatchSink> Recorder<S> {
                     by_title,
                     controller_rss_bytes,
                 };
-                self.first_sight(key, first, sight.t_us, sight.rss_bytes);
+                self.first_sight(key, first, turn);
             }
             Seeing::Running { nodeid, phase } => {
                 self.begin_waiting(key);
-                self.saw_running(key, nodeid, phase, sight.t_us, sight.rss_bytes);
+                if let Some(runner) = self.sights.runners.get_mut(&key) {
+                    runner.rss_bytes = sight.rss_bytes;
+                }
+                self.saw_running(key, nodeid, phase, turn);
             }
             Seeing::Idle => {
                 if let Some(runner) = self.sights.runners.get_mut(&key) {
@@ -191,7 +194,8 @@ impl<S: BatchSink> Recorder<S> {
         }
     }
 
-    fn first_sight(&mut self, key: ProcessKey, first: First, t_us: i64, rss_bytes: u64) {
+    fn first_sight(&mut self, key: ProcessKey, first: First, turn: Glance) {
+        let Glance { t_us, rss_bytes } = turn;
         // Its plugin wrote before the first test: nothing that it said may be unread when it is judged.
         self.look(false);
         let leader = leader_of(&self.table, key, &self.sights);
@@ -302,9 +306,9 @@ impl<S: BatchSink> Recorder<S> {
         key: ProcessKey,
         mut nodeid: String,
         phase: Option<Phase>,
-        t_us: i64,
-        rss_bytes: u64,
+        turn: Glance,
     ) {
+        let Glance { t_us, rss_bytes } = turn;
         cut(&mut nodeid, MAX_TEXT_BYTES);
         let Some(runner) = self.sights.runners.get_mut(&key) else {
             // Said already, and perhaps not heard yet.
@@ -312,7 +316,6 @@ impl<S: BatchSink> Recorder<S> {
             return;
         };
         runner.has_run = true;
-        runner.rss_bytes = rss_bytes;
         let before = runner.open.replace((nodeid.clone(), phase));
         let idle = runner.idle.take();
         let goes_on = before

@@ -36,8 +36,34 @@ pub struct Sight {
     pub t_us: i64,
     /// Its RSS at that tick, bytes.
     pub rss_bytes: u64,
+    /// The look before, which saw something else; `None` where this is the first.
+    pub before: Option<Glance>,
     /// What was seen.
     pub what: Seeing,
+}
+
+/// A process at a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// When, µs since the job's start.
+    pub t_us: i64,
+    /// Its RSS then, bytes.
+    pub rss_bytes: u64,
+}
+
+impl Sight {
+    /// About when what is seen began, with the RSS to count from. It was somewhere between two looks, so half of that is the least error. Who made the
+    /// memory grow meanwhile cannot be known: tests and their fixtures take most as they begin and give it back as they end, so what is
+    /// more counts for what is seen now, and what is less for what was before.
+    #[must_use]
+    pub fn turn(&self) -> Glance {
+        let (t_us, rss_bytes) = (self.t_us, self.rss_bytes);
+        self.before
+            .map_or(Glance { t_us, rss_bytes }, |before| Glance {
+                t_us: before.t_us + (t_us - before.t_us) / 2,
+                rss_bytes: before.rss_bytes.min(rss_bytes),
+            })
+    }
 }
 
 /// What was seen.
@@ -95,8 +121,8 @@ struct Watch {
     born_us: i64,
     /// The controller of what looks like a worker.
     controller_pid: Option<u32>,
-    /// When it was looked at last; fairness goes by it.
-    looked_us: i64,
+    /// When it was looked at last, for the next to compare with; fairness goes by it.
+    last_look: Option<Glance>,
     /// About what a look at it costs, µs.
     cost_us: i64,
     is_due: bool,
@@ -177,7 +203,7 @@ impl Sights {
             reader: Reader::new(self.procfs.clone(), key.pid),
             born_us: now_us,
             controller_pid: is_worker.then_some(parent_pid),
-            looked_us: i64::MIN,
+            last_look: None,
             cost_us: FIRST_COST_US,
             is_due: false,
             has_begun: false,
@@ -197,7 +223,7 @@ impl Sights {
         }
         let mut room_us = self.budget.room_us(now_us);
         let mut waiting: Vec<&mut Watch> = self.watched.values_mut().collect();
-        waiting.sort_unstable_by_key(|watch| watch.looked_us);
+        waiting.sort_unstable_by_key(|watch| watch.last_look.map(|it| it.t_us));
         let mut is_first = true;
         for watch in waiting {
             // A look that costs more than may ever be saved must not wait for ever.
@@ -225,11 +251,14 @@ impl Sights {
         watch.see(key, now_us, rss_bytes, &self.procfs, &mut self.seen);
         let cost_us = (thread_cpu_us() - began).max(1);
         // The mean of what was lately: the first look at a program is dear, and one preempted in the midst says little.
-        watch.cost_us = match watch.looked_us {
-            i64::MIN => cost_us.min(FIRST_COST_US),
-            _ => (3 * watch.cost_us + cost_us) / 4,
+        watch.cost_us = match watch.last_look {
+            None => cost_us.min(FIRST_COST_US),
+            Some(_) => (3 * watch.cost_us + cost_us) / 4,
         };
-        watch.looked_us = now_us;
+        watch.last_look = Some(Glance {
+            t_us: now_us,
+            rss_bytes,
+        });
         self.budget.spend(now_us, cost_us);
     }
 
@@ -281,11 +310,13 @@ impl Watch {
                 Seeing::Unknown(reason.to_string())
             }
         };
+        let before = self.last_look;
         let mut tell = |what| {
             seen.push(Sight {
                 key,
                 t_us,
                 rss_bytes,
+                before,
                 what,
             });
         };

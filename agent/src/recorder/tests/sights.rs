@@ -5,7 +5,7 @@ use highwater_wire::v1::{Mark, Role, Session};
 use super::*;
 use crate::{
     environ::Phase,
-    sampler::{Seeing, Sight},
+    sampler::{Glance, Seeing, Sight},
 };
 
 /// The process whose title is read, in the test of workers.
@@ -18,6 +18,7 @@ impl Scene {
             key: key(pid),
             t_us,
             rss_bytes: t_us.cast_unsigned(),
+            before: None,
             what,
         };
         let sights = whats.into_iter().map(sight).collect();
@@ -216,6 +217,51 @@ fn what_was_seen_of_a_pytest_becomes_a_session() {
     assert!(
         notice.contains("named by what its memory showed"),
         "{notice}"
+    );
+}
+
+#[test]
+fn what_grew_between_two_looks_is_the_next_tests_and_what_was_given_back_the_formers() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    let sight = |before: (i64, u64), now: (i64, u64), what| {
+        let [before, now] = [before, now].map(|(t_us, rss_bytes)| Glance { t_us, rss_bytes });
+        let sight = Sight {
+            key: key(7),
+            t_us: now.t_us,
+            rss_bytes: now.rss_bytes,
+            before: Some(before),
+            what,
+        };
+        scene.tell(Message::Seen(Seen::Sights(vec![sight])));
+    };
+    sight((50, 500), (100, 510), begun(None));
+    sight((50, 500), (100, 510), running("a.py::x", Phase::Call));
+    // It was still the same at 300; then the next took 90.
+    sight((300, 520), (350, 610), running("b.py::y", Phase::Setup));
+    sight((350, 610), (400, 650), running("b.py::y", Phase::Call));
+    sight((500, 660), (550, 530), running("c.py::z", Phase::Call));
+    sight((600, 540), (650, 535), Seeing::Idle);
+    sight((700, 536), (750, 590), running("d.py::w", Phase::Call));
+    scene.gone(900, 7, Some(0), None);
+    assert_eq!(
+        told(scene).of(7),
+        [
+            "75 session 500",
+            "75 a.py::x in a.py 500",
+            "75 call 500",
+            "325 end unknown 520",
+            "325 b.py::y in b.py 520",
+            "375 call 610",
+            "525 end unknown 530",
+            "525 c.py::z in c.py 530",
+            "525 call 530",
+            "650 end unknown 535",
+            "725 d.py::w in d.py 536",
+            "725 call 536",
+            "900 end unknown 590",
+            "900 leave 590",
+        ]
     );
 }
 

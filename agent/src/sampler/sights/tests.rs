@@ -239,7 +239,11 @@ fn where_the_budget_does_not_suffice_everybody_has_the_same_share() {
         for key in &keys {
             let watch = scene.sights.watched.get_mut(key).unwrap();
             if std::mem::take(&mut watch.is_due) {
-                (watch.looked_us, watch.cost_us) = (now_us, 100);
+                watch.cost_us = 100;
+                watch.last_look = Some(Glance {
+                    t_us: now_us,
+                    rss_bytes: 5,
+                });
                 *looks.entry(*key).or_default() += 1;
                 scene.sights.budget.spend(now_us, 100);
             }
