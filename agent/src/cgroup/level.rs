@@ -120,7 +120,7 @@ impl Level {
     /// When a file that was opened cannot be read or understood.
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<CgroupReading, ProcError> {
         let mut reading = self.read_counts(buffer)?;
-        self.read_sizes(&mut reading, buffer)?;
+        self.read_sizes(&mut reading, true, buffer)?;
         Ok(reading)
     }
 
@@ -135,16 +135,17 @@ impl Level {
         Ok(reading)
     }
 
-    /// Reads the rest.
+    /// Reads the rest. Where no limit is set its peak and its statistics, which take longest, are read only in full.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_sizes(
         &self,
         reading: &mut CgroupReading,
+        in_full: bool,
         buffer: &mut Vec<u8>,
     ) -> Result<(), ProcError> {
-        let result = self.sizes(reading, buffer);
+        let result = self.sizes(reading, in_full, buffer);
         reading.is_removed |= while_it_is_there(result)?.is_none();
         Ok(())
     }
@@ -165,12 +166,20 @@ impl Level {
         Ok(())
     }
 
-    fn sizes(&self, reading: &mut CgroupReading, buffer: &mut Vec<u8>) -> Result<(), ProcError> {
+    fn sizes(
+        &self,
+        reading: &mut CgroupReading,
+        in_full: bool,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ProcError> {
         reading.usage_bytes = number(Some(&self.usage), buffer)?;
         reading.limit_bytes =
             number(self.limit.as_ref(), buffer)?.filter(|limit| *limit < NO_LIMIT_BYTES);
-        reading.peak_bytes = number(self.peak.as_ref(), buffer)?;
         reading.oom_group = number(self.oom_group.as_ref(), buffer)?;
+        if !in_full && reading.limit_bytes.is_none() {
+            return Ok(());
+        }
+        reading.peak_bytes = number(self.peak.as_ref(), buffer)?;
         if let Some(stat) = &self.stat {
             stat.read(buffer)?;
             reading.working_set_bytes = reading

@@ -31,6 +31,42 @@ const MOUNT_TWO: &str = "30 20 0:26 / {root}/cg rw - cgroup2 cgroup2 rw,nsdelega
 const MOUNT_ONE: &str = "31 20 0:27 / {root}/memory rw - cgroup cgroup rw,memory\n32 20 0:28 / {root}/cpu rw - cgroup cgroup rw,cpu\n";
 
 #[test]
+fn without_a_limit_only_usage_is_read_but_in_full() {
+    let (_root, cgroups) = system(
+        "0::/a/b\n",
+        MOUNT_TWO,
+        &[
+            ("cg/a/b/memory.current", "1000\n"),
+            ("cg/a/b/memory.stat", "inactive_file 300\n"),
+            ("cg/a/b/memory.max", "max\n"),
+            ("cg/a/b/memory.peak", "2000\n"),
+            ("cg/a/memory.current", "1500\n"),
+            ("cg/a/memory.stat", "inactive_file 400\n"),
+            ("cg/a/memory.max", "9000\n"),
+            ("cg/a/memory.peak", "3000\n"),
+        ],
+    );
+    let mut buffer = Vec::new();
+    let mut read = |in_full| {
+        let read = |level: &Level| {
+            let mut reading = CgroupReading::default();
+            level
+                .read_sizes(&mut reading, in_full, &mut buffer)
+                .unwrap();
+            (
+                reading.usage_bytes,
+                reading.working_set_bytes,
+                reading.peak_bytes,
+            )
+        };
+        cgroups.levels().iter().map(read).collect::<Vec<_>>()
+    };
+    let limited = (Some(1500), Some(1100), Some(3000));
+    assert_eq!(read(true), [(Some(1000), Some(700), Some(2000)), limited]);
+    assert_eq!(read(false), [(Some(1000), None, None), limited]);
+}
+
+#[test]
 fn version_2_is_read_from_the_leaf_to_the_root() {
     let (_root, cgroups) = system(
         "0::/a.slice/job\n",

@@ -7,6 +7,9 @@ use crate::{
     procfs::{MachineFiles, MachineReading, ProcError},
 };
 
+/// How often cgroups without a limit are read in full, µs: nothing is decided by how much of their usage is page cache.
+const IN_FULL_EVERY_US: i64 = 5_000_000;
+
 /// Cgroups and machine at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecondReading {
@@ -24,6 +27,8 @@ pub struct Seconds {
     machine: MachineFiles,
     cgroups: Cgroups,
     read_us: i64,
+    /// When they were last read in full.
+    in_full_us: Option<i64>,
     buffer: Vec<u8>,
 }
 
@@ -35,6 +40,7 @@ impl Seconds {
             machine,
             cgroups,
             read_us: i64::MIN,
+            in_full_us: None,
             buffer: Vec::new(),
         }
     }
@@ -54,6 +60,11 @@ impl Seconds {
         into.t_us = t_us.max(self.read_us.saturating_add(1));
         self.read_us = into.t_us;
         into.cgroups.clear();
+        let is_recent = |before: i64| into.t_us - before < IN_FULL_EVERY_US;
+        let in_full = !self.in_full_us.is_some_and(is_recent);
+        if in_full {
+            self.in_full_us = Some(into.t_us);
+        }
         let mut has_removed = false;
         // The counters of all cgroups first: these may be removed at any moment, the machine stays.
         for level in self.cgroups.levels() {
@@ -64,7 +75,7 @@ impl Seconds {
             into.cgroups.push((level.shared_name(), reading));
         }
         for (level, (_, reading)) in self.cgroups.levels().iter().zip(&mut into.cgroups) {
-            if let Err(error) = level.read_sizes(reading, &mut self.buffer) {
+            if let Err(error) = level.read_sizes(reading, in_full, &mut self.buffer) {
                 result = Err(error);
             }
             has_removed |= reading.is_removed;

@@ -119,6 +119,11 @@ impl Sending {
                 if self.outcome.refused.len() == refused {
                     self.tell_writer(stream, record.seq);
                 }
+                // Another look would find nothing, each second of a job.
+                if !over && self.source.is_at_the_last() && self.handoff.is_last(stream, record.seq)
+                {
+                    break;
+                }
             }
             if over {
                 break;

@@ -122,8 +122,17 @@ impl Source {
         }
     }
 
-    /// To list a long job's segments takes longer than to read a record, so they are listed again only where those that are known have nothing more.
+    /// Whether the last batch came from the last of the segments that are known, so that none of them holds another but what is appended to it.
+    pub(super) fn is_at_the_last(&self) -> bool {
+        self.passed + 1 == self.listed.len()
+    }
+
+    /// To list a long job's segments takes longer than to read a record, so they are listed again only where those that are known have nothing more,
+    /// of which the last may have grown.
     fn next_in_spool(&mut self) -> Result<Option<(Uuid, Record)>, SpoolError> {
+        if self.passed == self.listed.len() {
+            self.passed = self.passed.saturating_sub(1);
+        }
         if let Some(next) = self.next_in_listed()? {
             return Ok(Some(next));
         }
@@ -220,6 +229,26 @@ mod tests {
         let seqs = |taken: Vec<(Uuid, u64)>| taken.into_iter().map(|(_, seq)| seq);
         assert!(seqs(before).eq(0..130));
         assert!(seqs(own).eq(0..seq));
+    }
+
+    #[test]
+    fn what_is_appended_to_the_last_segment_is_found_without_a_listing() {
+        let root = TempDir::new().unwrap();
+        let mut spool = Spool::create(root.path(), &v1::Job::default(), Uuid::nil()).unwrap();
+        let (stream, handoff) = (spool.stream(), spool.handoff());
+        let mut source = Source::new(spool.folder(), Unwritten::default());
+        for seq in 0..3 {
+            assert_eq!(take_one(&mut source), None);
+            let known = source.listed.clone();
+            append(&mut spool, seq..seq + 1);
+            // A listing would find it.
+            let other = spool::segment_path(spool.folder(), Uuid::nil(), seq);
+            fs::write(&other, "").unwrap();
+            assert_eq!(take_one(&mut source), Some((stream, seq)));
+            assert_eq!(source.listed, known);
+            assert!(handoff.is_last(stream, seq) && source.is_at_the_last());
+            fs::remove_file(other).unwrap();
+        }
     }
 
     #[test]

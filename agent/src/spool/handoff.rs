@@ -12,11 +12,12 @@ use crate::bell::Bell;
 /// Shared by the writer of a stream and whoever sends it.
 #[derive(Debug, Clone, Default)]
 pub struct Handoff {
-    /// Rung when a batch was appended, or when the sender should look up for another reason.
+    /// Rung where a batch was appended, or when the sender should look up for another reason.
     pub bell: Bell,
     /// The writer's stream; none where nobody writes any more.
     stream: Option<Uuid>,
     acknowledged: Arc<AtomicU64>,
+    appended: Arc<AtomicU64>,
 }
 
 impl Handoff {
@@ -33,6 +34,18 @@ impl Handoff {
     #[must_use]
     pub fn is_of(&self, stream: Uuid) -> bool {
         self.stream == Some(stream)
+    }
+
+    /// A batch of the writer's stream lies in the spool: wakes the sender.
+    pub fn appended(&self, seq: u64) {
+        self.appended.store(seq + 1, Ordering::Release);
+        self.bell.ring();
+    }
+
+    /// Whether that batch is the last that the writer has appended until now.
+    #[must_use]
+    pub fn is_last(&self, stream: Uuid, seq: u64) -> bool {
+        self.is_of(stream) && self.appended.load(Ordering::Acquire) == seq + 1
     }
 
     /// All batches of the writer's stream below this number are on the server's disk.

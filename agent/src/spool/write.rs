@@ -138,7 +138,7 @@ impl Spool {
             }
         }
         self.batches = self.batches.max(seq + 1);
-        self.handoff.bell.ring();
+        self.handoff.appended(seq);
         let length = self.segment.metadata().map_or(0, |about| about.len());
         if self.batches - self.first >= SEGMENT_BATCHES || length >= SEGMENT_BYTES {
             // Where no file can be made the running one grows on.

@@ -1,8 +1,8 @@
 //! How new processes are found, and how often it may be tried.
 //!
-//! Where the newest number of the pid namespace can be read ([`BirthCounter`]), a look that finds it unmoved costs two
+//! Where the newest number of the pid namespace can be read ([`BirthCounter`]), a look that finds it unmoved costs little more than two
 //! microseconds; when it moved by little, only the numbers it passed are looked at, so even children of a tenth of a second
-//! are seen. Where it cannot be trusted, the kernel's lists of children are read, or all of `/proc`. All of it together is held to
+//! are seen. As long as nothing was born for a while not every tick is worth even that. Where it cannot be trusted, the kernel's lists of children are read, or all of `/proc`. All of it together is held to
 //! a share of a core; a scan of everything now and then corrects what the cheap way may have missed.
 
 use super::Tree;
@@ -30,6 +30,11 @@ const SCAN_EVERY_US: i64 = 5_000_000;
 /// looked at on so many later ticks.
 const LATER_LOOKS: u8 = 2;
 
+/// Without a birth for so long the newest number is looked at more rarely, µs.
+const CALM_AFTER_US: i64 = 5_000_000;
+/// So far apart then, µs: less than two ticks of the usual grid, so that it is every second one.
+const CALM_LOOK_US: i64 = 80_000;
+
 /// Finds the processes of a tree.
 #[derive(Debug)]
 pub struct Discovery {
@@ -41,6 +46,9 @@ pub struct Discovery {
     /// For following the lists of children where the rest is used up by what others start.
     follow_budget: Budget,
     next_scan_us: i64,
+    /// When the newest number was last seen to move, and when it was last looked at.
+    moved_us: i64,
+    looked_us: i64,
     found: Vec<u32>,
     buffer: Vec<u8>,
 }
@@ -67,6 +75,8 @@ impl Discovery {
             follow_budget: Budget::saving(FOLLOW_SHARE, DISCOVERY_SAVED_US),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
+            moved_us: now_us,
+            looked_us: now_us,
             found: Vec::new(),
             buffer: Vec::new(),
         }
@@ -96,7 +106,10 @@ impl Discovery {
     /// When the kernel's files cannot be read or understood; what was found until then stays.
     pub fn look(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
         let found = self.find(tree, now_us);
-        found.and(tree.settle_rivals())
+        match tree.is_below_the_agent() {
+            true => found,
+            false => found.and(tree.settle_rivals()),
+        }
     }
 
     fn find(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
@@ -107,6 +120,11 @@ impl Discovery {
             self.next_scan_us = now_us + SCAN_EVERY_US.max(wait_us as i64);
             return result;
         }
+        let is_calm = now_us - self.moved_us >= CALM_AFTER_US && self.unborn.is_empty();
+        if is_calm && now_us - self.looked_us < CALM_LOOK_US {
+            return Ok(());
+        }
+        self.looked_us = now_us;
         let newest = match &self.births {
             Some(births) => Some(births.newest()?),
             None => None,
@@ -114,6 +132,7 @@ impl Discovery {
         if newest == Some(self.newest) && self.unborn.is_empty() {
             return Ok(());
         }
+        self.moved_us = now_us;
         if !self.budget.allows(now_us) {
             return self.follow(tree, now_us);
         }

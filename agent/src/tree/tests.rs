@@ -197,6 +197,33 @@ fn births_are_found_by_their_numbers_alone() {
 }
 
 #[test]
+fn in_the_calm_a_birth_is_seen_within_a_tenth_of_a_second() {
+    let mut world = World::new();
+    world.process(200, AGENT, 20, "sh");
+    world.newest(200);
+    let mut discovery = Discovery::begin(&world.tree, 200, 0);
+    world.tree.adopt(200, vec![], 0).unwrap();
+    for t_us in (0..10_000_000).step_by(50_000) {
+        discovery.look(&mut world.tree, t_us).unwrap();
+    }
+    world.born();
+    for (pid, born_us) in [(203, 10_000_000), (204, 20_000_000), (205, 30_050_000)] {
+        let quiet = (born_us - 9_000_000..born_us).step_by(50_000);
+        quiet.for_each(|t_us| discovery.look(&mut world.tree, t_us).unwrap());
+        world.process(pid, 200, 22, "child");
+        world.newest(pid);
+        discovery.look(&mut world.tree, born_us).unwrap();
+        discovery.look(&mut world.tree, born_us + 50_000).unwrap();
+        assert_eq!(world.born(), [(pid, 200)]);
+    }
+    // And the one after it at once.
+    world.process(206, 200, 22, "child");
+    world.newest(206);
+    discovery.look(&mut world.tree, 30_150_000).unwrap();
+    assert_eq!(world.born(), [(206, 200)]);
+}
+
+#[test]
 fn numbers_that_begin_anew_lead_to_a_scan() {
     let mut world = World::new();
     world.process(30_000, AGENT, 20, "sh");
