@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{Books, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict};
+use highwater_wire::report::{
+    Books, Course, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
+};
 
 use super::{
     chart,
@@ -96,6 +98,9 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             LimitKind::Budget => format!("limit: the job used {used} of its budget of {of}"),
         };
         writeln!(out, "{line} ({share:.0} %)")?;
+    }
+    for growth in job.growth.iter().filter(|it| it.course != Course::Level) {
+        writeln!(out, "{}", fitted(&growth.sentence, MOST_NOTICE_COLUMNS))?;
     }
     for line in chart::lines(&digest.tree, look) {
         writeln!(out, "{line}")?;

@@ -2,12 +2,13 @@
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
 //! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
-//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `ending`, `job`.
+//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `ending`, `job`.
 
 mod cgroups;
 mod ending;
 mod files;
 mod fixtures;
+mod growth;
 mod job;
 mod limits;
 mod memory;
@@ -100,6 +101,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         processes: &processes,
         sessions: &sessions,
         walks: &walks,
+        visits: &visits,
         tests: &tests,
         peak,
         memory: &memory,

@@ -2,12 +2,14 @@
 //!
 //! [`recording::Recording`] gathers batches in any order; [`digest::digest`] turns it into the figures of the job, its
 //! processes, sessions, test files, tests and fixtures. Server and agent call the same two, so that the page, the API,
-//! the terminal and `--summary` cannot disagree.
+//! the terminal and `--summary` cannot disagree. `growth` and `robust` are the statistics that it asks.
 //!
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
 pub mod digest;
 pub mod figures;
+pub mod growth;
 pub mod recording;
+pub mod robust;
 pub mod time;

@@ -5,12 +5,14 @@
 
 mod ending;
 mod files;
+mod growth;
 mod job;
 mod processes;
 mod tests_and_fixtures;
 
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
+pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
     RecorderReport, RunReport, SAMPLES_THINNED, SessionReport, ShardReport,

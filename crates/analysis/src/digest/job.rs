@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::Job,
 };
 
-use super::{ending, limits, parts::Parts};
+use super::{ending, growth, limits, parts::Parts};
 use crate::{
     recording::Recording,
     time::{by_the_server, rfc3339},
@@ -63,6 +63,11 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         peak_metric: parts.peak.metric,
         peak_kind: parts.peak.kind,
         peak_error_bytes: parts.peak.error_bytes,
+        growth: match parts.is_imported() {
+            // What others recorded has no memory between the files.
+            true => Vec::new(),
+            false => growth::reports(parts.visits, &limits),
+        },
         limits,
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),

@@ -4,7 +4,7 @@ use highwater_wire::report::TestRow;
 
 use super::{
     Context, cgroups::Cgroups, memory::Memory, peak::JobPeak, processes::ProcessFacts,
-    sessions::Sessions, walk::Walk,
+    sessions::Sessions, visits::Visit, walk::Walk,
 };
 use crate::recording::Recording;
 
@@ -14,6 +14,7 @@ pub(super) struct Parts<'a> {
     pub(super) processes: &'a [ProcessFacts],
     pub(super) sessions: &'a Sessions,
     pub(super) walks: &'a [Walk<'a>],
+    pub(super) visits: &'a [Visit],
     pub(super) tests: &'a [TestRow],
     pub(super) peak: JobPeak,
     pub(super) memory: &'a Memory,

@@ -6,6 +6,7 @@ mod builder;
 mod endings;
 mod failures;
 mod figures;
+mod growth;
 mod holders;
 mod job_peak;
 mod kernel;

@@ -1,0 +1,148 @@
+use highwater_wire::{
+    report::{Course, GrowthReport, LimitKind},
+    v1::{Metric, Role},
+};
+
+use super::builder::{MB, Story, sb, se, tb, te};
+
+/// A worker that ends its files at so many MB each, one every `every` ms.
+fn worker(story: Story, pid: u32, name: &str, every: i64, ends: &[(&str, i64)]) -> Story {
+    let role = match name {
+        "" => Role::Pytest,
+        _ => Role::Worker,
+    };
+    let mut marks = vec![(0, 50, 50, sb())];
+    let mut before = 50;
+    for (at, (path, end)) in (1..).zip(ends) {
+        marks.push((at * every, before, before, tb(path, "it")));
+        marks.push(((at + 1) * every - 1, *end, *end, te("passed")));
+        before = *end;
+    }
+    let last = i64::try_from(ends.len()).unwrap() + 1;
+    marks.push((last * every, before, before, se(0)));
+    story.process(pid, 1, role, name, "s").marks(&marks)
+}
+
+fn files(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("test_{at:02}.py")).collect()
+}
+
+fn growth(story: Story) -> Vec<GrowthReport> {
+    story.ends(Some(0), None).digest().job.growth
+}
+
+#[test]
+fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
+    let paths = files(20);
+    let ends: Vec<(&str, i64)> = (1..)
+        .zip(&paths)
+        .map(|(at, path)| (path.as_str(), 300 + 40 * at))
+        .collect();
+    let story = worker(Story::new().session("s", 0), 10, "", 1_000, &ends)
+        .series(Metric::CgroupLimit, None, "/a", 0, &[1_600, 1_600], MB)
+        .series(Metric::CgroupWorkingSet, None, "/a", 0, &[100, 1_150], MB)
+        .series(Metric::MachineTotal, None, "", 0, &[8_000, 8_000], MB)
+        .series(Metric::MachineAvailable, None, "", 0, &[5_000, 4_000], MB)
+        .of_process(10, |process| process.cgroup = "/a".to_owned());
+    let [report] = &growth(story)[..] else {
+        panic!("one session");
+    };
+    assert_eq!(
+        (report.session, report.course, report.files),
+        (1, Course::Steady, 20)
+    );
+    let each = report.per_file_bytes;
+    assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [40; 3]);
+    assert_eq!(report.per_minute_bytes.value / MB, 2_400);
+    let room = report.room.as_ref().unwrap();
+    assert_eq!((room.kind, room.bytes / MB), (LimitKind::Cgroup, 450));
+    assert_eq!(
+        (room.files.value, room.duration_us.value / 1_000),
+        (11, 11_250)
+    );
+    assert!(
+        report
+            .sentence
+            .starts_with("Memory grew on and on: 38.1 MiB a file, ")
+            && report
+                .sentence
+                .ends_with("If it goes on so, the limit of the cgroup has room for 11 files more."),
+        "{}",
+        report.sentence
+    );
+}
+
+#[test]
+fn what_comes_before_the_first_file_ends_is_nobodys_growth() {
+    let paths = files(12);
+    let ends: Vec<(&str, i64)> = paths.iter().map(|path| (path.as_str(), 900)).collect();
+    let [report] = &growth(worker(Story::new().session("s", 0), 10, "", 100, &ends))[..] else {
+        panic!("one session");
+    };
+    assert_eq!((report.course, report.grown_bytes), (Course::Level, 0));
+    assert_eq!(report.room, None);
+}
+
+#[test]
+fn steps_are_named_by_their_files() {
+    let paths = files(24);
+    let ends: Vec<(&str, i64)> = (0..)
+        .zip(&paths)
+        .map(|(at, path)| (path.as_str(), if at < 15 { 200 } else { 320 }))
+        .collect();
+    let [report] = &growth(worker(Story::new().session("s", 0), 10, "", 100, &ends))[..] else {
+        panic!("one session");
+    };
+    assert_eq!(report.course, Course::Steps);
+    let steps: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| (step.path.as_str(), step.bytes / MB))
+        .collect();
+    assert_eq!(steps, [("test_15.py", 120)]);
+    assert!(
+        report
+            .sentence
+            .contains("in test_15.py (114.4 MiB), and hardly grew"),
+        "{}",
+        report.sentence
+    );
+}
+
+#[test]
+fn workers_grow_together_and_a_file_in_parts_counts_once() {
+    // Two workers share ten files under `load`: each visit of each leaves 5 MB.
+    let paths = files(10);
+    let visits: Vec<(&str, i64)> = (1..)
+        .zip(paths.iter().cycle().take(20))
+        .map(|(at, path)| (path.as_str(), 100 + 5 * at))
+        .collect();
+    let story = worker(Story::new().session("s", 0), 11, "gw0", 300, &visits);
+    let [report] = &growth(worker(story, 12, "gw1", 300, &visits))[..] else {
+        panic!("one session");
+    };
+    assert_eq!((report.course, report.files), (Course::Steady, 10));
+    // Forty visits of 5 MB each over ten files; 200 visits a minute and worker.
+    assert_eq!(
+        (
+            report.per_file_bytes.value / MB,
+            report.per_minute_bytes.value / MB
+        ),
+        (20, 2_000)
+    );
+    assert!(
+        report.sentence.contains("over 10 files on 2 workers"),
+        "{}",
+        report.sentence
+    );
+}
+
+#[test]
+fn of_a_few_files_nothing_is_said() {
+    let paths = files(4);
+    let ends: Vec<(&str, i64)> = paths.iter().map(|path| (path.as_str(), 900)).collect();
+    assert_eq!(
+        growth(worker(Story::new().session("s", 0), 10, "", 100, &ends)),
+        []
+    );
+}
