@@ -1,5 +1,9 @@
 use std::{fs, io, path::Path};
 
+use highwater_wire::{
+    mask,
+    v1::{Batch, Process},
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -269,6 +273,40 @@ fn commands_are_kept_as_words_and_shown_as_a_line() {
         procfs.words(8, &mut Vec::new()).unwrap(),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn a_command_line_says_no_secret_and_stays_as_it_is_in_a_batch() {
+    for (words, expected) in [
+        ("mysql|-uroot|-pP W|db", "mysql -uroot '-p***' db"),
+        ("curl|-u|me:P W|https://h", "curl -u 'me:***' https://h"),
+        ("x|--password|--PW|--quiet", "x --password '***' --quiet"),
+        (
+            "sh|-c|mysql -p'P W' db && x --token='P W' --dsn //u:PW@h/d",
+            r"sh -c 'mysql -p'\''***'\'' db && x --token='\''***'\'' --dsn //u:***@h/d'",
+        ),
+        (
+            r#"sh|-c|curl -H 'X-Api-Key: P W' -d '{"token": "P W"}' -u 'me:P W'"#,
+            r#"sh -c 'curl -H '\''X-Api-Key: ***'\'' -d '\''{"token": "***"}'\'' -u '\''me:***'\'''"#,
+        ),
+        (
+            "docker|run|--user=node:app|-p|80:80|x",
+            "docker run --user=node:app -p 80:80 x",
+        ),
+    ] {
+        let words: Vec<String> = words.split('|').map(str::to_owned).collect();
+        let line = command_line(&words);
+        assert_eq!(line, expected);
+        let mut batch = Batch {
+            processes: vec![Process {
+                command: line.clone(),
+                ..Process::default()
+            }],
+            ..Batch::default()
+        };
+        mask::batch(&mut batch);
+        assert_eq!(batch.processes[0].command, line, "it is masked again");
+    }
 }
 
 #[test]

@@ -217,6 +217,9 @@ fn of_words(inputs: &mut Inputs) -> io::Result<()> {
         "db postgres://u:hunter2@h:5/d git clone https://0123456789abcdef0123@h/r",
         "t.py::t[password=a1b2c3d4-https://u:p@h/x]",
         "glpat-a1B2c3D4e5F6g7H8a1B2",
+        "sh -c 'curl -sSu me:hunter2 //u:p@ss@h:5/d | mysql -uroot -phunter2'",
+        "sshpass\n-p\nhunter2\nssh\n-p\n22\nme@h\ndocker\nlogin\n-p\nhunter2",
+        "['--password', 'hunter2'] AccountKey=a1B2==;x https://a/c?sig=a1B2&se=2",
     ] {
         inputs.add("mask", text.as_bytes())?;
     }
