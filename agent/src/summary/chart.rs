@@ -1,14 +1,18 @@
 //! A small chart of the job's memory over time.
 
-use highwater_analysis::digest::TreePoint;
+use highwater_analysis::{
+    digest::Digest,
+    figures::{mebibytes, peak_above_curve},
+};
 
-use super::{look::Look, table::mebibytes};
+use super::look::Look;
 
 const ROWS: usize = 6;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Lines of a chart as wide as the terminal; none for a curve of less than two points.
-pub(super) fn lines(tree: &[TreePoint], look: &Look) -> Vec<String> {
+/// Lines of a chart as wide as the terminal, and what tells it apart from the peak; none for a curve of less than two points.
+pub(super) fn lines(digest: &Digest, look: &Look) -> Vec<String> {
+    let tree = &digest.tree;
     let (Some(first), Some(last)) = (tree.first(), tree.last()) else {
         return Vec::new();
     };
@@ -16,12 +20,8 @@ pub(super) fn lines(tree: &[TreePoint], look: &Look) -> Vec<String> {
     if span_us <= 0 {
         return Vec::new();
     }
-    let top = tree
-        .iter()
-        .map(|point| point.bytes)
-        .max()
-        .unwrap_or(0)
-        .max(1);
+    let highest_point = tree.iter().map(|point| point.bytes).max().unwrap_or(0);
+    let top = highest_point.max(1);
     let label_width = mebibytes(top).len();
     let columns = look.columns.saturating_sub(label_width + 3).max(10);
     let mut highest = vec![None; columns];
@@ -68,6 +68,7 @@ pub(super) fn lines(tree: &[TreePoint], look: &Look) -> Vec<String> {
         "",
         " ".repeat(gap)
     ));
+    lines.extend(peak_above_curve(digest.job.peak_bytes, highest_point));
     lines
 }
 

@@ -102,7 +102,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     for growth in job.growth.iter().filter(|it| it.course != Course::Level) {
         writeln!(out, "{}", fitted(&growth.sentence, MOST_NOTICE_COLUMNS))?;
     }
-    for line in chart::lines(&digest.tree, look) {
+    for line in chart::lines(digest, look) {
         writeln!(out, "{line}")?;
     }
     files(out, digest, look)?;

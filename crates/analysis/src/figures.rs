@@ -19,9 +19,48 @@ pub fn mebibytes(bytes: i64) -> String {
     }
 }
 
+/// A curve is told apart from the peak beside it where it ends lower by this part of the peak, and by this many bytes.
+const APART_FROM_PART: i64 = 20;
+const APART_FROM_BYTES: i64 = 2 << 20;
+
+/// Which is which where the highest point of the sampled curve is notably below the job's peak; nothing where they agree.
+#[must_use]
+pub fn peak_above_curve(peak_bytes: u64, highest_of_curve: i64) -> Option<String> {
+    let peak = peak_bytes.cast_signed();
+    let apart = peak.saturating_sub(highest_of_curve);
+    (apart >= APART_FROM_BYTES && apart >= peak / APART_FROM_PART).then(|| {
+        format!(
+            "The peak is {} by the kernel's mark; the curve is sampled and reaches {}.",
+            mebibytes(peak),
+            mebibytes(highest_of_curve)
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mebibytes;
+    use super::{mebibytes, peak_above_curve};
+
+    #[test]
+    fn a_curve_is_told_apart_from_a_peak_that_is_notably_higher() {
+        const MIB: u64 = 1 << 20;
+        for (peak, highest, is_told) in [
+            (100 * MIB, 100 << 20, false),
+            (100 * MIB, 96 << 20, false),
+            (100 * MIB, 95 << 20, true),
+            (20 * MIB, 19 << 20, false),
+            (20 * MIB, 17 << 20, true),
+            (90 * MIB, 100 << 20, false),
+            (0, 0, false),
+        ] {
+            let told = peak_above_curve(peak, highest);
+            assert_eq!(told.is_some(), is_told, "{peak} {highest}");
+        }
+        assert_eq!(
+            peak_above_curve(300 * MIB, 200 << 20).unwrap(),
+            "The peak is 300.0 MiB by the kernel's mark; the curve is sampled and reaches 200.0 MiB."
+        );
+    }
 
     #[test]
     fn sizes_are_told_in_the_unit_that_fits() {

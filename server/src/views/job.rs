@@ -307,7 +307,6 @@ fn recorder(recorder: RecorderReport) -> String {
     )
 }
 
-/// What the recorder has to say; and what of the recording is missing.
 /// What a machine's clock was off by, where that is more than a request takes.
 fn skew(clock_skew_us: Option<i64>) -> String {
     let skew_us = clock_skew_us.unwrap_or(0);
@@ -319,6 +318,7 @@ fn skew(clock_skew_us: Option<i64>) -> String {
     format!("{off} {direction} the server's, which counts here")
 }
 
+/// What the recorder has to say; and what of the recording is missing.
 fn notices(job: &JobReport) -> Vec<String> {
     let missing = (job.state == JobState::Incomplete)
         .then(|| "Part of the recording never arrived: the figures are of what did.".to_owned());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use highwater_analysis::digest::Visit;
+use highwater_analysis::{digest::Visit, figures::peak_above_curve};
 use highwater_charts::{
     Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
 };
@@ -202,8 +202,11 @@ fn words(job: &JobReport, data: &Timeline, visits: &[Visit], gone: &str) -> Stri
         return format!("{gone}{below}");
     }
     let peak = bytes_label(job.peak_bytes.cast_signed());
+    let highest = data.tree.iter().map(|band| band.max).max().unwrap_or(0);
+    let apart = peak_above_curve(job.peak_bytes, highest)
+        .map_or_else(String::new, |apart| format!(" {apart}"));
     format!(
-        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{below}",
+        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{apart}{below}",
         time_label(job.duration_us),
         bytes_label(first),
         bytes_label(last),

@@ -117,6 +117,33 @@ fn the_timeline_of_a_job_without_tests_points_at_none() {
 }
 
 #[test]
+fn a_curve_that_misses_the_peak_says_which_of_them_is_sampled() {
+    let app = App::start();
+    for (name, peak, is_told) in [("spike", 200_000_000, true), ("flat", 15_000_000, false)] {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        app.put_new(&path, &job(name));
+        let mut sent = batch(0, "test_a.py");
+        sent["processes"][0]["exact"] = json!(true);
+        sent["marks"][1]["peakBytes"] = json!(peak);
+        for value in sent["samples"][0]["series"][0]["valueDelta"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .skip(1)
+        {
+            *value = json!(200_000);
+        }
+        app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+        app.put_new(&format!("{path}/end"), &end(stream, 1));
+        app.settled(uuid, "finished");
+        let page = app.get(&format!("/jobs/{uuid}")).text;
+        let words = "The peak is 190.7 MiB by the kernel&#39;s mark; the curve is sampled and reaches 13.2 MiB.";
+        assert_eq!(page.contains(words), is_told, "{page}");
+    }
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {
