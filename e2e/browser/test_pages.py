@@ -7,6 +7,13 @@ from axe_playwright_python.sync_playwright import Axe
 
 from conftest import PYTEST, Recorder
 
+LONG = (
+    "import pytest\n"
+    "kept = []\n"
+    "class TestAggregationOfOrders:\n"
+    "    @pytest.mark.parametrize('backend', ['postgresql/serializable', 'sqlite_in_memory'])\n"
+    "    def test_the_sum_of_all_lines_is_the_total_of_the_order(self, backend): kept.append(bytearray(9_000_000))\n"
+)
 HOSTILE = (
     "import pytest\n"
     "@pytest.mark.parametrize('x', ['<script>alert(1)</script>', 'x' * 2000, 'שלום', '日本語'], ids=lambda x: x)\n"
@@ -20,6 +27,8 @@ def recorded(server, tmp_path_factory):
     """Addresses of every kind of page, of real recordings."""
     folder = tmp_path_factory.mktemp("recorded")
     (folder / "test_hostile.py").write_text(HOSTILE)
+    (folder / "integration_with_orders").mkdir()
+    (folder / "integration_with_orders" / "test_orders_of_customers_with_many_lines_each.py").write_text(LONG)
     (folder / "test_other.py").write_text("def test_b(): assert 0\n")
     recorder = Recorder(folder)
     for _ in range(2):
@@ -76,6 +85,35 @@ def test_every_page_is_accessible_and_fits(opened, name, scheme, width):
     assert over <= 0, "%s is %d pixels wider than the screen" % (name, over)
 
 
+@pytest.mark.parametrize("name", ["home", "project", "run", "file"])
+def test_the_lists_fit_a_usual_screen(opened, name):
+    page = opened(name, viewport={"width": 1280, "height": 900})
+    too_wide = page.locator(".scroll").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)")
+    assert too_wide == []
+
+
+WORDS = """
+long => [...long].flatMap(name => {
+  const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT), broken = [];
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    if (!/^[a-z.]{1,24}[_/]?$/i.test(text.data)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    if (new Set([...range.getClientRects()].map(part => part.top)).size > 1) broken.push(text.data);
+  }
+  return broken;
+})
+"""
+
+
+@pytest.mark.parametrize("name", ["job", "file"])
+@pytest.mark.parametrize("width", sorted(WIDTHS))
+def test_a_name_breaks_between_its_parts(opened, name, width):
+    page = opened(name, viewport={"width": WIDTHS[width], "height": 900})
+    assert page.locator(".long wbr").count() > 0
+    assert page.locator(".long").evaluate_all(WORDS) == []
+
+
 def test_hostile_names_are_text(opened):
     page = opened("job")
     assert "<script>alert(1)</script>" in page.inner_text("main")
@@ -85,7 +123,7 @@ def test_hostile_names_are_text(opened):
 def test_without_javascript_everything_is_there(opened):
     page = opened("job", java_script_enabled=False)
     assert page.locator("figure svg").count() == 1
-    assert page.locator("#files ~ div table tbody tr").count() == 2
+    assert page.locator("#files ~ div table tbody tr").count() == 3
 
 
 def test_a_page_says_in_words_what_its_chart_shows(opened):

@@ -23,4 +23,10 @@ pub(crate) mod filters {
     pub(crate) fn duration(us: &i64, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(format::duration(*us))
     }
+
+    /// A name as markup that breaks where its parts join.
+    #[askama::filter_fn]
+    pub(crate) fn breaking(name: &str, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(format::breaking(name))
+    }
 }

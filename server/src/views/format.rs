@@ -64,6 +64,34 @@ pub(crate) fn in_address(path: &str) -> String {
         })
 }
 
+/// A name as markup: a line may end where its parts join, after `/`, `::` and `_` and before `[`, and not in the middle of a word.
+pub(crate) fn breaking(name: &str) -> String {
+    const MAY_BREAK: &str = "<wbr>";
+    let mut out = String::with_capacity(name.len() + name.len() / 2);
+    let (mut before, mut is_doubled) = (' ', false);
+    for c in name.chars() {
+        let is_over = match before {
+            '/' | '_' => c != before,
+            ':' => is_doubled && c != before,
+            _ => c == '[',
+        };
+        if is_over {
+            out.push_str(MAY_BREAK);
+        }
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+        is_doubled = c == before;
+        before = c;
+    }
+    out
+}
+
 /// How an ending is marked: `good`, `warn`, `bad`, or nothing for what still runs.
 pub(crate) fn tone(verdict: Option<&str>) -> &'static str {
     match verdict {
@@ -93,5 +121,25 @@ mod tests {
         assert_eq!(moment(1_700_000_000_000_000), "2023-11-14 22:13");
         assert_eq!(moment(0), "time not told");
         assert_eq!(in_address("a b/ü.py"), "a%20b/%C3%BC.py");
+    }
+
+    #[test]
+    fn a_name_breaks_between_its_parts_and_is_never_markup() {
+        for (name, markup) in [
+            (
+                "tests/unit/test_a.py::TestB::test_c[x-1]",
+                "tests/<wbr>unit/<wbr>test_<wbr>a.py::<wbr>TestB::<wbr>test_<wbr>c<wbr>[x-1]",
+            ),
+            ("__init__.py", "__<wbr>init__<wbr>.py"),
+            ("https://ci.example", "https://<wbr>ci.example"),
+            ("at 10:44:07", "at 10:44:07"),
+            ("", ""),
+            (
+                "<b> & \"'</b>",
+                "&lt;b&gt; &amp; &quot;&#39;&lt;/<wbr>b&gt;",
+            ),
+        ] {
+            assert_eq!(breaking(name), markup);
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     reading::Job,
     state::AppState,
     views::{
-        file,
+        file, filters,
         job::{self, JobData},
         jobs::{JobLine, project_href},
     },

@@ -145,7 +145,10 @@ fn each_kind_goes_in_its_time_and_what_is_left_says_what_is_gone() {
     assert_removed(&of(&app, grown, "/series?points=7"));
     let page = app.get(&format!("/jobs/{grown}")).text;
     assert!(page.contains("samples were removed by retention"), "{page}");
-    assert!(page.contains("test_grown.py::test_0"), "{page}");
+    assert!(
+        page.contains("test_<wbr>grown.py::<wbr>test_<wbr>0"),
+        "{page}"
+    );
 
     let (job, codes) = figures(&app, old);
     assert_eq!(job, before.3);
