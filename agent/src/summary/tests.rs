@@ -126,6 +126,36 @@ fn the_summary_at_eighty_columns() {
 }
 
 #[test]
+fn rows_of_several_sessions_are_told_apart() {
+    let mut digest = sample();
+    assert!(!terminal(&digest, None, &look(80, true)).contains("session"));
+    let mut second = digest.job.sessions[0].clone();
+    second.ordinal = 2;
+    second.args = vec!["tests/e2e".to_owned(), "-q".to_owned()];
+    digest.job.sessions.push(second);
+    let mut again = digest.files[0].clone();
+    again.session = 2;
+    digest.files.push(again);
+    digest.tests[1].session = 2;
+    let text = terminal(&digest, None, &look(100, true));
+    for line in [
+        "session 1: 2 tests, 1 failed",
+        "session 2: 2 tests, 1 failed: tests/e2e -q",
+        "   114.4 MiB    152.6 MiB      1  tests/test_keeps.py (session 1)",
+        "   114.4 MiB    152.6 MiB      1  tests/test_keeps.py (session 2)",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}: {text}");
+    }
+    let spike = text.lines().find(|line| line.contains("228.9 MiB"));
+    let spike = spike.unwrap();
+    assert!(spike.ends_with("_columns (session 2)"), "{spike}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_summary_without_unicode_is_ascii() {
     let text = terminal(&sample(), None, &look(60, false));
     assert!(text.is_ascii(), "{text}");

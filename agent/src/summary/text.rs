@@ -15,6 +15,7 @@ use super::{
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
+const MOST_SESSIONS: usize = 10;
 /// A notice says at its end what to do, so it is shown whole over several lines.
 const MOST_NOTICE_COLUMNS: usize = 2_000;
 /// What retains or spikes less is not worth a line.
@@ -105,6 +106,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     for line in chart::lines(digest, look) {
         writeln!(out, "{line}")?;
     }
+    sessions(out, job, look)?;
     files(out, digest, look)?;
     spikes(out, digest, look)?;
     books(out, digest)?;
@@ -133,6 +135,43 @@ fn headline(job: &JobReport) -> String {
     )
 }
 
+/// The sessions of a job that has several: the rows after them name them by their number.
+fn sessions(out: &mut String, job: &JobReport, look: &Look) -> std::fmt::Result {
+    if job.sessions.len() < 2 {
+        return Ok(());
+    }
+    for session in job.sessions.iter().take(MOST_SESSIONS) {
+        let tests = match session.tests {
+            1 => "1 test".to_owned(),
+            tests => format!("{tests} tests"),
+        };
+        let failed = match (session.sampled, session.failed) {
+            (true, _) => "outcomes not known".to_owned(),
+            (false, failed) => format!("{failed} failed"),
+        };
+        let line = format!("session {}: {tests}, {failed}", session.ordinal);
+        let asked = session.asked();
+        if asked.is_empty() {
+            writeln!(out, "{line}")?;
+        } else {
+            let columns = look.name_columns.saturating_sub(line.len() + 2);
+            writeln!(out, "{line}: {}", fitted(&asked, columns))?;
+        }
+    }
+    match job.sessions.len().saturating_sub(MOST_SESSIONS) {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more sessions"),
+    }
+}
+
+/// What a row says of its session, where there are several.
+fn of_session(job: &JobReport, session: u32) -> String {
+    match job.sessions.len() {
+        0 | 1 => String::new(),
+        _ => format!(" (session {session})"),
+    }
+}
+
 fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     let mut ranked: Vec<&FileRow> = digest
         .files
@@ -152,8 +191,10 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for file in ranked.iter().take(MOST_FILES) {
-        let name = fitted(&file.path, look.name_columns.saturating_sub(36));
-        let mark = if file.censored { " (cut short)" } else { "" };
+        let mut mark = of_session(&digest.job, file.session);
+        let columns = look.name_columns.saturating_sub(36 + mark.len());
+        let name = fitted(&file.path, columns);
+        mark += if file.censored { " (cut short)" } else { "" };
         let (retained, peak) = (mebibytes(file.retained_bytes), mebibytes(file.peak_bytes));
         writeln!(
             out,
@@ -196,12 +237,15 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         } else {
             ("", test.peak_bytes, test.peak_kind)
         };
-        let columns = look.name_columns.saturating_sub(36 + with_children.len());
+        let mark = of_session(&digest.job, test.session);
+        let columns = look
+            .name_columns
+            .saturating_sub(36 + mark.len() + with_children.len());
         let name = fitted(&test.name(), columns);
         let (spike, peak) = (mebibytes(test.tree_spike_bytes), mebibytes(peak));
         writeln!(
             out,
-            "{spike:>12} {peak:>12} {:>7} {name}{with_children}",
+            "{spike:>12} {peak:>12} {:>7} {name}{mark}{with_children}",
             kind.as_str()
         )?;
     }

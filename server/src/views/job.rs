@@ -58,6 +58,8 @@ pub(crate) struct JobPage {
     files_words: String,
     files_left: usize,
     is_running: bool,
+    /// Whether rows have to say which session they are of.
+    has_sessions: bool,
     notices: Vec<String>,
     tests: Vec<TestRow>,
     tests_all: usize,
@@ -79,6 +81,7 @@ struct ProcessLine {
     pid: u32,
     command: String,
     role: String,
+    session: Option<u32>,
     peak: String,
     kind: &'static str,
     books: [String; 6],
@@ -164,6 +167,7 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
             .len()
             .saturating_sub(if all { usize::MAX } else { MOST_FILES }),
         is_running: job.state == JobState::Running,
+        has_sessions: job.sessions.len() > 1,
         notices: notices(&job),
         files: files
             .iter()
@@ -262,10 +266,15 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         } else {
             String::new()
         };
+        let asked = match (job.sessions.len(), session.asked()) {
+            (0 | 1, _) => String::new(),
+            (_, asked) if asked.is_empty() => asked,
+            (_, asked) => format!(" ({})", asked.chars().take(100).collect::<String>()),
+        };
         facts.push((
             "Session",
             format!(
-                "{}: {}, {}{workers}",
+                "{}{asked}: {}, {}{workers}",
                 session.ordinal,
                 format::count(usize::try_from(session.tests).unwrap_or(usize::MAX), "test"),
                 match session.sampled {
@@ -423,6 +432,7 @@ fn process_line(process: &ProcessRow) -> ProcessLine {
             .worker
             .clone()
             .unwrap_or_else(|| process.role.as_str().to_owned()),
+        session: process.session,
         peak: format::mebibytes(process.peak_bytes.cast_signed()),
         kind: process.peak_kind.as_str(),
         books,

@@ -167,13 +167,25 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
     lanes
 }
 
-/// A lane has little room: a worker's name, else the number of a process only where several ran tests.
+/// A lane has little room: a worker's name, a session's number where each had a process of its own, else the number of a process; the last two
+/// only where several ran tests.
 fn lane_name(process: &ProcessRow, visits: &[Visit]) -> String {
-    match &process.worker {
-        Some(worker) => worker.clone(),
-        None if visits.iter().all(|visit| visit.process == process.id) => "pytest".to_owned(),
-        None => format!("pid {}", process.pid),
+    let sessions: BTreeSet<u32> = visits.iter().map(|visit| visit.session).collect();
+    let several = sessions.len() > 1;
+    match (&process.worker, process.session) {
+        (Some(worker), Some(session)) if several => format!("{session}: {worker}"),
+        (Some(worker), _) => worker.clone(),
+        (None, _) if visits.iter().all(|visit| visit.process == process.id) => "pytest".to_owned(),
+        (None, Some(session)) if is_alone(process, session, visits) => format!("session {session}"),
+        (None, _) => format!("pid {}", process.pid),
     }
+}
+
+/// Whether a process ran a session alone, and no other.
+fn is_alone(process: &ProcessRow, session: u32, visits: &[Visit]) -> bool {
+    visits
+        .iter()
+        .all(|visit| (visit.process == process.id) == (visit.session == session))
 }
 
 /// What the chart shows, in words.

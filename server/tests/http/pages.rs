@@ -144,6 +144,49 @@ fn a_curve_that_misses_the_peak_says_which_of_them_is_sampled() {
 }
 
 #[test]
+fn the_rows_of_several_sessions_say_which_they_are_of() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("twice"));
+    for n in 0..2 {
+        let mut sent = batch(n, "test_a.py");
+        let id = format!("s{n}");
+        sent["processes"][0]["pid"] = json!(7 + n);
+        sent["processes"][0]["session"] = json!(id);
+        sent["sessions"][0]["id"] = json!(id);
+        sent["sessions"][0]["beganUs"] = json!(n * 1_000_000);
+        sent["sessions"][0]["args"] = json!([format!("part{n}"), "-q"]);
+        app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
+    }
+    app.put_new(&format!("{path}/end"), &end(stream, 2));
+    app.settled(uuid, "finished");
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    for words in [
+        "1 (part0 -q): 1 test, 0 failed",
+        "2 (part1 -q): 1 test, 0 failed",
+        "\nsession 1\n",
+        "\nsession 2\n",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let names = [
+        "test_<wbr>a.py",
+        "test_<wbr>a.py::<wbr>test_<wbr>0",
+        "test_<wbr>a.py::<wbr>test_<wbr>1",
+    ];
+    for (name, sessions) in names.iter().zip([&[1, 2][..], &[1], &[2]]) {
+        for session in sessions {
+            let row = page.lines().find(|line| {
+                line.contains(&format!("<bdi>{name}</bdi>"))
+                    && line.contains(&format!(">session {session}</span>"))
+            });
+            assert!(row.is_some(), "{name} {session}: {page}");
+        }
+    }
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {

@@ -240,6 +240,17 @@ pub struct SessionReport {
     pub sampled: bool,
 }
 
+impl SessionReport {
+    /// What it was asked to run, as its command line has it; where nothing was, its root directory.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        match self.args.is_empty() {
+            true => self.root.clone(),
+            false => self.args.join(" "),
+        }
+    }
+}
+
 /// What a peak of several processes adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
