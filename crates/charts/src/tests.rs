@@ -4,6 +4,7 @@ const MIB: i64 = 1 << 20;
 
 fn sample() -> Timeline {
     Timeline {
+        from_us: 0,
         span_us: 10_000_000,
         tree: (0..50)
             .map(|at| Band {
@@ -40,13 +41,13 @@ fn sample() -> Timeline {
                     from_us: 0,
                     to_us: 5_000_000,
                     label: "tests/test_a.py".to_owned(),
-                    failed: false,
+                    kind: BlockKind::Tests,
                 },
                 Block {
                     from_us: 5_000_000,
                     to_us: 5_010_000,
                     label: "tests/test_b.py".to_owned(),
-                    failed: true,
+                    kind: BlockKind::Failed,
                 },
             ],
         }],
@@ -56,6 +57,39 @@ fn sample() -> Timeline {
 #[test]
 fn the_timeline_as_it_is_drawn() {
     insta::assert_snapshot!(timeline(&sample()).unwrap());
+}
+
+#[test]
+fn a_chart_that_begins_later_draws_nothing_of_before() {
+    let mut data = sample();
+    data.from_us = 4_000_000;
+    data.lanes[0].blocks[0].from_us = 5_000_000;
+    data.lanes[0].blocks[0].kind = BlockKind::Collection;
+    data.lanes[0].blocks[0].to_us = 8_000_000;
+    data.lanes[0].blocks[0].label = "collection".to_owned();
+    let svg = timeline(&data).unwrap();
+    let whole = timeline(&sample()).unwrap();
+    let texts = |svg: &str| -> Vec<String> {
+        let lines = svg.lines().map(str::trim);
+        let texts = lines.filter(|line| !line.is_empty() && !line.starts_with('<'));
+        texts.map(str::to_owned).collect()
+    };
+    let (seen, all) = (texts(&svg), texts(&whole));
+    assert!(all.contains(&"0 s".to_owned()) && !seen.contains(&"0 s".to_owned()));
+    assert!(seen.contains(&"4 s".to_owned()) && seen.contains(&"10 s".to_owned()));
+    assert!(seen.contains(&"collection".to_owned()), "{seen:?}");
+    assert!(svg.matches(',').count() < whole.matches(',').count());
+}
+
+#[test]
+fn times_are_told_at_whole_steps_wherever_they_begin() {
+    let seconds = |from: i64, to: i64| -> Vec<i64> {
+        let ticks = ticks::time_ticks(from * 1_000_000, to * 1_000_000, 10);
+        ticks.into_iter().map(|t_us| t_us / 1_000_000).collect()
+    };
+    assert_eq!(seconds(0, 5)[..3], [0, 0, 1]);
+    assert_eq!(seconds(41, 61), [42, 44, 46, 48, 50, 52, 54, 56, 58, 60]);
+    assert_eq!(seconds(40, 60)[0], 40);
 }
 
 #[test]

@@ -14,8 +14,9 @@ pub(crate) fn byte_ticks(top: i64, most: i64) -> Vec<i64> {
         .collect()
 }
 
-/// Steps of time: 1, 2, 5, 10, 15, 30 of a unit.
-pub(crate) fn time_ticks(span_us: i64, most: i64) -> Vec<i64> {
+/// Times between two, at steps of 1, 2, 5, 10, 15, 30 of a unit.
+pub(crate) fn time_ticks(from_us: i64, to_us: i64, most: i64) -> Vec<i64> {
+    let span_us = to_us.saturating_sub(from_us);
     const STEPS_MS: [i64; 19] = [
         10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000,
         300_000, 600_000, 1_800_000, 3_600_000, 7_200_000,
@@ -25,9 +26,10 @@ pub(crate) fn time_ticks(span_us: i64, most: i64) -> Vec<i64> {
         .map(|ms| ms * 1_000)
         .find(|step| span_us / step <= most)
         .unwrap_or(span_us / most.max(1) + 1);
-    (0..)
-        .map(|n| n * step)
-        .take_while(|t_us| *t_us <= span_us)
+    let first = from_us.div_euclid(step) + i64::from(from_us.rem_euclid(step) > 0);
+    (first..)
+        .map(|n| n.saturating_mul(step))
+        .take_while(|t_us| *t_us <= to_us)
         .collect()
 }
 

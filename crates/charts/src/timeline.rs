@@ -64,8 +64,19 @@ pub struct Block {
     pub to_us: i64,
     /// The file.
     pub label: String,
-    /// Whether a test of it failed.
-    pub failed: bool,
+    /// What it is.
+    pub kind: BlockKind,
+}
+
+/// What a stretch was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Tests of a file.
+    Tests,
+    /// Tests of a file, of which one failed.
+    Failed,
+    /// No file: the time before the first test, in which all of them are imported.
+    Collection,
 }
 
 /// What one worker ran.
@@ -80,6 +91,8 @@ pub struct Lane {
 /// Everything of the chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
+    /// From where on the job is drawn, µs since its start.
+    pub from_us: i64,
     /// Length of the job, µs.
     pub span_us: i64,
     /// The job's curve.
@@ -125,7 +138,8 @@ pub fn timeline(data: &Timeline) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 struct Scale {
-    span_us: i64,
+    from_us: i64,
+    to_us: i64,
     top: i64,
 }
 
@@ -149,13 +163,15 @@ impl Scale {
             .filter(|bytes| *bytes <= highest * NEAR_LIMIT)
             .max();
         Self {
-            span_us: data.span_us.max(1),
+            from_us: data.from_us,
+            to_us: data.span_us.max(data.from_us.saturating_add(1)),
             top: limit.unwrap_or(0).max(highest) / 100 * 106,
         }
     }
 
     fn x(&self, t_us: i64) -> i32 {
-        let share = t_us.clamp(0, self.span_us) as f64 / self.span_us as f64;
+        let since_us = t_us.clamp(self.from_us, self.to_us) - self.from_us;
+        let share = since_us as f64 / (self.to_us - self.from_us) as f64;
         LEFT + (share * f64::from(WIDTH - LEFT - RIGHT)).round() as i32
     }
 
@@ -181,7 +197,7 @@ fn draw_axes(area: &Area<'_>, scale: &Scale) -> Drawn {
         let style = text(theme::FAINT, HPos::Right, VPos::Center);
         area.draw(&Text::new(ticks::bytes_label(bytes), (LEFT - 8, y), style))?;
     }
-    for t_us in ticks::time_ticks(scale.span_us, 10) {
+    for t_us in ticks::time_ticks(scale.from_us, scale.to_us, 10) {
         let x = scale.x(t_us);
         area.draw(&PathElement::new(
             [(x, TOP + PLOT), (x, TOP + PLOT + 5)],
@@ -198,16 +214,16 @@ fn draw_axes(area: &Area<'_>, scale: &Scale) -> Drawn {
 }
 
 fn draw_memory(area: &Area<'_>, data: &Timeline, scale: &Scale) -> Drawn {
-    let upper = data
-        .tree
+    let before = data.tree.partition_point(|band| band.t_us < scale.from_us);
+    let tree = &data.tree[before..];
+    let upper = tree
         .iter()
         .map(|band| (scale.x(band.t_us), scale.y(band.max)));
-    let lower = data
-        .tree
+    let lower = tree
         .iter()
         .rev()
         .map(|band| (scale.x(band.t_us), scale.y(band.min)));
-    if data.tree.len() > 1 {
+    if tree.len() > 1 {
         area.draw(&Polygon::new(
             upper.clone().chain(lower).collect::<Vec<_>>(),
             theme::BAND.filled(),
@@ -217,8 +233,12 @@ fn draw_memory(area: &Area<'_>, data: &Timeline, scale: &Scale) -> Drawn {
         let points: Vec<_> = line
             .points
             .iter()
+            .filter(|(t_us, _)| *t_us >= scale.from_us)
             .map(|(t_us, bytes)| (scale.x(*t_us), scale.y(*bytes)))
             .collect();
+        if points.is_empty() {
+            continue;
+        }
         draw_dashed(area, &points, theme::PROCESS[at], at)?;
     }
     area.draw(&PathElement::new(
@@ -286,18 +306,16 @@ fn draw_lane(area: &Area<'_>, lane: &Lane, y: i32, scale: &Scale) -> Drawn {
             scale.x(block.from_us),
             scale.x(block.to_us).max(scale.x(block.from_us) + 1),
         );
-        let colour = match (block.failed, at % 2) {
-            (true, _) => theme::BLOCK_FAILED,
-            (false, 0) => theme::BLOCK,
-            (false, _) => theme::BLOCK_OTHER,
+        let (style, ink) = match (block.kind, at % 2) {
+            (BlockKind::Collection, _) => (width(theme::FAINT, 1), theme::INK),
+            (BlockKind::Failed, _) => (theme::BLOCK_FAILED.filled(), theme::LABEL),
+            (BlockKind::Tests, 0) => (theme::BLOCK.filled(), theme::LABEL),
+            (BlockKind::Tests, _) => (theme::BLOCK_OTHER.filled(), theme::LABEL),
         };
-        area.draw(&Rectangle::new(
-            [(from, y), (to, y + LANE)],
-            colour.filled(),
-        ))?;
+        area.draw(&Rectangle::new([(from, y), (to, y + LANE)], style))?;
         let label = fitting(short(&block.label), to - from - 6);
         if !label.is_empty() {
-            let style = text(theme::LABEL, HPos::Left, VPos::Center);
+            let style = text(ink, HPos::Left, VPos::Center);
             area.draw(&Text::new(label, (from + 4, y + LANE / 2), style))?;
         }
     }

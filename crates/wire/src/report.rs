@@ -17,5 +17,5 @@ pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
     RecorderReport, RunReport, SAMPLES_THINNED, SessionReport, ShardReport,
 };
-pub use processes::{Books, PeakKind, ProcessRow, ProcessesPage, Role};
+pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

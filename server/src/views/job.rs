@@ -7,6 +7,7 @@ use highwater_wire::report::{
     FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
     RecorderReport, TestRow,
 };
+use serde::Deserialize;
 
 use super::{
     filters, format,
@@ -49,6 +50,8 @@ pub(crate) struct JobPage {
     facts: Vec<(&'static str, String)>,
     chart: String,
     chart_words: String,
+    /// Whether the chart leaves out what came before pytest.
+    is_cut: bool,
     /// Why there are no rows within the job; empty where they are kept.
     detail_gone: String,
     legend: Vec<(String, String)>,
@@ -98,8 +101,19 @@ pub(crate) struct JobData {
     pub(crate) is_pinned: bool,
 }
 
-/// `all`: every file, however many there are.
-pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
+/// What of a job's page was asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Shown {
+    /// Key of the column that the files are sorted by.
+    sort: String,
+    /// `all`: every file, however many there are.
+    files: String,
+    /// `whole`: also what came before pytest.
+    timeline: String,
+}
+
+pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
     let JobData {
         job,
         within,
@@ -119,14 +133,25 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         visits,
     } = within.unwrap_or_default();
     let samples_gone = removed.samples_words();
-    let chart = timeline::chart(&job, &processes, &visits, &columns, &samples_gone);
+    let chart = timeline::chart(
+        &job,
+        &processes,
+        &visits,
+        &columns,
+        &samples_gone,
+        shown.timeline == "whole",
+    );
     let mut facts = facts(&job);
     facts.extend(is_pinned.then(|| ("Kept", "for good: the job is pinned".to_owned())));
     let sort = COLUMNS
         .iter()
         .map(|(key, _)| *key)
-        .find(|key| *key == sort)
+        .find(|key| *key == shown.sort)
         .unwrap_or("retained");
+    let most_files = match shown.files.as_str() {
+        "all" => usize::MAX,
+        _ => MOST_FILES,
+    };
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
     tests.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
@@ -158,20 +183,19 @@ pub(crate) fn page(data: JobData, sort: &str, all: bool) -> JobPage {
         facts,
         chart: chart.svg,
         chart_words: chart.words,
+        is_cut: chart.is_cut,
         detail_gone,
         legend: chart.legend,
         sort,
         columns: COLUMNS,
         files_words: files_words(&files),
-        files_left: files
-            .len()
-            .saturating_sub(if all { usize::MAX } else { MOST_FILES }),
+        files_left: files.len().saturating_sub(most_files),
         is_running: job.state == JobState::Running,
         has_sessions: job.sessions.len() > 1,
         notices: notices(&job),
         files: files
             .iter()
-            .take(if all { usize::MAX } else { MOST_FILES })
+            .take(most_files)
             .map(|file| file_line(file, &job, &project_href))
             .collect(),
         tests,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use highwater_analysis::{digest::Visit, figures::peak_above_curve};
 use highwater_charts::{
-    Band, Block, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
+    Band, Block, BlockKind, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
 };
 use highwater_wire::report::{JobReport, LimitKind, ProcessRow, Role};
 
@@ -12,37 +12,48 @@ use crate::finalise::Column;
 
 const MOST_PROCESSES: usize = 4;
 const MOST_LANES: usize = 16;
+/// What came before the first session is left out where it takes this part of the job at least, and holds nothing that comes near the peak.
+const LEFT_OUT_FROM_PART: i64 = 5;
 
 pub(crate) struct Chart {
     pub(crate) svg: String,
     pub(crate) words: String,
     /// Class and label of each line.
     pub(crate) legend: Vec<(String, String)>,
+    /// Whether it leaves out what came before pytest.
+    pub(crate) is_cut: bool,
 }
 
-/// `gone` says why the samples are no longer there, and nothing where they are.
+/// `gone` says why the samples are no longer there, and nothing where they are; `whole`: also what came before pytest.
 pub(crate) fn chart(
     job: &JobReport,
     processes: &[ProcessRow],
     visits: &[Visit],
     columns: &[Column],
     gone: &str,
+    whole: bool,
 ) -> Chart {
     if !gone.is_empty() && visits.is_empty() {
         return Chart {
             svg: String::new(),
             words: gone.to_owned(),
             legend: Vec::new(),
+            is_cut: false,
         };
     }
     let lines = lines(processes, columns);
+    let tree: Vec<Band> = columns
+        .iter()
+        .find(|column| column.metric == "tree")
+        .map(bands)
+        .unwrap_or_default();
     let data = Timeline {
+        from_us: match whole {
+            true => 0,
+            false => first_drawn_us(job, &tree),
+        },
         span_us: job.duration_us,
-        tree: columns
-            .iter()
-            .find(|column| column.metric == "tree")
-            .map(bands)
-            .unwrap_or_default(),
+        tree,
         processes: lines,
         limits: job.limits.iter().map(limit).collect(),
         peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
@@ -65,9 +76,24 @@ pub(crate) fn chart(
     });
     Chart {
         svg,
-        words: words(job, &data, visits, gone),
+        words: words(job, &data, (visits, processes), gone),
         legend,
+        is_cut: data.from_us > 0,
     }
+}
+
+/// From where on a job is drawn: a little before its first session, where a long time with little memory came before that; else its start.
+fn first_drawn_us(job: &JobReport, tree: &[Band]) -> i64 {
+    let began = job.sessions.iter().filter_map(|session| session.began_us);
+    let Some(began_us) = began.min() else {
+        return 0;
+    };
+    let from_us = began_us.saturating_sub(job.duration_us.saturating_sub(began_us) / 50);
+    let before = tree.iter().take_while(|band| band.t_us < from_us);
+    let highest = before.map(|band| band.max).max().unwrap_or(0);
+    let is_long = from_us >= job.duration_us / LEFT_OUT_FROM_PART;
+    let is_low = highest < job.peak_bytes.cast_signed() / 2 && job.peak_at_us >= from_us;
+    if is_long && is_low { from_us.max(0) } else { 0 }
 }
 
 fn bands(column: &Column) -> Vec<Band> {
@@ -130,28 +156,16 @@ fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
 
 fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> {
     let mut lanes: Vec<(u32, Lane)> = Vec::new();
-    for visit in visits {
-        let process = processes.iter().find(|process| process.id == visit.process);
-        let block = Block {
-            from_us: visit.began_us,
-            // What never ended went on until its process was gone.
-            to_us: visit
-                .ended_us
-                .or_else(|| process?.ended_us)
-                .unwrap_or(span_us),
-            label: visit.path.clone(),
-            failed: visit.failed > 0,
-        };
-        let known = lanes
-            .iter()
-            .position(|(process, _)| *process == visit.process);
+    for (number, block) in blocks(visits, processes, span_us) {
+        let known = lanes.iter().position(|(process, _)| *process == number);
         match known {
             Some(at) => lanes[at].1.blocks.push(block),
             None if lanes.len() < MOST_LANES => {
+                let process = processes.iter().find(|process| process.id == number);
                 let label = process
                     .map_or_else(|| "pytest".to_owned(), |process| lane_name(process, visits));
                 lanes.push((
-                    visit.process,
+                    number,
                     Lane {
                         label,
                         blocks: vec![block],
@@ -165,6 +179,41 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
     // gw2 before gw10, and in the order of the legend.
     lanes.sort_by(|a, b| (a.label.len(), &a.label).cmp(&(b.label.len(), &b.label)));
     lanes
+}
+
+/// Every stretch with the number of its process, in order of time.
+fn blocks(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<(u32, Block)> {
+    // What never ended went on until its process was gone.
+    let until = |ended_us: Option<i64>, process: Option<&ProcessRow>| {
+        ended_us.or_else(|| process?.ended_us).unwrap_or(span_us)
+    };
+    let of_visit = |visit: &Visit| {
+        let process = processes.iter().find(|process| process.id == visit.process);
+        let block = Block {
+            from_us: visit.began_us,
+            to_us: until(visit.ended_us, process),
+            label: visit.path.clone(),
+            kind: match visit.failed {
+                0 => BlockKind::Tests,
+                _ => BlockKind::Failed,
+            },
+        };
+        (visit.process, block)
+    };
+    let of_process = |process: &ProcessRow| {
+        let blocks = process.collections.iter().map(|collection| Block {
+            from_us: collection.began_us,
+            to_us: until(collection.ended_us, Some(process)),
+            label: "collection".to_owned(),
+            kind: BlockKind::Collection,
+        });
+        let numbered = blocks.map(|block| (process.id, block));
+        numbered.collect::<Vec<_>>()
+    };
+    let mut all: Vec<(u32, Block)> = processes.iter().flat_map(of_process).collect();
+    all.extend(visits.iter().map(of_visit));
+    all.sort_by_key(|(number, block)| (block.from_us, *number));
+    all
 }
 
 /// A lane has little room: a worker's name, a session's number where each had a process of its own, else the number of a process; the last two
@@ -189,7 +238,12 @@ fn is_alone(process: &ProcessRow, session: u32, visits: &[Visit]) -> bool {
 }
 
 /// What the chart shows, in words.
-fn words(job: &JobReport, data: &Timeline, visits: &[Visit], gone: &str) -> String {
+fn words(
+    job: &JobReport,
+    data: &Timeline,
+    (visits, processes): (&[Visit], &[ProcessRow]),
+    gone: &str,
+) -> String {
     if data.tree.is_empty() && gone.is_empty() {
         return "No sample has arrived: there is no curve to show.".to_owned();
     }
@@ -210,6 +264,7 @@ fn words(job: &JobReport, data: &Timeline, visits: &[Visit], gone: &str) -> Stri
             super::format::count(workers.len(), "worker"),
         )
     };
+    let below = format!("{below}{}", collected(processes, job.duration_us));
     if !gone.is_empty() {
         return format!("{gone}{below}");
     }
@@ -218,11 +273,43 @@ fn words(job: &JobReport, data: &Timeline, visits: &[Visit], gone: &str) -> Stri
     let apart = peak_above_curve(job.peak_bytes, highest)
         .map_or_else(String::new, |apart| format!(" {apart}"));
     format!(
-        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{apart}{below}",
+        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{apart}{below}{}",
         time_label(job.duration_us),
         bytes_label(first),
         bytes_label(last),
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
+        left_out(data),
     )
+}
+
+/// How long collection took, where that is known and wide enough to be seen.
+fn collected(processes: &[ProcessRow], span_us: i64) -> String {
+    let took = processes.iter().flat_map(|process| {
+        let until_us = process.ended_us.unwrap_or(span_us);
+        let collections = process.collections.iter();
+        collections.map(move |one| {
+            one.ended_us
+                .unwrap_or(until_us)
+                .saturating_sub(one.began_us)
+        })
+    });
+    let seen = took.filter(|took_us| took_us.saturating_mul(100) >= span_us);
+    seen.max().map_or_else(String::new, |longest_us| {
+        format!(
+            " Collection (outlined), in which the test files are imported, took {}.",
+            super::format::duration(longest_us)
+        )
+    })
+}
+
+/// What of the job the chart does not show.
+fn left_out(data: &Timeline) -> String {
+    match data.from_us {
+        0 => String::new(),
+        from_us => format!(
+            " The first {} are not drawn: pytest had not begun.",
+            time_label(from_us)
+        ),
+    }
 }

@@ -10,7 +10,6 @@ use axum::{
     routing::{get, post},
 };
 use highwater_store::{JobFilter, ProjectRow};
-use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
     state::AppState,
     views::{
         file, filters,
-        job::{self, JobData},
+        job::{self, JobData, Shown},
         jobs::{JobLine, project_href},
     },
 };
@@ -296,20 +295,11 @@ async fn run(
     })
 }
 
-#[derive(Debug, Deserialize)]
-struct SortQuery {
-    #[serde(default)]
-    sort: String,
-    /// `all`: every file.
-    #[serde(default)]
-    files: String,
-}
-
 async fn job_page(
     State(state): State<AppState>,
     Visitor(access): Visitor,
     Path(uuid): Path<String>,
-    Query(query): Query<SortQuery>,
+    Query(shown): Query<Shown>,
 ) -> Page {
     let uuid = Uuid::parse_str(&uuid).map_err(|_| {
         AppError::not_found(
@@ -329,7 +319,7 @@ async fn job_page(
         is_pinned: job.is_pinned(),
     };
     // Thousands of rows are put in order, and a chart is drawn.
-    let draw = move || show(&job::page(data, &query.sort, query.files == "all"));
+    let draw = move || show(&job::page(data, &shown));
     let drawn = state.reading.run(0, draw).await;
     drawn.unwrap_or_else(|error| Err(PageError(AppError::internal(&error))))
 }

@@ -187,6 +187,52 @@ fn the_rows_of_several_sessions_say_which_they_are_of() {
 }
 
 #[test]
+fn the_timeline_names_collection_and_begins_where_pytest_does() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("late"));
+    let mut sent = batch(0, "test_a.py");
+    sent["toUs"] = json!(60_000_000);
+    sent["processes"][0]["startedUs"] = json!(40_000_000);
+    sent["sessions"][0]["beganUs"] = json!(40_000_000);
+    sent["samples"][0]["tUsDelta"][0] = json!(40_000_000);
+    let test = sent["marks"].as_array().unwrap().clone();
+    let mut marks = vec![
+        json!({"tUs": 40_000_000, "rssBytes": 1_000_000, "sessionBegin": {}}),
+        json!({"tUs": 40_100_000, "rssBytes": 1_000_000, "collectBegin": {}}),
+        json!({"tUs": 50_100_000, "rssBytes": 9_000_000, "collectEnd": {"items": "1"}}),
+    ];
+    for (mut mark, at) in test.into_iter().zip([51_000_000, 59_000_000]) {
+        mark["tUs"] = json!(at);
+        marks.push(mark);
+    }
+    sent["marks"] = json!(marks);
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+    let mut over = end(stream, 1);
+    over["endedUs"] = json!(60_000_000);
+    app.put_new(&format!("{path}/end"), &over);
+    app.settled(uuid, "finished");
+    let rows = app.get(&format!("{path}/processes")).json();
+    assert_eq!(
+        rows["processes"][0]["collections"],
+        json!([{"session": 1, "began_us": 40_100_000, "ended_us": 50_100_000}])
+    );
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    for words in [
+        "Collection (outlined), in which the test files are imported, took 10.0 s.",
+        "The first 39.6 s are not drawn: pytest had not begun.",
+        "\ncollection\n",
+        "?timeline=whole#timeline",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("\n0 s\n"), "{page}");
+    let whole = app.get(&format!("/jobs/{uuid}?timeline=whole")).text;
+    assert!(whole.contains("\n0 s\n") && !whole.contains("are not drawn"));
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {

@@ -51,6 +51,10 @@ pub(super) fn rows(
             exact_reason: process.exact_reason.clone(),
             oom_score_adj: process.oom_score_adj,
             books: walk.and_then(|walk| walk.books),
+            // A controller leaves that to its workers.
+            collections: walk
+                .filter(|_| process.role != Role::Controller)
+                .map_or_else(Vec::new, |walk| walk.collections.clone()),
         }
     };
     processes.iter().enumerate().map(row).collect()

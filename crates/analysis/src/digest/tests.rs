@@ -3,6 +3,7 @@
 mod background;
 mod books;
 mod builder;
+mod collections;
 mod endings;
 mod failures;
 mod figures;

@@ -15,7 +15,7 @@ mod forked;
 
 use std::collections::HashMap;
 
-use highwater_wire::report::{Books, PeakKind};
+use highwater_wire::report::{Books, Collection, PeakKind};
 
 use super::{memory::Memory, sessions::Sessions};
 use crate::recording::{Mark, Texts, What};
@@ -279,6 +279,7 @@ impl<'a> Walker<'a> {
             }
             What::SessionEnd { exit_status } => {
                 self.close_test(mark, None);
+                self.end_collection(mark);
                 self.open_visit = false;
                 let session = self.session();
                 self.walk.session_ends.push((session, exit_status));
@@ -293,7 +294,22 @@ impl<'a> Walker<'a> {
                 let session = self.session();
                 self.walk.session_leaves.push(session);
             }
-            What::CollectBegin | What::CollectEnd { .. } | What::Blocks { .. } | What::Unknown => {}
+            What::CollectBegin => {
+                let session = self.session();
+                self.walk.collections.push(Collection {
+                    session,
+                    began_us: mark.t_us,
+                    ended_us: None,
+                });
+            }
+            What::CollectEnd { .. } => self.end_collection(mark),
+            What::Blocks { .. } | What::Unknown => {}
+        }
+    }
+
+    fn end_collection(&mut self, mark: &Mark) {
+        if let Some(collection) = self.walk.collections.last_mut() {
+            collection.ended_us.get_or_insert(mark.t_us);
         }
     }
 
@@ -310,6 +326,7 @@ impl<'a> Walker<'a> {
 
     fn begin_test(&mut self, mark: &Mark, path: &'a str, nodeid: &'a str) {
         self.close_test(mark, None);
+        self.end_collection(mark);
         let session = self.session();
         let goes_on = self.open_visit
             && self

@@ -43,6 +43,21 @@ pub struct ProcessRow {
     pub oom_score_adj: Option<i32>,
     /// The balance of its memory; none without the plugin.
     pub books: Option<Books>,
+    /// When it collected tests: once a session; empty without the plugin, and for a controller, whose workers do.
+    #[serde(default)]
+    pub collections: Vec<Collection>,
+}
+
+/// A stretch in which a process imported the test files of a session and looked for tests in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Collection {
+    /// Ordinal of the session.
+    pub session: u32,
+    /// When it began.
+    pub began_us: i64,
+    /// When it ended; none when that was not seen.
+    pub ended_us: Option<i64>,
 }
 
 /// What a process does.

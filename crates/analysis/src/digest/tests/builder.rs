@@ -29,6 +29,9 @@ pub(crate) fn xx() -> What {
         true_peak_bytes: None,
     })
 }
+pub(crate) fn cb() -> What {
+    What::CollectBegin(Empty {})
+}
 pub(crate) fn ce(items: u64) -> What {
     What::CollectEnd(CollectEnd { items })
 }

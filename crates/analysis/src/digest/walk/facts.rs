@@ -1,6 +1,6 @@
 //! What is gathered of a visit, a test, a fixture and an import while walking.
 
-use highwater_wire::report::{Books, PeakKind};
+use highwater_wire::report::{Books, Collection, PeakKind};
 
 /// An interval between two marks.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,7 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) imports: Vec<ImportFacts<'a>>,
     pub(in crate::digest) fixtures: Vec<FixtureFacts<'a>>,
     pub(in crate::digest) visits: Vec<VisitFacts<'a>>,
+    pub(in crate::digest) collections: Vec<Collection>,
     /// Ordinal of a session and pytest's exit status, as this process said them.
     pub(in crate::digest) session_ends: Vec<(u32, i32)>,
     /// Ordinals of the sessions that it left in order, whether they told a status or not.
