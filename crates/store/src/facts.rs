@@ -25,14 +25,28 @@ const INSERT: Statement = Statement {
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
-pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.started_unix_us, j.verdict, r.branch, r.head_commit, f.session,
-    f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes, f.import_bytes, f.tests,
-    f.failed, f.duration_us, f.censored
+pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us,
+    j.verdict, r.branch, r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
+    f.import_bytes, f.tests, f.failed, f.duration_us, f.censored
     FROM file_fact f JOIN job j ON j.id = f.job_id JOIN run r ON r.id = j.run_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us <= $3
     AND (f.started_unix_us < $3 OR (f.started_unix_us = $3 AND (f.job_id < $4 OR (f.job_id = $4 AND f.session > $5))))
     ORDER BY f.started_unix_us DESC, f.job_id DESC, f.session LIMIT $6";
+// From the jobs of the name, which an index holds in this order, to what the file did in each of them.
+pub(crate) const HISTORY_OF_NAME: &str = "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us,
+    j.verdict, r.branch, r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
+    f.import_bytes, f.tests, f.failed, f.duration_us, f.censored
+    FROM job j CROSS JOIN file_fact f JOIN run r ON r.id = j.run_id
+    WHERE j.project_id = $1 AND j.name = $7 AND j.started_unix_us <= $3
+    AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    AND f.started_unix_us = j.started_unix_us AND f.job_id = j.id
+    AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND (j.id < $4 OR (j.id = $4 AND f.session > $5))))
+    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6";
+// The newest rows only, so that a long history costs no more.
+pub(crate) const JOB_NAMES: &str = "SELECT name FROM (SELECT j.name, f.started_unix_us FROM file_fact f JOIN job j ON j.id = f.job_id
+    WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    ORDER BY f.started_unix_us DESC LIMIT $3) AS newest GROUP BY name ORDER BY MAX(started_unix_us) DESC, name";
 
 /// Figures of one test file in one session of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +100,10 @@ pub struct HistoryPoint {
     pub job: i64,
     pub uuid: Uuid,
     pub name: String,
+    pub variant: String,
+    pub shard_index: u32,
+    pub shard_total: u32,
+    pub attempt: u32,
     pub started_unix_us: i64,
     pub verdict: Option<String>,
     pub branch: String,
@@ -105,7 +123,7 @@ pub struct HistoryPoint {
 }
 
 impl Store {
-    /// A test file over the jobs of its project, newest first, from after a point (its start, job and session) on.
+    /// A test file over the jobs of its project, or those of one name, newest first, from after a point (its start, job and session) on.
     ///
     /// # Errors
     /// When the database fails.
@@ -113,17 +131,41 @@ impl Store {
         &self,
         project: i64,
         path: &str,
+        name: Option<&str>,
         after: Option<[i64; 3]>,
         limit: u32,
     ) -> Result<Vec<HistoryPoint>, StoreError> {
         let [started, id, session] = after.unwrap_or([i64::MAX; 3]);
-        Ok(sqlx::query_as(HISTORY)
+        let mut query = sqlx::query_as::<sqlx::Sqlite, HistoryPoint>(match name {
+            Some(_) => HISTORY_OF_NAME,
+            None => HISTORY,
+        })
+        .bind(project)
+        .bind(path)
+        .bind(started)
+        .bind(id)
+        .bind(session)
+        .bind(limit);
+        if let Some(name) = name {
+            query = query.bind(name);
+        }
+        Ok(query.fetch_all(&self.readers).await?)
+    }
+
+    /// Names of the jobs that the newest rows of a file's history are of, so many rows at most; that of the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_names_of_file(
+        &self,
+        project: i64,
+        path: &str,
+        rows: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(JOB_NAMES)
             .bind(project)
             .bind(path)
-            .bind(started)
-            .bind(id)
-            .bind(session)
-            .bind(limit)
+            .bind(rows)
             .fetch_all(&self.readers)
             .await?)
     }
@@ -162,3 +204,6 @@ pub(crate) async fn replace(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

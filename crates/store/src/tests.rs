@@ -92,6 +92,8 @@ async fn every_statement_can_be_prepared() {
         details::DELETE,
         facts::DELETE,
         facts::HISTORY,
+        facts::HISTORY_OF_NAME,
+        facts::JOB_NAMES,
         tokens::INSERT,
         tokens::LIST,
         tokens::FIND,

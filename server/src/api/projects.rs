@@ -105,6 +105,14 @@ struct JobItem {
     pinned: bool,
 }
 
+/// `i/n`; nothing for a job that is not sharded.
+fn shard(index: u32, total: u32) -> String {
+    match total {
+        0 => String::new(),
+        total => format!("{index}/{total}"),
+    }
+}
+
 impl From<JobRow> for JobItem {
     fn from(row: JobRow) -> Self {
         Self {
@@ -112,11 +120,7 @@ impl From<JobRow> for JobItem {
             run: row.run_id,
             name: row.name,
             variant: serde_json::from_str(&row.variant).unwrap_or_default(),
-            shard: if row.shard_total > 0 {
-                format!("{}/{}", row.shard_index, row.shard_total)
-            } else {
-                String::new()
-            },
+            shard: shard(row.shard_index, row.shard_total),
             attempt: row.attempt,
             branch: row.branch,
             commit: row.head_commit,
@@ -149,6 +153,11 @@ pub(crate) struct HistoryPage {
 struct HistoryItem {
     job: Uuid,
     name: String,
+    /// The matrix leg.
+    variant: serde_json::Value,
+    /// `i/n`; empty when not sharded.
+    shard: String,
+    attempt: u32,
     started_at: String,
     branch: String,
     commit: String,
@@ -172,6 +181,9 @@ impl From<HistoryPoint> for HistoryItem {
         Self {
             job: point.uuid,
             name: point.name,
+            variant: serde_json::from_str(&point.variant).unwrap_or_default(),
+            shard: shard(point.shard_index, point.shard_total),
+            attempt: point.attempt,
             started_at: rfc3339(point.started_unix_us),
             branch: point.branch,
             commit: point.head_commit,
@@ -202,6 +214,14 @@ pub(crate) struct JobsQuery {
     name: Option<String>,
     /// With this ending only.
     verdict: Option<Verdict>,
+}
+
+/// Which jobs of a history.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryQuery {
+    /// Of this name only.
+    name: Option<String>,
 }
 
 /// Number of the project that a path names, if it may be seen; one that may not is not found.
@@ -299,22 +319,27 @@ pub(crate) async fn jobs(
     }))
 }
 
-/// A test file over the jobs of its project, newest first; one row a job and session.
+/// A test file over the jobs of its project, newest first; one row a job and session. Jobs of different names run different parts of a suite:
+/// `name` asks for those of one.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/files/{path}", tag = "projects",
-    params(("project" = String, Path), ("path" = String, Path), PageQuery),
+    params(("project" = String, Path), ("path" = String, Path), PageQuery, HistoryQuery),
     responses((status = 200, body = HistoryPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn file_history(
     State(state): State<AppState>,
     access: Access,
     Path((project, path)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<Json<HistoryPage>, AppError> {
     let (id, slug) = find(&state, &access, &project).await?;
     let limit = page.limit()?;
     let before = page.numbers()?;
-    let history = state.store.file_history(id, &path, before, limit).await?;
+    let name = query.name.as_deref();
+    let history = state.store.file_history(id, &path, name, before, limit);
+    let history = history.await?;
     if history.is_empty() && before.is_none() {
-        let what = format!("{slug} has no finished job with the test file {path:?}");
+        let named = name.map_or_else(String::new, |name| format!(" named {name:?}"));
+        let what = format!("{slug} has no finished job{named} with the test file {path:?}");
         return Err(AppError::not_found(
             what,
             "see the files of one of its jobs for their paths",

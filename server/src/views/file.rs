@@ -6,9 +6,13 @@ use highwater_charts::{HistoryBar, history};
 use highwater_store::HistoryPoint;
 use highwater_wire::report::TestRow;
 
-use super::{filters, format, jobs::project_href};
+use super::{
+    filters, format,
+    jobs::{detail_of_history, project_href},
+};
 
 const MOST_TESTS: usize = 200;
+const MOST_NAMES: usize = 50;
 
 #[derive(Template)]
 #[template(path = "file.html")]
@@ -16,6 +20,10 @@ pub(crate) struct FilePage {
     path: String,
     project: String,
     project_href: String,
+    /// Of which jobs the page tells.
+    job: String,
+    /// Where there are others: address, name and whether it is the one shown.
+    choices: Vec<(String, String, bool)>,
     chart: String,
     chart_words: String,
     rows: Vec<Row>,
@@ -28,6 +36,7 @@ pub(crate) struct FilePage {
 struct Row {
     href: String,
     name: String,
+    detail: String,
     started: String,
     started_at: String,
     censored: bool,
@@ -37,10 +46,35 @@ struct Row {
     commit: String,
 }
 
+/// Of which jobs a file's page tells: those of one name.
+pub(crate) struct FileJobs {
+    pub(crate) name: String,
+    /// All names to choose from.
+    pub(crate) names: Vec<String>,
+}
+
+impl FileJobs {
+    fn choices(&self) -> Vec<(String, String, bool)> {
+        let others = self.names.iter().filter(|name| **name != self.name);
+        let mut names: Vec<&String> = others.take(MOST_NAMES).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        names.push(&self.name);
+        names.sort();
+        let choice = |name: &String| {
+            let href = format!("?name={}", format::in_address(name));
+            (href, name.clone(), *name == self.name)
+        };
+        names.into_iter().map(choice).collect()
+    }
+}
+
 /// The tests are those of the newest job, or why these are gone.
 pub(crate) fn page(
     project: &str,
     path: String,
+    jobs: FileJobs,
     points: &[HistoryPoint],
     tests: Result<Vec<TestRow>, String>,
 ) -> FilePage {
@@ -67,9 +101,11 @@ pub(crate) fn page(
     FilePage {
         project: project.to_owned(),
         project_href: project_href(project),
+        choices: jobs.choices(),
+        job: jobs.name,
         chart_words: words(points),
         chart,
-        rows: points.iter().map(row).collect(),
+        rows: points.iter().map(|point| row(point, points)).collect(),
         tests,
         tests_left,
         tests_gone,
@@ -80,6 +116,10 @@ pub(crate) fn page(
 fn words(points: &[HistoryPoint]) -> String {
     let retained = || points.iter().map(|point| point.retained_bytes);
     match (retained().min(), retained().max(), points.first()) {
+        (_, _, Some(newest)) if points.len() == 1 => format!(
+            "In the one job that there is it retained {}.",
+            format::mebibytes(newest.retained_bytes)
+        ),
         (Some(least), Some(most), Some(newest)) => format!(
             "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.",
             points.len(),
@@ -87,14 +127,22 @@ fn words(points: &[HistoryPoint]) -> String {
             format::mebibytes(most),
             format::mebibytes(newest.retained_bytes)
         ),
-        _ => "No finished job has this file.".to_owned(),
+        _ => "No finished job of this name ran this file.".to_owned(),
     }
 }
 
-fn row(point: &HistoryPoint) -> Row {
+/// A row names its session where the job has several with this file.
+fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
+    let mut detail = detail_of_history(point);
+    let of_job = points.iter().filter(|other| other.job == point.job);
+    if of_job.count() > 1 {
+        let comma = if detail.is_empty() { "" } else { ", " };
+        detail += &format!("{comma}session {}", point.session);
+    }
     Row {
         href: format!("/jobs/{}", point.uuid),
         name: point.name.clone(),
+        detail,
         started: format::moment(point.started_unix_us),
         started_at: rfc3339(point.started_unix_us),
         censored: point.censored,

@@ -399,7 +399,11 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
         // No address names these; what their tests did is in the job.
         href: match file.path.as_str() {
             "" | "." | ".." => String::new(),
-            path => format!("{project_href}/files/{}", format::in_address(path)),
+            path => format!(
+                "{project_href}/files/{}?name={}",
+                format::in_address(path),
+                format::in_address(&job.name)
+            ),
         },
         path: file.path.clone(),
         note: notes.join(", "),

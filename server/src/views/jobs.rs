@@ -1,7 +1,7 @@
 //! Jobs in a list.
 
 use highwater_analysis::time::rfc3339;
-use highwater_store::JobRow;
+use highwater_store::{HistoryPoint, JobRow};
 use highwater_wire::ids::ProjectSlug;
 
 use super::format;
@@ -76,10 +76,15 @@ impl From<JobRow> for JobLine {
 
 /// What tells jobs of one name apart: matrix leg, shard, attempt.
 fn detail(row: &JobRow) -> String {
-    let variant: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(&row.variant).unwrap_or_default();
     let shard = (row.shard_total > 0).then_some((row.shard_index, row.shard_total));
+    let variant = serde_json::from_str(&row.variant).unwrap_or_default();
     detail_of(&variant, shard, row.attempt)
+}
+
+pub(crate) fn detail_of_history(point: &HistoryPoint) -> String {
+    let shard = (point.shard_total > 0).then_some((point.shard_index, point.shard_total));
+    let variant = serde_json::from_str(&point.variant).unwrap_or_default();
+    detail_of(&variant, shard, point.attempt)
 }
 
 pub(crate) fn detail_of(

@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use highwater_store::{JobFilter, ProjectRow};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
     reading::Job,
     state::AppState,
     views::{
-        file, filters,
+        file::{self, FileJobs},
+        filters,
         job::{self, JobData, Shown},
         jobs::{JobLine, project_href},
     },
@@ -31,6 +33,8 @@ mod sign_in;
 
 const JOBS_A_PAGE: u32 = 50;
 const PROJECTS_A_PAGE: u32 = 50;
+/// So many rows of a file's history are looked through for the names of its jobs.
+const ROWS_WITH_NAMES: u32 = 1_000;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -324,24 +328,45 @@ async fn job_page(
     drawn.unwrap_or_else(|error| Err(PageError(AppError::internal(&error))))
 }
 
+#[derive(Debug, Deserialize)]
+struct HistoryQuery {
+    /// Of jobs of this name; of the newest job's where it is left out.
+    #[serde(default)]
+    name: String,
+}
+
 async fn file_page(
     State(state): State<AppState>,
     Visitor(access): Visitor,
     Path((project, path)): Path<(String, String)>,
+    Query(query): Query<HistoryQuery>,
 ) -> Page {
     let (id, slug) = api::find_project(&state, &access, &project).await?;
-    let points = state.store.file_history(id, &path, None, 200).await?;
-    let newest = points.first().ok_or_else(|| {
+    let names = state.store.job_names_of_file(id, &path, ROWS_WITH_NAMES);
+    let names = names.await?;
+    let newest = names.first().ok_or_else(|| {
         AppError::not_found(
             format!("No finished job of {slug} ran {path}."),
             "Start from one of its jobs.",
         )
     })?;
-    let mut job = Job::find(&state, &access, newest.uuid).await?;
-    let tests = match job.tests().await {
-        Err(error) if error.is_removed() => None,
-        tests => Some(tests?),
+    let name = match query.name {
+        name if name.is_empty() => newest.clone(),
+        name => name,
     };
-    let tests = tests.ok_or_else(|| job.removed().detail_words());
-    show(&file::page(slug.as_str(), path, &points, tests))
+    let points = state.store.file_history(id, &path, Some(&name), None, 200);
+    let points = points.await?;
+    let tests = match points.first() {
+        Some(newest) => {
+            let mut job = Job::find(&state, &access, newest.uuid).await?;
+            match job.tests().await {
+                Err(error) if error.is_removed() => Err(job.removed().detail_words()),
+                tests => Ok(tests?),
+            }
+        }
+        // Such as the name of a job that is still running.
+        None => Ok(Vec::new()),
+    };
+    let jobs = FileJobs { name, names };
+    show(&file::page(slug.as_str(), path, jobs, &points, tests))
 }

@@ -74,7 +74,8 @@ fn a_file_of_any_name_leads_to_its_own_page() {
         let page = app.get(&format!("/jobs/{uuid}")).text;
         let link = page.split("href=\"/p/owner~repo/files/").nth(1);
         let link = link.and_then(|rest| rest.split('"').next());
-        assert_eq!(link.unwrap_or(""), address, "{name:?}");
+        let (link, of_jobs) = link.unwrap_or("?name=unit").split_once('?').unwrap();
+        assert_eq!((link, of_jobs), (address, "name=unit"), "{name:?}");
         if !address.is_empty() {
             let answer = app.get(&format!("/p/owner~repo/files/{address}"));
             assert_eq!(answer.status, 200, "{name:?}");
@@ -230,6 +231,83 @@ fn the_timeline_names_collection_and_begins_where_pytest_does() {
     assert!(!page.contains("\n0 s\n"), "{page}");
     let whole = app.get(&format!("/jobs/{uuid}?timeline=whole")).text;
     assert!(whole.contains("\n0 s\n") && !whole.contains("are not drawn"));
+}
+
+#[test]
+fn the_history_of_a_file_keeps_jobs_of_different_names_apart() {
+    let app = App::start();
+    let mut uuids = Vec::new();
+    for (n, name) in ["unit", "e2e & more", "unit"].into_iter().enumerate() {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        let mut begin = job(name);
+        begin["startedUnixUs"] = json!((1_700_000_000_000_000_i64 + n as i64).to_string());
+        begin["variant"] = json!({"python": format!("3.{n}")});
+        app.put_new(&path, &begin);
+        app.put_new(
+            &format!("{path}/streams/{stream}/batches/0"),
+            &batch(0, "test_a.py"),
+        );
+        app.put_new(&format!("{path}/end"), &end(stream, 1));
+        app.settled(uuid, "finished");
+        uuids.push(uuid.to_string());
+    }
+    let page = "/p/owner~repo/files/test_a.py";
+    for (asked, shown) in [
+        ("", &[0, 2][..]),
+        ("?name=unit", &[0, 2]),
+        ("?name=e2e%20%26%20more", &[1]),
+    ] {
+        let html = app.get(&format!("{page}{asked}")).text;
+        for (n, uuid) in uuids.iter().enumerate() {
+            let is_shown = html.contains(&format!("href=\"/jobs/{uuid}\""));
+            assert_eq!(is_shown, shown.contains(&n), "{asked} {n}: {html}");
+            assert_eq!(
+                html.contains(&format!("python=3.{n}")),
+                is_shown,
+                "{asked} {n}"
+            );
+        }
+        let is_alone = html.contains("In the one job that there is it retained 1.0 MiB.");
+        assert_eq!(is_alone, shown.len() == 1, "{asked}: {html}");
+        let other = if asked.contains("e2e") {
+            "unit"
+        } else {
+            "e2e%20%26%20more"
+        };
+        assert!(
+            html.contains(&format!("<a href=\"?name={other}\">")),
+            "{html}"
+        );
+    }
+    // A job that still runs leads there by a name of which nothing is finished.
+    let nobody = app.get(&format!("{page}?name=nobody"));
+    assert_eq!(nobody.status, 200);
+    for words in [
+        "No finished job of this name ran this file.",
+        "<a href=\"?name=unit\">",
+    ] {
+        assert!(nobody.text.contains(words), "{words}: {}", nobody.text);
+    }
+    assert_eq!(app.get(&format!("{page}.other")).status, 404);
+    let api = "/api/v1/projects/owner~repo/files/test_a.py";
+    for (asked, rows) in [("", 3), ("?name=unit", 2), ("?name=e2e%20%26%20more", 1)] {
+        let answer = app.get(&format!("{api}{asked}")).json();
+        assert_eq!(
+            answer["history"].as_array().unwrap().len(),
+            rows,
+            "{answer}"
+        );
+    }
+    let first = app.get(&format!("{api}?name=unit&limit=1")).json();
+    assert_eq!(first["history"][0]["job"], uuids[2]);
+    assert_eq!(first["history"][0]["variant"], json!({"python": "3.2"}));
+    let after = first["next"].as_str().unwrap();
+    let second = app
+        .get(&format!("{api}?name=unit&limit=1&after={after}"))
+        .json();
+    assert_eq!(second["history"][0]["job"], uuids[0]);
+    assert_eq!(app.get(&format!("{api}?name=nobody")).status, 404);
 }
 
 #[test]

@@ -109,7 +109,9 @@ async fn each_kind_goes_in_its_time_and_what_is_pinned_or_under_way_does_not() {
         assert!(!store.pin(uuid, true).await.unwrap());
     }
     let project = expiry(&store, Kind::Facts, 9).await.project;
-    let history = store.file_history(project, "test_a.py", None, 9).await;
+    let history = store
+        .file_history(project, "test_a.py", None, None, 9)
+        .await;
     assert_eq!(history.unwrap(), []);
     // The one under way is of the same run.
     assert_eq!(store.runs(project, None, 9).await.unwrap().len(), 1);

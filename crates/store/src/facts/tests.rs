@@ -1,0 +1,115 @@
+use uuid::Uuid;
+
+use super::{HISTORY_OF_NAME, JOB_NAMES};
+use crate::{tests::*, *};
+
+/// Steps of the plan for a statement.
+async fn plan(store: &Store, statement: &str) -> Vec<String> {
+    let explained = format!("EXPLAIN QUERY PLAN {statement}");
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
+        .fetch_all(&store.readers)
+        .await
+        .unwrap();
+    plan.into_iter().map(|step| step.3).collect()
+}
+
+#[tokio::test]
+async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
+    let (_folder, store) = store().await;
+    let steps = plan(&store, HISTORY_OF_NAME).await;
+    let has = |words: &[&str]| {
+        let step = steps
+            .iter()
+            .find(|step| words.iter().all(|word| step.contains(word)));
+        assert!(step.is_some(), "{words:?}: {steps:?}");
+    };
+    has(&["SEARCH j ", "project_id=?", "name=?", "started_unix_us<?"]);
+    has(&["SEARCH f ", "file_id=?", "started_unix_us=?", "job_id=?"]);
+    let is_sorted_later = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+    assert!(!is_sorted_later, "{steps:?}");
+    let steps = plan(&store, JOB_NAMES).await;
+    let is_scanned = steps
+        .iter()
+        .any(|step| step.contains("SCAN") && !step.contains("newest"));
+    assert!(!is_scanned, "{steps:?}");
+}
+
+#[tokio::test]
+async fn jobs_of_different_names_have_histories_of_their_own() {
+    let (_folder, store) = store().await;
+    let mut uuids = Vec::new();
+    for (name, started) in [
+        ("unit", 1),
+        ("e2e", 2),
+        ("unit", 3),
+        ("e2e", 3),
+        ("other", 4),
+    ] {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let moment = Moment {
+            started_unix_us: started,
+            ..at(9)
+        };
+        store.put_job(uuid, job(name), moment).await.unwrap();
+        store
+            .put_batch(uuid, batch(stream, 0, 1, 1), 9)
+            .await
+            .unwrap();
+        let key = key_of(&store, uuid).await;
+        let path = if name == "other" {
+            "test_b.py"
+        } else {
+            "test_a.py"
+        };
+        let facts = [1, 2].map(|session| FileFact {
+            path: path.to_owned(),
+            session,
+            start_bytes: 1,
+            peak_bytes: 1,
+            peak_kind: "exact".to_owned(),
+            tree_peak_bytes: 1,
+            spike_bytes: 1,
+            retained_bytes: 1,
+            import_bytes: 1,
+            tests: 1,
+            failed: 0,
+            duration_us: 1,
+            censored: false,
+        });
+        let done = Finalised {
+            facts: facts.into(),
+            ..finalised(&key, 1, key.arrivals, vec![(stream, 0)])
+        };
+        assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);
+        uuids.push(uuid);
+    }
+    let project = store.project("owner/repo").await.unwrap().unwrap().id;
+    let history = async |name, after, limit| {
+        let points = store.file_history(project, "test_a.py", name, after, limit);
+        points.await.unwrap()
+    };
+    let seen = |points: &[HistoryPoint]| -> Vec<(Uuid, u32)> {
+        points
+            .iter()
+            .map(|point| (point.uuid, point.session))
+            .collect()
+    };
+    let unit = [(uuids[2], 1), (uuids[2], 2), (uuids[0], 1), (uuids[0], 2)];
+    assert_eq!(seen(&history(Some("unit"), None, 9).await), unit);
+    assert_eq!(history(None, None, 9).await.len(), 8);
+    assert_eq!(history(Some("other"), None, 9).await, []);
+    let mut after = None;
+    for expected in unit {
+        let page = history(Some("unit"), after, 1).await;
+        assert_eq!(seen(&page), [expected]);
+        let point = &page[0];
+        after = Some([point.started_unix_us, point.job, point.session.into()]);
+    }
+    assert_eq!(history(Some("unit"), after, 1).await, []);
+    let names = async |rows| {
+        let names = store.job_names_of_file(project, "test_a.py", rows);
+        names.await.unwrap()
+    };
+    assert_eq!(names(100).await, ["e2e", "unit"]);
+    assert_eq!(names(2).await, ["e2e"]);
+}
