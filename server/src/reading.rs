@@ -72,6 +72,11 @@ impl<'a> Job<'a> {
         &self.key.project
     }
 
+    /// Numbers of its project and its run.
+    pub(crate) fn run(&self) -> (i64, i64) {
+        (self.key.project_id, self.key.run_id)
+    }
+
     /// Whether retention passes it by.
     pub(crate) fn is_pinned(&self) -> bool {
         self.key.pinned

@@ -32,7 +32,7 @@ pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
 // What cannot be restored cannot be finalised again.
 pub(crate) const REOPEN: &str =
     "UPDATE job SET unsettled = 1 WHERE uuid = $1 AND pages_removed_unix_us IS NULL";
-pub(crate) const KEY: &str = "SELECT j.id, j.project_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
+pub(crate) const KEY: &str = "SELECT j.id, j.project_id, j.run_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
     j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
@@ -78,6 +78,8 @@ pub struct JobKey {
     pub id: i64,
     /// Number of its project.
     pub project_id: i64,
+    /// Number of its run.
+    pub run_id: i64,
     /// Slug of its project.
     pub project: String,
     /// Whether everybody may read that.

@@ -64,6 +64,14 @@ pub(crate) fn in_address(path: &str) -> String {
         })
 }
 
+/// An address that a link may lead to; nothing where it is of another kind.
+pub(crate) fn web_address(url: &str) -> &str {
+    match url.starts_with("https://") || url.starts_with("http://") {
+        true => url,
+        false => "",
+    }
+}
+
 /// A name as markup: a line may end where its parts join, after `/`, `::` and `_` and before `[`, and not in the middle of a word.
 pub(crate) fn breaking(name: &str) -> String {
     const MAY_BREAK: &str = "<wbr>";
@@ -121,6 +129,21 @@ mod tests {
         assert_eq!(moment(1_700_000_000_000_000), "2023-11-14 22:13");
         assert_eq!(moment(0), "time not told");
         assert_eq!(in_address("a b/ü.py"), "a%20b/%C3%BC.py");
+    }
+
+    #[test]
+    fn a_link_leads_to_the_web_only() {
+        for url in ["https://ci.example/1", "http://ci.example/1"] {
+            assert_eq!(web_address(url), url);
+        }
+        for url in [
+            "",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "//ci.example",
+        ] {
+            assert_eq!(web_address(url), "");
+        }
     }
 
     #[test]

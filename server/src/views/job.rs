@@ -3,6 +3,7 @@
 use askama::Template;
 use highwater_analysis::time::by_the_server;
 use highwater_charts::time_label;
+use highwater_store::JobRow;
 use highwater_wire::report::{
     FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
     RecorderReport, TestRow,
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     filters, format,
-    jobs::{detail_of, project_href},
+    jobs::{JobLine, detail_of, project_href, run_name},
     timeline,
 };
 use crate::{
@@ -23,6 +24,7 @@ const MOST_FILES: usize = 50;
 const MOST_TESTS: usize = 30;
 const MOST_FIXTURES: usize = 30;
 const MOST_PROCESSES: usize = 50;
+const MOST_SIBLINGS: usize = 20;
 /// A fixture that took and kept less would be a row of 0.0 MiB.
 const LEAST_SHOWN_BYTES: i64 = 52_429;
 
@@ -48,6 +50,14 @@ pub(crate) struct JobPage {
     tone: &'static str,
     sentence: String,
     facts: Vec<(&'static str, String)>,
+    /// Pages at the CI provider: words and address.
+    ci: Vec<(&'static str, String)>,
+    /// Name and address of its run here.
+    run: (String, String),
+    /// The other jobs of its run.
+    siblings: Vec<JobLine>,
+    /// Whether the run has more jobs than are listed.
+    siblings_left: bool,
     chart: String,
     chart_words: String,
     /// Whether the chart leaves out what came before pytest.
@@ -93,6 +103,10 @@ struct ProcessLine {
 /// Everything that a job's page shows.
 pub(crate) struct JobData {
     pub(crate) job: JobReport,
+    /// Number of its run.
+    pub(crate) run: i64,
+    /// The newest jobs of that.
+    pub(crate) of_run: Vec<JobRow>,
     /// None where they are gone.
     pub(crate) within: Option<Within>,
     pub(crate) columns: Vec<Column>,
@@ -116,6 +130,8 @@ pub(crate) struct Shown {
 pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
     let JobData {
         job,
+        run,
+        of_run,
         within,
         columns,
         removed,
@@ -166,6 +182,10 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         }
     }
     let project_href = project_href(&job.project);
+    let others = of_run.into_iter().filter(|row| row.uuid != job.uuid);
+    let mut siblings: Vec<JobLine> = others.map(JobLine::from).collect();
+    let siblings_left = siblings.len() > MOST_SIBLINGS;
+    siblings.truncate(MOST_SIBLINGS);
     let (tests_all, fixtures_all) = (tests.len(), fixtures.len());
     tests.truncate(MOST_TESTS);
     fixtures.retain(|fixture| {
@@ -181,6 +201,13 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         sentence: sentence(&job),
         facts,
+        ci: ci(&job),
+        run: (
+            run_name(&job.run.provider, &job.run.id),
+            format!("{project_href}/runs/{run}"),
+        ),
+        siblings,
+        siblings_left,
         chart: chart.svg,
         chart_words: chart.words,
         is_cut: chart.is_cut,
@@ -330,6 +357,19 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     told("Versions", &versions.join(", "));
     facts.extend(job.recorder.map(|took| ("Recorder", recorder(took))));
     facts
+}
+
+/// Pages at the CI provider: of the job, and of its run where that has another.
+fn ci(job: &JobReport) -> Vec<(&'static str, String)> {
+    let mut pages = vec![("page of the job", format::web_address(&job.ci_url))];
+    if job.run.url != job.ci_url {
+        pages.push(("page of the run", format::web_address(&job.run.url)));
+    }
+    pages.retain(|(_, url)| !url.is_empty());
+    let owned = pages
+        .into_iter()
+        .map(|(words, url)| (words, url.to_owned()));
+    owned.collect()
 }
 
 fn recorder(recorder: RecorderReport) -> String {

@@ -32,6 +32,11 @@ pub(crate) fn project_href(slug: &str) -> String {
     format!("/p/{}", ProjectSlug::path_of(slug))
 }
 
+/// A run as links call it.
+pub(crate) fn run_name(provider: &str, id: &str) -> String {
+    format!("{provider} {}", id.chars().take(13).collect::<String>())
+}
+
 impl From<JobRow> for JobLine {
     fn from(row: JobRow) -> Self {
         let running = row.state == "running";
@@ -61,11 +66,7 @@ impl From<JobRow> for JobLine {
             duration: figure(format::duration(row.duration_us)),
             branch: row.branch,
             commit: format::commit(&row.head_commit),
-            run: format!(
-                "{} {}",
-                row.provider,
-                row.provider_run_id.chars().take(13).collect::<String>()
-            ),
+            run: run_name(&row.provider, &row.provider_run_id),
             run_href: format!("{}/runs/{}", project_href(&row.project), row.run_id),
             started: format::moment(row.started_unix_us),
             started_at: rfc3339(row.started_unix_us),

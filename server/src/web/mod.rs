@@ -22,7 +22,7 @@ use crate::{
     state::AppState,
     views::{
         file::{self, FileJobs},
-        filters,
+        filters, format,
         job::{self, JobData, Shown},
         jobs::{JobLine, project_href},
     },
@@ -232,6 +232,8 @@ struct ProjectPage {
     title: String,
     crumbs: Vec<(String, String)>,
     facts: Vec<(&'static str, String)>,
+    /// Page of the run at its CI provider; empty where there is none.
+    ci_url: String,
     jobs: Vec<JobLine>,
     next: Option<String>,
 }
@@ -253,6 +255,7 @@ async fn project(
         title: slug.to_string(),
         crumbs: Vec::new(),
         facts: Vec::new(),
+        ci_url: String::new(),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -285,7 +288,6 @@ async fn run(
         ("Commit", found.head_commit),
         ("Pull request", found.pull_request),
         ("Event", found.event),
-        ("Page at the provider", found.url),
     ];
     show(&ProjectPage {
         title: format!("{} run {}", found.provider, found.provider_run_id),
@@ -294,6 +296,7 @@ async fn run(
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
             .collect(),
+        ci_url: format::web_address(&found.url).to_owned(),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -312,7 +315,14 @@ async fn job_page(
         )
     })?;
     let mut job = Job::find(&state, &access, uuid).await?;
+    let (project, run) = job.run();
+    let of_run = JobFilter {
+        run: Some(run),
+        ..JobFilter::default()
+    };
     let data = JobData {
+        run,
+        of_run: state.store.jobs(project, &of_run, JOBS_A_PAGE).await?,
         job: job.report().await?,
         within: job.within().await?,
         columns: match job.removed().has_no_samples() {

@@ -311,6 +311,57 @@ fn the_history_of_a_file_keeps_jobs_of_different_names_apart() {
 }
 
 #[test]
+fn a_job_leads_to_its_ci_and_to_the_other_jobs_of_its_run() {
+    let app = App::start();
+    let mut uuids = Vec::new();
+    for (name, run, url) in [
+        ("unit", "77", "https://ci.example/jobs/1"),
+        ("e2e", "77", ""),
+        ("nightly", "78", ""),
+    ] {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        let mut begin = job(name);
+        begin["url"] = json!(url);
+        begin["run"] =
+            json!({"provider": "github", "id": run, "url": "https://ci.example/runs/77?a&b"});
+        app.put_new(&path, &begin);
+        app.put_new(
+            &format!("{path}/streams/{stream}/batches/0"),
+            &batch(0, "test_a.py"),
+        );
+        app.put_new(&format!("{path}/end"), &end(stream, 1));
+        app.settled(uuid, "finished");
+        uuids.push(uuid);
+    }
+    let page = |n: usize| app.get(&format!("/jobs/{}", uuids[n])).text;
+    let link = |url: &str| format!("href=\"{url}\" rel=\"noopener noreferrer\"");
+    let of_run = link("https://ci.example/runs/77?a&#38;b");
+    assert!(
+        page(0).contains(&link("https://ci.example/jobs/1")),
+        "{}",
+        page(0)
+    );
+    for n in 0..3 {
+        assert!(page(n).contains(&of_run), "{}", page(n));
+        for (other, uuid) in uuids.iter().enumerate() {
+            let is_there = page(n).contains(&format!("href=\"/jobs/{uuid}\""));
+            assert_eq!(is_there, n != other && n < 2 && other < 2, "{n} {other}");
+        }
+    }
+    let runs = app.get("/api/v1/projects/owner~repo/runs").json();
+    for run in runs["runs"].as_array().unwrap() {
+        let address = format!("/p/owner~repo/runs/{}", run["run"]);
+        assert!(app.get(&address).text.contains(&of_run), "{run}");
+        let leads = page(if run["id"] == "77" { 0 } else { 2 });
+        assert!(
+            leads.contains(&format!("<a href=\"{address}\">")),
+            "{leads}"
+        );
+    }
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {
