@@ -312,7 +312,9 @@ fn draw_lane(area: &Area<'_>, lane: &Lane, y: i32, scale: &Scale) -> Drawn {
             (BlockKind::Tests, 0) => (theme::BLOCK.filled(), theme::LABEL),
             (BlockKind::Tests, _) => (theme::BLOCK_OTHER.filled(), theme::LABEL),
         };
-        area.draw(&Rectangle::new([(from, y), (to, y + LANE)], style))?;
+        // A gap between neighbours of one colour.
+        let right = if to - from > 3 { to - 1 } else { to };
+        area.draw(&Rectangle::new([(from, y), (right, y + LANE)], style))?;
         let label = fitting(short(&block.label), to - from - 6);
         if !label.is_empty() {
             let style = text(ink, HPos::Left, VPos::Center);

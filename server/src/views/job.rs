@@ -171,16 +171,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
     tests.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
-    if job.state == JobState::Running {
-        let is_open = |test: &&mut TestRow| {
-            // One that was sampled has no outcome after its end either.
-            test.outcome == "unknown"
-                && test.started_us.saturating_add(test.duration_us) >= job.duration_us
-        };
-        for test in tests.iter_mut().filter(is_open) {
-            test.outcome = "running".to_owned();
-        }
-    }
+    name_open_tests(&mut tests, &job);
     let project_href = project_href(&job.project);
     let others = of_run.into_iter().filter(|row| row.uuid != job.uuid);
     let mut siblings: Vec<JobLine> = others.map(JobLine::from).collect();
@@ -238,6 +229,24 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             .collect(),
         project_href,
         job,
+    }
+}
+
+/// Says of a test without an outcome that it runs, or that it did not finish; one that was sampled has none after its end either.
+fn name_open_tests(tests: &mut [TestRow], job: &JobReport) {
+    let sampled = |test: &TestRow| {
+        let session = job.sessions.iter().find(|one| one.ordinal == test.session);
+        session.is_none_or(|session| session.sampled)
+    };
+    for test in tests.iter_mut().filter(|test| test.outcome == "unknown") {
+        let reaches_the_end = test.started_us.saturating_add(test.duration_us) >= job.duration_us;
+        let word = match job.state {
+            JobState::Running if reaches_the_end => "running",
+            JobState::Running => continue,
+            _ if sampled(test) => continue,
+            _ => "did not finish",
+        };
+        test.outcome = word.to_owned();
     }
 }
 

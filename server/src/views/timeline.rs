@@ -6,7 +6,7 @@ use highwater_analysis::{digest::Visit, figures::peak_above_curve};
 use highwater_charts::{
     Band, Block, BlockKind, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
 };
-use highwater_wire::report::{JobReport, LimitKind, ProcessRow, Role};
+use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role};
 
 use crate::finalise::Column;
 
@@ -57,7 +57,7 @@ pub(crate) fn chart(
         processes: lines,
         limits: job.limits.iter().map(limit).collect(),
         peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
-        lanes: lanes(visits, processes, job.duration_us),
+        lanes: lanes(visits, processes, job),
     };
     let mut legend = Vec::new();
     legend.extend(
@@ -154,9 +154,9 @@ fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
     }
 }
 
-fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> {
+fn lanes(visits: &[Visit], processes: &[ProcessRow], job: &JobReport) -> Vec<Lane> {
     let mut lanes: Vec<(u32, Lane)> = Vec::new();
-    for (number, block) in blocks(visits, processes, span_us) {
+    for (number, block) in blocks(visits, processes, job) {
         let known = lanes.iter().position(|(process, _)| *process == number);
         match known {
             Some(at) => lanes[at].1.blocks.push(block),
@@ -182,20 +182,23 @@ fn lanes(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<Lane> 
 }
 
 /// Every stretch with the number of its process, in order of time.
-fn blocks(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<(u32, Block)> {
+fn blocks(visits: &[Visit], processes: &[ProcessRow], job: &JobReport) -> Vec<(u32, Block)> {
     // What never ended went on until its process was gone.
     let until = |ended_us: Option<i64>, process: Option<&ProcessRow>| {
-        ended_us.or_else(|| process?.ended_us).unwrap_or(span_us)
+        ended_us
+            .or_else(|| process?.ended_us)
+            .unwrap_or(job.duration_us)
     };
+    let is_cut_short = |ended_us: Option<i64>| ended_us.is_none() && job.state != JobState::Running;
     let of_visit = |visit: &Visit| {
         let process = processes.iter().find(|process| process.id == visit.process);
         let block = Block {
             from_us: visit.began_us,
             to_us: until(visit.ended_us, process),
             label: visit.path.clone(),
-            kind: match visit.failed {
-                0 => BlockKind::Tests,
-                _ => BlockKind::Failed,
+            kind: match visit.failed > 0 || is_cut_short(visit.ended_us) {
+                true => BlockKind::Failed,
+                false => BlockKind::Tests,
             },
         };
         (visit.process, block)
@@ -205,7 +208,10 @@ fn blocks(visits: &[Visit], processes: &[ProcessRow], span_us: i64) -> Vec<(u32,
             from_us: collection.began_us,
             to_us: until(collection.ended_us, Some(process)),
             label: "collection".to_owned(),
-            kind: BlockKind::Collection,
+            kind: match is_cut_short(collection.ended_us) {
+                true => BlockKind::Failed,
+                false => BlockKind::Collection,
+            },
         });
         let numbered = blocks.map(|block| (process.id, block));
         numbered.collect::<Vec<_>>()
@@ -264,7 +270,11 @@ fn words(
             super::format::count(workers.len(), "worker"),
         )
     };
-    let below = format!("{below}{}", collected(processes, job.duration_us));
+    let below = format!(
+        "{below}{}{}",
+        red(data),
+        collected(processes, job.duration_us)
+    );
     if !gone.is_empty() {
         return format!("{gone}{below}");
     }
@@ -281,6 +291,15 @@ fn words(
         time_label(job.peak_at_us),
         left_out(data),
     )
+}
+
+/// What is red in the lanes.
+fn red(data: &Timeline) -> &'static str {
+    let mut blocks = data.lanes.iter().flat_map(|lane| &lane.blocks);
+    match blocks.any(|block| block.kind == BlockKind::Failed) {
+        true => " Red is where a test failed, or what ran did not finish.",
+        false => "",
+    }
 }
 
 /// How long collection took, where that is known and wide enough to be seen.

@@ -362,6 +362,40 @@ fn a_job_leads_to_its_ci_and_to_the_other_jobs_of_its_run() {
 }
 
 #[test]
+fn what_ran_when_the_job_died_is_told_in_the_chart_and_the_table() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("killed"));
+    let mut sent = batch(0, "test_a.py");
+    sent["marks"].as_array_mut().unwrap().truncate(1);
+    sent["processes"][0]["signal"] = json!(9);
+    sent["processes"][0]["endedUs"] = json!(900_000);
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+    let row = |page: &str| {
+        page.lines()
+            .find(|line| line.contains("test_<wbr>0"))
+            .unwrap()
+            .to_owned()
+    };
+    let red = "Red is where a test failed, or what ran did not finish.";
+    let running = app.get(&format!("/jobs/{uuid}")).text;
+    assert!(!running.contains(red) && !row(&running).contains("did not finish"));
+    let mut over = end(stream, 1);
+    over["exitCode"] = json!(137);
+    app.put_new(&format!("{path}/end"), &over);
+    app.settled(uuid, "finished");
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    let table = page.split("Heaviest tests").nth(1).unwrap();
+    assert!(
+        page.contains(red) && row(table).contains("<td>did not finish</td>"),
+        "{page}"
+    );
+    let tests = app.get(&format!("{path}/tests")).json();
+    assert_eq!(tests["tests"][0]["outcome"], "unknown");
+}
+
+#[test]
 fn the_list_of_projects_has_pages() {
     let app = App::start();
     for n in 0..51 {
