@@ -316,9 +316,6 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     if let Some(headroom) = job.headroom_bytes {
         facts.push(("Headroom", format::mebibytes(headroom)));
     }
-    for growth in &job.growth {
-        facts.push(("From file to file", growth.sentence.clone()));
-    }
     facts.push(("Duration", format::duration(job.duration_us)));
     for session in &job.sessions {
         let workers = if session.numprocesses > 0 {
