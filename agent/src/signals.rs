@@ -4,9 +4,10 @@
 //! agent's group, has it already. One that somebody sent to the agent is forwarded, unless the command itself was the sender, or a
 //! `timeout` that signals the whole group.
 //! A signal that was ignored when the agent began (`nohup`, a background job of a plain `sh`) stays ignored, for the agent and,
-//! since dispositions survive exec, for the command.
+//! since dispositions survive exec, for the command; `inherited` does the same for those that Rust or the agent changes for itself.
 
 mod group;
+mod inherited;
 
 use std::{
     fs, io,
@@ -32,6 +33,8 @@ use crate::{
     procfs::{Procfs, ignored_signals},
     tree::ProcessKey,
 };
+
+pub use inherited::hand_on;
 
 /// Lets a limit of the file size (`ulimit -f`) be an error of the write that met it, as a full disk is, instead of the end of the agent.
 ///

@@ -102,8 +102,9 @@ pub fn become_command(command: &[OsString]) -> StartError {
     let Some((program, words)) = command.split_first() else {
         return StartError::no_command();
     };
-    let source = Command::new(program).args(words).exec();
-    StartError::new(program, source)
+    let mut command = Command::new(program);
+    signals::hand_on(command.args(words));
+    StartError::new(program, command.exec())
 }
 
 /// Runs the command, records it, and tells how it ended.

@@ -65,7 +65,38 @@ fn dispositions(place: &Place, setup: &str) -> (u64, u64) {
         .args(["-c", &format!("{setup} exec \"$0\" \"$@\"")])
         .arg(agent.get_program())
         .args(agent.get_args());
-    let output = shell.output().unwrap();
+    masks(&mut shell)
+}
+
+/// Becomes what follows with these signals ignored, those blocked, and all others at their default.
+const BECOME: &str = "import os, signal, sys
+for one in signal.valid_signals() - {9, 19}: signal.signal(one, signal.SIG_DFL)
+for one in eval(sys.argv[1]): signal.signal(one, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_SETMASK, eval(sys.argv[2]))
+os.execv(sys.argv[3], sys.argv[3:])";
+
+/// The same of a process that was started with signals of these numbers ignored and blocked; after some words, as those of a run inside the run.
+fn inherited(ignored: &[u32], blocked: &[u32], before: &[&str]) -> (u64, u64) {
+    let place = Place::new();
+    let words = ["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"];
+    let agent = place.agent(&[before, &words].concat());
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", BECOME])
+        .args([format!("{ignored:?}"), format!("{blocked:?}")])
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    for (name, value) in agent.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    masks(&mut python)
+}
+
+fn masks(command: &mut Command) -> (u64, u64) {
+    let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mask = |name: &str| {
         let line = text
@@ -92,4 +123,32 @@ fn signals_are_disposed_of_as_the_agent_found_them() {
         bit(1) | bit(2),
         "as under nohup"
     );
+}
+
+#[test]
+fn the_command_has_the_signals_that_the_agent_was_started_with() {
+    const HUP: u32 = 1;
+    const USR1: u32 = 10;
+    const PIPE: u32 = 13;
+    const CHLD: u32 = 17;
+    const XFSZ: u32 = 25;
+    let mask = |signals: &[u32]| {
+        signals
+            .iter()
+            .fold(0, |mask, one| mask | 1_u64 << (one - 1))
+    };
+    for (ignored, blocked) in [
+        (&[][..], &[][..]),
+        (&[PIPE], &[]),
+        (&[HUP, PIPE, CHLD, XFSZ], &[]),
+        (&[CHLD], &[USR1]),
+    ] {
+        let expected = (mask(ignored), mask(blocked));
+        for before in [&[][..], &[env!("CARGO_BIN_EXE_highwater"), "run", "--"]] {
+            let (ignored, blocked) = inherited(ignored, blocked, before);
+            // 32 and 33 are libc's own, which nobody can set.
+            let settable = !(mask(&[32, 33]));
+            assert_eq!((ignored & settable, blocked), expected, "{before:?}");
+        }
+    }
 }

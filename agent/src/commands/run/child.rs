@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::RecordingProps;
-use crate::injection::Injection;
+use crate::{injection::Injection, signals};
 
 /// Exit code for a program that is not there, as shells use it.
 pub const NOT_FOUND: u8 = 127;
@@ -100,6 +100,7 @@ pub(super) fn start<S>(
             command.envs(injection.variables(|name| std::env::var_os(name)));
         }
     }
+    signals::hand_on(&mut command);
     let child = command
         .spawn()
         .map_err(|source| StartError::new(program, source))?;
