@@ -30,7 +30,7 @@ pub use pids::command_line;
 pub use smaps::Rollup;
 pub use stat::Stat;
 pub use statm::{Statm, StatmFile};
-pub use status::{Status, effective_capabilities, ignored_signals};
+pub use status::{MemoryLimits, Status, effective_capabilities, ignored_signals};
 
 /// So many bytes of a file are asked for at first.
 const PIECE_BYTES: usize = 4 << 10;

@@ -71,3 +71,22 @@ def test_a_daemon_that_a_test_forks_is_no_pytest(recorder, flags):
     assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
     assert summary["ending"]["verdict"] == "passed", summary["ending"]
     assert [session["tests"] for session in summary["sessions"]] == [2], summary["sessions"]
+
+
+def test_a_memory_error_on_purpose_is_no_want_of_memory(recorder):
+    (recorder.folder / "test_it.py").write_text(
+        "from unittest import mock\n\ndef test_a():\n    mock.Mock(side_effect=MemoryError)()\n\ndef test_b():\n    pass\n"
+    )
+    summary = recorder.run(PYTEST)
+    assert recorder.done.returncode == 1
+    assert verdict(summary) == ("tests_failed", "certain"), summary["ending"]
+    assert "failed with a MemoryError" in summary["ending"]["sentence"] and "ulimit" not in summary["ending"]["next_step"], summary["ending"]
+
+
+def test_a_test_that_is_refused_memory_by_a_limit_of_data(recorder):
+    (recorder.folder / "test_it.py").write_text("def test_a():\n    held = []\n    while True:\n        held.append(bytearray(4_000_000))\n")
+    summary = recorder.run(["bash", "-c", "ulimit -d 200000; %s" % " ".join(PYTEST)])
+    assert recorder.done.returncode == 1, recorder.done.stderr
+    assert verdict(summary) == ("memory_error", "likely"), summary["ending"]
+    assert any("was limited to 195.3 MiB (ulimit -d)" in it["sentence"] for it in summary["ending"]["evidence"]), summary["ending"]
+    assert "ulimit -d" in summary["ending"]["next_step"]

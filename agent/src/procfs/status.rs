@@ -13,6 +13,18 @@ pub struct Status {
     pub address_space_peak_bytes: u64,
 }
 
+/// A limit of so many bytes is none: no machine has them.
+const AS_GOOD_AS_NONE: u64 = 1 << 60;
+
+/// What of `limits` is used, in bytes; `None` where there is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryLimits {
+    /// `RLIMIT_AS`: of the address space.
+    pub address_space_bytes: Option<u64>,
+    /// `RLIMIT_DATA`: of the private memory that may be written to.
+    pub data_bytes: Option<u64>,
+}
+
 impl Procfs {
     /// Reads `status` of a process; `None` when it is gone.
     ///
@@ -39,22 +51,25 @@ impl Procfs {
 }
 
 impl Procfs {
-    /// What the address space of a process may grow to (`RLIMIT_AS`, the soft limit), bytes; `None` where it is not limited, and when it is gone.
+    /// What the memory of a process may grow to (the soft limits); none of it when it is gone.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn address_space_limit(
-        &self,
-        pid: u32,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Option<u64>, ProcError> {
+    pub fn memory_limits(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<MemoryLimits, ProcError> {
         if read_into(&self.path_of(pid, "limits"), buffer)?.is_none() {
-            return Ok(None);
+            return Ok(MemoryLimits::default());
         }
-        let line = buffer
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| line.strip_prefix(b"Max address space"));
-        Ok(line.and_then(number_after))
+        let limit = |name: &[u8]| {
+            let mut lines = buffer.split(|byte| *byte == b'\n');
+            lines
+                .find_map(|line| line.strip_prefix(name))
+                .and_then(number_after)
+                .filter(|bytes| *bytes < AS_GOOD_AS_NONE)
+        };
+        Ok(MemoryLimits {
+            address_space_bytes: limit(b"Max address space"),
+            data_bytes: limit(b"Max data size"),
+        })
     }
 
     /// The number that a process has in the innermost PID namespace it is in, where that is not the one of this `/proc`; `None` also when

@@ -212,23 +212,27 @@ fn status_and_rollup_are_in_kib() {
 }
 
 #[test]
-fn the_limit_of_an_address_space_is_the_soft_one() {
-    let limits = |soft: &str| {
+fn the_limits_of_memory_are_the_soft_ones() {
+    let limits = |data: &str, space: &str| {
         format!(
-            "Limit                     Soft Limit           Hard Limit           Units     \nMax cpu time              9                    9                    seconds   \nMax address space         {soft}           unlimited            bytes     \n"
+            "Limit                     Soft Limit           Hard Limit           Units     \nMax cpu time              9                    9                    seconds   \nMax data size             {data}           unlimited            bytes     \nMax address space         {space}           unlimited            bytes     \n"
         )
     };
-    let limit = |text: &str| {
+    let read = |text: &str| {
         let (_root, procfs) = tree(&[("7/limits", text)]);
-        procfs.address_space_limit(7, &mut Vec::new()).unwrap()
+        let limits = procfs.memory_limits(7, &mut Vec::new()).unwrap();
+        (limits.data_bytes, limits.address_space_bytes)
     };
-    assert_eq!(limit(&limits("314572800")), Some(314_572_800));
-    assert_eq!(limit(&limits("unlimited")), None);
-    assert_eq!(limit(""), None);
+    let both = read(&limits("1048576", "314572800"));
+    assert_eq!(both, (Some(1_048_576), Some(314_572_800)));
+    assert_eq!(read(&limits("unlimited", "unlimited")), (None, None));
+    let more_than_there_is = "9223372036854775807";
+    assert_eq!(read(&limits(more_than_there_is, "9")), (None, Some(9)));
+    assert_eq!(read(""), (None, None));
     let (_root, procfs) = tree(&[]);
     assert_eq!(
-        procfs.address_space_limit(7, &mut Vec::new()).unwrap(),
-        None
+        procfs.memory_limits(7, &mut Vec::new()).unwrap(),
+        MemoryLimits::default()
     );
 }
 

@@ -129,6 +129,7 @@ impl Table {
         }
         word.address_space_limit_bytes = facts.address_space_limit_bytes;
         word.address_space_peak_bytes = facts.address_space_peak_bytes;
+        word.data_limit_bytes = facts.data_limit_bytes;
         word.oom_score_adj = facts.oom_score_adj;
     }
 

@@ -115,8 +115,10 @@ impl FactFinder {
             }
             facts.cgroup = Some(home.name);
         }
-        if is_python && let Ok(limit) = self.procfs.address_space_limit(pid, &mut self.buffer) {
-            facts.address_space_limit_bytes = limit.or(facts.address_space_limit_bytes);
+        if is_python && let Ok(limits) = self.procfs.memory_limits(pid, &mut self.buffer) {
+            let space = limits.address_space_bytes;
+            facts.address_space_limit_bytes = space.or(facts.address_space_limit_bytes);
+            facts.data_limit_bytes = limits.data_bytes.or(facts.data_limit_bytes);
         }
         if facts.address_space_limit_bytes.is_some()
             && let Ok(Some(status)) = self.procfs.status(pid, &mut self.buffer)

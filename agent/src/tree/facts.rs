@@ -23,6 +23,8 @@ pub struct Facts {
     pub address_space_limit_bytes: Option<u64>,
     /// The largest its address space was, bytes; for one with a limit.
     pub address_space_peak_bytes: Option<u64>,
+    /// What its private memory that it may write to may grow to, bytes.
+    pub data_limit_bytes: Option<u64>,
     /// What its `oom_score_adj` was raised to.
     pub oom_score_adj: Option<i32>,
 }

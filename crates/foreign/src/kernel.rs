@@ -34,7 +34,7 @@ pub(crate) fn process(bytes: &[u8]) {
         }
         let _ = procfs.status(7, &mut buffer);
         let _ = procfs.rollup(7, &mut buffer);
-        let _ = procfs.address_space_limit(7, &mut buffer);
+        let _ = procfs.memory_limits(7, &mut buffer);
         let _ = procfs.innermost_pid(7, &mut buffer);
         let status = pieces::text(files[2]);
         let _ = (ignored_signals(&status), effective_capabilities(&status));

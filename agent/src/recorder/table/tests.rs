@@ -67,6 +67,7 @@ fn facts_are_said_and_what_is_not_known_any_more_stays() {
         cgroup: Some(Arc::from("/ci/job")),
         address_space_limit_bytes: Some(9),
         address_space_peak_bytes: Some(8),
+        data_limit_bytes: Some(7),
         oom_score_adj: Some(500),
     };
     table.facts(KEY, facts.clone(), 10);
@@ -81,9 +82,10 @@ fn facts_are_said_and_what_is_not_known_any_more_stays() {
         (
             word.address_space_limit_bytes,
             word.address_space_peak_bytes,
+            word.data_limit_bytes,
             word.oom_score_adj
         ),
-        (Some(9), Some(8), Some(500))
+        (Some(9), Some(8), Some(7), Some(500))
     );
 }
 

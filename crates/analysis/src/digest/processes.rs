@@ -33,6 +33,8 @@ pub(super) struct ProcessFacts {
     /// What its address space may grow to (RLIMIT_AS), bytes, and the largest it was.
     pub(super) address_space_limit_bytes: Option<u64>,
     pub(super) address_space_peak_bytes: Option<u64>,
+    /// What its private memory that it may write to may grow to (RLIMIT_DATA), bytes.
+    pub(super) data_limit_bytes: Option<u64>,
     pub(super) oom_score_adj: Option<i32>,
     /// Every memory cgroup it was in, the last it went to last.
     pub(super) cgroups: Vec<String>,
@@ -61,6 +63,7 @@ impl ProcessFacts {
             forked_from: 0,
             address_space_limit_bytes: None,
             address_space_peak_bytes: None,
+            data_limit_bytes: None,
             oom_score_adj: None,
             cgroups: Vec::new(),
             versions: [
@@ -116,6 +119,7 @@ impl ProcessFacts {
         self.address_space_peak_bytes = self
             .address_space_peak_bytes
             .max(word.address_space_peak_bytes);
+        self.data_limit_bytes = word.data_limit_bytes.or(self.data_limit_bytes);
         self.oom_score_adj = word.oom_score_adj.or(self.oom_score_adj);
         if !word.cgroup.is_empty() && self.cgroups.last() != Some(&word.cgroup) {
             self.cgroups.push(word.cgroup.clone());

@@ -4,11 +4,21 @@ use std::collections::BTreeSet;
 
 use highwater_wire::report::{Confidence, Role, Verdict};
 
-use super::{super::parts::Parts, Decision, evidence::Evidence, status, words::count};
+use super::{
+    super::{parts::Parts, walk::TestFacts},
+    Decision,
+    evidence::Evidence,
+    headroom, status,
+    words::count,
+};
 use crate::figures::mebibytes;
 
 /// An address space within this share of its limit was full: what was refused did not fit into the rest.
 const NEARLY: u64 = 20;
+/// A test that had grown by this asked for much.
+const MUCH_BYTES: i64 = 256 << 20;
+/// Of so many refusals it is looked at how much memory there was.
+const MOST_LOOKED_AT: usize = 32;
 
 /// A process whose address space is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +43,14 @@ pub(in crate::digest) struct Failures {
     pub(in crate::digest) out_of_time: Vec<String>,
     /// Of the pytest processes with a limit, the one that came closest to it.
     pub(in crate::digest) address_space: Option<AddressSpace>,
+    /// The least that the private memory of a pytest process may grow to, and its number.
+    pub(in crate::digest) data_limit: Option<(u64, u32)>,
+    /// Memory was short as a refusal came, or whoever was refused had grown by much.
+    pub(in crate::digest) wanted: bool,
 }
+
+/// The notice by which pytest says that it broke off with a MemoryError.
+const BROKE_OFF: &str = "plugin_memory_error";
 
 impl Failures {
     pub(super) fn of(parts: &Parts<'_>) -> Self {
@@ -55,11 +72,68 @@ impl Failures {
                 .recording
                 .notices()
                 .iter()
-                .any(|notice| notice.code == "plugin_memory_error"),
+                .any(|notice| notice.code == BROKE_OFF),
             out_of_time: owned(failed("timeout").map(|test| test.nodeid).collect()),
             address_space: address_space(parts),
+            data_limit: data_limit(parts),
+            wanted: was_wanted(parts),
         }
     }
+
+    /// A MemoryError came where one may have: a process was limited, memory was short or was taken by much. One that a test raises on purpose
+    /// looks the same to pytest.
+    fn shows_want(&self) -> bool {
+        self.wanted || self.address_space.is_some() || self.data_limit.is_some()
+    }
+
+    /// A MemoryError that nothing explains changes no verdict, but it is told.
+    pub(super) fn unexplained(&self) -> String {
+        let refused = self.without_memory.len() as u64;
+        let who = match (self.shows_want(), refused) {
+            (true, _) => return String::new(),
+            (false, 0) if self.pytest_without_memory => "pytest itself broke off".to_owned(),
+            (false, 0) => return String::new(),
+            (false, 1) => "1 test or import failed".to_owned(),
+            (false, several) => format!("{several} tests or imports failed"),
+        };
+        format!(
+            " {who} with a MemoryError, and nothing shows that memory was short or limited (ulimit): it was raised on purpose, or too much was asked for at once."
+        )
+    }
+}
+
+/// Whether some limit had next to no room when memory was refused, or the test, or the import, had grown by much until then.
+fn was_wanted(parts: &Parts<'_>) -> bool {
+    let is_of_memory = |cause: &str| cause == "memory_error";
+    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
+    let tests = tests.filter(|test| test.failed() && is_of_memory(test.cause));
+    let imports = parts.walks.iter().flat_map(|walk| &walk.imports);
+    let imports = imports.filter(|import| import.failed && is_of_memory(import.cause));
+    let notices = parts.recording.notices().iter();
+    let notices = notices.filter(|notice| notice.code == BROKE_OFF);
+    let grown = tests.clone().map(grown_by);
+    let mut grown = grown.chain(imports.clone().map(|import| import.own_bytes));
+    if grown.any(|bytes| bytes >= MUCH_BYTES) {
+        return true;
+    }
+    let ends = tests.map(|test| test.ended_us.unwrap_or(test.began_us));
+    let begins = imports.map(|import| import.began_us);
+    let mut moments = ends.chain(begins).chain(notices.map(|notice| notice.t_us));
+    let mut looked_at = moments.by_ref().take(MOST_LOOKED_AT);
+    looked_at
+        .any(|moment_us| headroom::tightest(parts, moment_us).is_some_and(|room| room.is_short()))
+}
+
+fn grown_by(test: &TestFacts<'_>) -> i64 {
+    let spike = test.span.peak - test.span.start;
+    spike.max(test.forked_spike.unwrap_or(0))
+}
+
+fn data_limit(parts: &Parts<'_>) -> Option<(u64, u32)> {
+    let pytest = parts.processes.iter().filter(|it| it.role != Role::Other);
+    pytest
+        .filter_map(|process| Some((process.data_limit_bytes?, process.key.pid)))
+        .min()
 }
 
 fn address_space(parts: &Parts<'_>) -> Option<AddressSpace> {
@@ -96,7 +170,15 @@ impl AddressSpace {
     }
 }
 
-const NEXT: &str = "Look at what was held and at the test that asked for more, or raise the limit of the address space (ulimit -v).";
+fn next(failures: &Failures) -> &'static str {
+    if failures.address_space.is_some() {
+        "Look at what was held and at the test that asked for more, or raise the limit of the address space (ulimit -v)."
+    } else if failures.data_limit.is_some() {
+        "Look at what was held and at the test that asked for more, or raise the limit of the data size (ulimit -d)."
+    } else {
+        "Look at what was held and at the test that asked for more: free it, use fewer workers, or take a larger machine."
+    }
+}
 
 /// Memory was asked for and refused: pytest went on, or ended by it.
 pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
@@ -107,17 +189,18 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
         return None;
     }
     let refused = failures.without_memory.len();
-    if failures.pytest_without_memory && refused == 0 {
+    let shown = failures.shows_want();
+    if failures.pytest_without_memory && refused == 0 && shown {
         return Some(Decision {
             verdict: Verdict::MemoryError,
             confidence: Confidence::Likely,
             sentence: format!(
                 "pytest itself broke off after {tests}: it could not get the memory it asked for (MemoryError)."
             ),
-            next_step: NEXT,
+            next_step: next(failures),
         });
     }
-    if refused > 0 {
+    if refused > 0 && shown {
         let others = match evidence.failed.saturating_sub(refused as u64) {
             0 => String::new(),
             others => format!(", and {others} failed for something else"),
@@ -130,7 +213,7 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
             verdict: Verdict::MemoryError,
             confidence: Confidence::Likely,
             sentence: format!("{who} asked for (MemoryError); {tests} ran{others}."),
-            next_step: NEXT,
+            next_step: next(failures),
         });
     }
     let full = failures.address_space.filter(|space| space.is_full())?;
@@ -159,6 +242,6 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
             mebibytes(full.peak_bytes.cast_signed()),
             mebibytes(full.limit_bytes.cast_signed())
         ),
-        next_step: NEXT,
+        next_step: next(failures),
     })
 }

@@ -8,6 +8,7 @@ use super::{
     evidence::Evidence,
     words::{count, seconds, signal_name},
 };
+use crate::figures::mebibytes;
 
 /// Most files, tests or processes of one kind that are named.
 const MOST_NAMED: usize = 10;
@@ -147,6 +148,12 @@ fn failures(evidence: &Evidence, figures: &mut Figures) {
     }
     if let Some(space) = failures.address_space {
         figures.say(space.words());
+    }
+    if let Some((limit_bytes, pid)) = failures.data_limit {
+        let limit = mebibytes(limit_bytes.cast_signed());
+        figures.say(format!(
+            "The data of process {pid} was limited to {limit} (ulimit -d)."
+        ));
     }
 }
 

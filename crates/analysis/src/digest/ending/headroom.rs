@@ -133,7 +133,7 @@ impl Headroom {
 }
 
 /// The use of each limit that binds the job shortly before a moment, each at its worst; of these the one with the least room.
-fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
+pub(super) fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
     let recording = parts.recording;
     let cgroups = parts.cgroups.all().filter_map(|path| {
         let subject = Subject::Cgroup(path.to_owned());

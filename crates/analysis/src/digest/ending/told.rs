@@ -139,10 +139,14 @@ fn by_exit_code(evidence: &Evidence) -> Decision {
 }
 
 fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence) -> Decision {
+    let unexplained = match verdict {
+        Verdict::Passed => String::new(),
+        _ => evidence.failures.unexplained(),
+    };
     Decision {
         verdict,
         confidence,
-        sentence: sentence(verdict, evidence),
+        sentence: sentence(verdict, evidence) + &unexplained,
         next_step: next_step(verdict, evidence),
     }
 }

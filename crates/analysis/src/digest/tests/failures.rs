@@ -50,6 +50,19 @@ fn suite(ends: &[mark::What], status: Option<i32>) -> Story {
         .marks(&marks)
 }
 
+/// A test that is refused memory after a minute, with a peak in MB.
+fn late_refusal(peak: i64) -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (60_000, 10, 10, tb("a.py", "late")),
+            (60_050, 10, peak, te_because("memory_error")),
+            (60_060, 10, 10, se(1)),
+        ])
+}
+
 #[test]
 fn each_refusal() {
     type Case = (&'static str, Story, Verdict, Confidence);
@@ -61,19 +74,24 @@ fn each_refusal() {
     let cases: Vec<Case> = vec![
         (
             "a test failed with a MemoryError",
-            suite(&[refused()], Some(1)).ends(Some(1), None),
+            limited(suite(&[refused()], Some(1)), 400, 200).ends(Some(1), None),
             Verdict::MemoryError,
             Confidence::Likely,
         ),
         (
             "one of several failures",
-            suite(&[refused(), te("failed"), te("passed")], Some(1)).ends(Some(1), None),
+            limited(
+                suite(&[refused(), te("failed"), te("passed")], Some(1)),
+                400,
+                200,
+            )
+            .ends(Some(1), None),
             Verdict::MemoryError,
             Confidence::Likely,
         ),
         (
             "a MemoryError, then pytest was gone with an exit code",
-            suite(&[refused()], None)
+            limited(suite(&[refused()], None), 400, 200)
                 .gone(95, Some(1))
                 .ends(Some(1), None),
             Verdict::MemoryError,
@@ -87,13 +105,58 @@ fn each_refusal() {
         ),
         (
             "a MemoryError of pytest itself",
-            suite(&[refused()], Some(3)).ends(Some(3), None),
+            limited(suite(&[refused()], Some(3)), 400, 200).ends(Some(3), None),
             Verdict::MemoryError,
             Confidence::Likely,
         ),
         (
             "pytest itself broke off for want of memory",
+            broke_off(limited(session(Some(3), "passed"), 400, 200)).ends(Some(3), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "pytest itself broke off, and nothing shows why",
             broke_off(session(Some(3), "passed")).ends(Some(3), None),
+            Verdict::InternalError,
+            Confidence::Certain,
+        ),
+        (
+            "a MemoryError with memory calm and no limit",
+            suite(&[refused()], Some(1))
+                .machine(0, &[60, 60])
+                .ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+        (
+            "a MemoryError with the data limited (ulimit -d)",
+            suite(&[refused()], Some(1))
+                .with(|process| process.data_limit_bytes = Some(1 << 30))
+                .ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a MemoryError with the machine next to empty",
+            suite(&[refused()], Some(1))
+                .machine(0, &[60, 4])
+                .ends(Some(1), None),
+            Verdict::MemoryError,
+            Confidence::Likely,
+        ),
+        (
+            "a MemoryError long after the machine was next to empty",
+            late_refusal(10)
+                .machine(0, &[60, 4])
+                .machine(60_000, &[60, 60])
+                .ends(Some(1), None),
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        ),
+        (
+            "a MemoryError of a test that had grown by much",
+            late_refusal(600).ends(Some(1), None),
             Verdict::MemoryError,
             Confidence::Likely,
         ),
@@ -126,6 +189,7 @@ fn each_refusal() {
                     (2, 10, 10, import_refused),
                     (3, 10, 10, se(2)),
                 ])
+                .with(|process| process.data_limit_bytes = Some(1 << 30))
                 .ends(Some(2), None),
             Verdict::MemoryError,
             Confidence::Likely,
@@ -190,4 +254,19 @@ fn a_crash_in_a_full_address_space_is_told_with_it() {
         let sentence = &ending.sentence;
         assert_eq!(sentence.contains("refused memory"), told, "{sentence}");
     }
+}
+
+#[test]
+fn a_memory_error_that_nothing_explains_is_noted_and_advises_no_limit() {
+    let ending = suite(&[te_because("memory_error"), te("passed")], Some(1))
+        .machine(0, &[60, 60])
+        .ends(Some(1), None)
+        .ends_as("on purpose", Verdict::TestsFailed, Confidence::Certain);
+    assert_eq!(
+        ending.sentence,
+        "1 of 2 tests failed. 1 test or import failed with a MemoryError, and nothing shows that memory was short or limited (ulimit): it was raised on purpose, or too much was asked for at once."
+    );
+    assert!(!ending.next_step.contains("ulimit"), "{ending:?}");
+    let told = |words: &str| ending.evidence.iter().any(|it| it.sentence == words);
+    assert!(told("a.py::t1 failed with a MemoryError."), "{ending:?}");
 }

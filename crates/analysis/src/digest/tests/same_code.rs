@@ -190,11 +190,18 @@ fn one_code_and_several_endings() {
             Certain,
         ),
         (
-            "memory was refused",
+            "memory was refused to a process with a limit",
             1,
-            refused(),
+            refused().with(|process| process.data_limit_bytes = Some(1 << 30)),
             Verdict::MemoryError,
             Likely,
+        ),
+        (
+            "a MemoryError on purpose",
+            1,
+            refused(),
+            Verdict::TestsFailed,
+            Certain,
         ),
         (
             "os._exit(1)",

@@ -52,13 +52,18 @@ pub(in crate::codec) fn check_batch(batch: &Batch) -> Result<(), Problem> {
         time(field("ended_us"), process.ended_us.unwrap_or(0))?;
         signal(field("signal"), process.signal)?;
         text(field("cgroup"), &process.cgroup, MAX_TEXT_BYTES)?;
-        // What address spaces are allowed may be more than any machine has.
-        if process.address_space_limit_bytes.unwrap_or(0) > MAX_READING {
-            let reason = "is more than there can be";
-            return Err(Problem::field(
-                field("address_space_limit_bytes").to_string(),
-                reason,
-            ));
+        // What is allowed may be more than any machine has.
+        for (name, limit) in [
+            (
+                "address_space_limit_bytes",
+                process.address_space_limit_bytes,
+            ),
+            ("data_limit_bytes", process.data_limit_bytes),
+        ] {
+            if limit.unwrap_or(0) > MAX_READING {
+                let reason = "is more than there can be";
+                return Err(Problem::field(field(name).to_string(), reason));
+            }
         }
         if !(-1000..=1000).contains(&process.oom_score_adj.unwrap_or(0)) {
             let reason = "is not between -1000 and 1000";
