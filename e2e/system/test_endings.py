@@ -73,6 +73,29 @@ def test_a_daemon_that_a_test_forks_is_no_pytest(recorder, flags):
     assert [session["tests"] for session in summary["sessions"]] == [2], summary["sessions"]
 
 
+ABORTS_AT_EXIT = "import atexit, os\n\ndef test_a():\n    atexit.register(os.abort)\n"
+
+
+@pytest.mark.parametrize(
+    "script, code, expected",
+    [
+        ("%s; true", 0, ("passed", "certain")),
+        ("%s; exit 3", 3, ("passed", "likely")),
+        ("%s; exit $?", 134, ("crashed", "certain")),
+        ("exec %s", 134, ("crashed", "certain")),
+    ],
+)
+def test_an_abort_after_the_sessions_end_is_told(recorder, script, code, expected):
+    (recorder.folder / "test_it.py").write_text(ABORTS_AT_EXIT)
+    summary = recorder.run(["sh", "-c", script % " ".join(PYTEST)])
+    assert recorder.done.returncode == code
+    found = summary["ending"]
+    assert verdict(summary) == expected, found
+    assert "crashed with SIGABRT" in found["sentence"] and "session had ended" in found["sentence"], found
+    assert any(it["sentence"] == "The pytest process was ended by SIGABRT, after its session had ended." for it in found["evidence"]), found
+    assert not summary["censored"] and found["victim"] is None, found
+
+
 def test_a_memory_error_on_purpose_is_no_want_of_memory(recorder):
     (recorder.folder / "test_it.py").write_text(
         "from unittest import mock\n\ndef test_a():\n    mock.Mock(side_effect=MemoryError)()\n\ndef test_b():\n    pass\n"

@@ -69,9 +69,11 @@ pub(super) fn decide(evidence: &Evidence) -> (Ending, bool) {
     (ending, cut_short)
 }
 
-/// Whether the suite was not run to its own end. Tests that got no memory, or no time, may have failed one by one in a suite that went on.
+/// Whether the suite was not run to its own end. Tests that got no memory, or no time, may have failed one by one in a suite that went on; and what
+/// died when its session was over had run it.
 fn ended_early(verdict: Verdict, evidence: &Evidence) -> bool {
-    let may_go_on = matches!(verdict, Verdict::MemoryError | Verdict::TimedOut);
+    let may_go_on = matches!(verdict, Verdict::MemoryError | Verdict::TimedOut)
+        || evidence.fell_after_its_end();
     let went_on = may_go_on && evidence.ran_to_its_end() && evidence.vanished_workers() == 0;
     verdict.is_early() && !went_on
 }

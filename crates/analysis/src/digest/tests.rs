@@ -1,5 +1,6 @@
 //! Recordings made by hand, and random ones.
 
+mod after_end;
 mod background;
 mod books;
 mod builder;

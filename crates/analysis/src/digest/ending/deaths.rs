@@ -1,10 +1,11 @@
-//! Who died: the pytest processes that were gone in the middle, and when.
+//! Who died: the pytest processes that were gone in the middle, or by a signal after it, and when.
 
 use highwater_wire::report::SessionReport;
 
 use super::{
     super::{parts::Parts, walk::Walk},
-    open_sessions::{OpenSessions, walk_of},
+    open_sessions::{CODES_OF_SIGNALS, OpenSessions, walk_of},
+    words::is_of_crash,
 };
 
 /// A process that nobody saw end is taken to have been gone by then after its last sample.
@@ -12,12 +13,14 @@ const SURELY_GONE_US: i64 = 5_000_000;
 /// A command that ended no later than this after a pytest process was gone ended with it.
 const SAME_DEATH_US: i64 = 2_000_000;
 
-/// A pytest process that was gone before it told its end, or the command where no pytest was.
+/// A pytest process that was gone before it told its end or by a signal afterwards, or the command where no pytest was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::digest) struct Death {
     /// Position of the process; none for the command itself.
     pub(in crate::digest) process: Option<usize>,
     pub(in crate::digest) is_worker: bool,
+    /// Its sessions had ended: it died as Python ends, where handlers of `atexit`, threads and native modules still run.
+    pub(in crate::digest) after_end: bool,
     /// When it was seen last, µs since the job's start.
     pub(in crate::digest) from_us: i64,
     /// By when it was gone.
@@ -33,33 +36,85 @@ pub(in crate::digest) struct Death {
     pub(in crate::digest) time_limit: Option<(i64, i64)>,
 }
 
-/// Leaders of sessions that vanished, then workers that were gone while their session went on, then the command where a signal ended it
-/// and no pytest process died with it. `own`: that signal; `coded`: one that only its exit code tells of, which is pytest's where a
-/// process of it is known to have died.
+/// What the end of the command tells of a signal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EndOfCommand {
+    /// The signal that ended it.
+    pub(super) own: Option<i32>,
+    /// One that only its exit code tells of, which is pytest's where a process of it is known to have died; or its own.
+    pub(super) coded: Option<i32>,
+    pub(super) exit_code: Option<i32>,
+}
+
+impl EndOfCommand {
+    /// Whether the command ended by what ended a pytest whose sessions were over: by the same signal at the same time, or with the code by
+    /// which a shell tells of it.
+    fn is_of(self, death: &Death, ended_us: i64) -> bool {
+        let told = self
+            .exit_code
+            .filter(|code| CODES_OF_SIGNALS.contains(code))
+            .map(|code| code - 128);
+        let same = self.own.is_some() && self.own == death.signal && is_late(death, ended_us);
+        !death.is_worker && (same || (told.is_some() && told == death.signal))
+    }
+}
+
+fn is_late(death: &Death, ended_us: i64) -> bool {
+    death.until_us >= ended_us.saturating_sub(SAME_DEATH_US)
+}
+
+/// Leaders of sessions that vanished, then workers that were gone while their session went on, then pytests that took the command with them
+/// after their end, then the command where a signal ended it and no pytest process died with it. And those that a signal ended after their
+/// sessions' end while the command went on.
 pub(super) fn of(
     parts: &Parts<'_>,
     sessions: &[SessionReport],
     open: &OpenSessions,
-    own: Option<i32>,
-    coded: Option<i32>,
-) -> Vec<Death> {
+    command: EndOfCommand,
+) -> (Vec<Death>, Vec<Death>) {
+    let ended_us = parts.recording.last_us();
     let leaders = open.leaders.iter().map(|at| death(parts, *at, false));
     let workers = vanished_workers(parts, sessions);
     let workers = workers.iter().map(|walk| death(parts, walk.process, true));
+    let (fatal, masked) = after_their_end(parts)
+        .into_iter()
+        .partition(|death| command.is_of(death, ended_us));
     let mut deaths: Vec<Death> = leaders.chain(workers).collect();
-    let ended_us = parts.recording.last_us();
-    let is_late = |death: &Death| death.until_us >= ended_us.saturating_sub(SAME_DEATH_US);
-    let alone = own.is_some() && !deaths.iter().any(is_late);
-    if alone || (coded.is_some() && deaths.is_empty()) {
+    deaths.extend::<Vec<Death>>(fatal);
+    let alone = command.own.is_some() && !deaths.iter().any(|death| is_late(death, ended_us));
+    if alone || (command.coded.is_some() && deaths.is_empty()) {
         let last_seen = parts.memory.tree().last().map(|point| point.t_us);
         deaths.push(Death {
             from_us: last_seen.unwrap_or(ended_us),
             until_us: ended_us,
-            signal: own.or(coded),
+            signal: command.own.or(command.coded),
             ..Death::default()
         });
     }
-    deaths
+    (deaths, masked)
+}
+
+/// Processes that a signal ended when all their sessions had told an end. Of workers only crashes: the others are what xdist ends them with.
+fn after_their_end(parts: &Parts<'_>) -> Vec<Death> {
+    let ended = |walk: &&Walk<'_>| {
+        let told = |ordinal: &u32| {
+            let mut ends = walk.session_ends.iter();
+            ends.any(|(ended, _)| ended == ordinal) || walk.session_leaves.contains(ordinal)
+        };
+        let begun = &walk.session_begins;
+        !begun.is_empty() && begun.iter().all(told) && walk.running.is_none()
+    };
+    let walks = parts.walks.iter().filter(ended);
+    let dead = walks.filter_map(|walk| {
+        let process = &parts.processes[walk.process];
+        let is_worker = process.worker.is_some();
+        let signal = process.signal.filter(|_| process.forked_from == 0)?;
+        (!is_worker || is_of_crash(signal)).then(|| Death {
+            after_end: true,
+            ..death(parts, walk.process, is_worker)
+        })
+    });
+    dead.collect()
 }
 
 fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
@@ -75,6 +130,7 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
     Death {
         process: Some(at),
         is_worker,
+        after_end: false,
         from_us,
         until_us: process
             .ended_us

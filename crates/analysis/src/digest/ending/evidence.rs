@@ -7,7 +7,7 @@ use highwater_wire::{
 
 use super::{
     super::parts::Parts,
-    deaths::{self, Death},
+    deaths::{self, Death, EndOfCommand},
     failures::Failures,
     headroom::Headroom,
     holders::{self, LeftBehind},
@@ -46,6 +46,8 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) torn: bool,
     /// Leaders of sessions and workers that were gone in the middle.
     pub(in crate::digest) deaths: Vec<Death>,
+    /// Those that a signal ended when their sessions had told an end, without the command's ending by it.
+    pub(in crate::digest) afterwards: Vec<Death>,
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
@@ -122,7 +124,13 @@ impl Evidence {
         };
         let coded = evidence.coded_signal();
         let masked = evidence.exit_code.is_some() && coded.is_none();
-        evidence.deaths = deaths::of(parts, sessions, &evidence.open, evidence.own_signal, coded);
+        let command = EndOfCommand {
+            own: evidence.own_signal,
+            coded,
+            exit_code: evidence.exit_code,
+        };
+        (evidence.deaths, evidence.afterwards) =
+            deaths::of(parts, sessions, &evidence.open, command);
         evidence.oom = OomKills::of(parts, &evidence.deaths, coded, masked);
         evidence.time = TimeLimits::of(parts, &evidence.deaths);
         let moment_us = evidence.moment(parts);
@@ -176,6 +184,11 @@ impl Evidence {
     /// Workers that were gone while a session that told its end went on.
     pub(super) fn vanished_workers(&self) -> usize {
         self.deaths.iter().filter(|death| death.is_worker).count()
+    }
+
+    /// Whoever died had told its sessions' end before, so that no test was cut short.
+    pub(super) fn fell_after_its_end(&self) -> bool {
+        !self.deaths.is_empty() && self.deaths.iter().all(|death| death.after_end)
     }
 
     /// The signal that ended the command; also where a shell in between told it as 128 + signal of a session that vanished.

@@ -109,9 +109,11 @@ fn sessions(evidence: &Evidence, figures: &mut Figures) {
 }
 
 fn deaths(evidence: &Evidence, figures: &mut Figures) {
+    let afterwards = evidence.afterwards.iter().take(MOST_NAMED);
     for death in evidence
         .deaths
         .iter()
+        .chain(afterwards)
         .filter(|death| death.process.is_some())
     {
         let who = if death.is_worker {
@@ -119,6 +121,12 @@ fn deaths(evidence: &Evidence, figures: &mut Figures) {
         } else {
             "The pytest process"
         };
+        if let Some(signal) = death.signal.filter(|_| death.after_end) {
+            let signal = signal_name(signal);
+            let sentence = format!("{who} was ended by {signal}, after its session had ended.");
+            figures.at(death.until_us, sentence);
+            continue;
+        }
         let how = match (death.signal, death.exit_code) {
             (Some(signal), _) => format!(", and was ended by {}", signal_name(signal)),
             (None, Some(code)) => format!(", and ended with exit code {code}"),

@@ -6,12 +6,12 @@ use super::{
     Decision,
     evidence::Evidence,
     headroom::Room,
-    words::{
-        SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS,
-        SIGTERM, SIGTRAP, count, signal_name,
-    },
+    words::{SIGHUP, SIGINT, SIGKILL, SIGTERM, count, is_of_crash, signal_name},
 };
 use crate::figures::mebibytes;
+
+/// For a crash that no test was running in.
+pub(super) const LOOK_AT_THE_END: &str = "Look at what runs as Python ends: handlers of `atexit`, threads that still run, native modules; `python -X faulthandler -m pytest` shows where it was.";
 
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let signal = evidence.signal()?;
@@ -24,7 +24,18 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             sentence: format!("The run was interrupted after {tests}."),
             next_step: "Run it again, or look for who interrupted it.",
         },
-        SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT | SIGSYS => Decision {
+        _ if is_of_crash(signal) && evidence.fell_after_its_end() => Decision {
+            verdict: Verdict::Crashed,
+            confidence: Confidence::Certain,
+            sentence: format!(
+                "pytest crashed with {name} when its session had ended{}, after {tests}.",
+                evidence
+                    .worst_status()
+                    .map_or_else(String::new, |status| format!(" with status {status}"))
+            ),
+            next_step: LOOK_AT_THE_END,
+        },
+        _ if is_of_crash(signal) => Decision {
             verdict: Verdict::Crashed,
             confidence: Confidence::Certain,
             sentence: format!(

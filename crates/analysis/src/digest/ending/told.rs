@@ -5,9 +5,11 @@ use highwater_wire::report::{Confidence, LimitKind, Verdict};
 use super::{
     Decision,
     evidence::Evidence,
-    oom, status,
+    oom,
+    signals::LOOK_AT_THE_END,
+    status,
     time::EXIT_CODE_OF_TIMEOUT,
-    words::{count, signal_name},
+    words::{count, is_of_crash, signal_name},
 };
 use crate::figures::mebibytes;
 
@@ -146,9 +148,28 @@ fn tell(verdict: Verdict, confidence: Confidence, evidence: &Evidence) -> Decisi
     Decision {
         verdict,
         confidence,
-        sentence: sentence(verdict, evidence) + &unexplained,
+        sentence: sentence(verdict, evidence) + &unexplained + &afterwards(evidence),
         next_step: next_step(verdict, evidence),
     }
+}
+
+/// What became of pytest after it had told its end changes no verdict where the command went on, but it is told.
+fn afterwards(evidence: &Evidence) -> String {
+    let mut leaders = evidence.afterwards.iter().filter(|death| !death.is_worker);
+    let signal = leaders.find_map(|death| death.signal);
+    signal.map_or_else(String::new, |signal| {
+        let name = signal_name(signal);
+        let how = match is_of_crash(signal) {
+            true => format!("crashed with {name}"),
+            false => format!("was ended by {name}"),
+        };
+        format!(" The pytest process {how} after its session had ended.")
+    })
+}
+
+fn crashed_afterwards(evidence: &Evidence) -> bool {
+    let mut signals = evidence.afterwards.iter().filter_map(|death| death.signal);
+    signals.any(is_of_crash)
 }
 
 /// Of tests that were sampled only exit codes tell.
@@ -279,6 +300,7 @@ fn over_budget(evidence: &Evidence) -> String {
 
 fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
     match verdict {
+        Verdict::Passed | Verdict::NoTests if crashed_afterwards(evidence) => LOOK_AT_THE_END,
         Verdict::Passed if evidence.failed_elsewhere() => {
             "Look at the other steps of the job in the CI's log."
         }

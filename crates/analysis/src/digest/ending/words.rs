@@ -35,6 +35,14 @@ pub(super) fn signal_name(signal: i32) -> String {
     name.to_owned()
 }
 
+/// What ends a process for a fault of its own.
+pub(super) fn is_of_crash(signal: i32) -> bool {
+    matches!(
+        signal,
+        SIGSEGV | SIGABRT | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGQUIT | SIGSYS
+    )
+}
+
 pub(super) fn count(number: u64, thing: &str) -> String {
     let plural = match (number, thing.ends_with('s')) {
         (1, _) => "",

@@ -10,7 +10,7 @@ use super::{
     endings::session,
 };
 
-fn kills(story: Story, cgroup: &str, readings: &[i64]) -> Story {
+pub(super) fn kills(story: Story, cgroup: &str, readings: &[i64]) -> Story {
     story.series(Metric::CgroupOomKills, None, cgroup, 0, readings, 1)
 }
 
