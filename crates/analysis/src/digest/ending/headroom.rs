@@ -104,7 +104,7 @@ impl Headroom {
             swap: last(Metric::MachineSwapUsed).filter(|point| point.1 > 0),
             others: others(parts, moment_us),
             all_others: last(Metric::MachineOthers),
-            daemon: daemon(parts),
+            daemon: daemon(parts, moment_us),
         }
     }
 
@@ -113,7 +113,7 @@ impl Headroom {
         self.tightest.as_ref().is_some_and(Room::is_short)
     }
 
-    /// Whether a daemon would have ended something for it.
+    /// Whether a daemon would have ended something for it, be it one that nobody saw.
     pub(super) fn moves_a_daemon(&self) -> bool {
         let left = self.tightest.as_ref().map_or(100, Room::left_percent);
         let waited = self.pressure.map_or(0, |(_, _, full)| full);
@@ -229,9 +229,12 @@ fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {
     held
 }
 
-fn daemon(parts: &Parts<'_>) -> Option<String> {
-    let mut others = parts.processes.iter().filter(|it| it.role == Role::Other);
-    others.find_map(|process| {
+/// One that was there at a moment.
+fn daemon(parts: &Parts<'_>, moment_us: i64) -> Option<String> {
+    let others = parts.processes.iter().filter(|it| it.role == Role::Other);
+    let mut there =
+        others.filter(|process| process.ended_us.is_none_or(|ended| ended >= moment_us));
+    there.find_map(|process| {
         let program = super::words::program(&process.command);
         MEMORY_DAEMONS
             .contains(&program)

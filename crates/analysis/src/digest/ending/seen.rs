@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use highwater_wire::{
+    MEMORY_DAEMONS,
     report::Role,
     v1::{Event, event::What},
 };
@@ -132,6 +133,15 @@ impl Seen {
 impl Taken {
     pub(super) fn by_timeout(&self) -> bool {
         program(&self.sender) == "timeout"
+    }
+
+    /// Whether it is one by its program, or by the script that this runs.
+    pub(super) fn is_memory_daemon(&self) -> bool {
+        let words = self.sender.split_whitespace();
+        let named = words.filter(|word| !word.starts_with('-')).take(2);
+        named
+            .map(|word| program(word.trim_matches(['[', ']'])))
+            .any(|name| MEMORY_DAEMONS.contains(&name))
     }
 
     /// As "process 812 (kill -9 7)".

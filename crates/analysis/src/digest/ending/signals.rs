@@ -6,6 +6,7 @@ use super::{
     Decision,
     evidence::Evidence,
     headroom::Room,
+    seen::Taken,
     words::{SIGHUP, SIGINT, SIGKILL, SIGTERM, count, is_of_crash, signal_name},
 };
 use crate::figures::mebibytes;
@@ -44,7 +45,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             ),
             next_step: "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.",
         },
-        SIGKILL | SIGTERM if evidence.headroom.moves_a_daemon() => by_daemon(evidence, &name),
+        SIGKILL | SIGTERM if is_of_daemon(evidence, signal) => by_daemon(evidence, signal, &name),
         _ => killed(evidence, signal, &name),
     };
     Some(decision)
@@ -65,41 +66,75 @@ fn no_address_space(evidence: &Evidence) -> String {
 }
 
 /// Memory was next to gone, the kernel did not kill pytest, and somebody did: that is what earlyoom, systemd-oomd and a runner's own guard do.
-fn by_daemon(evidence: &Evidence, name: &str) -> Decision {
-    let who = evidence.headroom.daemon.as_deref();
-    let room = evidence.headroom.tightest.as_ref().map(Room::words);
+/// Where it is known who did, that decides.
+fn is_of_daemon(evidence: &Evidence, signal: i32) -> bool {
+    match sender_of(evidence, signal) {
+        Some(sender) => sender.is_memory_daemon(),
+        None => evidence.headroom.moves_a_daemon(),
+    }
+}
+
+/// Who sent a signal, where the agent saw that and handed it on, or was the one it ended.
+fn sender_of(evidence: &Evidence, signal: i32) -> Option<&Taken> {
+    let handed_on =
+        evidence.forwarded_signal == Some(signal) || evidence.own_signal == Some(signal);
+    evidence.seen.sender_of(signal).filter(|_| handed_on)
+}
+
+fn by_daemon(evidence: &Evidence, signal: i32, name: &str) -> Decision {
+    let tests = count(evidence.tests, "test");
+    let when = when_short(evidence);
+    let killed_nothing = match evidence.oom.killed_nothing() {
+        true => "; the kernel killed nothing",
+        false => "",
+    };
+    let sender = sender_of(evidence, signal).map(Taken::sender_words);
+    let who = match (sender, &evidence.headroom.daemon) {
+        (Some(sender), _) => capitalised(&sender),
+        (None, Some(daemon)) => format!("{daemon}, which runs on the machine, most likely"),
+        (None, None) => {
+            return Decision {
+                verdict: Verdict::OomDaemon,
+                confidence: Confidence::Possible,
+                sentence: format!(
+                    "{name} ended the job after {tests}{when}{killed_nothing}. Who sent it is not known; it may have been a memory daemon, though none was seen."
+                ),
+                next_step: "Look at the files and fixtures that hold the memory, and in the logs of the CI and of the machine (systemd-oomd, the runner's own memory guard) for who sent the signal.",
+            };
+        }
+    };
     Decision {
         verdict: Verdict::OomDaemon,
         confidence: Confidence::Likely,
-        sentence: format!(
-            "{} ended the job by {name} after {}{}{}.",
-            who.map_or_else(
-                || "A memory daemon, most likely,".to_owned(),
-                |who| format!("{who}, which runs on the machine, most likely")
-            ),
-            count(evidence.tests, "test"),
-            room.map_or_else(String::new, |room| format!(" when {room}")),
-            if evidence.oom.killed_nothing() {
-                "; the kernel killed nothing"
-            } else {
-                ""
-            }
-        ),
+        sentence: format!("{who} ended the job by {name} after {tests}{when}{killed_nothing}."),
         next_step: "Look at the files and fixtures that hold the memory: free it, use fewer workers, or take a larger machine; the daemon's log (earlyoom, systemd-oomd) tells what it did.",
     }
 }
 
+/// As " when the machine had used 6.1 GiB of 6.8 GiB (90 %)".
+fn when_short(evidence: &Evidence) -> String {
+    let room = evidence.headroom.tightest.as_ref().map(Room::words);
+    room.map_or_else(String::new, |room| format!(" when {room}"))
+}
+
 fn killed(evidence: &Evidence, signal: i32, name: &str) -> Decision {
     let tests = count(evidence.tests, "test");
-    let handed_on =
-        evidence.forwarded_signal == Some(signal) || evidence.own_signal == Some(signal);
-    let sender = evidence.seen.sender_of(signal).filter(|_| handed_on);
-    let sentence = match sender {
-        Some(sender) => format!(
-            "{} ended the job by {name} after {tests}.",
-            capitalised(&sender.sender_words())
-        ),
-        None => format!("{name} ended the job after {tests}; who sent it is not known."),
+    let (what, when) = match evidence.fell_after_its_end() {
+        true => ("pytest", " when its session had ended,"),
+        false => ("the job", ""),
+    };
+    let sentence = match sender_of(evidence, signal) {
+        Some(sender) => {
+            let short = match evidence.headroom.is_short() {
+                true => when_short(evidence),
+                false => String::new(),
+            };
+            format!(
+                "{} ended {what} by {name}{when} after {tests}{short}.",
+                capitalised(&sender.sender_words())
+            )
+        }
+        None => format!("{name} ended {what}{when} after {tests}; who sent it is not known."),
     };
     let next_step = if signal == SIGHUP {
         "Look for a terminal or a connection that was closed: `nohup` and `setsid` keep a run going without it."

@@ -76,7 +76,7 @@ fn each_background_job() {
                 Some(143),
             ),
             Verdict::OomDaemon,
-            Confidence::Likely,
+            Confidence::Possible,
         ),
         (
             "killed, memory short only when `stop` came",

@@ -63,10 +63,10 @@ fn each_signal() {
             Confidence::Likely,
         ),
         (
-            "SIGTERM, the machine next to empty",
+            "SIGTERM, the machine next to empty, and no daemon seen",
             session(None, "").ends(None, Some(15)).machine(0, &[60, 4]),
             Verdict::OomDaemon,
-            Confidence::Likely,
+            Confidence::Possible,
         ),
         (
             "SIGHUP, the machine next to empty: no daemon sends that",
@@ -80,7 +80,7 @@ fn each_signal() {
                 .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
                 .series(Metric::CgroupWorkingSet, None, "/job", 0, &[92], 1),
             Verdict::OomDaemon,
-            Confidence::Likely,
+            Confidence::Possible,
         ),
         (
             "SIGTERM, the machine filled by the job since its last reading",
@@ -90,7 +90,7 @@ fn each_signal() {
                 .gone(150, None)
                 .ends(None, Some(15)),
             Verdict::OomDaemon,
-            Confidence::Likely,
+            Confidence::Possible,
         ),
         (
             "SIGTERM long after memory was short",
@@ -109,6 +109,36 @@ fn each_signal() {
                 .machine(0, &[60, 15])
                 .process(900, 1, Role::Other, "", "")
                 .with(|process| process.command = "/usr/bin/earlyoom -r 60".to_owned())
+                .ends(None, Some(15)),
+            Verdict::OomDaemon,
+            Confidence::Likely,
+        ),
+        (
+            "the same where earlyoom was gone long before",
+            session(None, "")
+                .samples(Metric::Rss, 60_000, &[10, 10])
+                .machine(60_000, &[60, 15])
+                .process(900, 1, Role::Other, "", "")
+                .with(|process| process.command = "/usr/bin/earlyoom -r 60".to_owned())
+                .gone(20_000, None)
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM by somebody who is no daemon, the machine next to empty",
+            session(None, "")
+                .machine(0, &[60, 4])
+                .event(3, taken(15, 812, "kill 7"))
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "SIGTERM by nohang, which is a script",
+            session(None, "")
+                .machine(0, &[60, 30])
+                .event(3, taken(15, 812, "python3 -u /usr/sbin/nohang --config x"))
                 .ends(None, Some(15)),
             Verdict::OomDaemon,
             Confidence::Likely,
@@ -293,6 +323,29 @@ fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
         told(story())
             .sentence
             .ends_with("had used 91.6 MiB of 95.4 MiB (96 %).")
+    );
+}
+
+#[test]
+fn a_daemon_that_nobody_saw_is_not_claimed() {
+    let story = session(None, "").machine(0, &[60, 4]).ends(None, Some(15));
+    let ending = story.ends_as("unseen", Verdict::OomDaemon, Confidence::Possible);
+    assert_eq!(
+        ending.sentence,
+        "SIGTERM ended the job after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %). Who sent it is not known; it may have been a memory daemon, though none was seen."
+    );
+}
+
+#[test]
+fn somebody_who_is_known_is_told_with_the_room_that_was_left() {
+    let ending = session(None, "")
+        .machine(0, &[60, 4])
+        .event(3, taken(15, 812, "kill 7"))
+        .ends(None, Some(15))
+        .ends_as("known", Verdict::Killed, Confidence::Likely);
+    assert_eq!(
+        ending.sentence,
+        "Process 812 (kill 7) ended the job by SIGTERM after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %)."
     );
 }
 
