@@ -139,6 +139,26 @@ def test_pytest_timeout_is_timed_out(server, recorder, way, method, workers):
     assert server.job(summary["uuid"])["ending"] == summary["ending"]
 
 
+def test_os_exit_when_a_limit_is_up_that_only_fails_the_test_is_crashed(server, recorder):
+    write_suite(recorder.folder, "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}); time.sleep(0.9); os._exit(1)")
+    with recorded(Run, recorder, server) as job:
+        job.begin(PYTEST + ["--timeout", "1", "--timeout-method", "signal"])
+        summary = job.end()
+    assert job.code == 1
+    check(summary, "crashed", "likely", server)
+
+
+@NEEDS_TIMEOUT
+def test_pytest_exit_when_timeout_is_nearly_up_is_not_timed_out(server, recorder):
+    # Gone shortly before its time was up; the shell goes on until it is, and says what `timeout` would.
+    write_suite(recorder.folder, "time.sleep(float(os.environ['BEGAN']) + 4.2 - time.time()); __import__('pytest').exit('enough', returncode=2)")
+    with recorded(Run, recorder, server) as job:
+        job.begin(["sh", "-c", "BEGAN=$(date +%%s.%%N) timeout 5 %s; sleep 1.5; exit 124" % QUOTED])
+        summary = job.end()
+    assert job.code == 124
+    check(summary, "interrupted", "certain", server)
+
+
 @BOTH
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_the_limit_of_the_ci_is_timed_out(server, recorder, way, number):

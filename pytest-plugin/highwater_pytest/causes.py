@@ -2,6 +2,8 @@
 
 import errno
 import re
+from threading import current_thread as _current_thread
+from threading import main_thread as _main_thread
 
 import pytest
 
@@ -58,19 +60,30 @@ def _errors(error):
 
 
 def time_limit(item):
-    """The last field of ``tb``: what pytest-timeout allows the test, µs; ``""`` where it sets no limit.
+    """The last fields of ``tb``: what pytest-timeout allows the test, µs, and by which method it ends it; ``""`` where it sets no limit.
 
-    Decided as it decides itself: the nearest marker, else what it read from its option, ``PYTEST_TIMEOUT`` and the ini file.
+    Decided as it decides itself: the nearest marker, else what it read from its options, ``PYTEST_TIMEOUT`` and the ini file.
     """
     try:
         marker = item.get_closest_marker(TIMEOUT)
-        seconds = None
+        seconds = method = None
         if marker is not None:
-            seconds = marker.args[0] if marker.args else marker.kwargs.get("timeout")
+            seconds, method = (_of_marker(marker, at, name) for at, name in enumerate(("timeout", "method")))
         if seconds is None:
             seconds = item.config._env_timeout
+        if method is None:
+            method = getattr(item.config, "_env_timeout_method", None)
         limit_us = int(float(seconds) * 1e6) if seconds is not None else 0
     except Exception:
         # A marker that cannot be: pytest-timeout says so itself.
         return ""
-    return f"\t{limit_us}" if 0 < limit_us < 1 << 62 else ""
+    if not 0 < limit_us < 1 << 62:
+        return ""
+    # A signal's handler runs in the main thread alone.
+    if method == "signal" and _current_thread() is not _main_thread():
+        method = "thread"
+    return f"\t{limit_us}\t{method}" if method in ("signal", "thread") else f"\t{limit_us}"
+
+
+def _of_marker(marker, at, name):
+    return marker.args[at] if len(marker.args) > at else marker.kwargs.get(name)

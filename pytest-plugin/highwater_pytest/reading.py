@@ -19,7 +19,8 @@ _MARKS = {
     "xx": ("true_peak_bytes",),
 }
 # What later writers add at the end of a line: missing, ``-`` or none at all where there is nothing to say.
-_FURTHER = {"ie": "cause", "tb": "time_limit_us", "te": "cause"}
+_FURTHER = {"ie": ("cause",), "tb": ("time_limit_us", "time_limit_method"), "te": ("cause",)}
+_METHODS = ("thread", "signal")
 _NUMBERS = {"items", "execution", "fixture", "exit_status", "true_peak_bytes"}
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
 
@@ -70,18 +71,20 @@ def parse(line):
     mark = {"kind": kind, "t_us": int(fields[0]), "rss_bytes": int(fields[1]), "peak_bytes": _number(fields[2])}
     for name, text in zip(names, fields[3:]):
         mark[name] = _number(text) if name in _NUMBERS else unescape(text)
-    further = _FURTHER.get(kind)
-    if further is not None and len(fields) > 3 + len(names):
-        _take_further(mark, further, fields[3 + len(names)])
+    for name, text in zip(_FURTHER.get(kind, ()), fields[3 + len(names) :]):
+        _take_further(mark, name, text)
     return mark
 
 
 def _take_further(mark, name, text):
-    if name != "time_limit_us":
-        if text != "-":
-            mark[name] = unescape(text)
-    elif text.isdigit():
-        mark[name] = int(text)
+    if name == "time_limit_us":
+        if text.isdigit():
+            mark[name] = int(text)
+    elif name == "time_limit_method":
+        if text in _METHODS:
+            mark[name] = text
+    elif text != "-":
+        mark[name] = unescape(text)
 
 
 def read(content):

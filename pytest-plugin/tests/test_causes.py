@@ -277,6 +277,30 @@ def test_time_limits_are_those_of_pytest_timeout(suite, need, options, variable,
     assert causes_of(records) == {"call": "timeout", "setup": "timeout", "in_a_handler": "timeout"}
 
 
+METHODS = """
+import pytest
+def test_default(): pass
+@pytest.mark.timeout(5, method="thread")
+def test_named(): pass
+@pytest.mark.timeout(5, "signal")
+def test_second(): pass
+@pytest.mark.timeout(method="thread")
+def test_alone(): pass
+@pytest.mark.timeout(0, method="thread")
+def test_unlimited(): pass
+"""
+
+
+@pytest.mark.parametrize("options, default", [([], "signal"), (["--timeout-method=thread"], "thread")])
+def test_the_method_is_that_of_pytest_timeout(suite, need, options, default):
+    need("pytest_timeout", "pytest-timeout")
+    suite.write(test_timed=METHODS)
+    suite.run("--timeout=50", *options)
+    begun = [mark for mark in suite.only() if mark["kind"] == "tb"]
+    told = {mark["nodeid"].split("::test_")[-1]: mark.get("time_limit_method") for mark in begun}
+    assert told == {"default": default, "named": "thread", "second": "signal", "alone": "thread", "unlimited": None}
+
+
 def test_a_marker_that_cannot_be_is_left_to_pytest_timeout(suite, need):
     need("pytest_timeout", "pytest-timeout")
     suite.write(test_timed="import pytest\n@pytest.mark.timeout('soon')\ndef test_one(): pass\n")

@@ -177,6 +177,11 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
             path: fields.text("path")?,
             nodeid: fields.text("nodeid")?,
             time_limit_us: fields.further_int(),
+            time_limit_ends_process: match &*fields.further_text() {
+                "thread" => Some(true),
+                "signal" => Some(false),
+                _ => None,
+            },
         }),
         "tp" => What::TestPhase(TestPhase {
             phase: fields.text("phase")?,

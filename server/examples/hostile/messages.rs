@@ -70,6 +70,7 @@ pub(crate) fn batch(random: &mut Rng) -> v1::Batch {
             path: path.clone(),
             nodeid: format!("{path}::{}", words()),
             time_limit_us: None,
+            time_limit_ends_process: None,
         }),
         What::FixtureBegin(v1::FixtureBegin {
             fixture: 1,

@@ -296,6 +296,7 @@ fn marks(test: &Test<'_>, execution: u32) -> [Mark; 2] {
         path: test.metric.path.clone(),
         nodeid: format!("{}::{}", test.metric.path, test.metric.name),
         time_limit_us: None,
+        time_limit_ends_process: None,
     };
     let end = TestEnd {
         outcome: "unknown".to_owned(),

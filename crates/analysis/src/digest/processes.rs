@@ -188,12 +188,13 @@ pub(super) fn gather(recording: &Recording) -> Vec<ProcessFacts> {
     processes
 }
 
-/// The latest started process of the parent's number that was there when this one started; candidates stand in order of their start.
+/// The latest started process of the parent's number that was there when this one started; candidates stand in order of their start. By the ticks of
+/// the kernel's clock: what started in the same one may stand in either order once they are made µs.
 fn parent_of(processes: &[ProcessFacts], candidates: &[usize], child: usize) -> Option<usize> {
-    let started_us = processes[child].started_us;
+    let start_ticks = processes[child].key.start_ticks;
     candidates
         .iter()
         .rev()
         .copied()
-        .find(|at| *at != child && processes[*at].started_us <= started_us)
+        .find(|at| *at != child && processes[*at].key.start_ticks <= start_ticks)
 }

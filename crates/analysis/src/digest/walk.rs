@@ -212,11 +212,13 @@ impl<'a> Walker<'a> {
                 path,
                 nodeid,
                 time_limit_us,
+                time_limit_ends_process,
                 ..
             } => {
                 self.begin_test(mark, texts.get(path), texts.get(nodeid));
                 if let Some(test) = self.walk.tests.last_mut() {
                     test.time_limit_us = time_limit_us;
+                    test.time_limit_ends_process = time_limit_ends_process;
                 }
             }
             What::TestPhase { phase } => {

@@ -62,6 +62,7 @@ pub(crate) enum What {
         path: Text,
         nodeid: Text,
         time_limit_us: Option<u64>,
+        time_limit_ends_process: Option<bool>,
     },
     TestPhase {
         phase: Text,
@@ -200,6 +201,7 @@ impl What {
                 path: texts.keep(&test.path),
                 nodeid: texts.keep(&test.nodeid),
                 time_limit_us: test.time_limit_us,
+                time_limit_ends_process: test.time_limit_ends_process,
             },
             Some(Sent::TestPhase(test)) => Self::TestPhase {
                 phase: texts.keep(&test.phase),
@@ -259,11 +261,13 @@ impl What {
                 path,
                 nodeid,
                 time_limit_us,
+                time_limit_ends_process,
             } => Sent::TestBegin(v1::TestBegin {
                 execution,
                 path: word(path),
                 nodeid: word(nodeid),
                 time_limit_us,
+                time_limit_ends_process,
             }),
             Self::TestPhase { phase } => Sent::TestPhase(v1::TestPhase { phase: word(phase) }),
             Self::TestEnd {

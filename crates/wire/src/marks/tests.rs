@@ -19,6 +19,7 @@ fn a_test_begins_with_its_path_and_an_escaped_name() {
             path: "a/test_b.py".to_owned(),
             nodeid: "a/test_b.py::test[x\ty\\n]".to_owned(),
             time_limit_us: None,
+            time_limit_ends_process: None,
         }))
     );
 }
@@ -53,6 +54,19 @@ fn what_later_writers_add_is_read_where_it_is_there() {
     );
     assert_eq!(limit(b"tb\t1\t2\t3\t1\ta.py\ta.py::t\t-"), None);
     assert_eq!(limit(b"tb\t1\t2\t3\t1\ta.py\ta.py::t"), None);
+    let ends_process = |line: &[u8]| match what(line) {
+        Some(What::TestBegin(test)) => test.time_limit_ends_process,
+        other => panic!("{other:?}"),
+    };
+    for (method, expected) in [
+        ("\tthread", Some(true)),
+        ("\tsignal", Some(false)),
+        ("\tother", None),
+        ("", None),
+    ] {
+        let line = format!("tb\t1\t2\t3\t1\ta.py\ta.py::t\t5000000{method}");
+        assert_eq!(ends_process(line.as_bytes()), expected, "{line}");
+    }
     let cause = |line: &[u8]| match what(line) {
         Some(What::TestEnd(test)) => test.cause,
         Some(What::ImportEnd(import)) => import.cause,
@@ -163,6 +177,12 @@ fn agree(line: &Line, record: &serde_json::Value) {
                         .get("time_limit_us")
                         .and_then(serde_json::Value::as_u64);
                     assert_eq!(limit, test.time_limit_us);
+                    let method = match test.time_limit_ends_process {
+                        Some(true) => "thread",
+                        Some(false) => "signal",
+                        None => "",
+                    };
+                    assert_eq!(text(record, "time_limit_method"), method);
                 }
                 Some(What::TestEnd(test)) => {
                     assert_eq!(record["outcome"], test.outcome);

@@ -32,8 +32,19 @@ pub(in crate::digest) struct Death {
     pub(in crate::digest) running: Option<String>,
     /// What the process had grown by since that test began, at its last sample.
     pub(in crate::digest) took_bytes: Option<i64>,
-    /// When that test began, and what pytest-timeout allowed it.
-    pub(in crate::digest) time_limit: Option<(i64, i64)>,
+    /// Whether `until_us` is when its end was seen.
+    pub(in crate::digest) seen_to_end: bool,
+    /// What pytest-timeout allowed that test.
+    pub(in crate::digest) time_limit: Option<TimeLimit>,
+}
+
+/// What pytest-timeout allows a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::digest) struct TimeLimit {
+    pub(in crate::digest) began_us: i64,
+    pub(in crate::digest) limit_us: i64,
+    /// Whether it ends the process then, as its method `thread` does, or fails the test; none where that is not known.
+    pub(in crate::digest) ends_process: Option<bool>,
 }
 
 /// What the end of the command tells of a signal.
@@ -144,9 +155,13 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
             let last = parts.memory.last_rss(at)?;
             Some(last - test.span.start)
         }),
+        seen_to_end: process.ended_us.is_some(),
         time_limit: open_test.and_then(|test| {
-            let limit = i64::try_from(test.time_limit_us?).ok()?;
-            Some((test.began_us, limit))
+            Some(TimeLimit {
+                began_us: test.began_us,
+                limit_us: i64::try_from(test.time_limit_us?).ok()?,
+                ends_process: test.time_limit_ends_process,
+            })
         }),
     }
 }

@@ -132,7 +132,7 @@ impl Evidence {
         (evidence.deaths, evidence.afterwards) =
             deaths::of(parts, sessions, &evidence.open, command);
         evidence.oom = OomKills::of(parts, &evidence.deaths, coded, masked);
-        evidence.time = TimeLimits::of(parts, &evidence.deaths);
+        evidence.time = TimeLimits::of(parts, &evidence.deaths, evidence.all_told());
         let moment_us = evidence.moment(parts);
         let ran = evidence
             .main_death()

@@ -206,8 +206,8 @@ fn seen(evidence: &Evidence, figures: &mut Figures) {
 }
 
 fn time(evidence: &Evidence, verdict: Verdict, figures: &mut Figures) {
-    if let Some(allowed_us) = evidence.time.timeout_us {
-        let allowed = seconds(allowed_us);
+    if let Some(timeout) = evidence.time.timeout {
+        let allowed = seconds(timeout.allowed_us);
         figures.say(format!("A `timeout` of {allowed} around pytest was up."));
     }
     let of_time = matches!(verdict, Verdict::TimedOut | Verdict::Cancelled);

@@ -90,6 +90,7 @@ pub(crate) fn tb_within(path: &str, name: &str, ms: u64) -> What {
         path: path.to_owned(),
         nodeid: format!("{path}::{name}"),
         time_limit_us: Some(ms * 1_000),
+        ..TestBegin::default()
     })
 }
 pub(crate) fn fb(fixture: u64, name: &str, scope: &str, path: &str) -> What {

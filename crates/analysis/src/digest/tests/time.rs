@@ -2,11 +2,11 @@
 
 use highwater_wire::{
     report::{Confidence, Verdict},
-    v1::{Metric, Role},
+    v1::{Metric, Role, mark},
 };
 
 use super::{
-    builder::{Story, sb, se, tb_within, te_because},
+    builder::{Story, sb, se, tb, tb_within, te, te_because},
     endings::session,
     signals::taken,
 };
@@ -29,15 +29,46 @@ fn beside(command: &str, pid: u32, lived_s: i64) -> Story {
         .samples(Metric::Rss, 0, &[1])
 }
 
+/// `timeout` with its own end, around a pytest that told its end with a status after so many ms.
+fn told_below(
+    command: &str,
+    status: i32,
+    told_ms: i64,
+    ended: (Option<i32>, Option<i32>),
+) -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 5, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("a.py", "x")),
+            (told_ms, 10, 10, te("passed")),
+            (told_ms, 10, 10, se(status)),
+        ])
+        .process(5, 1, Role::Child, "", "")
+        .with(|process| {
+            process.command = command.to_owned();
+            process.ended_us = Some(told_ms * 1_000 + 40_000);
+            (process.exit_code, process.signal) = ended;
+        })
+        .samples(Metric::Rss, 0, &[1])
+}
+
 /// pytest in a test with a limit of 1 s, seen last so many ms after it began.
 fn in_a_limited_test(ran_ms: i64) -> Story {
+    limited_by(None, ran_ms)
+}
+
+/// The same, with what pytest-timeout does when the time is up.
+fn limited_by(ends_process: Option<bool>, ran_ms: i64) -> Story {
+    let mut begins = tb_within("a.py", "slow", 1_000);
+    if let mark::What::TestBegin(test) = &mut begins {
+        test.time_limit_ends_process = ends_process;
+    }
     Story::new()
         .session("s", 0)
         .process(10, 1, Role::Pytest, "", "s")
-        .marks(&[
-            (0, 10, 10, sb()),
-            (10, 10, 10, tb_within("a.py", "slow", 1_000)),
-        ])
+        .marks(&[(0, 10, 10, sb()), (10, 10, 10, begins)])
         .samples(Metric::Rss, 10 + ran_ms, &[10])
         .gone(10 + ran_ms + 40, None)
 }
@@ -95,6 +126,22 @@ fn each_limit_of_time() {
             below("timeout 5 sh -c pytest", 5)
                 .of_process(10, |process| process.ended_us = None)
                 .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "timeout that started pytest in the same tick of the clock, which seems later by a microsecond",
+            below("timeout -s KILL 5 pytest", 5)
+                .of_process(6, |process| {
+                    (process.start_ticks, process.started_us) = (9, Some(12));
+                })
+                .of_process(5, |process| {
+                    (process.start_ticks, process.started_us) = (9, Some(13));
+                })
+                .of_process(10, |process| {
+                    (process.start_ticks, process.started_us) = (9, Some(11));
+                })
+                .ends(Some(7), None),
             Verdict::TimedOut,
             Confidence::Likely,
         ),
@@ -184,11 +231,59 @@ fn each_limit_of_time() {
         ),
         (
             "timeout -s INT, which pytest took",
-            session(Some(2), "passed")
-                .of_process(10, |process| process.parent_pid = 5)
-                .process(5, 1, Role::Child, "", "")
-                .with(|process| process.command = "timeout -s INT 5 pytest".to_owned())
-                .samples(Metric::Rss, 5_000, &[1])
+            told_below("timeout -s INT 5 pytest", 2, 5_010, (None, None)).ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "the same below a shell that ends with a code of its own",
+            told_below("timeout -s INT 5 pytest", 2, 5_010, (Some(124), None)).ends(Some(1), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "pytest.exit as the time of timeout was up, below a shell that ends with 124",
+            told_below("timeout 5 pytest", 2, 5_010, (Some(2), None)).ends(Some(124), None),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "the same where nobody saw how timeout ended, shortly before its time was up",
+            told_below("timeout 5 pytest", 2, 4_900, (None, None))
+                .samples(Metric::Rss, 5_200, &[1])
+                .ends(Some(124), None),
+            Verdict::Interrupted,
+            Confidence::Certain,
+        ),
+        (
+            "pytest.exit(returncode=124) as the time of timeout was up",
+            told_below("timeout 5 pytest", 124, 5_010, (Some(124), None)).ends(Some(124), None),
+            Verdict::Interrupted,
+            Confidence::Possible,
+        ),
+        (
+            "SIGTERM of somebody else as the time of timeout was up, which timeout hands on",
+            below("timeout 5 pytest", 5)
+                .of_process(10, |process| process.signal = Some(15))
+                .of_process(5, |process| process.signal = Some(15))
+                .ends(Some(124), None),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
+            "os._exit(124) as the time of timeout was up",
+            below("timeout 5 pytest", 5)
+                .of_process(10, |process| process.exit_code = Some(124))
+                .of_process(5, |process| process.exit_code = Some(124))
+                .ends(Some(124), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "a pytest that exits by itself at the SIGTERM of timeout",
+            below("timeout 5 pytest", 5)
+                .of_process(10, |process| process.exit_code = Some(143))
+                .of_process(5, |process| process.exit_code = Some(124))
                 .ends(Some(124), None),
             Verdict::TimedOut,
             Confidence::Likely,
@@ -196,6 +291,52 @@ fn each_limit_of_time() {
         (
             "pytest-timeout by its thread",
             in_a_limited_test(1_000).ends(Some(1), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "pytest-timeout by its thread, where nobody saw the end",
+            in_a_limited_test(960)
+                .of_process(10, |process| process.ended_us = None)
+                .process(11, 1, Role::Child, "", "")
+                .samples(Metric::Rss, 9_000, &[1])
+                .ends(Some(1), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "pytest-timeout by its thread, the last sight of which is of long before",
+            in_a_limited_test(700)
+                .gone(1_030, Some(1))
+                .ends(Some(1), None),
+            Verdict::TimedOut,
+            Confidence::Possible,
+        ),
+        (
+            "os._exit(1) shortly before the time was up",
+            in_a_limited_test(900).ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "os._exit(1) between the last two samples before the time was up",
+            in_a_limited_test(950)
+                .gone(980, Some(1))
+                .ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "os._exit(1) when the time was up, which would only fail the test",
+            limited_by(Some(false), 1_000).ends(Some(1), None),
+            Verdict::Crashed,
+            Confidence::Likely,
+        ),
+        (
+            "pytest-timeout by its thread, which is known to end the process, last seen long before",
+            limited_by(Some(true), 700)
+                .gone(1_030, Some(1))
+                .ends(Some(1), None),
             Verdict::TimedOut,
             Confidence::Likely,
         ),
@@ -312,4 +453,25 @@ fn tests_that_took_too_long_in_a_suite_that_went_on_do_not_cut_it_short() {
     );
     let died = in_a_limited_test(1_000).ends(Some(1), None).digest().job;
     assert!(died.censored);
+}
+
+#[test]
+fn how_long_a_late_test_ran_is_what_was_seen_of_it() {
+    let told = |story: Story, confidence| {
+        let ending = story
+            .ends(Some(1), None)
+            .ends_as("late", Verdict::TimedOut, confidence);
+        ending.sentence
+    };
+    assert_eq!(
+        told(
+            in_a_limited_test(700).gone(1_030, Some(1)),
+            Confidence::Possible
+        ),
+        "pytest-timeout ended pytest in a test that was seen to run for 0.7 s and was over by 1.0 s, of the 1.0 s it may take, after 1 test."
+    );
+    assert_eq!(
+        told(in_a_limited_test(1_200), Confidence::Likely),
+        "pytest-timeout ended pytest in a test that was seen to run for 1.2 s, of the 1.0 s it may take, after 1 test."
+    );
 }

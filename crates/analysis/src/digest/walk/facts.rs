@@ -157,6 +157,7 @@ pub(in crate::digest) struct TestFacts<'a> {
     pub(in crate::digest) forked_spike: Option<i64>,
     /// What pytest-timeout allows it, µs.
     pub(in crate::digest) time_limit_us: Option<u64>,
+    pub(in crate::digest) time_limit_ends_process: Option<bool>,
     /// Why it failed, where that speaks for an ending: `memory_error`, `timeout`.
     pub(in crate::digest) cause: &'a str,
 }
@@ -176,6 +177,7 @@ impl<'a> TestFacts<'a> {
             phases: Vec::with_capacity(3),
             forked_spike: None,
             time_limit_us: None,
+            time_limit_ends_process: None,
             cause: "",
         };
         test.next_phase("setup", t_us, rss);
