@@ -95,9 +95,9 @@ fn by_daemon(evidence: &Evidence, signal: i32, name: &str) -> Decision {
         (None, None) => {
             return Decision {
                 verdict: Verdict::OomDaemon,
-                confidence: Confidence::Possible,
+                confidence: Confidence::Likely,
                 sentence: format!(
-                    "{name} ended the job after {tests}{when}{killed_nothing}. Who sent it is not known; it may have been a memory daemon, though none was seen."
+                    "{name} ended the job after {tests}{when}{killed_nothing}. Who sent it is not known; most likely a memory daemon, though none was seen."
                 ),
                 next_step: "Look at the files and fixtures that hold the memory, and in the logs of the CI and of the machine (systemd-oomd, the runner's own memory guard) for who sent the signal.",
             };

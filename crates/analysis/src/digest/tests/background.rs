@@ -76,7 +76,7 @@ fn each_background_job() {
                 Some(143),
             ),
             Verdict::OomDaemon,
-            Confidence::Possible,
+            Confidence::Likely,
         ),
         (
             "killed, memory short only when `stop` came",

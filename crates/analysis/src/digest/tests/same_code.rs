@@ -80,7 +80,7 @@ fn one_code_and_several_endings() {
             137,
             gone().machine(0, &[4]),
             Verdict::OomDaemon,
-            Possible,
+            Likely,
         ),
         (
             "cancelled",
@@ -123,7 +123,7 @@ fn one_code_and_several_endings() {
             143,
             gone().machine(0, &[4]),
             Verdict::OomDaemon,
-            Possible,
+            Likely,
         ),
         (
             "cancelled",

@@ -66,7 +66,7 @@ fn each_signal() {
             "SIGTERM, the machine next to empty, and no daemon seen",
             session(None, "").ends(None, Some(15)).machine(0, &[60, 4]),
             Verdict::OomDaemon,
-            Confidence::Possible,
+            Confidence::Likely,
         ),
         (
             "SIGHUP, the machine next to empty: no daemon sends that",
@@ -80,7 +80,7 @@ fn each_signal() {
                 .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
                 .series(Metric::CgroupWorkingSet, None, "/job", 0, &[92], 1),
             Verdict::OomDaemon,
-            Confidence::Possible,
+            Confidence::Likely,
         ),
         (
             "SIGTERM, the machine filled by the job since its last reading",
@@ -90,7 +90,7 @@ fn each_signal() {
                 .gone(150, None)
                 .ends(None, Some(15)),
             Verdict::OomDaemon,
-            Confidence::Possible,
+            Confidence::Likely,
         ),
         (
             "SIGTERM long after memory was short",
@@ -327,12 +327,12 @@ fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
 }
 
 #[test]
-fn a_daemon_that_nobody_saw_is_not_claimed() {
+fn a_daemon_that_nobody_saw_is_said_not_to_have_been_seen() {
     let story = session(None, "").machine(0, &[60, 4]).ends(None, Some(15));
-    let ending = story.ends_as("unseen", Verdict::OomDaemon, Confidence::Possible);
+    let ending = story.ends_as("unseen", Verdict::OomDaemon, Confidence::Likely);
     assert_eq!(
         ending.sentence,
-        "SIGTERM ended the job after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %). Who sent it is not known; it may have been a memory daemon, though none was seen."
+        "SIGTERM ended the job after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %). Who sent it is not known; most likely a memory daemon, though none was seen."
     );
 }
 
