@@ -57,6 +57,8 @@ const LOOK_SOON_AFTER: Duration = Duration::from_millis(200);
 const MOST_US: i64 = CALM_US + 250_000;
 /// A batch with so many bytes of marks is handed on at once.
 const MARKS_BYTES: usize = 512 << 10;
+/// And one with so many new processes: a batch holds four times as many.
+const HEADS: usize = 4_000;
 
 /// What the recorder hears.
 #[derive(Debug)]
@@ -300,7 +302,7 @@ impl<S: BatchSink> Recorder<S> {
         };
         for news in told.drain(..) {
             self.hear(news);
-            if self.gathered.marks_bytes >= MARKS_BYTES {
+            if self.gathered.marks_bytes >= MARKS_BYTES || self.gathered.heads >= HEADS {
                 self.flush(false);
             }
         }
@@ -371,6 +373,9 @@ impl<S: BatchSink> Recorder<S> {
         // What gave way to the last batch is told in one more.
         if self.notices.has_more_of(SAMPLES_THINNED) {
             self.notices.sum_up(now_us);
+            self.flush(false);
+        }
+        while self.sessions.has_news() {
             self.flush(false);
         }
         self.keeper.finish(&mut self.reuse)

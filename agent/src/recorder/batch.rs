@@ -31,6 +31,8 @@ pub(super) struct Gathered {
     pub(super) events: Vec<Event>,
     /// About what the marks take on the wire.
     pub(super) marks_bytes: usize,
+    /// How often a process told who it is.
+    pub(super) heads: usize,
     slow: Vec<SlowValue>,
     /// Where in `slow` each round begins.
     rounds: Vec<usize>,
@@ -99,6 +101,7 @@ impl Gathered {
             batch.marks.push(mark);
         }
         self.marks_bytes = 0;
+        self.heads = 0;
         batch.events.append(&mut self.events);
         let order = places.order.iter();
         batch.processes.extend(order.map(|key| table.word_of(*key)));

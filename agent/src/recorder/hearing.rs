@@ -14,6 +14,7 @@ impl<S: BatchSink> Recorder<S> {
         let now_us = self.clock.now_us();
         match told {
             Told::Header(mut header) => {
+                self.gathered.heads += 1;
                 self.names.learn(&mut header, &self.table);
                 let key = ProcessKey {
                     pid: header.pid,

@@ -6,6 +6,9 @@ use highwater_wire::{marks::SessionLine, v1::Session};
 
 use crate::{bounds::bounded, tree::ProcessKey};
 
+/// So many are said in one batch, which holds twice as many; anybody can write the words of thousands.
+const MOST_SAID: usize = 500;
+
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     known: BTreeMap<String, (Session, bool)>,
@@ -89,12 +92,17 @@ impl Sessions {
         Some(session)
     }
 
+    /// Says what is new; the rest waits for the next batch.
     pub(super) fn say_news(&mut self, sessions: &mut Vec<Session>) {
-        for (session, is_news) in self.known.values_mut() {
-            if std::mem::take(is_news) {
-                sessions.push(session.clone());
-            }
+        let news = self.known.values_mut().filter(|(_, is_news)| *is_news);
+        for (session, is_news) in news.take(MOST_SAID) {
+            *is_news = false;
+            sessions.push(session.clone());
         }
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.known.values().any(|(_, is_news)| *is_news)
     }
 
     pub(super) fn say_all_again(&mut self) {

@@ -2,7 +2,7 @@
 
 use highwater_wire::{
     codec::Checked,
-    v1::{Batch, Process},
+    v1::{Batch, Mark, Process},
 };
 
 /// What was taken out.
@@ -39,13 +39,10 @@ pub(super) fn leave_out_impossible(batch: &mut Batch) -> Vec<LeftOut> {
             };
         }
     }
-    sieve.alone.processes.clone_from(&batch.processes);
+    sieve.alone.processes.clear();
     // A session is what marks told, and without it nothing says that it ended: the ending is judged by this code.
     sieve.sift("marks_malformed", &mut batch.sessions, |alone| {
         &mut alone.sessions
-    });
-    sieve.sift("parts_malformed", &mut batch.samples, |alone| {
-        &mut alone.samples
     });
     sieve.sift("parts_malformed", &mut batch.notices, |alone| {
         &mut alone.notices
@@ -53,8 +50,11 @@ pub(super) fn leave_out_impossible(batch: &mut Batch) -> Vec<LeftOut> {
     sieve.sift("parts_malformed", &mut batch.events, |alone| {
         &mut alone.events
     });
-    sieve.sift("marks_malformed", &mut batch.marks, |alone| {
-        &mut alone.marks
+    sieve.sift_marks(batch);
+    // There are few of these, and each may name every process.
+    sieve.alone.processes.clone_from(&batch.processes);
+    sieve.sift("parts_malformed", &mut batch.samples, |alone| {
+        &mut alone.samples
     });
     sieve.left_out
 }
@@ -79,6 +79,24 @@ impl Sieve {
         slot(&mut self.alone).clear();
     }
 
+    /// Each with the one process that it names: there may be thousands of both.
+    fn sift_marks(&mut self, batch: &mut Batch) {
+        let Batch {
+            marks, processes, ..
+        } = batch;
+        marks.retain(|mark| {
+            let named = processes.get(mark.process as usize);
+            self.alone.processes.clear();
+            self.alone.processes.extend(named.cloned());
+            self.alone.marks = vec![Mark {
+                process: 0,
+                ..mark.clone()
+            }];
+            self.passes("marks_malformed")
+        });
+        self.alone.marks.clear();
+    }
+
     fn passes(&mut self, code: &'static str) -> bool {
         let Err(problem) = self.alone.check() else {
             return true;
@@ -97,7 +115,7 @@ impl Sieve {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::v1::{Event, Mark, Metric, Notice, Samples, Series, Session};
+    use highwater_wire::v1::{Event, Metric, Notice, Samples, Series, Session};
 
     use super::*;
 

@@ -67,10 +67,16 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     known: HashMap<ProcessKey, Known>,
+    /// Those that the tree saw, by their start: anybody can write the headers of thousands that are none.
+    started: HashMap<u64, Vec<ProcessKey>>,
 }
 
 impl Table {
     pub(super) fn born(&mut self, birth: Birth, t_us: i64, clock: JobClock) {
+        let started = self.started.entry(birth.key.start_ticks).or_default();
+        if !started.contains(&birth.key) {
+            started.push(birth.key);
+        }
         let known = self.change(birth.key, t_us);
         known.born_us = t_us;
         known.word.parent_pid = birth.parent_pid;
@@ -344,13 +350,12 @@ impl Table {
         start_ticks: u64,
         has_words: impl Fn(&[String]) -> bool,
     ) -> Option<ProcessKey> {
-        let mut silent = self.known.iter().filter(|(key, known)| {
-            key.start_ticks == start_ticks
-                && known.was_born()
-                && !known.has_plugin
-                && has_words(&known.words)
-        });
-        let (key, _) = silent.next()?;
+        let is_silent = |key: &&ProcessKey| {
+            let known = self.known.get(key);
+            known.is_some_and(|known| !known.has_plugin && has_words(&known.words))
+        };
+        let mut silent = self.started.get(&start_ticks)?.iter().filter(is_silent);
+        let key = silent.next()?;
         silent.next().is_none().then_some(*key)
     }
 
@@ -414,7 +419,15 @@ impl Table {
                     .gone_us
                     .is_none_or(|gone| now_us - gone < REMEMBERED_US)
         };
+        let before = self.known.len();
         self.known.retain(|_, known| is_kept(known));
+        if self.known.len() < before {
+            let known = &self.known;
+            self.started.retain(|_, keys| {
+                keys.retain(|key| known.contains_key(key));
+                !keys.is_empty()
+            });
+        }
     }
 }
 

@@ -124,3 +124,20 @@ fn a_number_from_inside_a_namespace_is_taken_for_the_process_that_started_then()
         assert_eq!(writers, [expected], "{line}");
     }
 }
+
+/// As many files as somebody likes to put there, each of a process of its own that leads a session of its own.
+#[test]
+fn thousands_of_files_make_batches_that_can_be_read_and_lose_no_other() {
+    const FILES: u32 = 3_000;
+    let scene = scene(0);
+    for pid in 1..=FILES {
+        let session = format!("S\t{{\"session\": \"{pid}\", \"role\": \"pytest\"}}\n");
+        let marks = "sb\t5\t5\t-\ntb\t5\t5\t-\t1\ta.py\ta.py::t\n";
+        scene.write(pid, &format!("{}{session}{marks}", header(pid)));
+    }
+    let recorded = scene.finish();
+    assert_eq!((recorded.unwritten.len(), recorded.warnings.len()), (0, 0));
+    let kept = recorded.sink.kept.iter();
+    let sessions: usize = kept.map(|batch| batch.sessions.len()).sum();
+    assert_eq!(sessions, FILES as usize);
+}

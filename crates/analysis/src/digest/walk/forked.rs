@@ -1,5 +1,7 @@
 //! Tests that ran in a forked child (pytest-forked): the child's marks tell of the test, the parent's of the file.
 
+use std::collections::HashMap;
+
 use super::{TestFacts, Walk};
 use crate::digest::processes::ProcessFacts;
 
@@ -8,16 +10,19 @@ use crate::digest::processes::ProcessFacts;
 /// The parent's test keeps its own start and end, since what the child held went with it; peak, spike and phases are
 /// the child's. A child's test whose parent said nothing of it stays where it is.
 pub(in crate::digest) fn adopt(walks: &mut [Walk<'_>], processes: &[ProcessFacts]) {
+    let mut walks_of: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (at, walk) in walks.iter().enumerate() {
+        let pid = processes[walk.process].key.pid;
+        walks_of.entry(pid).or_default().push(at);
+    }
     for child in 0..walks.len() {
         let from = processes[walks[child].process].forked_from;
         if from == 0 {
             continue;
         }
-        let Some(parent) = walks
-            .iter()
-            .position(|walk| processes[walk.process].key.pid == from && !walk.tests.is_empty())
-            .filter(|parent| *parent != child)
-        else {
+        let has_tests = |at: &usize| !walks[*at].tests.is_empty();
+        let mut parents = walks_of.get(&from).into_iter().flatten().copied();
+        let Some(parent) = parents.find(has_tests).filter(|parent| *parent != child) else {
             continue;
         };
         let tests = std::mem::take(&mut walks[child].tests);
