@@ -6,7 +6,7 @@ use highwater_charts::time_label;
 use highwater_store::JobRow;
 use highwater_wire::report::{
     FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
-    RecorderReport, TestRow,
+    RecorderReport, Role, TestRow,
 };
 use serde::Deserialize;
 
@@ -23,6 +23,8 @@ use crate::{
 const MOST_FILES: usize = 50;
 const MOST_TESTS: usize = 30;
 const MOST_FIXTURES: usize = 30;
+/// Most commands of sessions that are shown where the job has none.
+const MOST_COMMANDS: usize = 10;
 const MOST_PROCESSES: usize = 50;
 const MOST_SIBLINGS: usize = 20;
 /// A fixture that took and kept less would be a row of 0.0 MiB.
@@ -157,7 +159,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         &samples_gone,
         shown.timeline == "whole",
     );
-    let mut facts = facts(&job);
+    let mut facts = facts(&job, &processes);
     facts.extend(is_pinned.then(|| ("Kept", "for good: the job is pinned".to_owned())));
     let sort = COLUMNS
         .iter()
@@ -274,7 +276,7 @@ fn sentence(job: &JobReport) -> String {
     }
 }
 
-fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
+fn facts(job: &JobReport, processes: &[ProcessRow]) -> Vec<(&'static str, String)> {
     let metric = match job.peak_metric {
         PeakMetric::Rss => "RSS",
         PeakMetric::PssCorrected => "RSS corrected by PSS",
@@ -350,10 +352,11 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
     told("Commit", &format::commit(&job.commit));
     told("Began", &format::whole_moment(&job.started_at));
     told("Clock of the machine", &skew(job.clock_skew_us));
-    told(
-        "Command",
-        &job.command.join(" ").chars().take(300).collect::<String>(),
-    );
+    match job.command.is_empty() {
+        false => told("Command", &shortened(&job.command.join(" "))),
+        // Beside the steps of a CI job each session has one of its own.
+        true => commands_of_sessions(processes).for_each(|command| told("Command", &command)),
+    }
     let versions: Vec<String> = job
         .environment
         .versions
@@ -376,6 +379,22 @@ fn ci(job: &JobReport) -> Vec<(&'static str, String)> {
         .into_iter()
         .map(|(words, url)| (words, url.to_owned()));
     owned.collect()
+}
+
+fn shortened(command: &str) -> String {
+    command.chars().take(300).collect()
+}
+
+/// What ran the first sessions, each with its ordinal.
+fn commands_of_sessions(processes: &[ProcessRow]) -> impl Iterator<Item = String> {
+    let leads = |process: &&ProcessRow| {
+        matches!(process.role, Role::Pytest | Role::Controller) && !process.command.is_empty()
+    };
+    let commands = processes.iter().filter(leads).filter_map(|process| {
+        let session = process.session?;
+        Some(format!("{session}: {}", shortened(&process.command)))
+    });
+    commands.take(MOST_COMMANDS)
 }
 
 fn recorder(recorder: RecorderReport) -> String {

@@ -53,6 +53,29 @@ fn nothing_that_was_sent_becomes_markup() {
 }
 
 #[test]
+fn a_job_without_a_command_shows_those_of_its_sessions() {
+    let app = App::start();
+    for (command, told) in [
+        (json!([]), "1: pytest tests/unit"),
+        (json!(["make", "test"]), "make test"),
+    ] {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        let mut begin = job("unit");
+        begin["command"] = command;
+        app.put_new(&path, &begin);
+        let mut sent = batch(0, "a.py");
+        sent["processes"][0]["command"] = json!("pytest tests/unit");
+        app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+        app.put_new(&format!("{path}/end"), &end(stream, 1));
+        app.settled(uuid, "finished");
+        let page = app.get(&format!("/jobs/{uuid}")).text;
+        let fact = format!("<dt>Command</dt><dd><bdi>{told}</bdi></dd>");
+        assert!(page.contains(&fact), "{page}");
+    }
+}
+
+#[test]
 fn a_file_of_any_name_leads_to_its_own_page() {
     let app = App::start();
     for (name, address) in [
