@@ -101,6 +101,8 @@ pub enum CommandError {
         page: String,
         /// Why.
         reason: String,
+        /// The server neither took nor refused anything.
+        is_silent: bool,
     },
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]

@@ -49,7 +49,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
     let token = places.token;
     let client = |uuid| Client::new(&server, token.as_ref(), &env, uuid);
     let mut unsent = 0;
-    for folder in &folders {
+    for (at, folder) in folders.iter().enumerate() {
         match send(folder, &client) {
             Ok(line) => terminal::answer(&line),
             Err(CommandError::Spool(SpoolError::Busy(_))) => {
@@ -58,6 +58,22 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
             Err(error) => {
                 unsent += 1;
                 terminal::tell(&error);
+                let others = folders.len() - at - 1;
+                if others > 0
+                    && matches!(
+                        error,
+                        CommandError::NotReached {
+                            is_silent: true,
+                            ..
+                        }
+                    )
+                {
+                    terminal::tell(format_args!(
+                        "of the others ({others}) nothing was tried: the server takes nothing at the moment"
+                    ));
+                    unsent += others;
+                    break;
+                }
             }
         }
     }
@@ -104,5 +120,6 @@ fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, Comman
         folder: folder.to_path_buf(),
         page,
         reason: outcome.reason(),
+        is_silent: outcome.nothing_taken,
     })
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use highwater_wire::{CLOCK_HEADER, receipt::Receipt};
 use ureq::{
-    Agent, Error,
+    Agent, Error, Timeout,
     http::{HeaderValue, StatusCode},
     tls::TlsConfig,
     unversioned::transport::DefaultConnector,
@@ -111,6 +111,7 @@ pub struct Client {
     server: String,
     credential: Credential,
     uuid: Uuid,
+    timeouts: Timeouts,
     /// How the proxy on the way is called.
     proxy: Option<String>,
 }
@@ -161,6 +162,7 @@ impl Client {
             credential: credential.unwrap_or(Credential::None),
             server,
             uuid,
+            timeouts,
         }
     }
 
@@ -173,6 +175,13 @@ impl Client {
     /// Sends one item, protobuf under zstd.
     #[must_use]
     pub fn put(&self, item: Item, payload: &[u8]) -> Answer {
+        self.put_within(item, payload, Duration::MAX)
+    }
+
+    /// The same, and takes no longer than `patience`, should that be less than a request may take anyway.
+    #[must_use]
+    pub fn put_within(&self, item: Item, payload: &[u8], patience: Duration) -> Answer {
+        let whole = self.timeouts.whole.min(patience);
         let agent = match &self.agent {
             Ok(agent) => agent,
             Err(problem) => return Answer::Closed(problem.clone()),
@@ -194,6 +203,9 @@ impl Client {
         };
         let mut request = agent
             .put(&url)
+            .config()
+            .timeout_global(Some(whole))
+            .build()
             .header("Content-Type", "application/x-protobuf")
             .header("Content-Encoding", "zstd");
         match self.credential.header() {
@@ -205,7 +217,7 @@ impl Client {
         let request = request.header(CLOCK_HEADER, crate::clock::unix_us().to_string());
         let mut response = match request.send(payload) {
             Ok(response) => response,
-            Err(error) => return self.no_answer(&error),
+            Err(error) => return self.no_answer(&error, whole),
         };
         let body = response
             .body_mut()
@@ -216,7 +228,7 @@ impl Client {
             Ok(body) => body,
             // No answer of a server of ours, whatever it says.
             Err(Error::BodyExceedsLimit(_)) => String::new(),
-            Err(error) => return self.no_answer(&error),
+            Err(error) => return self.no_answer(&error, whole),
         };
         if let Credential::Identity(identity) = &self.credential
             && response.status() == StatusCode::UNAUTHORIZED
@@ -270,7 +282,7 @@ impl Client {
                 body,
             })
         });
-        read.map_err(|error| match self.no_answer(&error) {
+        read.map_err(|error| match self.no_answer(&error, patience) {
             Answer::Closed(why) | Answer::Again(_, why) => why,
             _ => error.to_string(),
         })
@@ -286,10 +298,16 @@ impl Client {
         !matches!(self.credential, Credential::None)
     }
 
-    /// What it means that no answer came, and what stood between. A peer that does not prove who it is will not do so later either.
-    fn no_answer(&self, error: &Error) -> Answer {
+    /// What it means that no answer came in the time that a request had, and what stood between. A peer that does not prove who it is will not do so later either.
+    fn no_answer(&self, error: &Error, whole: Duration) -> Answer {
         self.addresses.forget();
-        let mut why = legible(&error.to_string());
+        let mut why = match error {
+            Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                format!("no connection within {}", seconds(self.timeouts.connecting))
+            }
+            Error::Timeout(_) => format!("no answer within {}", seconds(whole)),
+            error => legible(&error.to_string()),
+        };
         if let Some(proxy) = &self.proxy {
             why = format!("{why}, through {proxy}");
         }
@@ -305,6 +323,11 @@ impl Client {
             false => Answer::Again(None, why),
         }
     }
+}
+
+/// A time as it is told, to a tenth of a second.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{} s", (time.as_secs_f64() * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]

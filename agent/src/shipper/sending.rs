@@ -22,6 +22,8 @@ use crate::spool::{Handoff, SpoolError};
 
 /// How often the spool is looked at for new batches, should nobody ring.
 const LOOK: Duration = Duration::from_secs(1);
+/// What a request has at least.
+const LAST_TRY: Duration = Duration::from_millis(500);
 /// A pause that a server named is drawn out by up to this share, so that those whom it told the same do not return together.
 const SPREAD: f64 = 0.2;
 
@@ -191,7 +193,10 @@ impl Sending {
     /// Sends one item until it is acknowledged or refused for good, or the server turns out not to know the job.
     fn deliver(&mut self, item: Item, payload: &[u8]) -> Result<Delivered, Stop> {
         loop {
-            match self.client.put(item, payload) {
+            self.listen();
+            // A moment more than is left, for an answer that is on its way.
+            let patience = self.left().map_or(Duration::MAX, |left| left.max(LAST_TRY));
+            match self.client.put_within(item, payload, patience) {
                 Answer::Acknowledged => {
                     self.reached.store(true, Ordering::Relaxed);
                     self.outcome.problem = None;
@@ -241,14 +246,14 @@ impl Sending {
             None => pause(self.failures, chance),
         };
         self.failures += 1;
-        if self.left().is_some_and(|left| wait >= left) {
-            return Err(Stop);
+        if self.left().is_none_or(|left| wait < left) {
+            self.wait(wait);
+            if self.left().is_none_or(|left| !left.is_zero()) {
+                return Ok(());
+            }
         }
-        self.wait(wait);
-        match self.left() {
-            Some(left) if left.is_zero() => Err(Stop),
-            _ => Ok(()),
-        }
+        self.outcome.nothing_taken = !self.reached.load(Ordering::Relaxed);
+        Err(Stop)
     }
 
     /// Time until it is over; none while the recording goes on.

@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     Client,
+    client::seconds,
     deadline::{Deadline, Over},
     sending::Sending,
     source::Source,
@@ -23,7 +24,7 @@ use crate::spool::{Handoff, Unwritten};
 /// A server that never answered while the recording went on gets this share of the patience at its end: the command's caller waits.
 const NEVER_ANSWERED: u32 = 20;
 /// The same for an upload, which has nothing else to do.
-const UPLOAD_NEVER_ANSWERED: u32 = 5;
+const UPLOAD_NEVER_ANSWERED: u32 = 10;
 /// What is left to a caller who is told to hurry.
 const IN_A_HURRY: Duration = Duration::from_secs(1);
 /// How long after its deadline the thread may take to notice.
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub refused: Vec<String>,
     /// Why it is not complete.
     pub problem: Option<String>,
+    /// Nothing was taken or refused as long as was tried.
+    pub nothing_taken: bool,
 }
 
 impl Outcome {
@@ -147,7 +150,13 @@ pub fn send_whole(
         unwritten: None,
     });
     let source = Source::new(folder, unwritten);
-    Sending::new(client, source, asked, Handoff::default()).run()
+    let mut outcome = Sending::new(client, source, asked, Handoff::default()).run();
+    if outcome.nothing_taken {
+        let tried = seconds(patience / UPLOAD_NEVER_ANSWERED);
+        let why = outcome.problem.unwrap_or_default();
+        outcome.problem = Some(format!("given up after {tried}: {why}"));
+    }
+    outcome
 }
 
 /// Removes a spool that is acknowledged.

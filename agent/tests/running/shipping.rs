@@ -391,7 +391,7 @@ fn a_server_that_does_not_answer_in_time_is_tried_again_later() {
     let peer = Peer::new(move |_, _| Act::Late(long, Box::new(Act::Take)));
     let answer = answer_of(&peer.url(), long, short);
     assert!(
-        matches!(&answer, Answer::Again(None, why) if why.contains("timeout")),
+        matches!(&answer, Answer::Again(None, why) if why == "no answer within 0.1 s"),
         "{answer:?}"
     );
     // Nobody takes connections, and no more can wait to be taken: what comes now is left without a word.
@@ -402,8 +402,18 @@ fn a_server_that_does_not_answer_in_time_is_tried_again_later() {
     let waiting: Vec<_> = std::iter::from_fn(|| fill().ok()).collect();
     let answer = answer_of(&format!("http://{address}"), short, long);
     assert!(
-        matches!(&answer, Answer::Again(None, why) if why.contains("timeout")),
+        matches!(&answer, Answer::Again(None, why) if why == "no connection within 0.1 s"),
         "{answer:?}"
     );
     drop(waiting);
+}
+
+#[test]
+fn an_upload_to_a_server_that_takes_connections_and_never_answers_has_its_end() {
+    let long = Duration::from_secs(600);
+    let peer = Peer::new(move |_, _| Act::Late(long, Box::new(Act::Take)));
+    let outcome = sent(&peer, Duration::from_secs(5));
+    assert!(!outcome.complete && outcome.nothing_taken, "{outcome:?}");
+    let told = "given up after 0.5 s: no answer within 0.5 s";
+    assert_eq!(outcome.problem.as_deref(), Some(told));
 }
