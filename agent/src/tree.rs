@@ -21,9 +21,11 @@ use crate::{
     environ::is_title,
     procfs::{ProcError, Procfs, command_line},
 };
+use claims::is_beside_the_tests;
 use copies::Copies;
 use strangers::Strangers;
 
+pub use claims::is_stop;
 pub use discovery::Discovery;
 pub use facts::{FactLooks, Facts, LookAt, is_python};
 pub use member::{Member, ProcessKey};
@@ -293,6 +295,14 @@ impl Tree {
                 continue;
             }
             let key = member.key;
+            if is_beside_the_tests(&words) {
+                // A shell that was about to become one.
+                member.ended = true;
+                self.member_pids.remove(&key.pid);
+                self.outsiders.insert(key.pid);
+                self.strangers = None;
+                continue;
+            }
             // A title that xdist changes with each test is no other command.
             let is_renamed = !is_title(&words) && member.rename(command_line(&words));
             let before = member.is_copy;

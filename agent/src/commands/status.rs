@@ -4,6 +4,7 @@ use super::{CommandError, environment, stop, tell, working_folder};
 use crate::{
     background::state::Process,
     cli::StatusTask,
+    clock::JobClock,
     exit_codes,
     procfs::Procfs,
     settings::{self, Given},
@@ -38,7 +39,8 @@ pub fn status(task: StatusTask) -> Result<u8, CommandError> {
         let statm = procfs.open_statm(pid, page_bytes).ok()??;
         Some(statm.read().ok()??.resident_bytes)
     };
-    let live = Live::of(&digest, (pid, started.lives), &rss);
+    let clock = JobClock::new(spool::read_job(&started.folder)?.started_monotonic_us);
+    let live = Live::of(&digest, (pid, started.lives), clock.now_us(), &rss);
     if task.json {
         let text = serde_json::to_string_pretty(&live).map_err(std::io::Error::other)?;
         terminal::answer(&text);

@@ -29,6 +29,8 @@ pub struct Live {
     pub duration_us: i64,
     /// What its processes held together at the last tick, bytes.
     pub now_bytes: i64,
+    /// How long ago that was, µs; what lies in the spool is up to a second old. None where no agent records.
+    pub age_us: Option<i64>,
     /// The most they held together, bytes.
     pub peak_bytes: u64,
     /// The smallest room left under any limit at the worst moment, bytes.
@@ -74,11 +76,17 @@ pub struct LiveProcess {
 }
 
 impl Live {
-    /// Puts together what the recording tells and what processes hold now.
+    /// Puts together what the recording tells and what processes hold now, `now_us` after the job's start.
     #[must_use]
-    pub fn of(digest: &Digest, agent: (u32, bool), rss: &dyn Fn(u32) -> Option<u64>) -> Self {
+    pub fn of(
+        digest: &Digest,
+        agent: (u32, bool),
+        now_us: i64,
+        rss: &dyn Fn(u32) -> Option<u64>,
+    ) -> Self {
         let job = &digest.job;
         let (agent_pid, agent_lives) = agent;
+        let last = digest.tree.last();
         let living =
             |process: &&ProcessRow| process.ended_us.is_none() && process.role != Role::Other;
         let mut processes: Vec<LiveProcess> = digest
@@ -104,8 +112,11 @@ impl Live {
             duration_us: job.duration_us,
             now_bytes: match processes.is_empty() {
                 true => 0,
-                false => digest.tree.last().map_or(0, |point| point.bytes),
+                false => last.map_or(0, |point| point.bytes),
             },
+            age_us: last
+                .filter(|_| agent_lives)
+                .map(|point| now_us.saturating_sub(point.t_us).max(0)),
             peak_bytes: job.peak_bytes,
             headroom_bytes: job.headroom_bytes,
             tests: job.sessions.iter().map(|session| session.tests).sum(),
@@ -156,10 +167,9 @@ pub fn status(live: &Live, digest: &Digest, look: &Look) -> String {
 }
 
 fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fmt::Result {
-    let when = if live.agent_lives {
-        "now"
-    } else {
-        "at the last"
+    let when = match live.age_us {
+        Some(age_us) => format!("{:.1} s ago", age_us as f64 / 1e6),
+        None => "at the last".to_owned(),
     };
     let line = format!(
         "{} {when}, {} at the most, after {:.0} s",
@@ -186,10 +196,25 @@ fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fm
         (0, 0) => "no pytest session yet".to_owned(),
         (open, all) => format!("{open} of {all} pytest sessions open"),
     };
+    let running = live.running.len() as u64;
+    let done = live.tests.saturating_sub(running);
     writeln!(
         out,
-        "{sessions}; {} tests began, {} failed",
-        live.tests, live.failed
+        "{sessions}; {}, {} running, {} failed",
+        match done {
+            0 => "no test done".to_owned(),
+            1 => "1 test done".to_owned(),
+            done => format!("{done} tests done"),
+        },
+        match running {
+            0 => "none".to_owned(),
+            1 => "one".to_owned(),
+            running => running.to_string(),
+        },
+        match live.failed {
+            0 => "none".to_owned(),
+            failed => failed.to_string(),
+        }
     )?;
     let columns = look.name_columns.saturating_sub(24);
     for running in &live.running {

@@ -1,6 +1,6 @@
 //! Whose a process is in a job beside the steps of a CI, by [`Membership`]; below `run` nothing of this is asked.
 
-use std::{collections::HashSet, os::unix::fs::MetadataExt};
+use std::{collections::HashSet, os::unix::fs::MetadataExt, path::Path};
 
 use super::{
     Found, MAX_DEPTH, ProcessKey, Tree, TreeEvent,
@@ -53,20 +53,24 @@ impl Tree {
         key: ProcessKey,
         stat: &Stat,
     ) -> Result<Option<Found>, ProcError> {
-        let Some(membership) = &mut self.membership else {
-            return Ok(None);
-        };
         if stat.comm == OWN_NAME {
             let words = self.procfs.words(key.pid, &mut self.buffer)?;
-            // Another user's program may call itself what it likes; and one that records a command is no agent of a job.
-            let is_other = words.get(1).is_some_and(|word| word != "run");
-            if is_other && is_of_user_or_root(&self.procfs, key.pid) {
-                membership.meet(key, &words);
-            }
-            if is_other {
+            // One that records a command is no agent of a job.
+            if words.get(1).is_some_and(|word| word != "run") {
+                // Another user's program may call itself what it likes.
+                if let Some(membership) = &mut self.membership
+                    && is_of_user_or_root(&self.procfs, key.pid)
+                {
+                    membership.meet(key, &words);
+                }
+                // What it starts is none of the job, and its session is all the same.
+                self.strangers = None;
                 return Ok(Some(Found::Outsider));
             }
         }
+        let Some(membership) = &self.membership else {
+            return Ok(None);
+        };
         match read_into(&self.procfs.path_of(key.pid, "environ"), &mut self.buffer) {
             Ok(Some(())) => {
                 if let Some(job) = job_of(&self.buffer) {
@@ -180,6 +184,26 @@ impl Tree {
         }
         Ok(false)
     }
+}
+
+/// Whether a command is one of this program's own, and not the one that runs tests: `start`, `status`, `stop` and the like are no part of a job, whose
+/// steps they stand beside.
+pub(super) fn is_beside_the_tests(words: &[String]) -> bool {
+    subcommand_of(words).is_some_and(|subcommand| subcommand != "run")
+}
+
+/// Whether a command is `highwater stop`.
+#[must_use]
+pub fn is_stop(words: &[String]) -> bool {
+    subcommand_of(words) == Some("stop")
+}
+
+fn subcommand_of(words: &[String]) -> Option<&str> {
+    let [program, subcommand, ..] = words else {
+        return None;
+    };
+    let name = Path::new(program).file_name()?;
+    (name == OWN_NAME).then_some(subcommand)
 }
 
 /// The command of a process that runs this program; `None` where it is gone, runs another, or is hidden, as no agent is whose word counts.

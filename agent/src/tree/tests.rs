@@ -9,6 +9,8 @@ use super::{
     *,
 };
 
+mod own;
+
 const AGENT: u32 = 100;
 
 /// A `/proc` of real files, and a tree that watches it.

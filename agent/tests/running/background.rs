@@ -55,6 +55,30 @@ fn job_status(job: &Job) -> serde_json::Value {
 }
 
 #[test]
+fn own_commands_are_no_processes_of_the_job_and_figures_have_an_age() {
+    let mut job = Job::new();
+    job.start("--job unit");
+    let (step, pid) = hold(&mut job, "held");
+    wait_for("a first sample", || {
+        let recorded = job.place.recorded();
+        let values = recorded.values(highwater_wire::v1::Metric::Rss, pid);
+        (!values.is_empty()).then_some(())
+    });
+    let status = job.step("highwater status; highwater status");
+    assert!(status.stdout.contains(" s ago, "), "{status:?}");
+    let tests = "no test done, none running, none failed";
+    assert!(status.stdout.contains(tests), "{status:?}");
+    assert!(job_status(&job)["age_us"].as_i64().is_some());
+    let_go(&job, "held", step);
+    assert_eq!(job.step("highwater stop --quiet").code, 0);
+    let recorded = job.place.recorded();
+    for own in ["highwater status", "highwater stop"] {
+        let own = own.replace("highwater", env!("CARGO_BIN_EXE_highwater"));
+        assert!(recorded.processes(&own).is_empty(), "{recorded:?}");
+    }
+}
+
+#[test]
 fn to_start_twice_is_refused_and_changes_nothing() {
     let mut job = Job::new();
     job.start("--job unit");

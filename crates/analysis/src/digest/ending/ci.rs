@@ -2,7 +2,7 @@
 
 use highwater_wire::report::{Confidence, Verdict};
 
-use super::{Decision, evidence::Evidence, words::count};
+use super::{Decision, evidence::Evidence};
 
 /// By its signals, or by its own word. Where every session had run to its end before, that end counts.
 pub(super) fn cancelled(evidence: &Evidence) -> Option<Decision> {
@@ -34,7 +34,7 @@ pub(super) fn cancelled(evidence: &Evidence) -> Option<Decision> {
         } else {
             Confidence::Likely
         },
-        sentence: format!("{how}, after {}.", count(evidence.tests, "test")),
+        sentence: format!("{how}, after {}.", evidence.tests_so_far()),
         next_step: "Run it again if nobody meant to; a newer push, a failed job beside it or a person cancels a job.",
     })
 }

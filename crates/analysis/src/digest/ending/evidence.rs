@@ -1,5 +1,7 @@
 //! What speaks for one ending or another.
 
+use std::collections::BTreeSet;
+
 use highwater_wire::{
     report::{Culprit, JobState, LimitUse, SessionReport},
     v1::EndedBy,
@@ -16,6 +18,7 @@ use super::{
     seen::Seen,
     status,
     time::TimeLimits,
+    words::count,
 };
 
 /// An agent that dies takes no more samples with it than of this time.
@@ -48,7 +51,9 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) deaths: Vec<Death>,
     /// Those that a signal ended when their sessions had told an end, without the command's ending by it.
     pub(in crate::digest) afterwards: Vec<Death>,
+    /// Executions of tests that began, and how many of them still ran at the last that was heard.
     pub(in crate::digest) tests: u64,
+    pub(in crate::digest) tests_running: u64,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
     pub(in crate::digest) failures: Failures,
@@ -101,6 +106,7 @@ impl Evidence {
             open: OpenSessions::of(parts, sessions, torn),
             torn,
             tests: sessions.iter().map(|session| session.tests).sum(),
+            tests_running: tests_running(parts),
             failed: sessions.iter().map(|session| session.failed).sum(),
             skipped: skipped(parts),
             failures: Failures::of(parts),
@@ -238,6 +244,20 @@ impl Evidence {
             .filter(|status| !status::is_known(*status))
     }
 
+    /// How far the tests had come, to stand after "after".
+    pub(super) fn tests_so_far(&self) -> String {
+        let done = self.tests.saturating_sub(self.tests_running);
+        let done = match done {
+            0 if self.tests_running > 0 => "no test".to_owned(),
+            done => count(done, "test"),
+        };
+        match self.tests_running {
+            0 => done,
+            1 => format!("{done} (one was running)"),
+            running => format!("{done} ({running} were running)"),
+        }
+    }
+
     /// Workers were gone, and the session did not end well for it.
     pub(super) fn fell_by_its_workers(&self) -> bool {
         self.vanished_workers() > 0 && self.worst_status() != Some(status::OK)
@@ -277,6 +297,14 @@ fn outlived_the_agent(parts: &Parts<'_>) -> bool {
     let other_boot = parts.recording.end().is_some_and(|end| end.other_boot);
     let lost_us = LAST_BLOCK_US + if other_boot { WRITTEN_BACK_US } else { 0 };
     last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(lost_us))
+}
+
+/// Tests without an end, each once: a forked child tells its parent's again.
+fn tests_running(parts: &Parts<'_>) -> u64 {
+    let open = parts.walks.iter().filter(|walk| walk.open_test.is_some());
+    open.filter_map(|walk| walk.running)
+        .collect::<BTreeSet<_>>()
+        .len() as u64
 }
 
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.

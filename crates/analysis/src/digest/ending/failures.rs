@@ -184,6 +184,7 @@ fn next(failures: &Failures) -> &'static str {
 pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
     let failures = &evidence.failures;
     let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let ended_well = evidence.all_told() && evidence.worst_status() == Some(status::OK);
     if ended_well || evidence.open.going_on > 0 {
         return None;
@@ -195,7 +196,7 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
             verdict: Verdict::MemoryError,
             confidence: Confidence::Likely,
             sentence: format!(
-                "pytest itself broke off after {tests}: it could not get the memory it asked for (MemoryError)."
+                "pytest itself broke off after {so_far}: it could not get the memory it asked for (MemoryError)."
             ),
             next_step: next(failures),
         });
@@ -238,7 +239,7 @@ pub(super) fn memory_error(evidence: &Evidence) -> Option<Decision> {
             Confidence::Possible
         },
         sentence: format!(
-            "pytest failed after {tests} with an address space of up to {}, of {} that it may have.",
+            "pytest failed after {so_far} with an address space of up to {}, of {} that it may have.",
             mebibytes(full.peak_bytes.cast_signed()),
             mebibytes(full.limit_bytes.cast_signed())
         ),

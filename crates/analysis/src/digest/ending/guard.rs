@@ -7,7 +7,7 @@ use super::{
     evidence::Evidence,
     seen::Guarded,
     status,
-    words::{SIGINT, SIGKILL, SIGTERM, count},
+    words::{SIGINT, SIGKILL, SIGTERM},
 };
 use crate::figures::mebibytes;
 
@@ -44,7 +44,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         confidence: Confidence::Certain,
         sentence: format!(
             "The guard ended pytest after {}, before memory ran out: it met {}.",
-            count(evidence.tests, "test"),
+            evidence.tests_so_far(),
             stop.words()
         ),
         next_step: "Look at the files and fixtures that hold the memory: free it, run them in another job, or allow more.",

@@ -309,6 +309,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         "the machine ran out of memory"
     };
     let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let sentence = if death.is_worker {
         format!(
             "The kernel killed {} because {shortage}; pytest went on without, and {tests} ran.",
@@ -318,7 +319,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             }
         )
     } else {
-        format!("The kernel killed the job because {shortage}, after {tests}.")
+        format!("The kernel killed the job because {shortage}, after {so_far}.")
     };
     Some(Decision {
         verdict,

@@ -7,7 +7,7 @@ use super::{
     evidence::Evidence,
     headroom::Room,
     seen::Taken,
-    words::{SIGHUP, SIGINT, SIGKILL, SIGTERM, count, is_of_crash, signal_name},
+    words::{SIGHUP, SIGINT, SIGKILL, SIGTERM, is_of_crash, signal_name},
 };
 use crate::figures::mebibytes;
 
@@ -17,19 +17,19 @@ pub(super) const LOOK_AT_THE_END: &str = "Look at what runs as Python ends: hand
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let signal = evidence.signal()?;
     let name = signal_name(signal);
-    let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let decision = match signal {
         SIGINT => Decision {
             verdict: Verdict::Interrupted,
             confidence: Confidence::Certain,
-            sentence: format!("The run was interrupted after {tests}."),
+            sentence: format!("The run was interrupted after {so_far}."),
             next_step: "Run it again, or look for who interrupted it.",
         },
         _ if is_of_crash(signal) && evidence.fell_after_its_end() => Decision {
             verdict: Verdict::Crashed,
             confidence: Confidence::Certain,
             sentence: format!(
-                "pytest crashed with {name} when its session had ended{}, after {tests}.",
+                "pytest crashed with {name} when its session had ended{}, after {so_far}.",
                 evidence
                     .worst_status()
                     .map_or_else(String::new, |status| format!(" with status {status}"))
@@ -40,7 +40,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             verdict: Verdict::Crashed,
             confidence: Confidence::Certain,
             sentence: format!(
-                "A process crashed with {name} after {tests}.{}",
+                "A process crashed with {name} after {so_far}.{}",
                 no_address_space(evidence)
             ),
             next_step: "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.",
@@ -82,7 +82,7 @@ fn sender_of(evidence: &Evidence, signal: i32) -> Option<&Taken> {
 }
 
 fn by_daemon(evidence: &Evidence, signal: i32, name: &str) -> Decision {
-    let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let when = when_short(evidence);
     let killed_nothing = match evidence.oom.killed_nothing() {
         true => "; the kernel killed nothing",
@@ -97,7 +97,7 @@ fn by_daemon(evidence: &Evidence, signal: i32, name: &str) -> Decision {
                 verdict: Verdict::OomDaemon,
                 confidence: Confidence::Likely,
                 sentence: format!(
-                    "{name} ended the job after {tests}{when}{killed_nothing}. Who sent it is not known; most likely a memory daemon, though none was seen."
+                    "{name} ended the job after {so_far}{when}{killed_nothing}. Who sent it is not known; most likely a memory daemon, though none was seen."
                 ),
                 next_step: "Look at the files and fixtures that hold the memory, and in the logs of the CI and of the machine (systemd-oomd, the runner's own memory guard) for who sent the signal.",
             };
@@ -106,7 +106,7 @@ fn by_daemon(evidence: &Evidence, signal: i32, name: &str) -> Decision {
     Decision {
         verdict: Verdict::OomDaemon,
         confidence: Confidence::Likely,
-        sentence: format!("{who} ended the job by {name} after {tests}{when}{killed_nothing}."),
+        sentence: format!("{who} ended the job by {name} after {so_far}{when}{killed_nothing}."),
         next_step: "Look at the files and fixtures that hold the memory: free it, use fewer workers, or take a larger machine; the daemon's log (earlyoom, systemd-oomd) tells what it did.",
     }
 }
@@ -118,7 +118,7 @@ fn when_short(evidence: &Evidence) -> String {
 }
 
 fn killed(evidence: &Evidence, signal: i32, name: &str) -> Decision {
-    let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let (what, when) = match evidence.fell_after_its_end() {
         true => ("pytest", " when its session had ended,"),
         false => ("the job", ""),
@@ -130,11 +130,11 @@ fn killed(evidence: &Evidence, signal: i32, name: &str) -> Decision {
                 false => String::new(),
             };
             format!(
-                "{} ended {what} by {name}{when} after {tests}{short}.",
+                "{} ended {what} by {name}{when} after {so_far}{short}.",
                 capitalised(&sender.sender_words())
             )
         }
-        None => format!("{name} ended {what}{when} after {tests}; who sent it is not known."),
+        None => format!("{name} ended {what}{when} after {so_far}; who sent it is not known."),
     };
     let next_step = if signal == SIGHUP {
         "Look for a terminal or a connection that was closed: `nohup` and `setsid` keep a run going without it."

@@ -41,7 +41,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             next_step: "Look for who ended the agent; what pytest did afterwards is in its own report only.",
         });
     }
-    let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let who = match &evidence.seen.runner_gone {
         Some((_, pid, command)) => format!("The CI's runner (process {pid}, {command}) was gone"),
         None => "Everything fell silent at once: the runner was gone".to_owned(),
@@ -51,7 +51,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         Some(room) if room.is_short() => (
             Verdict::RunnerLostMemory,
             format!(
-                "{who} {at} into the job, after {tests}, when {}.",
+                "{who} {at} into the job, after {so_far}, when {}.",
                 room.words()
             ),
             "Look at the files and fixtures that hold the memory: free it, split the job, use fewer workers, or take a larger runner.",
@@ -59,7 +59,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         room => (
             Verdict::RunnerLost,
             format!(
-                "{who} {at} into the job, after {tests}; {}.",
+                "{who} {at} into the job, after {so_far}; {}.",
                 if room.is_some() {
                     "memory was not short"
                 } else {
@@ -94,7 +94,7 @@ fn killed_as_one(evidence: &Evidence) -> Option<Decision> {
         sentence: format!(
             "The job and its agent were gone at once {} into the job, after {}, when {}, all of which the kernel kills together.",
             seconds(evidence.last_us),
-            count(evidence.tests, "test"),
+            evidence.tests_so_far(),
             room.words()
         ),
         next_step: "Look at the files and fixtures that hold the memory: free it, split the job, use fewer workers, or raise the limit. An agent outside the cgroup would see the kill itself.",
@@ -136,7 +136,7 @@ fn in_a_gap(evidence: &Evidence) -> Option<Decision> {
             "The agent was gone from {} to {}, and pytest with it or meanwhile, after {}.",
             seconds(*from_us),
             seconds(*to_us),
-            count(evidence.tests, "test")
+            evidence.tests_so_far()
         ),
         next_step: "Look for who ended the agent; what pytest did afterwards is in its own report only.",
     })

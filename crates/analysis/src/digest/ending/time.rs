@@ -316,7 +316,7 @@ pub(super) fn of_ci(evidence: &Evidence) -> Option<Decision> {
                 "The CI's time for the job was up: {} of {} had passed, after {}.",
                 seconds(ran_us),
                 seconds(limit_us),
-                count(evidence.tests, "test")
+                evidence.tests_so_far()
             ),
             "Look at the test that was running and at the slowest ones, split the job, or allow it more time in the CI's settings.",
         )
@@ -333,6 +333,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let tests = count(evidence.tests, "test");
     let timeout = evidence.time.timeout;
     let just_up = timeout.is_some_and(Timeout::just_up);
+    let so_far = evidence.tests_so_far();
     // What `timeout` ended may still be seen when it has ended itself.
     let still_seen = evidence.open.going_on > 0 && just_up;
     let vanished = evidence.open.vanished + evidence.open.unseen > 0 || still_seen;
@@ -345,7 +346,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         .sender_of(SIGTERM)
         .is_some_and(super::seen::Taken::by_timeout);
     if broken_off && by_timeout {
-        let sentence = format!("`timeout` sent SIGTERM when its time was up, after {tests}.");
+        let sentence = format!("`timeout` sent SIGTERM when its time was up, after {so_far}.");
         return Some(timed_out(Confidence::Likely, sentence, look));
     }
     if let Some(timeout) = timeout {
@@ -362,7 +363,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
             && (evidence.signal().is_some_and(is_of_timeout) || just_then);
         if (broken_off && (coded || timeout.says_so)) || killed {
             let sentence = format!(
-                "`timeout` ended the command when its {} were up, after {tests}.",
+                "`timeout` ended the command when its {} were up, after {so_far}.",
                 seconds(timeout.allowed_us)
             );
             return Some(timed_out(Confidence::Likely, sentence, look));
@@ -370,7 +371,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     }
     if evidence.signal() == Some(SIGXCPU) {
         let sentence =
-            format!("The CPU time that a process may take was up (SIGXCPU), after {tests}.");
+            format!("The CPU time that a process may take was up (SIGXCPU), after {so_far}.");
         return Some(timed_out(
             Confidence::Likely,
             sentence,
@@ -403,9 +404,10 @@ fn of_pytest_timeout(evidence: &Evidence, tests: &str) -> Option<Decision> {
                 Confidence::Possible
             },
             format!(
-                "pytest-timeout ended {whom} in a test that was seen to run for {}{over}, of the {} it may take, after {tests}.",
+                "pytest-timeout ended {whom} in a test that was seen to run for {}{over}, of the {} it may take, after {}.",
                 seconds(test.ran_us),
-                seconds(test.limit_us)
+                seconds(test.limit_us),
+                evidence.tests_so_far()
             ),
             look,
         ));

@@ -19,6 +19,7 @@ const LOOK_AT_CRASH: &str =
 /// pytest was gone in the middle, or went on after the recording's end.
 pub(super) fn gone(evidence: &Evidence) -> Option<Decision> {
     let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     if evidence.open.vanished > 0 {
         let left = evidence.deaths.iter().filter(|death| !death.is_worker);
         let code = left.clone().find_map(|death| death.exit_code);
@@ -32,7 +33,7 @@ pub(super) fn gone(evidence: &Evidence) -> Option<Decision> {
             verdict: Verdict::Crashed,
             confidence,
             sentence: format!(
-                "pytest was gone{with} in the middle of its session, after {tests}, without saying how it ended."
+                "pytest was gone{with} in the middle of its session, after {so_far}, without saying how it ended."
             ),
             next_step: LOOK_AT_CRASH,
         });
@@ -195,6 +196,7 @@ fn sampled(evidence: &Evidence) -> String {
 
 fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
     let tests = count(evidence.tests, "test");
+    let so_far = evidence.tests_so_far();
     let code = evidence.exit_code.unwrap_or_default();
     match verdict {
         Verdict::Passed | Verdict::TestsFailed if evidence.sampled => sampled(evidence),
@@ -203,10 +205,10 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             if evidence.background { "job" } else { "command itself" }
         ),
         Verdict::Passed if evidence.open.torn > 0 => format!(
-            "The command ended with exit code 0; the recording broke off before that, after {tests}."
+            "The command ended with exit code 0; the recording broke off before that, after {so_far}."
         ),
         Verdict::Passed if evidence.open.unseen > 0 => format!(
-            "The command ended with exit code 0 after {tests}; pytest ran without the plugin, so how it ended is not told."
+            "The command ended with exit code 0 after {so_far}; pytest ran without the plugin, so how it ended is not told."
         ),
         Verdict::Passed if evidence.tests == 0 => "pytest ended well and ran no test.".to_owned(),
         Verdict::Passed if evidence.failed_elsewhere() => format!(
@@ -248,14 +250,14 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::NoTests => "pytest found no tests to run.".to_owned(),
         Verdict::InternalError => "pytest ended with an error of its own or of a plugin.".to_owned(),
         Verdict::Crashed => format!(
-            "The command ended with exit code {code}; the recording broke off before that, after {tests}."
+            "The command ended with exit code {code}; the recording broke off before that, after {so_far}."
         ),
-        Verdict::AgentLost => format!("The recording has no end, after {tests}."),
+        Verdict::AgentLost => format!("The recording has no end, after {so_far}."),
         _ => match evidence.foreign_status() {
             Some(status) => format!(
-                "pytest ended with status {status}, which `pytest.exit` or a plugin gave it, after {tests}."
+                "pytest ended with status {status}, which `pytest.exit` or a plugin gave it, after {so_far}."
             ),
-            None => format!("The run was interrupted after {tests}."),
+            None => format!("The run was interrupted after {so_far}."),
         },
     }
 }

@@ -277,7 +277,7 @@ fn who_sent_it_is_named_only_where_it_is_known() {
     let unknown = killed.ends_as("unknown", Verdict::Killed, Confidence::Likely);
     assert_eq!(
         unknown.sentence,
-        "SIGTERM ended the job after 1 test; who sent it is not known."
+        "SIGTERM ended the job after no test (one was running); who sent it is not known."
     );
     let known = killed.event(3, taken(15, 812, "kill 7")).ends_as(
         "known",
@@ -286,7 +286,7 @@ fn who_sent_it_is_named_only_where_it_is_known() {
     );
     assert_eq!(
         known.sentence,
-        "Process 812 (kill 7) ended the job by SIGTERM after 1 test."
+        "Process 812 (kill 7) ended the job by SIGTERM after no test (one was running)."
     );
     assert!(says(
         &known,
@@ -311,7 +311,7 @@ fn a_daemon_is_told_with_the_room_that_was_left_and_when() {
     let ending = told(counted);
     assert_eq!(
         ending.sentence,
-        "earlyoom, which runs on the machine, most likely ended the job by SIGTERM after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %); the kernel killed nothing."
+        "earlyoom, which runs on the machine, most likely ended the job by SIGTERM after no test (one was running) when the machine had used 91.6 MiB of 95.4 MiB (96 %); the kernel killed nothing."
     );
     let near = ending
         .evidence
@@ -332,7 +332,7 @@ fn a_daemon_that_nobody_saw_is_said_not_to_have_been_seen() {
     let ending = story.ends_as("unseen", Verdict::OomDaemon, Confidence::Likely);
     assert_eq!(
         ending.sentence,
-        "SIGTERM ended the job after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %). Who sent it is not known; most likely a memory daemon, though none was seen."
+        "SIGTERM ended the job after no test (one was running) when the machine had used 91.6 MiB of 95.4 MiB (96 %). Who sent it is not known; most likely a memory daemon, though none was seen."
     );
 }
 
@@ -345,7 +345,7 @@ fn somebody_who_is_known_is_told_with_the_room_that_was_left() {
         .ends_as("known", Verdict::Killed, Confidence::Likely);
     assert_eq!(
         ending.sentence,
-        "Process 812 (kill 7) ended the job by SIGTERM after 1 test when the machine had used 91.6 MiB of 95.4 MiB (96 %)."
+        "Process 812 (kill 7) ended the job by SIGTERM after no test (one was running) when the machine had used 91.6 MiB of 95.4 MiB (96 %)."
     );
 }
 

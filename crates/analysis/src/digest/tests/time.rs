@@ -468,10 +468,10 @@ fn how_long_a_late_test_ran_is_what_was_seen_of_it() {
             in_a_limited_test(700).gone(1_030, Some(1)),
             Confidence::Possible
         ),
-        "pytest-timeout ended pytest in a test that was seen to run for 0.7 s and was over by 1.0 s, of the 1.0 s it may take, after 1 test."
+        "pytest-timeout ended pytest in a test that was seen to run for 0.7 s and was over by 1.0 s, of the 1.0 s it may take, after no test (one was running)."
     );
     assert_eq!(
         told(in_a_limited_test(1_200), Confidence::Likely),
-        "pytest-timeout ended pytest in a test that was seen to run for 1.2 s, of the 1.0 s it may take, after 1 test."
+        "pytest-timeout ended pytest in a test that was seen to run for 1.2 s, of the 1.0 s it may take, after no test (one was running)."
     );
 }
