@@ -105,11 +105,16 @@ impl Tailer {
             .contains_key(&OsString::from(format!("{pid}.events")))
     }
 
+    /// Whose files were removed before they had left pytest: what they told since they were read last is missing.
+    pub fn cut_off(&self) -> impl Iterator<Item = ProcessKey> {
+        self.files.values().filter_map(EventsFile::cut_off)
+    }
+
     /// Takes what is new. True when there is more than one look may take, so the next should follow at once. `now_us` is of a clock that never
     /// goes back; `lives` says whether a process, as its file names it, is known to live.
     ///
     /// # Errors
-    /// When the folder or a file in it cannot be read; what was read until then has been told.
+    /// When the folder or a file in it cannot be read; what was read until then has been told. What is not there is no error: it may come again.
     pub fn look(
         &mut self,
         now_us: i64,
@@ -117,7 +122,7 @@ impl Tailer {
         told: &mut Vec<Told>,
     ) -> io::Result<bool> {
         self.looked_us = now_us;
-        self.find_files()?;
+        self.find_files().or_else(unless_removed)?;
         let last_us = self.looked_at_quiet_us;
         let are_quiet_due = last_us.is_none_or(|last_us| now_us - last_us >= QUIET_EVERY_US);
         if !are_quiet_due {
@@ -153,7 +158,7 @@ impl Tailer {
     /// As [`look`](Self::look).
     pub fn drain(&mut self, told: &mut Vec<Told>) -> io::Result<bool> {
         self.folder_changed = None;
-        self.find_files()?;
+        self.find_files().or_else(unless_removed)?;
         self.read(told, |_| true)
     }
 
@@ -170,7 +175,7 @@ impl Tailer {
             }
             let before = allowance;
             let read = file.read_news(&mut allowance, &mut self.chunk, &self.start, told);
-            result = result.and(read);
+            result = result.and(read.or_else(unless_removed));
             if allowance < before {
                 file.news_us = self.looked_us;
             }
@@ -205,6 +210,14 @@ impl Tailer {
         let settled = changed.elapsed().is_ok_and(|age| age.as_millis() > 100);
         self.folder_changed = settled.then_some(changed);
         Ok(())
+    }
+}
+
+/// What was removed may be made anew, and is looked at then.
+fn unless_removed(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
     }
 }
 

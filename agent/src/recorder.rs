@@ -25,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use highwater_wire::{report::SAMPLES_THINNED, v1};
+use highwater_wire::{
+    report::{MARKS_MISSING, SAMPLES_THINNED, SPOOL_REMOVED},
+    v1,
+};
 
 use crate::{
     clock::{JobClock, monotonic_us},
@@ -355,6 +358,7 @@ impl<S: BatchSink> Recorder<S> {
 
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
         while self.look(true) {}
+        self.tell_cut_off();
         self.settle_sighted(true);
         self.advise(true);
         let now_us = self.clock.now_us();
@@ -369,9 +373,11 @@ impl<S: BatchSink> Recorder<S> {
             self.notices
                 .report(now_us, "ticks_missed", message, missed_ticks);
         }
+        self.keeper.be_quick();
         self.flush(true);
-        // What gave way to the last batch is told in one more.
-        if self.notices.has_more_of(SAMPLES_THINNED) {
+        // What gave way to the last batch, or was removed before it, is told in one more.
+        let codes = [SAMPLES_THINNED, SPOOL_REMOVED];
+        if codes.iter().any(|code| self.notices.has_more_of(code)) {
             self.notices.sum_up(now_us);
             self.flush(false);
         }
@@ -379,6 +385,18 @@ impl<S: BatchSink> Recorder<S> {
             self.flush(false);
         }
         self.keeper.finish(&mut self.reuse)
+    }
+
+    /// Says whose marks end before they left pytest, since their files were removed.
+    fn tell_cut_off(&mut self) {
+        let now_us = self.clock.now_us();
+        for key in self.tailer.cut_off() {
+            let pid = self.names.outside(key).pid;
+            let message = format!(
+                "the file to which the plugin of process {pid} wrote was removed, and what it told from then on is missing"
+            );
+            self.notices.report(now_us, MARKS_MISSING, message, 1);
+        }
     }
 
     /// Says once of each pytest process that it has no plugin.

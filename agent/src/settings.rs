@@ -37,7 +37,7 @@ use crate::{
     guard::Limit,
 };
 
-pub(crate) use folders::plugin_root;
+pub(crate) use folders::{plugin_root, spool_elsewhere};
 
 pub use folders::default_spool;
 pub use given::Given;

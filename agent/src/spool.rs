@@ -41,6 +41,11 @@
 //! A thinned batch keeps its number. Where the server has it whole, from before, it answers that something else is stored, and that is as good
 //! as acknowledged.
 //!
+//! # A folder that is removed
+//!
+//! Before each batch the writer looks whether the running segment is still what its name leads to. Where it is not, the folder is made anew, in its
+//! place or elsewhere, with the running segment under its old number and all that it held; see [`removed`].
+//!
 //! # Reading, recovering, deleting
 //!
 //! A torn record at the end of a segment is not there yet, and neither are zeros up to its end: after a loss of power a file may be longer than what
@@ -51,6 +56,7 @@
 mod handoff;
 mod known;
 mod read;
+mod removed;
 mod room;
 mod segments;
 mod thin;
@@ -71,6 +77,7 @@ pub use known::{MarkIdentity, stream_counts};
 pub use read::{
     ReadPlace, Recorded, SegmentReader, is_job, open_jobs, read, read_end, read_job, uuid_of,
 };
+pub use removed::Removed;
 pub use segments::{Segment, path_of as segment_path, segments};
 pub use thin::{Detail, thin};
 pub use write::{Less, Spool, is_locked, lock, lock_of_gone, record_of, write_end};
@@ -122,6 +129,9 @@ pub enum SpoolError {
     /// Not a spool file, or of a version this agent does not read.
     #[error("{}: no spool file of version 1; read it with the agent that wrote it", .0.display())]
     Foreign(PathBuf),
+    /// Its folder was removed, and whoever did may still be at it.
+    #[error("{} was removed while the recording went on", .0.display())]
+    Removed(PathBuf),
     /// Another agent writes there.
     #[error("{}: a running agent records there", .0.display())]
     Busy(PathBuf),
@@ -133,6 +143,14 @@ pub enum SpoolError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl SpoolError {
+    /// Whether a file or folder is not there.
+    #[must_use]
+    pub fn is_not_there(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SpoolError {

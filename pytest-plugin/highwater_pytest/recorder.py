@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 # A mark that follows a reading within this time repeats it. In 50 µs the kernel hands out less than 1 MB, and no peak is lost: its
 # mark is not reset, so what it saw counts for the interval after.
 _YOUNG_US = 50
+# How often it is looked whether the events file is still there.
+_FOLLOW_US = 1_000_000
 # Share of the run that reading ``sys.getallocatedblocks`` may take.
 _BLOCKS_SHARE = 0.001
 
@@ -64,6 +66,7 @@ class Recorder:
         self._next_peak = None
         # The last reading: when, and its words in a line that repeats it.
         self._read_us, self._figures = 0, ""
+        self._next_follow_us = 0
         self._session = None
         self._asleep = False
         self.writer = Writer(folder)
@@ -127,6 +130,9 @@ class Recorder:
                 rss, peak = self._reading(now)
                 self._put(f"{kind}\t{now}\t{rss}\t{peak}{tail}\n")
             if flush:
+                if now >= self._next_follow_us:
+                    self._next_follow_us = now + _FOLLOW_US
+                    self.writer.follow()
                 self.writer.flush()
         except Exception as error:
             self.fail(kind, error)

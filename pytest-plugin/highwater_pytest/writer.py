@@ -7,6 +7,7 @@ from .kernel import SEALS, lifted, real, sealed
 
 MOST_CHARACTERS = 4000
 _KEPT_CHARACTERS = 3980
+_CHUNK_BYTES = 1 << 16
 
 
 def escape(text):
@@ -38,7 +39,7 @@ def plain(value):
 class Writer:
     """An events file that only grows. When it cannot be written any more, it says so by ``failed`` and stays silent.
 
-    ``put(line)`` keeps a line for the next flush.
+    ``put(line)`` keeps a line for the next flush. What was removed is written again where its folder is there again.
     """
 
     def __init__(self, folder):
@@ -48,23 +49,62 @@ class Writer:
         self.put = self._lines.append
         self._descriptor = -1
         self._is_ours = lambda: False
+        # Whether the file was seen to have no name.
+        self._missed = False
         self._reopen()
 
     @property
     def path(self):
         return os.path.join(self.folder, "%d.events" % real.getpid())
 
+    def _open(self):
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return lifted(real.open(self.path, flags, 0o600))
+
+    def _take(self, descriptor):
+        self._descriptor = descriptor
+        self._is_ours = sealed(descriptor, SEALS.events)
+        self._missed = False
+
     def _reopen(self):
         try:
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._descriptor = lifted(real.open(self.path, flags, 0o600))
-            self._is_ours = sealed(self._descriptor, SEALS.events)
+            self._take(self._open())
             # Whoever wrote here before may have been stopped within a line, by a full disk or a signal.
             length = real.fstat(self._descriptor).st_size
             if length and real.pread(self._descriptor, 1, length - 1) != b"\n":
                 real.write(self._descriptor, b"\n")
         except OSError as error:
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
+
+    def follow(self, at_once=False):
+        """Where somebody removed the file, writes all of it again under its name, as soon as there is a folder for it. Until then it grows on without one.
+
+        Not when it is seen for the first time: whoever removes the folder may still be at it.
+        """
+        try:
+            if self.failed or not self._is_ours() or real.fstat(self._descriptor).st_nlink:
+                return
+            was_missed, self._missed = self._missed, True
+            if not (was_missed or at_once):
+                return
+            old, new = self._descriptor, self._open()
+        except OSError:
+            return
+        try:
+            at = 0
+            while True:
+                chunk = real.pread(old, _CHUNK_BYTES, at)
+                if not chunk:
+                    break
+                at += len(chunk)
+                if real.write(new, chunk) != len(chunk):
+                    raise OSError("no space left")
+        except OSError as error:
+            self._take(new)
+            self._break_off(error.strerror or str(error))
+        else:
+            self._take(new)
+        real.close(old)
 
     def record(self, kind, content):
         """A line of JSON, on disk at once."""
@@ -106,6 +146,7 @@ class Writer:
     def close(self):
         """Flushes and closes; answers what failed before, ``""`` for nothing."""
         self.flush()
+        self.follow(at_once=True)
         self._let_go()
         failed, self.failed = self.failed, "closed"
         return failed

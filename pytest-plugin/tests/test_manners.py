@@ -63,6 +63,25 @@ def test_a_folder_that_cannot_be_written_changes_nothing(suite, folder):
     assert done.returncode == 0 and b"2 passed" in done.stdout, done.stdout
 
 
+def test_a_folder_that_is_removed_and_made_anew_has_all_of_it(suite):
+    suite.write(
+        test_removed="import os, shutil\nEVENTS = os.environ['HIGHWATER_EVENTS']\ndef test_a():\n    shutil.rmtree(EVENTS, ignore_errors=True)\n"
+        "def test_b(): pass\ndef test_c(): os.mkdir(EVENTS)\ndef test_d(): pass\n"
+    )
+    done = suite.run()
+    assert done.returncode == 0 and b"broke off" not in done.stdout, done.stdout.decode()
+    records = suite.only()
+    assert suite.outcomes(records) == [("test_%s" % name, "passed") for name in "abcd"]
+    assert records[-1]["kind"] == "xx" and add_up(records).balance()
+
+
+def test_a_folder_that_stays_removed_changes_nothing(suite):
+    suite.write(test_removed="import os, shutil\ndef test_a(): shutil.rmtree(os.environ['HIGHWATER_EVENTS'])\ndef test_b(): pass\n")
+    done = suite.run()
+    assert done.returncode == 0 and b"2 passed" in done.stdout, done.stdout.decode()
+    assert b"broke off" not in done.stdout and not suite.events.exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_disk_that_is_full_from_the_start_changes_nothing(suite):
     suite.write(test_plain=PLAIN)

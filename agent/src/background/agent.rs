@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     continued::Continued,
     life::{Life, Over},
-    state::{Agent, Orders, Outcome, Process, Stop},
+    state::{Agent, Beside, Orders, Outcome, Process, Stop},
 };
 use crate::{
     ci::Env,
@@ -26,7 +26,7 @@ use crate::{
     shipper::{self, Client, Shipper},
     spool::{self, Spool, SpoolError},
     terminal,
-    tree::{Discovery, Membership, Tree},
+    tree::{Discovery, Membership, Tree, is_stop},
     witness::{Protector, signal_taken},
 };
 
@@ -84,6 +84,15 @@ impl BackgroundAgent {
         let gap_from_us = sink.known_until_us();
         let procfs = Procfs::system();
         let own_pid = std::process::id();
+        let client = orders
+            .server
+            .as_deref()
+            .map(|server| Client::new(server, token, env, orders.uuid));
+        let page = client.as_ref().map(Client::page);
+        let agent = agent(&procfs, &orders, page)?;
+        // Before it records: from then on its recorder sees to the file.
+        agent.write(folder)?;
+        let sink = sink.with(Beside::of(&agent, &orders));
         let membership = Membership {
             job: orders.uuid.to_string(),
             chain: orders.chain.iter().copied().map(Into::into).collect(),
@@ -111,11 +120,6 @@ impl BackgroundAgent {
         if let Some(from_us) = gap_from_us {
             running.happened(v1::event::What::AgentGap(v1::AgentGap { from_us }));
         }
-        let client = orders
-            .server
-            .as_deref()
-            .map(|server| Client::new(server, token, env, orders.uuid));
-        let page = client.as_ref().map(Client::page);
         let shipper = client
             .map(|client| Shipper::start(client, folder, handoff))
             .transpose()
@@ -123,7 +127,6 @@ impl BackgroundAgent {
                 terminal::tell(format_args!("not sending while recording: {error}"));
                 None
             });
-        agent(&procfs, &orders, page)?.write(folder)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             orders,
@@ -143,15 +146,7 @@ impl BackgroundAgent {
     /// When what became of it cannot be written.
     pub fn live(self) -> Result<(), AgentError> {
         let over = self.life.wait();
-        let stop = match over {
-            Over::Told { .. } => Stop::read(&self.folder).unwrap_or_else(|error| {
-                terminal::tell(format_args!(
-                    "what `highwater stop` says cannot be read: {error}"
-                ));
-                Some(Stop::default())
-            }),
-            Over::RunnerGone | Over::Old => None,
-        };
+        let stop = self.word_of_stop(over);
         match over {
             // `highwater stop` comes with its own word.
             Over::Told { signal, sender_pid } if stop.is_none() => {
@@ -211,6 +206,28 @@ impl BackgroundAgent {
             outcome.write(&self.folder)?;
         }
         Ok(())
+    }
+
+    /// What `highwater stop` says, where it told the agent to end. Its word may have gone with the folder; who sent the signal is known all the same.
+    fn word_of_stop(&self, over: Over) -> Option<Stop> {
+        let Over::Told { sender_pid, .. } = over else {
+            return None;
+        };
+        match Stop::read(&self.folder) {
+            Ok(None) => {
+                let words = sender_pid
+                    .and_then(|pid| Procfs::system().words(pid, &mut Vec::new()).ok())
+                    .unwrap_or_default();
+                is_stop(&words).then(Stop::default)
+            }
+            Ok(said) => said,
+            Err(error) => {
+                terminal::tell(format_args!(
+                    "what `highwater stop` says cannot be read: {error}"
+                ));
+                Some(Stop::default())
+            }
+        }
     }
 
     fn runner_gone(&self) -> v1::event::What {

@@ -6,9 +6,10 @@ use std::{collections::HashSet, error::Error, fs::File};
 use highwater_wire::v1::Batch;
 use uuid::Uuid;
 
+use super::state::Beside;
 use crate::{
     recorder::BatchSink,
-    spool::{Handoff, Less, MarkIdentity, Recorded, Spool},
+    spool::{Handoff, Less, MarkIdentity, Recorded, Removed, Spool},
 };
 
 /// A spool, and the marks that agents before this one put there.
@@ -17,6 +18,7 @@ pub(super) struct Continued {
     spool: Spool,
     known: HashSet<MarkIdentity>,
     known_until_us: Option<i64>,
+    beside: Option<Beside>,
 }
 
 impl Continued {
@@ -27,7 +29,15 @@ impl Continued {
             spool,
             known: HashSet::new(),
             known_until_us: None,
+            beside: None,
         }
+    }
+
+    /// Keeps what else lies in the job's folder, where somebody removes it.
+    #[must_use]
+    pub(super) fn with(mut self, beside: Beside) -> Self {
+        self.beside = Some(beside);
+        self
     }
 
     /// Writes no more, as [`Spool::into_lock`].
@@ -44,6 +54,7 @@ impl Continued {
             spool,
             known: recorded.mark_identities(),
             known_until_us: Some(batches.map(|batch| batch.to_us).max().unwrap_or(0)),
+            beside: None,
         }
     }
 
@@ -68,15 +79,28 @@ impl Continued {
 impl BatchSink for Continued {
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         if self.known.is_empty() {
-            return Ok(self.spool.append(seq, batch)?);
+            self.spool.append(seq, batch)?;
+        } else {
+            let mut rest = batch.clone();
+            rest.marks
+                .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
+            self.spool.append(seq, &rest)?;
         }
-        let mut rest = batch.clone();
-        rest.marks
-            .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
-        Ok(self.spool.append(seq, &rest)?)
+        if let Some(beside) = &self.beside {
+            beside.keep(self.spool.folder());
+        }
+        Ok(())
     }
 
     fn take_less(&mut self) -> Less {
         self.spool.take_less()
+    }
+
+    fn take_removed(&mut self) -> Option<Removed> {
+        self.spool.take_removed()
+    }
+
+    fn be_quick(&mut self) {
+        self.spool.be_quick();
     }
 }

@@ -5,14 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    runner,
-    state::{Agent, records},
-};
+use super::{runner, state::Agent};
 use crate::{
     procfs::{ProcError, Procfs},
     spool::{self, SpoolError},
-    tree::ProcessKey,
+    tree::{ProcessKey, chain_of},
 };
 
 /// A job that was started, and the folder it is in.
@@ -45,22 +42,33 @@ pub fn named(procfs: &Procfs, present: impl Fn(&str) -> Option<OsString>) -> Opt
     started(procfs, events.parent()?)
 }
 
-/// The agent of a job that the environment names, where its folder cannot be read any more: a test may have cleared it away.
+/// The agent of a job that was started here, and its folder, where that tells nothing of it any more: somebody cleared it away. It is the one that
+/// the environment names, else one that records below a spool for a runner of this process.
 #[must_use]
 pub fn without_folder(
     procfs: &Procfs,
+    root: &Path,
     present: impl Fn(&str) -> Option<OsString>,
-) -> Option<ProcessKey> {
-    let events = PathBuf::from(present("HIGHWATER_EVENTS")?);
-    let folder = events.parent()?;
-    if started(procfs, folder).is_some() {
-        return None;
-    }
+) -> Option<(ProcessKey, PathBuf)> {
+    let named = present("HIGHWATER_EVENTS")
+        .and_then(|events| Some(Path::new(&events).parent()?.to_path_buf()));
+    let ancestors = runner::ancestors_of(procfs, std::process::id()).unwrap_or_default();
+    let is_here = |folder: &Path, chain: &[ProcessKey]| {
+        let is_named = named
+            .as_ref()
+            .is_some_and(|named| named.file_name() == folder.file_name());
+        is_named
+            || (folder.parent() == Some(root) && chain.iter().any(|key| ancestors.contains(key)))
+    };
     let mut buffer = Vec::new();
     procfs.pids().ok()?.into_iter().find_map(|pid| {
         // Read before its words: whoever has the number by then is not who began at that time.
         let start_ticks = procfs.stat(pid, &mut buffer).ok()??.start_ticks;
-        records(procfs, pid, folder).then_some(ProcessKey { pid, start_ticks })
+        let words = procfs.words(pid, &mut buffer).ok()?;
+        let folder = PathBuf::from(words.last()?);
+        let chain = chain_of(&words)?;
+        let tells = || started(procfs, &folder).is_some_and(|started| started.lives);
+        (is_here(&folder, &chain) && !tells()).then_some((ProcessKey { pid, start_ticks }, folder))
     })
 }
 

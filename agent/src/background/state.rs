@@ -9,10 +9,10 @@
 //! | `outcome.json` | what became of the sending, once it is over: [`Outcome`] |
 //! | `stop.room`, `outcome.room` | blanks, for the day on which the disk has no room for the two: [`reserve`] |
 //!
-//! Each is written whole or not at all.
+//! Each is written whole or not at all. Where somebody removes what tells of the agent, it is written again while that records: [`Beside`].
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     guard::Limit,
     procfs::Procfs,
-    regular,
+    regular, terminal,
     tree::{ProcessKey, chain_of},
 };
 
@@ -215,6 +215,48 @@ file!(Orders, ORDERS);
 file!(Agent, AGENT);
 file!(Stop, STOP);
 file!(Outcome, OUTCOME);
+
+/// What lies in the folder of a job beside the spool as long as its agent records.
+#[derive(Debug)]
+pub struct Beside {
+    agent: Agent,
+    orders: Orders,
+}
+
+impl Beside {
+    /// Of an agent and its orders.
+    #[must_use]
+    pub fn of(agent: &Agent, orders: &Orders) -> Self {
+        Self {
+            agent: agent.clone(),
+            orders: orders.clone(),
+        }
+    }
+
+    /// Writes again what was removed. Where that cannot be done it is tried again the next time.
+    pub fn keep(&self, folder: &Path) {
+        let is_there = |name| folder.join(name).symlink_metadata().is_ok();
+        if is_there(AGENT) && is_there(LOG) {
+            return;
+        }
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(folder.join(LOG))
+            .and_then(|log| Ok(rustix::stdio::dup2_stderr(log)?));
+        let orders = self.orders.write(folder).and_then(|()| reserve(folder));
+        if log
+            .and(orders)
+            .and_then(|()| self.agent.write(folder))
+            .is_ok()
+        {
+            terminal::tell(format_args!(
+                "{}: what lay here was removed while the recording went on",
+                folder.display()
+            ));
+        }
+    }
+}
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let file = match regular::open(path) {

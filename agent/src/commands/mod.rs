@@ -14,7 +14,7 @@ pub mod upload;
 
 use std::path::PathBuf;
 
-use crate::{ci::Env, spool::SpoolError, terminal};
+use crate::{ci::Env, spool::SpoolError, terminal, tree::ProcessKey};
 
 /// Why a subcommand could not do its work. `highwater: ` is written before it.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,14 @@ pub enum CommandError {
     /// No job was started here.
     #[error("no recording that was started here is in {}: `highwater start` was not run, or could not record (the log of its step says why), or it has ended and was sent; another folder is named with --spool", .0.display())]
     NotStarted(PathBuf),
+    /// Its agent records, and its folder tells nothing of it any more.
+    #[error("the agent (process {}) records, but its folder {} was removed and could not be made anew; `highwater stop` ends it", agent.pid, folder.display())]
+    WithoutFolder {
+        /// Its process.
+        agent: ProcessKey,
+        /// Where it records.
+        folder: PathBuf,
+    },
     /// None of those that were is called so.
     #[error("--job: no recording called {job} was started here, but {others}")]
     NoneCalled {

@@ -115,6 +115,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         .map_err(|error| error.to_string())?;
     let spool =
         Spool::create(&places.spool, &settings.job, uuid).map_err(|error| error.to_string())?;
+    let spool = spool.with_elsewhere(settings::spool_elsewhere(&places.spool, &environment()));
     let client = places
         .server
         .as_deref()
@@ -164,7 +165,7 @@ fn announcement(prepared: &Prepared) -> String {
 }
 
 /// Closes the recording, sends what is left and tells the figures. Nothing here changes how the command ended.
-fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, quiet: bool) {
+fn conclude(mut prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, quiet: bool) {
     let end = v1::End {
         version: VERSION,
         ended_us: outcome.ended_us,
@@ -183,6 +184,9 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, q
         forwarded_signal: outcome.forwarded_signal,
         ..v1::End::default()
     };
+    if let Some(spool) = &outcome.sink {
+        prepared.folder = spool.folder().to_path_buf();
+    }
     // From here on nothing but the end is written.
     let _lock = outcome.sink.take().and_then(Spool::into_lock);
     let stream = prepared.stream;
@@ -215,10 +219,12 @@ fn conclude(prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u64, q
     if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
         told::write_summary(file, digest, prepared.page, kept.as_deref());
     }
+    let places = &prepared.settings.places;
     told::tell_unsent(
-        prepared.settings.places.server.as_deref(),
+        places.server.as_deref(),
         prepared.uuid,
-        kept.as_deref(),
+        kept.as_deref()
+            .map(|kept| (kept, kept.parent() != Some(&places.spool))),
         sent.as_ref(),
         quiet,
     );

@@ -1,7 +1,7 @@
 //! `highwater stop`: ends what `highwater start` began, sends what is left and tells the figures.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -28,10 +28,13 @@ use crate::{
     spool::{self, SpoolError, Unwritten},
     summary::{self, Look},
     terminal,
+    tree::ProcessKey,
 };
 
 /// How long the agent may take to end: its own patience with a server, and time for a slow disk.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an agent whose folder was removed may take to make it anew.
+const MADE_ANEW: Duration = Duration::from_secs(5);
 /// How long sending may take in the stead of an agent that is gone.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(20);
 const SIGTERM: i32 = 15;
@@ -73,7 +76,7 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
     let started = match one(&places.spool, task.job.as_deref()) {
-        Err(CommandError::NotStarted(root)) => return end_without_folder(root),
+        Err(CommandError::WithoutFolder { agent, .. }) => return end_without_folder(agent),
         started => started?,
     };
     let word = Stop {
@@ -120,7 +123,7 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     told::tell_unsent(
         server.as_deref(),
         uuid,
-        kept.as_deref(),
+        kept.as_deref().map(|kept| (kept, false)),
         sent.as_ref(),
         quiet,
     );
@@ -144,8 +147,28 @@ fn tell_gone(server: Option<&str>, page: Option<&str>) {
     }
 }
 
-/// The one job that was started here.
+/// The one job that was started here. An agent whose folder was removed makes it anew, and is waited for.
 pub(super) fn one(root: &Path, job: Option<&str>) -> Result<Started, CommandError> {
+    let procfs = Procfs::system();
+    let until = Instant::now() + MADE_ANEW;
+    loop {
+        let found = one_with_folder(root, job);
+        let Err(CommandError::NotStarted(_)) = found else {
+            return found;
+        };
+        let present = |name: &str| std::env::var_os(name);
+        let Some((agent, folder)) = find::without_folder(&procfs, root, present) else {
+            // There is none, or what tells of it has just come back.
+            return one_with_folder(root, job);
+        };
+        if Instant::now() >= until {
+            return Err(CommandError::WithoutFolder { agent, folder });
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn one_with_folder(root: &Path, job: Option<&str>) -> Result<Started, CommandError> {
     let procfs = Procfs::system();
     if job.is_none()
         && let Some(named) = find::named(&procfs, |name| std::env::var_os(name))
@@ -183,18 +206,13 @@ fn names<'a>(started: impl IntoIterator<Item = &'a Started>) -> String {
     started.into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// Ends the agent of a job whose folder was cleared away; there is nothing left to tell.
-fn end_without_folder(root: PathBuf) -> Result<u8, CommandError> {
-    let procfs = Procfs::system();
-    let present = |name: &str| std::env::var_os(name);
-    let Some(agent) = find::without_folder(&procfs, present) else {
-        return Err(CommandError::NotStarted(root));
-    };
+/// Ends the agent of a job whose folder was cleared away and not made anew; there is nothing left to tell.
+fn end_without_folder(agent: ProcessKey) -> Result<u8, CommandError> {
     let pid = agent.pid;
-    signals::send(&procfs, agent, SIGTERM)
+    signals::send(&Procfs::system(), agent, SIGTERM)
         .map_err(|source| CommandError::NotTold { pid, source })?;
     terminal::tell(
-        "the job's folder was removed while the recording went on: the agent was told to end, and what had not been sent is lost",
+        "the job's folder was removed while the recording went on, and could not be made anew: the agent was told to end and sends what it holds; what else had not been sent is lost",
     );
     Ok(exit_codes::OK)
 }

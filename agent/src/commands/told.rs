@@ -52,16 +52,20 @@ pub(super) fn write_summary(
     }
 }
 
-/// Says what has not been sent and how to send it.
+/// Says what has not been sent and how to send it. `kept` comes with whether it lies elsewhere than where a recording is looked for.
 pub(super) fn tell_unsent(
     server: Option<&str>,
     uuid: Uuid,
-    kept: Option<&Path>,
+    kept: Option<(&Path, bool)>,
     sent: Option<&Sent>,
     quiet: bool,
 ) {
-    let Some(kept) = kept else {
+    let Some((kept, is_elsewhere)) = kept else {
         return;
+    };
+    let spool = match kept.parent() {
+        Some(root) if is_elsewhere => format!("--spool {} ", root.display()),
+        _ => String::new(),
     };
     if !spool::is_job(kept) {
         terminal::tell(format_args!(
@@ -73,7 +77,7 @@ pub(super) fn tell_unsent(
     match sent {
         None if quiet => {}
         None => terminal::tell(format_args!(
-            "kept in {}; `highwater upload --server URL {uuid}` sends it",
+            "kept in {}; `highwater upload --server URL {spool}{uuid}` sends it",
             kept.display()
         )),
         Some(sent) if sent.complete => {}
@@ -81,7 +85,7 @@ pub(super) fn tell_unsent(
             let server = server.unwrap_or("URL");
             let why = &sent.reason;
             terminal::tell(format_args!(
-                "not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {uuid}` sends it later",
+                "not all of it reached {server} ({why}); kept in {}; `highwater upload --server {server} {spool}{uuid}` sends it later",
                 kept.display()
             ));
         }

@@ -1,11 +1,16 @@
 //! One events file: how far it was read, and whose its lines are.
 
-use std::{fs, io, os::unix::fs::FileExt, path::PathBuf};
+use std::{
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::PathBuf,
+};
 
 use highwater_wire::{
     codec::{MAX_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_TIME_US},
     marks::{Header, Line, NoticeLine, SessionLine, parse},
-    v1::Mark,
+    v1::{Mark, mark::What},
 };
 
 use super::{
@@ -22,6 +27,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// A line that goes on for so long, and so many lines in a row that say nothing, are not the plugin's.
 const MOST_FOREIGN_BYTES: usize = 4 * MAX_LINE_BYTES;
 const MOST_FOREIGN_LINES: u32 = 1_000;
+/// So much of a file's begin tells it from another of its name: number and start of its writer are in it.
+const HEAD_BYTES: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct EventsFile {
@@ -30,9 +37,16 @@ pub(super) struct EventsFile {
     /// The round in which it last had its turn among quiet files.
     pub(super) round: u32,
     path: PathBuf,
+    /// Which file stood under the name, and how it begins.
+    inode: Option<u64>,
+    head: Vec<u8>,
     offset: u64,
     lines: Lines,
     writer: Option<Writer>,
+    /// Whether the last that was heard of the writer was its last word.
+    has_left: bool,
+    /// Nothing stands under the name any more.
+    is_gone: bool,
     /// Set when a header of an unknown version was met, or what no plugin writes: nothing after it can be trusted, nor is it read.
     refused: bool,
     /// Lines since one was understood.
@@ -56,9 +70,13 @@ impl EventsFile {
             // None yet.
             round: u32::MAX,
             path,
+            inode: None,
+            head: Vec::new(),
             offset: 0,
             lines: Lines::default(),
             writer: None,
+            has_left: false,
+            is_gone: false,
             refused: false,
             foreign_lines: 0,
             broke_off: false,
@@ -75,6 +93,11 @@ impl EventsFile {
         self.writer.map(|writer| writer.key)
     }
 
+    /// Who wrote it, where it was removed before that had left pytest.
+    pub(super) fn cut_off(&self) -> Option<ProcessKey> {
+        self.writer().filter(|_| self.is_gone && !self.has_left)
+    }
+
     pub(super) fn read_news(
         &mut self,
         allowance: &mut usize,
@@ -85,23 +108,56 @@ impl EventsFile {
         if self.refused {
             return Ok(());
         }
-        let (length, is_closed) = match fs::symlink_metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => {
-                (metadata.len(), metadata.permissions().readonly())
-            }
+        let metadata = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => metadata,
             // Whoever runs in the tests can put a pipe or a link there.
             Ok(_) => return Ok(()),
             // A test suite may clear its temporary folders; what was read stays read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (self.offset, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.is_gone = true;
+                return Ok(());
+            }
             Err(error) => return Err(named(&self.path)(error)),
         };
-        if length > self.offset {
+        if !self.is_known(&metadata).map_err(named(&self.path))? {
+            return Ok(());
+        }
+        if metadata.len() > self.offset {
             self.read_on(allowance, chunk, start, told)?;
         }
-        if is_closed {
+        if metadata.permissions().readonly() {
             self.tell_broken_off(told);
         }
         Ok(())
+    }
+
+    /// Whether what stands under the name can be read on. A plugin whose file was removed writes all of it again; what begins otherwise is
+    /// another's, and is read from its begin.
+    fn is_known(&mut self, metadata: &Metadata) -> io::Result<bool> {
+        let inode = Some(metadata.ino());
+        if self.inode == inode && !self.is_gone {
+            return Ok(true);
+        }
+        if !self.head.is_empty() {
+            let mut head = vec![0; self.head.len()];
+            let read = regular::open(&self.path)?.read_exact_at(&mut head, 0);
+            match read {
+                Ok(()) if head != self.head => {
+                    *self = Self {
+                        round: self.round,
+                        ..Self::new(std::mem::take(&mut self.path), self.news_us)
+                    };
+                }
+                Ok(()) if metadata.len() >= self.offset => {}
+                // It is being written.
+                Ok(()) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.inode = inode;
+        self.is_gone = false;
+        Ok(true)
     }
 
     fn read_on(
@@ -121,6 +177,8 @@ impl EventsFile {
             if read == 0 {
                 break;
             }
+            let head = (HEAD_BYTES - self.head.len()).min(read);
+            self.head.extend_from_slice(&chunk[..head]);
             self.offset += read as u64;
             *allowance -= read;
             self.take(&chunk[..read], start, told);
@@ -149,6 +207,7 @@ impl EventsFile {
             writer,
             refused,
             foreign_lines,
+            has_left,
             ..
         } = self;
         lines.push(bytes, |number, piece| {
@@ -162,6 +221,7 @@ impl EventsFile {
             let mut reason = match heard {
                 Ok(true) => {
                     *foreign_lines = 0;
+                    *has_left = is_last_word(told.last(), *has_left);
                     return;
                 }
                 Ok(false) => None,
@@ -187,6 +247,19 @@ impl EventsFile {
                 reason: "has no end, so the rest is not read".to_owned(),
             });
         }
+    }
+}
+
+/// Whether the writer may have said all that it has to say. A forked child leaves without a word, after a test.
+fn is_last_word(told: Option<&Told>, before: bool) -> bool {
+    match told {
+        Some(Told::Mark(_, mark)) => match &mark.what {
+            Some(What::Leave(_)) => true,
+            Some(What::TestEnd(end)) => end.outcome == "unknown",
+            _ => false,
+        },
+        Some(Told::Header(_) | Told::OtherBoot(_)) => false,
+        _ => before,
     }
 }
 

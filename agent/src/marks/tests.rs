@@ -315,19 +315,41 @@ fn much_at_once_is_taken_in_pieces() {
 }
 
 #[test]
-fn a_missing_folder_is_an_error_that_names_it_and_a_missing_file_is_none() {
+fn a_folder_that_is_removed_is_no_error_and_a_plugin_that_writes_all_again_is_read_on() {
     let folder = TempDir::new().unwrap();
-    let mut tailer = Tailer::new(folder.path(), start());
+    let events = folder.path().join("events");
+    fs::create_dir(&events).unwrap();
+    let mut tailer = Tailer::new(&events, start());
     let mut told = Vec::new();
-    append(folder.path(), "7.events", header(7, 3, "boot-a").as_bytes());
+    let begin = format!("{}sb\t1000100\t5\t-\n", header(7, 3, "boot-a"));
+    append(&events, "7.events", begin.as_bytes());
+    append(&events, "8.events", header(8, 3, "boot-a").as_bytes());
+    let whole = format!("{}xx\t1000100\t5\t-\t-\n", header(9, 3, "boot-a"));
+    append(&events, "9.events", whole.as_bytes());
     look(&mut tailer, 0, &mut told);
-    fs::remove_file(folder.path().join("7.events")).unwrap();
+    assert_eq!(tailer.cut_off().count(), 0);
+    fs::remove_dir_all(&events).unwrap();
+    told.clear();
     look(&mut tailer, 0, &mut told);
-    let path = folder.path().to_owned();
-    folder.close().unwrap();
-    let looked = tailer.look(0, |_| false, &mut told);
-    let error = looked.unwrap_err().to_string();
-    assert!(error.starts_with(path.to_str().unwrap()), "{error}");
+    let cut_off = |tailer: &Tailer| tailer.cut_off().map(|key| key.pid).collect::<Vec<_>>();
+    assert_eq!(cut_off(&tailer), [7, 8], "9 had left");
+    fs::create_dir(&events).unwrap();
+    // As it is written again, piece by piece; and another process of a number that was used before.
+    for piece in [
+        &begin[..20],
+        &begin[20..begin.len() - 2],
+        &begin[begin.len() - 2..],
+    ] {
+        append(&events, "7.events", piece.as_bytes());
+        look(&mut tailer, 0, &mut told);
+        assert!(told.is_empty(), "{told:?}");
+    }
+    append(&events, "7.events", b"se\t1000200\t5\t-\t0\n");
+    let other = format!("{}sb\t1000300\t5\t-\n", header(8, 4, "boot-a"));
+    append(&events, "8.events", other.as_bytes());
+    tailer.drain(&mut told).unwrap();
+    assert_eq!(short(&told), ["mark 7.3 200", "header 8", "mark 8.4 300"]);
+    assert_eq!(cut_off(&tailer), [0; 0]);
 }
 
 #[test]

@@ -5,11 +5,15 @@
 
 use std::{collections::VecDeque, error::Error};
 
-use highwater_wire::{mask, report::SAMPLES_THINNED, v1::Batch};
+use highwater_wire::{
+    mask,
+    report::{SAMPLES_THINNED, SPOOL_REMOVED},
+    v1::Batch,
+};
 use prost::Message as _;
 
 use super::{Recorded, notices::Notices, reuse::Reuse};
-use crate::spool::{Detail, Less, Spool, thin};
+use crate::spool::{Detail, Less, Removed, Spool, SpoolError, thin};
 
 /// What waits in memory keeps all its samples up to so many bytes.
 const MAX_FULL_BYTES: usize = 2 << 20;
@@ -27,6 +31,14 @@ pub trait BatchSink {
 
     /// What of the batches kept before gave way to later ones since the last call.
     fn take_less(&mut self) -> Less;
+
+    /// What of them was removed by others since the last call.
+    fn take_removed(&mut self) -> Option<Removed> {
+        None
+    }
+
+    /// The tests have ended: nobody is left who removes what is here.
+    fn be_quick(&mut self) {}
 }
 
 impl BatchSink for Spool {
@@ -36,6 +48,14 @@ impl BatchSink for Spool {
 
     fn take_less(&mut self) -> Less {
         Self::take_less(self)
+    }
+
+    fn take_removed(&mut self) -> Option<Removed> {
+        Self::take_removed(self)
+    }
+
+    fn be_quick(&mut self) {
+        Self::be_quick(self);
     }
 }
 
@@ -63,6 +83,8 @@ pub struct Keeper<S> {
     told_thinned: u64,
     bared_us: i64,
     failure: Option<String>,
+    /// What the first removal of the spool took, and how many there were.
+    removed: Option<(String, u64)>,
 }
 
 impl<S: BatchSink> Keeper<S> {
@@ -79,6 +101,7 @@ impl<S: BatchSink> Keeper<S> {
             told_thinned: 0,
             bared_us: 0,
             failure: None,
+            removed: None,
         }
     }
 
@@ -92,7 +115,12 @@ impl<S: BatchSink> Keeper<S> {
         self.covered_us
     }
 
-    /// Keeps a batch, and those that wait. False when one had to be thrown away.
+    /// The tests have ended.
+    pub(super) fn be_quick(&mut self) {
+        self.sink.be_quick();
+    }
+
+    /// Keeps a batch, and those that wait. False when one had to be thrown away, or what was kept before may be gone.
     pub(super) fn keep(
         &mut self,
         mut batch: Batch,
@@ -115,12 +143,49 @@ impl<S: BatchSink> Keeper<S> {
         self.thinned_us += less.thinned_us;
         self.bared_us += less.bared_us;
         self.tell_thinned(notices);
-        all_kept
+        let removed = self.sink.take_removed();
+        let is_removed = removed.is_some();
+        if let Some(removed) = removed {
+            self.tell_removed(&removed, notices);
+        }
+        all_kept && !is_removed
+    }
+
+    fn tell_removed(&mut self, removed: &Removed, notices: &mut Notices) {
+        let missing = match removed.missing {
+            0 => "nothing of it is missing".to_owned(),
+            1 => "one batch that no server had is missing".to_owned(),
+            missing => format!("{missing} batches that no server had are missing"),
+        };
+        let message = match &removed.goes_on {
+            Ok(place) if *place == removed.folder => {
+                format!(
+                    "{} was removed while the recording went on, and was made anew; {missing}",
+                    place.display()
+                )
+            }
+            Ok(place) => format!(
+                "{} was removed while the recording went on, which goes on in {}; {missing}",
+                removed.folder.display(),
+                place.display()
+            ),
+            Err(why) => format!(
+                "{} was removed while the recording went on, and cannot be made anew ({why}); what is recorded waits in memory",
+                removed.folder.display()
+            ),
+        };
+        let first = self.removed.get_or_insert_with(|| (message.clone(), 0));
+        first.1 += 1;
+        notices.report(self.covered_us, SPOOL_REMOVED, message, 1);
     }
 
     fn append_waiting(&mut self, notices: &mut Notices, reuse: &mut Reuse) {
         while let Some(first) = self.waiting.front() {
             if let Err(error) = self.sink.append(self.next_seq, &first.batch) {
+                // Told once it is known what that took.
+                if let Some(SpoolError::Removed(_)) = error.downcast_ref() {
+                    break;
+                }
                 let message = format!("failed to keep a batch: {error}");
                 self.failure.get_or_insert_with(|| message.clone());
                 notices.report(self.covered_us, "spool_failed", message, 1);
@@ -186,6 +251,11 @@ impl<S: BatchSink> Keeper<S> {
     pub(super) fn finish(mut self, reuse: &mut Reuse) -> Recorded<S> {
         self.append_waiting(&mut Notices::default(), reuse);
         let mut warnings = Vec::new();
+        match self.removed {
+            None => {}
+            Some((first, 1)) => warnings.push(first),
+            Some((first, times)) => warnings.push(format!("{first} ({times} times)")),
+        }
         if let Some(failure) = self.failure.filter(|_| self.lost > 0) {
             warnings.push(format!(
                 "{} s of the recording are lost: {failure}",

@@ -5,7 +5,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,6 +26,8 @@ const SHARE: f64 = 0.005;
 const SAVED_US: i64 = 60_000_000;
 /// What a look is taken to cost before one was measured, µs.
 const FIRST_COST_US: i64 = 1_000;
+/// How the kernel ends the name of a plugin's file that was removed.
+const REMOVED: &[u8] = b".events (deleted)";
 /// A process without any test is told of after so long, µs: by then its plugin would have spoken.
 pub const PATIENCE_US: i64 = 2_000_000;
 
@@ -127,6 +131,8 @@ struct Watch {
     cost_us: i64,
     is_due: bool,
     has_begun: bool,
+    /// Its plugin speaks, though its file was removed.
+    has_plugin: bool,
     is_told_unknown: bool,
     last: Last,
 }
@@ -207,6 +213,7 @@ impl Sights {
             cost_us: FIRST_COST_US,
             is_due: false,
             has_begun: false,
+            has_plugin: false,
             is_told_unknown: false,
             last: Last::Nothing,
         };
@@ -248,7 +255,13 @@ impl Sights {
             return;
         }
         let began = thread_cpu_us();
-        watch.see(key, now_us, rss_bytes, &self.procfs, &mut self.seen);
+        watch.see(
+            key,
+            now_us,
+            rss_bytes,
+            (&self.procfs, &self.events),
+            &mut self.seen,
+        );
         let cost_us = (thread_cpu_us() - began).max(1);
         // The mean of what was lately: the first look at a program is dear, and one preempted in the midst says little.
         watch.cost_us = match watch.last_look {
@@ -260,6 +273,9 @@ impl Sights {
             rss_bytes,
         });
         self.budget.spend(now_us, cost_us);
+        if watch.has_plugin {
+            self.watched.remove(&key);
+        }
     }
 
     /// How many looks were left out because all of them together would have cost too much.
@@ -280,7 +296,7 @@ impl Watch {
         key: ProcessKey,
         t_us: i64,
         rss_bytes: u64,
-        procfs: &Procfs,
+        (procfs, events): (&Procfs, &Path),
         seen: &mut Vec<Sight>,
     ) {
         let is_patient = t_us - self.born_us < PATIENCE_US;
@@ -311,6 +327,11 @@ impl Watch {
             }
         };
         let before = self.last_look;
+        let begins = !self.has_begun && !matches!(what, Seeing::Unknown(_));
+        if begins && holds_removed(procfs, key.pid, events) {
+            self.has_plugin = true;
+            return;
+        }
         let mut tell = |what| {
             seen.push(Sight {
                 key,
@@ -320,10 +341,10 @@ impl Watch {
                 what,
             });
         };
-        if !self.has_begun && !matches!(what, Seeing::Unknown(_)) {
+        if begins {
             self.has_begun = true;
             tell(Seeing::Begun {
-                folder: std::fs::read_link(procfs.path_of(key.pid, "cwd")).ok(),
+                folder: fs::read_link(procfs.path_of(key.pid, "cwd")).ok(),
                 worker: self.reader.worker().map(str::to_owned),
                 by_title: self.reader.is_by_title(),
                 controller_rss_bytes: self.controller_pid.and_then(|pid| rss_of(procfs, pid)),
@@ -331,6 +352,15 @@ impl Watch {
         }
         tell(what);
     }
+}
+
+/// Whether a process writes an events file that somebody removed: its plugin writes it again once there is a folder for it.
+fn holds_removed(procfs: &Procfs, pid: u32, events: &Path) -> bool {
+    let files = fs::read_dir(procfs.path_of(pid, "fd"));
+    let links = files.into_iter().flatten().flatten();
+    links
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .any(|link| link.starts_with(events) && link.as_os_str().as_bytes().ends_with(REMOVED))
 }
 
 fn rss_of(procfs: &Procfs, pid: u32) -> Option<u64> {

@@ -32,6 +32,13 @@ pub fn default_spool(env: &Env) -> PathBuf {
         .map_or_else(homeless_spool, |state| state.join("highwater"))
 }
 
+/// Where a spool goes whose own place was removed and takes none any more: the default, or below `/var/tmp` where that is it.
+pub(crate) fn spool_elsewhere(spool: &Path, env: &Env) -> Option<PathBuf> {
+    [default_spool(env), homeless_spool()]
+        .into_iter()
+        .find(|other| other != spool)
+}
+
 fn homeless_spool() -> PathBuf {
     let uid = rustix::process::getuid().as_raw();
     PathBuf::from(format!("/var/tmp/highwater-{uid}"))

@@ -105,6 +105,9 @@ impl Sending {
         loop {
             // Asked before looking: what was written before the question is seen by the look after it.
             let over = self.deadline.is_some();
+            if let Some(folder) = self.handoff.moved() {
+                self.source.move_to(folder);
+            }
             loop {
                 let next = self.source.next_batch();
                 let Some((stream, record)) = self.read(next)? else {

@@ -15,6 +15,8 @@ use crate::spool::{self, ReadPlace, Record, Segment, SegmentReader, SpoolError, 
 #[derive(Debug)]
 pub(super) struct Source {
     folder: PathBuf,
+    /// How the job began, kept for where its folder is removed.
+    job: Option<Vec<u8>>,
     unwritten: Unwritten,
     /// The segments as they were last listed, and how many of them have nothing more.
     listed: Vec<Segment>,
@@ -42,6 +44,7 @@ impl Source {
     pub(super) fn new(folder: &Path, unwritten: Unwritten) -> Self {
         Self {
             folder: folder.to_path_buf(),
+            job: only_record(folder, "job").ok(),
             unwritten,
             listed: Vec::new(),
             passed: 0,
@@ -68,16 +71,28 @@ impl Source {
         self.taken = 0;
     }
 
+    /// The folder lies there now.
+    pub(super) fn move_to(&mut self, folder: PathBuf) {
+        if self.folder != folder {
+            self.folder = folder;
+            self.listed.clear();
+            self.passed = 0;
+        }
+    }
+
     /// How the job began.
     pub(super) fn job(&self) -> Result<Vec<u8>, SpoolError> {
-        self.only_record("job")
+        match &self.job {
+            Some(job) => Ok(job.clone()),
+            None => only_record(&self.folder, "job"),
+        }
     }
 
     /// How it ended.
     pub(super) fn end(&self) -> Result<Vec<u8>, SpoolError> {
         match &self.unwritten.end {
             Some(payload) => Ok(payload.clone()),
-            None => self.only_record("end"),
+            None => only_record(&self.folder, "end"),
         }
     }
 
@@ -110,7 +125,8 @@ impl Source {
                 while reader.next_record()?.is_some() {}
                 reader.has_rest()
             });
-            rest.unwrap_or(true)
+            // Of one that was removed there is no rest.
+            rest.unwrap_or_else(|error| !error.is_not_there())
         };
         let damaged = self.places.iter().any(|((stream, number), place)| {
             place.skipped() > 0 || (missing > 0 && has_rest(*stream, *number, *place))
@@ -136,7 +152,11 @@ impl Source {
         if let Some(next) = self.next_in_listed()? {
             return Ok(Some(next));
         }
-        self.listed = spool::segments(&self.folder)?;
+        self.listed = match spool::segments(&self.folder) {
+            // Removed: its writer makes it anew, or hands over at the end what found no place.
+            Err(error) if error.is_not_there() => Vec::new(),
+            listed => listed?,
+        };
         self.passed = 0;
         self.next_in_listed()
     }
@@ -154,30 +174,37 @@ impl Source {
             if number >= *current {
                 *current = number;
                 let place = self.places.get(&(stream, number));
-                let mut reader = match place {
-                    Some(place) => SegmentReader::resume(path, *place)?,
-                    None => SegmentReader::open(path)?,
+                let reader = match place {
+                    Some(place) => SegmentReader::resume(path, *place),
+                    None => SegmentReader::open(path),
                 };
-                let next = reader.next_record()?;
-                self.places.insert((stream, number), reader.place());
-                if let Some(record) = next {
-                    return Ok(Some((stream, record)));
+                match reader {
+                    // Removed since it was listed.
+                    Err(error) if error.is_not_there() => {}
+                    reader => {
+                        let mut reader = reader?;
+                        let next = reader.next_record()?;
+                        self.places.insert((stream, number), reader.place());
+                        if let Some(record) = next {
+                            return Ok(Some((stream, record)));
+                        }
+                    }
                 }
             }
             self.passed += 1;
         }
         Ok(None)
     }
+}
 
-    fn only_record(&self, name: &str) -> Result<Vec<u8>, SpoolError> {
-        let path = self.folder.join(name);
-        match SegmentReader::open(&path)?.next_record()? {
-            Some(record) => Ok(record.payload),
-            None => Err(SpoolError::Broken {
-                path,
-                reason: "torn".to_owned(),
-            }),
-        }
+fn only_record(folder: &Path, name: &str) -> Result<Vec<u8>, SpoolError> {
+    let path = folder.join(name);
+    match SegmentReader::open(&path)?.next_record()? {
+        Some(record) => Ok(record.payload),
+        None => Err(SpoolError::Broken {
+            path,
+            reason: "torn".to_owned(),
+        }),
     }
 }
 
@@ -185,6 +212,7 @@ impl Source {
 mod tests {
     use std::fs;
 
+    use highwater_wire::VERSION;
     use tempfile::TempDir;
 
     use super::*;
@@ -249,6 +277,32 @@ mod tests {
             assert!(handoff.is_last(stream, seq) && source.is_at_the_last());
             fs::remove_file(other).unwrap();
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_removed_and_made_anew_ends_nothing_and_doubles_nothing() {
+        let root = TempDir::new().unwrap();
+        let mut spool = Spool::create(root.path(), &v1::Job::default(), Uuid::nil()).unwrap();
+        let mut source = Source::new(spool.folder(), Unwritten::default());
+        append(&mut spool, 0..70);
+        let first: Vec<_> = (0..66).filter_map(|_| take_one(&mut source)).collect();
+        std::fs::remove_dir_all(spool.folder()).unwrap();
+        assert_eq!(take_one(&mut source), None);
+        spool.be_quick();
+        append(&mut spool, 70..72);
+        let rest = take_all(&mut source);
+        let seqs = first.into_iter().chain(rest).map(|(_, seq)| seq);
+        assert!(seqs.eq(0..72));
+        let end = v1::End {
+            version: VERSION,
+            streams: vec![v1::StreamCount {
+                stream: spool.stream().to_string(),
+                batches: 73,
+            }],
+            ..v1::End::default()
+        };
+        let shortfall = source.shortfall(&codec::encode(&end).unwrap());
+        assert_eq!((shortfall.missing, shortfall.damaged), (1, false));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What writer and sender of a spool tell each other while both live.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use uuid::Uuid;
@@ -18,6 +21,7 @@ pub struct Handoff {
     stream: Option<Uuid>,
     acknowledged: Arc<AtomicU64>,
     appended: Arc<AtomicU64>,
+    moved: Arc<Mutex<Option<PathBuf>>>,
 }
 
 impl Handoff {
@@ -46,6 +50,19 @@ impl Handoff {
     #[must_use]
     pub fn is_last(&self, stream: Uuid, seq: u64) -> bool {
         self.is_of(stream) && self.appended.load(Ordering::Acquire) == seq + 1
+    }
+
+    /// The job's folder lies elsewhere from now on.
+    pub(super) fn move_to(&self, folder: &Path) {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        *moved = Some(folder.to_path_buf());
+    }
+
+    /// Where the job's folder lies, if not where it was made.
+    #[must_use]
+    pub fn moved(&self) -> Option<PathBuf> {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.clone()
     }
 
     /// All batches of the writer's stream below this number are on the server's disk.

@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod removed;
+
 fn job() -> v1::Job {
     v1::Job {
         version: VERSION,

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     HEAD_BYTES, Handoff, Kind, MAGIC, Record, SpoolError, io,
+    removed::Ground,
     room::{Reserve, is_full, is_scarce, rewrite},
     segments::path_of,
     thin::Detail,
@@ -36,31 +37,32 @@ const FEW_BATCHES: u64 = 4;
 /// The spool of a job that is being recorded.
 #[derive(Debug)]
 pub struct Spool {
-    folder: PathBuf,
-    stream: Uuid,
-    segment: File,
-    path: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) stream: Uuid,
+    pub(super) segment: File,
+    pub(super) path: PathBuf,
     /// Number of the running segment, and of its first batch.
-    number: u64,
+    pub(super) number: u64,
     first: u64,
-    closed: Vec<Closed>,
+    pub(super) closed: Vec<Closed>,
     batches: u64,
     encoder: Encoder,
     /// The record that is written, in memory that is used again.
     record: Vec<u8>,
-    reserve: Reserve,
+    pub(super) reserve: Reserve,
     less: Less,
-    handoff: Handoff,
+    pub(super) handoff: Handoff,
     /// Held by whoever goes on with the spool of a dead agent.
-    lock: Option<File>,
+    pub(super) lock: Option<File>,
+    pub(super) ground: Ground,
 }
 
 /// A segment that is not written any more.
 #[derive(Debug)]
-struct Closed {
-    number: u64,
+pub(super) struct Closed {
+    pub(super) number: u64,
     /// Its batches have lower numbers.
-    below: u64,
+    pub(super) below: u64,
     detail: Detail,
 }
 
@@ -106,6 +108,7 @@ impl Spool {
         let segment = begin(&path).map_err(io(&path))?;
         reserve.refill();
         Ok(Self {
+            ground: Ground::of(&folder, &path)?,
             encoder: Encoder::new().map_err(io(&path))?,
             folder,
             stream,
@@ -126,8 +129,9 @@ impl Spool {
     /// Appends a batch. Numbers count from 0 without holes. On a full disk the oldest fine-grained samples give way to it.
     ///
     /// # Errors
-    /// When it cannot be written; what a failed write left is cut off again, so that later batches can be read.
+    /// When it cannot be written, as while its folder is gone; what a failed write left is cut off again, so that later batches can be read.
     pub fn append(&mut self, seq: u64, batch: &v1::Batch) -> Result<(), SpoolError> {
+        self.hold_ground()?;
         encode(&mut self.encoder, Kind::Batch, seq, batch, &mut self.record)
             .map_err(io(&self.path))?;
         loop {
@@ -166,6 +170,7 @@ impl Spool {
     fn close(&mut self) -> std::io::Result<()> {
         let path = path_of(&self.folder, self.stream, self.number + 1);
         self.segment = begin(&path)?;
+        self.ground.set_segment(&path);
         self.path = path;
         self.closed.push(Closed {
             number: self.number,
@@ -334,17 +339,22 @@ pub fn record_of(seq: u64, batch: &v1::Batch) -> std::io::Result<Record> {
 
 /// Writes a file of one record so that it is there whole or not at all.
 fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), SpoolError> {
-    let fresh = path.with_extension("new");
     let mut bytes = MAGIC.to_vec();
     let mut record = Vec::new();
     Encoder::new()
         .and_then(|mut encoder| encode(&mut encoder, kind, 0, message, &mut record))
         .map_err(io(path))?;
     bytes.extend(record);
+    write_bytes(path, &bytes)
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
+    let fresh = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let written = regular::open_with(&mut options, &fresh)
-        .and_then(|mut file| file.write_all(&bytes))
+        .and_then(|mut file| file.write_all(bytes))
         .map_err(io(&fresh));
     if written.is_err() {
         // Where there was no room, the half of it must not take what there is.
@@ -392,7 +402,8 @@ fn seal(record: &mut [u8]) -> std::io::Result<()> {
 /// Makes a segment; one of which not even the first bytes could be written is none.
 fn begin(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
+    // Read again where its folder is removed.
+    options.read(true).append(true).create(true).mode(0o600);
     let mut segment = regular::open_with(&mut options, path)?;
     match segment.write_all(MAGIC) {
         Ok(()) => Ok(segment),

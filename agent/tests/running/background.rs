@@ -318,11 +318,17 @@ fn through_sysinfo_nothing_is_recorded_beside_a_job_and_the_step_passes() {
 }
 
 #[test]
-fn an_agent_whose_folder_was_cleared_away_is_ended_all_the_same() {
+fn an_agent_whose_folder_is_gone_and_cannot_be_made_anew_is_ended_all_the_same() {
     let mut job = Job::new();
     job.start("--job unit");
     let agent = job.agent_pid().unwrap();
-    fs::remove_dir_all(job.folder()).unwrap();
+    let folder = job.folder();
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "").unwrap();
+    let status = job.step("highwater status");
+    assert_eq!(status.code, 2, "{status:?}");
+    let told = format!("the agent (process {agent}) records, but its folder");
+    assert!(status.stderr.contains(&told), "{status:?}");
     let stopped = job.step("highwater stop");
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert!(stopped.stderr.contains("is lost"), "{stopped:?}");

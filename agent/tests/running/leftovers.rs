@@ -181,19 +181,6 @@ fn a_pipe_that_a_test_leaves_in_the_spool_does_not_keep_the_run_from_ending() {
 }
 
 #[test]
-fn a_recording_that_was_removed_under_its_agent_is_called_lost() {
-    let place = Place::new();
-    let script = "rm -r \"$(dirname \"$HIGHWATER_EVENTS\")\"; exit 3";
-    let ended = place.run(&["sh", "-c", script]);
-    assert_eq!(ended.code(), 3, "{ended:?}");
-    assert!(
-        ended.stderr.contains("what had not been sent is lost"),
-        "{ended:?}"
-    );
-    assert!(!ended.stderr.contains("highwater upload"), "{ended:?}");
-}
-
-#[test]
 fn a_full_disk_does_not_keep_a_lost_recording_from_being_sent() {
     let place = Place::new();
     let folder = recorded(&place.spool());

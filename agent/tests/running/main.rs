@@ -25,6 +25,7 @@ mod peer;
 mod plugin;
 mod processes;
 mod protection;
+mod removed;
 mod shipping;
 mod steps;
 mod stopping;

@@ -132,7 +132,7 @@ fn a_stop_that_comes_while_the_agent_ends_for_another_reason_finds_the_recording
 }
 
 #[test]
-fn a_folder_that_goes_while_the_agent_is_waited_for_fails_no_job() {
+fn a_folder_that_goes_while_the_agent_is_waited_for_is_made_anew_for_its_end() {
     let mut job = Job::new();
     job.start("--job unit");
     let (agent, folder) = (job.agent_pid().unwrap(), job.folder());
@@ -145,8 +145,11 @@ fn a_folder_that_goes_while_the_agent_is_waited_for_fails_no_job() {
     kill(agent, "CONT");
     let stopped = step.end();
     assert_eq!(stopped.code, 0, "{stopped:?}");
-    assert!(stopped.stderr.contains("is lost"), "{stopped:?}");
+    assert!(stopped.stderr.contains("was made anew"), "{stopped:?}");
     assert!(!lives(agent));
+    // The word of `stop` went with the folder; who sent the signal is known.
+    let end = job.place.recorded().end.unwrap();
+    assert_eq!(end.ended_by(), EndedBy::Stop);
 }
 
 #[test]

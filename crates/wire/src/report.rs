@@ -14,8 +14,9 @@ pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use job::{
-    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, NoticeReport, PeakMetric,
-    RecorderReport, RunReport, SAMPLES_THINNED, SessionReport, ShardReport,
+    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING, NoticeReport,
+    PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED, SessionReport,
+    ShardReport,
 };
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -32,6 +32,20 @@ fn what_a_disk_that_stays_full_did_not_take_is_handed_back_with_its_numbers() {
 }
 
 #[test]
+fn marks_that_end_with_the_file_they_stood_in_are_told_as_missing() {
+    let mut scene = scene(0);
+    scene.write(7, &header(7));
+    scene.write(8, &format!("{}xx\t5\t5\t-\t-\n", header(8)));
+    scene.recorder.look(false);
+    for pid in [7, 8] {
+        let path = scene.folder.path().join(format!("{pid}.events"));
+        std::fs::remove_file(path).unwrap();
+    }
+    let recorded = scene.finish();
+    assert_eq!(notices(&recorded.sink.kept)["marks_missing"], 1);
+}
+
+#[test]
 fn what_waits_in_memory_loses_its_oldest_fine_samples_first_and_says_so() {
     let mut scene = scene(100);
     let values: Vec<u64> = (0..20).map(|tick| (tick % 7) << 30).collect();

@@ -201,6 +201,21 @@ fn whoever_has_the_plugin_is_not_looked_at() {
 }
 
 #[test]
+fn whoever_writes_a_file_that_was_removed_has_the_plugin() {
+    let (mut target, mut scene) = (Target::new(), Scene::new());
+    let key = target.key();
+    scene.born(key, &["pytest"]);
+    assert_eq!(scene.tick(50_000, key), []);
+    let path = scene.events.path().join(format!("{}.events", key.pid));
+    target.order(&format!("KEPT = open({path:?}, 'w')"));
+    fs::remove_file(path).unwrap();
+    target.runs("t.py::a (call)");
+    assert_eq!(scene.tick(100_000, key), []);
+    target.runs("t.py::b (call)");
+    assert_eq!(scene.tick(2 * PATIENCE_US, key), []);
+}
+
+#[test]
 fn a_process_that_cannot_be_read_is_told_once() {
     let mut scene = Scene::new();
     // A number that no process can have.

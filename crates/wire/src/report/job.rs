@@ -93,6 +93,10 @@ pub struct JobReport {
 
 /// Code of the notice that counts the seconds of which fine-grained samples gave way to a full disk.
 pub const SAMPLES_THINNED: &str = "samples_thinned";
+/// Code of the notice that a spool was removed while the recording went on.
+pub const SPOOL_REMOVED: &str = "spool_removed";
+/// Code of the notice that the marks of a process end before it left pytest, since its file was removed.
+pub const MARKS_MISSING: &str = "marks_missing";
 
 /// A loss, a limit or a doubt of the recorder's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

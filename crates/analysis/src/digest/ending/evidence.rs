@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use highwater_wire::{
-    report::{Culprit, JobState, LimitUse, SessionReport},
+    report::{Culprit, JobState, LimitUse, MARKS_MISSING, SessionReport},
     v1::EndedBy,
 };
 
@@ -273,13 +273,14 @@ impl Evidence {
 
 /// True where the recording itself broke off, so that what was not heard may well have been.
 fn is_torn(parts: &Parts<'_>) -> bool {
-    const CODES: [&str; 6] = [
+    const CODES: [&str; 7] = [
         "plugin_stopped",
         "events_failed",
         "marks_malformed",
         "samples_dropped",
         "spool_failed",
         "batches_lost",
+        MARKS_MISSING,
     ];
     parts.context.state == JobState::Incomplete
         || parts
