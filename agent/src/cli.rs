@@ -5,6 +5,7 @@ mod beside;
 mod doctor;
 mod guarding;
 mod kept;
+mod planning;
 mod recording;
 mod run;
 mod server;
@@ -14,11 +15,13 @@ use clap::{Parser, Subcommand};
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
 use doctor::DoctorArgs;
 use kept::{ReportArgs, UploadArgs};
+use planning::PlanArgs;
 use run::RunArgs;
 
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
 pub use doctor::DoctorTask;
 pub use kept::{ReportTask, UploadTask};
+pub use planning::{Form, PlanTask};
 pub use run::RunTask;
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
@@ -51,6 +54,8 @@ enum Command {
     Upload(UploadArgs),
     /// Show the summary of a recording that is still in the spool.
     Report(ReportArgs),
+    /// Cut a suite that was recorded into jobs that fit a budget.
+    Plan(PlanArgs),
     /// Say what works on this machine, and how to mend what does not; ends with 2 where a recording could not be made.
     Doctor(DoctorArgs),
 }
@@ -72,6 +77,8 @@ pub enum Task {
     Upload(UploadTask),
     /// Show a recording's summary.
     Report(ReportTask),
+    /// Cut a suite into jobs.
+    Plan(PlanTask),
     /// Say what works here.
     Doctor(DoctorTask),
 }
@@ -88,6 +95,7 @@ impl Cli {
             Command::Background(args) => Task::Background(args.into()),
             Command::Upload(args) => Task::Upload(args.into()),
             Command::Report(args) => Task::Report(args.into()),
+            Command::Plan(args) => Task::Plan(args.into()),
             Command::Doctor(args) => Task::Doctor(args.into()),
         }
     }

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod doctor;
 mod lost;
+pub mod plan;
 pub mod record;
 pub mod report;
 pub mod run;
@@ -112,6 +113,36 @@ pub enum CommandError {
         /// The server neither took nor refused anything.
         is_silent: bool,
     },
+    /// No job was named, and none is in the spool.
+    #[error("{}: no recording is here that is not sent; name the job: its uuid stands in the address of its page", .0.display())]
+    NoJobToPlan(PathBuf),
+    /// The server did not show a job.
+    #[error("job {0} cannot be read from the server: {1}")]
+    NotRead(uuid::Uuid, String),
+    /// No test file of it ran.
+    #[error("job {0} ran no test file, so there is nothing to plan")]
+    NothingToPlan(uuid::Uuid),
+    /// A file alone does not fit.
+    #[error("no plan fits into {budget}: {path} alone needs {least}, so that is the least budget")]
+    Infeasible {
+        /// The file that needs most.
+        path: String,
+        /// What was asked for.
+        budget: String,
+        /// What it needs with what is there before it.
+        least: String,
+    },
+    /// So few jobs do not fit.
+    #[error("no plan of so few jobs was found that fits into {budget}; {least_jobs} do")]
+    TooFewJobs {
+        /// What was asked for.
+        budget: String,
+        /// How many do.
+        least_jobs: usize,
+    },
+    /// A file of the plan.
+    #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
+    NotWritten(PathBuf, std::io::Error),
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]
     NotSent(usize, usize),

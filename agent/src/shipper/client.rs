@@ -256,8 +256,28 @@ impl Client {
         meaning(&asked, &reply)
     }
 
+    /// What a path of the server answers, of at most so many bytes, or why it does not.
+    ///
+    /// # Errors
+    /// When nothing comes within the time, or a refusal.
+    pub fn read(&self, path: &str, patience: Duration, most_bytes: u64) -> Result<String, String> {
+        let page = self.get_up_to(path, patience, most_bytes)?;
+        match page.status {
+            StatusCode::OK => Ok(page.body),
+            StatusCode::NOT_FOUND => Err("it is not there, or not for whoever asks".to_owned()),
+            StatusCode::UNAUTHORIZED => {
+                Err("the server asks for a token that may read (HIGHWATER_TOKEN)".to_owned())
+            }
+            status => Err(format!("the server answered {status}")),
+        }
+    }
+
     /// Asks for a page, which may take so long; the answer, or why there is none.
     pub(super) fn get(&self, path: &str, patience: Duration) -> Result<Page, String> {
+        self.get_up_to(path, patience, MOST_ANSWER_BYTES)
+    }
+
+    fn get_up_to(&self, path: &str, patience: Duration, most_bytes: u64) -> Result<Page, String> {
         let agent = self.agent.as_ref().map_err(Clone::clone)?;
         let mut request = agent
             .get(format!("{}{path}", self.server))
@@ -268,7 +288,7 @@ impl Client {
             request = request.header("Authorization", header);
         }
         let read = request.call().and_then(|mut response| {
-            let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+            let body = response.body_mut().with_config().limit(most_bytes);
             let body = match body.read_to_string() {
                 // No answer of a server of ours, whatever it says.
                 Err(Error::BodyExceedsLimit(_)) => String::new(),

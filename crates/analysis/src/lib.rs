@@ -10,6 +10,7 @@ pub mod arrival;
 pub mod digest;
 pub mod figures;
 pub mod growth;
+pub mod plan;
 pub mod recording;
 pub mod robust;
 pub mod time;

@@ -7,6 +7,7 @@ mod ending;
 mod files;
 mod growth;
 mod job;
+mod plan;
 mod processes;
 mod tests_and_fixtures;
 
@@ -18,5 +19,6 @@ pub use job::{
     PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED, SessionReport,
     ShardReport,
 };
+pub use plan::{PlanReport, PlannedJob, Predicted};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -1,0 +1,79 @@
+//! `highwater plan`: how to cut a suite into jobs that fit a budget.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::server::ServerParser;
+use crate::settings::{parse_bytes, said};
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// What a job may take at its peak, as 3GB or 512MiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    budget: u64,
+    /// How many jobs; the fewest that fit where it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// How the plan is written: a table, all of it as JSON, a line of pytest's arguments a job, or a matrix of GitHub Actions.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+    /// Folder for a file a job that names its test files, as `pytest @test_selection_1.txt` reads it (from pytest 8.2 on).
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+    /// Address of the server that has the recording.
+    #[arg(long, value_name = "URL", value_parser = ServerParser)]
+    server: Option<String>,
+    /// Folder that holds the recordings that are not sent.
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// The job whose recording the plan rests on, by uuid; the newest that is not sent where none is named.
+    #[arg(value_name = "JOB")]
+    job: Option<uuid::Uuid>,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// A table.
+    Text,
+    /// All of it.
+    Json,
+    /// A line of pytest's arguments a job.
+    Args,
+    /// A matrix for `strategy.matrix` of GitHub Actions.
+    Github,
+}
+
+/// `highwater plan`.
+#[derive(Debug)]
+pub struct PlanTask {
+    /// What a job may take at its peak, bytes.
+    pub budget_bytes: u64,
+    /// How many jobs; the fewest where none.
+    pub jobs: Option<u32>,
+    /// How the plan is written.
+    pub form: Form,
+    /// Folder for a file a job.
+    pub write: Option<PathBuf>,
+    /// Address of the server.
+    pub server: Option<String>,
+    /// Root of the spool.
+    pub spool: Option<PathBuf>,
+    /// The job; the newest in the spool where none.
+    pub job: Option<uuid::Uuid>,
+}
+
+impl From<PlanArgs> for PlanTask {
+    fn from(args: PlanArgs) -> Self {
+        Self {
+            budget_bytes: args.budget,
+            jobs: args.jobs,
+            form: args.format,
+            write: args.write,
+            server: args.server.and_then(said),
+            spool: args.spool,
+            job: args.job,
+        }
+    }
+}

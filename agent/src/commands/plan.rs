@@ -1,0 +1,129 @@
+//! `highwater plan`: cuts a suite that was recorded into jobs that fit a budget.
+
+mod facts;
+mod forms;
+
+use std::path::Path;
+
+use highwater_analysis::{
+    figures::mebibytes,
+    plan::{self, Facts, File, Plan, Wanted},
+};
+use highwater_wire::report::{PlanReport, PlannedJob, Predicted};
+use uuid::Uuid;
+
+use super::{CommandError, environment, tell, working_folder};
+use crate::{
+    cli::{Form, PlanTask},
+    exit_codes,
+    settings::{self, Given},
+    terminal,
+};
+
+/// Prints the plan, and writes its files.
+///
+/// # Errors
+/// When the recording cannot be had, nothing fits, or a file cannot be written.
+pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
+    let env = environment();
+    let given = Given {
+        server: task.server.clone(),
+        spool: task.spool.clone(),
+        ..Given::default()
+    };
+    let places = settings::places(given, &env, &working_folder());
+    tell(&places.problems);
+    let (of, facts) = facts::find(task.job, &places, &env)?;
+    let report = report(of, &facts, task)?;
+    let text = match task.form {
+        Form::Text => forms::text(&report),
+        Form::Json => forms::json(&report)?,
+        Form::Args => forms::args(&report),
+        Form::Github => forms::github(&report)?,
+    };
+    if let Some(folder) = &task.write {
+        write(folder, &report)?;
+    }
+    terminal::answer(&text);
+    Ok(exit_codes::OK)
+}
+
+fn report(of: Uuid, facts: &Facts, task: &PlanTask) -> Result<PlanReport, CommandError> {
+    if facts.files.is_empty() {
+        return Err(CommandError::NothingToPlan(of));
+    }
+    let budget_bytes = i64::try_from(task.budget_bytes).unwrap_or(i64::MAX);
+    let wanted = Wanted {
+        budget_bytes,
+        jobs: task.jobs.map(|jobs| jobs as usize),
+    };
+    let shards = match plan::cut(facts.base_bytes, &facts.files, wanted) {
+        Plan::Shards(shards) => shards,
+        Plan::Infeasible { path, least_bytes } => {
+            return Err(CommandError::Infeasible {
+                path,
+                budget: mebibytes(budget_bytes),
+                least: mebibytes(least_bytes),
+            });
+        }
+        Plan::TooFew { least_jobs } => {
+            return Err(CommandError::TooFewJobs {
+                budget: mebibytes(budget_bytes),
+                least_jobs,
+            });
+        }
+    };
+    let mut ordered = facts.files.clone();
+    plan::order(&mut ordered);
+    let jobs = shards
+        .into_iter()
+        .zip(1..)
+        .map(|(shard, index)| PlannedJob {
+            index,
+            predicted: Predicted {
+                peak_bytes: shard.peak_bytes,
+                duration_us: shard.duration_us,
+            },
+            files: shard.files.into_iter().map(|file| file.path).collect(),
+        });
+    Ok(PlanReport {
+        of,
+        budget_bytes,
+        base_bytes: facts.base_bytes,
+        jobs: jobs.collect(),
+        as_recorded: predicted(facts.base_bytes, &facts.files),
+        best_order: predicted(facts.base_bytes, &ordered),
+        cut_short: facts.cut_short.clone(),
+    })
+}
+
+fn predicted(base_bytes: i64, files: &[File]) -> Predicted {
+    Predicted {
+        peak_bytes: plan::peak(base_bytes, files),
+        duration_us: files.iter().map(|file| file.duration_us).sum(),
+    }
+}
+
+/// A file a job, and none of a plan of before that had more of them.
+fn write(folder: &Path, report: &PlanReport) -> Result<(), CommandError> {
+    let at = |source| CommandError::NotWritten(folder.to_owned(), source);
+    std::fs::create_dir_all(folder).map_err(at)?;
+    for entry in std::fs::read_dir(folder).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| {
+            let number = name.strip_prefix("test_selection_")?;
+            number.strip_suffix(".txt")?.parse::<usize>().ok()
+        });
+        if number.is_some_and(|number| number > report.jobs.len()) {
+            std::fs::remove_file(entry.path()).map_err(at)?;
+        }
+    }
+    for job in &report.jobs {
+        let path = folder.join(format!("test_selection_{}.txt", job.index));
+        let mut text = job.files.join("\n");
+        text.push('\n');
+        std::fs::write(path, text).map_err(at)?;
+    }
+    Ok(())
+}

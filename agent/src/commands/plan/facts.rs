@@ -1,0 +1,92 @@
+//! Where the recording of a suite is: in the spool, or on the server.
+
+use std::time::Duration;
+
+use highwater_analysis::plan::Facts;
+use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{
+    ci::Env,
+    commands::CommandError,
+    settings::Places,
+    shipper::Client,
+    spool::{self, SpoolError},
+    summary,
+};
+
+/// How long the server may take for a page.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows of a page, and what it may weigh, bytes: a row with many workers has some kilobytes.
+const ROWS: usize = 200;
+const MOST_PAGE_BYTES: u64 = 16 << 20;
+
+/// The facts of a job, by its uuid; of the newest in the spool where none is named.
+pub(super) fn find(
+    job: Option<Uuid>,
+    places: &Places,
+    env: &Env,
+) -> Result<(Uuid, Facts), CommandError> {
+    if let Some(found) = in_spool(job, places)? {
+        return Ok(found);
+    }
+    let job = job.ok_or_else(|| CommandError::NoJobToPlan(places.spool.clone()))?;
+    let server = places
+        .server
+        .as_ref()
+        .ok_or_else(|| CommandError::NoSuchJob(job, places.spool.clone()))?;
+    let client = Client::new(server, places.token.as_ref(), env, job);
+    let files: Vec<FileRow> = all(&client, job, "files", |page: FilesPage| {
+        (page.files, page.next)
+    })?;
+    let fixtures: Vec<FixtureRow> = all(&client, job, "fixtures", |page: FixturesPage| {
+        (page.fixtures, page.next)
+    })?;
+    Ok((job, Facts::of(&files, &fixtures)))
+}
+
+fn in_spool(job: Option<Uuid>, places: &Places) -> Result<Option<(Uuid, Facts)>, CommandError> {
+    let mut found = None;
+    for folder in spool::open_jobs(&places.spool)? {
+        let uuid = spool::uuid_of(&folder)?;
+        if job.is_none_or(|job| job == uuid) {
+            found = Some((uuid, folder));
+        }
+    }
+    let Some((uuid, folder)) = found else {
+        return Ok(None);
+    };
+    let end = match spool::lock(&folder) {
+        Err(SpoolError::Busy(_)) => summary::End::NotYet,
+        _ => summary::End::InSpool,
+    };
+    let digest = summary::digest_of(&folder, Vec::new(), end)?;
+    Ok(Some((uuid, Facts::of(&digest.files, &digest.fixtures))))
+}
+
+/// All rows of a kind, page by page.
+fn all<P: DeserializeOwned, R>(
+    client: &Client,
+    job: Uuid,
+    kind: &str,
+    open: impl Fn(P) -> (Vec<R>, Option<String>),
+) -> Result<Vec<R>, CommandError> {
+    let mut rows = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/api/v1/jobs/{job}/{kind}?limit={ROWS}{after}");
+        let page = client
+            .read(&path, PATIENCE, MOST_PAGE_BYTES)
+            .map_err(|why| CommandError::NotRead(job, why))?;
+        let page: P = serde_json::from_str(&page).map_err(|error| {
+            CommandError::NotRead(job, format!("its {kind} are not understood: {error}"))
+        })?;
+        let (more, next) = open(page);
+        rows.extend(more);
+        match next {
+            Some(next) => after = format!("&after={next}"),
+            None => return Ok(rows),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A plan as text, JSON, arguments and matrix.
+
+use std::fmt::Write;
+
+use highwater_analysis::figures::mebibytes;
+use highwater_wire::report::{PlanReport, Predicted};
+use serde_json::json;
+
+pub(super) fn text(report: &PlanReport) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, report);
+    out
+}
+
+fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
+    let files: usize = report.jobs.iter().map(|job| job.files.len()).sum();
+    writeln!(
+        out,
+        "{} of {files} test files inside {}, from job {}; each begins at {}",
+        count(report.jobs.len(), "job"),
+        mebibytes(report.budget_bytes),
+        report.of,
+        mebibytes(report.base_bytes)
+    )?;
+    writeln!(
+        out,
+        "{:>4} {:>6} {:>15} {:>10}",
+        "job", "files", "predicted peak", "duration"
+    )?;
+    for job in &report.jobs {
+        let Predicted {
+            peak_bytes,
+            duration_us,
+        } = job.predicted;
+        writeln!(
+            out,
+            "{:>4} {:>6} {:>15} {:>10}",
+            job.index,
+            job.files.len(),
+            mebibytes(peak_bytes),
+            duration(duration_us)
+        )?;
+    }
+    for (name, all) in [
+        ("All in one job as recorded", report.as_recorded),
+        ("in the best order", report.best_order),
+    ] {
+        let fits = match all.peak_bytes <= report.budget_bytes {
+            true => "inside the budget",
+            false => "over the budget",
+        };
+        writeln!(
+            out,
+            "{name}: {} in {}, {fits}",
+            mebibytes(all.peak_bytes),
+            duration(all.duration_us)
+        )?;
+    }
+    if let [first, ..] = &report.cut_short[..] {
+        let more = match report.cut_short.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
+        writeln!(
+            out,
+            "note: {first}{more} did not finish in that recording: what is predicted for it is less than it needs"
+        )?;
+    }
+    write!(
+        out,
+        "Predicted from one recording, for one process a job (no -n). `pytest @test_selection_1.txt` runs what --write DIR writes."
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
+fn duration(us: i64) -> String {
+    let seconds = us as f64 / 1e6;
+    match seconds {
+        ..60.0 => format!("{seconds:.1} s"),
+        ..3_600.0 => format!("{} m {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+        _ => format!("{} h {:02} m", us / 3_600_000_000, us / 60_000_000 % 60),
+    }
+}
+
+pub(super) fn json(report: &PlanReport) -> std::io::Result<String> {
+    serde_json::to_string_pretty(report).map_err(std::io::Error::other)
+}
+
+/// A line a job, each path quoted as a shell reads it.
+pub(super) fn args(report: &PlanReport) -> String {
+    let line = |files: &[String]| {
+        files
+            .iter()
+            .map(|path| quoted(path))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let lines: Vec<String> = report.jobs.iter().map(|job| line(&job.files)).collect();
+    lines.join("\n")
+}
+
+/// What `strategy.matrix` takes by `fromJSON`: each leg has its number, how many there are, and its arguments for pytest.
+pub(super) fn github(report: &PlanReport) -> std::io::Result<String> {
+    let all = report.jobs.len();
+    let lines = args(report);
+    let legs: Vec<_> = lines
+        .lines()
+        .zip(&report.jobs)
+        .map(|(args, job)| json!({"shard": job.index, "shards": all, "args": args}))
+        .collect();
+    serde_json::to_string(&json!({"include": legs})).map_err(std::io::Error::other)
+}
+
+/// A word that a POSIX shell reads as it is.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+@%:,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

@@ -1,0 +1,158 @@
+//! How to cut a suite into jobs that fit a budget.
+//!
+//! What is known of a test file: it needs its spike while it runs and leaves behind what it retains. A process that runs files one after another stands at
+//! its base before the first; its peak is the highest level and spike on the way.
+//!
+//! [`Facts`] takes a suite from the rows of a job; [`cut`] makes jobs of it.
+
+mod facts;
+mod fit;
+
+use std::borrow::Borrow;
+
+use fit::Bin;
+
+pub use facts::Facts;
+
+/// What a test file takes, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Path of the file.
+    pub path: String,
+    /// Needed above the level while it runs, its children's memory included, bytes; not negative.
+    pub spike_bytes: i64,
+    /// Left behind, bytes; negative where it gives back.
+    pub retained_bytes: i64,
+    /// How long it takes, µs.
+    pub duration_us: i64,
+}
+
+/// The files of one job, in the order that keeps its peak lowest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    /// The files.
+    pub files: Vec<File>,
+    /// The peak they lead to, bytes.
+    pub peak_bytes: i64,
+    /// How long they take, µs.
+    pub duration_us: i64,
+}
+
+/// A suite cut into jobs, or why it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// The jobs; none where there are no files.
+    Shards(Vec<Shard>),
+    /// One file alone needs more than the budget on top of the base.
+    Infeasible {
+        /// The file that needs most.
+        path: String,
+        /// The least budget that bears it, bytes.
+        least_bytes: i64,
+    },
+    /// More jobs would be needed than were asked for.
+    TooFew {
+        /// So many fit.
+        least_jobs: usize,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// What a job may take at its peak, bytes.
+    pub budget_bytes: i64,
+    /// How many jobs; the fewest that fit where none is named.
+    pub jobs: Option<usize>,
+}
+
+/// Puts files in the order with the lowest peak: first those that give back more than they take, by rising spike, since each makes room for
+/// the next; then the others by falling spike above what they retain, as a list of jobs with a start-up is ordered on one machine
+/// (Liu 1973, for pebbles and trees: the branch that leaves most room above what it keeps goes first).
+pub fn order<F: Borrow<File>>(files: &mut [F]) {
+    files.sort_by(|one, other| {
+        let (one, other) = (one.borrow(), other.borrow());
+        let key = |file: &File| match file.retained_bytes < 0 {
+            true => (0, file.spike_bytes.max(0)),
+            false => (1, file.retained_bytes - top(file)),
+        };
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| one.path.cmp(&other.path))
+    });
+}
+
+/// The peak of files run one after another on top of a base, bytes.
+#[must_use]
+pub fn peak<F: Borrow<File>>(base_bytes: i64, files: &[F]) -> i64 {
+    let (mut level, mut peak) = (base_bytes, base_bytes);
+    for file in files.iter().map(Borrow::borrow) {
+        peak = peak.max(level + top(file));
+        level += file.retained_bytes;
+    }
+    peak
+}
+
+/// What a file takes above the level at most: what it leaves is there before it ends.
+fn top(file: &File) -> i64 {
+    file.spike_bytes.max(file.retained_bytes).max(0)
+}
+
+/// Cuts a suite into the fewest jobs found whose peaks are inside the budget, of about the same duration. Each file goes to one job, whole. `base_bytes`
+/// is what each job stands at before its first file.
+///
+/// The fewest jobs are a packing problem that nobody solves in time; the number found is held against the sum of what is retained, below which it
+/// cannot be, and against every way to cut, for few files, by the tests.
+#[must_use]
+pub fn cut(base_bytes: i64, files: &[File], wanted: Wanted) -> Plan {
+    let needs = |file: &File| base_bytes + top(file);
+    if let Some(worst) = files.iter().max_by_key(|file| needs(file))
+        && needs(worst) > wanted.budget_bytes
+    {
+        return Plan::Infeasible {
+            path: worst.path.clone(),
+            least_bytes: needs(worst),
+        };
+    }
+    if files.is_empty() {
+        return Plan::Shards(Vec::new());
+    }
+    let tries = match wanted.jobs {
+        Some(jobs) => jobs.clamp(1, files.len())..=jobs.clamp(1, files.len()),
+        None => fewest(base_bytes, files, wanted.budget_bytes)..=files.len(),
+    };
+    for jobs in tries {
+        if let Some(mut bins) = fit::into(base_bytes, files, wanted.budget_bytes, jobs) {
+            fit::balance(&mut bins, wanted.budget_bytes);
+            return Plan::Shards(shards(bins));
+        }
+    }
+    let fewest = fewest(base_bytes, files, wanted.budget_bytes);
+    let fits = |jobs: &usize| fit::into(base_bytes, files, wanted.budget_bytes, *jobs).is_some();
+    Plan::TooFew {
+        least_jobs: (fewest..=files.len()).find(fits).unwrap_or(files.len()),
+    }
+}
+
+/// No fewer jobs can hold what all files retain together.
+fn fewest(base_bytes: i64, files: &[File], budget_bytes: i64) -> usize {
+    let retained: i64 = files.iter().map(|file| file.retained_bytes).sum();
+    let room = (budget_bytes - base_bytes).max(1);
+    usize::try_from(retained.max(0).div_euclid(room) + i64::from(retained.max(0) % room > 0))
+        .unwrap_or(files.len())
+        .clamp(1, files.len())
+}
+
+fn shards(bins: Vec<Bin<'_>>) -> Vec<Shard> {
+    let shard = |bin: Bin<'_>| Shard {
+        peak_bytes: bin.peak(),
+        duration_us: bin.duration_us(),
+        files: bin.files.into_iter().cloned().collect(),
+    };
+    let mut shards: Vec<Shard> = bins.into_iter().map(shard).collect();
+    shards.sort_by_key(|shard| std::cmp::Reverse(shard.duration_us));
+    shards
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What a recording tells of the files of a suite.
+
+use std::collections::BTreeMap;
+
+use highwater_wire::report::{FileRow, FixtureRow};
+
+use super::File;
+
+/// A suite, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// What a process stood at before its first file, with the session's fixtures, bytes; of several the most.
+    pub base_bytes: i64,
+    /// The files that ran, in the order they first did.
+    pub files: Vec<File>,
+    /// Those of them that were cut short: they need more than was seen.
+    pub cut_short: Vec<String>,
+}
+
+/// What the fixtures of a session took and gave back, and the files in which that is told.
+#[derive(Debug, Default)]
+struct Shared<'a> {
+    taken_bytes: i64,
+    taken_in: Option<&'a str>,
+    released_bytes: i64,
+    released_in: Option<&'a str>,
+}
+
+impl Facts {
+    /// Gathers them from the rows of a job. What a file had in several sessions is taken together. A session's fixtures are set up for the file that
+    /// happens to ask first and torn down with the last, and needed by whichever does: they belong to the base.
+    #[must_use]
+    pub fn of(files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
+        let mut sessions: BTreeMap<u32, Vec<&FileRow>> = BTreeMap::new();
+        for file in files.iter().filter(|file| file.visits > 0) {
+            sessions.entry(file.session).or_default().push(file);
+        }
+        let mut facts = Self::default();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for (session, rows) in &sessions {
+            let own = fixtures.iter().filter(|it| it.session == *session);
+            let shared = Shared::of(own, rows);
+            let first = rows.iter().min_by_key(|row| row.started_us);
+            let base_bytes = first.map_or(0, |row| row.start_bytes) + shared.taken_bytes;
+            facts.base_bytes = facts.base_bytes.max(base_bytes);
+            for row in rows {
+                facts.add(row, &shared, &mut places);
+            }
+        }
+        facts
+    }
+
+    fn add<'a>(
+        &mut self,
+        row: &'a FileRow,
+        shared: &Shared<'_>,
+        places: &mut BTreeMap<&'a str, usize>,
+    ) {
+        let if_in = |file: Option<&str>, bytes| if file == Some(&row.path) { bytes } else { 0 };
+        let taken = if_in(shared.taken_in, shared.taken_bytes);
+        let released = if_in(shared.released_in, shared.released_bytes);
+        let children = (row.tree_peak_bytes - row.peak_bytes).max(0);
+        let spike_bytes = (row.spike_bytes + children - taken).max(0);
+        let retained_bytes = row.retained_bytes - taken + released;
+        if row.censored {
+            self.cut_short.push(row.path.clone());
+        }
+        if let Some(at) = places.get(row.path.as_str()) {
+            let file = &mut self.files[*at];
+            file.spike_bytes = file.spike_bytes.max(spike_bytes);
+            file.retained_bytes += retained_bytes;
+            file.duration_us += row.duration_us;
+            return;
+        }
+        places.insert(&row.path, self.files.len());
+        self.files.push(File {
+            path: row.path.clone(),
+            spike_bytes,
+            retained_bytes,
+            duration_us: row.duration_us,
+        });
+    }
+}
+
+impl<'a> Shared<'a> {
+    /// Which files asked first and last is not told: those whose fixtures took and gave most, if it was as much.
+    fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>, rows: &[&'a FileRow]) -> Self {
+        let mut shared = Self::default();
+        for fixture in fixtures.filter(|it| it.scope == "session") {
+            // Over several workers it is summed; each has its own.
+            let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
+            shared.taken_bytes += each(fixture.setup_bytes).max(0);
+            shared.released_bytes += each(fixture.released_bytes).max(0);
+        }
+        let most = rows.iter().max_by_key(|row| row.fixture_bytes);
+        match most.filter(|row| row.fixture_bytes >= shared.taken_bytes) {
+            Some(row) => shared.taken_in = Some(&row.path),
+            None => shared.taken_bytes = 0,
+        }
+        let least = rows.iter().min_by_key(|row| row.fixture_bytes);
+        match least.filter(|row| -row.fixture_bytes >= shared.released_bytes) {
+            Some(row) => shared.released_in = Some(&row.path),
+            None => shared.released_bytes = 0,
+        }
+        shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::report::PeakKind;
+
+    use super::*;
+
+    fn row(path: &str, session: u32, start_bytes: i64, retained_bytes: i64) -> FileRow {
+        FileRow {
+            path: path.to_owned(),
+            session,
+            visits: 1,
+            started_us: start_bytes,
+            start_bytes,
+            end_bytes: start_bytes + retained_bytes,
+            peak_bytes: start_bytes + retained_bytes + 50,
+            peak_kind: PeakKind::Exact,
+            tree_peak_bytes: start_bytes + retained_bytes + 57,
+            spike_bytes: retained_bytes + 50,
+            retained_bytes,
+            import_bytes: 0,
+            fixture_bytes: 0,
+            between_bytes: 0,
+            tests: 1,
+            failed: 0,
+            duration_us: 9,
+            censored: false,
+            workers: Vec::new(),
+        }
+    }
+
+    fn shared(session: u32, setup_bytes: i64, setups: u64) -> FixtureRow {
+        FixtureRow {
+            name: "shared".to_owned(),
+            scope: "session".to_owned(),
+            path: String::new(),
+            base: String::new(),
+            session,
+            setups,
+            setup_bytes,
+            released_bytes: setup_bytes,
+            retained_bytes: 0,
+            spike_bytes: 0,
+            duration_us: 0,
+            open: 0,
+        }
+    }
+
+    #[test]
+    fn fixtures_of_the_session_belong_to_the_base() {
+        let (mut a, mut c) = (row("a", 1, 100, 30), row("c", 1, 140, -10));
+        (a.fixture_bytes, c.fixture_bytes) = (20, -20);
+        let facts = Facts::of(&[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
+        assert_eq!(facts.base_bytes, 120);
+        let told = |file: &File| (file.retained_bytes, file.spike_bytes);
+        let told: Vec<_> = facts.files.iter().map(told).collect();
+        // What children took at once is needed too.
+        assert_eq!(told, [(10, 67), (10, 67), (10, 47)]);
+    }
+
+    #[test]
+    fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_none() {
+        let mut imported = row("x", 1, 50, 0);
+        imported.visits = 0;
+        let mut cut = row("a", 2, 200, 4);
+        cut.censored = true;
+        let facts = Facts::of(&[row("a", 1, 100, 30), imported, cut], &[]);
+        assert_eq!(facts.base_bytes, 200);
+        assert_eq!(facts.cut_short, ["a"]);
+        let [file] = &facts.files[..] else {
+            panic!("{:?}", facts.files);
+        };
+        assert_eq!(
+            (file.retained_bytes, file.spike_bytes, file.duration_us),
+            (34, 87, 18)
+        );
+    }
+}

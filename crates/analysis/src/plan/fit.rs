@@ -1,0 +1,138 @@
+//! Which file goes into which job.
+
+use super::{File, order, peak};
+
+/// Rounds of exchange between jobs; each makes the longest shorter.
+const MOST_ROUNDS: usize = 10_000;
+
+/// The files of one job, always in the order with the lowest peak.
+#[derive(Debug, Clone)]
+pub(super) struct Bin<'a> {
+    base_bytes: i64,
+    pub(super) files: Vec<&'a File>,
+}
+
+impl<'a> Bin<'a> {
+    pub(super) fn peak(&self) -> i64 {
+        peak(self.base_bytes, &self.files)
+    }
+
+    pub(super) fn duration_us(&self) -> i64 {
+        self.files.iter().map(|file| file.duration_us).sum()
+    }
+
+    fn with(&self, file: &'a File) -> Self {
+        let mut with = self.clone();
+        with.files.push(file);
+        order(&mut with.files);
+        with
+    }
+
+    fn without(&self, at: usize) -> Self {
+        let mut without = self.clone();
+        without.files.remove(at);
+        without
+    }
+}
+
+/// Puts all files into so many jobs inside a budget; `None` where none of the ways that are tried does. What retains most goes first, as in
+/// packing by falling size.
+pub(super) fn into<'a>(
+    base_bytes: i64,
+    files: &'a [File],
+    budget_bytes: i64,
+    jobs: usize,
+) -> Option<Vec<Bin<'a>>> {
+    let empty = Bin {
+        base_bytes,
+        files: Vec::new(),
+    };
+    let by = |size: fn(&File) -> i64| {
+        let mut files: Vec<&'a File> = files.iter().collect();
+        files.sort_by(|one, other| {
+            size(other)
+                .cmp(&size(one))
+                .then_with(|| one.path.cmp(&other.path))
+        });
+        files
+    };
+    let orders = [
+        by(|file| file.retained_bytes),
+        by(|file| file.retained_bytes.max(file.spike_bytes)),
+    ];
+    // The emptiest job keeps durations and peaks apart least; the fullest that still takes it needs the fewest.
+    for files in &orders {
+        for emptiest in [true, false] {
+            let mut bins = vec![empty.clone(); jobs];
+            let mut place = |file: &&'a File| {
+                let fitting = bins.iter().enumerate().filter_map(|(at, bin)| {
+                    let with = bin.with(file);
+                    let peak = with.peak();
+                    (peak <= budget_bytes).then_some((at, with, peak))
+                });
+                let found = match emptiest {
+                    true => fitting.min_by_key(|(at, _, peak)| (*peak, *at)),
+                    false => fitting.max_by_key(|(at, _, peak)| (*peak, std::cmp::Reverse(*at))),
+                };
+                let Some((at, with, _)) = found else {
+                    return false;
+                };
+                bins[at] = with;
+                true
+            };
+            if files.iter().all(&mut place) {
+                return Some(bins);
+            }
+        }
+    }
+    None
+}
+
+/// Makes durations alike, inside the budget: moves a file out of the longest job, or exchanges it for another, as long as that makes the longer of the
+/// two shorter.
+pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
+    for _ in 0..MOST_ROUNDS {
+        let Some(longest) = (0..bins.len()).max_by_key(|at| bins[*at].duration_us()) else {
+            return;
+        };
+        let Some((other, from, to)) = better(bins, longest, budget_bytes) else {
+            return;
+        };
+        (bins[longest], bins[other]) = (from, to);
+    }
+}
+
+/// The exchange between the longest job and another that leaves the longer of both shortest.
+fn better<'a>(
+    bins: &[Bin<'a>],
+    longest: usize,
+    budget_bytes: i64,
+) -> Option<(usize, Bin<'a>, Bin<'a>)> {
+    let long = &bins[longest];
+    let mut best = None;
+    let mut most_us = long.duration_us();
+    for (at, bin) in bins.iter().enumerate().filter(|(at, _)| *at != longest) {
+        let (long_us, bin_us) = (long.duration_us(), bin.duration_us());
+        for (out, file) in long.files.iter().enumerate() {
+            // Nothing comes back, or one that takes less time.
+            let back = bin.files.iter().enumerate().map(Some);
+            for back in std::iter::once(None).chain(back) {
+                let moved_us = file.duration_us - back.map_or(0, |(_, file)| file.duration_us);
+                let longer_us = (long_us - moved_us).max(bin_us + moved_us);
+                if longer_us >= most_us {
+                    continue;
+                }
+                let (mut from, mut to) = (long.without(out), bin.clone());
+                if let Some((back, other)) = back {
+                    (from, to) = (from.with(other), to.without(back));
+                }
+                to = to.with(file);
+                if from.peak().max(to.peak()) <= budget_bytes {
+                    most_us = longer_us;
+                    best = Some((at, from, to));
+                }
+            }
+        }
+    }
+    best
+}

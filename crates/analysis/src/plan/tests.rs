@@ -1,0 +1,164 @@
+use proptest::{prelude::*, strategy::ValueTree as _};
+
+use super::*;
+
+fn file(path: &str, spike_bytes: i64, retained_bytes: i64, duration_us: i64) -> File {
+    File {
+        path: path.to_owned(),
+        spike_bytes,
+        retained_bytes,
+        duration_us,
+    }
+}
+
+fn files() -> impl Strategy<Value = Vec<File>> {
+    let one = (0..100_i64, -60..80_i64, 1..50_i64);
+    proptest::collection::vec(one, 1..7).prop_map(|rows| {
+        let file = |(at, (spike, retained, duration)): (usize, &(i64, i64, i64))| {
+            file(&format!("t{at}"), *spike, *retained, *duration)
+        };
+        rows.iter().enumerate().map(file).collect()
+    })
+}
+
+/// Each order of some files.
+fn orders(files: &[File]) -> Vec<Vec<File>> {
+    if files.len() < 2 {
+        return vec![files.to_vec()];
+    }
+    let first = |at: usize| {
+        let mut rest = files.to_vec();
+        let file = rest.remove(at);
+        orders(&rest).into_iter().map(move |mut order| {
+            order.insert(0, file.clone());
+            order
+        })
+    };
+    (0..files.len()).flat_map(first).collect()
+}
+
+/// The fewest jobs, by trying each way to cut.
+fn fewest_jobs(base: i64, files: &[File], budget: i64) -> usize {
+    fn place(base: i64, rest: &[File], budget: i64, bins: &mut Vec<Vec<File>>, best: &mut usize) {
+        let Some((file, rest)) = rest.split_first() else {
+            let fits = bins.iter().all(|bin| {
+                let mut bin = bin.clone();
+                order(&mut bin);
+                peak(base, &bin) <= budget
+            });
+            if fits {
+                *best = bins.len().min(*best);
+            }
+            return;
+        };
+        for at in 0..bins.len() {
+            bins[at].push(file.clone());
+            place(base, rest, budget, bins, best);
+            bins[at].pop();
+        }
+        bins.push(vec![file.clone()]);
+        place(base, rest, budget, bins, best);
+        bins.pop();
+    }
+    let mut best = usize::MAX;
+    place(base, files, budget, &mut Vec::new(), &mut best);
+    best
+}
+
+proptest! {
+    #[test]
+    fn no_order_has_a_lower_peak(files in files()) {
+        let mut ordered = files.clone();
+        order(&mut ordered);
+        let least = orders(&files).iter().map(|order| peak(7, order)).min();
+        prop_assert_eq!(Some(peak(7, &ordered)), least);
+    }
+
+    #[test]
+    fn each_file_is_in_one_job_inside_the_budget(files in files(), budget in 100..300_i64) {
+        match cut(7, &files, Wanted { budget_bytes: budget, jobs: None }) {
+            Plan::Shards(shards) => {
+                let mut cut: Vec<&str> = shards.iter().flat_map(|it| &it.files).map(|it| it.path.as_str()).collect();
+                cut.sort_unstable();
+                prop_assert_eq!(cut, files.iter().map(|it| it.path.as_str()).collect::<Vec<_>>());
+                for shard in &shards {
+                    prop_assert_eq!(peak(7, &shard.files), shard.peak_bytes);
+                    prop_assert!(shard.peak_bytes <= budget);
+                }
+                // Never more than one job above what is possible.
+                prop_assert!(shards.len() <= fewest_jobs(7, &files, budget) + 1);
+            }
+            Plan::Infeasible { path, least_bytes } => {
+                prop_assert!(least_bytes > budget);
+                let alone: Vec<File> = files.iter().filter(|it| it.path == path).cloned().collect();
+                prop_assert_eq!(peak(7, &alone), least_bytes);
+            }
+            Plan::TooFew { .. } => prop_assert!(false, "any number was allowed"),
+        }
+    }
+}
+
+#[test]
+fn the_fewest_jobs_are_nearly_always_found() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut cases, mut found) = (0, 0);
+    for _ in 0..400 {
+        let files = files().new_tree(&mut runner).unwrap().current();
+        let wanted = Wanted {
+            budget_bytes: 160,
+            jobs: None,
+        };
+        if let Plan::Shards(shards) = cut(0, &files, wanted) {
+            cases += 1;
+            found += usize::from(shards.len() == fewest_jobs(0, &files, 160));
+        }
+    }
+    println!("the fewest jobs were found in {found} of {cases} suites");
+    assert!(found * 100 >= cases * 97, "{found} of {cases}");
+}
+
+#[test]
+fn eighty_five_files_of_forty_megabytes_in_a_budget_of_three_gigabytes() {
+    let files: Vec<File> = (0..85)
+        .map(|at| file(&format!("test_{at:02}.py"), 45, 40, 1_000_000 + at * 10_000))
+        .collect();
+    let wanted = Wanted {
+        budget_bytes: 2_000,
+        jobs: None,
+    };
+    let Plan::Shards(shards) = cut(300, &files, wanted) else {
+        panic!("it fits");
+    };
+    // 1,700 MB are room for 42 files; 85 need three jobs.
+    assert_eq!(shards.len(), 3);
+    let (shortest, longest) = (shards.last().unwrap().duration_us, shards[0].duration_us);
+    assert!(longest - shortest <= 1_000_000, "{shortest} and {longest}");
+}
+
+#[test]
+fn a_budget_that_one_file_passes_is_infeasible_with_the_least_that_is_not() {
+    let files = [file("a", 10, 5, 1), file("b", 500, 0, 1)];
+    let wanted = Wanted {
+        budget_bytes: 300,
+        jobs: None,
+    };
+    let least = Plan::Infeasible {
+        path: "b".to_owned(),
+        least_bytes: 600,
+    };
+    assert_eq!(cut(100, &files, wanted), least);
+}
+
+#[test]
+fn too_few_jobs_are_told_with_how_many_it_takes() {
+    let files: Vec<File> = (0..10)
+        .map(|at| file(&format!("{at}"), 40, 40, 1))
+        .collect();
+    let wanted = |jobs| Wanted {
+        budget_bytes: 200,
+        jobs: Some(jobs),
+    };
+    assert_eq!(cut(0, &files, wanted(1)), Plan::TooFew { least_jobs: 2 });
+    assert!(matches!(cut(0, &files, wanted(4)), Plan::Shards(shards) if shards.len() == 4));
+    assert_eq!(cut(0, &[], wanted(4)), Plan::Shards(Vec::new()));
+}

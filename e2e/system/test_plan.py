@@ -1,0 +1,99 @@
+"""A plan is kept by the jobs that follow it."""
+
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from conftest import PYTEST
+
+MIB = 1 << 20
+CONFTEST = """
+import pytest
+
+@pytest.fixture(scope="session")
+def shared():
+    return b"s" * (20 << 20)
+"""
+SUITE = """
+import time
+kept = []
+
+def test_holds(shared):
+    kept.append(b"x" * ({retained} << 20))
+    time.sleep({seconds})
+
+def test_needs_for_a_while():
+    block = b"y" * ({spike} << 20)
+    time.sleep(0.06)
+"""
+
+
+@pytest.fixture
+def suite(recorder):
+    """Twelve files that retain 10 to 21 MiB each and need up to 56 above that, in blocks so large that malloc gives them back at once."""
+    (recorder.folder / "conftest.py").write_text(CONFTEST)
+    for number in range(12):
+        text = SUITE.format(retained=10 + number, spike=40 + 8 * (number % 3), seconds=0.02 * (number % 4))
+        (recorder.folder / ("test_%02d.py" % number)).write_text(text)
+    return recorder
+
+
+def planned(recorder, server, arguments, ok=True):
+    command = recorder.command([], server)[:1] + ["plan"] + [str(word) for word in arguments]
+    done = subprocess.run(command, cwd=str(recorder.folder), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert (done.returncode == 0) == ok, done.stdout + done.stderr
+    return done
+
+
+def test_the_jobs_of_a_plan_stay_inside_the_budget_and_run_each_file_once(server, suite):
+    summary = suite.run(PYTEST + ["-p", "no:randomly"], server)
+    assert suite.done.returncode == 0
+    server.job(summary["uuid"])
+    budget = 170 * MIB
+    where = ["--server", server.url, summary["uuid"], "--budget", "170MiB"]
+    plan = json.loads(planned(suite, server, where + ["--format", "json", "--write", "plan"]).stdout)
+    assert plan["as_recorded"]["peak_bytes"] > budget and 2 <= len(plan["jobs"]) <= 3, plan
+    assert sorted(path for job in plan["jobs"] for path in job["files"]) == ["test_%02d.py" % number for number in range(12)]
+    assert abs(plan["as_recorded"]["peak_bytes"] - summary["peak_bytes"]) <= 0.05 * summary["peak_bytes"]
+    for job in plan["jobs"]:
+        selection = "plan/test_selection_%d.txt" % job["index"]
+        assert (suite.folder / selection).read_text().split() == job["files"]
+        run = suite.run(PYTEST + ["-p", "no:randomly"] + job["files"])
+        assert suite.done.returncode == 0 and run["sessions"][0]["tests"] == 2 * len(job["files"])
+        assert run["peak_bytes"] <= budget, (run["peak_bytes"], job)
+        assert abs(run["peak_bytes"] - job["peak_bytes"]) <= 0.1 * job["peak_bytes"], (run["peak_bytes"], job)
+
+
+def test_a_plan_is_written_for_those_who_run_it(suite):
+    suite.run(PYTEST + ["-p", "no:randomly"])
+    assert suite.done.returncode == 0
+    # Nothing was sent, so the recording is in the spool.
+    where = ["--spool", suite.spool, "--budget", "170MiB"]
+    text = planned(suite, None, where).stdout
+    assert re.search(r"^[23] jobs of 12 test files inside 170.0 MiB", text) and "over the budget" in text, text
+    lines = planned(suite, None, where + ["--format", "args"]).stdout.splitlines()
+    matrix = json.loads(planned(suite, None, where + ["--format", "github"]).stdout)["include"]
+    assert [leg["args"] for leg in matrix] == lines and {leg["shards"] for leg in matrix} == {len(lines)}
+    assert sum(len(shlex.split(line)) for line in lines) == 12
+    (suite.folder / "plan").mkdir()
+    (suite.folder / "plan" / "test_selection_9.txt").write_text("gone.py\n")
+    planned(suite, None, where + ["--write", "plan", "--jobs", "4"])
+    assert sorted(path.name for path in (suite.folder / "plan").iterdir()) == ["test_selection_%d.txt" % number for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    "arguments, why",
+    [
+        (["--budget", "40MiB"], r"test_\d\d.py alone needs \d+.\d MiB, so that is the least budget"),
+        (["--budget", "170MiB", "--jobs", "1"], r"that fits into 170.0 MiB; [23] do"),
+        (["--budget", "much"], "a size such as 3GB"),
+        (["--budget", "1GiB", "01890000-0000-7000-8000-000000000000"], "no recording of job"),
+    ],
+)
+def test_what_cannot_be_planned_is_told(suite, arguments, why):
+    suite.run(PYTEST + ["-p", "no:randomly"])
+    told = planned(suite, None, ["--spool", suite.spool] + arguments, ok=False).stderr
+    assert re.search(why, told), told
