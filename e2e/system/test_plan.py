@@ -84,6 +84,14 @@ def test_a_plan_is_written_for_those_who_run_it(suite):
     assert sorted(path.name for path in (suite.folder / "plan").iterdir()) == ["test_selection_%d.txt" % number for number in range(1, 5)]
 
 
+def test_the_plan_of_a_job_that_died_says_what_it_does_not_know(suite):
+    (suite.folder / "test_07.py").write_text("import os\ndef test_dies(): os.kill(os.getpid(), 9)\n")
+    suite.run(PYTEST + ["-p", "no:randomly"])
+    told = planned(suite, None, ["--spool", suite.spool, "--budget", "170MiB"]).stdout
+    assert "of 8 test files" in told and "files that it had not reached are not in this plan" in told, told
+    assert "note: test_07.py did not finish in that recording" in told, told
+
+
 @pytest.mark.parametrize(
     "arguments, why",
     [

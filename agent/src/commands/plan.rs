@@ -7,10 +7,11 @@ use std::path::Path;
 
 use highwater_analysis::{
     figures::mebibytes,
-    plan::{self, Facts, File, Plan, Wanted},
+    plan::{self, File, Plan, Wanted},
 };
 use highwater_wire::report::{PlanReport, PlannedJob, Predicted};
-use uuid::Uuid;
+
+use facts::Found;
 
 use super::{CommandError, environment, tell, working_folder};
 use crate::{
@@ -33,8 +34,8 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     };
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
-    let (of, facts) = facts::find(task.job, &places, &env)?;
-    let report = report(of, &facts, task)?;
+    let found = facts::find(task.job, &places, &env)?;
+    let report = report(&found, task)?;
     let text = match task.form {
         Form::Text => forms::text(&report),
         Form::Json => forms::json(&report)?,
@@ -48,9 +49,10 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
-fn report(of: Uuid, facts: &Facts, task: &PlanTask) -> Result<PlanReport, CommandError> {
+fn report(found: &Found, task: &PlanTask) -> Result<PlanReport, CommandError> {
+    let facts = &found.facts;
     if facts.files.is_empty() {
-        return Err(CommandError::NothingToPlan(of));
+        return Err(CommandError::NothingToPlan(found.job));
     }
     let budget_bytes = i64::try_from(task.budget_bytes).unwrap_or(i64::MAX);
     let wanted = Wanted {
@@ -87,12 +89,13 @@ fn report(of: Uuid, facts: &Facts, task: &PlanTask) -> Result<PlanReport, Comman
             files: shard.files.into_iter().map(|file| file.path).collect(),
         });
     Ok(PlanReport {
-        of,
+        of: found.job,
         budget_bytes,
         base_bytes: facts.base_bytes,
         jobs: jobs.collect(),
         as_recorded: predicted(facts.base_bytes, &facts.files),
         best_order: predicted(facts.base_bytes, &ordered),
+        is_partial: found.is_partial,
         cut_short: facts.cut_short.clone(),
     })
 }

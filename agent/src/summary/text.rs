@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use highwater_analysis::digest::Digest;
+use highwater_analysis::{digest::Digest, plan};
 use highwater_wire::report::{
     Books, Course, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
 };
@@ -76,6 +76,9 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         if ending.verdict != Verdict::Passed {
             writeln!(out, "Next: {}", ending.next_step)?;
         }
+    }
+    if let Some(hint) = plan::hint(job) {
+        writeln!(out, "To cut the suite into jobs that fit: {hint}")?;
     }
     if let Some(test) = job.peak_during.first() {
         let more = match job.peak_during.len() {

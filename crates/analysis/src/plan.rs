@@ -7,12 +7,14 @@
 
 mod facts;
 mod fit;
+mod hint;
 
 use std::borrow::Borrow;
 
 use fit::Bin;
 
 pub use facts::Facts;
+pub use hint::hint;
 
 /// What a test file takes, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The page of a job.
 
 use askama::Template;
-use highwater_analysis::time::by_the_server;
+use highwater_analysis::{plan, time::by_the_server};
 use highwater_charts::time_label;
 use highwater_store::JobRow;
 use highwater_wire::report::{
@@ -51,6 +51,7 @@ pub(crate) struct JobPage {
     project_href: String,
     tone: &'static str,
     sentence: String,
+    plan_hint: Option<String>,
     facts: Vec<(&'static str, String)>,
     /// Pages at the CI provider: words and address.
     ci: Vec<(&'static str, String)>,
@@ -193,6 +194,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         ),
         tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         sentence: sentence(&job),
+        plan_hint: plan::hint(&job),
         facts,
         ci: ci(&job),
         run: (

@@ -56,7 +56,7 @@ fn nothing_that_was_sent_becomes_markup() {
 fn a_job_without_a_command_shows_those_of_its_sessions() {
     let app = App::start();
     for (command, told) in [
-        (json!([]), "1: pytest tests/unit"),
+        (json!([]), "1: pytest tests/<wbr>unit"),
         (json!(["make", "test"]), "make test"),
     ] {
         let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater_analysis::plan::Facts;
-use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage};
+use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport, JobState};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -22,12 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ROWS: usize = 200;
 const MOST_PAGE_BYTES: u64 = 16 << 20;
 
-/// The facts of a job, by its uuid; of the newest in the spool where none is named.
-pub(super) fn find(
-    job: Option<Uuid>,
-    places: &Places,
-    env: &Env,
-) -> Result<(Uuid, Facts), CommandError> {
+/// A recording to plan by.
+pub(super) struct Found {
+    pub(super) job: Uuid,
+    pub(super) facts: Facts,
+    /// The job did not run to its end.
+    pub(super) is_partial: bool,
+}
+
+/// The recording of a job, by its uuid; of the newest in the spool where none is named.
+pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Found, CommandError> {
     if let Some(found) = in_spool(job, places)? {
         return Ok(found);
     }
@@ -43,10 +47,15 @@ pub(super) fn find(
     let fixtures: Vec<FixtureRow> = all(&client, job, "fixtures", |page: FixturesPage| {
         (page.fixtures, page.next)
     })?;
-    Ok((job, Facts::of(&files, &fixtures)))
+    let report: JobReport = one(&client, job, "")?;
+    Ok(Found {
+        job,
+        facts: Facts::of(&files, &fixtures),
+        is_partial: is_partial(&report),
+    })
 }
 
-fn in_spool(job: Option<Uuid>, places: &Places) -> Result<Option<(Uuid, Facts)>, CommandError> {
+fn in_spool(job: Option<Uuid>, places: &Places) -> Result<Option<Found>, CommandError> {
     let mut found = None;
     for folder in spool::open_jobs(&places.spool)? {
         let uuid = spool::uuid_of(&folder)?;
@@ -62,7 +71,26 @@ fn in_spool(job: Option<Uuid>, places: &Places) -> Result<Option<(Uuid, Facts)>,
         _ => summary::End::InSpool,
     };
     let digest = summary::digest_of(&folder, Vec::new(), end)?;
-    Ok(Some((uuid, Facts::of(&digest.files, &digest.fixtures))))
+    Ok(Some(Found {
+        job: uuid,
+        facts: Facts::of(&digest.files, &digest.fixtures),
+        is_partial: is_partial(&digest.job),
+    }))
+}
+
+fn is_partial(job: &JobReport) -> bool {
+    job.censored || job.state == JobState::Running
+}
+
+/// What the server says of a job.
+fn one<T: DeserializeOwned>(client: &Client, job: Uuid, what: &str) -> Result<T, CommandError> {
+    let path = format!("/api/v1/jobs/{job}{what}");
+    let answer = client
+        .read(&path, PATIENCE, MOST_PAGE_BYTES)
+        .map_err(|why| CommandError::NotRead(job, why))?;
+    serde_json::from_str(&answer).map_err(|error| {
+        CommandError::NotRead(job, format!("what it answers is not understood: {error}"))
+    })
 }
 
 /// All rows of a kind, page by page.
@@ -75,13 +103,7 @@ fn all<P: DeserializeOwned, R>(
     let mut rows = Vec::new();
     let mut after = String::new();
     loop {
-        let path = format!("/api/v1/jobs/{job}/{kind}?limit={ROWS}{after}");
-        let page = client
-            .read(&path, PATIENCE, MOST_PAGE_BYTES)
-            .map_err(|why| CommandError::NotRead(job, why))?;
-        let page: P = serde_json::from_str(&page).map_err(|error| {
-            CommandError::NotRead(job, format!("its {kind} are not understood: {error}"))
-        })?;
+        let page: P = one(client, job, &format!("/{kind}?limit={ROWS}{after}"))?;
         let (more, next) = open(page);
         rows.extend(more);
         match next {

@@ -57,6 +57,12 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
             duration(all.duration_us)
         )?;
     }
+    if report.is_partial {
+        writeln!(
+            out,
+            "note: that job did not run to its end: files that it had not reached are not in this plan"
+        )?;
+    }
     if let [first, ..] = &report.cut_short[..] {
         let more = match report.cut_short.len() {
             1 => String::new(),

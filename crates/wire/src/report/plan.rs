@@ -16,6 +16,8 @@ pub struct PlanReport {
     pub as_recorded: Predicted,
     /// All files in one job, in the order with the lowest peak.
     pub best_order: Predicted,
+    /// The recorded job did not run to its end: files that it had not reached are not in the plan.
+    pub is_partial: bool,
     /// Files whose recording was cut short, so that they need more than is known.
     pub cut_short: Vec<String>,
 }

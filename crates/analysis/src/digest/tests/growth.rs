@@ -4,6 +4,7 @@ use highwater_wire::{
 };
 
 use super::builder::{MB, Story, sb, se, tb, te};
+use crate::plan;
 
 /// A worker that ends its files at so many MB each, one every `every` ms.
 fn worker(story: Story, pid: u32, name: &str, every: i64, ends: &[(&str, i64)]) -> Story {
@@ -44,13 +45,16 @@ fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
         .series(Metric::MachineTotal, None, "", 0, &[8_000, 8_000], MB)
         .series(Metric::MachineAvailable, None, "", 0, &[5_000, 4_000], MB)
         .of_process(10, |process| process.cgroup = "/a".to_owned());
-    let [report] = &growth(story)[..] else {
+    let job = story.ends(Some(0), None).digest().job;
+    let [report] = &job.growth[..] else {
         panic!("one session");
     };
     assert_eq!(
         (report.session, report.course, report.files),
         (1, Course::Steady, 20)
     );
+    let hint = format!("highwater plan --budget 1360MB {}", job.uuid);
+    assert_eq!(plan::hint(&job), Some(hint));
     let each = report.per_file_bytes;
     assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [40; 3]);
     assert_eq!(report.per_minute_bytes.value / MB, 2_400);

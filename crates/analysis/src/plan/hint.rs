@@ -1,0 +1,35 @@
+//! When cutting a suite is worth a word.
+
+use highwater_wire::report::{Course, JobReport, Verdict};
+
+/// A job is planned with so much of the limit: what else counts against it, and what the next run needs more, must fit too.
+const SHARE: f64 = 0.85;
+
+/// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, or there is no limit to go by.
+#[must_use]
+pub fn hint(job: &JobReport) -> Option<String> {
+    let of_memory = job.ending.as_ref().is_some_and(|ending| {
+        matches!(
+            ending.verdict,
+            Verdict::OomCgroup
+                | Verdict::OomMachine
+                | Verdict::OomDaemon
+                | Verdict::RunnerLostMemory
+                | Verdict::GuardStopped
+        )
+    });
+    let grows_near = job.growth.iter().any(|growth| {
+        let ran = i64::try_from(growth.files).unwrap_or(i64::MAX);
+        let room = growth.room.as_ref();
+        growth.course == Course::Steady && room.is_some_and(|room| room.files.value < ran)
+    });
+    if !of_memory && !grows_near {
+        return None;
+    }
+    let left = |limit: &&highwater_wire::report::LimitUse| {
+        limit.limit_bytes.saturating_sub(limit.worst_used_bytes)
+    };
+    let limit = job.limits.iter().min_by_key(left)?;
+    let megabytes = (limit.limit_bytes as f64 * SHARE / 1e6) as u64;
+    (megabytes > 0).then(|| format!("highwater plan --budget {megabytes}MB {}", job.uuid))
+}
