@@ -252,7 +252,10 @@ fn a_server_that_never_answers_is_not_waited_for() {
     let peer = Peer::new(|_, _| Act::Late(Duration::from_secs(3_600), Box::new(Act::Cut)));
     let document = against(&place, &peer.url());
     let (status, seen) = check(&document, "server");
-    assert!(status == "missing" && seen.contains("no answer within"), "{seen}");
+    assert!(
+        status == "missing" && seen.contains("no answer within"),
+        "{seen}"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     robust::Estimate,
 };
 
-/// What steady workers must hold of the growth of all to make it steady.
+/// What steady workers must hold of the growth of all to make it steady, and those with enough visits of all visits for anything to be said.
 const MOST: f64 = 0.5;
 /// More files than this are not told to fit: nobody knows what a suite will be by then.
 const MOST_FILES: f64 = 1e6;
@@ -47,7 +47,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// One report a session of which enough files ran.
+/// One report a session of which enough files ran. It is of the workers that had enough visits, and of their files alone.
 pub(super) fn reports(visits: &[Visit], limits: &[LimitUse]) -> Vec<GrowthReport> {
     let mut sessions: BTreeMap<u32, BTreeMap<u32, Vec<&Visit>>> = BTreeMap::new();
     // What is cut short has no end to count from.
@@ -57,13 +57,21 @@ pub(super) fn reports(visits: &[Visit], limits: &[LimitUse]) -> Vec<GrowthReport
     }
     let report = |(session, workers): (u32, BTreeMap<u32, Vec<&Visit>>)| {
         let workers: Vec<Worker<'_>> = workers.into_values().map(Worker::of).collect();
+        let visits = |workers: &[Worker<'_>]| workers.iter().map(|it| it.visits.len()).sum();
+        let all: usize = visits(&workers);
+        let mut workers = workers;
+        workers.retain(|it| it.growth.course != growth::Course::TooFew);
+        let judged: usize = visits(&workers);
+        if (judged as f64) < all as f64 * MOST {
+            return None;
+        }
         of_session(session, &workers, limits)
     };
     sessions.into_iter().filter_map(report).collect()
 }
 
 fn of_session(session: u32, workers: &[Worker<'_>], limits: &[LimitUse]) -> Option<GrowthReport> {
-    let course = course(workers)?;
+    let course = course(workers);
     let visits = workers.iter().flat_map(|worker| &worker.visits);
     let files: BTreeSet<&str> = visits.map(|visit| visit.path.as_str()).collect();
     let over_all = together(workers.iter().filter_map(Worker::over_all))?;
@@ -100,18 +108,12 @@ fn of_session(session: u32, workers: &[Worker<'_>], limits: &[LimitUse]) -> Opti
     })
 }
 
-/// What most of the growth was like; `None` where no worker had enough visits.
-fn course(workers: &[Worker<'_>]) -> Option<Course> {
+/// What most of the growth was like.
+fn course(workers: &[Worker<'_>]) -> Course {
     let grown = |course| {
         let those = workers.iter().filter(move |it| it.growth.course == course);
         those.map(|it| it.growth.grown_bytes.max(0.0)).sum::<f64>()
     };
-    if workers
-        .iter()
-        .all(|it| it.growth.course == growth::Course::TooFew)
-    {
-        return None;
-    }
     let [off, steps, steady] = [
         growth::Course::LevelsOff,
         growth::Course::Steps,
@@ -119,7 +121,7 @@ fn course(workers: &[Worker<'_>]) -> Option<Course> {
     ]
     .map(grown);
     let all = off + steps + steady;
-    Some(if all <= 0.0 {
+    if all <= 0.0 {
         Course::Level
     } else if steady >= MOST * all {
         Course::Steady
@@ -127,7 +129,7 @@ fn course(workers: &[Worker<'_>]) -> Option<Course> {
         Course::Steps
     } else {
         Course::LevelsOff
-    })
+    }
 }
 
 /// The sum of independent figures: the sides of their intervals add as squares.

@@ -133,18 +133,27 @@ fn the_course_is_told_in_ninety_nine_of_a_hundred_suites() {
 #[test]
 fn the_interval_holds_the_true_slope_nine_times_in_ten() {
     let mut chance = Chance(7);
-    let mut held = 0;
-    for _ in 0..300 {
-        let per_file = chance.between(1.0, 40.0) * MB;
-        let noise = chance.between(0.1, 3.0) * MB;
-        let files = chance.whole(10, 90);
-        let values: Vec<f64> = (0..files)
-            .map(|at| 50.0 * MB + at as f64 * per_file + noise * chance.normal())
-            .collect();
-        let found = of(&points(values)).per_visit_bytes.unwrap();
-        held += u32::from((found.low..=found.high).contains(&per_file));
+    // Of few points it is rather too wide: there is no place between two slopes.
+    for (files, least, most) in [
+        (6, 0.88, 0.99),
+        (10, 0.87, 0.97),
+        (30, 0.86, 0.95),
+        (90, 0.86, 0.95),
+    ] {
+        let mut held = 0;
+        for _ in 0..400 {
+            let per_file = chance.between(1.0, 40.0) * MB;
+            let noise = chance.between(0.1, 3.0) * MB;
+            let values: Vec<f64> = (0..files)
+                .map(|at| 50.0 * MB + f64::from(at) * per_file + noise * chance.normal())
+                .collect();
+            let found = of(&points(values)).per_visit_bytes.unwrap();
+            held += u32::from((found.low..=found.high).contains(&per_file));
+        }
+        let share = f64::from(held) / 400.0;
+        println!("of {files} files the interval held the slope in {share} of all suites");
+        assert!((least..=most).contains(&share), "{files}: {share}");
     }
-    assert!((255..=291).contains(&held), "{held}");
 }
 
 #[test]

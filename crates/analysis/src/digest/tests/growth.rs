@@ -150,3 +150,24 @@ fn of_a_few_files_nothing_is_said() {
         []
     );
 }
+
+#[test]
+fn a_worker_of_which_too_little_is_known_dilutes_nothing() {
+    let paths = files(16);
+    let ends = |from: usize, count: usize| -> Vec<(&str, i64)> {
+        let paths = paths[from..from + count].iter();
+        (1..)
+            .zip(paths)
+            .map(|(at, path)| (path.as_str(), 100 + 10 * at))
+            .collect()
+    };
+    let story = worker(Story::new().session("s", 0), 11, "gw0", 300, &ends(0, 6));
+    let story = worker(story, 12, "gw1", 300, &ends(6, 5));
+    let [report] = &growth(story.clone())[..] else {
+        panic!("six of eleven visits are most");
+    };
+    assert_eq!((report.files, report.per_file_bytes.value / MB), (6, 10));
+    assert!(!report.sentence.contains("workers"), "{}", report.sentence);
+    // Now most of the visits are of workers that had too few.
+    assert_eq!(growth(worker(story, 13, "gw2", 300, &ends(11, 5))), []);
+}
