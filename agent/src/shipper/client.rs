@@ -263,6 +263,11 @@ impl Client {
     pub fn read(&self, path: &str, patience: Duration, most_bytes: u64) -> Result<String, String> {
         let page = self.get_up_to(path, patience, most_bytes)?;
         match page.status {
+            // What is larger than that comes as nothing.
+            StatusCode::OK if page.body.is_empty() => Err(format!(
+                "it answered with nothing, or with more than {} MB",
+                most_bytes / 1_000_000
+            )),
             StatusCode::OK => Ok(page.body),
             StatusCode::NOT_FOUND => Err("it is not there, or not for whoever asks".to_owned()),
             StatusCode::UNAUTHORIZED => {

@@ -72,16 +72,15 @@ pub struct Wanted {
 /// the next; then the others by falling spike above what they retain, as a list of jobs with a start-up is ordered on one machine
 /// (Liu 1973, for pebbles and trees: the branch that leaves most room above what it keeps goes first).
 pub fn order<F: Borrow<File>>(files: &mut [F]) {
-    files.sort_by(|one, other| {
-        let (one, other) = (one.borrow(), other.borrow());
-        let key = |file: &File| match file.retained_bytes < 0 {
-            true => (0, file.spike_bytes.max(0)),
-            false => (1, file.retained_bytes - top(file)),
-        };
-        key(one)
-            .cmp(&key(other))
-            .then_with(|| one.path.cmp(&other.path))
-    });
+    files.sort_by(|one, other| key(one.borrow()).cmp(&key(other.borrow())));
+}
+
+/// Where a file stands in that order.
+fn key(file: &File) -> (u8, i64, &str) {
+    match file.retained_bytes < 0 {
+        true => (0, file.spike_bytes.max(0), &file.path),
+        false => (1, file.retained_bytes - top(file), &file.path),
+    }
 }
 
 /// The peak of files run one after another on top of a base, bytes.
@@ -119,21 +118,42 @@ pub fn cut(base_bytes: i64, files: &[File], wanted: Wanted) -> Plan {
     if files.is_empty() {
         return Plan::Shards(Vec::new());
     }
-    let tries = match wanted.jobs {
-        Some(jobs) => jobs.clamp(1, files.len())..=jobs.clamp(1, files.len()),
-        None => fewest(base_bytes, files, wanted.budget_bytes)..=files.len(),
+    let fits = |jobs: usize| fit::into(base_bytes, files, wanted.budget_bytes, jobs);
+    let bins = match wanted.jobs {
+        Some(jobs) => fits(jobs.clamp(1, files.len())),
+        None => fits(least(base_bytes, files, wanted.budget_bytes)),
     };
-    for jobs in tries {
-        if let Some(mut bins) = fit::into(base_bytes, files, wanted.budget_bytes, jobs) {
+    match bins {
+        Some(mut bins) => {
             fit::balance(&mut bins, wanted.budget_bytes);
-            return Plan::Shards(shards(bins));
+            Plan::Shards(shards(bins))
+        }
+        None => Plan::TooFew {
+            least_jobs: least(base_bytes, files, wanted.budget_bytes),
+        },
+    }
+}
+
+/// The fewest jobs that are found to fit. Not fewer than hold what all files retain together; from there on in growing steps, and back by halves.
+fn least(base_bytes: i64, files: &[File], budget_bytes: i64) -> usize {
+    let fits = |jobs: usize| fit::into(base_bytes, files, budget_bytes, jobs).is_some();
+    let (mut below, mut jobs) = (None, fewest(base_bytes, files, budget_bytes));
+    let mut step = 1;
+    while jobs < files.len() && !fits(jobs) {
+        below = Some(jobs);
+        jobs = (jobs + step).min(files.len());
+        step *= 2;
+    }
+    while let Some(low) = below
+        && low + 1 < jobs
+    {
+        let middle = usize::midpoint(low, jobs);
+        match fits(middle) {
+            true => jobs = middle,
+            false => below = Some(middle),
         }
     }
-    let fewest = fewest(base_bytes, files, wanted.budget_bytes);
-    let fits = |jobs: &usize| fit::into(base_bytes, files, wanted.budget_bytes, *jobs).is_some();
-    Plan::TooFew {
-        least_jobs: (fewest..=files.len()).find(fits).unwrap_or(files.len()),
-    }
+    jobs
 }
 
 /// No fewer jobs can hold what all files retain together.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use highwater_analysis::figures::mebibytes;
-use highwater_wire::report::{PlanReport, Predicted};
+use highwater_wire::report::{PlanReport, PlannedJob, Predicted};
 use serde_json::json;
 
 pub(super) fn text(report: &PlanReport) -> String {
@@ -101,26 +101,20 @@ pub(super) fn json(report: &PlanReport) -> std::io::Result<String> {
 
 /// A line a job, each path quoted as a shell reads it.
 pub(super) fn args(report: &PlanReport) -> String {
-    let line = |files: &[String]| {
-        files
-            .iter()
-            .map(|path| quoted(path))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let lines: Vec<String> = report.jobs.iter().map(|job| line(&job.files)).collect();
+    let lines: Vec<String> = report.jobs.iter().map(line).collect();
     lines.join("\n")
+}
+
+fn line(job: &PlannedJob) -> String {
+    let words: Vec<String> = job.files.iter().map(|path| quoted(path)).collect();
+    words.join(" ")
 }
 
 /// What `strategy.matrix` takes by `fromJSON`: each leg has its number, how many there are, and its arguments for pytest.
 pub(super) fn github(report: &PlanReport) -> std::io::Result<String> {
     let all = report.jobs.len();
-    let lines = args(report);
-    let legs: Vec<_> = lines
-        .lines()
-        .zip(&report.jobs)
-        .map(|(args, job)| json!({"shard": job.index, "shards": all, "args": args}))
-        .collect();
+    let leg = |job: &PlannedJob| json!({"shard": job.index, "shards": all, "args": line(job)});
+    let legs: Vec<_> = report.jobs.iter().map(leg).collect();
     serde_json::to_string(&json!({"include": legs})).map_err(std::io::Error::other)
 }
 

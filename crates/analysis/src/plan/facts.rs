@@ -17,13 +17,12 @@ pub struct Facts {
     pub cut_short: Vec<String>,
 }
 
-/// What the fixtures of a session took and gave back, and the files in which that is told.
+/// What the fixtures of a session took and gave back, and how much of it each file tells.
 #[derive(Debug, Default)]
 struct Shared<'a> {
     taken_bytes: i64,
-    taken_in: Option<&'a str>,
-    released_bytes: i64,
-    released_in: Option<&'a str>,
+    taken: BTreeMap<&'a str, i64>,
+    released: BTreeMap<&'a str, i64>,
 }
 
 impl Facts {
@@ -56,9 +55,8 @@ impl Facts {
         shared: &Shared<'_>,
         places: &mut BTreeMap<&'a str, usize>,
     ) {
-        let if_in = |file: Option<&str>, bytes| if file == Some(&row.path) { bytes } else { 0 };
-        let taken = if_in(shared.taken_in, shared.taken_bytes);
-        let released = if_in(shared.released_in, shared.released_bytes);
+        let of = |files: &BTreeMap<&str, i64>| files.get(row.path.as_str()).copied().unwrap_or(0);
+        let (taken, released) = (of(&shared.taken), of(&shared.released));
         let children = (row.tree_peak_bytes - row.peak_bytes).max(0);
         let spike_bytes = (row.spike_bytes + children - taken).max(0);
         let retained_bytes = row.retained_bytes - taken + released;
@@ -83,27 +81,42 @@ impl Facts {
 }
 
 impl<'a> Shared<'a> {
-    /// Which files asked first and last is not told: those whose fixtures took and gave most, if it was as much.
+    /// All of what they took belongs to the base. Which files asked for them is not told: those whose fixtures took most, until it is all of it. Where
+    /// that cannot be, it counts twice, and a job is predicted too high rather than too low.
     fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>, rows: &[&'a FileRow]) -> Self {
-        let mut shared = Self::default();
+        let (mut taken_bytes, mut released_bytes) = (0, 0);
         for fixture in fixtures.filter(|it| it.scope == "session") {
             // Over several workers it is summed; each has its own.
             let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
-            shared.taken_bytes += each(fixture.setup_bytes).max(0);
-            shared.released_bytes += each(fixture.released_bytes).max(0);
+            taken_bytes += each(fixture.setup_bytes).max(0);
+            released_bytes += each(fixture.released_bytes).max(0);
         }
-        let most = rows.iter().max_by_key(|row| row.fixture_bytes);
-        match most.filter(|row| row.fixture_bytes >= shared.taken_bytes) {
-            Some(row) => shared.taken_in = Some(&row.path),
-            None => shared.taken_bytes = 0,
+        Self {
+            taken_bytes,
+            taken: spread(taken_bytes, rows, |row| row.fixture_bytes),
+            released: spread(released_bytes, rows, |row| -row.fixture_bytes),
         }
-        let least = rows.iter().min_by_key(|row| row.fixture_bytes);
-        match least.filter(|row| -row.fixture_bytes >= shared.released_bytes) {
-            Some(row) => shared.released_in = Some(&row.path),
-            None => shared.released_bytes = 0,
-        }
-        shared
     }
+}
+
+/// Spreads bytes over files, those that had most of such first and no more than they had.
+fn spread<'a>(
+    mut bytes: i64,
+    rows: &[&'a FileRow],
+    had: fn(&FileRow) -> i64,
+) -> BTreeMap<&'a str, i64> {
+    let mut rows: Vec<&'a FileRow> = rows.to_vec();
+    rows.sort_by_key(|row| std::cmp::Reverse(had(row)));
+    let mut parts = BTreeMap::new();
+    for row in rows {
+        let part = had(row).clamp(0, bytes);
+        if part == 0 {
+            break;
+        }
+        parts.insert(row.path.as_str(), part);
+        bytes -= part;
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -163,6 +176,21 @@ mod tests {
         let told: Vec<_> = facts.files.iter().map(told).collect();
         // What children took at once is needed too.
         assert_eq!(told, [(10, 67), (10, 67), (10, 47)]);
+    }
+
+    #[test]
+    fn fixtures_that_several_files_asked_for_are_taken_off_these() {
+        let (mut a, mut b) = (row("a", 1, 100, 30), row("b", 1, 130, 50));
+        // A little of the first was given back in the same file.
+        (a.fixture_bytes, b.fixture_bytes) = (19, 40);
+        let mut kept = shared(1, 20, 1);
+        kept.released_bytes = 0;
+        let mut other = shared(1, 40, 1);
+        other.released_bytes = 0;
+        let facts = Facts::of(&[a, b], &[kept, other]);
+        assert_eq!(facts.base_bytes, 160);
+        let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
+        assert_eq!(told, [11, 10]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Which file goes into which job.
 
-use super::{File, order, peak};
+use super::{File, key, peak};
 
-/// Rounds of exchange between jobs; each makes the longest shorter.
-const MOST_ROUNDS: usize = 10_000;
+/// So many exchanges between jobs are tried at most: what is left between the longest and the others then is little.
+const MOST_TRIES: usize = 100_000;
 
 /// The files of one job, always in the order with the lowest peak.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ impl<'a> Bin<'a> {
 
     fn with(&self, file: &'a File) -> Self {
         let mut with = self.clone();
-        with.files.push(file);
-        order(&mut with.files);
+        let at = with.files.partition_point(|other| key(other) <= key(file));
+        with.files.insert(at, file);
         with
     }
 
@@ -91,11 +91,12 @@ pub(super) fn into<'a>(
 /// Makes durations alike, inside the budget: moves a file out of the longest job, or exchanges it for another, as long as that makes the longer of the
 /// two shorter.
 pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
-    for _ in 0..MOST_ROUNDS {
+    let mut tries = 0;
+    loop {
         let Some(longest) = (0..bins.len()).max_by_key(|at| bins[*at].duration_us()) else {
             return;
         };
-        let Some((other, from, to)) = better(bins, longest, budget_bytes) else {
+        let Some((other, from, to)) = better(bins, longest, budget_bytes, &mut tries) else {
             return;
         };
         (bins[longest], bins[other]) = (from, to);
@@ -107,6 +108,7 @@ fn better<'a>(
     bins: &[Bin<'a>],
     longest: usize,
     budget_bytes: i64,
+    tries: &mut usize,
 ) -> Option<(usize, Bin<'a>, Bin<'a>)> {
     let long = &bins[longest];
     let mut best = None;
@@ -119,9 +121,10 @@ fn better<'a>(
             for back in std::iter::once(None).chain(back) {
                 let moved_us = file.duration_us - back.map_or(0, |(_, file)| file.duration_us);
                 let longer_us = (long_us - moved_us).max(bin_us + moved_us);
-                if longer_us >= most_us {
+                if longer_us >= most_us || *tries >= MOST_TRIES {
                     continue;
                 }
+                *tries += 1;
                 let (mut from, mut to) = (long.without(out), bin.clone());
                 if let Some((back, other)) = back {
                     (from, to) = (from.with(other), to.without(back));

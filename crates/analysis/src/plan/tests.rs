@@ -162,3 +162,42 @@ fn too_few_jobs_are_told_with_how_many_it_takes() {
     assert!(matches!(cut(0, &files, wanted(4)), Plan::Shards(shards) if shards.len() == 4));
     assert_eq!(cut(0, &[], wanted(4)), Plan::Shards(Vec::new()));
 }
+
+#[test]
+fn thousands_of_files_are_cut_too() {
+    let files: Vec<File> = (0..3_000_i64)
+        .map(|at| {
+            let retained = 1 + at * 37 % 60;
+            file(
+                &format!("test_{at}.py"),
+                20 + at * 91 % 400,
+                retained,
+                1_000 + at * 7919 % 90_000,
+            )
+        })
+        .collect();
+    let wanted = Wanted {
+        budget_bytes: 9_000,
+        jobs: None,
+    };
+    let Plan::Shards(shards) = cut(300, &files, wanted) else {
+        panic!("each fits alone");
+    };
+    let retained: i64 = files.iter().map(|file| file.retained_bytes).sum();
+    let fewest = usize::try_from(retained / 8_700 + 1).unwrap();
+    assert!(
+        (fewest..=fewest + 1).contains(&shards.len()),
+        "{} for {fewest}",
+        shards.len()
+    );
+    assert!(shards.iter().all(|shard| shard.peak_bytes <= 9_000));
+    let [longest, .., shortest] = &shards[..] else {
+        panic!("{}", shards.len());
+    };
+    assert!(
+        longest.duration_us * 9 <= shortest.duration_us * 10,
+        "{} {}",
+        longest.duration_us,
+        shortest.duration_us
+    );
+}
