@@ -228,7 +228,8 @@ fn sentence(report: &GrowthReport, workers: usize) -> String {
                 false => format!("{value} a file ({low} to {high})"),
             };
             let ran = i64::try_from(files).unwrap_or(i64::MAX);
-            let is_news = |room: &&Room| room.files.value <= ran.saturating_mul(NEWS);
+            // Where there is none left the ending or the limit says so.
+            let is_news = |room: &&Room| (1..=ran.saturating_mul(NEWS)).contains(&room.files.value);
             let room = report.room.as_ref().filter(is_news);
             let room = room.map_or_else(String::new, room_sentence);
             format!("Memory grew on and on: {each}, {grown} over {files} files{on}.{room}")
@@ -243,10 +244,9 @@ fn room_sentence(room: &Room) -> String {
         LimitKind::Machine => "the machine",
         LimitKind::Budget => "the budget",
     };
-    let files = match (value, low == high) {
-        (0, _) => "no file more".to_owned(),
-        (_, true) => format!("{value} files more"),
-        (_, false) => format!("about {value} files more ({low} to {high})"),
+    let files = match low == high {
+        true => format!("{value} files more"),
+        false => format!("about {value} files more ({low} to {high})"),
     };
     format!(" If it goes on so, {limit} has room for {files}.")
 }
