@@ -16,6 +16,8 @@ const MOST: f64 = 0.5;
 /// More files than this are not told to fit: nobody knows what a suite will be by then.
 const MOST_FILES: f64 = 1e6;
 
+/// A change that is worth a figure, bytes.
+const LEAST_TOLD_BYTES: i64 = growth::LEAST_GROWTH_BYTES as i64;
 /// Room for more than so many times the files that ran is no news.
 const NEWS: i64 = 4;
 
@@ -205,19 +207,37 @@ fn sentence(report: &GrowthReport, workers: usize) -> String {
         workers => format!(" on {workers} workers"),
     };
     match report.course {
-        Course::Level => format!("Memory did not grow over {files} files{on}."),
+        // What went up and came down again may have been much.
+        Course::Level if report.grown_bytes.abs() < LEAST_TOLD_BYTES => {
+            format!("After {files} files{on} memory was about where it was after the first.")
+        }
+        Course::Level => {
+            let than = if report.grown_bytes < 0 {
+                "below"
+            } else {
+                "above"
+            };
+            let by = mebibytes(report.grown_bytes.abs());
+            format!(
+                "Memory went up and down: after {files} files{on} it was {by} {than} what it was after the first."
+            )
+        }
         Course::LevelsOff => format!(
             "Memory grew by {grown} with the first files and then levelled off, over {files} files{on}."
         ),
         Course::Steps => {
-            let steps: Vec<String> = report
-                .steps
-                .iter()
-                .map(|step| format!("{} ({})", step.path, mebibytes(step.bytes)))
-                .collect();
+            let mut largest: Vec<&GrowthStep> = report.steps.iter().collect();
+            largest.sort_by_key(|step| std::cmp::Reverse(step.bytes));
+            let named = largest.iter().take(growth::MOST_STEPS);
+            let named = named.map(|step| format!("{} ({})", step.path, mebibytes(step.bytes)));
+            let named = named.collect::<Vec<_>>().join(", ");
+            let more = match largest.len().saturating_sub(growth::MOST_STEPS) {
+                0 => String::new(),
+                1 => " and 1 file more".to_owned(),
+                more => format!(" and {more} files more"),
+            };
             format!(
-                "Memory stepped up by {grown} over {files} files{on}, in {}, and hardly grew between.",
-                steps.join(", ")
+                "Memory stepped up by {grown} over {files} files{on}: in {named}{more}, and hardly between."
             )
         }
         Course::Steady => {

@@ -18,12 +18,13 @@ fn the_page_tells_the_figures_that_count() {
     let mib = LEAST_GROWTH_BYTES / MB;
     for told in [
         format!("With fewer than {LEAST_VISITS} visits"),
-        format!("differ by less than {mib} MiB"),
+        format!("the ends differ by less than {mib} MiB"),
         format!("is below {SURE} |"),
-        format!("is the median of a tenth of the visits there, {LEVEL_VISITS} at least"),
+        format!("the median of a tenth of the visits there, {LEVEL_VISITS} at least"),
+        format!("makes less than half ({STEADY_SHARE}) of it"),
         format!("grew by less than {LEVEL_OFF} of what the first did"),
         format!("at most {MOST_STEPS} visits made all of it but a fifth ({REST_SHARE})"),
-        format!("more than {STEP_SPREADS} times the spread"),
+        format!("by more than {STEP_SPREADS} times the spread"),
         format!("than a tenth of the growth and than {} MiB", mib / 2.0),
     ] {
         assert!(
@@ -95,7 +96,8 @@ fn suite(course: Course, chance: &mut Chance) -> Vec<f64> {
                 _ => {}
             }
             // Now and then a file leaves something for the next to free.
-            let left = if chance.next() < 0.03 {
+            // Of the last file nobody knows whether it would be freed.
+            let left = if chance.next() < 0.03 && at + 1 < files {
                 chance.between(0.0, 20.0) * MB
             } else {
                 0.0
@@ -166,7 +168,7 @@ fn eighty_five_files_of_forty_megabytes() {
     // A file takes three seconds.
     assert!((found.per_minute_bytes.unwrap().value - 800.0 * MB).abs() < 100.0);
     assert!(
-        (found.grown_bytes - 77.0 * 40.0 * MB).abs() <= 40.0 * MB * 1.5,
+        (found.grown_bytes - 84.0 * 40.0 * MB).abs() <= 1.0,
         "{found:?}"
     );
 }
@@ -206,4 +208,50 @@ fn what_shrinks_is_level() {
     ));
     assert_eq!(found.course, Course::Level);
     assert!(found.grown_bytes < 0.0);
+}
+
+#[test]
+fn growth_at_the_end_is_told_however_late() {
+    let held = |changes: &[(usize, f64)]| {
+        let mut held = 100.0 * MB;
+        let mut values = Vec::new();
+        for (count, each) in changes {
+            for _ in 0..*count {
+                held += each * MB;
+                values.push(held);
+            }
+        }
+        of(&points(values))
+    };
+    for (name, changes, grown, steps) in [
+        ("the last of six", vec![(5, 0.0), (1, 900.0)], 900.0, 1),
+        ("the last of many", vec![(30, 0.0), (1, 500.0)], 500.0, 1),
+        ("the last three", vec![(30, 0.0), (3, 300.0)], 900.0, 3),
+        ("the last four", vec![(30, 0.0), (4, 200.0)], 800.0, 4),
+        (
+            "the last eight of a hundred",
+            vec![(92, 0.0), (8, 100.0)],
+            800.0,
+            8,
+        ),
+        (
+            "early and late",
+            vec![(2, 100.0), (36, 0.0), (1, 90.0)],
+            190.0,
+            2,
+        ),
+    ] {
+        let found = held(&changes);
+        assert_eq!(
+            (found.course, found.steps.len()),
+            (Course::Steps, steps),
+            "{name}: {found:?}"
+        );
+        assert!(
+            (found.grown_bytes - grown * MB).abs() < 1.0,
+            "{name}: {found:?}"
+        );
+    }
+    let back = held(&[(20, 45.0), (1, -900.0)]);
+    assert_eq!(back.course, Course::Level, "{back:?}");
 }

@@ -20,7 +20,7 @@ pub struct GrowthReport {
     pub per_file_bytes: Span,
     /// Growth a minute, all workers together, bytes.
     pub per_minute_bytes: Span,
-    /// The files in which it stepped up, where it grew in a few steps.
+    /// The files in which it stepped up, where it grew in steps.
     pub steps: Vec<GrowthStep>,
     /// How far it can go on so; none where it does not grow on, or there is no limit to compare with.
     pub room: Option<Room>,
@@ -31,11 +31,11 @@ pub struct GrowthReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Course {
-    /// It did not grow.
+    /// It ended about where it was after the first file, or went up and down.
     Level,
     /// It grew and levelled off.
     LevelsOff,
-    /// It grew in a few steps, and between them not.
+    /// It grew in steps, and hardly between them.
     Steps,
     /// It grew on and on.
     Steady,

@@ -107,7 +107,7 @@ fn steps_are_named_by_their_files() {
     assert!(
         report
             .sentence
-            .contains("in test_15.py (114.4 MiB), and hardly grew"),
+            .contains("over 24 files: in test_15.py (114.4 MiB), and hardly between."),
         "{}",
         report.sentence
     );
