@@ -88,14 +88,29 @@ def test_the_plan_of_a_job_that_died_says_what_it_does_not_know(suite):
     (suite.folder / "test_07.py").write_text("import os\ndef test_dies(): os.kill(os.getpid(), 9)\n")
     suite.run(PYTEST + ["-p", "no:randomly"])
     told = planned(suite, None, ["--spool", suite.spool, "--budget", "170MiB"]).stdout
-    assert "of 8 test files" in told and "files that it had not reached are not in this plan" in told, told
+    # What was only imported is not forgotten.
+    assert "of 12 test files" in told and "that job did not run to its end" in told, told
+    assert "note: test_08.py (and so 3 more) did not run in that recording" in told, told
     assert "note: test_07.py did not finish in that recording" in told, told
+
+
+def test_names_that_look_like_flags_are_run_as_files(suite):
+    for number in range(12):
+        (suite.folder / ("test_%02d.py" % number)).unlink()
+    for name in ["-k.py", "@x.py", "with blank's.py"]:
+        (suite.folder / name).write_text("def test_it(): pass\n")
+    suite.run(PYTEST + ["./-k.py", "./@x.py", "with blank's.py"])
+    where = ["--spool", suite.spool, "--budget", "1GB", "--write", "plan", "--format", "args"]
+    [line] = planned(suite, None, where).stdout.splitlines()
+    assert sorted(shlex.split(line)) == ["./-k.py", "./@x.py", "with blank's.py"]
+    words = (suite.folder / "plan" / "test_selection_1.txt").read_text().splitlines()
+    assert suite.run(PYTEST + words)["sessions"][0]["tests"] == 3
 
 
 @pytest.mark.parametrize(
     "arguments, why",
     [
-        (["--budget", "40MiB"], r"test_\d\d.py alone needs \d+.\d MiB, so that is the least budget"),
+        (["--budget", "40MiB"], r"stands at \d+.\d MiB before its first file, and test_\d\d.py alone brings it to \d+.\d MiB, so that is the least budget"),
         (["--budget", "170MiB", "--jobs", "1"], r"that fits into 170.0 MiB; [23] do"),
         (["--budget", "much"], "a size such as 3GB"),
         (["--budget", "1GiB", "01890000-0000-7000-8000-000000000000"], "no recording of job"),

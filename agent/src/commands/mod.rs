@@ -123,13 +123,17 @@ pub enum CommandError {
     #[error("job {0} ran no test file, so there is nothing to plan")]
     NothingToPlan(uuid::Uuid),
     /// A file alone does not fit.
-    #[error("no plan fits into {budget}: {path} alone needs {least}, so that is the least budget")]
+    #[error(
+        "no plan fits into {budget}: a job stands at {base} before its first file, and {path} alone brings it to {least}, so that is the least budget"
+    )]
     Infeasible {
         /// The file that needs most.
         path: String,
         /// What was asked for.
         budget: String,
-        /// What it needs with what is there before it.
+        /// What is there before the first file.
+        base: String,
+        /// What it needs with that.
         least: String,
     },
     /// So few jobs do not fit.
@@ -140,6 +144,11 @@ pub enum CommandError {
         /// How many do.
         least_jobs: usize,
     },
+    /// A file whose name no argument can be.
+    #[error(
+        "{0:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
+    )]
+    OddPath(String),
     /// A file of the plan.
     #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
     NotWritten(PathBuf, std::io::Error),

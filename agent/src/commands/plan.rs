@@ -54,6 +54,11 @@ fn report(found: &Found, task: &PlanTask) -> Result<PlanReport, CommandError> {
     if facts.files.is_empty() {
         return Err(CommandError::NothingToPlan(found.job));
     }
+    // No list of arguments, line or matrix holds such a name.
+    let is_odd = |file: &&File| file.path.is_empty() || file.path.contains(char::is_control);
+    if let Some(file) = facts.files.iter().find(is_odd) {
+        return Err(CommandError::OddPath(forms::shown(&file.path)));
+    }
     let budget_bytes = i64::try_from(task.budget_bytes).unwrap_or(i64::MAX);
     let wanted = Wanted {
         budget_bytes,
@@ -65,6 +70,7 @@ fn report(found: &Found, task: &PlanTask) -> Result<PlanReport, CommandError> {
             return Err(CommandError::Infeasible {
                 path,
                 budget: mebibytes(budget_bytes),
+                base: mebibytes(facts.base_bytes),
                 least: mebibytes(least_bytes),
             });
         }
@@ -96,6 +102,7 @@ fn report(found: &Found, task: &PlanTask) -> Result<PlanReport, CommandError> {
         as_recorded: predicted(facts.base_bytes, &facts.files),
         best_order: predicted(facts.base_bytes, &ordered),
         is_partial: found.is_partial,
+        not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
     })
 }
@@ -107,26 +114,42 @@ fn predicted(base_bytes: i64, files: &[File]) -> Predicted {
     }
 }
 
-/// A file a job, and none of a plan of before that had more of them.
+/// A file a job, and none of a plan of before that had more of them. Each is there whole or not at all, and what was in its place is replaced, not
+/// followed.
 fn write(folder: &Path, report: &PlanReport) -> Result<(), CommandError> {
-    let at = |source| CommandError::NotWritten(folder.to_owned(), source);
-    std::fs::create_dir_all(folder).map_err(at)?;
-    for entry in std::fs::read_dir(folder).map_err(at)? {
-        let entry = entry.map_err(at)?;
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CommandError::NotWritten(path, source)
+    };
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    for job in &report.jobs {
+        let path = folder.join(selection(job.index));
+        let fresh = folder.join(format!("{}.new", selection(job.index)));
+        let mut text = String::new();
+        for file in &job.files {
+            text.push_str(&forms::as_path(file));
+            text.push('\n');
+        }
+        std::fs::write(&fresh, text).map_err(at(&fresh))?;
+        std::fs::rename(&fresh, &path).map_err(at(&path))?;
+    }
+    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| {
             let number = name.strip_prefix("test_selection_")?;
-            number.strip_suffix(".txt")?.parse::<usize>().ok()
+            let number = number.strip_suffix(".txt")?.parse::<usize>().ok()?;
+            (name == selection(number)).then_some(number)
         });
-        if number.is_some_and(|number| number > report.jobs.len()) {
-            std::fs::remove_file(entry.path()).map_err(at)?;
+        let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
+        if is_file && number.is_some_and(|number| number > report.jobs.len()) {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(at(&path))?;
         }
     }
-    for job in &report.jobs {
-        let path = folder.join(format!("test_selection_{}.txt", job.index));
-        let mut text = job.files.join("\n");
-        text.push('\n');
-        std::fs::write(path, text).map_err(at)?;
-    }
     Ok(())
+}
+
+fn selection(index: usize) -> String {
+    format!("test_selection_{index}.txt")
 }

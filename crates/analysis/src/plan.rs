@@ -43,7 +43,7 @@ pub struct Shard {
 /// A suite cut into jobs, or why it cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// The jobs; none where there are no files.
+    /// The jobs, each with a file at least; none where there are no files.
     Shards(Vec<Shard>),
     /// One file alone needs more than the budget on top of the base.
     Infeasible {
@@ -171,7 +171,9 @@ fn shards(bins: Vec<Bin<'_>>) -> Vec<Shard> {
         duration_us: bin.duration_us(),
         files: bin.files.into_iter().cloned().collect(),
     };
-    let mut shards: Vec<Shard> = bins.into_iter().map(shard).collect();
+    // A job without files would run all of them.
+    let used = bins.into_iter().filter(|bin| !bin.files.is_empty());
+    let mut shards: Vec<Shard> = used.map(shard).collect();
     shards.sort_by_key(|shard| std::cmp::Reverse(shard.duration_us));
     shards
 }

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Rows of a page, and what it may weigh, bytes: a row with many workers has some kilobytes.
 const ROWS: usize = 200;
 const MOST_PAGE_BYTES: u64 = 16 << 20;
+/// No suite has more files.
+const MOST_ROWS: usize = 200_000;
 
 /// A recording to plan by.
 pub(super) struct Found {
@@ -105,10 +107,19 @@ fn all<P: DeserializeOwned, R>(
     loop {
         let page: P = one(client, job, &format!("/{kind}?limit={ROWS}{after}"))?;
         let (more, next) = open(page);
+        let has_more = !more.is_empty();
         rows.extend(more);
-        match next {
-            Some(next) => after = format!("&after={next}"),
-            None => return Ok(rows),
+        let Some(next) = next else {
+            return Ok(rows);
+        };
+        let is_key = next
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
+        let next = format!("&after={next}");
+        if !has_more || !is_key || next == after || rows.len() >= MOST_ROWS {
+            let why = format!("its list of {kind} has no end that can be reached");
+            return Err(CommandError::NotRead(job, why));
         }
+        after = next;
     }
 }

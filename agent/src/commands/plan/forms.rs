@@ -60,22 +60,30 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
     if report.is_partial {
         writeln!(
             out,
-            "note: that job did not run to its end: files that it had not reached are not in this plan"
+            "note: that job did not run to its end: what it had not even imported is not in this plan"
         )?;
     }
-    if let [first, ..] = &report.cut_short[..] {
-        let more = match report.cut_short.len() {
-            1 => String::new(),
-            all => format!(" and {} more", all - 1),
-        };
-        writeln!(
-            out,
-            "note: {first}{more} did not finish in that recording: what is predicted for it is less than it needs"
-        )?;
+    for (files, what) in [
+        (
+            &report.not_run,
+            "did not run in that recording, and is planned as the file in the middle of those that did",
+        ),
+        (
+            &report.cut_short,
+            "did not finish in that recording, and needs more than is predicted for it",
+        ),
+    ] {
+        if let [first, others @ ..] = &files[..] {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" (and so {more} more)"),
+            };
+            writeln!(out, "note: {}{more} {what}", shown(first))?;
+        }
     }
     write!(
         out,
-        "Predicted from one recording, for one process a job (no -n). `pytest @test_selection_1.txt` runs what --write DIR writes."
+        "Predicted from one recording, for one process a job (no -n). `pytest @DIR/test_selection_1.txt` runs what --write DIR writes."
     )
 }
 
@@ -118,11 +126,29 @@ pub(super) fn github(report: &PlanReport) -> std::io::Result<String> {
     serde_json::to_string(&json!({"include": legs})).map_err(std::io::Error::other)
 }
 
-/// A word that a POSIX shell reads as it is.
-fn quoted(word: &str) -> String {
+/// A word that a POSIX shell reads as it is. What begins like a flag or like a file of arguments is no path to pytest, but behind `./`.
+fn quoted(path: &str) -> String {
+    let word = as_path(path);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+@%:,".contains(&byte);
-    match !word.is_empty() && word.bytes().all(is_plain) {
-        true => word.to_owned(),
+    match word.bytes().all(is_plain) {
+        true => word,
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
+}
+
+pub(super) fn as_path(path: &str) -> String {
+    match path.starts_with(['-', '@']) {
+        true => format!("./{path}"),
+        false => path.to_owned(),
+    }
+}
+
+/// A path in a sentence.
+pub(super) fn shown(path: &str) -> String {
+    path.chars()
+        .flat_map(|char| match char.is_control() {
+            true => char.escape_default().collect::<Vec<_>>(),
+            false => vec![char],
+        })
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! What a recording tells of the files of a suite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::report::{FileRow, FixtureRow};
 
@@ -15,7 +15,12 @@ pub struct Facts {
     pub files: Vec<File>,
     /// Those of them that were cut short: they need more than was seen.
     pub cut_short: Vec<String>,
+    /// Files that were imported and did not run, behind those that did: they are taken to be as those in the middle.
+    pub not_run: Vec<String>,
 }
+
+/// Figures beyond this are nobody's, bytes and µs: sums of them stay whole numbers.
+const MOST: i64 = 1 << 50;
 
 /// What the fixtures of a session took and gave back, and how much of it each file tells.
 #[derive(Debug, Default)]
@@ -26,8 +31,8 @@ struct Shared<'a> {
 }
 
 impl Facts {
-    /// Gathers them from the rows of a job. What a file had in several sessions is taken together. A session's fixtures are set up for the file that
-    /// happens to ask first and torn down with the last, and needed by whichever does: they belong to the base.
+    /// Gathers them from the rows of a job. A file that ran in several sessions, which are processes of their own, is taken as the most of each. A session's
+    /// fixtures are set up for the file that happens to ask first and torn down with the last, and needed by whichever does: they belong to the base.
     #[must_use]
     pub fn of(files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
         let mut sessions: BTreeMap<u32, Vec<&FileRow>> = BTreeMap::new();
@@ -40,12 +45,15 @@ impl Facts {
             let own = fixtures.iter().filter(|it| it.session == *session);
             let shared = Shared::of(own, rows);
             let first = rows.iter().min_by_key(|row| row.started_us);
-            let base_bytes = first.map_or(0, |row| row.start_bytes) + shared.taken_bytes;
-            facts.base_bytes = facts.base_bytes.max(base_bytes);
+            let base_bytes = first
+                .map_or(0, |row| row.start_bytes)
+                .saturating_add(shared.taken_bytes);
+            facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
             for row in rows {
                 facts.add(row, &shared, &mut places);
             }
         }
+        facts.add_what_did_not_run(files, &places);
         facts
     }
 
@@ -57,26 +65,62 @@ impl Facts {
     ) {
         let of = |files: &BTreeMap<&str, i64>| files.get(row.path.as_str()).copied().unwrap_or(0);
         let (taken, released) = (of(&shared.taken), of(&shared.released));
-        let children = (row.tree_peak_bytes - row.peak_bytes).max(0);
-        let spike_bytes = (row.spike_bytes + children - taken).max(0);
-        let retained_bytes = row.retained_bytes - taken + released;
+        let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
+        let spike = row
+            .spike_bytes
+            .saturating_add(children)
+            .saturating_sub(taken);
+        let retained = row
+            .retained_bytes
+            .saturating_sub(taken)
+            .saturating_add(released);
+        let file = File {
+            path: row.path.clone(),
+            spike_bytes: spike.clamp(0, MOST),
+            retained_bytes: retained.clamp(-MOST, MOST),
+            duration_us: row.duration_us.clamp(0, MOST),
+        };
         if row.censored {
             self.cut_short.push(row.path.clone());
         }
         if let Some(at) = places.get(row.path.as_str()) {
-            let file = &mut self.files[*at];
-            file.spike_bytes = file.spike_bytes.max(spike_bytes);
-            file.retained_bytes += retained_bytes;
-            file.duration_us += row.duration_us;
+            let known = &mut self.files[*at];
+            known.spike_bytes = known.spike_bytes.max(file.spike_bytes);
+            known.retained_bytes = known.retained_bytes.max(file.retained_bytes);
+            known.duration_us = known.duration_us.max(file.duration_us);
             return;
         }
         places.insert(&row.path, self.files.len());
-        self.files.push(File {
-            path: row.path.clone(),
-            spike_bytes,
-            retained_bytes,
-            duration_us: row.duration_us,
-        });
+        self.files.push(file);
+    }
+
+    fn add_what_did_not_run(&mut self, files: &[FileRow], ran: &BTreeMap<&str, usize>) {
+        let middle = |figure: fn(&File) -> i64| {
+            let mut figures: Vec<i64> = self.files.iter().map(figure).collect();
+            figures.sort_unstable();
+            figures.get(figures.len() / 2).copied().unwrap_or(0)
+        };
+        let like = File {
+            path: String::new(),
+            spike_bytes: middle(|file| file.spike_bytes),
+            retained_bytes: middle(|file| file.retained_bytes),
+            duration_us: middle(|file| file.duration_us),
+        };
+        let missing: BTreeSet<&str> = files
+            .iter()
+            .map(|file| file.path.as_str())
+            .filter(|path| !ran.contains_key(path))
+            .collect();
+        if ran.is_empty() {
+            return;
+        }
+        for path in missing {
+            self.not_run.push(path.to_owned());
+            self.files.push(File {
+                path: path.to_owned(),
+                ..like.clone()
+            });
+        }
     }
 }
 
@@ -88,28 +132,41 @@ impl<'a> Shared<'a> {
         for fixture in fixtures.filter(|it| it.scope == "session") {
             // Over several workers it is summed; each has its own.
             let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
-            taken_bytes += each(fixture.setup_bytes).max(0);
-            released_bytes += each(fixture.released_bytes).max(0);
+            taken_bytes += each(fixture.setup_bytes).clamp(0, MOST);
+            released_bytes += each(fixture.released_bytes).clamp(0, MOST);
         }
         Self {
             taken_bytes,
-            taken: spread(taken_bytes, rows, |row| row.fixture_bytes),
-            released: spread(released_bytes, rows, |row| -row.fixture_bytes),
+            taken: spread(taken_bytes, rows),
+            released: in_the_last(released_bytes, rows),
         }
     }
 }
 
-/// Spreads bytes over files, those that had most of such first and no more than they had.
-fn spread<'a>(
-    mut bytes: i64,
-    rows: &[&'a FileRow],
-    had: fn(&FileRow) -> i64,
-) -> BTreeMap<&'a str, i64> {
+/// A session's fixtures are torn down with the last file of each process.
+fn in_the_last<'a>(bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
+    let mut last: BTreeMap<u32, (i64, &str)> = BTreeMap::new();
+    for row in rows {
+        for worker in row.workers.iter().filter(|worker| worker.visits > 0) {
+            let at = (worker.started_us, row.path.as_str());
+            let known = last.entry(worker.process).or_insert(at);
+            *known = at.max(*known);
+        }
+    }
+    let mut files = BTreeMap::new();
+    for (_, path) in last.into_values() {
+        *files.entry(path).or_default() += bytes;
+    }
+    files
+}
+
+/// Spreads what was taken over files, those whose fixtures took most first and no more than they did.
+fn spread<'a>(mut bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
     let mut rows: Vec<&'a FileRow> = rows.to_vec();
-    rows.sort_by_key(|row| std::cmp::Reverse(had(row)));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.fixture_bytes));
     let mut parts = BTreeMap::new();
     for row in rows {
-        let part = had(row).clamp(0, bytes);
+        let part = row.fixture_bytes.clamp(0, bytes);
         if part == 0 {
             break;
         }
@@ -121,7 +178,7 @@ fn spread<'a>(
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::PeakKind;
+    use highwater_wire::report::{PeakKind, WorkerFigures};
 
     use super::*;
 
@@ -132,11 +189,11 @@ mod tests {
             visits: 1,
             started_us: start_bytes,
             start_bytes,
-            end_bytes: start_bytes + retained_bytes,
-            peak_bytes: start_bytes + retained_bytes + 50,
+            end_bytes: start_bytes.wrapping_add(retained_bytes),
+            peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(50),
             peak_kind: PeakKind::Exact,
-            tree_peak_bytes: start_bytes + retained_bytes + 57,
-            spike_bytes: retained_bytes + 50,
+            tree_peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(57),
+            spike_bytes: retained_bytes.wrapping_add(50),
             retained_bytes,
             import_bytes: 0,
             fixture_bytes: 0,
@@ -145,7 +202,31 @@ mod tests {
             failed: 0,
             duration_us: 9,
             censored: false,
-            workers: Vec::new(),
+            workers: vec![worker(start_bytes, retained_bytes)],
+        }
+    }
+
+    /// The only process, which began the file when it stood at so many bytes.
+    fn worker(started_us: i64, retained_bytes: i64) -> WorkerFigures {
+        WorkerFigures {
+            worker: None,
+            process: 1,
+            visits: 1,
+            started_us,
+            start_bytes: started_us,
+            end_bytes: started_us.wrapping_add(retained_bytes),
+            peak_bytes: 0,
+            peak_kind: PeakKind::Exact,
+            tree_peak_bytes: 0,
+            spike_bytes: 0,
+            retained_bytes,
+            import_bytes: 0,
+            fixture_bytes: 0,
+            between_bytes: 0,
+            tests: 1,
+            failed: 0,
+            duration_us: 9,
+            censored: false,
         }
     }
 
@@ -179,6 +260,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_released_with_the_last_file_hides_nothing_that_this_keeps() {
+        let (mut a, mut z) = (row("a", 1, 100, 60), row("z", 1, 160, 20));
+        // Its own fixture keeps 60 while the session's gives back 40.
+        (a.fixture_bytes, z.fixture_bytes) = (40, 20);
+        let facts = Facts::of(&[a, z], &[shared(1, 40, 1)]);
+        let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
+        assert_eq!((facts.base_bytes, &told[..]), (140, &[20, 60][..]));
+    }
+
+    #[test]
+    fn figures_that_cannot_be_break_no_sum() {
+        let mut wild = row("a", 1, 100, i64::MAX);
+        (wild.spike_bytes, wild.start_bytes, wild.duration_us) = (i64::MAX, i64::MIN, i64::MAX);
+        let facts = Facts::of(
+            &[wild.clone(), row("b", 1, i64::MAX / 2, i64::MIN)],
+            &[shared(1, i64::MAX, 1)],
+        );
+        assert!(facts.base_bytes >= 0 && facts.files.iter().all(|file| file.spike_bytes <= MOST));
+    }
+
+    #[test]
     fn fixtures_that_several_files_asked_for_are_taken_off_these() {
         let (mut a, mut b) = (row("a", 1, 100, 30), row("b", 1, 130, 50));
         // A little of the first was given back in the same file.
@@ -194,20 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_none() {
+    fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the_middle() {
         let mut imported = row("x", 1, 50, 0);
         imported.visits = 0;
         let mut cut = row("a", 2, 200, 4);
         cut.censored = true;
         let facts = Facts::of(&[row("a", 1, 100, 30), imported, cut], &[]);
         assert_eq!(facts.base_bytes, 200);
-        assert_eq!(facts.cut_short, ["a"]);
-        let [file] = &facts.files[..] else {
+        assert_eq!(
+            (&facts.cut_short[..], &facts.not_run[..]),
+            (&["a".to_owned()][..], &["x".to_owned()][..])
+        );
+        let [file, other] = &facts.files[..] else {
             panic!("{:?}", facts.files);
         };
+        assert_eq!((other.path.as_str(), other.retained_bytes), ("x", 30));
         assert_eq!(
             (file.retained_bytes, file.spike_bytes, file.duration_us),
-            (34, 87, 18)
+            (30, 87, 9)
         );
     }
 }

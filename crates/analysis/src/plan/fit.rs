@@ -67,12 +67,13 @@ pub(super) fn into<'a>(
             let mut place = |file: &&'a File| {
                 let fitting = bins.iter().enumerate().filter_map(|(at, bin)| {
                     let with = bin.with(file);
-                    let peak = with.peak();
-                    (peak <= budget_bytes).then_some((at, with, peak))
+                    let (peak, duration_us) = (with.peak(), with.duration_us());
+                    (peak <= budget_bytes).then_some((at, with, (peak, duration_us)))
                 });
+                // What retains nothing goes where the least time is taken.
                 let found = match emptiest {
-                    true => fitting.min_by_key(|(at, _, peak)| (*peak, *at)),
-                    false => fitting.max_by_key(|(at, _, peak)| (*peak, std::cmp::Reverse(*at))),
+                    true => fitting.min_by_key(|(at, _, size)| (*size, *at)),
+                    false => fitting.max_by_key(|(at, _, size)| (*size, std::cmp::Reverse(*at))),
                 };
                 let Some((at, with, _)) = found else {
                     return false;
@@ -88,22 +89,25 @@ pub(super) fn into<'a>(
     None
 }
 
-/// Makes durations alike, inside the budget: moves a file out of the longest job, or exchanges it for another, as long as that makes the longer of the
-/// two shorter.
+/// Makes durations alike, inside the budget: moves a file out of a long job, or exchanges it for another, as long as that makes the longer of the
+/// two shorter; the longest job that this is possible for first.
 pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
     let mut tries = 0;
     loop {
-        let Some(longest) = (0..bins.len()).max_by_key(|at| bins[*at].duration_us()) else {
+        let mut longest: Vec<usize> = (0..bins.len()).collect();
+        longest.sort_by_key(|at| std::cmp::Reverse(bins[*at].duration_us()));
+        let exchange = longest.into_iter().find_map(|at| {
+            let (other, from, to) = better(bins, at, budget_bytes, &mut tries)?;
+            Some((at, other, from, to))
+        });
+        let Some((at, other, from, to)) = exchange else {
             return;
         };
-        let Some((other, from, to)) = better(bins, longest, budget_bytes, &mut tries) else {
-            return;
-        };
-        (bins[longest], bins[other]) = (from, to);
+        (bins[at], bins[other]) = (from, to);
     }
 }
 
-/// The exchange between the longest job and another that leaves the longer of both shortest.
+/// The exchange between a job and a shorter one that leaves the longer of both shortest.
 fn better<'a>(
     bins: &[Bin<'a>],
     longest: usize,
@@ -113,7 +117,9 @@ fn better<'a>(
     let long = &bins[longest];
     let mut best = None;
     let mut most_us = long.duration_us();
-    for (at, bin) in bins.iter().enumerate().filter(|(at, _)| *at != longest) {
+    let shorter = |(at, bin): &(usize, &Bin<'a>)| *at != longest && bin.duration_us() < most_us;
+    let shorter: Vec<(usize, &Bin<'a>)> = bins.iter().enumerate().filter(shorter).collect();
+    for (at, bin) in shorter {
         let (long_us, bin_us) = (long.duration_us(), bin.duration_us());
         for (out, file) in long.files.iter().enumerate() {
             // Nothing comes back, or one that takes less time.

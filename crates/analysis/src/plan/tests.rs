@@ -183,6 +183,15 @@ fn thousands_of_files_are_cut_too() {
     let Plan::Shards(shards) = cut(300, &files, wanted) else {
         panic!("each fits alone");
     };
+    let light: Vec<File> = files
+        .iter()
+        .map(|it| file(&it.path, 5, 0, it.duration_us))
+        .collect();
+    let twenty = Wanted {
+        jobs: Some(20),
+        ..wanted
+    };
+    assert!(matches!(cut(300, &light, twenty), Plan::Shards(shards) if shards.len() == 20));
     let retained: i64 = files.iter().map(|file| file.retained_bytes).sum();
     let fewest = usize::try_from(retained / 8_700 + 1).unwrap();
     assert!(
@@ -200,4 +209,19 @@ fn thousands_of_files_are_cut_too() {
         longest.duration_us,
         shortest.duration_us
     );
+}
+
+#[test]
+fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
+    let mut files: Vec<File> = (0..10).map(|at| file(&format!("{at}"), 3, 0, 5)).collect();
+    files.push(file("long", 3, 0, 100));
+    let wanted = Wanted {
+        budget_bytes: 500,
+        jobs: Some(5),
+    };
+    let Plan::Shards(shards) = cut(0, &files, wanted) else {
+        panic!("it fits");
+    };
+    let times: Vec<i64> = shards.iter().map(|shard| shard.duration_us).collect();
+    assert_eq!(times, [100, 15, 15, 10, 10]);
 }

@@ -16,8 +16,10 @@ pub struct PlanReport {
     pub as_recorded: Predicted,
     /// All files in one job, in the order with the lowest peak.
     pub best_order: Predicted,
-    /// The recorded job did not run to its end: files that it had not reached are not in the plan.
+    /// The recorded job did not run to its end: what it had not even imported is not in the plan.
     pub is_partial: bool,
+    /// Files that were imported and did not run in that recording: planned with the figures of those in the middle.
+    pub not_run: Vec<String>,
     /// Files whose recording was cut short, so that they need more than is known.
     pub cut_short: Vec<String>,
 }
