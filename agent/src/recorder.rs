@@ -330,7 +330,8 @@ impl<S: BatchSink> Recorder<S> {
         self.flush(false);
     }
 
-    fn flush(&mut self, is_last: bool) {
+    /// False when what was said must be said again.
+    fn flush(&mut self, is_last: bool) -> bool {
         let now_us = self.clock.now_us().max(self.keeper.covered_us());
         let mut batch = self.reuse.batch();
         batch.version = highwater_wire::VERSION;
@@ -348,12 +349,14 @@ impl<S: BatchSink> Recorder<S> {
             self.notices.own_cost(now_us);
         }
         self.notices.say_news(&mut batch.notices);
-        if !self.keeper.keep(batch, &mut self.notices, &mut self.reuse) {
+        let is_kept = self.keeper.keep(batch, &mut self.notices, &mut self.reuse);
+        if !is_kept {
             // Whoever reads the rest must still learn who is who.
             self.table.say_all_again();
             self.sessions.say_all_again();
         }
         self.table.forget_the_dead(now_us);
+        is_kept
     }
 
     fn finish(mut self, missed_ticks: u64) -> Recorded<S> {
@@ -381,10 +384,17 @@ impl<S: BatchSink> Recorder<S> {
             self.notices.sum_up(now_us);
             self.flush(false);
         }
-        while self.sessions.has_news() {
-            self.flush(false);
-        }
+        self.say_the_rest();
         self.keeper.finish(&mut self.reuse)
+    }
+
+    /// Says what one batch could not hold, in as many as all that is known takes. Where what was said is thrown away again, so would more be.
+    fn say_the_rest(&mut self) {
+        for _ in 0..self.sessions.batches() {
+            if !self.sessions.has_news() || !self.flush(false) {
+                return;
+            }
+        }
     }
 
     /// Says whose marks end before they left pytest, since their files were removed.

@@ -105,6 +105,11 @@ impl Sessions {
         self.known.values().any(|(_, is_news)| *is_news)
     }
 
+    /// How many batches it takes to say all of them.
+    pub(super) fn batches(&self) -> usize {
+        self.known.len().div_ceil(MOST_SAID)
+    }
+
     pub(super) fn say_all_again(&mut self) {
         self.known
             .values_mut()

@@ -1,5 +1,7 @@
 //! A sink that takes nothing, for a while or for ever.
 
+use highwater_wire::marks::SessionLine;
+
 use super::*;
 
 #[test]
@@ -79,6 +81,48 @@ fn what_waits_in_memory_loses_its_oldest_fine_samples_first_and_says_so() {
     let told = batches.iter().flat_map(|batch| &batch.notices);
     let told = told.filter(|notice| notice.code == "samples_thinned");
     assert_eq!(told.map(|notice| notice.count).sum::<u64>(), thin as u64);
+}
+
+fn session(number: usize, words: usize) -> SessionLine {
+    SessionLine {
+        session: format!("s{number}"),
+        role: "controller".to_owned(),
+        args: vec!["x ".repeat(2_000); words],
+        ..SessionLine::default()
+    }
+}
+
+#[test]
+fn sessions_that_nobody_takes_are_not_said_for_ever() {
+    let mut scene = scene(100);
+    for number in 0..600 {
+        let line = session(number, 2);
+        scene.recorder.sessions.joined(key(7), line);
+    }
+    // Each of these weighs about 4 MB.
+    for _ in 0..20 {
+        scene.recorder.sessions.say_all_again();
+        scene.recorder.flush(false);
+    }
+    let recorded = scene.finish();
+    assert!(recorded.batches <= 22, "{} batches", recorded.batches);
+    assert!(
+        recorded.warnings[0].contains("are lost"),
+        "{:?}",
+        recorded.warnings
+    );
+}
+
+#[test]
+fn sessions_that_one_batch_cannot_hold_are_all_said_at_the_end() {
+    let mut scene = scene(0);
+    for number in 0..1_600 {
+        let line = session(number, 0);
+        scene.recorder.sessions.joined(key(7), line);
+    }
+    let recorded = scene.finish();
+    let sizes = recorded.sink.kept.iter().map(|batch| batch.sessions.len());
+    assert!(sizes.eq([500, 500, 500, 100]));
 }
 
 #[test]
