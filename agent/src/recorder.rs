@@ -390,8 +390,9 @@ impl<S: BatchSink> Recorder<S> {
 
     /// Says what one batch could not hold, in as many as all that is known takes. Where what was said is thrown away again, so would more be.
     fn say_the_rest(&mut self) {
-        for _ in 0..self.sessions.batches() {
-            if !self.sessions.has_news() || !self.flush(false) {
+        for _ in 0..self.sessions.batches().max(self.table.batches()) {
+            let is_more = self.sessions.has_news() || self.table.has_news();
+            if !is_more || !self.flush(false) {
                 return;
             }
         }

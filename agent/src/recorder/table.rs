@@ -19,6 +19,12 @@ use crate::{
 /// A process that ended is forgotten this long after, µs: until then late marks and its end may come.
 const REMEMBERED_US: i64 = 10_000_000;
 
+/// So many are said in one batch for being news, which holds four times as many: beside them it names those of whom it has samples and marks.
+const MOST_SAID: usize = 4_000;
+
+/// So many are remembered whom the tree never saw.
+const MOST_UNSEEN: usize = MOST_SAID;
+
 /// Why the peaks of a process without the plugin are sampled.
 const SAMPLED: &str = "the tests were read from the memory of a pytest without the plugin";
 
@@ -359,12 +365,21 @@ impl Table {
         silent.next().is_none().then_some(*key)
     }
 
-    /// Everybody of whom something is to be said.
+    /// Of whom something is to be said, as many as one batch says; the rest waits for the next.
     pub(super) fn news(&self) -> impl Iterator<Item = ProcessKey> {
-        self.known
-            .iter()
-            .filter(|(_, known)| known.is_news)
-            .map(|(key, _)| *key)
+        let news = self.known.iter().filter(|(_, known)| known.is_news);
+        news.take(MOST_SAID).map(|(key, _)| *key)
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        let mut known = self.known.values();
+        known.any(|known| known.is_news || known.past.iter().any(|(_, is_said)| !is_said))
+    }
+
+    /// How many batches it takes to say all that is known.
+    pub(super) fn batches(&self) -> usize {
+        let past = self.known.values().map(|known| known.past.len()).sum();
+        self.known.len().max(past).div_ceil(MOST_SAID)
     }
 
     /// What a batch says of a process: all that is known when it is news, otherwise who it is.
@@ -383,10 +398,12 @@ impl Table {
         }
     }
 
-    /// A word for each session that a process left before any batch named it: two of one process may both lie within a second.
+    /// A word for each session that a process left before any batch named it: two of one process may both lie within a second. As many as one
+    /// batch says.
     pub(super) fn past_sessions(&mut self) -> impl Iterator<Item = Process> {
         let past = self.known.values_mut().flat_map(|known| &mut known.past);
         past.filter_map(|(word, is_said)| (!std::mem::replace(is_said, true)).then(|| word.clone()))
+            .take(MOST_SAID)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ProcessKey, &mut Known)> {
@@ -412,15 +429,20 @@ impl Table {
         }
     }
 
+    /// Forgets who ended, and of those who are known by their own word alone the ones that were silent longest.
     pub(super) fn forget_the_dead(&mut self, now_us: i64) {
-        let is_kept = |known: &Known| {
-            known.is_news
-                || known
-                    .gone_us
-                    .is_none_or(|gone| now_us - gone < REMEMBERED_US)
-        };
         let before = self.known.len();
-        self.known.retain(|_, known| is_kept(known));
+        let last_heard = |key: &ProcessKey, known: &Known| (known.word.seen_us, *key);
+        let unseen = self.known.iter().filter(|(_, known)| known.is_unseen());
+        let mut heard: Vec<_> = unseen.map(|(key, known)| last_heard(key, known)).collect();
+        let too_many = heard.len().saturating_sub(MOST_UNSEEN);
+        let silent = (too_many > 0).then(|| *heard.select_nth_unstable(too_many - 1).1);
+        let is_kept = |key: &ProcessKey, known: &Known| match known.gone_us {
+            _ if known.is_news => true,
+            None if known.is_unseen() => silent.is_none_or(|last| last_heard(key, known) > last),
+            gone_us => gone_us.is_none_or(|gone| now_us - gone < REMEMBERED_US),
+        };
+        self.known.retain(|key, known| is_kept(key, known));
         if self.known.len() < before {
             let known = &self.known;
             self.started.retain(|_, keys| {
@@ -448,6 +470,11 @@ impl Known {
 
     fn was_born(&self) -> bool {
         self.word.started_us.is_some()
+    }
+
+    /// Whether nobody but itself tells of it.
+    fn is_unseen(&self) -> bool {
+        self.has_plugin && !self.was_born()
     }
 
     pub(super) fn is_gone(&self) -> bool {

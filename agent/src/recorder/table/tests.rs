@@ -136,6 +136,37 @@ fn a_bystander_may_turn_out_to_be_of_the_job() {
 }
 
 #[test]
+fn of_those_whom_nobody_saw_the_longest_silent_are_forgotten_once_they_were_said() {
+    let mut table = Table::default();
+    born(&mut table);
+    let key = |pid: u32| ProcessKey {
+        pid,
+        start_ticks: 1,
+    };
+    let unseen = 100..100 + MOST_UNSEEN as u32 + 10;
+    for pid in unseen.clone() {
+        let header = Header {
+            pid,
+            start_ticks: 1,
+            ..Header::default()
+        };
+        table.plugin(&header, pid.into());
+    }
+    table.forget_the_dead(0);
+    assert!(table.has_plugin(key(100)), "it was not said yet");
+    for _ in 0..table.batches() {
+        for key in table.news().collect::<Vec<_>>() {
+            table.word_of(key);
+        }
+    }
+    assert!(!table.has_news());
+    table.forget_the_dead(0);
+    let kept = unseen.filter(|pid| table.has_plugin(key(*pid)));
+    assert!(kept.eq(110..110 + MOST_UNSEEN as u32));
+    assert!(table.was_born(KEY));
+}
+
+#[test]
 fn a_process_lives_from_its_first_sight_to_its_end() {
     let mut table = Table::default();
     assert!(!table.lives(KEY));

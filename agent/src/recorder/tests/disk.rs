@@ -1,6 +1,8 @@
 //! A sink that takes nothing, for a while or for ever.
 
-use highwater_wire::marks::SessionLine;
+use std::collections::BTreeSet;
+
+use highwater_wire::marks::{Header, SessionLine};
 
 use super::*;
 
@@ -111,6 +113,29 @@ fn sessions_that_nobody_takes_are_not_said_for_ever() {
         "{:?}",
         recorded.warnings
     );
+}
+
+#[test]
+fn processes_that_one_batch_cannot_hold_are_all_said() {
+    let mut scene = scene(0);
+    let all = 1..=20_000;
+    for pid in all.clone() {
+        let header = Header {
+            pid,
+            start_ticks: 1,
+            ..Header::default()
+        };
+        scene.recorder.table.plugin(&header, 5);
+    }
+    let recorded = scene.finish();
+    assert_eq!(recorded.unwritten.len(), 0, "a batch was refused");
+    let batches = recorded.sink.kept.iter();
+    let said: BTreeSet<u32> = batches
+        .flat_map(|batch| &batch.processes)
+        .filter(|process| process.exact.is_some())
+        .map(|process| process.pid)
+        .collect();
+    assert!(said.into_iter().eq(all));
 }
 
 #[test]
