@@ -215,10 +215,18 @@ impl Tailer {
 
 /// What was removed may be made anew, and is looked at then.
 fn unless_removed(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
+    match is_gone(&error) {
+        true => Ok(()),
+        false => Err(error),
     }
+}
+
+/// Whether nothing stands under a name, or under that of a folder above it no folder.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {

@@ -44,7 +44,8 @@
 //! # A folder that is removed
 //!
 //! Before each batch the writer looks whether the running segment is still what its name leads to. Where it is not, the folder is made anew, in its
-//! place or elsewhere, with the running segment under its old number and all that it held; see [`removed`].
+//! place or elsewhere, with the running segment under its old number and all that it held; see [`removed`]. What alone is gone beside the segment, `lock`, `job`
+//! or `events/`, is made again too.
 //!
 //! # Reading, recovering, deleting
 //!

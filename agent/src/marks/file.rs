@@ -14,7 +14,7 @@ use highwater_wire::{
 };
 
 use super::{
-    JobStart, QUIET_AFTER_US, Told,
+    JobStart, QUIET_AFTER_US, Told, is_gone,
     lines::{Lines, Piece},
     named,
 };
@@ -113,7 +113,7 @@ impl EventsFile {
             // Whoever runs in the tests can put a pipe or a link there.
             Ok(_) => return Ok(()),
             // A test suite may clear its temporary folders; what was read stays read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if is_gone(&error) => {
                 self.is_gone = true;
                 return Ok(());
             }

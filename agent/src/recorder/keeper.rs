@@ -174,6 +174,12 @@ impl<S: BatchSink> Keeper<S> {
                 removed.folder.display()
             ),
         };
+        let message = match removed.lacks_events {
+            true => {
+                format!("{message}; the plugin has no folder to write to, so marks are missing")
+            }
+            false => message,
+        };
         let first = self.removed.get_or_insert_with(|| (message.clone(), 0));
         first.1 += 1;
         notices.report(self.covered_us, SPOOL_REMOVED, message, 1);

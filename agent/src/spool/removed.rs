@@ -5,9 +5,11 @@
 //! numbers are not given again, and it is told.
 //!
 //! The folder is not made anew at once: whoever removes it would find it not empty where it is about to remove its parents, and fail.
+//!
+//! The plugin's files stay where they were begun, wherever the rest goes: their folder stands in the environment of every pytest.
 
 use std::{
-    ffi::CString,
+    ffi::{CString, OsStr},
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::{
@@ -19,7 +21,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, fstat, lstat, mkdir},
+    fs::{Stat, fstat, lstat},
     io::Errno,
 };
 
@@ -32,7 +34,7 @@ use super::{
 use crate::regular;
 
 /// How long whoever removes a folder is left alone with it.
-const SETTLES: Duration = Duration::from_millis(500);
+pub(super) const SETTLES: Duration = Duration::from_millis(500);
 
 /// What a removal took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +45,27 @@ pub struct Removed {
     pub missing: u64,
     /// Where the recording goes on, or why there is no such place and it waits in memory.
     pub goes_on: Result<PathBuf, String>,
+    /// The plugin has no folder to write to.
+    pub lacks_events: bool,
 }
+
+/// Which file something is.
+type Inode = (u64, u64);
 
 /// What a spool stands on, and what it takes to make that anew.
 #[derive(Debug)]
 pub(super) struct Ground {
-    /// Name of the running segment, and of the folder of the plugin's files.
+    /// Name of the running segment.
     name: CString,
+    /// The folder of the plugin's files, wherever the rest lies.
     events: CString,
-    /// Since when that is known to be gone, where the rest is there.
-    events_gone: Option<Instant>,
+    /// What lies beside the segment.
+    lock: CString,
+    job_file: CString,
+    /// The lock that is held, by this spool or whoever made it.
+    held: Option<Inode>,
+    /// Since when something beside the segment is known to be gone, where that is there.
+    beside_gone: Option<Instant>,
     /// The file `job`, as it is on disk.
     job: Vec<u8>,
     /// Where the folder is made where its own place takes none.
@@ -76,7 +89,10 @@ impl Ground {
         Ok(Self {
             name: name_of(segment),
             events: name_of(&folder.join("events")),
-            events_gone: None,
+            held: inode_at(&name_of(&folder.join("lock"))),
+            lock: name_of(&folder.join("lock")),
+            job_file: name_of(&path),
+            beside_gone: None,
             job,
             elsewhere: None,
             gone: None,
@@ -91,24 +107,24 @@ impl Ground {
         self.name = name_of(segment);
     }
 
-    /// Makes the folder of the plugin's files anew where that alone was removed.
-    fn see_to_events(&mut self) {
-        if !matches!(lstat(self.events.as_c_str()), Err(Errno::NOENT)) {
-            self.events_gone = None;
-            return;
-        }
-        let since = self.events_gone.get_or_insert_with(Instant::now);
-        if since.elapsed() >= SETTLES {
-            // Where it cannot be made the plugin's silence is told.
-            let _ = mkdir(self.events.as_c_str(), Mode::RWXU);
-        }
+    /// Whether what lies beside the segment is there, and the lock is the one that is held.
+    fn is_whole(&self) -> bool {
+        self.has_events() && self.holds_lock() && lstat(self.job_file.as_c_str()).is_ok()
+    }
+
+    fn holds_lock(&self) -> bool {
+        self.held.is_some() && inode_at(&self.lock) == self.held
+    }
+
+    fn has_events(&self) -> bool {
+        !is_gone(lstat(self.events.as_c_str()))
     }
 
     /// Whether a file is still what its name leads to. Where that cannot be told it is.
     fn holds(&self, segment: &File) -> bool {
         match (fstat(segment), lstat(self.name.as_c_str())) {
-            (_, Err(Errno::NOENT | Errno::NOTDIR)) => false,
-            (Ok(held), Ok(found)) => (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino),
+            (_, found) if is_gone(found) => false,
+            (Ok(held), Ok(found)) => inode(&held) == inode(&found),
             _ => true,
         }
     }
@@ -117,6 +133,22 @@ impl Ground {
 /// No path with a NUL was ever opened.
 fn name_of(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+fn is_gone(found: rustix::io::Result<Stat>) -> bool {
+    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
+}
+
+fn inode(stat: &Stat) -> Inode {
+    (stat.st_dev, stat.st_ino)
+}
+
+fn inode_at(name: &CString) -> Option<Inode> {
+    lstat(name.as_c_str()).ok().as_ref().map(inode)
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 impl Spool {
@@ -141,16 +173,13 @@ impl Spool {
     ///
     /// # Errors
     /// [`SpoolError::Removed`] as long as it is left alone; else when it cannot be made.
-    pub(super) fn hold_ground(&mut self) -> Result<(), SpoolError> {
-        if self.ground.gone.is_none() {
-            if self.ground.holds(&self.segment) {
-                self.ground.see_to_events();
-                return Ok(());
-            }
-            self.ground.gone = Some(Instant::now());
+    pub(super) fn hold_ground(&mut self, now: Instant) -> Result<(), SpoolError> {
+        if self.ground.gone.is_none() && self.ground.holds(&self.segment) {
+            self.see_to_beside(now);
+            return Ok(());
         }
-        let is_settled = |since: Instant| since.elapsed() >= SETTLES;
-        if !self.ground.is_quiet && !self.ground.gone.is_some_and(is_settled) {
+        let since = *self.ground.gone.get_or_insert(now);
+        if !self.ground.is_quiet && now.saturating_duration_since(since) < SETTLES {
             return Err(SpoolError::Removed(self.folder.clone()));
         }
         let folder = self.folder.clone();
@@ -164,6 +193,7 @@ impl Spool {
                     folder,
                     missing: 0,
                     goes_on: Err(error.to_string()),
+                    lacks_events: !self.ground.has_events(),
                 });
             }
             Err(_) => {}
@@ -174,53 +204,79 @@ impl Spool {
                     folder,
                     missing: *missing,
                     goes_on: Ok(self.folder.clone()),
+                    lacks_events: !self.ground.has_events(),
                 });
             }
         }
         made.map(drop)
     }
 
-    /// Makes the folder in its place, or elsewhere; answers how many batches are missing.
-    fn make_anew(&mut self) -> Result<u64, SpoolError> {
-        let own = self.folder.clone();
-        match self.make_at(&own) {
-            Err(SpoolError::Io { path, source }) if !is_full(&source) => {
-                let refused = SpoolError::Io { path, source };
-                let (Some(root), Some(name)) = (self.ground.elsewhere.clone(), own.file_name())
-                else {
-                    return Err(refused);
-                };
-                let other = root.join(name);
-                let missing = self.make_at(&other).map_err(|_| refused)?;
-                self.handoff.move_to(&other);
-                Ok(missing)
+    /// Makes again what alone was removed of what lies beside the segment.
+    fn see_to_beside(&mut self, now: Instant) {
+        if self.ground.is_whole() {
+            self.ground.beside_gone = None;
+            return;
+        }
+        let since = *self.ground.beside_gone.get_or_insert(now);
+        if self.ground.is_quiet || now.saturating_duration_since(since) >= SETTLES {
+            // What cannot be made is tried again with the next batch; where that is the plugin's folder, its silence is told.
+            let folder = self.folder.clone();
+            if self.make_beside(&folder).is_ok() {
+                self.ground.beside_gone = None;
             }
-            made => made,
         }
     }
 
-    fn make_at(&mut self, folder: &Path) -> Result<u64, SpoolError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder.join("events"))
-            .map_err(at(folder))?;
-        let lock = match lock(folder) {
-            Ok(lock) => Some(lock),
-            // Where only a segment was removed it is still held, by this very agent.
-            Err(SpoolError::Busy(_)) => None,
-            Err(error) => return Err(error),
-        };
+    fn make_beside(&mut self, folder: &Path) -> Result<(), SpoolError> {
+        // Of this the rest does not depend.
+        drop(make_folder(Path::new(OsStr::from_bytes(
+            self.ground.events.as_bytes(),
+        ))));
+        self.ground.lock = name_of(&folder.join("lock"));
+        self.ground.job_file = name_of(&folder.join("job"));
+        if !self.ground.holds_lock() {
+            self.lock = Some(lock(folder)?);
+            self.ground.held = inode_at(&self.ground.lock);
+        }
         if !is_job(folder) {
             write_bytes(&folder.join("job"), &self.ground.job)?;
         }
+        Ok(())
+    }
+
+    /// Makes the folder in its place, or elsewhere where that takes none; answers how many batches are missing.
+    fn make_anew(&mut self) -> Result<u64, SpoolError> {
+        let own = self.folder.clone();
+        let refused = match make_folder(&own) {
+            Ok(()) => return self.make_in(&own),
+            Err(error) => error,
+        };
+        let other = match (&self.ground.elsewhere, own.file_name()) {
+            (Some(root), Some(name)) if !is_full(&refused) => root.join(name),
+            _ => return Err(at(&own)(refused)),
+        };
+        if make_folder(&other).is_ok() {
+            if let Ok(missing) = self.make_in(&other) {
+                self.handoff.move_to(&other);
+                return Ok(missing);
+            }
+            // Nobody shall take it for a job.
+            for name in ["job", "lock"] {
+                drop(fs::remove_file(other.join(name)));
+            }
+            drop(fs::remove_dir(&other));
+        }
+        Err(at(&own)(refused))
+    }
+
+    /// Writes into a folder that is there what a spool begins with, and the running segment.
+    fn make_in(&mut self, folder: &Path) -> Result<u64, SpoolError> {
+        self.make_beside(folder)?;
         let path = path_of(folder, self.stream, self.number);
         self.segment = copy(&self.segment, &path).map_err(at(&path))?;
         self.ground.set_segment(&path);
-        self.ground.events = name_of(&folder.join("events"));
         self.path = path;
         self.folder = folder.to_path_buf();
-        self.lock = lock.or(self.lock.take());
         self.reserve = Reserve::new(folder);
         self.reserve.refill();
         self.handoff.bell.ring();

@@ -131,7 +131,17 @@ impl Spool {
     /// # Errors
     /// When it cannot be written, as while its folder is gone; what a failed write left is cut off again, so that later batches can be read.
     pub fn append(&mut self, seq: u64, batch: &v1::Batch) -> Result<(), SpoolError> {
-        self.hold_ground()?;
+        self.append_at(Instant::now(), seq, batch)
+    }
+
+    /// The same at an instant: whoever removes the folder is left alone with it for a while.
+    pub(super) fn append_at(
+        &mut self,
+        now: Instant,
+        seq: u64,
+        batch: &v1::Batch,
+    ) -> Result<(), SpoolError> {
+        self.hold_ground(now)?;
         encode(&mut self.encoder, Kind::Batch, seq, batch, &mut self.record)
             .map_err(io(&self.path))?;
         loop {

@@ -14,7 +14,15 @@ use crate::{
 /// Removes a folder and waits until something is there again.
 fn removes(folder: &str, awaited: &str) -> String {
     format!(
-        "JOB=$(dirname \"$HIGHWATER_EVENTS\"); SPOOL=$(dirname \"$JOB\"); rm -rf {folder} || exit 9; until [ -e {awaited} ]; do sleep 0.05; done; exit 3"
+        "JOB=$(dirname \"$HIGHWATER_EVENTS\"); SPOOL=$(dirname \"$JOB\"); rm -rf {folder} || exit 9; {}; exit 3",
+        waits_for(awaited)
+    )
+}
+
+/// Waits until something is there, for no longer than a test may.
+fn waits_for(awaited: &str) -> String {
+    format!(
+        "WAITED=0; until [ -e {awaited} ]; do WAITED=$((WAITED + 1)); [ $WAITED -lt 1000 ] || exit 8; sleep 0.05; done"
     )
 }
 
@@ -81,6 +89,35 @@ fn a_spool_whose_place_is_taken_goes_on_elsewhere() {
         spool::read_end(&folder).unwrap().unwrap().exit_code,
         Some(3)
     );
+}
+
+#[test]
+fn the_plugins_files_are_read_where_they_always_lay_also_when_the_spool_went_elsewhere() {
+    let place = Place::new();
+    let home = place.file("home");
+    let script = format!(
+        "SPOOL=$(dirname \"$(dirname \"$HIGHWATER_EVENTS\")\"); rm -rf \"$SPOOL\"; echo mine >\"$SPOOL\"
+        {}; rm \"$SPOOL\"; {}
+        printf 'H\\t1\\t{{\"pid\": %d, \"start_ticks\": 1, \"python\": \"3.77\"}}\\n' $$ >\"$HIGHWATER_EVENTS/$$.events\"; exit 3",
+        waits_for("\"$XDG_STATE_HOME\"/highwater/*/job"),
+        waits_for("\"$HIGHWATER_EVENTS\"")
+    );
+    let mut agent = place.agent(&["sh", "-c", &script]);
+    let output = agent.env("XDG_STATE_HOME", &home).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("marks are missing"), "{stderr}");
+    let [folder] = spool::open_jobs(&home.join("highwater"))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let recorded = spool::read(&folder).unwrap();
+    let mut processes = recorded
+        .batches
+        .iter()
+        .flat_map(|(.., batch)| &batch.processes);
+    assert!(processes.any(|process| process.python == "3.77"));
+    assert_eq!(place.jobs().len(), 0);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Folders that are removed under their writer.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use super::*;
+use crate::spool::removed::SETTLES;
 
 fn spool(root: &Path) -> Spool {
     Spool::create(root, &job(), Uuid::now_v7()).unwrap()
@@ -39,6 +43,7 @@ fn a_folder_that_was_removed_is_made_anew_once_whoever_removes_it_is_through() {
             folder: folder.clone(),
             missing: 0,
             goes_on: Ok(folder.clone()),
+            lacks_events: false,
         })
     );
     assert_eq!(seqs(&folder), [0, 1, 2, 3, 4]);
@@ -95,4 +100,88 @@ fn where_its_place_takes_none_the_folder_is_made_elsewhere() {
     assert!(spool.folder().starts_with(&other));
     assert_eq!(spool.handoff().moved().as_deref(), Some(spool.folder()));
     assert_eq!(seqs(spool.folder()), [0, 1, 2]);
+    assert!(spool.take_removed().unwrap().lacks_events);
+    // The plugin still writes to where it was told to.
+    assert!(!spool.events().exists());
+    fs::remove_file(&place).unwrap();
+    append(&mut spool, 3..4);
+    let name = spool.folder().file_name().unwrap();
+    assert!(place.join(name).join("events").is_dir());
+    assert!(!place.join(name).join("job").exists());
+}
+
+#[test]
+fn what_is_removed_is_left_alone_for_a_while_and_then_made_anew() {
+    let root = TempDir::new().unwrap();
+    let now = Instant::now();
+    let (before, after) = (now + SETTLES - Duration::from_nanos(1), now + SETTLES);
+    let mut spool = spool(root.path());
+    fs::remove_dir_all(spool.folder()).unwrap();
+    for at in [now, before] {
+        let left_alone = spool.append_at(at, 0, &batch(0)).unwrap_err();
+        assert!(matches!(left_alone, SpoolError::Removed(_)), "{left_alone}");
+        assert!(!spool.folder().exists());
+    }
+    spool.append_at(after, 0, &batch(0)).unwrap();
+    assert_eq!(seqs(spool.folder()), [0]);
+    assert!(spool.folder().join("events").is_dir());
+}
+
+#[test]
+fn what_alone_was_removed_beside_the_segment_is_made_again() {
+    let root = TempDir::new().unwrap();
+    let mut spool = spool(root.path());
+    let mut now = Instant::now();
+    let mut seqs = 0..;
+    for name in ["lock", "job", "events"] {
+        let path = spool.folder().join(name);
+        drop(fs::remove_file(&path));
+        drop(fs::remove_dir(&path));
+        let mut append = |now| {
+            let seq = seqs.next().unwrap();
+            spool.append_at(now, seq, &batch(seq)).unwrap();
+        };
+        append(now);
+        assert!(!path.exists(), "{name} is left alone");
+        now += SETTLES;
+        append(now);
+        assert!(path.exists(), "{name} is there again");
+    }
+    assert!(is_locked(spool.folder()) && is_job(spool.folder()));
+    assert_eq!(spool.take_removed(), None);
+}
+
+#[test]
+fn a_lock_that_somebody_else_holds_is_not_taken_for_the_own() {
+    let root = TempDir::new().unwrap();
+    let mut spool = spool(root.path());
+    append(&mut spool, 0..1);
+    fs::remove_dir_all(spool.folder()).unwrap();
+    fs::create_dir(spool.folder()).unwrap();
+    let other = lock(spool.folder()).unwrap();
+    spool.be_quick();
+    let busy = spool.append(1, &batch(1)).unwrap_err();
+    assert!(matches!(busy, SpoolError::Busy(_)), "{busy}");
+    drop(other);
+    append(&mut spool, 1..2);
+    assert_eq!(seqs(spool.folder()), [0, 1]);
+    assert!(is_locked(spool.folder()));
+}
+
+#[test]
+fn a_segment_that_cannot_be_written_again_sends_nothing_elsewhere() {
+    let root = TempDir::new().unwrap();
+    let other = root.path().join("other");
+    let mut spool = spool(&root.path().join("root")).with_elsewhere(Some(other.clone()));
+    append(&mut spool, 0..1);
+    let path = segment_path(spool.folder(), spool.stream(), 0);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    spool.be_quick();
+    spool.append(1, &batch(1)).unwrap_err();
+    assert!(spool.take_removed().unwrap().goes_on.is_err());
+    assert!(!other.exists());
+    fs::remove_dir(&path).unwrap();
+    append(&mut spool, 1..2);
+    assert_eq!(seqs(spool.folder()), [0, 1]);
 }
