@@ -19,7 +19,7 @@ use crate::{
     procfs::Procfs,
     recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
     sampler::Spares,
-    spool::{self, Less, MarkIdentity, Spool, SpoolError, Unwritten},
+    spool::{self, Less, MarkIdentity, Removed, Spool, SpoolError, Unwritten},
 };
 
 /// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock. Answers what found no room
@@ -116,6 +116,16 @@ impl BatchSink for OnlyNew {
             .as_mut()
             .map(Spool::take_less)
             .unwrap_or_default()
+    }
+
+    fn take_removed(&mut self) -> Option<Removed> {
+        self.spool.as_mut().and_then(Spool::take_removed)
+    }
+
+    fn be_quick(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            spool.be_quick();
+        }
     }
 
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -235,27 +235,33 @@ impl Beside {
 
     /// Writes again what was removed. Where that cannot be done it is tried again the next time.
     pub fn keep(&self, folder: &Path) {
-        let is_there = |name| folder.join(name).symlink_metadata().is_ok();
-        if is_there(AGENT) && is_there(LOG) {
-            return;
-        }
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(folder.join(LOG))
-            .and_then(|log| Ok(rustix::stdio::dup2_stderr(log)?));
-        let orders = self.orders.write(folder).and_then(|()| reserve(folder));
-        if log
-            .and(orders)
-            .and_then(|()| self.agent.write(folder))
-            .is_ok()
-        {
+        let gone = |name| is_gone(&folder.join(name));
+        let again = [
+            gone(LOG).then(|| write_log_to(&folder.join(LOG))),
+            gone(ORDERS).then(|| self.orders.write(folder)),
+            // The last, since it tells that all of it is there.
+            gone(AGENT).then(|| self.agent.write(folder)),
+        ];
+        // Of what was given up for its file there is nothing to keep, and a full disk may have had none.
+        drop(reserve(folder));
+        let mut again = again.into_iter().flatten().peekable();
+        if again.peek().is_some() && again.all(|written| written.is_ok()) {
             terminal::tell(format_args!(
                 "{}: what lay here was removed while the recording went on",
                 folder.display()
             ));
         }
     }
+}
+
+/// What the agent says goes to a file from now on.
+fn write_log_to(path: &Path) -> io::Result<()> {
+    let log = File::options().append(true).create(true).open(path)?;
+    Ok(rustix::stdio::dup2_stderr(log)?)
+}
+
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata().is_err()
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
@@ -281,13 +287,17 @@ fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
         .map_err(|error| named(path, &error))
 }
 
-/// Keeps room for what is written at the end, when the tests may have filled the disk.
+/// Keeps room for what is not written yet and is at the end, when the tests may have filled the disk.
 ///
 /// # Errors
 /// When there is none.
 pub fn reserve(folder: &Path) -> io::Result<()> {
     for name in [STOP, OUTCOME] {
-        let path = folder.join(name).with_extension("room");
+        let file = folder.join(name);
+        let path = file.with_extension("room");
+        if !is_gone(&path) || !is_gone(&file) {
+            continue;
+        }
         fs::write(&path, [b' '; ROOM_BYTES]).map_err(|error| named(&path, &error))?;
     }
     Ok(())
@@ -330,7 +340,59 @@ mod tests {
             ci_status: "x".repeat(ROOM_BYTES),
             ..stop
         };
+        fs::remove_file(folder.path().join("stop.json")).unwrap();
         reserve(folder.path()).unwrap();
         assert!(long.write(folder.path()).is_err());
+    }
+
+    #[test]
+    fn each_file_that_alone_is_removed_is_written_again() {
+        let folder = TempDir::new().unwrap();
+        let process = Process {
+            pid: 7,
+            start_ticks: 70,
+        };
+        let agent = Agent {
+            process,
+            uuid: Uuid::nil(),
+            job: "unit".to_owned(),
+            project: "o/r".to_owned(),
+            started_unix_us: 5,
+            page: None,
+            chain: Vec::new(),
+            runner_command: String::new(),
+        };
+        let orders = Orders {
+            uuid: Uuid::nil(),
+            job: v1::Job::default(),
+            repo_root: None,
+            server: None,
+            chain: Vec::new(),
+            runner: None,
+            runner_command: String::new(),
+            is_container: false,
+            since_ticks: 0,
+            max_age_us: 1,
+            plugin: true,
+            protects: true,
+            goes_on: false,
+            guarded: None,
+        };
+        // Its log is this test's own.
+        fs::write(folder.path().join(LOG), "").unwrap();
+        let beside = Beside::of(&agent, &orders);
+        beside.keep(folder.path());
+        for name in [ORDERS, AGENT, "stop.room", "outcome.room"] {
+            let path = folder.path().join(name);
+            fs::remove_file(&path).unwrap();
+            beside.keep(folder.path());
+            assert!(path.exists(), "{name}");
+        }
+        assert_eq!(Agent::read(folder.path()).unwrap(), Some(agent));
+        assert_eq!(Orders::read(folder.path()).unwrap(), Some(orders));
+        // Where the file itself is there no room is kept for it.
+        fs::rename(folder.path().join("stop.room"), folder.path().join(STOP)).unwrap();
+        beside.keep(folder.path());
+        assert!(!folder.path().join("stop.room").exists());
     }
 }

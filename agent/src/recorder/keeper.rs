@@ -33,12 +33,10 @@ pub trait BatchSink {
     fn take_less(&mut self) -> Less;
 
     /// What of them was removed by others since the last call.
-    fn take_removed(&mut self) -> Option<Removed> {
-        None
-    }
+    fn take_removed(&mut self) -> Option<Removed>;
 
     /// The tests have ended: nobody is left who removes what is here.
-    fn be_quick(&mut self) {}
+    fn be_quick(&mut self);
 }
 
 impl BatchSink for Spool {

@@ -17,7 +17,7 @@ use crate::{
     marks::JobStart,
     procfs::MachineReading,
     sampler::{Column, GridBlock, SecondReading, SlowReading, SlowValue, Unwatched},
-    spool::Less,
+    spool::{Less, Removed},
     tree::Birth,
 };
 
@@ -37,6 +37,12 @@ impl BatchSink for Sink {
     fn take_less(&mut self) -> Less {
         Less::default()
     }
+
+    fn take_removed(&mut self) -> Option<Removed> {
+        None
+    }
+
+    fn be_quick(&mut self) {}
 
     fn append(&mut self, seq: u64, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         if self.fails > 0 {
