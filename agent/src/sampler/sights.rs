@@ -28,6 +28,8 @@ const SAVED_US: i64 = 60_000_000;
 const FIRST_COST_US: i64 = 1_000;
 /// How the kernel ends the name of a plugin's file that was removed.
 const REMOVED: &[u8] = b".events (deleted)";
+/// So many of a process's open files are looked at for that, a few milliseconds once: the plugin's has a high number, so those of the tests may come first.
+const MOST_LINKS: usize = 2_000;
 /// A process without any test is told of after so long, µs: by then its plugin would have spoken.
 pub const PATIENCE_US: i64 = 2_000_000;
 
@@ -150,6 +152,8 @@ enum Last {
 pub struct Sights {
     procfs: Procfs,
     events: PathBuf,
+    /// The same as the kernel names it, which follows links. Known while it is there.
+    real_events: Option<PathBuf>,
     unwatched: Unwatched,
     budget: Budget,
     watched: HashMap<ProcessKey, Watch>,
@@ -164,6 +168,7 @@ impl Sights {
     pub fn new(procfs: Procfs, events: PathBuf, unwatched: Unwatched) -> Self {
         Self {
             procfs,
+            real_events: events.canonicalize().ok(),
             events,
             unwatched,
             budget: Budget::saving(SHARE, SAVED_US),
@@ -255,13 +260,21 @@ impl Sights {
             return;
         }
         let began = thread_cpu_us();
-        watch.see(
-            key,
-            now_us,
-            rss_bytes,
-            (&self.procfs, &self.events),
-            &mut self.seen,
-        );
+        if let Some(what) = watch.see(now_us) {
+            let events = self.real_events.as_ref().unwrap_or(&self.events);
+            if watch.begins(&what) && holds_removed(&self.procfs, key.pid, events) {
+                watch.has_plugin = true;
+            } else {
+                let sight = Sight {
+                    key,
+                    t_us: now_us,
+                    rss_bytes,
+                    before: watch.last_look,
+                    what,
+                };
+                watch.tell(sight, &self.procfs, &mut self.seen);
+            }
+        }
         let cost_us = (thread_cpu_us() - began).max(1);
         // The mean of what was lately: the first look at a program is dear, and one preempted in the midst says little.
         watch.cost_us = match watch.last_look {
@@ -291,66 +304,55 @@ impl Sights {
 }
 
 impl Watch {
-    fn see(
-        &mut self,
-        key: ProcessKey,
-        t_us: i64,
-        rss_bytes: u64,
-        (procfs, events): (&Procfs, &Path),
-        seen: &mut Vec<Sight>,
-    ) {
+    /// What a look shows that was not told yet.
+    fn see(&mut self, t_us: i64) -> Option<Seeing> {
         let is_patient = t_us - self.born_us < PATIENCE_US;
-        let what = match self.reader.look() {
+        match self.reader.look() {
             Look::Running { nodeid, phase } => match &self.last {
-                Last::Running(known, last) if known == nodeid && *last == phase => return,
+                Last::Running(known, last) if known == nodeid && *last == phase => None,
                 _ => {
                     self.last = Last::Running(nodeid.to_owned(), phase);
-                    Seeing::Running {
+                    Some(Seeing::Running {
                         nodeid: nodeid.to_owned(),
                         phase,
-                    }
+                    })
                 }
             },
             // Whatever else uses execnet looks like a worker until it runs a test.
-            Look::Idle if !self.has_begun && (is_patient || self.controller_pid.is_some()) => {
-                return;
-            }
-            Look::Idle if self.last == Last::Idle => return,
+            Look::Idle if !self.has_begun && (is_patient || self.controller_pid.is_some()) => None,
+            Look::Idle if self.last == Last::Idle => None,
             Look::Idle => {
                 self.last = Last::Idle;
-                Seeing::Idle
+                Some(Seeing::Idle)
             }
-            Look::Unknown(_) if is_patient || self.is_told_unknown || self.has_begun => return,
+            Look::Unknown(_) if is_patient || self.is_told_unknown || self.has_begun => None,
             Look::Unknown(reason) => {
                 self.is_told_unknown = true;
-                Seeing::Unknown(reason.to_string())
+                Some(Seeing::Unknown(reason.to_string()))
             }
-        };
-        let before = self.last_look;
-        let begins = !self.has_begun && !matches!(what, Seeing::Unknown(_));
-        if begins && holds_removed(procfs, key.pid, events) {
-            self.has_plugin = true;
-            return;
         }
-        let mut tell = |what| {
-            seen.push(Sight {
-                key,
-                t_us,
-                rss_bytes,
-                before,
-                what,
-            });
-        };
-        if begins {
+    }
+
+    /// Whether this is the first that is told of what it runs.
+    fn begins(&self, what: &Seeing) -> bool {
+        !self.has_begun && !matches!(what, Seeing::Unknown(_))
+    }
+
+    fn tell(&mut self, sight: Sight, procfs: &Procfs, seen: &mut Vec<Sight>) {
+        if self.begins(&sight.what) {
             self.has_begun = true;
-            tell(Seeing::Begun {
-                folder: fs::read_link(procfs.path_of(key.pid, "cwd")).ok(),
+            let begun = Seeing::Begun {
+                folder: fs::read_link(procfs.path_of(sight.key.pid, "cwd")).ok(),
                 worker: self.reader.worker().map(str::to_owned),
                 by_title: self.reader.is_by_title(),
                 controller_rss_bytes: self.controller_pid.and_then(|pid| rss_of(procfs, pid)),
+            };
+            seen.push(Sight {
+                what: begun,
+                ..sight.clone()
             });
         }
-        tell(what);
+        seen.push(sight);
     }
 }
 
@@ -359,6 +361,7 @@ fn holds_removed(procfs: &Procfs, pid: u32, events: &Path) -> bool {
     let files = fs::read_dir(procfs.path_of(pid, "fd"));
     let links = files.into_iter().flatten().flatten();
     links
+        .take(MOST_LINKS)
         .filter_map(|file| fs::read_link(file.path()).ok())
         .any(|link| link.starts_with(events) && link.as_os_str().as_bytes().ends_with(REMOVED))
 }

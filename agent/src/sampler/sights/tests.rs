@@ -202,7 +202,21 @@ fn whoever_has_the_plugin_is_not_looked_at() {
 
 #[test]
 fn whoever_writes_a_file_that_was_removed_has_the_plugin() {
-    let (mut target, mut scene) = (Target::new(), Scene::new());
+    writes_a_file_that_was_removed(Scene::new());
+}
+
+#[test]
+fn the_same_where_the_spool_lies_behind_a_link() {
+    let place = TempDir::new().unwrap();
+    let link = place.path().join("link");
+    let mut scene = Scene::new();
+    std::os::unix::fs::symlink(scene.events.path(), &link).unwrap();
+    scene.sights = Sights::new(Procfs::system(), link, scene.unwatched.clone());
+    writes_a_file_that_was_removed(scene);
+}
+
+fn writes_a_file_that_was_removed(mut scene: Scene) {
+    let mut target = Target::new();
     let key = target.key();
     scene.born(key, &["pytest"]);
     assert_eq!(scene.tick(50_000, key), []);
