@@ -5,6 +5,7 @@ pub mod doctor;
 mod lost;
 pub mod plan;
 pub mod record;
+mod recorded;
 pub mod report;
 pub mod run;
 pub mod start;

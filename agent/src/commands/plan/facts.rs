@@ -9,10 +9,12 @@ use uuid::Uuid;
 
 use crate::{
     ci::Env,
-    commands::CommandError,
+    commands::{
+        CommandError,
+        recorded::{InSpool, in_spool},
+    },
     settings::Places,
     shipper::Client,
-    spool::{self, SpoolError},
     summary,
 };
 
@@ -34,8 +36,8 @@ pub(super) struct Found {
 
 /// The recording of a job, by its uuid; of the newest in the spool where none is named.
 pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Found, CommandError> {
-    if let Some(found) = in_spool(job, places)? {
-        return Ok(found);
+    if let Some(found) = in_spool(job, &places.spool)? {
+        return read(&found);
     }
     let job = job.ok_or_else(|| CommandError::NoJobToPlan(places.spool.clone()))?;
     let server = places
@@ -57,27 +59,13 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
     })
 }
 
-fn in_spool(job: Option<Uuid>, places: &Places) -> Result<Option<Found>, CommandError> {
-    let mut found = None;
-    for folder in spool::open_jobs(&places.spool)? {
-        let uuid = spool::uuid_of(&folder)?;
-        if job.is_none_or(|job| job == uuid) {
-            found = Some((uuid, folder));
-        }
-    }
-    let Some((uuid, folder)) = found else {
-        return Ok(None);
-    };
-    let end = match spool::lock(&folder) {
-        Err(SpoolError::Busy(_)) => summary::End::NotYet,
-        _ => summary::End::InSpool,
-    };
-    let digest = summary::digest_of(&folder, Vec::new(), end)?;
-    Ok(Some(Found {
-        job: uuid,
+fn read(found: &InSpool) -> Result<Found, CommandError> {
+    let digest = summary::digest_of(&found.folder, Vec::new(), found.end.clone())?;
+    Ok(Found {
+        job: found.job,
         facts: Facts::of(&digest.files, &digest.fixtures),
         is_partial: is_partial(&digest.job),
-    }))
+    })
 }
 
 fn is_partial(job: &JobReport) -> bool {
