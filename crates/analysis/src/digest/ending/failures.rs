@@ -8,7 +8,8 @@ use super::{
     super::{parts::Parts, walk::TestFacts},
     Decision,
     evidence::Evidence,
-    headroom, status,
+    headroom::Gauges,
+    status,
     words::count,
 };
 use crate::figures::mebibytes;
@@ -17,8 +18,6 @@ use crate::figures::mebibytes;
 const NEARLY: u64 = 20;
 /// A test that had grown by this asked for much.
 const MUCH_BYTES: i64 = 256 << 20;
-/// Of so many refusals it is looked at how much memory there was.
-const MOST_LOOKED_AT: usize = 32;
 
 /// A process whose address space is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,9 +118,12 @@ fn was_wanted(parts: &Parts<'_>) -> bool {
     let ends = tests.map(|test| test.ended_us.unwrap_or(test.began_us));
     let begins = imports.map(|import| import.began_us);
     let mut moments = ends.chain(begins).chain(notices.map(|notice| notice.t_us));
-    let mut looked_at = moments.by_ref().take(MOST_LOOKED_AT);
-    looked_at
-        .any(|moment_us| headroom::tightest(parts, moment_us).is_some_and(|room| room.is_short()))
+    let gauges = Gauges::of(parts);
+    moments.any(|moment_us| {
+        gauges
+            .tightest(moment_us)
+            .is_some_and(|room| room.is_short())
+    })
 }
 
 fn grown_by(test: &TestFacts<'_>) -> i64 {

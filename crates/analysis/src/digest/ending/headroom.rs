@@ -99,7 +99,7 @@ impl Headroom {
             (at_us, some, full)
         });
         Self {
-            tightest: tightest(parts, moment_us),
+            tightest: Gauges::of(parts).tightest(moment_us),
             pressure,
             swap: last(Metric::MachineSwapUsed).filter(|point| point.1 > 0),
             others: others(parts, moment_us),
@@ -132,35 +132,83 @@ impl Headroom {
     }
 }
 
-/// The use of each limit that binds the job shortly before a moment, each at its worst; of these the one with the least room.
-pub(super) fn tightest(parts: &Parts<'_>, moment_us: i64) -> Option<Room> {
-    let recording = parts.recording;
-    let cgroups = parts.cgroups.all().filter_map(|path| {
-        let subject = Subject::Cgroup(path.to_owned());
-        let used = worst(parts, &subject, Metric::CgroupWorkingSet, moment_us, false)?;
-        let (_, limit) = readings::last_at(recording, &subject, Metric::CgroupLimit, used.0)
-            .or_else(|| readings::points(recording, &subject, Metric::CgroupLimit).next())?;
-        Some(room(parts, LimitKind::Cgroup, limit, used, moment_us))
-    });
-    let machine = || {
-        let total = readings::values(recording, &Subject::Machine, Metric::MachineTotal).max()?;
-        let (at_us, left) = worst(
+/// What was read of each limit that binds the job, to be asked for many moments.
+pub(super) struct Gauges<'a> {
+    parts: &'a Parts<'a>,
+    gauges: Vec<Gauge>,
+}
+
+struct Gauge {
+    kind: LimitKind,
+    /// Time and bytes of each reading, in order of time: what a cgroup uses, what the machine has left.
+    read: Vec<(i64, i64)>,
+    /// The limit from a time on.
+    limits: Vec<(i64, i64)>,
+}
+
+impl<'a> Gauges<'a> {
+    pub(super) fn of(parts: &'a Parts<'a>) -> Self {
+        let recording = parts.recording;
+        let cgroups = parts.cgroups.all().map(|path| {
+            let subject = Subject::Cgroup(path.to_owned());
+            let points = |metric| readings::points(recording, &subject, metric).collect();
+            Gauge {
+                kind: LimitKind::Cgroup,
+                read: points(Metric::CgroupWorkingSet),
+                limits: points(Metric::CgroupLimit),
+            }
+        });
+        let machine = Subject::Machine;
+        let total = readings::values(recording, &machine, Metric::MachineTotal).max();
+        let machine = Gauge {
+            kind: LimitKind::Machine,
+            read: readings::points(recording, &machine, Metric::MachineAvailable).collect(),
+            limits: total.map(|total| (i64::MIN, total)).into_iter().collect(),
+        };
+        Self {
             parts,
-            &Subject::Machine,
-            Metric::MachineAvailable,
-            moment_us,
-            true,
-        )?;
-        let used = (at_us, total - left);
-        Some(room(parts, LimitKind::Machine, total, used, moment_us))
-    };
-    cgroups
-        .chain(machine())
-        .filter(|room| room.limit_bytes > 0)
-        .min_by_key(|room| {
-            let left = i128::from(room.limit_bytes - room.used_bytes);
-            left * 10_000 / i128::from(room.limit_bytes)
-        })
+            gauges: cgroups.chain([machine]).collect(),
+        }
+    }
+
+    /// The use of each limit shortly before a moment, each at its worst; of these the one with the least room.
+    pub(super) fn tightest(&self, moment_us: i64) -> Option<Room> {
+        let rooms = self.gauges.iter().filter_map(|gauge| {
+            let (limit_bytes, used) = gauge.worst(moment_us)?;
+            Some(room(self.parts, gauge.kind, limit_bytes, used, moment_us))
+        });
+        rooms
+            .filter(|room| room.limit_bytes > 0)
+            .min_by_key(|room| {
+                let left = i128::from(room.limit_bytes - room.used_bytes);
+                left * 10_000 / i128::from(room.limit_bytes)
+            })
+    }
+}
+
+impl Gauge {
+    /// The limit, and the reading shortly before a moment at which the most of it was used. The readings near it are found, not gone through.
+    fn worst(&self, moment_us: i64) -> Option<(i64, (i64, i64))> {
+        let after = |t_us: i64| self.read.partition_point(|point| point.0 <= t_us);
+        let from_us = moment_us.saturating_sub(NEAR_US);
+        let first = self.read.partition_point(|point| point.0 < from_us);
+        let near = &self.read[first..after(moment_us.saturating_add(AFTER_US))];
+        let worst = match self.kind {
+            LimitKind::Machine => near.iter().min_by_key(|point| point.1),
+            LimitKind::Cgroup | LimitKind::Budget => near.iter().max_by_key(|point| point.1),
+        };
+        let (at_us, bytes) = worst.copied().or_else(|| {
+            let last = self.read[..after(moment_us)].last().copied();
+            last.filter(|point| point.0 >= moment_us.saturating_sub(DELAYED_US))
+        })?;
+        let set = self.limits.partition_point(|point| point.0 <= at_us);
+        let (_, limit_bytes) = *self.limits.get(set.saturating_sub(1))?;
+        let used_bytes = match self.kind {
+            LimitKind::Machine => limit_bytes - bytes,
+            LimitKind::Cgroup | LimitKind::Budget => bytes,
+        };
+        Some((limit_bytes, (at_us, used_bytes)))
+    }
 }
 
 /// The use of a limit at a reading, with what the job grew by until the moment: limits are read each second, and a job may take gigabytes in one.
@@ -189,27 +237,6 @@ fn room(
         grown_bytes,
         at_us,
     }
-}
-
-fn worst(
-    parts: &Parts<'_>,
-    subject: &Subject,
-    metric: Metric,
-    moment_us: i64,
-    least: bool,
-) -> Option<(i64, i64)> {
-    let near = moment_us.saturating_sub(NEAR_US)..=moment_us.saturating_add(AFTER_US);
-    let near =
-        readings::points(parts.recording, subject, metric).filter(|point| near.contains(&point.0));
-    let near = if least {
-        near.min_by_key(|point| point.1)
-    } else {
-        near.max_by_key(|point| point.1)
-    };
-    near.or_else(|| {
-        readings::last_at(parts.recording, subject, metric, moment_us)
-            .filter(|point| point.0 >= moment_us.saturating_sub(DELAYED_US))
-    })
 }
 
 fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {

@@ -63,6 +63,51 @@ fn late_refusal(peak: i64) -> Story {
         ])
 }
 
+/// Forty tests raise a MemoryError with memory calm; a minute later the machine is next to empty.
+fn forty_on_purpose_then_short(late: &[(i64, i64, i64, mark::What)]) -> Story {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for at in (1..=80).step_by(2) {
+        marks.push((at, 10, 10, tb("a.py", &format!("t{at}"))));
+        marks.push((at + 1, 10, 10, te_because("memory_error")));
+    }
+    marks.extend_from_slice(late);
+    marks.push((60_060, 10, 10, se(1)));
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&marks)
+        .machine(0, &[60, 60])
+        .machine(60_000, &[4, 4])
+        .ends(Some(1), None)
+}
+
+#[test]
+fn no_refusal_hides_behind_those_before_it() {
+    let import_refused = mark::What::ImportEnd(ImportEnd {
+        outcome: "failed".to_owned(),
+        cause: "memory_error".to_owned(),
+    });
+    let calm = forty_on_purpose_then_short(&[]);
+    let test = forty_on_purpose_then_short(&[
+        (60_000, 10, 10, tb("a.py", "late")),
+        (60_050, 10, 10, te_because("memory_error")),
+    ]);
+    let import = forty_on_purpose_then_short(&[
+        (60_000, 10, 10, ib("late.py")),
+        (60_050, 10, 10, import_refused),
+    ]);
+    let mut pytest = broke_off(calm.clone());
+    pytest.batch.notices[0].t_us = 60_050_000;
+    calm.ends_as(
+        "all of it on purpose",
+        Verdict::TestsFailed,
+        Confidence::Certain,
+    );
+    for (name, story) in [("a test", test), ("an import", import), ("pytest", pytest)] {
+        story.ends_as(name, Verdict::MemoryError, Confidence::Likely);
+    }
+}
+
 #[test]
 fn each_refusal() {
     type Case = (&'static str, Story, Verdict, Confidence);
