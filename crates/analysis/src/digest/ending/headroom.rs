@@ -259,8 +259,10 @@ fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {
 /// One that was there at a moment.
 fn daemon(parts: &Parts<'_>, moment_us: i64) -> Option<String> {
     let others = parts.processes.iter().filter(|it| it.role == Role::Other);
-    let mut there =
-        others.filter(|process| process.ended_us.is_none_or(|ended| ended >= moment_us));
+    let until_us = moment_us.saturating_add(AFTER_US);
+    let mut there = others.filter(|process| {
+        process.started_us <= until_us && process.ended_us.is_none_or(|ended| ended >= moment_us)
+    });
     there.find_map(|process| {
         let program = super::words::program(&process.command);
         MEMORY_DAEMONS

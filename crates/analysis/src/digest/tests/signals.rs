@@ -126,6 +126,20 @@ fn each_signal() {
             Confidence::Likely,
         ),
         (
+            "the same where earlyoom began long after",
+            session(None, "")
+                .samples(Metric::Rss, 60_000, &[10, 10])
+                .machine(60_000, &[60, 15])
+                .process(900, 1, Role::Other, "", "")
+                .with(|process| {
+                    process.command = "/usr/bin/earlyoom -r 60".to_owned();
+                    process.started_us = Some(90_000_000);
+                })
+                .ends(None, Some(15)),
+            Verdict::Killed,
+            Confidence::Likely,
+        ),
+        (
             "SIGTERM by somebody who is no daemon, the machine next to empty",
             session(None, "")
                 .machine(0, &[60, 4])
