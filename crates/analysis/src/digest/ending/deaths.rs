@@ -87,7 +87,7 @@ pub(super) fn of(
     let leaders = open.leaders.iter().map(|at| death(parts, *at, false));
     let workers = vanished_workers(parts, sessions);
     let workers = workers.iter().map(|walk| death(parts, walk.process, true));
-    let (fatal, masked) = after_their_end(parts)
+    let (fatal, survived) = after_their_end(parts)
         .into_iter()
         .partition(|death| command.is_of(death, ended_us));
     let mut deaths: Vec<Death> = leaders.chain(workers).collect();
@@ -102,7 +102,7 @@ pub(super) fn of(
             ..Death::default()
         });
     }
-    (deaths, masked)
+    (deaths, survived)
 }
 
 /// Processes that a signal ended when all their sessions had told an end. Of workers only crashes: the others are what xdist ends them with.

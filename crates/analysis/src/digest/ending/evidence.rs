@@ -129,7 +129,7 @@ impl Evidence {
             ..Self::default()
         };
         let coded = evidence.coded_signal();
-        let masked = evidence.exit_code.is_some() && coded.is_none();
+        let untold = evidence.exit_code.is_some() && coded.is_none();
         let command = EndOfCommand {
             own: evidence.own_signal,
             coded,
@@ -137,7 +137,7 @@ impl Evidence {
         };
         (evidence.deaths, evidence.afterwards) =
             deaths::of(parts, sessions, &evidence.open, command);
-        evidence.oom = OomKills::of(parts, &evidence.deaths, coded, masked);
+        evidence.oom = OomKills::of(parts, &evidence.deaths, coded, untold);
         evidence.time = TimeLimits::of(parts, &evidence.deaths, evidence.all_told());
         let moment_us = evidence.moment(parts);
         let ran = evidence

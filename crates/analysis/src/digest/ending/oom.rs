@@ -108,13 +108,13 @@ impl OomKills {
             && self.log.is_empty()
     }
 
-    /// `coded`: the signal that the command's end tells of, for a death whose own end nobody saw; `masked`: the command ended with a
+    /// `coded`: the signal that the command's end tells of, for a death whose own end nobody saw; `untold`: the command ended with a
     /// code that tells of none.
     pub(super) fn of(
         parts: &Parts<'_>,
         deaths: &[Death],
         coded: Option<i32>,
-        masked: bool,
+        untold: bool,
     ) -> Self {
         let cgroups = parts.cgroups;
         let fullness: Vec<bool> = cgroups
@@ -161,7 +161,7 @@ impl OomKills {
             .iter()
             .enumerate()
             .filter_map(|(at, death)| {
-                let (verdict, confidence) = kills.of_death(parts, death, coded, masked)?;
+                let (verdict, confidence) = kills.of_death(parts, death, coded, untold)?;
                 Some((at, verdict, confidence))
             })
             // Of several the surest; of equally sure ones the first, which is a whole session before a worker.
@@ -174,7 +174,7 @@ impl OomKills {
         parts: &Parts<'_>,
         death: &Death,
         coded: Option<i32>,
-        masked: bool,
+        untold: bool,
     ) -> Option<(Verdict, Confidence)> {
         use Confidence::{Certain, Likely, Possible};
         let logged = self.log.iter().find(|kill| match death.process {
@@ -198,7 +198,7 @@ impl OomKills {
         if !may_be_killed {
             return None;
         }
-        let sure = signal.is_some() || death.is_worker || !masked;
+        let sure = signal.is_some() || death.is_worker || !untold;
         let (own, own_read) = self.own_near(parts, death);
         let of_others = self.others_near(death);
         let own = own - of_others;

@@ -107,9 +107,9 @@ fn each_signal_after_the_end() {
 }
 
 #[test]
-fn a_crash_that_was_masked_is_told_beside_the_jobs_own_ending() {
+fn a_crash_that_was_survived_is_told_beside_the_jobs_own_ending() {
     let story = ended(0, 6).ends(Some(0), None);
-    let ending = story.ends_as("masked", Verdict::Passed, Confidence::Certain);
+    let ending = story.ends_as("survived", Verdict::Passed, Confidence::Certain);
     assert_eq!(
         ending.sentence,
         "1 test ran, none failed. The pytest process crashed with SIGABRT after its session had ended."

@@ -75,7 +75,7 @@ fn each_signal() {
             Confidence::Likely,
         ),
         (
-            "SIGTERM to pytest behind a shell that masks it, the cgroup next to full",
+            "SIGTERM to pytest behind a shell that hides it, the cgroup next to full",
             behind_a_shell(15, 1)
                 .series(Metric::CgroupLimit, None, "/job", 0, &[100], 1)
                 .series(Metric::CgroupWorkingSet, None, "/job", 0, &[92], 1),

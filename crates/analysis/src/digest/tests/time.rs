@@ -423,7 +423,7 @@ fn silence_when_the_cis_time_was_up_is_its_doing() {
 
 #[test]
 fn tests_that_took_too_long_in_a_suite_that_went_on_do_not_cut_it_short() {
-    let suite = |second: &str| {
+    let suite = |second: mark::What| {
         Story::new()
             .session("s", 0)
             .process(10, 1, Role::Pytest, "", "s")
@@ -432,19 +432,25 @@ fn tests_that_took_too_long_in_a_suite_that_went_on_do_not_cut_it_short() {
                 (10, 10, 10, tb_within("a.py", "slow", 1_000)),
                 (1_020, 10, 10, te_because("timeout")),
                 (1_030, 10, 10, tb_within("a.py", "other", 1_000)),
-                (1_040, 10, 10, te_because(second)),
+                (1_040, 10, 10, second),
                 (1_050, 10, 10, se(1)),
             ])
             .ends(Some(1), None)
     };
-    let late = suite("timeout");
+    let late = suite(te_because("timeout"));
     let ending = late.ends_as("all late", Verdict::TimedOut, Confidence::Likely);
     assert_eq!(
         ending.sentence,
         "2 of 2 tests took longer than pytest-timeout allows; nothing else failed."
     );
     assert_eq!((ending.victim, late.digest().job.censored), (None, false));
-    let mixed = suite("").ends_as("one late", Verdict::TestsFailed, Confidence::Certain);
+    let one = suite(te("passed")).ends_as("one of two", Verdict::TimedOut, Confidence::Likely);
+    assert_eq!(
+        one.sentence,
+        "1 of 2 tests took longer than pytest-timeout allows; nothing else failed."
+    );
+    let mixed =
+        suite(te_because("")).ends_as("one late", Verdict::TestsFailed, Confidence::Certain);
     assert!(
         mixed
             .evidence
