@@ -73,9 +73,10 @@ pub fn job(job: &mut v1::Job) {
     for (name, value) in &mut job.variant {
         let mut both = format!("{name}={value}");
         text(&mut both);
-        if let Some((_, masked)) = both.split_once('=') {
-            masked.clone_into(value);
-        }
+        let behind_name = both.strip_prefix(name.as_str());
+        // Where not even the name is left, nothing tells where the value began.
+        let masked = behind_name.and_then(|behind| behind.strip_prefix('='));
+        masked.unwrap_or(MASK).clone_into(value);
     }
     if let Some(run) = &mut job.run {
         text(&mut run.url);

@@ -97,3 +97,19 @@ fn of_a_job_the_command_its_variant_and_its_addresses_are_masked() {
     assert_eq!(job.variant["token"], "***");
     assert_eq!(job.variant["python"], "3.14");
 }
+
+#[test]
+fn a_value_that_does_not_settle_is_masked_as_a_whole() {
+    // Each look finds one more: a key begins a word only where the one before it is masked.
+    let keys = format!("key-{}", "0123456789abcdef".repeat(2)).repeat(MOST_LOOKS + 1);
+    assert_eq!(masked(&keys), MASK);
+    let mut job = v1::Job {
+        variant: [("image", keys.as_str()), ("a=b", "c")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..v1::Job::default()
+    };
+    super::job(&mut job);
+    assert_eq!(job.variant["image"], MASK);
+    assert_eq!(job.variant["a=b"], "c");
+}
