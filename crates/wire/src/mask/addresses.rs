@@ -65,9 +65,25 @@ fn behind<'a>(text: &'a str, hook: &'a str) -> impl Iterator<Item = Range<usize>
     })
 }
 
-/// Passwords behind `//`: where an address begins, not inside of a path.
+/// Passwords behind `//`. Inside of one no other begins.
 fn logins(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut end = 0;
+    runs(text).filter_map(move |run| {
+        if run.start < end {
+            return None;
+        }
+        let secret = of_login(&text[run.clone()])?;
+        end = run.start + secret.end;
+        Some(run.start + secret.start..end)
+    })
+}
+
+/// What follows a `//` where an address begins, not inside of a path, if it holds an `@`: to a blank, to the quote that it stands in, or to the
+/// next address. Ids may be full of slashes, so no byte is looked at for each of them.
+fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let bytes = text.as_bytes();
+    let behind = |from: usize, found: Option<usize>| found.map_or(bytes.len(), |at| from + at);
+    let (mut blank, mut at_sign, mut scheme) = (0, 0, 0);
     text.match_indices("//").filter_map(move |(at, _)| {
         let before = bytes[..at].last().copied();
         let is_address = match before {
@@ -75,26 +91,32 @@ fn logins(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
             Some(b':') => at > 1 && bytes[at - 2].is_ascii_alphanumeric(),
             Some(byte) => begins_a_word(byte),
         };
+        if !is_address {
+            return None;
+        }
         let begin = at + 2;
-        let run = &text[begin..begin + length_of_run(&text[begin..], before)];
-        let secret = is_address.then(|| of_login(run)).flatten()?;
-        Some(begin + secret.start..begin + secret.end)
+        if blank < begin {
+            blank = after(bytes, begin, |byte| !byte.is_ascii_whitespace());
+        }
+        if at_sign < begin {
+            at_sign = behind(begin, text[begin..].find('@'));
+        }
+        if scheme < begin {
+            scheme = behind(begin, text[begin..].find("://"));
+        }
+        let quote = before.filter(|before| is_quote(*before));
+        let end = quote.map_or(blank, |quote| {
+            after(&bytes[..blank], begin, |byte| byte != quote)
+        });
+        let is_next = at_sign < scheme && scheme + "://".len() <= end;
+        let end = if is_next { scheme } else { end };
+        (at_sign < end).then_some(begin..end)
     })
 }
 
 /// Whether what follows this is the beginning of an address.
 fn begins_a_word(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b"\"'`=([{<,;|&".contains(&byte)
-}
-
-/// How far an address may go: to a blank, to the quote that it stands in, or to the next address.
-fn length_of_run(text: &str, before: Option<u8>) -> usize {
-    let quote = before.filter(|before| is_quote(*before));
-    let ends = |byte: u8| byte.is_ascii_whitespace() || Some(byte) == quote;
-    let length = after(text.as_bytes(), 0, |byte| !ends(byte));
-    let next = text[..length].find("://");
-    let next = next.filter(|next| text[..*next].contains('@'));
-    next.unwrap_or(length)
 }
 
 /// What is secret in the name and the password before the host.
@@ -146,8 +168,8 @@ fn password(run: &str, begin: usize) -> Option<Range<usize>> {
             end = host + later;
         }
         let path = &rest[host_end..];
-        let path = &path[..path.find(['?', '#']).unwrap_or(path.len())];
-        match path.find('@') {
+        let later = path.find('@');
+        match later.filter(|later| !path[..*later].contains(['?', '#'])) {
             Some(later) if !is_surely_a_host(&rest[end + 1..host_end]) => end = host_end + later,
             _ => break,
         }
@@ -190,6 +212,9 @@ fn of_bare_login(run: &str) -> Option<Range<usize>> {
     let bytes = run.as_bytes();
     let last_at = run.rfind('@')?;
     let colons = run[..last_at].match_indices(':').map(|(at, _)| at);
+    let ends = || run.match_indices('@').map(|(at, _)| at);
+    let last_of_host = ends().rev().find(|at| has_port(&run[at + 1..]));
+    let of_path: Vec<usize> = ends().filter(|at| has_path(&run[at + 1..])).collect();
     colons.into_iter().find_map(|colon| {
         let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._%+-*".contains(byte);
         let length = bytes[..colon].iter().rev().take_while(is_of_name).count();
@@ -204,13 +229,12 @@ fn of_bare_login(run: &str) -> Option<Range<usize>> {
             return None;
         }
         let begin = colon + 1;
-        let ends = run[begin..].match_indices('@').map(|(at, _)| begin + at);
-        let mut of_host = ends.clone().filter(|at| has_port(&run[at + 1..]));
-        let mut of_path = ends.filter(|at| {
-            let has_slash = run[begin..*at].contains('/');
-            !has_slash && has_path(&run[at + 1..])
-        });
-        let end = of_host.next_back().or_else(|| of_path.next())?;
+        let of_host = last_of_host.filter(|at| *at >= begin);
+        let next_of_path = of_path.partition_point(|at| *at < begin);
+        let end = of_host.or_else(|| {
+            let at = *of_path.get(next_of_path)?;
+            (!run[begin..at].contains('/')).then_some(at)
+        })?;
         Some(begin..end)
     })
 }
@@ -253,5 +277,17 @@ mod tests {
         for hook in HOOKS {
             assert!(has_host_of_hooks(hook.as_bytes()), "{hook}");
         }
+    }
+
+    #[test]
+    fn of_many_slashes_only_those_are_followed_that_begin_an_address() {
+        let slashes = "/".repeat(1 << 14);
+        assert_eq!(runs(&format!("a{slashes}u:p@h")).count(), 0);
+        assert_eq!(runs(&format!("{slashes}u:p@h")).count(), 1);
+        assert_eq!(runs(&"=//u:p".repeat(1 << 12)).count(), 0);
+        let nested = "=//u:p@h".repeat(1 << 12);
+        let mut found = logins(&nested);
+        let whole = "=//u:".len()..nested.len() - "@h".len();
+        assert_eq!((found.next(), found.next()), (Some(whole), None));
     }
 }
