@@ -18,19 +18,6 @@ const USER: &str = "--user";
 const COOKIE: &str = "--cookie";
 /// Flags that begin so take no value, though they name a secret.
 const NO_VALUE: [&str; 4] = ["--no-", "--ask-", "--prompt-", "--skip-"];
-/// What begins with the letter of a password and is a long flag with one dash, as many write it for `mysql`.
-const LONG_FLAGS: [&str; 10] = [
-    "port",
-    "protocol",
-    "plugin-dir",
-    "plugin",
-    "pager",
-    "pipe",
-    "prompt",
-    "print-defaults",
-    "profile",
-    "password",
-];
 /// Quotes within quotes that are read so.
 const MOST_QUOTES: usize = 8;
 
@@ -221,7 +208,7 @@ impl Walk {
                 return None;
             }
             let name = flags[at..].split('=').next().unwrap_or("");
-            if program.values == Values::Next || LONG_FLAGS.contains(&name) {
+            if program.values == Values::Next || program.long_flags.contains(&name) {
                 return None;
             }
             let secret = expected.secret_in(value)?;

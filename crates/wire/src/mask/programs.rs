@@ -12,6 +12,8 @@ pub(super) struct Program {
     pub(super) cookies: &'static str,
     /// Long flags of names with passwords.
     pub(super) long_logins: &'static [&'static str],
+    /// What begins with the letter of a secret and is a long flag, as many write one with a single dash.
+    pub(super) long_flags: &'static [&'static str],
     /// What parts a name from its password.
     pub(super) parts: char,
     /// Short flags that take another value: what follows them in a word are no flags.
@@ -41,6 +43,7 @@ const fn program(names: &'static [&'static str], secrets: &'static str) -> Progr
         logins: "",
         cookies: "",
         long_logins: &[],
+        long_flags: &[],
         parts: ':',
         valued: "",
         values: Values::Either,
@@ -60,6 +63,18 @@ static PROGRAMS: [Program; 14] = [
     },
     program(&["http", "https", "httpie", "xh", "xhs"], "a"),
     Program {
+        long_flags: &[
+            "port",
+            "protocol",
+            "plugin-dir",
+            "plugin",
+            "pager",
+            "pipe",
+            "prompt",
+            "print-defaults",
+            "profile",
+            "password",
+        ],
         valued: "DehPSuTrwV",
         values: Values::Joined,
         joins: true,
@@ -99,23 +114,26 @@ static PROGRAMS: [Program; 14] = [
         starts: true,
         ..program(&["sshpass"], "p")
     },
-    program(
-        &[
-            "mongo",
-            "mongosh",
-            "mongodump",
-            "mongorestore",
-            "mongoexport",
-            "mongoimport",
-            "mongostat",
-            "mongotop",
-            "mongofiles",
-            "cqlsh",
-            "twine",
-            "rabbitmqadmin",
-        ],
-        "p",
-    ),
+    Program {
+        long_flags: &["port", "password"],
+        ..program(
+            &[
+                "mongo",
+                "mongosh",
+                "mongodump",
+                "mongorestore",
+                "mongoexport",
+                "mongoimport",
+                "mongostat",
+                "mongotop",
+                "mongofiles",
+                "cqlsh",
+                "twine",
+                "rabbitmqadmin",
+            ],
+            "p",
+        )
+    },
     Program {
         valued: "DbHhsSalzfURXYoyd",
         joins: true,

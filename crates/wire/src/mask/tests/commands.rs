@@ -156,6 +156,10 @@ fn programs_take_passwords_by_short_flags() {
         ("openssl enc -k PW -in x", "openssl enc -k *** -in x"),
         ("zip -rP PW a.zip b", "zip -rP *** a.zip b"),
         ("7z x -so -pPW a.7z", "7z x -so -p*** a.7z"),
+        // Long flags of mysql are none of these.
+        ("7z x -pprofile a.7z", "7z x -p*** a.7z"),
+        ("7z x -pipe a.7z", "7z x -p*** a.7z"),
+        ("sshpass -plugin ssh h", "sshpass -p*** ssh h"),
         (
             "twine upload -u me -p PW dist/x",
             "twine upload -u me -p *** dist/x",
