@@ -25,24 +25,43 @@ const INSERT: Statement = Statement {
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
-pub(crate) const HISTORY: &str = "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us,
-    j.verdict, r.branch, r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
-    f.import_bytes, f.tests, f.failed, f.duration_us, f.censored
-    FROM file_fact f JOIN job j ON j.id = f.job_id JOIN run r ON r.id = j.run_id
+/// A statement for the history of a file, from where its rows come on.
+macro_rules! history {
+    ($from:literal) => {
+        concat!(
+            "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
+            r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
+            f.import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
+            $from
+        )
+    };
+}
+
+pub(crate) const HISTORY: &str = history!(
+    "FROM file_fact f JOIN job j ON j.id = f.job_id JOIN run r ON r.id = j.run_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us <= $3
     AND (f.started_unix_us < $3 OR (f.started_unix_us = $3 AND (f.job_id < $4 OR (f.job_id = $4 AND f.session > $5))))
-    ORDER BY f.started_unix_us DESC, f.job_id DESC, f.session LIMIT $6";
-// From the jobs of the name, which an index holds in this order, to what the file did in each of them.
-pub(crate) const HISTORY_OF_NAME: &str = "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us,
-    j.verdict, r.branch, r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
-    f.import_bytes, f.tests, f.failed, f.duration_us, f.censored
-    FROM job j CROSS JOIN file_fact f JOIN run r ON r.id = j.run_id
-    WHERE j.project_id = $1 AND j.name = $7 AND j.started_unix_us <= $3
+    ORDER BY f.started_unix_us DESC, f.job_id DESC, f.session LIMIT $6"
+);
+// From the jobs of the name, which an index holds in this order, to what the file did in each of them. For the span of time alone another index
+// looks as good to the planner, which would go through the jobs of every name.
+pub(crate) const HISTORY_OF_NAME: &str = history!(
+    "FROM job j INDEXED BY job_by_name CROSS JOIN file_fact f JOIN run r ON r.id = j.run_id
+    WHERE j.project_id = $1 AND j.name = $7 AND j.started_unix_us <= $3 AND j.started_unix_us >= $8
     AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us = j.started_unix_us AND f.job_id = j.id
     AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND (j.id < $4 OR (j.id = $4 AND f.session > $5))))
-    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6";
+    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
+);
+pub(crate) const NEWEST: &str = "SELECT started_unix_us FROM file_fact
+    WHERE project_id = $1 AND file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    ORDER BY started_unix_us DESC LIMIT 1";
+pub(crate) const JOB_OF_NAME: &str =
+    "SELECT started_unix_us FROM job WHERE project_id = $1 AND name = $2 AND started_unix_us <= $3
+    ORDER BY started_unix_us DESC LIMIT 1 OFFSET $4";
+/// Of so many jobs of a name it is looked whether they ran a file, so that a long history costs no more where few or none did.
+const MOST_JOBS: u32 = 20_000;
 // The newest rows only, so that a long history costs no more.
 pub(crate) const JOB_NAMES: &str = "SELECT name FROM (SELECT j.name, f.started_unix_us FROM file_fact f JOIN job j ON j.id = f.job_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
@@ -123,7 +142,8 @@ pub struct HistoryPoint {
 }
 
 impl Store {
-    /// A test file over the jobs of its project, or those of one name, newest first, from after a point (its start, job and session) on.
+    /// A test file over the jobs of its project, or those of one name, newest first, from after a point (its start, job and session) on. Of one
+    /// name no more than [`MOST_JOBS`] jobs are gone through, from the newest that ran the file.
     ///
     /// # Errors
     /// When the database fails.
@@ -135,21 +155,58 @@ impl Store {
         after: Option<[i64; 3]>,
         limit: u32,
     ) -> Result<Vec<HistoryPoint>, StoreError> {
-        let [started, id, session] = after.unwrap_or([i64::MAX; 3]);
-        let mut query = sqlx::query_as::<sqlx::Sqlite, HistoryPoint>(match name {
-            Some(_) => HISTORY_OF_NAME,
-            None => HISTORY,
-        })
-        .bind(project)
-        .bind(path)
-        .bind(started)
-        .bind(id)
-        .bind(session)
-        .bind(limit);
+        let after = after.unwrap_or([i64::MAX; 3]);
         if let Some(name) = name {
-            query = query.bind(name);
+            let jobs = (name, MOST_JOBS);
+            return self
+                .history_of_name(project, path, jobs, after, limit)
+                .await;
         }
-        Ok(query.fetch_all(&self.readers).await?)
+        let [started, id, session] = after;
+        Ok(sqlx::query_as(HISTORY)
+            .bind(project)
+            .bind(path)
+            .bind(started)
+            .bind(id)
+            .bind(session)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// The same over jobs of one name, so many of them at most.
+    async fn history_of_name(
+        &self,
+        project: i64,
+        path: &str,
+        (name, most_jobs): (&str, u32),
+        after: [i64; 3],
+        limit: u32,
+    ) -> Result<Vec<HistoryPoint>, StoreError> {
+        let newest = sqlx::query_scalar(NEWEST).bind(project).bind(path);
+        let Some(newest) = newest.fetch_optional(&self.readers).await? else {
+            return Ok(Vec::new());
+        };
+        // A file that left the suite has no row in all the jobs since.
+        let [started, id, session] = after.min([newest, i64::MAX, i64::MAX]);
+        let oldest: Option<i64> = sqlx::query_scalar(JOB_OF_NAME)
+            .bind(project)
+            .bind(name)
+            .bind(started)
+            .bind(most_jobs.saturating_sub(1))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(sqlx::query_as(HISTORY_OF_NAME)
+            .bind(project)
+            .bind(path)
+            .bind(started)
+            .bind(id)
+            .bind(session)
+            .bind(limit)
+            .bind(name)
+            .bind(oldest.unwrap_or(i64::MIN))
+            .fetch_all(&self.readers)
+            .await?)
     }
 
     /// Names of the jobs that the newest rows of a file's history are of, so many rows at most; that of the newest first.

@@ -93,6 +93,8 @@ async fn every_statement_can_be_prepared() {
         facts::DELETE,
         facts::HISTORY,
         facts::HISTORY_OF_NAME,
+        facts::NEWEST,
+        facts::JOB_OF_NAME,
         facts::JOB_NAMES,
         tokens::INSERT,
         tokens::LIST,

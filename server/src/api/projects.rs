@@ -320,7 +320,7 @@ pub(crate) async fn jobs(
 }
 
 /// A test file over the jobs of its project, newest first; one row a job and session. Jobs of different names run different parts of a suite:
-/// `name` asks for those of one.
+/// `name` asks for those of one, and 20,000 of them are looked at for a page: from `after`, or from the file's newest job.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/files/{path}", tag = "projects",
     params(("project" = String, Path), ("path" = String, Path), PageQuery, HistoryQuery),
     responses((status = 200, body = HistoryPage), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]

@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::{HISTORY_OF_NAME, JOB_NAMES};
+use super::{HISTORY_OF_NAME, JOB_NAMES, JOB_OF_NAME, NEWEST};
 use crate::{tests::*, *};
 
 /// Steps of the plan for a statement.
@@ -23,10 +23,20 @@ async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
             .find(|step| words.iter().all(|word| step.contains(word)));
         assert!(step.is_some(), "{words:?}: {steps:?}");
     };
-    has(&["SEARCH j ", "project_id=?", "name=?", "started_unix_us<?"]);
+    has(&[
+        "SEARCH j ",
+        "project_id=?",
+        "name=?",
+        "started_unix_us>? AND started_unix_us<?",
+    ]);
     has(&["SEARCH f ", "file_id=?", "started_unix_us=?", "job_id=?"]);
     let is_sorted_later = steps.iter().any(|step| step.contains("TEMP B-TREE"));
     assert!(!is_sorted_later, "{steps:?}");
+    for statement in [NEWEST, JOB_OF_NAME] {
+        let steps = plan(&store, statement).await;
+        let is_of_index = |step: &String| step.contains("SEARCH") || step.contains("SUBQUERY");
+        assert!(steps.iter().all(is_of_index), "{steps:?}");
+    }
     let steps = plan(&store, JOB_NAMES).await;
     let is_scanned = steps
         .iter()
@@ -34,20 +44,13 @@ async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
     assert!(!is_scanned, "{steps:?}");
 }
 
-#[tokio::test]
-async fn jobs_of_different_names_have_histories_of_their_own() {
-    let (_folder, store) = store().await;
+/// Jobs by their names and starts, with the file that each ran.
+async fn jobs(store: &Store, table: &[(&str, i64, &str)]) -> Vec<Uuid> {
     let mut uuids = Vec::new();
-    for (name, started) in [
-        ("unit", 1),
-        ("e2e", 2),
-        ("unit", 3),
-        ("e2e", 3),
-        ("other", 4),
-    ] {
+    for (name, started, path) in table {
         let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
         let moment = Moment {
-            started_unix_us: started,
+            started_unix_us: *started,
             ..at(9)
         };
         store.put_job(uuid, job(name), moment).await.unwrap();
@@ -55,14 +58,9 @@ async fn jobs_of_different_names_have_histories_of_their_own() {
             .put_batch(uuid, batch(stream, 0, 1, 1), 9)
             .await
             .unwrap();
-        let key = key_of(&store, uuid).await;
-        let path = if name == "other" {
-            "test_b.py"
-        } else {
-            "test_a.py"
-        };
+        let key = key_of(store, uuid).await;
         let facts = [1, 2].map(|session| FileFact {
-            path: path.to_owned(),
+            path: (*path).to_owned(),
             session,
             start_bytes: 1,
             peak_bytes: 1,
@@ -83,6 +81,51 @@ async fn jobs_of_different_names_have_histories_of_their_own() {
         assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);
         uuids.push(uuid);
     }
+    uuids
+}
+
+#[tokio::test]
+async fn of_jobs_that_did_not_run_a_file_so_many_are_gone_through() {
+    let (_folder, store) = store().await;
+    let uuids = jobs(
+        &store,
+        &[
+            ("unit", 1, "left.py"),
+            ("unit", 2, "moved.py"),
+            ("unit", 3, "other.py"),
+            ("unit", 4, "other.py"),
+            ("e2e", 5, "moved.py"),
+        ],
+    )
+    .await;
+    let project = store.project("owner/repo").await.unwrap().unwrap().id;
+    let found = async |path, most_jobs| -> Vec<Uuid> {
+        let jobs = ("unit", most_jobs);
+        let points = store.history_of_name(project, path, jobs, [i64::MAX; 3], 1);
+        let points = points.await.unwrap();
+        points.iter().map(|point| point.uuid).collect()
+    };
+    // From the newest job with the file on, so that those since cost nothing.
+    assert_eq!(found("left.py", 1).await, [uuids[0]]);
+    assert!(found("moved.py", 2).await.is_empty());
+    assert_eq!(found("moved.py", 3).await, [uuids[1]]);
+    assert!(found("never.py", 9).await.is_empty());
+}
+
+#[tokio::test]
+async fn jobs_of_different_names_have_histories_of_their_own() {
+    let (_folder, store) = store().await;
+    let uuids = jobs(
+        &store,
+        &[
+            ("unit", 1, "test_a.py"),
+            ("e2e", 2, "test_a.py"),
+            ("unit", 3, "test_a.py"),
+            ("e2e", 3, "test_a.py"),
+            ("other", 4, "test_b.py"),
+        ],
+    )
+    .await;
     let project = store.project("owner/repo").await.unwrap().unwrap().id;
     let history = async |name, after, limit| {
         let points = store.file_history(project, "test_a.py", name, after, limit);
