@@ -24,6 +24,7 @@ pub(crate) struct FilePage {
     job: String,
     /// Where there are others: address, name and whether it is the one shown.
     choices: Vec<(String, String, bool)>,
+    choices_left: usize,
     chart: String,
     chart_words: String,
     rows: Vec<Row>,
@@ -54,9 +55,16 @@ pub(crate) struct FileJobs {
 }
 
 impl FileJobs {
+    fn others(&self) -> impl Iterator<Item = &String> {
+        self.names.iter().filter(|name| **name != self.name)
+    }
+
+    fn choices_left(&self) -> usize {
+        self.others().count().saturating_sub(MOST_NAMES)
+    }
+
     fn choices(&self) -> Vec<(String, String, bool)> {
-        let others = self.names.iter().filter(|name| **name != self.name);
-        let mut names: Vec<&String> = others.take(MOST_NAMES).collect();
+        let mut names: Vec<&String> = self.others().take(MOST_NAMES).collect();
         if names.is_empty() {
             return Vec::new();
         }
@@ -101,6 +109,7 @@ pub(crate) fn page(
     FilePage {
         project: project.to_owned(),
         project_href: project_href(project),
+        choices_left: jobs.choices_left(),
         choices: jobs.choices(),
         job: jobs.name,
         chart_words: words(points),
@@ -162,5 +171,28 @@ fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
         ending: point.verdict.clone().unwrap_or_default().replace('_', " "),
         branch: point.branch.clone(),
         commit: format::commit(&point.head_commit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_shown_are_counted() {
+        let page_of = |others: usize| {
+            let jobs = FileJobs {
+                name: "unit".to_owned(),
+                names: (0..others)
+                    .map(|number| format!("job-{number}"))
+                    .chain(["unit".to_owned()])
+                    .collect(),
+            };
+            let page = page("owner/repo", "a.py".to_owned(), jobs, &[], Ok(Vec::new()));
+            page.render().expect("a page of a file")
+        };
+        assert!(!page_of(MOST_NAMES).contains("more name"));
+        assert!(page_of(MOST_NAMES + 1).contains(">and 1 more name<"));
+        assert!(page_of(MOST_NAMES + 9).contains(">and 9 more names<"));
     }
 }
