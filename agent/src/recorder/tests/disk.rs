@@ -85,11 +85,11 @@ fn what_waits_in_memory_loses_its_oldest_fine_samples_first_and_says_so() {
     assert_eq!(told.map(|notice| notice.count).sum::<u64>(), thin as u64);
 }
 
-fn session(number: usize, words: usize) -> SessionLine {
+fn session(number: usize, bytes: usize) -> SessionLine {
     SessionLine {
         session: format!("s{number}"),
         role: "controller".to_owned(),
-        args: vec!["x ".repeat(2_000); words],
+        root: "x".repeat(bytes),
         ..SessionLine::default()
     }
 }
@@ -98,7 +98,7 @@ fn session(number: usize, words: usize) -> SessionLine {
 fn sessions_that_nobody_takes_are_not_said_for_ever() {
     let mut scene = scene(100);
     for number in 0..600 {
-        let line = session(number, 2);
+        let line = session(number, 8_000);
         scene.recorder.sessions.joined(key(7), line);
     }
     // Each of these weighs about 4 MB.
