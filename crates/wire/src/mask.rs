@@ -1,8 +1,9 @@
 //! Masks what looks like a secret in command lines, arguments and test ids: the agent before it writes its spool, so that nothing of it leaves the
 //! machine, and whoever brings in what other recorders wrote.
 //!
-//! Four things look like one: what has the form of a well-known token ([`tokens`]), the password in an address ([`addresses`]), the value of
-//! what is called a password, token or key ([`named`]), and what stands where a flag or a program takes a secret ([`commands`], [`programs`]).
+//! Five things look like one: what has the form of a well-known token ([`tokens`]), the password in an address ([`addresses`]), the value of
+//! what is called a password, token or key ([`named`]), the password in a statement of SQL ([`statements`]), and what stands where a flag or a
+//! program takes a secret ([`commands`], [`programs`]).
 //! In the id of a test the value of a name counts only where it is no plain word, since suites have many parameters of such names. A secret
 //! that looks like nothing is not found.
 //!
@@ -13,6 +14,7 @@ mod addresses;
 mod commands;
 mod named;
 mod programs;
+mod statements;
 mod tokens;
 
 use std::ops::Range;
@@ -159,10 +161,11 @@ fn settle(text: &mut String, look: impl Fn(&mut String) -> bool) {
 
 /// Looks once at a text by each rule, and says whether anything was masked. What has none of a rule's signs costs a look at its bytes.
 fn look(text: &mut String, counts: Counts<'_>) -> bool {
-    let rules: [Rule; 4] = [
+    let rules: [Rule; 5] = [
         |text, _| tokens::secrets(text),
         addresses::secrets,
         named::secrets,
+        statements::secrets,
         commands::secrets,
     ];
     let mut is_changed = false;

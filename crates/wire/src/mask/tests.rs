@@ -4,6 +4,7 @@ mod addresses;
 mod commands;
 mod named;
 mod once;
+mod statements;
 mod tokens;
 
 fn masked(line: &str) -> String {

@@ -103,6 +103,10 @@ fn piece() -> impl Strategy<Value = String> {
         "=>",
         "\\n",
         "x-oauth-basic",
+        "ALTER ",
+        " PASSWORD '",
+        "IDENTIFIED BY ",
+        "$$",
         INNER_QUOTE,
     ];
     prop_oneof![
