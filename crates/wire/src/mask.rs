@@ -3,7 +3,7 @@
 //!
 //! Five things look like one: what has the form of a well-known token ([`tokens`]), the password in an address ([`addresses`]), the value of
 //! what is called a password, token or key ([`named`]), the password in a statement of SQL ([`statements`]), and what stands where a flag or a
-//! program takes a secret ([`commands`], [`programs`]).
+//! program takes a secret ([`commands`], [`programs`], [`verbs`]).
 //! In the id of a test the value of a name counts only where it is no plain word, since suites have many parameters of such names. A secret
 //! that looks like nothing is not found.
 //!
@@ -16,6 +16,7 @@ mod named;
 mod programs;
 mod statements;
 mod tokens;
+mod verbs;
 
 use std::ops::Range;
 

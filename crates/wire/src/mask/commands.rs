@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::{
     Counts, Found, INNER_QUOTE, SHORTEST_NAME, is_quote, named,
     programs::{self, Program, Role, Values},
+    verbs::{self, Flag, Heard, Said},
 };
 
 /// Flags of any program whose value is `name:password`.
@@ -26,6 +27,7 @@ const MOST_QUOTES: usize = 8;
 pub(super) struct Walk {
     place: Place,
     expects: Option<Expected>,
+    heard: Heard,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,8 @@ enum Expected {
     /// A name and, behind this, a password.
     Login(char),
     Cookie,
+    /// A name and its value.
+    Assignment,
 }
 
 /// What says nothing secret though it stands where a secret does.
@@ -67,7 +71,7 @@ impl Walk {
     pub(super) fn among_arguments() -> Self {
         Self {
             place: Place::Other,
-            expects: None,
+            ..Self::default()
         }
     }
 
@@ -78,15 +82,16 @@ impl Walk {
         }
         let expected = self.expects.take();
         if ends_a_command(word) {
-            self.place = Place::Start;
+            *self = Self::default();
             return None;
         }
         let secret = match expected {
             Some(expected) if !is_surely_a_flag(word) => expected.secret_in(word),
             _ if word.len() > 1 && word.starts_with('-') => self.flag(word),
             _ => {
+                let secret = self.heard(word);
                 self.plain(word);
-                None
+                secret
             }
         };
         if word.ends_with(';') {
@@ -95,19 +100,41 @@ impl Walk {
         secret
     }
 
+    /// What words that came before say of this one.
+    fn heard(&mut self, word: &str) -> Option<Range<usize>> {
+        match self.heard.word(word) {
+            Said::Nothing => None,
+            Said::Secret(secret) => Some(secret),
+            Said::Name => {
+                self.expects = Some(Expected::Secret(Plain::Nothing));
+                None
+            }
+        }
+    }
+
+    /// Whether the next word may be a secret.
+    fn expects_one(&self) -> bool {
+        self.expects.is_some() || self.heard.takes_words()
+    }
+
     fn plain(&mut self, word: &str) {
         // A program may stand right behind what ends a command or begins another.
         let glues = |byte: u8| matches!(byte, b';' | b'|' | b'(' | b'`' | b'&');
         let glued = word.bytes().rposition(glues).map(|at| &word[at + 1..]);
-        let glued = glued.filter(|program| !matches!(programs::role(program), Role::Other));
+        let glued = glued.filter(|program| {
+            !matches!(programs::role(program), Role::Other) || verbs::has(program)
+        });
         let program = glued.unwrap_or(word.trim_end_matches(';'));
         if glued.is_some() {
-            self.place = Place::Start;
+            *self = Self::default();
         }
         if let Place::Of(Program { starts: true, .. }) = self.place {
             self.place = Place::Start;
         }
         let behind = matches!(self.place, Place::Behind(_));
+        if behind || matches!(self.place, Place::Start) {
+            self.heard.program(program);
+        }
         match &mut self.place {
             Place::Start if is_assignment(program) || program.is_empty() => {}
             // A path behind a program that starts others may be a folder.
@@ -115,7 +142,7 @@ impl Walk {
                 *before = Some(program.to_owned());
             }
             Place::Start | Place::Behind(_) if programs::runs_tests(program) => {
-                self.place = Place::Other;
+                *self = Self::among_arguments();
             }
             Place::Start | Place::Behind(_) => {
                 let before = match &self.place {
@@ -154,13 +181,22 @@ impl Walk {
             self.expects = takes_one.then_some(Expected::Secret(plain));
             return None;
         }
-        if let Some(expected) = self.of_long_flag(name) {
+        let of_verb = self.heard.flag(name).map(|takes| match takes {
+            Flag::Secret => Expected::Secret(Plain::Nothing),
+            Flag::Named => Expected::Assignment,
+        });
+        if let Some(expected) = of_verb.or_else(|| self.of_long_flag(name)) {
             if value.is_none() {
                 self.expects = Some(expected);
             }
             let value = value?;
             let secret = expected.secret_in(&word[value..])?;
             return Some(value + secret.start..value + secret.end);
+        }
+        // `-bx` of a verb.
+        let short = word.char_indices().nth(2).map(|(at, _)| at);
+        if let Some(at) = short.filter(|at| self.heard.flag(&word[..*at]).is_some()) {
+            return Some(at..word.len());
         }
         let Place::Of(program) = self.place else {
             return None;
@@ -245,6 +281,7 @@ impl Expected {
                 (!is_plain).then_some(begin..word.len())
             }
             Self::Cookie => word.contains('=').then_some(0..word.len()),
+            Self::Assignment => verbs::assigned(word),
         }
     }
 }
@@ -311,7 +348,7 @@ fn ends_a_command(word: &str) -> bool {
 pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
     let mut found = Found::new();
     let is_one_word = !text.contains([' ', '\t', '\n', '"', '\'']);
-    if is_one_word || !text.contains('-') {
+    if is_one_word {
         return found;
     }
     let bytes = text.as_bytes();
@@ -331,7 +368,7 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
             at += 2;
         } else if byte.is_ascii_whitespace()
             || matches!(byte, b',' | b'[' | b']' | b'\\')
-                && (is_before_a_word || walk.expects.is_none())
+                && (is_before_a_word || !walk.expects_one())
         {
             at += 1;
         } else if let Some(length) = quote_at(text, at, around) {
@@ -343,7 +380,7 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
                 walk = outside.pop().map_or_else(Walk::default, |(_, walk)| walk);
                 walk.expects = walk.expects.take().or(expects);
                 at = open.end;
-            } else if walk.expects.is_some() && !is_surely_a_flag(&text[word.clone()]) {
+            } else if walk.expects_one() && !is_surely_a_flag(&text[word.clone()]) {
                 at = (word.end + length).min(bytes.len());
                 found.extend(shifted(&mut walk, text, word, counts));
             } else {
@@ -353,7 +390,7 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
                 at = open.end;
             }
         } else {
-            let word = at..end_of_word(text, at, around, walk.expects.is_some());
+            let word = at..end_of_word(text, at, around, walk.expects_one());
             at = word.end;
             found.extend(shifted(&mut walk, text, word, counts));
         }

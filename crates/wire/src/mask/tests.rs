@@ -6,6 +6,7 @@ mod named;
 mod once;
 mod statements;
 mod tokens;
+mod verbs;
 
 fn masked(line: &str) -> String {
     let mut line = line.to_owned();

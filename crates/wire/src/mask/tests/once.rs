@@ -107,6 +107,11 @@ fn piece() -> impl Strategy<Value = String> {
         " PASSWORD '",
         "IDENTIFIED BY ",
         "$$",
+        "vault login ",
+        "npm config set ",
+        "sqlplus ",
+        "kubectl --from-literal",
+        "fly secrets set ",
         INNER_QUOTE,
     ];
     prop_oneof![
