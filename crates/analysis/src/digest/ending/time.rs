@@ -349,6 +349,16 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         let sentence = format!("`timeout` sent SIGTERM when its time was up, after {so_far}.");
         return Some(timed_out(Confidence::Likely, sentence, look));
     }
+    if let Some(timeout) = timeout.filter(|timeout| timeout.says_so)
+        && evidence.all_told()
+        && evidence.worst_status() == Some(status::OK)
+    {
+        let sentence = format!(
+            "`timeout` ended with exit code {EXIT_CODE_OF_TIMEOUT} when its {} were up; pytest did not heed its signal and came to its end, after {so_far}.",
+            seconds(timeout.allowed_us)
+        );
+        return Some(timed_out(Confidence::Likely, sentence, look));
+    }
     if let Some(timeout) = timeout {
         // Who ended by itself was ended by nobody, unless `timeout` says so: then it took its signal that way.
         let exited = evidence

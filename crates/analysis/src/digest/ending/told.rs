@@ -201,7 +201,11 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
     match verdict {
         Verdict::Passed | Verdict::TestsFailed if evidence.sampled => sampled(evidence),
         Verdict::Passed if code != 0 => format!(
-            "All {tests} passed; the {} ended with exit code {code} afterwards.",
+            "{}; the {} ended with exit code {code} afterwards.",
+            match evidence.tests {
+                0 => "pytest ended well and ran no test".to_owned(),
+                _ => format!("All {tests} passed"),
+            },
             if evidence.background { "job" } else { "command itself" }
         ),
         Verdict::Passed if evidence.open.torn > 0 => format!(

@@ -98,6 +98,21 @@ fn a_file_that_cannot_be_imported_is_no_interruption() {
 }
 
 #[test]
+fn a_pytest_that_only_collected_is_not_said_to_have_passed_tests() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[(0, 10, 10, sb()), (3, 10, 10, se(0))])
+        .ends(Some(137), None);
+    let ending = story.digest().job.ending.unwrap();
+    assert_eq!(ending.verdict, Verdict::Passed);
+    assert_eq!(
+        ending.sentence,
+        "pytest ended well and ran no test; the command itself ended with exit code 137 afterwards."
+    );
+}
+
+#[test]
 fn a_passed_budget_is_told_and_changes_no_verdict() {
     let mut story = session(Some(0), "passed").ends(Some(0), None);
     story.budget_bytes = 5_000_000;

@@ -236,6 +236,25 @@ fn each_limit_of_time() {
             Confidence::Likely,
         ),
         (
+            "timeout -s INT, which a test swallowed",
+            told_below("timeout -s INT 5 pytest", 0, 9_010, (Some(124), None))
+                .ends(Some(124), None),
+            Verdict::TimedOut,
+            Confidence::Likely,
+        ),
+        (
+            "a pytest that passed before the time of timeout was up, which ended what the command did next",
+            told_below("timeout 5 ./run.sh", 0, 2_010, (Some(124), None)).ends(Some(124), None),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
+            "a pytest that passed after a timeout around it was gone with another code",
+            told_below("timeout 5 pytest", 0, 9_010, (Some(0), None)).ends(Some(124), None),
+            Verdict::Passed,
+            Confidence::Likely,
+        ),
+        (
             "the same below a shell that ends with a code of its own",
             told_below("timeout -s INT 5 pytest", 2, 5_010, (Some(124), None)).ends(Some(1), None),
             Verdict::TimedOut,
