@@ -20,7 +20,7 @@ use highwater_wire::{
     v1::Mark,
 };
 
-use crate::tree::ProcessKey;
+use crate::{regular::is_gone, tree::ProcessKey};
 use file::EventsFile;
 
 /// Most bytes one look takes, over all files: what is left waits for the next.
@@ -219,14 +219,6 @@ fn unless_removed(error: io::Error) -> io::Result<()> {
         true => Ok(()),
         false => Err(error),
     }
-}
-
-/// Whether nothing stands under a name, or under that of a folder above it no folder.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {

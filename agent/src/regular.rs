@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 /// Opens a file for reading.
 ///
@@ -28,11 +28,10 @@ pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         .custom_flags(flags.bits().cast_signed())
         .open(path)
         .map_err(|error| match error.raw_os_error() {
-            // Of a link, and of a pipe or socket that nobody reads.
-            Some(code)
-                if is(code, rustix::io::Errno::LOOP) || is(code, rustix::io::Errno::NXIO) =>
-            {
-                irregular()
+            // Of a pipe or socket that nobody reads, and of a link; but one that is above it, and leads to itself, leads nowhere.
+            Some(code) if is(code, Errno::NXIO) => irregular(),
+            Some(code) if is(code, Errno::LOOP) => {
+                path.symlink_metadata().err().unwrap_or_else(irregular)
             }
             _ => error,
         })?;
@@ -43,7 +42,15 @@ pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-fn is(code: i32, errno: rustix::io::Errno) -> bool {
+/// Whether nothing stands under a name: also where what should be a folder above it is none, or a link that leads to itself.
+#[must_use]
+pub fn is_gone(error: &io::Error) -> bool {
+    [Errno::NOENT, Errno::NOTDIR, Errno::LOOP]
+        .into_iter()
+        .any(|errno| error.kind() == io::Error::from(errno).kind())
+}
+
+fn is(code: i32, errno: Errno) -> bool {
     code == errno.raw_os_error()
 }
 

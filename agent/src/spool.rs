@@ -72,6 +72,8 @@ use highwater_wire::{
 };
 use uuid::Uuid;
 
+use crate::regular;
+
 pub use handoff::Handoff;
 pub use highwater_wire::spool::{Kind, Record};
 pub use known::{MarkIdentity, stream_counts};
@@ -150,7 +152,7 @@ impl SpoolError {
     /// Whether a file or folder is not there.
     #[must_use]
     pub fn is_not_there(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        matches!(self, Self::Io { source, .. } if regular::is_gone(source))
     }
 }
 

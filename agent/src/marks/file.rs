@@ -14,11 +14,14 @@ use highwater_wire::{
 };
 
 use super::{
-    JobStart, QUIET_AFTER_US, Told, is_gone,
+    JobStart, QUIET_AFTER_US, Told,
     lines::{Lines, Piece},
     named,
 };
-use crate::{regular, tree::ProcessKey};
+use crate::{
+    regular::{self, is_gone},
+    tree::ProcessKey,
+};
 
 /// The wall clock may be set while the job runs, but not by so much, µs.
 const CLOCK_SLACK_US: i64 = 3_600_000_000;

@@ -150,11 +150,16 @@ impl<S: BatchSink> Keeper<S> {
     }
 
     fn tell_removed(&mut self, removed: &Removed, notices: &mut Notices) {
-        let missing = match removed.missing {
-            0 => "nothing of it is missing".to_owned(),
-            1 => "one batch that no server had is missing".to_owned(),
-            missing => format!("{missing} batches that no server had are missing"),
+        let marks = "marks are missing, since the plugin has no folder to write to";
+        let batches = match removed.missing {
+            0 if removed.lacks_events => None,
+            0 => Some("nothing of it is missing".to_owned()),
+            1 => Some("one batch that no server had is missing".to_owned()),
+            missing => Some(format!("{missing} batches that no server had are missing")),
         };
+        let marks = removed.lacks_events.then(|| marks.to_owned());
+        let missing: Vec<_> = batches.into_iter().chain(marks.clone()).collect();
+        let missing = missing.join("; ");
         let message = match &removed.goes_on {
             Ok(place) if *place == removed.folder => {
                 format!(
@@ -168,15 +173,10 @@ impl<S: BatchSink> Keeper<S> {
                 place.display()
             ),
             Err(why) => format!(
-                "{} was removed while the recording went on, and cannot be made anew ({why}); what is recorded waits in memory",
-                removed.folder.display()
+                "{} was removed while the recording went on, and cannot be made anew ({why}); what is recorded waits in memory{}",
+                removed.folder.display(),
+                marks.map_or_else(String::new, |marks| format!("; {marks}"))
             ),
-        };
-        let message = match removed.lacks_events {
-            true => {
-                format!("{message}; the plugin has no folder to write to, so marks are missing")
-            }
-            false => message,
         };
         let first = self.removed.get_or_insert_with(|| (message.clone(), 0));
         first.1 += 1;

@@ -21,7 +21,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Stat, fstat, lstat},
+    fs::{FileType, Stat, fstat, lstat, stat},
     io::Errno,
 };
 
@@ -117,7 +117,10 @@ impl Ground {
     }
 
     fn has_events(&self) -> bool {
-        !is_gone(lstat(self.events.as_c_str()))
+        match stat(self.events.as_c_str()) {
+            Ok(found) => FileType::from_raw_mode(found.st_mode).is_dir(),
+            found => !is_gone(found),
+        }
     }
 
     /// Whether a file is still what its name leads to. Where that cannot be told it is.
@@ -136,7 +139,7 @@ fn name_of(path: &Path) -> CString {
 }
 
 fn is_gone(found: rustix::io::Result<Stat>) -> bool {
-    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
+    matches!(found, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
 }
 
 fn inode(stat: &Stat) -> Inode {

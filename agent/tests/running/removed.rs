@@ -75,15 +75,39 @@ fn what_is_recorded_after_a_removal_is_kept_and_sent_under_the_numbers_that_foll
 fn a_spool_whose_place_is_taken_goes_on_elsewhere() {
     let place = Place::new();
     let home = place.file("home");
-    let script = "SPOOL=$(dirname \"$(dirname \"$HIGHWATER_EVENTS\")\"); rm -rf \"$SPOOL\"; echo mine >\"$SPOOL\"; exit 3";
-    let mut agent = place.agent(&["sh", "-c", script]);
-    let output = agent.env("XDG_STATE_HOME", &home).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{output:?}");
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    let other = home.join("highwater");
-    let told = format!("goes on in {}", other.display());
-    assert!(stderr.contains(&told), "{stderr}");
+    let output = replaces(&place, "echo mine >\"$SPOOL\"");
+    let told = format!("goes on in {}", home.join("highwater").display());
+    assert!(output.contains(&told), "{output}");
+    assert!(output.contains("marks are missing"), "{output}");
+    assert!(!output.contains("nothing of it is missing"), "{output}");
     assert_eq!(fs::read_to_string(place.spool()).unwrap(), "mine\n");
+    ends_in_its_home(&place);
+}
+
+#[test]
+fn a_spool_whose_place_became_a_link_to_itself_goes_on_elsewhere() {
+    let place = Place::new();
+    let output = replaces(&place, "ln -s \"$SPOOL\" \"$SPOOL\"");
+    assert!(output.contains("goes on in"), "{output}");
+    ends_in_its_home(&place);
+}
+
+/// Replaces the spool by something else; answers what the agent says.
+fn replaces(place: &Place, by: &str) -> String {
+    let script = format!(
+        "SPOOL=$(dirname \"$(dirname \"$HIGHWATER_EVENTS\")\"); rm -rf \"$SPOOL\"; {by}; exit 3"
+    );
+    let mut agent = place.agent(&["sh", "-c", &script]);
+    let output = agent
+        .env("XDG_STATE_HOME", place.file("home"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn ends_in_its_home(place: &Place) {
+    let other = place.file("home").join("highwater");
     let [folder] = spool::open_jobs(&other).unwrap().try_into().unwrap();
     assert_eq!(
         spool::read_end(&folder).unwrap().unwrap().exit_code,

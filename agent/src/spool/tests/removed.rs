@@ -1,6 +1,7 @@
 //! Folders that are removed under their writer.
 
 use std::{
+    os::unix::fs::symlink,
     path::Path,
     time::{Duration, Instant},
 };
@@ -80,19 +81,41 @@ fn a_segment_that_alone_was_removed_or_replaced_is_written_again() {
     assert!(is_locked(spool.folder()));
 }
 
+/// What somebody puts where a folder stood.
+fn puts(what: &str, place: &Path) {
+    match what {
+        "a file" => fs::write(place, "").unwrap(),
+        "a link to itself" => symlink(place, place).unwrap(),
+        _ => symlink("nowhere", place).unwrap(),
+    }
+}
+
 #[test]
 fn where_its_place_takes_none_the_folder_is_made_elsewhere() {
+    for what in ["a file", "a link to itself", "a link to nowhere"] {
+        for is_root in [true, false] {
+            goes_elsewhere(what, is_root);
+        }
+    }
+}
+
+fn goes_elsewhere(what: &str, is_root: bool) {
     let root = TempDir::new().unwrap();
     let place = root.path().join("root");
     let other = root.path().join("other");
     let mut spool = spool(&place);
+    let name = spool.folder().file_name().unwrap().to_owned();
+    let taken = if is_root { &place } else { spool.folder() }.to_path_buf();
     append(&mut spool, 0..2);
-    fs::remove_dir_all(&place).unwrap();
-    fs::write(&place, "").unwrap();
+    fs::remove_dir_all(&taken).unwrap();
+    puts(what, &taken);
     spool.be_quick();
     spool.append(2, &batch(2)).unwrap_err();
     let removed = spool.take_removed().unwrap();
-    assert!(removed.goes_on.is_err(), "{removed:?}");
+    assert!(
+        removed.goes_on.is_err() && removed.lacks_events,
+        "{what}: {removed:?}"
+    );
     spool.append(2, &batch(2)).unwrap_err();
     assert_eq!(spool.take_removed(), None, "it is told once");
     let mut spool = spool.with_elsewhere(Some(other.clone()));
@@ -103,11 +126,10 @@ fn where_its_place_takes_none_the_folder_is_made_elsewhere() {
     assert!(spool.take_removed().unwrap().lacks_events);
     // The plugin still writes to where it was told to.
     assert!(!spool.events().exists());
-    fs::remove_file(&place).unwrap();
+    fs::remove_file(&taken).unwrap();
     append(&mut spool, 3..4);
-    let name = spool.folder().file_name().unwrap();
-    assert!(place.join(name).join("events").is_dir());
-    assert!(!place.join(name).join("job").exists());
+    assert!(place.join(&name).join("events").is_dir());
+    assert!(!place.join(&name).join("job").exists());
 }
 
 #[test]
