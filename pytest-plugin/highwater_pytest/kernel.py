@@ -21,6 +21,7 @@ real = types.SimpleNamespace(
     open=os.open,
     close=os.close,
     fstat=os.fstat,
+    stat=os.stat,
     fchmod=os.fchmod,
     pread=os.pread,
     write=os.write,

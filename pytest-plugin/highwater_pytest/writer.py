@@ -1,5 +1,6 @@
 """Appends lines to the events file of this process; FORMAT.md says what they are."""
 
+import errno
 import json
 import os
 
@@ -8,6 +9,8 @@ from .kernel import SEALS, lifted, real, sealed
 MOST_CHARACTERS = 4000
 _KEPT_CHARACTERS = 3980
 _CHUNK_BYTES = 1 << 16
+# Nothing stands under a name, or above it no folder.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def escape(text):
@@ -76,13 +79,23 @@ class Writer:
         except OSError as error:
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
 
-    def follow(self, at_once=False):
-        """Where somebody removed the file, writes all of it again under its name, as soon as there is a folder for it. Until then it grows on without one.
+    def _has_its_name(self):
+        """Whether the file is what its name leads to; also where that cannot be told."""
+        ours = real.fstat(self._descriptor)
+        try:
+            found = real.stat(self.path)
+        except OSError as error:
+            return ours.st_nlink > 0 and error.errno not in _GONE
+        return os.path.samestat(found, ours)
 
-        Not when it is seen for the first time: whoever removes the folder may still be at it.
+    def follow(self, at_once=False):
+        """Where somebody removed the file or moved it away, writes all of it again under its name, as soon as there is a folder for it. Until then it grows on.
+
+        Not when it is seen for the first time: whoever removes the folder may still be at it. What came back under the name is gone on with.
         """
         try:
-            if self.failed or not self._is_ours() or real.fstat(self._descriptor).st_nlink:
+            if self.failed or not self._is_ours() or self._has_its_name():
+                self._missed = False
                 return
             was_missed, self._missed = self._missed, True
             if not (was_missed or at_once):
@@ -91,7 +104,7 @@ class Writer:
         except OSError:
             return
         try:
-            at = 0
+            at = self._common(old, new)
             while True:
                 chunk = real.pread(old, _CHUNK_BYTES, at)
                 if not chunk:
@@ -105,6 +118,17 @@ class Writer:
         else:
             self._take(new)
         real.close(old)
+
+    @staticmethod
+    def _common(old, new):
+        """How much of a file's begin another holds already, where that holds nothing else; else 0."""
+        length, at = real.fstat(new).st_size, 0
+        while at < length:
+            chunk = real.pread(new, _CHUNK_BYTES, at)
+            if not chunk or chunk != real.pread(old, len(chunk), at):
+                return 0
+            at += len(chunk)
+        return at
 
     def record(self, kind, content):
         """A line of JSON, on disk at once."""

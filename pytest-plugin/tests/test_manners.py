@@ -9,6 +9,7 @@ import xml.etree.ElementTree
 import pytest
 from highwater_pytest.books import add_up
 from highwater_pytest.reading import read
+from highwater_pytest.writer import Writer
 
 from test_recording import OUTCOMES
 
@@ -73,6 +74,36 @@ def test_a_folder_that_is_removed_and_made_anew_has_all_of_it(suite):
     records = suite.only()
     assert suite.outcomes(records) == [("test_%s" % name, "passed") for name in "abcd"]
     assert records[-1]["kind"] == "xx" and add_up(records).balance()
+
+
+def test_a_folder_that_is_moved_away_has_all_of_it_in_the_one_that_takes_its_place(suite):
+    suite.write(
+        test_moved="import os\nEVENTS = os.environ['HIGHWATER_EVENTS']\n"
+        "def test_a():\n    os.rename(EVENTS, EVENTS + '.away')\n    os.mkdir(EVENTS)\ndef test_b(): pass\n"
+    )
+    done = suite.run()
+    assert done.returncode == 0 and b"broke off" not in done.stdout, done.stdout.decode()
+    records = suite.only()
+    assert suite.outcomes(records) == [("test_a", "passed"), ("test_b", "passed")]
+    assert records[-1]["kind"] == "xx" and add_up(records).balance()
+
+
+def test_a_file_that_comes_back_is_gone_on_with(tmp_path):
+    writer = Writer(str(tmp_path))
+    path, away = writer.path, str(tmp_path / "away")
+    writer.record("a", 1)
+    os.rename(path, away)
+    writer.record("b", 2)
+    writer.follow(at_once=True)
+    writer.record("c", 3)
+    os.rename(away, path)
+    writer.record("d", 4)
+    writer.follow()
+    writer.follow()
+    writer.record("e", 5)
+    assert not writer.close()
+    with open(path) as file:
+        assert file.read() == "".join("%s\t%d\n" % (kind, number) for number, kind in enumerate("abcde", 1))
 
 
 def test_a_folder_that_stays_removed_changes_nothing(suite):

@@ -48,7 +48,7 @@ pub(super) struct EventsFile {
     writer: Option<Writer>,
     /// Whether the last that was heard of the writer was its last word.
     has_left: bool,
-    /// Nothing stands under the name any more.
+    /// What was read stands under the name no more.
     is_gone: bool,
     /// Set when a header of an unknown version was met, or what no plugin writes: nothing after it can be trusted, nor is it read.
     refused: bool,
@@ -141,6 +141,8 @@ impl EventsFile {
         if self.inode == inode && !self.is_gone {
             return Ok(true);
         }
+        // Also what stands there and has less than was read: unless it comes to have it, what the writer told since went elsewhere.
+        self.is_gone = true;
         if !self.head.is_empty() {
             let mut head = vec![0; self.head.len()];
             let read = regular::open(&self.path)?.read_exact_at(&mut head, 0);

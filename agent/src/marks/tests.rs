@@ -353,6 +353,31 @@ fn a_folder_that_is_removed_is_no_error_and_a_plugin_that_writes_all_again_is_re
 }
 
 #[test]
+fn a_file_that_came_back_with_less_than_was_read_is_cut_off_until_it_has_it_again() {
+    let folder = TempDir::new().unwrap();
+    let mut tailer = Tailer::new(folder.path(), start());
+    let mut told = Vec::new();
+    let begin = format!("{}sb\t1000100\t5\t-\n", header(7, 3, "boot-a"));
+    append(folder.path(), "7.events", begin.as_bytes());
+    append(folder.path(), "away", begin.as_bytes());
+    append(folder.path(), "7.events", b"se\t1000200\t5\t-\t0\n");
+    look(&mut tailer, 0, &mut told);
+    assert_eq!(tailer.cut_off().count(), 0);
+    fs::rename(folder.path().join("away"), folder.path().join("7.events")).unwrap();
+    told.clear();
+    look(&mut tailer, 0, &mut told);
+    assert_eq!(tailer.cut_off().count(), 1);
+    append(
+        folder.path(),
+        "7.events",
+        b"se\t1000200\t5\t-\t0\nxx\t1000300\t5\t-\t-\n",
+    );
+    look(&mut tailer, 0, &mut told);
+    assert_eq!(short(&told), ["mark 7.3 300"]);
+    assert_eq!(tailer.cut_off().count(), 0);
+}
+
+#[test]
 fn what_no_server_takes_is_malformed() {
     let folder = TempDir::new().unwrap();
     let mut tailer = Tailer::new(folder.path(), start());
