@@ -45,7 +45,8 @@
 //!
 //! Before each batch the writer looks whether the running segment is still what its name leads to. Where it is not, the folder is made anew, in its
 //! place or elsewhere, with the running segment under its old number and all that it held; see [`removed`]. What alone is gone beside the segment, `lock`, `job`
-//! or `events/`, is made again too.
+//! or `events/`, is made again too. A running segment that is shorter than what was written to it was cut by somebody; it is written again with what is whole of it. Where one of an agent
+//! from before then goes on without its first bytes, it is read as one with a broken record.
 //!
 //! # Reading, recovering, deleting
 //!

@@ -161,6 +161,10 @@ impl<S: BatchSink> Keeper<S> {
         let missing: Vec<_> = batches.into_iter().chain(marks.clone()).collect();
         let missing = missing.join("; ");
         let message = match &removed.goes_on {
+            Ok(place) if removed.is_cut => format!(
+                "the recording in {} was cut short by somebody while it went on; what a server has acknowledged is there; {missing}",
+                place.display()
+            ),
             Ok(place) if *place == removed.folder => {
                 format!(
                     "{} was removed while the recording went on, and was made anew; {missing}",

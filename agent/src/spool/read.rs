@@ -52,20 +52,16 @@ impl SegmentReader {
     /// # Errors
     /// When it cannot be read or is none of version 1.
     pub fn open(path: &Path) -> Result<Self, SpoolError> {
-        let file = regular::open(path).map_err(io(path))?;
-        let mut magic = [0; MAGIC.len()];
-        let whole = file.read_exact_at(&mut magic, 0);
-        match whole {
-            Ok(()) if magic == *MAGIC => {}
-            // A disk that lost its power has the length of a file, and not yet its bytes.
-            Ok(()) if magic == BLANK => {}
-            // A writer that was killed before its first bytes has written nothing to lose.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-            Ok(()) => return Err(SpoolError::Foreign(path.to_path_buf())),
-            Err(error) => return Err(io(path)(error)),
-        }
+        Self::of(regular::open(path).map_err(io(path))?, path)
+    }
+
+    /// Reads a segment that is open.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) fn of(file: File, path: &Path) -> Result<Self, SpoolError> {
         let inode = file.metadata().map_err(io(path))?.ino();
-        Ok(Self {
+        let mut reader = Self {
             path: path.to_path_buf(),
             file,
             place: ReadPlace {
@@ -76,7 +72,42 @@ impl SegmentReader {
                 last: None,
             },
             known: None,
-        })
+        };
+        match reader.bytes::<{ MAGIC.len() }>(0)? {
+            Some(magic) if magic == *MAGIC => {}
+            // A disk that lost its power has the length of a file, and not yet its bytes.
+            Some(magic) if magic == BLANK => {}
+            // A writer that was killed before its first bytes has written nothing to lose.
+            None => {}
+            // What was cut by somebody while an agent wrote to it goes on without a beginning.
+            Some(_) if reader.record_at(0)?.is_some() => {
+                reader.place.at = 0;
+                reader.place.skipped = 1;
+            }
+            Some(_) => return Err(SpoolError::Foreign(path.to_path_buf())),
+        }
+        Ok(reader)
+    }
+
+    /// The record at a place, if there is a whole one.
+    fn record_at(&self, at: u64) -> Result<Option<Record>, SpoolError> {
+        let Some(head) = self.bytes::<HEAD_BYTES>(at)?.and_then(Head::of) else {
+            return Ok(None);
+        };
+        let length = self.file.metadata().map_err(io(&self.path))?.len();
+        if at + (HEAD_BYTES + head.length()) as u64 > length {
+            return Ok(None);
+        }
+        let mut payload = vec![0; head.length()];
+        self.file
+            .read_exact_at(&mut payload, at + HEAD_BYTES as u64)
+            .map_err(io(&self.path))?;
+        Ok(head.record(payload))
+    }
+
+    /// Where the last whole record that was read ends, and its number.
+    pub(super) fn read_to(&self) -> (u64, Option<u64>) {
+        (self.place.at, self.place.last)
     }
 
     /// Opens a segment to go on where it was left. Where it has been written again meanwhile, goes on behind the batch read last.

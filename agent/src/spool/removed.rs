@@ -4,6 +4,8 @@
 //! the same number, so that whoever reads behind the writer finds its place there. What lay in closed segments and no server has is missing: its
 //! numbers are not given again, and it is told.
 //!
+//! A segment that somebody cut short (`: > FILE`) is written again as well, with what of it is left, and what it lost is told.
+//!
 //! The folder is not made anew at once: whoever removes it would find it not empty where it is about to remove its parents, and fail.
 //!
 //! The plugin's files stay where they were begun, wherever the rest goes: their folder stands in the environment of every pytest.
@@ -26,7 +28,8 @@ use rustix::{
 };
 
 use super::{
-    Spool, SpoolError, io as at, is_job,
+    MAGIC, Spool, SpoolError, io as at, is_job,
+    read::SegmentReader,
     room::{Reserve, is_full},
     segments::path_of,
     write::{lock, write_bytes},
@@ -47,6 +50,8 @@ pub struct Removed {
     pub goes_on: Result<PathBuf, String>,
     /// The plugin has no folder to write to.
     pub lacks_events: bool,
+    /// Nothing was removed: files in it were cut short.
+    pub is_cut: bool,
 }
 
 /// Which file something is.
@@ -76,6 +81,8 @@ pub(super) struct Ground {
     is_quiet: bool,
     removed: Option<Removed>,
     is_told: bool,
+    /// The running segment was cut short, and with it went so many batches that no server is known to have.
+    cut: Option<u64>,
 }
 
 impl Ground {
@@ -99,6 +106,7 @@ impl Ground {
             is_quiet: false,
             removed: None,
             is_told: false,
+            cut: None,
         })
     }
 
@@ -177,12 +185,17 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Removed`] as long as it is left alone; else when it cannot be made.
     pub(super) fn hold_ground(&mut self, now: Instant) -> Result<(), SpoolError> {
-        if self.ground.gone.is_none() && self.ground.holds(&self.segment) {
+        self.see_to_cut()?;
+        let is_held = self.ground.holds(&self.segment);
+        if self.ground.gone.is_none() && self.ground.cut.is_none() && is_held {
             self.see_to_beside(now);
             return Ok(());
         }
+        let is_cut = self.ground.cut.is_some() && is_held && self.ground.gone.is_none();
         let since = *self.ground.gone.get_or_insert(now);
-        if !self.ground.is_quiet && now.saturating_duration_since(since) < SETTLES {
+        let is_early = !self.ground.is_quiet && now.saturating_duration_since(since) < SETTLES;
+        // Who cuts a file does not mind one in its place.
+        if is_early && !is_cut {
             return Err(SpoolError::Removed(self.folder.clone()));
         }
         let folder = self.folder.clone();
@@ -197,21 +210,49 @@ impl Spool {
                     missing: 0,
                     goes_on: Err(error.to_string()),
                     lacks_events: !self.ground.has_events(),
+                    is_cut,
                 });
             }
             Err(_) => {}
             Ok(missing) => {
+                let missing = *missing + self.ground.cut.take().unwrap_or(0);
                 self.ground.gone = None;
                 self.ground.is_told = false;
                 self.ground.removed = Some(Removed {
                     folder,
-                    missing: *missing,
+                    missing,
                     goes_on: Ok(self.folder.clone()),
                     lacks_events: !self.ground.has_events(),
+                    is_cut,
                 });
             }
         }
         made.map(drop)
+    }
+
+    /// Where the running segment got shorter than what was written to it, keeps what of it is whole.
+    fn see_to_cut(&mut self) -> Result<(), SpoolError> {
+        let failed = || at(&self.path);
+        let length = self.segment.metadata().map_err(failed())?.len();
+        if length >= self.length {
+            return Ok(());
+        }
+        let file = self.segment.try_clone().map_err(failed())?;
+        let mut reader = SegmentReader::of(file, &self.path)?;
+        while reader.next_record()?.is_some() {}
+        let (whole, last) = reader.read_to();
+        if length < MAGIC.len() as u64 {
+            self.segment.set_len(0).map_err(failed())?;
+            self.segment.write_all(MAGIC).map_err(failed())?;
+        } else {
+            self.segment.set_len(whole).map_err(failed())?;
+        }
+        let kept = last.map_or(self.first, |last| last + 1);
+        let kept = kept.max(self.handoff.acknowledged());
+        let cut = self.batches.saturating_sub(kept);
+        self.length = whole;
+        *self.ground.cut.get_or_insert(0) += cut;
+        Ok(())
     }
 
     /// Makes again what alone was removed of what lies beside the segment.
@@ -278,6 +319,7 @@ impl Spool {
         let path = path_of(folder, self.stream, self.number);
         self.segment = copy(&self.segment, &path).map_err(at(&path))?;
         self.ground.set_segment(&path);
+        self.length = self.segment.metadata().map_err(at(&path))?.len();
         self.path = path;
         self.folder = folder.to_path_buf();
         self.reserve = Reserve::new(folder);
@@ -297,7 +339,9 @@ impl Spool {
             ..
         } = self;
         closed.retain(|segment| {
-            let is_there = path_of(folder, *stream, segment.number).is_file();
+            let about = path_of(folder, *stream, segment.number).symlink_metadata();
+            // Also of one that was cut nothing is there.
+            let is_there = about.is_ok_and(|it| it.is_file() && it.len() > MAGIC.len() as u64);
             if !is_there {
                 missing += segment.below.saturating_sub(from.max(acknowledged));
             }

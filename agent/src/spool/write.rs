@@ -40,12 +40,14 @@ pub struct Spool {
     pub(super) folder: PathBuf,
     pub(super) stream: Uuid,
     pub(super) segment: File,
+    /// How long the segment is by what was written to it, bytes.
+    pub(super) length: u64,
     pub(super) path: PathBuf,
     /// Number of the running segment, and of its first batch.
     pub(super) number: u64,
-    first: u64,
+    pub(super) first: u64,
     pub(super) closed: Vec<Closed>,
-    batches: u64,
+    pub(super) batches: u64,
     encoder: Encoder,
     /// The record that is written, in memory that is used again.
     record: Vec<u8>,
@@ -113,6 +115,7 @@ impl Spool {
             folder,
             stream,
             segment,
+            length: MAGIC.len() as u64,
             path,
             number: 0,
             first: 0,
@@ -153,8 +156,8 @@ impl Spool {
         }
         self.batches = self.batches.max(seq + 1);
         self.handoff.appended(seq);
-        let length = self.segment.metadata().map_or(0, |about| about.len());
-        if self.batches - self.first >= SEGMENT_BATCHES || length >= SEGMENT_BYTES {
+        self.length = self.segment.metadata().map_or(0, |about| about.len());
+        if self.batches - self.first >= SEGMENT_BATCHES || self.length >= SEGMENT_BYTES {
             // Where no file can be made the running one grows on.
             if self.close().is_ok() {
                 self.reserve.refill();
@@ -180,6 +183,7 @@ impl Spool {
     fn close(&mut self) -> std::io::Result<()> {
         let path = path_of(&self.folder, self.stream, self.number + 1);
         self.segment = begin(&path)?;
+        self.length = MAGIC.len() as u64;
         self.ground.set_segment(&path);
         self.path = path;
         self.closed.push(Closed {

@@ -72,6 +72,19 @@ fn what_is_recorded_after_a_removal_is_kept_and_sent_under_the_numbers_that_foll
 }
 
 #[test]
+fn a_spool_that_somebody_cuts_is_written_on_so_that_it_can_be_read() {
+    let place = Place::new();
+    let script = "JOB=$(dirname \"$HIGHWATER_EVENTS\"); for FILE in \"$JOB\"/*.segment; do : >\"$FILE\"; done; exit 3";
+    let ended = place.run(&["sh", "-c", script]);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+    let told = "was cut short by somebody while it went on";
+    assert!(ended.stderr.contains(told), "{ended:?}");
+    assert_eq!(place.recorded().end.unwrap().exit_code, Some(3));
+    let report = place.command("report", &[]);
+    assert!(report.status.success(), "{report:?}");
+}
+
+#[test]
 fn a_spool_whose_place_is_taken_goes_on_elsewhere() {
     let place = Place::new();
     let home = place.file("home");

@@ -45,6 +45,7 @@ fn a_folder_that_was_removed_is_made_anew_once_whoever_removes_it_is_through() {
             missing: 0,
             goes_on: Ok(folder.clone()),
             lacks_events: false,
+            is_cut: false,
         })
     );
     assert_eq!(seqs(&folder), [0, 1, 2, 3, 4]);
@@ -206,4 +207,66 @@ fn a_segment_that_cannot_be_written_again_sends_nothing_elsewhere() {
     fs::remove_dir(&path).unwrap();
     append(&mut spool, 1..2);
     assert_eq!(seqs(spool.folder()), [0, 1]);
+}
+
+#[test]
+fn a_segment_that_was_cut_is_written_again_with_what_is_left_and_what_it_lost_is_told() {
+    // To nothing, within the first bytes, to where the third record begins, and within that.
+    type Case = (fn(u64) -> u64, std::ops::Range<u64>, u64);
+    let cases: [Case; 4] = [
+        (|_| 0, 0..0, 3),
+        (|_| 3, 0..0, 3),
+        (|two| two, 0..2, 2),
+        (|two| two + 5, 0..2, 2),
+    ];
+    for (length, there, missing) in cases {
+        let root = TempDir::new().unwrap();
+        let mut spool = spool(root.path());
+        let path = segment_path(spool.folder(), spool.stream(), 0);
+        append(&mut spool, 0..2);
+        let two = fs::metadata(&path).unwrap().len();
+        append(&mut spool, 2..4);
+        spool.handoff().set_acknowledged(1);
+        let mut reader = SegmentReader::open(&path).unwrap();
+        while reader.next_record().unwrap().is_some() {}
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).open(&path).unwrap();
+        file.set_len(length(two)).unwrap();
+        append(&mut spool, 4..5);
+        let removed = spool.take_removed().unwrap();
+        assert!(removed.is_cut && removed.goes_on.is_ok(), "{removed:?}");
+        assert_eq!(removed.missing, missing);
+        assert!(seqs(spool.folder()).into_iter().eq(there.chain(4..5)));
+        // Who had read it goes on behind what was read.
+        let mut reader = SegmentReader::resume(&path, reader.place()).unwrap();
+        assert_eq!(reader.next_record().unwrap().unwrap().seq, 4);
+        append(&mut spool, 5..6);
+        assert_eq!(spool.take_removed(), None);
+    }
+}
+
+#[test]
+fn of_closed_segments_that_were_cut_what_no_server_has_is_missing() {
+    let root = TempDir::new().unwrap();
+    let mut spool = spool(root.path());
+    append(&mut spool, 0..150);
+    spool.handoff().set_acknowledged(100);
+    for segment in segments(spool.folder()).unwrap() {
+        fs::write(segment.path, "").unwrap();
+    }
+    append(&mut spool, 150..151);
+    assert_eq!(spool.take_removed().unwrap().missing, 50);
+    assert_eq!(seqs(spool.folder()), [150]);
+}
+
+#[test]
+fn a_segment_without_its_first_bytes_is_read_and_known_to_be_damaged() {
+    let root = TempDir::new().unwrap();
+    let mut spool = spool(root.path());
+    append(&mut spool, 0..2);
+    let path = segment_path(spool.folder(), spool.stream(), 0);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[MAGIC.len()..]).unwrap();
+    let recorded = read(spool.folder()).unwrap();
+    assert_eq!((recorded.batches.len(), recorded.skipped), (2, 1));
 }
