@@ -355,6 +355,7 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
     let mut walk = Walk::default();
     // The quotes that are open, and where the walk was outside of them.
     let mut outside: Vec<(&str, Walk)> = Vec::new();
+    let mut closes = Closes::default();
     let mut at = 0;
     while let Some(byte) = bytes.get(at).copied() {
         let around = outside.last().map(|(quote, _)| *quote);
@@ -373,7 +374,7 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
             at += 1;
         } else if let Some(length) = quote_at(text, at, around) {
             let open = at..at + length;
-            let word = named::quoted(text, open.clone());
+            let word = closes.quoted(text, open.clone());
             if around == Some(&text[open.clone()]) {
                 // What a flag in quotes expects comes behind them.
                 let expects = walk.expects.take();
@@ -390,12 +391,35 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
                 at = open.end;
             }
         } else {
-            let word = at..end_of_word(text, at, around, walk.expects_one());
+            let is_value = walk.expects_one();
+            let word = at..end_of_word(text, at, around, is_value, &mut closes);
             at = word.end;
             found.extend(shifted(&mut walk, text, word, counts));
         }
     }
     found
+}
+
+/// Where the quotes of each kind close that were looked for last. Those that are escaped close none, so many may have the same end, and to look
+/// for it from each of them would take too long.
+#[derive(Debug, Default)]
+struct Closes([Option<Range<usize>>; 3]);
+
+impl Closes {
+    /// As [`named::quoted`].
+    fn quoted(&mut self, text: &str, open: Range<usize>) -> Range<usize> {
+        let kind = match &text.as_bytes()[open.clone()] {
+            b"\"" => 0,
+            b"'" => 1,
+            _ => 2,
+        };
+        let known = self.0[kind].clone();
+        let found = known.filter(|known| known.start <= open.end && open.end <= known.end);
+        let found = found.unwrap_or_else(|| named::quoted(text, open.clone()));
+        let within = open.end..found.end;
+        self.0[kind] = Some(found);
+        within
+    }
 }
 
 /// How long the quote is that is here. Between single quotes, a shell has another one as [`INNER_QUOTE`].
@@ -440,7 +464,13 @@ fn shifted(
 }
 
 /// Where a word ends: at a blank, or at the quote that it stands in. In a flag or a value another quote goes to its end.
-fn end_of_word(text: &str, begin: usize, around: Option<&str>, is_value: bool) -> usize {
+fn end_of_word(
+    text: &str,
+    begin: usize,
+    around: Option<&str>,
+    is_value: bool,
+    closes: &mut Closes,
+) -> usize {
     let bytes = text.as_bytes();
     let is_flag = bytes[begin] == b'-';
     let mut has_sign = false;
@@ -459,7 +489,7 @@ fn end_of_word(text: &str, begin: usize, around: Option<&str>, is_value: bool) -
         if around == Some(&text[at..at + length]) || is_list {
             break;
         }
-        let end = named::quoted(text, at..at + length).end;
+        let end = closes.quoted(text, at..at + length).end;
         let goes_on = (is_flag || has_sign || is_value) && end < text.len();
         // Where it does not, an inner quote begins what is read as another command.
         if length > 1 && !goes_on {
@@ -468,4 +498,26 @@ fn end_of_word(text: &str, begin: usize, around: Option<&str>, is_value: bool) -
         at = if goes_on { end + length } else { at + length };
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_quote_closes_is_looked_for_once() {
+        let text = r#"a \" b \" 'c' "d \" e" f '\'' g '\'' "h \" i"#;
+        let mut closes = Closes::default();
+        for at in 0..text.len() {
+            let around = Some("'");
+            let Some(length) = quote_at(text, at, around) else {
+                continue;
+            };
+            let open = at..at + length;
+            let expected = named::quoted(text, open.clone());
+            assert_eq!(closes.quoted(text, open), expected, "at {at} of {text}");
+        }
+        let many = "\\\"".repeat(1 << 16);
+        assert!(secrets(&format!("x {many}"), &|_| true).is_empty());
+    }
 }

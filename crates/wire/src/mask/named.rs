@@ -196,6 +196,9 @@ fn value_behind(text: &str, name: Range<usize>) -> Option<Range<usize>> {
     let kind = Kind::of(called, before, is_colon, key_end > name.end)?;
 
     let begin = after(bytes, begin, |byte| byte.is_ascii_whitespace());
+    if is_structure(&bytes[begin..]) {
+        return None;
+    }
     let quote = after(bytes, begin, |byte| byte == b'\\');
     let value = match bytes.get(quote) {
         _ if text[begin..].starts_with(INNER_QUOTE) => {
@@ -229,27 +232,30 @@ fn value_behind(text: &str, name: Range<usize>) -> Option<Range<usize>> {
 
 /// Whether a value tells nothing secret though its name sounds so.
 fn is_plain(name: &str, value: &str) -> bool {
+    let is_cookie = name.to_ascii_lowercase().ends_with("cookie");
+    // In an address the name was the user's.
+    let is_login = value
+        .strip_prefix(MASK)
+        .is_some_and(|rest| rest.starts_with('@'));
+    is_structure(value.as_bytes())
+        || is_login
+        || is_cookie && !value.contains('=')
+        || is_count(name, value)
+        || is_way(name, value)
+        || is_folder(name, value)
+}
+
+/// Whether an object or a list begins: what is in it has names of its own.
+fn is_structure(bytes: &[u8]) -> bool {
     let opens = |byte: u8| matches!(byte, b'{' | b'[');
-    // What is in an object or a list has names of its own.
-    let is_structure = match value.as_bytes() {
+    match bytes {
         [first] => opens(*first),
         [first, second, ..] => {
             let goes_on = is_quote(*second) || opens(*second) || matches!(second, b'\\' | b'}');
             opens(*first) && (goes_on || second.is_ascii_whitespace())
         }
         [] => true,
-    };
-    let is_cookie = name.to_ascii_lowercase().ends_with("cookie");
-    // In an address the name was the user's.
-    let is_login = value
-        .strip_prefix(MASK)
-        .is_some_and(|rest| rest.starts_with('@'));
-    is_structure
-        || is_login
-        || is_cookie && !value.contains('=')
-        || is_count(name, value)
-        || is_way(name, value)
-        || is_folder(name, value)
+    }
 }
 
 /// Where a value ends that may say first what kind it is: `Bearer x`.
@@ -321,8 +327,11 @@ fn bare_end(text: &str, begin: usize, around: Option<u8>, has_comma: bool) -> us
         }
         if is_quote(byte) {
             let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
+            if Some(byte) == around || at == begin || !goes_on {
+                break;
+            }
             let close = quoted(text, at..at + 1).end;
-            if Some(byte) == around || at == begin || !goes_on || close == text.len() {
+            if close == text.len() {
                 break;
             }
             at = close;
