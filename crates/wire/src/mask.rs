@@ -27,6 +27,8 @@ use crate::v1::{self, Batch, event, mark};
 const MASK: &str = "***";
 /// In the id of a test a shorter value is no secret.
 const SHORTEST_VALUE: usize = 6;
+/// So many letters, small and capital ones mixed, are no word.
+const SHORTEST_CHANCE: usize = 12;
 /// Where a name has no password and is so long, it is one.
 const SHORTEST_NAME: usize = 16;
 /// A quote between quotes, as a shell has it and the agent writes it.
@@ -138,7 +140,7 @@ fn test_id(id: &mut String) {
     }
     let mut masked = parameters.to_owned();
     mask(&mut masked, &|value| {
-        value.len() >= SHORTEST_VALUE && !value.bytes().all(|byte| byte.is_ascii_alphabetic())
+        value.len() >= SHORTEST_VALUE && !is_plain_word(value)
     });
     if masked != parameters {
         id.replace_range(begin.., &masked);
@@ -200,6 +202,16 @@ fn after(bytes: &[u8], from: usize, is_of: impl Fn(u8) -> bool) -> usize {
 
 fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'')
+}
+
+/// Letters alone, of which a long run changes between small and capital ones no more often than words do that are written as one.
+fn is_plain_word(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let changes = bytes
+        .windows(2)
+        .filter(|two| two[0].is_ascii_uppercase() != two[1].is_ascii_uppercase());
+    let is_word = bytes.len() < SHORTEST_CHANCE || changes.count() * 3 <= bytes.len();
+    is_word && bytes.iter().all(u8::is_ascii_alphabetic)
 }
 
 /// Whether chance may have made this: letters alone, and small ones, are a word.

@@ -58,6 +58,8 @@ enum Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plain {
     Nothing,
+    /// Whether something is so.
+    Answer,
     /// So many tokens.
     Count,
     /// How somebody signs in.
@@ -176,7 +178,7 @@ impl Walk {
             } else if named::is_way(name, "none") {
                 Plain::Way
             } else {
-                Plain::Nothing
+                Plain::Answer
             };
             self.expects = takes_one.then_some(Expected::Secret(plain));
             return None;
@@ -260,6 +262,7 @@ impl Expected {
             Self::Secret(plain) => {
                 let is_plain = match plain {
                     Plain::Nothing => false,
+                    Plain::Answer => named::is_answer(word),
                     Plain::Count => word.bytes().all(|byte| byte.is_ascii_digit()),
                     Plain::Way => named::is_way("auth", word),
                     Plain::Ports => is_ports(word),

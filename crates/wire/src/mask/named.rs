@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::{Counts, Found, INNER_QUOTE, MASK, after, is_mixed, is_quote};
 
 /// What is called so is a secret, also with something before or behind it.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     "password",
     "passwd",
     "passphrase",
+    "passcode",
     "pwd",
     "secret",
     "token",
@@ -29,8 +30,11 @@ const KEYS: [&str; 10] = [
     "functions",
 ];
 /// Names that end in one of these, behind a dash or whatever parts words, are secrets.
-const LAST: [&str; 8] = [
+const LAST: [&str; 11] = [
     "pass",
+    "pgpass",
+    "pat",
+    "pw",
     "otp",
     "bearer",
     "sshpass",
@@ -40,7 +44,7 @@ const LAST: [&str; 8] = [
     "keypass",
 ];
 /// Names that end so tell where a secret is, how long it counts or how it is called.
-const NO_SECRETS: [&str; 18] = [
+const NO_SECRETS: [&str; 23] = [
     "file",
     "path",
     "dir",
@@ -58,6 +62,11 @@ const NO_SECRETS: [&str; 18] = [
     "format",
     "endpoint",
     "authentication",
+    "hasher",
+    "hashers",
+    "validator",
+    "validators",
+    "backend",
     "-fd",
 ];
 /// What only sounds like a secret.
@@ -83,6 +92,10 @@ const WAYS: [&str; 18] = [
     "required",
     "optional",
 ];
+/// Whether something is or not, which no secret says.
+const ANSWERS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "none", "null"];
+/// A key of an object that is called a secret, of which this is the value.
+const VALUES: [&str; 6] = ["value", "raw", "plain", "plaintext", "string", "text"];
 /// What stands before the secret in a header.
 const SCHEMES: [&str; 6] = ["bearer", "basic", "token", "digest", "apikey", "negotiate"];
 /// What follows `Bearer` or `Basic` and is shorter may be a word.
@@ -95,12 +108,15 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
         return found;
     }
     let bytes = text.as_bytes();
+    let mut object = Object::default();
     let mut at = 0;
     while at < bytes.len() {
         let begin = after(bytes, at, |byte| !is_of_name(byte));
         let end = after(bytes, begin, is_of_name);
+        object.read(&bytes[at..begin]);
         at = end.max(begin);
-        let value = value_behind(text, begin..end).filter(|value| counts(&text[value.clone()]));
+        let value = value_behind(text, begin..end, &mut object);
+        let value = value.filter(|value| counts(&text[value.clone()]));
         let secret = value.or_else(|| behind_scheme(text, begin..end));
         if let Some(secret) = secret {
             at = secret.end.max(at);
@@ -114,7 +130,8 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
 pub(super) fn whole_value(word: &str) -> Option<Range<usize>> {
     let (name, value) = word.split_once('=')?;
     let is_secret = name.bytes().all(is_of_name) && tells_a_secret(name);
-    let is_plain = is_count(name, value) || is_way(name, value) || is_folder(name, value);
+    let is_plain =
+        is_count(name, value) || is_way(name, value) || is_folder(name, value) || is_answer(value);
     (is_secret && !is_plain).then_some(name.len() + 1..word.len())
 }
 
@@ -171,6 +188,13 @@ pub(super) fn is_way(name: &str, value: &str) -> bool {
         && WAYS.contains(&value.to_ascii_lowercase().as_str())
 }
 
+/// Whether a value says only that something is so.
+pub(super) fn is_answer(value: &str) -> bool {
+    ANSWERS
+        .iter()
+        .any(|answer| answer.eq_ignore_ascii_case(value))
+}
+
 /// Where a shell is.
 fn is_folder(name: &str, value: &str) -> bool {
     matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
@@ -181,7 +205,7 @@ fn is_of_name(byte: u8) -> bool {
 }
 
 /// The value that follows a name, where it is a secret.
-fn value_behind(text: &str, name: Range<usize>) -> Option<Range<usize>> {
+fn value_behind(text: &str, name: Range<usize>, object: &mut Object) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     // The quote around the name, be it escaped, as in JSON.
     let key_end = match after(bytes, name.end, |byte| byte == b'\\') {
@@ -193,10 +217,17 @@ fn value_behind(text: &str, name: Range<usize>) -> Option<Range<usize>> {
     let begin = sign + length_of_sign(&bytes[sign..])?;
     let called = &text[name.clone()];
     let before = bytes[..name.start].last().copied();
-    let kind = Kind::of(called, before, is_colon, key_end > name.end)?;
+    let is_key = key_end > name.end;
+    if is_colon && is_of_tests(&text[..name.start], called) {
+        return None;
+    }
+    let kind = Kind::of(called, before, is_colon, is_key);
+    let of_object = || (is_key && object.is_value(called)).then_some(Kind::Value);
+    let kind = kind.or_else(of_object)?;
 
     let begin = after(bytes, begin, |byte| byte.is_ascii_whitespace());
     if is_structure(&bytes[begin..]) {
+        object.is_next |= bytes.get(begin) == Some(&b'{');
         return None;
     }
     let quote = after(bytes, begin, |byte| byte == b'\\');
@@ -230,6 +261,11 @@ fn value_behind(text: &str, name: Range<usize>) -> Option<Range<usize>> {
     (!is_plain(called, &text[value.clone()])).then_some(value)
 }
 
+/// Whether a name with a colon behind it is a test's (`a.py::test_token: it failed`), or says what is measured (`--cov=token:branch`).
+fn is_of_tests(before: &str, name: &str) -> bool {
+    before.ends_with("--cov=") || before.ends_with("::") && name.starts_with("test_")
+}
+
 /// Whether a value tells nothing secret though its name sounds so.
 fn is_plain(name: &str, value: &str) -> bool {
     let is_cookie = name.to_ascii_lowercase().ends_with("cookie");
@@ -243,6 +279,39 @@ fn is_plain(name: &str, value: &str) -> bool {
         || is_count(name, value)
         || is_way(name, value)
         || is_folder(name, value)
+        || is_answer(value)
+}
+
+/// An object that is called a secret, as in `"password": {"value": "x"}`.
+#[derive(Debug, Default)]
+struct Object {
+    /// The next that begins is one.
+    is_next: bool,
+    /// So many braces are open in one.
+    open: usize,
+}
+
+impl Object {
+    /// Reads what stands between two names.
+    fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'{' if self.open > 0 || self.is_next => {
+                    self.open += 1;
+                    self.is_next = false;
+                }
+                b'}' => self.open = self.open.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a key of it has the secret as its value.
+    fn is_value(&self, key: &str) -> bool {
+        let is = |known: &&str| known.eq_ignore_ascii_case(key);
+        let ends_so = key.to_ascii_lowercase().ends_with("value");
+        self.open > 0 && (ends_so || VALUES.iter().any(is))
+    }
 }
 
 /// Whether an object or a list begins: what is in it has names of its own.
@@ -264,7 +333,7 @@ fn behind_way(text: &str, begin: usize, end: impl Fn(usize) -> usize) -> usize {
     let is_scheme = |known: &&str| known.eq_ignore_ascii_case(&text[begin..first]);
     let second = after(text.as_bytes(), first, |byte| byte == b' ');
     match SCHEMES.iter().find(|known| is_scheme(known)) {
-        Some(_) if second > first => end(second),
+        Some(_) if second > first && !text[second..].starts_with("--") => end(second),
         _ => first,
     }
 }
@@ -290,7 +359,8 @@ impl Kind {
         }
         let is_signature =
             matches!(before, Some(b'?' | b'&' | b';')) && (is("sig") || is("signature"));
-        let is_secret = tells_a_secret(name) || is_key && is("auth") || is_signature;
+        let is_auth = is("auth") && (is_key || !is_colon);
+        let is_secret = tells_a_secret(name) || is_auth || is_signature;
         is_secret.then_some(Self::Value)
     }
 }

@@ -159,6 +159,7 @@ fn programs_take_passwords_by_short_flags() {
         // Long flags of mysql are none of these.
         ("7z x -pprofile a.7z", "7z x -p*** a.7z"),
         ("7z x -pipe a.7z", "7z x -p*** a.7z"),
+        ("sshpass -p true ssh h", "sshpass -p *** ssh h"),
         ("sshpass -plugin ssh h", "sshpass -p*** ssh h"),
         (
             "twine upload -u me -p PW dist/x",

@@ -21,6 +21,25 @@ fn what_is_called_a_secret_is_masked() {
         ),
         ("PGPASSWORD=hunter2 psql", "PGPASSWORD=*** psql"),
         ("MYSQL_PWD=/hunter2 mysql", "MYSQL_PWD=*** mysql"),
+        ("PGPASS=hunter2 psql", "PGPASS=*** psql"),
+        ("x --pat hunter2 y", "x --pat *** y"),
+        ("GH_PAT=hunter2 y", "GH_PAT=*** y"),
+        ("x vault_pw=hunter2", "x vault_pw=***"),
+        ("pw: hunter2", "pw: ***"),
+        ("x passcode=hunter2", "x passcode=***"),
+        ("x auth=hunter2", "x auth=***"),
+        (
+            r#"{"password":{"value":"hunter2"},"value":"a"}"#,
+            r#"{"password":{"value":"***"},"value":"a"}"#,
+        ),
+        (
+            r#"{"token": {"meta": {"n": 1}, "stringValue": "hunter2"}}"#,
+            r#"{"token": {"meta": {"n": 1}, "stringValue": "***"}}"#,
+        ),
+        (
+            r#"x "{\"password\":{\"value\":\"hunter2\"}}""#,
+            r#"x "{\"password\":{\"value\":\"***\"}}""#,
+        ),
         ("SSHPASS=hunter2 sshpass -e", "SSHPASS=*** sshpass -e"),
         (
             "REDISCLI_AUTH=hunter2 redis-cli",
@@ -189,7 +208,15 @@ fn what_only_sounds_like_a_secret_stays() {
         "gpg --passphrase-fd 3 --passphrase-fd=3",
         "git config credential.helper store",
         "passwordless=yes secretary=me",
+        "test_token=yes password=None",
+        "x --use-token=true --use-token true --no-secret=off",
+        "PASSWORD_HASHERS=x.y.z AUTH_PASSWORD_VALIDATORS=x",
+        "pytest --cov=token:branch",
+        "pytest --deselect tests/test_auth.py::test_password: works",
+        "x auth=basic --path x spat=1 compat=2",
     ]);
+    let line = "pytest --deselect 'tests/test_auth.py::test_password: works' -q";
+    assert_eq!(masked(line), line);
     let line = r#"{"token": {"id": 1}, "secrets": [{"a": 1}]}"#;
     assert_eq!(masked(line), line);
 }
@@ -216,6 +243,16 @@ fn of_a_test_only_parameters_that_look_like_a_secret_are_masked() {
             "t.py::test[--password ***",
         ),
         ("t.py::test[cmd -p a1b2c3]", "t.py::test[cmd -p a1b2c3]"),
+        (
+            "t.py::test[x-amz-security-token=FwoGZXIvYXdzE]",
+            "t.py::test[x-amz-security-token=***]",
+        ),
+        ("t.py::test[auth=Ab12Cd34Ef]", "t.py::test[auth=***]"),
+        (
+            "t.py::test[token=TestTokenRefresh]",
+            "t.py::test[token=TestTokenRefresh]",
+        ),
+        ("t.py::test[auth=required]", "t.py::test[auth=required]"),
         ("t.py::TestToken::test_x", "t.py::TestToken::test_x"),
     ] {
         assert_eq!(masked_id(id), expected);
