@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::{
-    Counts, Found, INNER_QUOTE, SHORTEST_NAME, is_quote, named,
+    Counts, Found, INNER_QUOTE, SHORTEST_NAME, is_quote,
+    named::{self, Closes},
     programs::{self, Program, Role, Values},
     verbs::{self, Flag, Heard, Said},
 };
@@ -401,28 +402,6 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
         }
     }
     found
-}
-
-/// Where the quotes of each kind close that were looked for last. Those that are escaped close none, so many may have the same end, and to look
-/// for it from each of them would take too long.
-#[derive(Debug, Default)]
-struct Closes([Option<Range<usize>>; 3]);
-
-impl Closes {
-    /// As [`named::quoted`].
-    fn quoted(&mut self, text: &str, open: Range<usize>) -> Range<usize> {
-        let kind = match &text.as_bytes()[open.clone()] {
-            b"\"" => 0,
-            b"'" => 1,
-            _ => 2,
-        };
-        let known = self.0[kind].clone();
-        let found = known.filter(|known| known.start <= open.end && open.end <= known.end);
-        let found = found.unwrap_or_else(|| named::quoted(text, open.clone()));
-        let within = open.end..found.end;
-        self.0[kind] = Some(found);
-        within
-    }
 }
 
 /// How long the quote is that is here. Between single quotes, a shell has another one as [`INNER_QUOTE`].

@@ -109,13 +109,14 @@ pub(super) fn secrets(text: &str, counts: Counts<'_>) -> Found {
     }
     let bytes = text.as_bytes();
     let mut object = Object::default();
+    let mut closes = Closes::default();
     let mut at = 0;
     while at < bytes.len() {
         let begin = after(bytes, at, |byte| !is_of_name(byte));
         let end = after(bytes, begin, is_of_name);
         object.read(&bytes[at..begin]);
         at = end.max(begin);
-        let value = value_behind(text, begin..end, &mut object);
+        let value = value_behind(text, begin..end, &mut object, &mut closes);
         let value = value.filter(|value| counts(&text[value.clone()]));
         let secret = value.or_else(|| behind_scheme(text, begin..end));
         if let Some(secret) = secret {
@@ -205,7 +206,12 @@ fn is_of_name(byte: u8) -> bool {
 }
 
 /// The value that follows a name, where it is a secret.
-fn value_behind(text: &str, name: Range<usize>, object: &mut Object) -> Option<Range<usize>> {
+fn value_behind(
+    text: &str,
+    name: Range<usize>,
+    object: &mut Object,
+    closes: &mut Closes,
+) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     // The quote around the name, be it escaped, as in JSON.
     let key_end = match after(bytes, name.end, |byte| byte == b'\\') {
@@ -252,7 +258,7 @@ fn value_behind(text: &str, name: Range<usize>, object: &mut Object) -> Option<R
                     after(bytes, begin, |byte| byte != around)
                 }
                 (Kind::Value, _) => behind_way(text, begin, |begin| {
-                    bare_end(text, begin, around, has_comma)
+                    bare_end(text, begin, around, has_comma, closes)
                 }),
             };
             begin..end
@@ -328,7 +334,7 @@ fn is_structure(bytes: &[u8]) -> bool {
 }
 
 /// Where a value ends that may say first what kind it is: `Bearer x`.
-fn behind_way(text: &str, begin: usize, end: impl Fn(usize) -> usize) -> usize {
+fn behind_way(text: &str, begin: usize, mut end: impl FnMut(usize) -> usize) -> usize {
     let first = end(begin);
     let is_scheme = |known: &&str| known.eq_ignore_ascii_case(&text[begin..first]);
     let second = after(text.as_bytes(), first, |byte| byte == b' ');
@@ -384,8 +390,36 @@ pub(super) fn quoted(text: &str, open: Range<usize>) -> Range<usize> {
     open.end..close.map_or(text.len(), |(at, _)| open.end + at)
 }
 
+/// Where the quotes of each kind close that were looked for last. Those that are escaped close none, so many may have the same end, and to look
+/// for it from each of them would take too long.
+#[derive(Debug, Default)]
+pub(super) struct Closes([Option<Range<usize>>; 3]);
+
+impl Closes {
+    /// As [`quoted`].
+    pub(super) fn quoted(&mut self, text: &str, open: Range<usize>) -> Range<usize> {
+        let kind = match &text.as_bytes()[open.clone()] {
+            b"\"" => 0,
+            b"'" => 1,
+            _ => 2,
+        };
+        let known = self.0[kind].clone();
+        let found = known.filter(|known| known.start <= open.end && open.end <= known.end);
+        let found = found.unwrap_or_else(|| quoted(text, open.clone()));
+        let within = open.end..found.end;
+        self.0[kind] = Some(found);
+        within
+    }
+}
+
 /// Where a value without quotes ends. A quote inside of it belongs to it, as a shell reads `a'b c'd`.
-fn bare_end(text: &str, begin: usize, around: Option<u8>, has_comma: bool) -> usize {
+fn bare_end(
+    text: &str,
+    begin: usize,
+    around: Option<u8>,
+    has_comma: bool,
+    closes: &mut Closes,
+) -> usize {
     let bytes = text.as_bytes();
     let mut at = begin;
     while let Some(byte) = bytes.get(at).copied() {
@@ -400,7 +434,7 @@ fn bare_end(text: &str, begin: usize, around: Option<u8>, has_comma: bool) -> us
             if Some(byte) == around || at == begin || !goes_on {
                 break;
             }
-            let close = quoted(text, at..at + 1).end;
+            let close = closes.quoted(text, at..at + 1).end;
             if close == text.len() {
                 break;
             }
