@@ -60,6 +60,8 @@ struct Runner {
     folder: PathBuf,
     has_run: bool,
     open: Option<(String, Option<Phase>)>,
+    /// RSS from which the open test counts.
+    open_bytes: u64,
     /// Since when no test is seen though one is open, and the RSS then.
     idle: Option<(i64, u64)>,
     rss_bytes: u64,
@@ -293,6 +295,7 @@ impl<S: BatchSink> Recorder<S> {
             folder,
             has_run: false,
             open: None,
+            open_bytes: 0,
             idle: None,
             rss_bytes,
             gone_us: None,
@@ -326,6 +329,7 @@ impl<S: BatchSink> Recorder<S> {
         let mut whats = Vec::with_capacity(2);
         if !goes_on {
             ended = before.map(|_| idle.unwrap_or((t_us, rss_bytes)));
+            runner.open_bytes = rss_bytes;
             let path = self.sights.paths.of(&nodeid, &runner.folder);
             whats.push(What::TestBegin(TestBegin {
                 execution: 1,

@@ -44,7 +44,10 @@ impl<S: BatchSink> Recorder<S> {
             };
             if let Some((t_us, rss_bytes)) = runner.idle.take_if(is_over) {
                 runner.open = None;
-                ended.push((*key, t_us, rss_bytes));
+                // Behind the last test the interpreter lets go of all: what falls below where that test began is not its release.
+                let is_last = at_the_end || runner.gone_us.is_some();
+                let least = if is_last { runner.open_bytes } else { 0 };
+                ended.push((*key, t_us, rss_bytes.max(least)));
             }
         }
         for (key, t_us, rss_bytes) in ended {

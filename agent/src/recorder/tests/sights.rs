@@ -266,6 +266,26 @@ fn what_grew_between_two_looks_is_the_next_tests_and_what_was_given_back_the_for
 }
 
 #[test]
+fn what_the_interpreter_lets_go_of_at_its_end_is_no_release_of_the_last_test() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.begins(100, 7, "a.py::x", Phase::Call);
+    let idle = Sight {
+        key: key(7),
+        t_us: 150,
+        rss_bytes: 20,
+        before: None,
+        what: Seeing::Idle,
+    };
+    scene.tell(Message::Seen(Seen::Sights(vec![idle])));
+    scene.gone(200, 7, Some(0), None);
+    assert_eq!(
+        told(scene).of(7)[3..],
+        ["150 end unknown 100", "200 leave 20"]
+    );
+}
+
+#[test]
 fn a_test_that_clears_its_environment_goes_on() {
     let scene = scene(0);
     scene.born(7, 1, "pytest", 5);
