@@ -98,6 +98,12 @@ impl Tailer {
         }
     }
 
+    /// Whether the folder is there, as it was at the begin.
+    #[must_use]
+    pub fn has_folder(&self) -> bool {
+        self.folder.is_dir()
+    }
+
     /// Whether a process of that number ever wrote.
     #[must_use]
     pub fn has_file_of(&self, pid: u32) -> bool {

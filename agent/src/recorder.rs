@@ -398,9 +398,13 @@ impl<S: BatchSink> Recorder<S> {
         }
     }
 
-    /// Says whose marks end before they left pytest, since their files were removed.
+    /// Says whose marks end before they left pytest, since their files were removed, and that some may have been that nobody ever read.
     fn tell_cut_off(&mut self) {
         let now_us = self.clock.now_us();
+        if !self.tailer.has_folder() {
+            let message = "the folder to which the plugin writes was removed and is not there any more; what was told in it last may be missing".to_owned();
+            self.notices.report(now_us, MARKS_MISSING, message, 1);
+        }
         for key in self.tailer.cut_off() {
             let pid = self.names.outside(key).pid;
             let message = format!(
