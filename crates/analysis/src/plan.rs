@@ -69,8 +69,8 @@ pub struct Wanted {
 }
 
 /// Puts files in the order with the lowest peak: first those that give back more than they take, by rising spike, since each makes room for
-/// the next; then the others by falling spike above what they retain, as a list of jobs with a start-up is ordered on one machine
-/// (Liu 1973, for pebbles and trees: the branch that leaves most room above what it keeps goes first).
+/// the next; then the others by falling spike above what they retain. It is the order that makes the highest cumulative cost of independent jobs lowest
+/// (Abdel-Wahab and Kameda 1978), as Liu (1986) orders the children of a node by what they need above what they leave.
 pub fn order<F: Borrow<File>>(files: &mut [F]) {
     files.sort_by(|one, other| key(one.borrow()).cmp(&key(other.borrow())));
 }

@@ -60,7 +60,7 @@ pub(super) fn into<'a>(
         by(|file| file.retained_bytes),
         by(|file| file.retained_bytes.max(file.spike_bytes)),
     ];
-    // The emptiest job keeps durations and peaks apart least; the fullest that still takes it needs the fewest.
+    // The emptiest job leaves all about alike; the fullest that still takes a file leaves most room in the others.
     for files in &orders {
         for emptiest in [true, false] {
             let mut bins = vec![empty.clone(); jobs];
