@@ -55,7 +55,7 @@ pub struct Removed {
 }
 
 /// Which file something is.
-type Inode = (u64, u64);
+type Inode = (i128, u64);
 
 /// What a spool stands on, and what it takes to make that anew.
 #[derive(Debug)]
@@ -151,7 +151,8 @@ fn is_gone(found: rustix::io::Result<Stat>) -> bool {
 }
 
 fn inode(stat: &Stat) -> Inode {
-    (stat.st_dev, stat.st_ino)
+    // The number of a device has another width on each system.
+    (i128::from(stat.st_dev), stat.st_ino)
 }
 
 fn inode_at(name: &CString) -> Option<Inode> {
