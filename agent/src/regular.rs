@@ -2,10 +2,10 @@
 //! would lead elsewhere: both are refused.
 
 use std::{
-    fs::{File, OpenOptions},
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{fs::OFlags, io::Errno};
@@ -42,6 +42,28 @@ pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
+/// Writes a file so that it is there whole or not at all; what stood under its name is replaced, not followed.
+///
+/// # Errors
+/// When it cannot be written, by the file that did not go; nothing is left of it then.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let fresh = path.with_file_name(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let written = open_with(&mut options, &fresh)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| (fresh.clone(), error));
+    let replaced =
+        written.and_then(|()| fs::rename(&fresh, path).map_err(|error| (path.to_owned(), error)));
+    if replaced.is_err() {
+        // Where there was no room, the half of it must not take what there is.
+        drop(fs::remove_file(&fresh));
+    }
+    replaced
+}
+
 /// Whether nothing stands under a name: also where what should be a folder above it is none, or a link that leads to itself.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
@@ -56,4 +78,32 @@ fn is(code: i32, errno: Errno) -> bool {
 
 fn irregular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "is no regular file; remove it")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn what_is_replaced_is_not_followed() {
+        let place = TempDir::new().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("precious"), "kept").unwrap();
+        symlink(at("precious"), at("link")).unwrap();
+        replace(&at("link"), b"new").unwrap();
+        assert_eq!(fs::read(at("link")).unwrap(), b"new");
+        // Nor is one under the name that it is written by.
+        symlink(at("precious"), at("other.new")).unwrap();
+        let (named, error) = replace(&at("other"), b"new").unwrap_err();
+        assert_eq!(
+            (named, error.kind()),
+            (at("other.new"), io::ErrorKind::InvalidInput)
+        );
+        assert_eq!(fs::read(at("precious")).unwrap(), b"kept");
+        assert!(!at("other").exists());
+    }
 }

@@ -19,7 +19,10 @@ use highwater_wire::{
 
 use uuid::Uuid;
 
-use crate::spool::{self, Recorded, SpoolError};
+use crate::{
+    regular,
+    spool::{self, Recorded, SpoolError},
+};
 
 pub use look::Look;
 pub use status::{Live, status};
@@ -103,13 +106,9 @@ fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_json(path: &Path, report: &JobReport) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let fresh = path.with_file_name(name);
     let mut text = serde_json::to_string_pretty(report).map_err(std::io::Error::other)?;
     text.push('\n');
-    std::fs::write(&fresh, text)?;
-    std::fs::rename(&fresh, path)
+    regular::replace(path, text.as_bytes()).map_err(|(_, error)| error)
 }
 
 #[cfg(test)]

@@ -276,14 +276,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 }
 
 fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let fresh = path.with_extension("new");
     let text = serde_json::to_vec(value).map_err(io::Error::other)?;
-    fs::write(&fresh, &text)
-        .and_then(|()| fs::rename(&fresh, path))
-        .or_else(|error| {
-            drop(fs::remove_file(&fresh));
-            write_into_room(path, &text).map_err(|_| error)
-        })
+    regular::replace(path, &text)
+        .or_else(|(_, error)| write_into_room(path, &text).map_err(|_| error))
         .map_err(|error| named(path, &error))
 }
 
@@ -331,7 +326,7 @@ mod tests {
             ci_status: "failure".to_owned(),
         };
         // Where a folder stands, no new file can be made, as on a full disk.
-        fs::create_dir(folder.path().join("stop.new")).unwrap();
+        fs::create_dir(folder.path().join(format!("{STOP}.new"))).unwrap();
         assert!(stop.write(folder.path()).is_err());
         reserve(folder.path()).unwrap();
         stop.write(folder.path()).unwrap();

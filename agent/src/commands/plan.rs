@@ -16,7 +16,7 @@ use facts::Found;
 use super::{CommandError, environment, tell, working_folder};
 use crate::{
     cli::{Form, PlanTask},
-    exit_codes,
+    exit_codes, regular,
     settings::{self, Given},
     terminal,
 };
@@ -124,14 +124,13 @@ fn write(folder: &Path, report: &PlanReport) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder).map_err(at(folder))?;
     for job in &report.jobs {
         let path = folder.join(selection(job.index));
-        let fresh = folder.join(format!("{}.new", selection(job.index)));
         let mut text = String::new();
         for file in &job.files {
             text.push_str(&forms::as_path(file));
             text.push('\n');
         }
-        std::fs::write(&fresh, text).map_err(at(&fresh))?;
-        std::fs::rename(&fresh, &path).map_err(at(&path))?;
+        regular::replace(&path, text.as_bytes())
+            .map_err(|(path, error)| CommandError::NotWritten(path, error))?;
     }
     for entry in std::fs::read_dir(folder).map_err(at(folder))? {
         let entry = entry.map_err(at(folder))?;

@@ -364,18 +364,7 @@ fn write_whole<M: Message>(path: &Path, kind: Kind, message: &M) -> Result<(), S
 
 /// Writes a file so that it is there whole or not at all.
 pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
-    let fresh = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    let written = regular::open_with(&mut options, &fresh)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(io(&fresh));
-    if written.is_err() {
-        // Where there was no room, the half of it must not take what there is.
-        drop(fs::remove_file(&fresh));
-    }
-    written?;
-    fs::rename(&fresh, path).map_err(io(path))
+    regular::replace(path, bytes).map_err(|(path, error)| io(&path)(error))
 }
 
 /// Makes a record of a message.

@@ -1,7 +1,7 @@
 //! How the memory of a worker went from one test file to the next: not at all, up and then level, up in a few steps, or on and on.
 //!
 //! What counts is the RSS at the end of each visit, so that what comes before the first one ends (imports, session fixtures) is nobody's
-//! growth. All figures are of ranks and medians: one file that takes much for a while moves none of them.
+//! growth. Slopes and steps are of ranks and medians: what one file leaves and the next gives back moves none of them.
 
 use crate::robust::{self, Estimate};
 
