@@ -2,6 +2,7 @@
 
 mod about;
 mod beside;
+mod checking;
 mod doctor;
 mod guarding;
 mod kept;
@@ -13,12 +14,14 @@ mod server;
 use clap::{Parser, Subcommand};
 
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
+use checking::CheckArgs;
 use doctor::DoctorArgs;
 use kept::{ReportArgs, UploadArgs};
 use planning::PlanArgs;
 use run::RunArgs;
 
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
+pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
 pub use doctor::DoctorTask;
 pub use kept::{ReportTask, UploadTask};
 pub use planning::{Form, PlanTask};
@@ -56,6 +59,8 @@ enum Command {
     Report(ReportArgs),
     /// Cut a suite that was recorded into jobs that fit a budget.
     Plan(PlanArgs),
+    /// Say whether the memory of a job got worse; ends with 1 where it did, with 3 where there is too little to compare with.
+    Check(CheckArgs),
     /// Say what works on this machine, and how to mend what does not; ends with 2 where a recording could not be made.
     Doctor(DoctorArgs),
 }
@@ -79,6 +84,8 @@ pub enum Task {
     Report(ReportTask),
     /// Cut a suite into jobs.
     Plan(PlanTask),
+    /// Say whether a job got worse.
+    Check(CheckTask),
     /// Say what works here.
     Doctor(DoctorTask),
 }
@@ -96,6 +103,7 @@ impl Cli {
             Command::Upload(args) => Task::Upload(args.into()),
             Command::Report(args) => Task::Report(args.into()),
             Command::Plan(args) => Task::Plan(args.into()),
+            Command::Check(args) => Task::Check(args.into()),
             Command::Doctor(args) => Task::Doctor(args.into()),
         }
     }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Task::Background(task) => Ok(commands::background::background(&task)),
         Task::Upload(task) => commands::upload::upload(task),
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
+        Task::Check(task) => commands::check::check(&task),
         Task::Plan(task) => commands::plan::plan(&task),
         Task::Report(task) => commands::report::report(task),
     };

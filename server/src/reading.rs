@@ -1,6 +1,7 @@
 //! Answers from the store, all of one request from one moment of it; of a job that is not settled, from what has arrived so far; of one that
 //! retention took something from, from what is left.
 
+mod check;
 mod removed;
 mod settled;
 
@@ -19,6 +20,7 @@ use crate::{
     state::{AppState, LiveKey},
 };
 
+pub(crate) use check::Against;
 pub(crate) use removed::Removed;
 pub(crate) use settled::{PieceError, Settled};
 

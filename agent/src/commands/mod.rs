@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 pub mod background;
+pub mod check;
 pub mod doctor;
 mod lost;
 pub mod plan;
@@ -120,6 +121,19 @@ pub enum CommandError {
     /// The server did not show a job.
     #[error("job {0} cannot be read from the server: {1}")]
     NotRead(uuid::Uuid, String),
+    /// No job was named.
+    #[error(
+        "no job is named: give its uuid, which stands in the address of its page, or the file that --summary wrote of it"
+    )]
+    NoJobToCheck,
+    /// What was named is neither a job nor its summary.
+    #[error("{}: this is neither the uuid of a job nor a summary of one: {}", .0.display(), .1)]
+    NoSummary(PathBuf, String),
+    /// No server was named to ask.
+    #[error(
+        "a check needs the jobs of before, which a server has: name it with --server or HIGHWATER_SERVER"
+    )]
+    NoServerToAsk,
     /// No test file of it ran.
     #[error("job {0} ran no test file, so there is nothing to plan")]
     NothingToPlan(uuid::Uuid),

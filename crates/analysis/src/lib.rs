@@ -7,10 +7,17 @@
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
+#[cfg(test)]
+mod chance;
+pub mod changepoint;
+pub mod check;
 pub mod digest;
 pub mod figures;
 pub mod growth;
 pub mod plan;
 pub mod recording;
+pub mod regression;
 pub mod robust;
+#[cfg(test)]
+mod samples;
 pub mod time;

@@ -9,6 +9,13 @@ pub fn rfc3339(unix_us: i64) -> String {
         .unwrap_or_default()
         .to_string()
 }
+/// The other way; `None` for what is no moment.
+#[must_use]
+pub fn unix_us(rfc3339: &str) -> Option<i64> {
+    let moment: Timestamp = rfc3339.parse().ok()?;
+    Some(moment.as_microsecond())
+}
+
 /// Clocks that differ by less are alike: a request on its way makes up for as much, µs.
 const ALIKE_US: i64 = 2_000_000;
 

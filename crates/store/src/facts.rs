@@ -68,7 +68,7 @@ pub(crate) const JOB_NAMES: &str = "SELECT name FROM (SELECT j.name, f.started_u
     ORDER BY f.started_unix_us DESC LIMIT $3) AS newest GROUP BY name ORDER BY MAX(started_unix_us) DESC, name";
 
 /// Figures of one test file in one session of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 #[expect(
     missing_docs,
     reason = "the same figures as `highwater_wire::report::FileRow`"

@@ -28,6 +28,10 @@ pub struct Finalised {
     pub confidence: Option<String>,
     pub tests: i64,
     pub failed: i64,
+    /// What jobs must have the same to be compared with it; `None` where it did not go well.
+    pub comparable: Option<String>,
+    /// What it is ordered by among these, µs since 1970.
+    pub ordered_unix_us: i64,
     pub series: Vec<SeriesRow>,
     pub pages: Vec<StoredPage>,
     pub details: Vec<Detail>,
@@ -54,6 +58,8 @@ pub(crate) async fn write(
         .bind(done.tests)
         .bind(done.failed)
         .bind(done.arrivals)
+        .bind(&done.comparable)
+        .bind(done.ordered_unix_us)
         .execute(&mut *connection)
         .await?;
     if updated.rows_affected() == 0 {

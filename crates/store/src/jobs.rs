@@ -43,7 +43,7 @@ pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM
     ORDER BY heard_unix_us, id";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
-    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11,
+    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14,
     unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1
     AND pages_removed_unix_us IS NULL";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, j.branch,

@@ -1,7 +1,7 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
-//! their own tables; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
+//! their own tables; `baselines` finds the jobs that a job is compared with; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
 //! is settled, `trouble` whether that comes to disk; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
 //! writes a recording at once, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
@@ -10,6 +10,7 @@
 //! prepares each of them; around many rows a statement is two constants, and tests write them.
 
 mod backup;
+mod baselines;
 mod batches;
 mod db;
 mod details;
@@ -33,6 +34,7 @@ mod whole;
 mod writer;
 
 pub use backup::{Backup, back_up};
+pub use baselines::{Alike, BaselineRow};
 pub use batches::{NewBatch, StoredBatch};
 pub use db::{Store, is_there};
 pub use details::{Detail, Kind as DetailKind};

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, batches, db, details, facts, jobs, projects, retention, series, sizes, space, tokens,
-    trouble, writer,
+    backup, baselines, batches, db, details, facts, jobs, projects, retention, series, sizes,
+    space, tokens, trouble, writer,
 };
 
 pub(crate) async fn store() -> (TempDir, Store) {
@@ -47,6 +47,16 @@ pub(crate) fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
         body: vec![body],
         weight: 1_000,
     }
+}
+
+/// Steps of the plan for a statement.
+pub(crate) async fn plan_of(store: &Store, statement: &str) -> Vec<String> {
+    let explained = format!("EXPLAIN QUERY PLAN {statement}");
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
+        .fetch_all(&store.readers)
+        .await
+        .unwrap();
+    plan.into_iter().map(|step| step.3).collect()
 }
 
 #[tokio::test]
@@ -91,6 +101,8 @@ async fn every_statement_can_be_prepared() {
         details::GET,
         details::DELETE,
         facts::DELETE,
+        baselines::BASELINE,
+        baselines::FILES,
         facts::HISTORY,
         facts::HISTORY_OF_NAME,
         facts::NEWEST,
@@ -344,6 +356,8 @@ pub(crate) fn finalised(
         confidence: None,
         tests: 0,
         failed: 0,
+        comparable: None,
+        ordered_unix_us: 0,
         series: Vec::new(),
         pages: Vec::new(),
         details: vec![report(key, &revision.to_string())],

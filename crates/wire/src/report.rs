@@ -3,6 +3,7 @@
 //! Sizes are bytes and durations microseconds, as integers; times of day are RFC 3339 in UTC; `…_us` without
 //! "duration" in its name counts from the job's start.
 
+mod check;
 mod ending;
 mod files;
 mod growth;
@@ -11,6 +12,10 @@ mod plan;
 mod processes;
 mod tests_and_fixtures;
 
+pub use check::{
+    Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
+    TestCounts,
+};
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};

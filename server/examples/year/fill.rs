@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
+use highwater_analysis::check;
 use highwater_store::{
     Detail, DetailKind, Expiry, FileFact, Finalised, JobFigures, JobFilter, Moment, Put,
     RetentionKind, SeriesRow, Store, StoredPage, Visible, rate_columns,
@@ -266,6 +267,8 @@ impl Template {
             confidence: self.figures.confidence.clone(),
             tests: self.tests,
             failed: self.failed,
+            comparable: check::comparable(&report),
+            ordered_unix_us: check::ordered_unix_us(&report),
             series: if has_pages {
                 self.series.clone()
             } else {

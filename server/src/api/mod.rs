@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`.
 
 mod access;
+mod check;
 mod export;
 mod jobs;
 mod live;
@@ -13,6 +14,7 @@ mod series;
 pub use openapi::openapi;
 
 pub(crate) use access::access;
+pub(crate) use check::check;
 pub(crate) use export::export;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use live::live;

@@ -11,7 +11,7 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{access, export, jobs, live, pins, projects, series};
+use super::{access, check, export, jobs, live, pins, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -33,6 +33,7 @@ use crate::ingest;
         jobs::files,
         jobs::tests,
         jobs::fixtures,
+        check::check,
         series::series,
         pins::pin,
         pins::unpin,

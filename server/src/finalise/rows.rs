@@ -1,6 +1,9 @@
 //! Everything that settling a job writes.
 
-use highwater_analysis::digest::{Digest, process_numbers};
+use highwater_analysis::{
+    check,
+    digest::{Digest, process_numbers},
+};
 use highwater_store::{Detail, DetailKind, FileFact, Finalised};
 use highwater_wire::report::JobState;
 use prost::Message;
@@ -53,6 +56,8 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
             .map(|ending| ending.confidence.as_str().to_owned()),
         tests: sum(|session| session.tests),
         failed: sum(|session| session.failed),
+        comparable: check::comparable(report),
+        ordered_unix_us: check::ordered_unix_us(report),
         series,
         pages,
         details,

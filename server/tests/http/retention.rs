@@ -238,6 +238,8 @@ async fn keep_large(store: &Store, name: &str, days: i64) {
         confidence: None,
         tests: 0,
         failed: 0,
+        comparable: None,
+        ordered_unix_us: 0,
         series: Vec::new(),
         pages: (0..2_000).map(page).collect(),
         details: Vec::new(),

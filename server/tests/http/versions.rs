@@ -44,6 +44,8 @@ async fn leave(database: &str, uuid: Uuid, rows: impl Fn(Vec<u8>) -> Vec<u8>) {
         confidence: Some("certain".to_owned()),
         tests: 0,
         failed: 0,
+        comparable: None,
+        ordered_unix_us: 0,
         series: snapshot.series(key.id).await.unwrap(),
         pages: snapshot.value_pages(key.id).await.unwrap(),
         details,

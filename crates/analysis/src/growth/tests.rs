@@ -1,4 +1,5 @@
 use super::*;
+use crate::chance::Chance;
 
 const MB: f64 = 1_048_576.0;
 
@@ -38,32 +39,6 @@ fn the_page_tells_the_figures_that_count() {
         [0.1, 0.1, 0.25],
         "a tenth, a tenth and a quarter are in words"
     );
-}
-
-/// Numbers that look random and are the same each time (SplitMix64 by Steele, Lea and Flood).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.next()
-    }
-
-    fn whole(&mut self, low: usize, high: usize) -> usize {
-        (self.between(low as f64, high as f64 + 1.0) as usize).min(high)
-    }
-
-    /// About normal: twelve uniform ones.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
-    }
 }
 
 /// A suite of a course: what it holds after each file.

@@ -3,20 +3,10 @@ use uuid::Uuid;
 use super::{HISTORY_OF_NAME, JOB_NAMES, JOB_OF_NAME, NEWEST};
 use crate::{tests::*, *};
 
-/// Steps of the plan for a statement.
-async fn plan(store: &Store, statement: &str) -> Vec<String> {
-    let explained = format!("EXPLAIN QUERY PLAN {statement}");
-    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
-        .fetch_all(&store.readers)
-        .await
-        .unwrap();
-    plan.into_iter().map(|step| step.3).collect()
-}
-
 #[tokio::test]
 async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
     let (_folder, store) = store().await;
-    let steps = plan(&store, HISTORY_OF_NAME).await;
+    let steps = plan_of(&store, HISTORY_OF_NAME).await;
     let has = |words: &[&str]| {
         let step = steps
             .iter()
@@ -33,11 +23,11 @@ async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
     let is_sorted_later = steps.iter().any(|step| step.contains("TEMP B-TREE"));
     assert!(!is_sorted_later, "{steps:?}");
     for statement in [NEWEST, JOB_OF_NAME] {
-        let steps = plan(&store, statement).await;
+        let steps = plan_of(&store, statement).await;
         let is_of_index = |step: &String| step.contains("SEARCH") || step.contains("SUBQUERY");
         assert!(steps.iter().all(is_of_index), "{steps:?}");
     }
-    let steps = plan(&store, JOB_NAMES).await;
+    let steps = plan_of(&store, JOB_NAMES).await;
     let is_scanned = steps
         .iter()
         .any(|step| step.contains("SCAN") && !step.contains("newest"));

@@ -1,0 +1,113 @@
+//! `highwater check`: whether the memory of a job got worse.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use uuid::Uuid;
+
+use super::server::ServerParser;
+use crate::settings::{parse_bytes, said};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Branch of the jobs that it is compared with; where none is named main, else master, else the job's own.
+    #[arg(long, value_name = "BRANCH")]
+    baseline: Option<String>,
+    /// What ends with 1: a figure that got worse or is over a limit, one over a limit alone, or nothing.
+    #[arg(long, value_enum, default_value_t = FailOn::Worse)]
+    fail_on: FailOn,
+    /// The job's peak at the most, as 3GB or 512MiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_peak: Option<u64>,
+    /// The job's headroom at the least.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    min_headroom: Option<u64>,
+    /// What each file retains at the most.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_retained: Option<u64>,
+    /// What each file needs for a while at the most.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_spike: Option<u64>,
+    /// How it is written: in words, or all of it as JSON.
+    #[arg(long, value_enum, default_value_t = CheckForm::Text)]
+    format: CheckForm,
+    /// Address of the server that has the jobs.
+    #[arg(long, value_name = "URL", value_parser = ServerParser)]
+    server: Option<String>,
+    /// The job, by uuid or by the file that `--summary` wrote of it; that of HIGHWATER_JOB where none is named.
+    #[arg(value_name = "JOB")]
+    job: Option<JobWord>,
+}
+
+/// What fails a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A figure that got worse, or is over a limit.
+    Worse,
+    /// A figure over a limit.
+    Limit,
+    /// Nothing.
+    Never,
+}
+
+/// How a check is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckForm {
+    /// In words.
+    Text,
+    /// All of it.
+    Json,
+}
+
+/// How a job is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobWord {
+    /// By its uuid.
+    Uuid(Uuid),
+    /// By the file of its summary.
+    Summary(PathBuf),
+}
+
+impl From<String> for JobWord {
+    fn from(word: String) -> Self {
+        match word.parse() {
+            Ok(uuid) => Self::Uuid(uuid),
+            Err(_) => Self::Summary(word.into()),
+        }
+    }
+}
+
+/// `highwater check`.
+#[derive(Debug)]
+pub struct CheckTask {
+    /// Branch of the baseline.
+    pub baseline: Option<String>,
+    /// What fails it.
+    pub fail_on: FailOn,
+    /// Limits, bytes, by the names they have in the API.
+    pub limits: [(&'static str, Option<u64>); 4],
+    /// How it is written.
+    pub form: CheckForm,
+    /// Address of the server.
+    pub server: Option<String>,
+    /// The job; that of the environment where none.
+    pub job: Option<JobWord>,
+}
+
+impl From<CheckArgs> for CheckTask {
+    fn from(args: CheckArgs) -> Self {
+        Self {
+            baseline: args.baseline.and_then(said),
+            fail_on: args.fail_on,
+            limits: [
+                ("max_peak", args.max_peak),
+                ("min_headroom", args.min_headroom),
+                ("max_retained", args.max_retained),
+                ("max_spike", args.max_spike),
+            ],
+            form: args.format,
+            server: args.server.and_then(said),
+            job: args.job,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `highwater check`: whether the memory of a job got worse, as the server tells it.
+
+use std::{fmt::Write as _, path::Path, time::Duration};
+
+use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause, JobReport};
+use uuid::Uuid;
+
+use super::{CommandError, environment, tell, working_folder};
+use crate::{
+    ci::Env,
+    cli::{CheckForm, CheckTask, FailOn, JobWord},
+    exit_codes,
+    settings::{self, Given, Places},
+    shipper::Client,
+    terminal,
+};
+
+/// How long the server may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What its answer may weigh, bytes: a finding has some hundred.
+const MOST_BYTES: u64 = 64 << 20;
+/// Names of files in a row; the rest is counted.
+const MOST_NAMES: usize = 5;
+
+/// Prints what the server says, and ends with what that means.
+///
+/// # Errors
+/// When there is no job, or the server does not tell.
+pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
+    let env = environment();
+    let given = Given {
+        server: task.server.clone(),
+        ..Given::default()
+    };
+    let places = settings::places(given, &env, &working_folder());
+    tell(&places.problems);
+    let job = named(task.job.as_ref(), &env)?;
+    let report = ask(job, task, &places, &env)?;
+    match task.form {
+        CheckForm::Text => terminal::answer(&text(&report)),
+        CheckForm::Json => terminal::answer(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&report)
+                .map_err(|error| CommandError::NotRead(job, error.to_string()))?
+        )),
+    }
+    Ok(code(&report, task.fail_on))
+}
+
+fn named(word: Option<&JobWord>, env: &Env) -> Result<Uuid, CommandError> {
+    match word {
+        Some(JobWord::Uuid(job)) => Ok(*job),
+        Some(JobWord::Summary(path)) => of_summary(path),
+        None => {
+            let job = env.get("HIGHWATER_JOB").and_then(|word| word.parse().ok());
+            job.ok_or(CommandError::NoJobToCheck)
+        }
+    }
+}
+
+fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
+    let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
+    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
+    let report: JobReport = serde_json::from_str(&text)
+        .map_err(|error| unread(format!("it is no summary: {error}")))?;
+    Ok(report.uuid)
+}
+
+fn ask(
+    job: Uuid,
+    task: &CheckTask,
+    places: &Places,
+    env: &Env,
+) -> Result<CheckReport, CommandError> {
+    let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(branch) = &task.baseline {
+        query.append_pair("baseline", branch);
+    }
+    for (name, limit) in task.limits {
+        if let Some(limit) = limit {
+            query.append_pair(name, &limit.to_string());
+        }
+    }
+    let path = format!("/api/v1/jobs/{job}/check?{}", query.finish());
+    let client = Client::new(server, places.token.as_ref(), env, job);
+    let unread = |why| CommandError::NotRead(job, why);
+    let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
+    serde_json::from_str(&answer)
+        .map_err(|error| unread(format!("what it answers is not understood: {error}")))
+}
+
+fn code(report: &CheckReport, fail_on: FailOn) -> u8 {
+    let is_over = |cause: FindingCause| match fail_on {
+        FailOn::Worse => cause != FindingCause::ChangedBefore,
+        FailOn::Limit => cause == FindingCause::Limit,
+        FailOn::Never => false,
+    };
+    if report.findings.iter().any(|finding| is_over(finding.cause)) {
+        exit_codes::REGRESSION
+    } else if report.verdict == CheckVerdict::NotEnoughData && fail_on == FailOn::Worse {
+        exit_codes::NOT_ENOUGH_DATA
+    } else {
+        exit_codes::OK
+    }
+}
+
+fn text(report: &CheckReport) -> String {
+    let verdict = match report.verdict {
+        CheckVerdict::Clean => "clean",
+        CheckVerdict::Regression => "regression",
+        CheckVerdict::NotEnoughData => "not enough data",
+    };
+    // Writing into a string cannot fail.
+    let mut text = format!("{verdict}: {}\n", report.sentence);
+    let findings = report.findings.iter().map(|finding| {
+        let mark = match finding.cause {
+            FindingCause::Changed => "worse",
+            FindingCause::ChangedBefore => "worse before",
+            FindingCause::Limit => "limit",
+        };
+        (mark, finding)
+    });
+    let better = report.better.iter().map(|finding| ("better", finding));
+    for (mark, finding) in findings.chain(better) {
+        let tests = finding.tests.filter(|tests| tests.now != tests.before);
+        let tests = tests.map_or_else(String::new, |tests| {
+            format!(" It has {} tests now and had {}.", tests.now, tests.before)
+        });
+        let _ = writeln!(text, "  {mark:<12} {}{tests}", finding.sentence);
+    }
+    for (what, files) in [
+        ("new, not compared", &report.new_files),
+        ("gone", &report.gone_files),
+        ("with too few jobs before", &report.too_few),
+        (
+            "left out, as tests failed or were cut short",
+            &report.left_out,
+        ),
+    ] {
+        if !files.is_empty() {
+            let names: Vec<&str> = files.iter().take(MOST_NAMES).map(String::as_str).collect();
+            let more = match files.len().saturating_sub(MOST_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let _ = writeln!(text, "Files {what}: {}{more}", names.join(", "));
+        }
+    }
+    let _ = writeln!(
+        text,
+        "{} figures compared with {} jobs of {}.",
+        report.compared,
+        report.baseline.jobs.len(),
+        report.baseline.branch
+    );
+    text
+}

@@ -1,0 +1,304 @@
+use highwater_wire::report::{SessionReport, ShardReport};
+use uuid::Uuid;
+
+use super::*;
+use crate::{regression::LEAST_JOBS, samples};
+
+const MIB: i64 = 1 << 20;
+
+fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
+    FileFigures {
+        path: path.to_owned(),
+        retained_bytes: retained * MIB,
+        spike_bytes: spike * MIB,
+        tree_peak_bytes: 150 * MIB,
+        tests: 3,
+        is_whole: true,
+    }
+}
+
+fn row(path: &str, retained: i64, spike: i64) -> FileRow {
+    FileRow {
+        retained_bytes: retained * MIB,
+        spike_bytes: spike * MIB,
+        peak_bytes: 150 * MIB,
+        tree_peak_bytes: 150 * MIB,
+        tests: 4,
+        ..samples::file(path)
+    }
+}
+
+/// So many jobs of which each took 300 MiB, a little more or less.
+fn before(count: usize) -> Vec<Before> {
+    let job = |at: usize| {
+        let moved = (at % 3) as i64;
+        Before {
+            job: BaselineJob {
+                uuid: Uuid::from_u128(at as u128),
+                commit: format!("c{at}"),
+                ordered_at: String::new(),
+            },
+            peak_bytes: (300 + moved) * MIB,
+            headroom_bytes: Some((700 - moved) * MIB),
+            failed: 0,
+            files: vec![
+                figures("a.py", 20 + moved, 40 + moved),
+                figures("b.py", 1, 90),
+            ],
+        }
+    };
+    (0..count).map(job).collect()
+}
+
+fn job(peak: i64, headroom: i64) -> JobReport {
+    JobReport {
+        peak_bytes: (peak * MIB).cast_unsigned(),
+        headroom_bytes: Some(headroom * MIB),
+        ..samples::job()
+    }
+}
+
+fn told(report: &CheckReport) -> Vec<(CheckFigure, Option<&str>, FindingCause)> {
+    let findings = report.findings.iter();
+    findings
+        .map(|it| (it.figure, it.path.as_deref(), it.cause))
+        .collect()
+}
+
+fn checked(job: &JobReport, files: &[FileRow], before: &[Before]) -> CheckReport {
+    check(job, files, "main", before, &Limits::default())
+}
+
+#[test]
+fn a_job_like_those_before_is_clean() {
+    let report = checked(
+        &job(301, 699),
+        &[row("a.py", 21, 41), row("b.py", 1, 91)],
+        &before(12),
+    );
+    assert_eq!((report.verdict, report.compared), (CheckVerdict::Clean, 6));
+    assert!(
+        report.findings.is_empty() && report.better.is_empty(),
+        "{report:?}"
+    );
+    assert_eq!(report.sentence, "Nothing got worse beside 12 jobs of main.");
+}
+
+#[test]
+fn a_file_that_retains_more_is_told_once_and_with_its_figures() {
+    let report = checked(
+        &job(322, 678),
+        &[row("a.py", 61, 81), row("b.py", 1, 90)],
+        &before(12),
+    );
+    assert_eq!(report.verdict, CheckVerdict::Regression);
+    let changed = FindingCause::Changed;
+    assert_eq!(
+        told(&report),
+        [
+            (CheckFigure::Retained, Some("a.py"), changed),
+            (CheckFigure::Peak, None, changed)
+        ],
+        "the spike holds what is retained, and the headroom what the peak takes"
+    );
+    assert_eq!(
+        report.findings[0].tests,
+        Some(TestCounts { now: 4, before: 3 })
+    );
+    assert_eq!(
+        report.sentence,
+        "a.py retains 61.0 MiB, 40.0 MiB more than before (21.0 MiB, give or take 1.5 MiB). \
+         The job peaks at 322.0 MiB, 21.0 MiB more than before (301.0 MiB, give or take 1.5 MiB)."
+    );
+}
+
+#[test]
+fn a_spike_of_its_own_is_told_beside_what_is_retained() {
+    let report = checked(
+        &job(301, 699),
+        &[row("a.py", 61, 181), row("b.py", 1, 190)],
+        &before(12),
+    );
+    let figures: Vec<CheckFigure> = report.findings.iter().map(|it| it.figure).collect();
+    assert_eq!(
+        figures,
+        [
+            CheckFigure::Spike,
+            CheckFigure::Spike,
+            CheckFigure::Retained
+        ]
+    );
+}
+
+#[test]
+fn headroom_is_told_where_the_peak_does_not_tell_it() {
+    let report = checked(&job(300, 200), &[], &before(12));
+    assert_eq!(
+        told(&report),
+        [(CheckFigure::Headroom, None, FindingCause::Changed)]
+    );
+    assert_eq!(
+        report.sentence,
+        "The job leaves a headroom of 200.0 MiB, 499.0 MiB less than before (699.0 MiB, give or take 1.5 MiB)."
+    );
+}
+
+#[test]
+fn what_came_with_an_earlier_job_does_not_fail_this_one() {
+    let mut before = before(12);
+    before.last_mut().unwrap().files[0].retained_bytes = 60 * MIB;
+    let report = checked(&job(300, 700), &[row("a.py", 61, 81)], &before);
+    assert_eq!(report.verdict, CheckVerdict::Clean);
+    let retained = report
+        .findings
+        .iter()
+        .find(|it| it.figure == CheckFigure::Retained)
+        .unwrap();
+    assert_eq!(retained.cause, FindingCause::ChangedBefore);
+    assert_eq!(retained.since.as_ref().unwrap().commit, "c11");
+    assert!(
+        report.sentence.contains("It came with an earlier job."),
+        "{}",
+        report.sentence
+    );
+}
+
+#[test]
+fn a_job_without_enough_before_it_is_neither() {
+    let report = checked(
+        &job(900, 100),
+        &[row("a.py", 400, 400)],
+        &before(LEAST_JOBS - 1),
+    );
+    assert_eq!(
+        (report.verdict, report.compared),
+        (CheckVerdict::NotEnoughData, 0)
+    );
+    assert_eq!(report.too_few, ["a.py"]);
+    assert_eq!(
+        report.sentence,
+        "There is not enough to compare with: 4 jobs of main went well and ran like this one, and 5 are needed."
+    );
+}
+
+#[test]
+fn files_that_came_went_or_failed_are_named_and_not_judged() {
+    let failed = FileRow {
+        failed: 1,
+        ..row("a.py", 400, 400)
+    };
+    let report = checked(
+        &job(300, 700),
+        &[failed, row("new.py", 300, 300)],
+        &before(12),
+    );
+    assert_eq!(report.verdict, CheckVerdict::Clean);
+    assert_eq!(
+        (
+            &report.new_files[..],
+            &report.gone_files[..],
+            &report.left_out[..]
+        ),
+        (
+            &["new.py".to_owned()][..],
+            &["b.py".to_owned()][..],
+            &["a.py".to_owned()][..]
+        )
+    );
+}
+
+#[test]
+fn a_job_that_died_is_better_at_nothing_and_may_be_worse() {
+    let died = JobReport {
+        censored: true,
+        ..job(100, 900)
+    };
+    let report = checked(&died, &[row("a.py", 61, 81)], &before(12));
+    assert_eq!(
+        (report.verdict, report.better.len()),
+        (CheckVerdict::Regression, 0),
+        "{report:?}"
+    );
+    assert!(
+        report
+            .sentence
+            .ends_with("only what ran of it is compared.")
+    );
+}
+
+#[test]
+fn limits_hold_whatever_was_before() {
+    let limits = Limits {
+        peak_bytes: Some(250 * MIB),
+        headroom_bytes: Some(100 * MIB),
+        retained_bytes: Some(10 * MIB),
+        spike_bytes: None,
+    };
+    let report = check(
+        &job(300, 99),
+        &[row("a.py", 11, 900), row("b.py", 10, 10)],
+        "main",
+        &[],
+        &limits,
+    );
+    assert_eq!(report.verdict, CheckVerdict::Regression);
+    let limit = FindingCause::Limit;
+    assert_eq!(
+        told(&report),
+        [
+            (CheckFigure::Peak, None, limit),
+            (CheckFigure::Headroom, None, limit),
+            (CheckFigure::Retained, Some("a.py"), limit)
+        ]
+    );
+}
+
+#[test]
+fn jobs_are_alike_that_share_what_memory_hangs_on() {
+    let session = |dist: &str, numprocesses| SessionReport {
+        ordinal: 1,
+        id: String::new(),
+        root: String::new(),
+        args: Vec::new(),
+        dist: dist.to_owned(),
+        numprocesses,
+        began_us: None,
+        ended_us: None,
+        exit_status: None,
+        tests: 0,
+        failed: 0,
+        sampled: false,
+    };
+    let mut job = samples::job();
+    job.environment
+        .versions
+        .insert("python".to_owned(), "3.11.4".to_owned());
+    let mut other = job.clone();
+    other
+        .environment
+        .versions
+        .insert("python".to_owned(), "3.11.9".to_owned());
+    other.environment.kernel = "6.1".to_owned();
+    assert_eq!(comparable(&job), comparable(&other));
+    type Change = fn(&mut JobReport);
+    let changes: [Change; 3] = [
+        |job| job.shard = Some(ShardReport { index: 1, total: 2 }),
+        |job| drop(job.variant.insert("os".to_owned(), "linux".to_owned())),
+        |job| {
+            let versions = &mut job.environment.versions;
+            drop(versions.insert("python".to_owned(), "3.12.1".to_owned()));
+        },
+    ];
+    for change in changes {
+        let mut other = job.clone();
+        change(&mut other);
+        assert_ne!(comparable(&job), comparable(&other));
+    }
+    let mut two = job.clone();
+    two.sessions = vec![session("load", 2)];
+    let mut four = job.clone();
+    four.sessions = vec![session("load", 4)];
+    assert_ne!(comparable(&two), comparable(&four));
+    job.censored = true;
+    assert_eq!(comparable(&job), None);
+}

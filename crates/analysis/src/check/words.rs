@@ -1,0 +1,101 @@
+//! A check in plain sentences.
+
+use highwater_wire::report::{CheckFigure, CheckReport, CheckVerdict, FindingCause};
+
+use crate::{
+    figures::mebibytes,
+    regression::{Compared, Course, LEAST_JOBS},
+};
+
+/// So many findings are told in the sentence of the whole.
+const MOST_TOLD: usize = 2;
+
+pub(super) fn of_report(report: &CheckReport, is_censored: bool) -> String {
+    let jobs = report.baseline.jobs.len();
+    let beside = match (jobs, report.baseline.branch.as_str()) {
+        (1, branch) => format!("1 job of {branch}"),
+        (jobs, branch) => format!("{jobs} jobs of {branch}"),
+    };
+    let cut_short = match is_censored {
+        true => " The job did not run to its end: only what ran of it is compared.",
+        false => "",
+    };
+    let text = match report.verdict {
+        CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
+            "There is not enough to compare with: {beside} went well and ran like this one, and {LEAST_JOBS} are needed."
+        ),
+        CheckVerdict::NotEnoughData => format!(
+            "There is not enough to compare with: none of the files ran in {LEAST_JOBS} of {beside}."
+        ),
+        CheckVerdict::Clean => {
+            let before = report.findings.first();
+            let before = before.map_or_else(String::new, |finding| {
+                format!(" What came before this job: {}", finding.sentence)
+            });
+            format!("Nothing got worse beside {beside}.{before}")
+        }
+        CheckVerdict::Regression => {
+            let fails = || {
+                let findings = report.findings.iter();
+                findings.filter(|it| it.cause != FindingCause::ChangedBefore)
+            };
+            let told: Vec<&str> = fails()
+                .take(MOST_TOLD)
+                .map(|it| it.sentence.as_str())
+                .collect();
+            let more = match fails().count().saturating_sub(MOST_TOLD) {
+                0 => String::new(),
+                1 => " And 1 more.".to_owned(),
+                more => format!(" And {more} more."),
+            };
+            format!("{}{more}", told.join(" "))
+        }
+    };
+    text + cut_short
+}
+
+/// What changed, with what it is judged by. `sign` is -1 for a figure of which less is worse.
+pub(super) fn of_change(
+    figure: CheckFigure,
+    path: Option<&str>,
+    bytes: i64,
+    compared: &Compared,
+    sign: f64,
+) -> String {
+    let before = (sign * compared.before_bytes) as i64;
+    let than = if bytes > before { "more" } else { "less" };
+    let by = mebibytes(bytes.saturating_sub(before).saturating_abs());
+    let noise = mebibytes(compared.noise_bytes as i64);
+    let with = match compared.course {
+        Course::WorseBefore => " It came with an earlier job.",
+        _ => "",
+    };
+    format!(
+        "{} {}, {by} {than} than before ({}, give or take {noise}).{with}",
+        what(figure, path),
+        mebibytes(bytes),
+        mebibytes(before),
+    )
+}
+
+pub(super) fn of_limit(figure: CheckFigure, path: Option<&str>, bytes: i64, limit: i64) -> String {
+    let (is, limit) = match figure {
+        CheckFigure::Headroom => ("below", mebibytes(limit)),
+        _ => ("above", mebibytes(limit)),
+    };
+    format!(
+        "{} {}, {is} the limit of {limit}.",
+        what(figure, path),
+        mebibytes(bytes)
+    )
+}
+
+fn what(figure: CheckFigure, path: Option<&str>) -> String {
+    let of = path.unwrap_or("the job");
+    match figure {
+        CheckFigure::Peak => "The job peaks at".to_owned(),
+        CheckFigure::Headroom => "The job leaves a headroom of".to_owned(),
+        CheckFigure::Retained => format!("{of} retains"),
+        CheckFigure::Spike => format!("{of} needs for a while"),
+    }
+}

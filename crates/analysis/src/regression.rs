@@ -1,0 +1,144 @@
+//! Whether one figure got worse: a value of a new job against those of the jobs before it, in the order of their commits.
+//!
+//! The figures before it fall into levels ([`changepoint`]), of which the last is what it is compared with. What one newer job already had is its doing and
+//! not this one's. A figure is worse only where it passes a test against the noise of the figures themselves, corrected for the number of figures that
+//! are tested at once, and floors below which nobody wants to hear of it.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::changepoint::{self, Level};
+
+/// With fewer jobs before it nothing is said.
+pub const LEAST_JOBS: usize = 5;
+/// Of so many jobs one may tell of a figure that got worse by chance alone.
+pub const CLEAN_JOBS: f64 = 1_000.0;
+/// Figures that differ by less are the same, bytes.
+pub const LEAST_CHANGE_BYTES: f64 = 4.0 * 1_048_576.0;
+/// And so are those that differ by less than this part of what the file, or the job, takes at its peak.
+pub const LEAST_CHANGE_SHARE: f64 = 0.05;
+/// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
+pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
+/// Where so many jobs are of the level, one of them may be as wild as it likes; of fewer none was as high as what is called worse.
+pub const MANY_JOBS: usize = 10;
+
+/// A figure of a new job, with what it is judged by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// It itself, bytes; more is worse.
+    pub bytes: f64,
+    /// What the file, or the job, takes at its peak, bytes.
+    pub peak_bytes: f64,
+}
+
+/// What is told of a figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Told {
+    /// Too few jobs before it have it.
+    TooFew,
+    /// It was compared.
+    Compared(Compared),
+}
+
+/// A figure beside those before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// What it was before, bytes.
+    pub before_bytes: f64,
+    /// How far it lay from that without a reason, bytes: a standard deviation.
+    pub noise_bytes: f64,
+    /// By how much more it is now, bytes; negative where it is less.
+    pub change_bytes: f64,
+    /// From which change on it is worse, bytes.
+    pub least_bytes: f64,
+    /// Place of the first job of the level that it is compared with.
+    pub since: usize,
+    /// What became of it.
+    pub course: Course,
+}
+
+/// What became of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// As before, as far as anybody can tell.
+    Same,
+    /// Less than before, and surely.
+    Better,
+    /// More than before, and surely.
+    Worse,
+    /// More than the level before, as in the newest job before this one: it came with that job.
+    WorseBefore,
+}
+
+/// Compares a figure with those of the jobs before it, in the order of commits, as one of `tested` figures.
+#[must_use]
+pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
+    if before.len() < LEAST_JOBS {
+        return Told::TooFew;
+    }
+    let floor = LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * figure.peak_bytes);
+    let levels = changepoint::levels(before, floor / 2.0);
+    let Some(level) = levels.last().copied() else {
+        return Told::TooFew;
+    };
+    let noise_bytes = noise(before, &levels).max(LEAST_NOISE_BYTES);
+    let needed = quantile(before.len() - levels.len(), tested)
+        * noise_bytes
+        * (1.0 + 1.0 / level.len() as f64).sqrt();
+    let least_bytes = needed.max(floor);
+    let is_surely =
+        |bytes: f64| bytes - level.value > least_bytes && bytes > highest(before, &level);
+    let change_bytes = figure.bytes - level.value;
+    let newest = before[before.len() - 1];
+    let course = if -change_bytes > least_bytes {
+        Course::Better
+    } else if !is_surely(figure.bytes) {
+        Course::Same
+    } else if is_surely(newest) && figure.bytes - newest < least_bytes {
+        Course::WorseBefore
+    } else {
+        Course::Worse
+    };
+    Told::Compared(Compared {
+        before_bytes: level.value,
+        noise_bytes,
+        change_bytes,
+        least_bytes,
+        since: level.from,
+        course,
+    })
+}
+
+/// How far the figures lie from their levels.
+fn noise(before: &[f64], levels: &[Level]) -> f64 {
+    let of = |level: &Level| {
+        let values = &before[level.from..level.to];
+        values
+            .iter()
+            .map(|value| value - level.value)
+            .collect::<Vec<f64>>()
+    };
+    changepoint::noise(&levels.iter().flat_map(of).collect::<Vec<f64>>())
+}
+
+/// What a job of the level had without being another level; one wild one of many does not count, nor does the newest, of which nobody knows yet.
+fn highest(before: &[f64], level: &Level) -> f64 {
+    let mut values = before[level.from..level.to].to_vec();
+    if level.len() > 1 && level.to == before.len() {
+        values.pop();
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let wild = usize::from(values.len() >= MANY_JOBS);
+    values[values.len() - 1 - wild]
+}
+
+/// Standard deviations that a figure of many jobs lies above the middle once in [`CLEAN_JOBS`], where as many figures are tested (Bonferroni), by Student's (1908) distribution:
+/// the noise of few jobs is itself hardly known.
+fn quantile(degrees: usize, tested: usize) -> f64 {
+    let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
+    // Infinite where no distribution has so few degrees of freedom: then nothing is sure.
+    StudentsT::new(0.0, 1.0, degrees as f64)
+        .map_or(f64::INFINITY, |student| student.inverse_cdf(1.0 - part))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+use super::*;
+use crate::chance::Chance;
+
+const MB: f64 = 1_048_576.0;
+
+/// What the page for users says of these figures.
+const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+
+#[test]
+fn the_page_tells_the_figures_that_count() {
+    use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
+    for told in [
+        format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
+        format!("than of {WILD} of them"),
+        format!("Of more than {MOST_VALUES} values"),
+        format!("what holds {CALM_SHARE} of them over 1.281552"),
+        format!("at least {} MiB", LEAST_NOISE_BYTES / MB),
+        format!("of {CLEAN_JOBS} clean jobs one"),
+        format!("\n- {} MiB;", LEAST_CHANGE_BYTES / MB),
+        format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
+        format!("where {MANY_JOBS} or more are of it"),
+        format!("With fewer than {LEAST_JOBS} jobs"),
+    ] {
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
+    }
+}
+
+fn figure(mebibytes: f64) -> Figure {
+    Figure {
+        bytes: mebibytes * MB,
+        peak_bytes: 200.0 * MB,
+    }
+}
+
+/// Jobs that moved a little.
+fn calm(count: usize) -> Vec<f64> {
+    (0..count).map(|at| (30.0 + (at % 4) as f64) * MB).collect()
+}
+
+fn course(before: &[f64], mebibytes: f64) -> Option<Course> {
+    match compare(before, figure(mebibytes), 170) {
+        Told::TooFew => None,
+        Told::Compared(compared) => Some(compared.course),
+    }
+}
+
+#[test]
+fn few_jobs_are_not_enough() {
+    assert_eq!(course(&calm(LEAST_JOBS - 1), 500.0), None);
+    assert!(course(&calm(LEAST_JOBS), 30.0).is_some());
+}
+
+#[test]
+fn what_lies_among_the_jobs_before_is_the_same_and_a_step_is_worse() {
+    let before = calm(20);
+    assert_eq!(course(&before, 33.0), Some(Course::Same));
+    assert_eq!(
+        course(&before, 38.0),
+        Some(Course::Same),
+        "below five percent of the peak"
+    );
+    assert_eq!(course(&before, 52.0), Some(Course::Worse));
+    assert_eq!(course(&before, 8.0), Some(Course::Better));
+}
+
+#[test]
+fn a_step_that_the_newest_job_made_is_not_made_again() {
+    let mut before = calm(20);
+    before.push(60.0 * MB);
+    assert_eq!(course(&before, 61.0), Some(Course::WorseBefore));
+    assert_eq!(
+        course(&before, 32.0),
+        Some(Course::Same),
+        "it was a wild one"
+    );
+    assert_eq!(
+        course(&before, 90.0),
+        Some(Course::Worse),
+        "worse than even that"
+    );
+    before.push(61.0 * MB);
+    assert_eq!(
+        course(&before, 60.0),
+        Some(Course::Same),
+        "a level of two jobs"
+    );
+    assert_eq!(course(&before, 90.0), Some(Course::Worse));
+    assert_eq!(course(&before, 32.0), Some(Course::Better));
+}
+
+#[test]
+fn a_wild_job_among_many_hides_no_step() {
+    let mut before = calm(20);
+    before[7] = 400.0 * MB;
+    assert_eq!(course(&before, 55.0), Some(Course::Worse));
+}
+
+#[test]
+fn the_more_figures_the_surer_each_must_be() {
+    let mut chance = Chance(5);
+    let before: Vec<f64> = (0..20)
+        .map(|_| (30.0 + 3.0 * chance.normal()) * MB)
+        .collect();
+    let least = |tested| match compare(&before, figure(30.0), tested) {
+        Told::TooFew => panic!("there are enough"),
+        Told::Compared(compared) => compared.least_bytes,
+    };
+    assert!(least(1) < least(170) && least(170) < least(20_000));
+    assert!(least(0) <= least(1));
+}
+
+#[test]
+fn figures_that_never_moved_have_floors() {
+    let before = vec![10.0 * MB; 12];
+    let small = |bytes| Figure {
+        bytes,
+        peak_bytes: 40.0 * MB,
+    };
+    let course = |bytes| match compare(&before, small(bytes), 100) {
+        Told::TooFew => panic!("there are enough"),
+        Told::Compared(compared) => compared.course,
+    };
+    assert_eq!(course(10.0 * MB + LEAST_CHANGE_BYTES), Course::Same);
+    assert_eq!(course(10.0 * MB + LEAST_CHANGE_BYTES + 1.0), Course::Worse);
+}
+
+#[test]
+fn figures_that_cannot_be_break_nothing() {
+    for wild in [i64::MAX as f64, i64::MIN as f64, 0.0] {
+        let before = [wild, 0.0, -wild, 1.0, wild, 2.0];
+        let Told::Compared(compared) = compare(
+            &before,
+            Figure {
+                bytes: wild,
+                peak_bytes: wild,
+            },
+            3,
+        ) else {
+            panic!("there are enough");
+        };
+        assert!(compared.noise_bytes.is_finite() && compared.before_bytes.is_finite());
+    }
+}
+
+/// Noise of normal, heavy-tailed and two-valued kinds, in units of a standard deviation.
+fn noise_of_kind(kind: usize, chance: &mut Chance) -> f64 {
+    match kind {
+        0 => chance.normal(),
+        // Laplace's.
+        1 => {
+            let part = chance.between(-0.5, 0.5);
+            -part.signum() * (1.0 - 2.0 * part.abs()).max(1e-12).ln() / 2_f64.sqrt()
+        }
+        _ => {
+            if chance.next() < 0.2 {
+                2.0
+            } else {
+                0.0
+            }
+        }
+    }
+}
+
+/// Of clean jobs of 85 files hardly one is told to be worse; of steps as large as matter nearly all are.
+#[test]
+fn clean_jobs_are_clean_and_steps_are_found() {
+    let mut chance = Chance(3);
+    let (jobs, files, history) = (400, 85, 20);
+    let (mut alarms, mut found) = (0, 0);
+    for job in 0..jobs {
+        let mut alarm = false;
+        for file in 0..files {
+            let kind = file % 3;
+            let sigma = chance.between(0.05, 2.5) * MB;
+            let peak_bytes = chance.between(80.0, 400.0) * MB;
+            let mut value = || 20.0 * MB + sigma * noise_of_kind(kind, &mut chance);
+            let before: Vec<f64> = (0..history).map(|_| value()).collect();
+            let now = value();
+            let course = |bytes| match compare(&before, Figure { bytes, peak_bytes }, 2 * files) {
+                Told::TooFew => panic!("there are enough"),
+                Told::Compared(compared) => compared.course,
+            };
+            alarm |= course(now) == Course::Worse;
+            if file == job % files {
+                let step = (0.1 * peak_bytes).max(20.0 * MB).max(6.0 * sigma);
+                found += usize::from(course(now + step) == Course::Worse);
+            }
+        }
+        alarms += usize::from(alarm);
+    }
+    println!(
+        "of {jobs} clean jobs of {files} files {alarms} were told to be worse; of {jobs} steps {found} were found"
+    );
+    assert!(alarms <= 2, "{alarms}");
+    assert!(found * 100 >= jobs * 95, "{found}");
+}

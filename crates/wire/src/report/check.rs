@@ -1,0 +1,129 @@
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Answer of `GET /api/v1/jobs/{uuid}/check`: whether the memory of a job got worse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CheckReport {
+    /// The job that was checked.
+    pub job: Uuid,
+    /// What came out.
+    pub verdict: CheckVerdict,
+    /// It in plain sentences.
+    pub sentence: String,
+    /// What it was compared with.
+    pub baseline: Baseline,
+    /// Figures that were compared.
+    pub compared: u64,
+    /// What got worse, and what is over a limit; the largest first.
+    pub findings: Vec<Finding>,
+    /// What got better, the largest first.
+    pub better: Vec<Finding>,
+    /// Files of the job that no job of the baseline ran.
+    pub new_files: Vec<String>,
+    /// Files that the newest job of the baseline ran and this one did not.
+    pub gone_files: Vec<String>,
+    /// Files of which too few jobs of the baseline have figures.
+    pub too_few: Vec<String>,
+    /// Files that are not compared, since tests of them failed or were cut short.
+    pub left_out: Vec<String>,
+}
+
+/// What came out of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    /// Nothing got worse, as far as anybody can tell.
+    Clean,
+    /// Something did, or is over a limit.
+    Regression,
+    /// There is too little to compare with.
+    NotEnoughData,
+}
+
+/// The jobs that a job was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Baseline {
+    /// Their branch.
+    pub branch: String,
+    /// They, in the order of their commits, the newest last.
+    pub jobs: Vec<BaselineJob>,
+}
+
+/// A job of a baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BaselineJob {
+    /// Which job.
+    pub uuid: Uuid,
+    /// Its commit; empty when not known.
+    pub commit: String,
+    /// What it is ordered by: when that was committed, or where that is not known when the job began; RFC 3339.
+    pub ordered_at: String,
+}
+
+/// A figure that got worse or better, or is over a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Finding {
+    /// Which figure.
+    pub figure: CheckFigure,
+    /// Of which file; none for one of the job.
+    pub path: Option<String>,
+    /// Why it is told.
+    pub cause: FindingCause,
+    /// It in a plain sentence.
+    pub sentence: String,
+    /// The figure of this job.
+    pub bytes: i64,
+    /// What it was before; none for a limit.
+    pub before_bytes: Option<i64>,
+    /// Which change would have been told; the limit itself for a limit.
+    pub least_bytes: i64,
+    /// How far the figure lay from its level in the jobs before without a reason, a standard deviation; none for a limit.
+    pub noise_bytes: Option<i64>,
+    /// Where a job before this one has it already: which, the first of them.
+    pub since: Option<BaselineJob>,
+    /// Tests of the file in this job, and in the newest before; none for a figure of the job.
+    pub tests: Option<TestCounts>,
+}
+
+/// How many tests a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestCounts {
+    /// In this job.
+    pub now: u64,
+    /// In the newest job of the baseline that ran the file.
+    pub before: u64,
+}
+
+/// A figure that is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CheckFigure {
+    /// The job's peak.
+    Peak,
+    /// The job's headroom; less is worse.
+    Headroom,
+    /// What a file retained.
+    Retained,
+    /// What a file needed for a while, its children's memory included.
+    Spike,
+}
+
+/// Why a figure is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FindingCause {
+    /// It changed with this job.
+    Changed,
+    /// It changed before: the newest job of the baseline has it already. It does not fail the check.
+    ChangedBefore,
+    /// It is over a limit that was set.
+    Limit,
+}

@@ -1,0 +1,95 @@
+"""A check tells a job that got worse from those that did not, and ends with what CI needs."""
+
+import json
+import subprocess
+
+import pytest
+
+from conftest import PYTEST
+
+MIB = 1 << 20
+SUITE = """
+kept = []
+
+def test_holds():
+    kept.append(b"x" * ({retained} << 20))
+
+def test_needs_for_a_while():
+    assert len(b"y" * ({spike} << 20))
+"""
+
+
+@pytest.fixture
+def suite(recorder):
+    """Writes a suite of five files that retain 3 to 7 MiB each, of which one retains or needs more where it is told to; records it at a commit."""
+
+    def record(server, commit, number=2, retained=0, spike=0, flags=(), words=()):
+        for at in range(5):
+            own = at == number
+            text = SUITE.format(retained=3 + at + own * retained, spike=30 + own * spike)
+            (recorder.folder / ("test_%d.py" % at)).write_text(text)
+        summary = recorder.run(PYTEST + list(words), server, flags=["--commit", commit * 40, "--branch", "main", *flags])
+        server.job(summary["uuid"])
+        return summary["uuid"]
+
+    record.recorder = recorder
+    return record
+
+
+def checked(suite, server, *words, **variables):
+    recorder = suite.recorder
+    command = recorder.command([], server)[:1] + ["check", "--server", server.url, *(str(word) for word in words)]
+    environment = recorder.environment(**variables)
+    return subprocess.run(command, cwd=str(recorder.folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
+def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(own_server, suite):
+    server = own_server
+    jobs = [suite(server, commit) for commit in "12345"]
+    early = checked(suite, server, jobs[3])
+    assert early.returncode == 3 and early.stdout.startswith("not enough data: "), early
+    clean = checked(suite, server, suite(server, "6"))
+    assert clean.returncode == 0 and clean.stdout.startswith("clean: Nothing got worse beside 5 jobs of main."), clean
+    worse = suite(server, "7", retained=40)
+    done = checked(suite, server, worse)
+    assert done.returncode == 1, done
+    assert "test_2.py retains 45." in done.stdout and "40.0 MiB more than before (5." in done.stdout, done.stdout
+    report = json.loads(checked(suite, server, worse, "--format", "json").stdout)
+    assert report == server.get("/api/v1/jobs/%s/check" % worse)
+    files = [(it["figure"], it["path"]) for it in report["findings"] if it["path"]]
+    assert files == [("retained", "test_2.py")], report
+    assert [it["figure"] for it in report["findings"] if not it["path"]] == ["peak"]
+    assert report["verdict"] == "regression" and len(report["baseline"]["jobs"]) == 6
+    assert checked(suite, server, worse, "--fail-on", "limit").returncode == 0
+    # The next commit holds as much and did nothing.
+    after = checked(suite, server, suite(server, "8", retained=40))
+    assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after
+    gone = checked(suite, server, suite(server, "9"))
+    assert gone.returncode == 0, gone
+
+
+def test_limits_other_jobs_and_wrong_words_are_told_by_the_exit_code(own_server, suite):
+    server, recorder = own_server, suite.recorder
+    summary = recorder.folder / "summary.json"
+    job = suite(server, "1", spike=60, flags=["--summary", str(summary)])
+    assert summary.exists()
+    over = checked(suite, server, summary, "--max-spike", "64MiB", "--fail-on", "limit")
+    assert over.returncode == 1 and "test_2.py needs for a while" in over.stdout and "above the limit of 64.0 MiB." in over.stdout, over
+    assert checked(suite, server, job, "--max-spike", "200MiB", "--fail-on", "limit").returncode == 0
+    assert checked(suite, server, HIGHWATER_JOB=job).returncode == 3
+    for words in [["nowhere.json"], [], ["01a217ad-3c01-706d-b18e-a7c722ef9cf3"], [job, "--max-peak", "much"]]:
+        wrong = checked(suite, server, *words)
+        assert wrong.returncode == 2 and wrong.stderr.strip(), wrong
+
+
+def test_a_job_is_compared_with_those_that_ran_alike(own_server, suite):
+    server = own_server
+    for commit in "12345":
+        suite(server, commit)
+        suite(server, commit, flags=["--job", "other"], retained=50)
+    other = checked(suite, server, suite(server, "6", words=["-n", "2"]))
+    assert other.returncode == 3, other
+    more = suite(server, "6", retained=40, words=["-k", "test_2 or holds"])
+    assert checked(suite, server, more).returncode == 1
+    branch = checked(suite, server, suite(server, "7", flags=["--branch", "feature"], retained=40), "--baseline", "nowhere")
+    assert branch.returncode == 3 and "jobs of nowhere" in branch.stdout, branch

@@ -1,0 +1,128 @@
+//! A job beside the jobs of its baseline.
+
+use highwater_analysis::{
+    check::{self, Before, FileFigures, Limits},
+    regression::LEAST_JOBS,
+    time::rfc3339,
+};
+use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
+use highwater_wire::report::{BaselineJob, CheckReport, JobReport};
+
+use super::Job;
+use crate::{error::AppError, finalise::FinaliseError};
+
+/// The branches that a baseline is looked for on where none is named, before the job's own.
+const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
+/// So many jobs are looked through for the commit that a pull request began at.
+const MOST_LOOKED_AT: u32 = 200;
+/// What a file of a job takes in memory while it is compared, bytes.
+const FILE_WEIGHT: u64 = 512;
+
+/// What a job is to be checked against.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Against {
+    /// The branch of the baseline; where none is named main, else master, else the job's own.
+    pub(crate) branch: Option<String>,
+    pub(crate) limits: Limits,
+}
+
+impl Job<'_> {
+    /// Whether its memory got worse.
+    pub(crate) async fn check(mut self, against: Against) -> Result<CheckReport, AppError> {
+        let report = self.report().await?;
+        let files = self.files().await?;
+        // One connection is enough for a request, and the job's holds a moment of its own.
+        self.pages = None;
+        let mut snapshot = self.state.store.snapshot().await?;
+        let (branch, rows) = self
+            .baseline(&mut snapshot, &report, against.branch)
+            .await?;
+        let mut before = Vec::new();
+        for row in rows {
+            let facts = snapshot.file_facts(row.id).await?;
+            before.push(of_row(row, &facts));
+        }
+        drop(snapshot);
+        let rows: usize = before.iter().map(|it| it.files.len()).sum();
+        let weight = FILE_WEIGHT * (rows + files.len()) as u64;
+        let work = move || check::check(&report, &files, &branch, &before, &against.limits);
+        let checked = self.state.reading.run(weight, work).await;
+        Ok(checked.map_err(FinaliseError::from)?)
+    }
+
+    /// The jobs that it may be compared with, in the order of their commits, and their branch.
+    async fn baseline(
+        &self,
+        snapshot: &mut Snapshot,
+        report: &JobReport,
+        branch: Option<String>,
+    ) -> Result<(String, Vec<BaselineRow>), AppError> {
+        let branches = match branch {
+            Some(branch) => vec![branch],
+            None => {
+                let mut branches = USUAL_BRANCHES.map(str::to_owned).to_vec();
+                if !branches.contains(&report.branch) {
+                    branches.push(report.branch.clone());
+                }
+                branches
+            }
+        };
+        let comparable = check::kind(report);
+        // Who works on a commit at home runs it again and again; a run of CI that is made again must not hide what its commit did.
+        let is_local = report.run.provider == "local";
+        let mut most: (String, Vec<BaselineRow>) = (String::new(), Vec::new());
+        for branch in branches {
+            let alike = Alike {
+                job: self.key.id,
+                project: self.key.project_id,
+                name: &report.name,
+                branch: &branch,
+                comparable: &comparable,
+                until_unix_us: check::ordered_unix_us(report),
+                other_than: if is_local { "" } else { &report.commit },
+            };
+            let mut rows = snapshot.baseline(alike, MOST_LOOKED_AT).await?;
+            // What came to the branch after a pull request began is none of its doing.
+            let base = rows
+                .iter()
+                .position(|row| row.head_commit == report.run.base_commit);
+            if let Some(base) = base.filter(|_| !report.run.base_commit.is_empty()) {
+                rows.drain(..base);
+            }
+            rows.truncate(check::MOST_JOBS);
+            rows.reverse();
+            if most.0.is_empty() || rows.len() > most.1.len() {
+                most = (branch, rows);
+            }
+            if most.1.len() >= LEAST_JOBS {
+                break;
+            }
+        }
+        Ok(most)
+    }
+}
+
+fn of_row(row: BaselineRow, facts: &[FileFact]) -> Before {
+    Before {
+        job: BaselineJob {
+            uuid: row.uuid,
+            commit: row.head_commit,
+            ordered_at: rfc3339(row.ordered_unix_us),
+        },
+        peak_bytes: row.peak_bytes,
+        headroom_bytes: row.headroom_bytes,
+        failed: row.failed.cast_unsigned(),
+        files: facts.iter().map(figures).collect(),
+    }
+}
+
+fn figures(fact: &FileFact) -> FileFigures {
+    FileFigures {
+        path: fact.path.clone(),
+        retained_bytes: fact.retained_bytes,
+        spike_bytes: check::tree_spike(fact.spike_bytes, fact.peak_bytes, fact.tree_peak_bytes),
+        tree_peak_bytes: fact.tree_peak_bytes,
+        tests: fact.tests.cast_unsigned(),
+        is_whole: fact.failed == 0 && !fact.censored,
+    }
+}
