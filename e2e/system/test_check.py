@@ -61,6 +61,8 @@ def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(ow
     assert [it["figure"] for it in report["findings"] if not it["path"]] == ["peak"]
     assert report["verdict"] == "regression" and len(report["baseline"]["jobs"]) == 6
     assert checked(suite, server, worse, "--fail-on", "limit").returncode == 0
+    page = server.text("/jobs/%s" % worse)
+    assert "Beside the jobs before" in page and "beside 6 jobs of main" in page and ">worse<" in page
     # The next commit holds as much and did nothing.
     after = checked(suite, server, suite(server, "8", retained=40))
     assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after

@@ -1,5 +1,5 @@
-//! What a browser or a program has already: everything that is shown of a settled job changes with its revision only, so an answer of
-//! before is confirmed by 304 and not made again.
+//! What a browser or a program has already: nearly everything that is shown of a settled job changes with its revision only, so an answer of
+//! before is confirmed by 304 and not made again. What sets it beside other jobs changes with these: that is made again, and sent only where it differs.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -41,7 +41,9 @@ pub(crate) async fn confirm(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let is_beside_others = is_beside_others(&request);
     match tag(&state, &mut request).await {
+        Ok(Some(tag)) if is_beside_others => by_content(request, next, &tag).await,
         Ok(Some(tag)) if is_known(request.headers(), &tag) => {
             (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response()
         }
@@ -56,6 +58,39 @@ pub(crate) async fn confirm(
         // Whatever is wrong, the handler says it.
         Ok(None) | Err(_) => next.run(request).await,
     }
+}
+
+fn is_beside_others(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("", MatchedPath::as_str);
+    route == "/jobs/{uuid}" || route.ends_with("/{uuid}/check")
+}
+
+/// Answers with a tag made of the answer itself, behind the revision that a tag begins with.
+async fn by_content(request: Request, next: Next, tag: &HeaderValue) -> Response {
+    let headers = request.headers().clone();
+    let (mut head, body) = next.run(request).await.into_parts();
+    if !head.status.is_success() {
+        return Response::from_parts(head, body);
+    }
+    // It lies in memory already.
+    let body = match axum::body::to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return AppError::internal(&error).into_response(),
+    };
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let tag = tag.to_str().unwrap_or_default();
+    let revision = tag.split('-').next().unwrap_or_default();
+    let tag = format!("{revision}-{:016x}\"", hasher.finish());
+    let Ok(tag) = HeaderValue::from_str(&tag) else {
+        return Response::from_parts(head, body.into());
+    };
+    if is_known(&headers, &tag) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
+    head.headers.insert(header::ETAG, tag);
+    Response::from_parts(head, body.into())
 }
 
 /// The tag of what is asked for, where that is of a settled job that whoever asks may see.

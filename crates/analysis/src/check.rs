@@ -3,6 +3,7 @@
 //! Of a file two figures are tested that do not hang on what ran before it: what it retained, and what it needed for a while above where it began. Its peak is the
 //! second on top of what others left behind, so one file that retains more would raise the peaks of all after it; the job's own peak is tested by itself.
 
+mod found;
 mod words;
 
 use std::{
@@ -11,14 +12,12 @@ use std::{
 };
 
 use highwater_wire::report::{
-    Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, FileRow, Finding, FindingCause,
-    JobReport, TestCounts, Verdict,
+    Baseline, BaselineJob, CheckReport, FileRow, Finding, FindingCause, JobReport, Verdict,
 };
 
-use crate::{
-    regression::{self, Course, Figure, Told},
-    time,
-};
+use found::Found;
+
+use crate::time;
 
 /// A job of the baseline is looked for among those that have [`comparable`] alike; of so many at most, the newest.
 pub const MOST_JOBS: usize = 30;
@@ -226,225 +225,6 @@ fn by_path(files: impl Iterator<Item = FileFigures>) -> BTreeMap<String, FileFig
         known.is_whole &= file.is_whole;
     }
     paths
-}
-
-/// What was found so far.
-struct Found<'a> {
-    before: &'a [Before],
-    tested: usize,
-    compared: u64,
-    worse: Vec<Finding>,
-    better: Vec<Finding>,
-}
-
-/// A figure with its history: the values of those jobs of the baseline that have it, by their place.
-#[derive(Clone)]
-struct History<'a> {
-    figure: CheckFigure,
-    path: Option<&'a str>,
-    tests: Option<TestCounts>,
-    now: i64,
-    peak_bytes: i64,
-    had: Vec<(usize, i64)>,
-    /// What of a change another finding tells already, bytes.
-    told_bytes: i64,
-    /// It may have been more in truth.
-    is_lower_bound: bool,
-}
-
-impl<'a> Found<'a> {
-    fn new(before: &'a [Before], tested: usize) -> Self {
-        Self {
-            before,
-            tested,
-            compared: 0,
-            worse: Vec::new(),
-            better: Vec::new(),
-        }
-    }
-
-    fn verdict(&self) -> CheckVerdict {
-        let fails = |finding: &Finding| finding.cause != FindingCause::ChangedBefore;
-        if self.worse.iter().any(fails) {
-            CheckVerdict::Regression
-        } else if self.compared == 0 {
-            CheckVerdict::NotEnoughData
-        } else {
-            CheckVerdict::Clean
-        }
-    }
-
-    fn of_job(&mut self, job: &JobReport) {
-        if job.sessions.iter().any(|session| session.failed > 0) {
-            return;
-        }
-        let whole = || {
-            self.before
-                .iter()
-                .enumerate()
-                .filter(|(_, it)| it.failed == 0)
-        };
-        let peak_bytes = job.peak_bytes.cast_signed();
-        let peak = History {
-            figure: CheckFigure::Peak,
-            path: None,
-            tests: None,
-            now: peak_bytes,
-            peak_bytes,
-            had: whole().map(|(at, it)| (at, it.peak_bytes)).collect(),
-            told_bytes: 0,
-            is_lower_bound: job.censored,
-        };
-        let headroom = job.headroom_bytes.map(|now| History {
-            figure: CheckFigure::Headroom,
-            now,
-            had: whole()
-                .filter_map(|(at, it)| Some((at, it.headroom_bytes?)))
-                .collect(),
-            ..peak.clone()
-        });
-        // Where the peak rose headroom fell with it, which is no second finding; it is one where the limit, or the rest of the machine, changed.
-        let told = self.worse.len() + self.better.len();
-        self.test(&peak);
-        if self.worse.len() + self.better.len() == told
-            && let Some(headroom) = headroom
-        {
-            self.test(&headroom);
-        }
-    }
-
-    /// Whether there was enough to compare it with.
-    fn of_file(&mut self, file: &FileFigures, had: &[(usize, &FileFigures)]) -> bool {
-        let whole = || had.iter().filter(|(_, it)| it.is_whole);
-        let retained = History {
-            figure: CheckFigure::Retained,
-            path: Some(&file.path),
-            tests: had.last().map(|(_, it)| TestCounts {
-                now: file.tests,
-                before: it.tests,
-            }),
-            now: file.retained_bytes,
-            peak_bytes: file.tree_peak_bytes,
-            had: whole().map(|(at, it)| (*at, it.retained_bytes)).collect(),
-            told_bytes: 0,
-            is_lower_bound: false,
-        };
-        let told = self.worse.len();
-        let was_tested = self.test(&retained);
-        // What is still held at the end was needed for a while too.
-        let held = self.worse.get(told);
-        let told_bytes = held.map_or(0, |it| it.bytes - it.before_bytes.unwrap_or(it.bytes));
-        self.test(&History {
-            figure: CheckFigure::Spike,
-            now: file.spike_bytes,
-            had: whole().map(|(at, it)| (*at, it.spike_bytes)).collect(),
-            told_bytes,
-            is_lower_bound: told_bytes > 0,
-            ..retained
-        });
-        was_tested
-    }
-
-    fn test(&mut self, history: &History<'_>) -> bool {
-        // Of headroom less is worse.
-        let sign = match history.figure {
-            CheckFigure::Headroom => -1.0,
-            _ => 1.0,
-        };
-        let values: Vec<f64> = history
-            .had
-            .iter()
-            .map(|(_, bytes)| sign * *bytes as f64)
-            .collect();
-        let figure = Figure {
-            bytes: sign * history.now.saturating_sub(history.told_bytes) as f64,
-            peak_bytes: history.peak_bytes as f64,
-        };
-        let Told::Compared(compared) = regression::compare(&values, figure, self.tested) else {
-            return false;
-        };
-        self.compared += 1;
-        let since = match compared.course {
-            Course::Same => return true,
-            Course::Better if history.is_lower_bound => return true,
-            Course::WorseBefore => history.had.last(),
-            Course::Better | Course::Worse => None,
-        };
-        let finding = Finding {
-            figure: history.figure,
-            path: history.path.map(str::to_owned),
-            cause: match compared.course {
-                Course::WorseBefore => FindingCause::ChangedBefore,
-                _ => FindingCause::Changed,
-            },
-            sentence: words::of_change(history.figure, history.path, history.now, &compared, sign),
-            bytes: history.now,
-            before_bytes: Some((sign * compared.before_bytes) as i64),
-            least_bytes: compared.least_bytes as i64,
-            noise_bytes: Some(compared.noise_bytes as i64),
-            since: since.and_then(|(at, _)| Some(self.before.get(*at)?.job.clone())),
-            tests: history.tests,
-        };
-        match compared.course {
-            Course::Better => self.better.push(finding),
-            _ => self.worse.push(finding),
-        }
-        true
-    }
-
-    fn of_limits(
-        &mut self,
-        job: &JobReport,
-        files: &BTreeMap<String, FileFigures>,
-        limits: &Limits,
-    ) {
-        let peak = (
-            CheckFigure::Peak,
-            None,
-            Some(job.peak_bytes.cast_signed()),
-            limits.peak_bytes,
-        );
-        let headroom = (
-            CheckFigure::Headroom,
-            None,
-            job.headroom_bytes,
-            limits.headroom_bytes,
-        );
-        let of_files = files.values().flat_map(|file| {
-            let of = |figure, bytes, limit| (figure, Some(file.path.as_str()), Some(bytes), limit);
-            [
-                of(
-                    CheckFigure::Retained,
-                    file.retained_bytes,
-                    limits.retained_bytes,
-                ),
-                of(CheckFigure::Spike, file.spike_bytes, limits.spike_bytes),
-            ]
-        });
-        for (figure, path, bytes, limit) in [peak, headroom].into_iter().chain(of_files) {
-            let (Some(bytes), Some(limit)) = (bytes, limit) else {
-                continue;
-            };
-            let is_kept = match figure {
-                CheckFigure::Headroom => bytes >= limit,
-                _ => bytes <= limit,
-            };
-            if !is_kept {
-                self.worse.push(Finding {
-                    figure,
-                    path: path.map(str::to_owned),
-                    cause: FindingCause::Limit,
-                    sentence: words::of_limit(figure, path, bytes, limit),
-                    bytes,
-                    before_bytes: None,
-                    least_bytes: limit,
-                    noise_bytes: None,
-                    since: None,
-                    tests: None,
-                });
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use highwater_analysis::{
     time::rfc3339,
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
-use highwater_wire::report::{BaselineJob, CheckReport, JobReport};
+use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport};
 
 use super::Job;
 use crate::{error::AppError, finalise::FinaliseError};
@@ -31,6 +31,16 @@ impl Job<'_> {
     pub(crate) async fn check(mut self, against: Against) -> Result<CheckReport, AppError> {
         let report = self.report().await?;
         let files = self.files().await?;
+        self.beside(report, files, against).await
+    }
+
+    /// The same of a job of which the report and the files were read already.
+    pub(crate) async fn beside(
+        mut self,
+        report: JobReport,
+        files: Vec<FileRow>,
+        against: Against,
+    ) -> Result<CheckReport, AppError> {
         // One connection is enough for a request, and the job's holds a moment of its own.
         self.pages = None;
         let mut snapshot = self.state.store.snapshot().await?;

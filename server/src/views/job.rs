@@ -5,14 +5,15 @@ use highwater_analysis::{plan, time::by_the_server};
 use highwater_charts::time_label;
 use highwater_store::JobRow;
 use highwater_wire::report::{
-    FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
-    RecorderReport, Role, TestRow,
+    CheckReport, FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
+    ProcessRow, RecorderReport, Role, TestRow,
 };
 use serde::Deserialize;
 
 use super::{
+    check::{self, CheckSection},
     filters, format,
-    jobs::{JobLine, detail_of, project_href, run_name},
+    jobs::{JobLine, detail_of, file_href, project_href, run_name},
     timeline,
 };
 use crate::{
@@ -52,6 +53,7 @@ pub(crate) struct JobPage {
     tone: &'static str,
     sentence: String,
     plan_hint: Option<String>,
+    check: Option<CheckSection>,
     facts: Vec<(&'static str, String)>,
     /// Pages at the CI provider: words and address.
     ci: Vec<(&'static str, String)>,
@@ -113,6 +115,8 @@ pub(crate) struct JobData {
     /// None where they are gone.
     pub(crate) within: Option<Within>,
     pub(crate) columns: Vec<Column>,
+    /// Beside the jobs before it; none where that was not worked out.
+    pub(crate) check: Option<CheckReport>,
     pub(crate) removed: Removed,
     /// Whether retention passes it by.
     pub(crate) is_pinned: bool,
@@ -137,6 +141,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         of_run,
         within,
         columns,
+        check,
         removed,
         is_pinned,
     } = data;
@@ -194,6 +199,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         ),
         tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         sentence: sentence(&job),
+        check: check.and_then(|it| check::section(&job.project, &job.name, it)),
         plan_hint: plan::hint(&job),
         facts,
         ci: ci(&job),
@@ -463,15 +469,7 @@ fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
         file.tests.to_string()
     };
     FileLine {
-        // No address names these; what their tests did is in the job.
-        href: match file.path.as_str() {
-            "" | "." | ".." => String::new(),
-            path => format!(
-                "{project_href}/files/{}?name={}",
-                format::in_address(path),
-                format::in_address(&job.name)
-            ),
-        },
+        href: file_href(project_href, &file.path, &job.name),
         path: file.path.clone(),
         note: notes.join(", "),
         values: vec![

@@ -27,6 +27,18 @@ pub(crate) struct JobLine {
     pub(crate) started_at: String,
 }
 
+/// Address of a file's page, as jobs of a name ran it; empty where no address names the file.
+pub(crate) fn file_href(project_href: &str, path: &str, name: &str) -> String {
+    match path {
+        "" | "." | ".." => String::new(),
+        path => format!(
+            "{project_href}/files/{}?name={}",
+            format::in_address(path),
+            format::in_address(name)
+        ),
+    }
+}
+
 /// Address of a project's page.
 pub(crate) fn project_href(slug: &str) -> String {
     format!("/p/{}", ProjectSlug::path_of(slug))

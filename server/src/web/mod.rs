@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use highwater_store::{JobFilter, ProjectRow};
+use highwater_wire::report::JobState;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::{
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
-    reading::Job,
+    reading::{Against, Job},
     state::AppState,
     views::{
         file::{self, FileJobs},
@@ -35,6 +36,9 @@ const JOBS_A_PAGE: u32 = 50;
 const PROJECTS_A_PAGE: u32 = 50;
 /// So many rows of a file's history are looked through for the names of its jobs.
 const ROWS_WITH_NAMES: u32 = 1_000;
+
+/// A job of more files is set beside the jobs before it only where that is asked for: on its page it would take too long.
+const MOST_CHECKED: usize = 1_000;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -320,7 +324,7 @@ async fn job_page(
         run: Some(run),
         ..JobFilter::default()
     };
-    let data = JobData {
+    let mut data = JobData {
         run,
         of_run: state.store.jobs(project, &of_run, JOBS_A_PAGE).await?,
         job: job.report().await?,
@@ -331,7 +335,15 @@ async fn job_page(
         },
         removed: job.removed(),
         is_pinned: job.is_pinned(),
+        check: None,
     };
+    let files = data.within.as_ref().map(|within| within.files.clone());
+    if let Some(files) =
+        files.filter(|files| data.job.state != JobState::Running && files.len() <= MOST_CHECKED)
+    {
+        let check = job.beside(data.job.clone(), files, Against::default());
+        data.check = Some(check.await?);
+    }
     // Thousands of rows are put in order, and a chart is drawn.
     let draw = move || show(&job::page(data, &shown));
     let drawn = state.reading.run(0, draw).await;

@@ -49,6 +49,13 @@ fn a_settled_job_is_confirmed_and_not_made_again_until_something_comes() {
         let other = app.ask("GET", path, &[("If-None-Match", "W/\"1-0\"")], "");
         assert_eq!((other.status, other.header("etag")), (200, tag.as_str()));
     }
+    let known = app.get(&page).header("etag").to_owned();
+    begin(&app);
+    let again = app.ask("GET", &page, &[("If-None-Match", &known)], "");
+    assert_eq!(
+        again.status, 200,
+        "the page names the other jobs of the run"
+    );
     let tag = app.get(&path).header("etag").to_owned();
     app.put_new(
         &format!("{path}/streams/{stream}/batches/1"),

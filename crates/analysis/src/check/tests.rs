@@ -1,4 +1,6 @@
-use highwater_wire::report::{SessionReport, ShardReport};
+use highwater_wire::report::{
+    BaselineJob, CheckFigure, CheckVerdict, SessionReport, ShardReport, TestCounts,
+};
 use uuid::Uuid;
 
 use super::*;

@@ -1,0 +1,165 @@
+//! The section of a job's page that sets it beside the jobs before it.
+
+use highwater_wire::report::{CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause};
+use uuid::Uuid;
+
+use super::{
+    format,
+    jobs::{file_href, project_href},
+};
+
+const MOST_FINDINGS: usize = 30;
+/// Of a kind of files that are not compared so many are named.
+const MOST_NAMES: usize = 10;
+
+/// What the section shows.
+pub(crate) struct CheckSection {
+    pub(crate) tone: &'static str,
+    pub(crate) sentence: String,
+    pub(crate) beside: String,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rows_left: usize,
+    /// What is said of files that were not compared.
+    pub(crate) notes: Vec<String>,
+    pub(crate) json: String,
+}
+
+pub(crate) struct Row {
+    pub(crate) tone: &'static str,
+    pub(crate) mark: &'static str,
+    pub(crate) figure: &'static str,
+    pub(crate) path: String,
+    pub(crate) href: String,
+    pub(crate) now: String,
+    pub(crate) before: String,
+    pub(crate) change: String,
+    pub(crate) noise: String,
+    /// The job that has it already: words and address.
+    pub(crate) since: Option<(String, String)>,
+}
+
+/// The section; none where there is nothing to compare with at all.
+pub(crate) fn section(project: &str, name: &str, check: CheckReport) -> Option<CheckSection> {
+    let CheckReport {
+        job,
+        verdict,
+        sentence,
+        baseline,
+        compared,
+        findings,
+        better,
+        new_files,
+        gone_files,
+        too_few,
+        left_out,
+    } = check;
+    let newest = baseline.jobs.last()?;
+    let jobs = match baseline.jobs.len() {
+        1 => "1 job".to_owned(),
+        jobs => format!("{jobs} jobs"),
+    };
+    let commit = format::commit(&newest.commit);
+    let until = if commit.is_empty() {
+        String::new()
+    } else {
+        format!(", the newest of commit {commit}")
+    };
+    let beside = format!(
+        "{compared} figures beside {jobs} of {}{until}.",
+        baseline.branch
+    );
+    let project_href = project_href(project);
+    let files = |path: &str| file_href(&project_href, path, name);
+    let rows: Vec<Row> = findings
+        .iter()
+        .map(|finding| row(&files, finding, false))
+        .chain(better.iter().map(|finding| row(&files, finding, true)))
+        .collect();
+    let notes = [
+        ("New files, with nothing to compare them with", new_files),
+        (
+            "Files that the newest of them ran and this job did not",
+            gone_files,
+        ),
+        ("Files with too few jobs before", too_few),
+        (
+            "Files left out, as tests of them failed or were cut short",
+            left_out,
+        ),
+    ];
+    Some(CheckSection {
+        tone: match verdict {
+            CheckVerdict::Clean => "good",
+            CheckVerdict::Regression => "bad",
+            CheckVerdict::NotEnoughData => "",
+        },
+        sentence,
+        beside,
+        rows_left: rows.len().saturating_sub(MOST_FINDINGS),
+        rows: rows.into_iter().take(MOST_FINDINGS).collect(),
+        notes: notes
+            .into_iter()
+            .filter_map(|(what, files)| note(what, &files))
+            .collect(),
+        json: json(job),
+    })
+}
+
+fn json(job: Uuid) -> String {
+    format!("/api/v1/jobs/{job}/check")
+}
+
+fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Row {
+    let (tone, mark) = match finding.cause {
+        _ if is_better => ("good", "better"),
+        FindingCause::Changed => ("bad", "worse"),
+        FindingCause::ChangedBefore => ("warn", "worse before"),
+        FindingCause::Limit => ("bad", "over the limit"),
+    };
+    let before = finding.before_bytes;
+    let change = before.map(|before| finding.bytes.saturating_sub(before));
+    let sign = |bytes: i64| if bytes > 0 { "+" } else { "" };
+    let path = finding.path.clone().unwrap_or_default();
+    Row {
+        tone,
+        mark,
+        figure: match finding.figure {
+            CheckFigure::Peak => "peak",
+            CheckFigure::Headroom => "headroom",
+            CheckFigure::Retained => "retained",
+            CheckFigure::Spike => "spike",
+        },
+        href: href(&path),
+        path,
+        now: format::mebibytes(finding.bytes),
+        before: before.map_or_else(
+            || format!("limit {}", format::mebibytes(finding.least_bytes)),
+            format::mebibytes,
+        ),
+        change: change.map_or_else(String::new, |by| {
+            format!("{}{}", sign(by), format::mebibytes(by))
+        }),
+        noise: finding
+            .noise_bytes
+            .map_or_else(String::new, format::mebibytes),
+        since: finding.since.as_ref().map(|job| {
+            let commit = format::commit(&job.commit);
+            let words = if commit.is_empty() {
+                "that job".to_owned()
+            } else {
+                commit
+            };
+            (words, format!("/jobs/{}", job.uuid))
+        }),
+    }
+}
+
+fn note(what: &str, files: &[String]) -> Option<String> {
+    let named = files.iter().take(MOST_NAMES).map(String::as_str);
+    let named = named.collect::<Vec<&str>>().join(", ");
+    let more = match files.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!files.is_empty()).then(|| format!("{what}: {named}{more}."))
+}
