@@ -1,0 +1,159 @@
+"""Why memory stays: at the end of each test file what it left is taken apart (``HIGHWATER_DIAGNOSE``).
+
+In this order, for each step uncovers the next: the C library gives back what it kept (``malloc_trim``): what the allocator held. Then garbage
+is collected and given back too. What is left lives: Python objects by pymalloc's own count and, where they are larger, by a census;
+the rest is native.
+"""
+
+import gc
+import os
+import sys
+import warnings
+
+from . import allocators, kernel
+from .census import Census, grown, largest
+from .kept import Kept
+
+VARIABLE = "HIGHWATER_DIAGNOSE"
+# By value of the variable: whether tracemalloc's lines are wanted.
+_WANTED = {"1": False, "tracemalloc": True}
+# All of it may take so long, and beyond that so much of the run's time.
+_FREE_US = 5_000_000
+_SHARE = 0.25
+_MOST_TYPES = 10
+_MOST_LINES = 10
+# Smaller types are not kept from one census to the next.
+_LEAST_BYTES = 1024
+
+
+def begin(config):
+    """The diagnosis of this process, and ``""``; or ``None``, and why it cannot be had."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in _WANTED:
+        return None, "%s=%r is none of 0, 1 and tracemalloc" % (VARIABLE, wanted)
+    if sys.implementation.name != "cpython":
+        return None, "%s: it is made for CPython, and this is %s" % (VARIABLE, sys.implementation.name)
+    return Diagnosis(Kept(config), _WANTED[wanted]), ""
+
+
+class Diagnosis:
+    """What it measures is growth since it measured before: a first time before the first file."""
+
+    def __init__(self, kept, traces):
+        self.kept = kept
+        self._trim = allocators.trimmer()
+        self._pymalloc = allocators.pymalloc()
+        self._lines = Lines() if traces else None
+        self._spent_us = self._last_us = 0
+        self._since_us = kernel.monotonic_us()
+        # Of the time before, from the end of the measuring; and by the census, by name.
+        self._small = None
+        self._is_first = True
+        self._blocks = 0
+        self._census_bytes = 0
+        self._types = {}
+
+    def is_due(self):
+        """Whether one more stays within the budget."""
+        expected = self._spent_us + self._last_us
+        return expected <= _FREE_US + _SHARE * (kernel.monotonic_us() - self._since_us)
+
+    def measure(self, rss_of):
+        """What grew and why; FORMAT.md tells the keys. ``rss_of``: reads the RSS."""
+        began = kernel.monotonic_us()
+        found = {"trim": self._trim is not None}
+        before = self._small_now()
+        self._give_back()
+        found["trimmed_bytes"] = rss_of()
+        found["collected"], found["garbage"] = self._collect()
+        self._give_back()
+        found["collected_bytes"] = rss_of()
+        after = self._small_now()
+        blocks = sys.getallocatedblocks()
+        found["live_blocks"] = blocks - self._blocks
+        census = Census()
+        census.count(gc.get_objects())
+        if after is None or before is None:
+            live = census.all_bytes
+            found["kept_bytes"] = found["freed_bytes"] = 0
+            found["live_bytes"] = round(live - self._census_bytes)
+        else:
+            live = census.large_bytes
+            known = self._small or before
+            found["kept_bytes"] = before.free_bytes - known.free_bytes
+            found["freed_bytes"] = after.free_bytes - before.free_bytes
+            found["live_bytes"] = round(after.used_bytes - known.used_bytes + live - self._census_bytes)
+        named = census.by_name(_LEAST_BYTES)
+        del census
+        found["types"] = grown(named, self._types, _MOST_TYPES)
+        self._types, self._census_bytes = named, live
+        found["pytest"] = {name: size for name, size in self.kept.grown().items() if size}
+        if self._lines is not None:
+            found["lines"], found["tracing_bytes"] = self._lines.grown(_MOST_LINES)
+        self._give_back()
+        self._small, self._blocks = self._small_now(), sys.getallocatedblocks()
+        self._last_us = found["cost_us"] = kernel.monotonic_us() - began
+        self._spent_us += self._last_us
+        if self._is_first:
+            self._is_first = False
+            return {"baseline": True, "cost_us": self._last_us}
+        return found
+
+    def _small_now(self):
+        return self._pymalloc() if self._pymalloc is not None else None
+
+    def _give_back(self):
+        if self._trim is not None:
+            self._trim()
+
+    @staticmethod
+    def _collect():
+        """Collects all garbage; how many objects that were, and which types took most of it."""
+        hook, flags, kept = sys.unraisablehook, gc.get_debug(), len(gc.garbage)
+        # An error in a finalizer that runs now is no error of the test that comes next.
+        silent = sys.unraisablehook = lambda unraisable: None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                gc.set_debug(flags | gc.DEBUG_SAVEALL)
+                try:
+                    gc.collect()
+                finally:
+                    gc.set_debug(flags)
+                    census = Census()
+                    census.count(gc.garbage[kept:])
+                    found = len(gc.garbage) - kept, largest(census.by_name(_LEAST_BYTES), _MOST_TYPES)
+                    del census, gc.garbage[kept:]
+                gc.collect()
+        finally:
+            if sys.unraisablehook is silent:
+                sys.unraisablehook = hook
+        return found
+
+
+class Lines:
+    """The lines of the program that allocated what lives, by tracemalloc, which is started where nobody did."""
+
+    def __init__(self):
+        import tracemalloc
+
+        self._tracemalloc = tracemalloc
+        if not tracemalloc.is_tracing():
+            tracemalloc.start()
+        self._before = {}
+        self._own_bytes = tracemalloc.get_tracemalloc_memory()
+
+    def grown(self, most):
+        """The lines that grew most as ``[line, blocks, bytes]``, and by how much tracemalloc itself did."""
+        if not self._tracemalloc.is_tracing():
+            return [], 0
+        own = self._tracemalloc.get_tracemalloc_memory()
+        grew, self._own_bytes = own - self._own_bytes, own
+        named = {}
+        for line in self._tracemalloc.take_snapshot().statistics("lineno"):
+            if line.size >= _LEAST_BYTES:
+                frame = line.traceback[0]
+                named["%s:%d" % (frame.filename, frame.lineno)] = (line.count, line.size)
+        found = grown(named, self._before, most)
+        self._before = named
+        return found, grew
