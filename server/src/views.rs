@@ -1,5 +1,6 @@
 //! From answers to what a page shows: words, links and rounded figures.
 
+mod diagnosis;
 pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod job;

@@ -57,7 +57,9 @@ fn the_plugin_is_told_what_the_flag_says_of_a_diagnosis_whatever_the_variable_sa
         ("--diagnose=no", "1", "0"),
         ("--quiet", "yes", "1"),
     ] {
-        let mut agent = place.agent_with(&[flag], &["env", "-0"]);
+        let mut agent = place.bare(env!("CARGO_BIN_EXE_highwater"));
+        agent.args(["run", flag, "--spool"]).arg(place.spool());
+        agent.args(["--project", "o/r", "--", "env", "-0"]);
         agent.env("HIGHWATER_DIAGNOSE", variable);
         let text = String::from_utf8(agent.output().unwrap().stdout).unwrap();
         assert_eq!(variables(&text)["HIGHWATER_DIAGNOSE"], told, "{flag}");

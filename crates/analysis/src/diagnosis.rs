@@ -10,14 +10,14 @@ use crate::figures::mebibytes;
 pub const LEAST_BYTES: i64 = 1 << 20;
 /// And from this part of all that stayed.
 pub const LEAST_PART: f64 = 0.1;
-/// What is most of something: of live objects pytest's own or fixtures', of the allocator's what pymalloc keeps.
+/// What is most of live objects: pytest's own, or fixtures'.
 pub const MOST: f64 = 0.5;
 /// Rows of types and lines that are kept.
 pub const MOST_NAMED: usize = 10;
 /// Types and files that a sentence names.
 const IN_A_SENTENCE: usize = 3;
 /// What is told in a sentence at all: it is not 0.0 MiB.
-const LEAST_SHOWN_BYTES: i64 = 52_429;
+pub const LEAST_SHOWN_BYTES: i64 = 52_429;
 
 /// What stands around a diagnosis.
 #[derive(Debug, Default)]
@@ -36,7 +36,8 @@ fn figure(found: &Diagnosis, why: Why) -> i64 {
     } = found.pytest;
     match why {
         Why::Garbage => found.garbage_bytes,
-        Why::Allocator => found.allocator_bytes,
+        Why::Heap => found.allocator_bytes.saturating_sub(found.pymalloc_bytes),
+        Why::Pymalloc => found.pymalloc_bytes,
         Why::Live => found.live_bytes,
         Why::Rest => found.rest_bytes,
         Why::Pytest => [captured_bytes, reports_bytes, coverage_bytes]
@@ -45,14 +46,21 @@ fn figure(found: &Diagnosis, why: Why) -> i64 {
     }
 }
 
-const PARTS: [Why; 4] = [Why::Garbage, Why::Allocator, Why::Live, Why::Rest];
+const PARTS: [Why; 5] = [
+    Why::Garbage,
+    Why::Heap,
+    Why::Pymalloc,
+    Why::Live,
+    Why::Rest,
+];
 
 /// The parts in words, those that are not nothing, the largest first.
 #[must_use]
 pub fn sentence(found: &Diagnosis) -> String {
     let named = |why| match why {
         Why::Garbage => "garbage not yet collected",
-        Why::Allocator => "kept by the allocator",
+        Why::Heap => "free in the C library's heap",
+        Why::Pymalloc => "free in pymalloc",
         Why::Live => "live Python objects",
         Why::Pytest => "pytest's own",
         Why::Rest => "native rest",
@@ -64,7 +72,7 @@ pub fn sentence(found: &Diagnosis) -> String {
     parts.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     let after = match found.visits {
         1 => "After its tests".to_owned(),
-        visits => format!("After {visits} visits of test files"),
+        visits => format!("After {visits} visits"),
     };
     if parts.is_empty() {
         return format!("{after} next to nothing stayed.");
@@ -121,10 +129,10 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
                 found.collected
             )
         }
-        Why::Allocator if is_most(found.pymalloc_bytes, found.allocator_bytes) => format!(
+        Why::Pymalloc => format!(
             "{bytes} is free and kept by pymalloc: small objects that still live lie scattered among many that are gone, and an arena is given back only whole{files}. Later files use it again, so it does no harm by itself; to give it back, build what lives on before or apart from what is thrown away, make fewer objects at once, or set PYTHONMALLOC=malloc, which leaves small objects to the C library."
         ),
-        Why::Allocator => format!(
+        Why::Heap => format!(
             "{bytes} is free and kept by the C library's heap{files}: it was given back when malloc_trim asked for it. Later files use it again, so it does no harm by itself; to give it back, call ctypes.CDLL(None).malloc_trim(0) in the teardown of a module's fixture, set MALLOC_ARENA_MAX=2 where many threads allocate, or set MALLOC_MMAP_THRESHOLD_=65536 so that large blocks go back at once."
         ),
         Why::Live if is_most(around.fixture_bytes, found.live_bytes) => format!(

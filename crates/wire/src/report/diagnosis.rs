@@ -20,7 +20,7 @@ pub struct Diagnosis {
     pub garbage_bytes: i64,
     /// Freed, but kept by the allocators: the C library's and pymalloc.
     pub allocator_bytes: i64,
-    /// The part of `allocator_bytes` that pymalloc keeps.
+    /// The part of `allocator_bytes` that pymalloc keeps; the heap of the C library the other.
     pub pymalloc_bytes: i64,
     /// Python objects that live.
     pub live_bytes: i64,
@@ -89,8 +89,10 @@ pub struct Advice {
 pub enum Why {
     /// Garbage that nobody had collected.
     Garbage,
-    /// The allocators keep it.
-    Allocator,
+    /// The heap of the C library keeps it.
+    Heap,
+    /// pymalloc keeps it.
+    Pymalloc,
     /// Python objects live.
     Live,
     /// pytest itself keeps it.
