@@ -10,6 +10,8 @@ import types
 
 _IN_USE = re.compile(rb"# bytes in allocated blocks +=\s*([\d,]+)")
 _AVAILABLE = re.compile(rb"# bytes in available blocks +=\s*([\d,]+)")
+_SYSTEM = re.compile(rb'<system type="current" size="(\d+)"')
+_FREE = re.compile(rb'<total type="\w+" count="\d+" size="(\d+)"')
 _UNUSED_POOLS = re.compile(rb"unused pools \* \d+ bytes +=\s*([\d,]+)")
 
 
@@ -31,17 +33,72 @@ def pymalloc():
     It is what ``sys._debugmallocstats()`` prints, printed into memory. ``None`` where there is no pymalloc (``PYTHONMALLOC=malloc``, free-threaded builds).
     """
     try:
-        libc = ctypes.CDLL(None)
-        tell, open_memstream, close, free = (
-            ctypes.pythonapi._PyObject_DebugMallocStats,
-            libc.open_memstream,
-            libc.fclose,
-            libc.free,
-        )
+        tell = ctypes.pythonapi._PyObject_DebugMallocStats
+    except AttributeError:
+        return None
+    tell.argtypes = [ctypes.c_void_p]
+    text = _printed(tell)
+    if text is None:
+        return None
+
+    def read():
+        told = text()
+        in_use, *kept = (_number(pattern, told) for pattern in (_IN_USE, _AVAILABLE, _UNUSED_POOLS))
+        if in_use is None or None in kept:
+            return None
+        return types.SimpleNamespace(used_bytes=in_use, free_bytes=sum(kept))
+
+    return read if read() is not None else None
+
+
+def heap():
+    """A function that gives the bytes that lie free in the C library's main heap and are resident all the same: right after ``malloc_trim``, what
+    blocks on the same pages pin. ``None`` where that is not told (no glibc, no heap of its own). Of the arenas of other threads it knows nothing.
+    """
+    try:
+        info = ctypes.CDLL(None).malloc_info
     except (OSError, AttributeError):
         return None
-    tell.argtypes, open_memstream.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_void_p]
-    open_memstream.restype = ctypes.c_void_p
+    info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    text = _printed(lambda stream: info(0, stream))
+    if text is None:
+        return None
+
+    def read():
+        # The first is the main one.
+        told, resident = text().partition(b"</heap>")[0], _resident_heap()
+        system = _SYSTEM.search(told)
+        if system is None or resident is None:
+            return None
+        free = sum(int(size) for size in _FREE.findall(told))
+        return max(resident - (int(system.group(1)) - free), 0)
+
+    return read if read() is not None else None
+
+
+def _resident_heap():
+    """RSS of the mapping that the heap grows in."""
+    try:
+        with open("/proc/self/smaps", "rb") as maps:
+            is_heap = False
+            for line in maps:
+                if line.endswith(b"[heap]\n"):
+                    is_heap = True
+                elif is_heap and line.startswith(b"Rss:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _printed(tell):
+    """A function that answers what ``tell`` prints to a stream of C; ``None`` where the C library cannot print into memory."""
+    try:
+        libc = ctypes.CDLL(None)
+        open_memstream, close, free = libc.open_memstream, libc.fclose, libc.free
+    except (OSError, AttributeError):
+        return None
+    open_memstream.argtypes, open_memstream.restype = [ctypes.c_void_p, ctypes.c_void_p], ctypes.c_void_p
     close.argtypes = free.argtypes = [ctypes.c_void_p]
     free.restype = None
 
@@ -59,14 +116,7 @@ def pymalloc():
         finally:
             free(buffer)
 
-    def read():
-        told = text()
-        in_use, *kept = (_number(pattern, told) for pattern in (_IN_USE, _AVAILABLE, _UNUSED_POOLS))
-        if in_use is None or None in kept:
-            return None
-        return types.SimpleNamespace(used_bytes=in_use, free_bytes=sum(kept))
-
-    return read if read() is not None else None
+    return text
 
 
 def _number(pattern, told):

@@ -17,13 +17,20 @@ from .kept import Kept
 VARIABLE = "HIGHWATER_DIAGNOSE"
 # By value of the variable: whether tracemalloc's lines are wanted.
 _WANTED = {"1": False, "tracemalloc": True}
-# All of it may take so long, and beyond that so much of the run's time.
-_FREE_US = 5_000_000
+# All of it may take so much CPU time, and beyond that so much of the run's time.
+_FREE_US = 10_000_000
 _SHARE = 0.25
 _MOST_TYPES = 10
 _MOST_LINES = 10
+# Garbage is looked at to name its types alone.
+_MOST_GARBAGE = 100_000
 # Smaller types are not kept from one census to the next.
 _LEAST_BYTES = 1024
+
+
+def _cpu_us():
+    """What this thread took so far; neighbours on the machine make it no dearer."""
+    return kernel.real.thread_time_ns() // 1000
 
 
 def begin(config):
@@ -43,45 +50,49 @@ class Diagnosis:
         self.kept = kept
         self._trim = allocators.trimmer()
         self._pymalloc = allocators.pymalloc()
+        self._heap = allocators.heap()
         self._lines = Lines() if traces else None
         self._spent_us = self._last_us = 0
         self._since_us = kernel.monotonic_us()
         # Of the time before, from the end of the measuring; and by the census, by name.
         self._small = None
+        self._pinned = None
         self._is_first = True
         self._blocks = 0
         self._census_bytes = 0
         self._types = {}
 
     def is_due(self):
-        """Whether one more stays within the budget."""
+        """Whether one more that costs as much as the last stays within the budget."""
         expected = self._spent_us + self._last_us
         return expected <= _FREE_US + _SHARE * (kernel.monotonic_us() - self._since_us)
 
     def measure(self, rss_of):
         """What grew and why; FORMAT.md tells the keys. ``rss_of``: reads the RSS."""
-        began = kernel.monotonic_us()
+        began = _cpu_us()
         found = {"trim": self._trim is not None}
         before = self._small_now()
         self._give_back()
+        pinned = self._pinned_now()
         found["trimmed_bytes"] = rss_of()
         found["collected"], found["garbage"] = self._collect()
         self._give_back()
         found["collected_bytes"] = rss_of()
-        after = self._small_now()
+        after, pinned_after = self._small_now(), self._pinned_now()
+        found["pinned_bytes"] = pinned - (pinned if self._pinned is None else self._pinned)
         blocks = sys.getallocatedblocks()
         found["live_blocks"] = blocks - self._blocks
         census = Census()
         census.count(gc.get_objects())
         if after is None or before is None:
             live = census.all_bytes
-            found["kept_bytes"] = found["freed_bytes"] = 0
+            found["kept_bytes"], found["freed_bytes"] = 0, pinned_after - pinned
             found["live_bytes"] = round(live - self._census_bytes)
         else:
             live = census.large_bytes
             known = self._small or before
             found["kept_bytes"] = before.free_bytes - known.free_bytes
-            found["freed_bytes"] = after.free_bytes - before.free_bytes
+            found["freed_bytes"] = after.free_bytes - before.free_bytes + pinned_after - pinned
             found["live_bytes"] = round(after.used_bytes - known.used_bytes + live - self._census_bytes)
         named = census.by_name(_LEAST_BYTES)
         del census
@@ -91,8 +102,8 @@ class Diagnosis:
         if self._lines is not None:
             found["lines"], found["tracing_bytes"] = self._lines.grown(_MOST_LINES)
         self._give_back()
-        self._small, self._blocks = self._small_now(), sys.getallocatedblocks()
-        self._last_us = found["cost_us"] = kernel.monotonic_us() - began
+        self._small, self._pinned, self._blocks = self._small_now(), self._pinned_now(), sys.getallocatedblocks()
+        self._last_us = found["cost_us"] = _cpu_us() - began
         self._spent_us += self._last_us
         if self._is_first:
             self._is_first = False
@@ -101,6 +112,9 @@ class Diagnosis:
 
     def _small_now(self):
         return self._pymalloc() if self._pymalloc is not None else None
+
+    def _pinned_now(self):
+        return self._heap() or 0 if self._heap is not None else 0
 
     def _give_back(self):
         if self._trim is not None:
@@ -120,15 +134,21 @@ class Diagnosis:
                     gc.collect()
                 finally:
                     gc.set_debug(flags)
-                    census = Census()
-                    census.count(gc.garbage[kept:])
-                    found = len(gc.garbage) - kept, largest(census.by_name(_LEAST_BYTES), _MOST_TYPES)
-                    del census, gc.garbage[kept:]
+                    found = len(gc.garbage) - kept, _types_of_garbage(kept)
+                    del gc.garbage[kept:]
                 gc.collect()
         finally:
             if sys.unraisablehook is silent:
                 sys.unraisablehook = hook
         return found
+
+
+def _types_of_garbage(kept):
+    """The types that took most, of about so many objects at most that stand for all."""
+    step = (len(gc.garbage) - kept) // _MOST_GARBAGE + 1
+    census = Census()
+    census.count(gc.garbage[kept::step])
+    return [[name, count * step, size * step] for name, count, size in largest(census.by_name(_LEAST_BYTES // step), _MOST_TYPES)]
 
 
 class Lines:

@@ -130,10 +130,10 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
             )
         }
         Why::Pymalloc => format!(
-            "{bytes} is free and kept by pymalloc: small objects that still live lie scattered among many that are gone, and an arena is given back only whole{files}. Later files use it again, so it does no harm by itself; to give it back, build what lives on before or apart from what is thrown away, make fewer objects at once, or set PYTHONMALLOC=malloc, which leaves small objects to the C library."
+            "{bytes} is free and kept by pymalloc: small objects that still live lie scattered among many that are gone, and an arena is given back only whole{files}. Later files use it again, so it does no harm alone; to give it back, build what lives on before or apart from what is thrown away, make fewer objects at once, or set PYTHONMALLOC=malloc, which leaves small objects to the C library."
         ),
         Why::Heap => format!(
-            "{bytes} is free and kept by the C library's heap{files}: it was given back when malloc_trim asked for it. Later files use it again, so it does no harm by itself; to give it back, call ctypes.CDLL(None).malloc_trim(0) in the teardown of a module's fixture, set MALLOC_ARENA_MAX=2 where many threads allocate, or set MALLOC_MMAP_THRESHOLD_=65536 so that large blocks go back at once."
+            "{bytes} is free and kept by the C library's heap{files}: blocks that live keep it from going back by itself. Later files use it again, so it does no harm alone; to give back what can be, call ctypes.CDLL(None).malloc_trim(0) in the teardown of a module's fixture, set MALLOC_ARENA_MAX=2 where many threads allocate, or set MALLOC_MMAP_THRESHOLD_=65536 so that large blocks go back at once."
         ),
         Why::Live if is_most(around.fixture_bytes, found.live_bytes) => format!(
             "{bytes} is Python objects that live{}{files}, and fixtures left {} of what stayed. Give those fixtures a narrower scope, or let their teardown drop what they hold.",
@@ -154,7 +154,7 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
             "{bytes} is neither Python objects nor garbage{files}. There is no malloc_trim here, so what the allocator keeps is in it, beside what C extensions and mmap hold."
         ),
         Why::Rest => format!(
-            "{bytes} is native{files}: neither Python objects nor garbage, and the C library did not give it back. C extensions, mmap or ctypes hold it, or small blocks of theirs that live pin it: close or delete what holds it in a teardown. `memray run --native` or heaptrack name the callers."
+            "{bytes} is native{files}: neither Python objects nor garbage nor free. C extensions, mmap or ctypes hold it: close or delete what holds it in a teardown. `memray run --native` or heaptrack name the callers."
         ),
     }
 }

@@ -80,7 +80,7 @@ fn words(job: &Diagnosis) -> String {
         }
     };
     format!(
-        "This job was diagnosed: at the end of a file garbage was collected and free memory given back, which took {} in all. So later files began lower than they would have, and the figures of this job differ from those of others.{lacks}",
+        "This job was diagnosed: at the end of a file garbage was collected and free memory given back, which took {} of CPU in all. So later files began lower than they would have, and the figures of this job differ from those of others.{lacks}",
         format::duration(job.cost_us.cast_signed())
     )
 }

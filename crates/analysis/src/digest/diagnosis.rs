@@ -47,13 +47,14 @@ pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Di
     Some(job)
 }
 
-/// Adds the parts of one diagnosis. Each step of it uncovered what those before it did not: first what the C library gave back and
-/// pymalloc kept was nobody's any more, then what the collector found, then what lives; the rest is what is left.
+/// Adds the parts of one diagnosis. Each step of it uncovered what those before it did not: first what the C library gave back, could not give
+/// back for what pins it, and pymalloc kept was nobody's any more; then what the collector found; then what lives; the rest is what is left.
 fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
     let v1::Diagnosis {
         collected_bytes,
         kept_bytes,
         freed_bytes,
+        pinned_bytes,
         live_bytes,
         live_blocks,
         collected,
@@ -62,7 +63,7 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
         ..
     } = *facts.found;
     let retained = facts.end.saturating_sub(facts.start);
-    let allocator = (facts.end - facts.trimmed).saturating_add(kept_bytes);
+    let allocator = (facts.end - facts.trimmed).saturating_add(kept_bytes + pinned_bytes);
     let garbage = (facts.trimmed - collected_bytes.cast_signed()).saturating_add(freed_bytes);
     let explained = [allocator, garbage, live_bytes, tracing_bytes];
     let explained = explained.into_iter().fold(0, i64::saturating_add);

@@ -26,7 +26,7 @@ pub struct Diagnosis {
     pub live_bytes: i64,
     /// What tracemalloc took itself, under `--diagnose=tracemalloc`.
     pub tracing_bytes: i64,
-    /// The rest: native memory, and what live blocks keep the C library from giving back. What the allocator keeps is in here where there is no `malloc_trim`.
+    /// The rest: native memory. What the C library's heap keeps is in here where there is no `malloc_trim`, as on macOS and with musl, and what other threads' heaps pin.
     pub rest_bytes: i64,
     /// What pytest itself keeps; part of `live_bytes`.
     pub pytest: PytestKeeps,
@@ -42,7 +42,7 @@ pub struct Diagnosis {
     pub lines: Vec<Grown>,
     /// Whether the C library could be told to give back what it keeps.
     pub trim: bool,
-    /// How long the diagnoses took.
+    /// The CPU time that the diagnoses took.
     pub cost_us: u64,
 }
 

@@ -263,6 +263,7 @@ fn check_diagnosis(end: &Diagnosis) -> Result<(), Problem> {
     time("cost_us", i64::try_from(end.cost_us).unwrap_or(i64::MAX))?;
     for (field, growth) in [
         ("kept_bytes", end.kept_bytes),
+        ("pinned_bytes", end.pinned_bytes),
         ("freed_bytes", end.freed_bytes),
         ("live_bytes", end.live_bytes),
         ("tracing_bytes", end.tracing_bytes),
