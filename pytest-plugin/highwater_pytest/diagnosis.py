@@ -71,6 +71,8 @@ class Diagnosis:
         """What grew and why; FORMAT.md tells the keys. ``rss_of``: reads the RSS."""
         began = _cpu_us()
         found = {"trim": self._trim is not None}
+        if self._lines is not None:
+            found["lines"], found["tracing_bytes"] = self._lines.stop(_MOST_LINES)
         before = self._small_now()
         self._give_back()
         pinned = self._pinned_now()
@@ -99,10 +101,10 @@ class Diagnosis:
         found["types"] = grown(named, self._types, _MOST_TYPES)
         self._types, self._census_bytes = named, live
         found["pytest"] = {name: size for name, size in self.kept.grown().items() if size}
-        if self._lines is not None:
-            found["lines"], found["tracing_bytes"] = self._lines.grown(_MOST_LINES)
         self._give_back()
         self._small, self._pinned, self._blocks = self._small_now(), self._pinned_now(), sys.getallocatedblocks()
+        if self._lines is not None:
+            self._lines.go_on()
         self._last_us = found["cost_us"] = _cpu_us() - began
         self._spent_us += self._last_us
         if self._is_first:
@@ -152,28 +154,32 @@ def _types_of_garbage(kept):
 
 
 class Lines:
-    """The lines of the program that allocated what lives, by tracemalloc, which is started where nobody did."""
+    """The lines that allocated what a file left, by tracemalloc. It stops while the rest is measured, for it stands before pymalloc's own count."""
 
     def __init__(self):
         import tracemalloc
 
         self._tracemalloc = tracemalloc
-        if not tracemalloc.is_tracing():
-            tracemalloc.start()
-        self._before = {}
-        self._own_bytes = tracemalloc.get_tracemalloc_memory()
+        self._own = os.path.dirname(__file__)
+        # Somebody else's traces are not ours to end.
+        self._is_ours = not tracemalloc.is_tracing()
+        self.go_on()
 
-    def grown(self, most):
-        """The lines that grew most as ``[line, blocks, bytes]``, and by how much tracemalloc itself did."""
-        if not self._tracemalloc.is_tracing():
+    def go_on(self):
+        if self._is_ours and not self._tracemalloc.is_tracing():
+            self._tracemalloc.start()
+
+    def stop(self, most):
+        """The lines with most blocks since it went on, as ``[line, blocks, bytes]``, and the bytes that tracemalloc took for them."""
+        if not (self._is_ours and self._tracemalloc.is_tracing()):
             return [], 0
-        own = self._tracemalloc.get_tracemalloc_memory()
-        grew, self._own_bytes = own - self._own_bytes, own
-        named = {}
+        took = self._tracemalloc.get_tracemalloc_memory()
+        rows = []
         for line in self._tracemalloc.take_snapshot().statistics("lineno"):
-            if line.size >= _LEAST_BYTES:
-                frame = line.traceback[0]
-                named["%s:%d" % (frame.filename, frame.lineno)] = (line.count, line.size)
-        found = grown(named, self._before, most)
-        self._before = named
-        return found, grew
+            frame = line.traceback[0]
+            if not frame.filename.startswith(self._own):
+                rows.append(["%s:%d" % (frame.filename, frame.lineno), line.count, line.size])
+                if len(rows) == most:
+                    break
+        self._tracemalloc.stop()
+        return rows, took

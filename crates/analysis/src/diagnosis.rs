@@ -144,9 +144,9 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
             "{bytes} is Python objects that live{}{files}. Something of the module's or the program's holds them: a global list or dict, functools.lru_cache (cache_clear()), a registry, a singleton. Clear it in a teardown, or give a fixture that holds them a narrower scope.{}",
             of_types(found),
             match found.lines.first() {
-                Some(line) => format!(" Most was made at {}.", line.name),
+                Some(line) => format!(" Most of what stayed was made at {}.", line.name),
                 None =>
-                    " `--diagnose=tracemalloc` names the lines that made them, at a price.".to_owned(),
+                    " --diagnose=tracemalloc names the lines that made them, at a price.".to_owned(),
             }
         ),
         Why::Pytest => pytest_words(found, &bytes, &files),
@@ -154,7 +154,7 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
             "{bytes} is neither Python objects nor garbage{files}. There is no malloc_trim here, so what the allocator keeps is in it, beside what C extensions and mmap hold."
         ),
         Why::Rest => format!(
-            "{bytes} is native{files}: neither Python objects nor garbage nor free. C extensions, mmap or ctypes hold it: close or delete what holds it in a teardown. `memray run --native` or heaptrack name the callers."
+            "{bytes} is native{files}: neither Python objects nor garbage nor free. C extensions, mmap or ctypes hold it: close or delete what holds it in a teardown. memray (run --native) and heaptrack name the callers."
         ),
     }
 }

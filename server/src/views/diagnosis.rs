@@ -1,5 +1,6 @@
 //! The part of a job's page that says why memory stays.
 
+use highwater_analysis::diagnosis::LEAST_SHOWN_BYTES;
 use highwater_wire::report::{Diagnosis, FileRow, Grown};
 
 use super::format;
@@ -17,8 +18,8 @@ pub(super) struct DiagnosisPart {
     pub(super) files_left: usize,
     /// What the columns of parts are called.
     pub(super) columns: Vec<&'static str>,
-    /// What grew most over the job, each kind under its name.
-    pub(super) grown: Vec<(&'static str, Vec<Line>)>,
+    /// What grew most over the job: caption, name of the kind, rows.
+    pub(super) grown: Vec<(&'static str, &'static str, Vec<Line>)>,
 }
 
 /// A row of one of its tables.
@@ -62,12 +63,23 @@ pub(super) fn part(job: Option<&Diagnosis>, files: &[FileRow]) -> Option<Diagnos
             .collect(),
         columns,
         grown: [
-            ("Type of live objects", &job.types),
-            ("Line that allocated", &job.lines),
+            (
+                "Types of live objects that grew most over the job",
+                "Type",
+                &job.types,
+            ),
+            (
+                "Lines that allocated most of what the files left, garbage too",
+                "Line",
+                &job.lines,
+            ),
         ]
         .into_iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(what, rows)| (what, rows.iter().map(grown_line).collect()))
+        .map(|(caption, what, rows)| {
+            let lines = rows.iter().filter(is_seen).map(grown_line).collect();
+            (caption, what, lines)
+        })
+        .filter(|(_, _, lines): &(_, _, Vec<Line>)| !lines.is_empty())
         .collect(),
     })
 }
@@ -99,13 +111,17 @@ fn file_line(file: &FileRow, found: &Diagnosis, traced: bool) -> Line {
         true => &found.garbage,
         false => &found.types,
     };
-    let is_seen = |row: &&Grown| row.bytes >= highwater_analysis::diagnosis::LEAST_SHOWN_BYTES;
     let largest = rows.first().filter(is_seen);
     Line {
         name: file.path.clone(),
         values: values.into_iter().map(format::mebibytes).collect(),
         mostly: largest.map(|row| row.name.clone()).unwrap_or_default(),
     }
+}
+
+/// It would be a row of 0.0 MiB.
+fn is_seen(row: &&Grown) -> bool {
+    row.bytes >= LEAST_SHOWN_BYTES
 }
 
 fn grown_line(row: &Grown) -> Line {

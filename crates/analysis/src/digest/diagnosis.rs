@@ -63,7 +63,9 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
         ..
     } = *facts.found;
     let retained = facts.end.saturating_sub(facts.start);
-    let allocator = (facts.end - facts.trimmed).saturating_add(kept_bytes + pinned_bytes);
+    // tracemalloc is stopped first, and what it took is given back with the rest.
+    let given_back = facts.end - facts.trimmed - tracing_bytes;
+    let allocator = given_back.saturating_add(kept_bytes + pinned_bytes);
     let garbage = (facts.trimmed - collected_bytes.cast_signed()).saturating_add(freed_bytes);
     let explained = [allocator, garbage, live_bytes, tracing_bytes];
     let explained = explained.into_iter().fold(0, i64::saturating_add);

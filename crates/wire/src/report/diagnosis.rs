@@ -38,7 +38,7 @@ pub struct Diagnosis {
     pub garbage: Vec<Grown>,
     /// Types of live objects that grew most.
     pub types: Vec<Grown>,
-    /// Lines whose blocks grew most, under `--diagnose=tracemalloc`.
+    /// Lines that allocated most of what the files left, garbage too, under `--diagnose=tracemalloc`.
     pub lines: Vec<Grown>,
     /// Whether the C library could be told to give back what it keeps.
     pub trim: bool,
@@ -58,7 +58,7 @@ pub struct PytestKeeps {
     pub coverage_bytes: i64,
 }
 
-/// A type of objects or a line of the program, by growth.
+/// A type of objects or a line of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Grown {
