@@ -31,10 +31,10 @@ use pyproject::File;
 
 use crate::{
     backend::Backend,
-    diagnose::Diagnose,
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
+    diagnose::Diagnose,
     guard::Limit,
 };
 

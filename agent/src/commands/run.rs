@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     backend::Backend,
-    diagnose::Diagnose,
     clock::JobClock,
+    diagnose::Diagnose,
     guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},

@@ -211,9 +211,7 @@ fn a_diagnosis_is_asked_for_in_one_order_everywhere() {
     let wrong = resolve_in(&bare, Given::default(), &variable("deeply"));
     assert_eq!(
         wrong.places.problems,
-        [
-            "HIGHWATER_DIAGNOSE: \"deeply\" is none of true, false and tracemalloc; it is left out"
-        ]
+        ["HIGHWATER_DIAGNOSE: \"deeply\" is none of true, false and tracemalloc; it is left out"]
     );
     let without = Given {
         plugin: Some(false),

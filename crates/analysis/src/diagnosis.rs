@@ -46,13 +46,7 @@ fn figure(found: &Diagnosis, why: Why) -> i64 {
     }
 }
 
-const PARTS: [Why; 5] = [
-    Why::Garbage,
-    Why::Heap,
-    Why::Pymalloc,
-    Why::Live,
-    Why::Rest,
-];
+const PARTS: [Why; 5] = [Why::Garbage, Why::Heap, Why::Pymalloc, Why::Live, Why::Rest];
 
 /// The parts in words, those that are not nothing, the largest first.
 #[must_use]

@@ -128,7 +128,13 @@ impl Parts {
     pub(super) fn weight(&self) -> usize {
         1_000
             + 1_300 * (self.marks + self.processes)
-            + 200 * (self.grown + self.sessions + self.notices + self.events + self.series + self.samples)
+            + 200
+                * (self.grown
+                    + self.sessions
+                    + self.notices
+                    + self.events
+                    + self.series
+                    + self.samples)
             + 96 * (self.values + self.ticks + self.words + self.told)
     }
 }

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use super::{MAX_BYTES, MAX_GROWN, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time};
+use super::{
+    MAX_BYTES, MAX_GROWN, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time,
+};
 use crate::{
     codec::{Problem, parts::Parts},
-    v1::{Batch, Diagnosis, Event, Mark, Metric, Samples, Series, event::What as Happened, mark::What},
+    v1::{
+        Batch, Diagnosis, Event, Mark, Metric, Samples, Series, event::What as Happened, mark::What,
+    },
 };
 
 /// A cgroup's limit can be set to more than any machine has.
