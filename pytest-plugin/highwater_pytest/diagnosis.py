@@ -112,6 +112,11 @@ class Diagnosis:
             return {"baseline": True, "cost_us": self._last_us}
         return found
 
+    def end(self):
+        """The session is over: nothing is traced any more."""
+        if self._lines is not None:
+            self._lines.end()
+
     def _small_now(self):
         return self._pymalloc() if self._pymalloc is not None else None
 
@@ -169,6 +174,10 @@ class Lines:
         if self._is_ours and not self._tracemalloc.is_tracing():
             self._tracemalloc.start()
 
+    def end(self):
+        if self._is_ours and self._tracemalloc.is_tracing():
+            self._tracemalloc.stop()
+
     def stop(self, most):
         """The lines with most blocks since it went on, as ``[line, blocks, bytes]``, and the bytes that tracemalloc took for them."""
         if not (self._is_ours and self._tracemalloc.is_tracing()):
@@ -181,5 +190,5 @@ class Lines:
                 rows.append(["%s:%d" % (frame.filename, frame.lineno), line.count, line.size])
                 if len(rows) == most:
                     break
-        self._tracemalloc.stop()
+        self.end()
         return rows, took

@@ -302,6 +302,8 @@ class Recorder:
 
     def close(self):
         self.active = self._asleep = False
+        if self.diagnosis is not None:
+            self.diagnosis.end()
         failed = self.writer.close()
         self.problem = self.problem or failed
         self.kernel.forget()

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import sys
 
 import pytest
 from highwater_pytest.allocators import heap, pymalloc, trimmer
@@ -145,6 +146,16 @@ def test_tracemalloc_names_the_lines_and_is_at_work_only_between(suite):
     line, blocks, size = found["lines"][0]
     assert line.endswith("test_b.py:5") and blocks >= 5000 and size > 5_000_000
     assert found["tracing_bytes"] > 0 and found["live_bytes"] > 5_000_000
+
+
+def test_tracemalloc_is_left_as_it_was(suite):
+    suite.write(test_a=NOTHING)
+    script = "import pytest, tracemalloc\npytest.main(['-q', '-p', 'no:cacheprovider'])\nassert not tracemalloc.is_tracing()\n" \
+        "tracemalloc.start()\npytest.main(['-q', '-p', 'no:cacheprovider'])\nassert tracemalloc.is_tracing()\n"
+    done = suite.call([sys.executable, "-c", script], HIGHWATER_DIAGNOSE="tracemalloc", HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0, done.stdout.decode()
+    [_, ours, _, others] = [found for found, _, _ in diagnoses(suite.only())]
+    assert ours["lines"] != [] and others["lines"] == []
 
 
 def test_it_works_below_xdist(suite, need):
