@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{plugin_files::python_path, spool};
+use crate::{diagnose::Diagnose, plugin_files::python_path, spool};
 
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Injection<'a> {
     pub repo_root: Option<&'a Path>,
     /// Whether the plugin may reset the kernel's high-water mark.
     pub exact: bool,
+    /// Whether the plugin takes apart why memory stays.
+    pub diagnose: Diagnose,
 }
 
 /// Sections in which the versions and file formats of tox 4 keep what a test environment may see.
@@ -58,6 +60,11 @@ impl Injection<'_> {
         }
         if !self.exact {
             variables.push(("HIGHWATER_EXACT", "0".into()));
+        }
+        // What is there already may be a wish that a flag took back.
+        let is_said = present("HIGHWATER_DIAGNOSE").is_some_and(|said| !said.is_empty());
+        if self.diagnose != Diagnose::No || is_said {
+            variables.push(("HIGHWATER_DIAGNOSE", self.diagnose.word().into()));
         }
         variables
     }
@@ -125,6 +132,7 @@ mod tests {
             plugin: Path::new("/cache/plugin"),
             repo_root: None,
             exact: true,
+            diagnose: Diagnose::No,
         };
         let find = |name: &str| {
             present

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod closing;
 pub mod commands;
+pub mod diagnose;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;

@@ -34,6 +34,7 @@ use crate::{
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
+    diagnose::Diagnose,
     guard::Limit,
 };
 
@@ -75,6 +76,8 @@ pub struct Settings {
     pub backend: Backend,
     /// Whether the kernel's mark is used.
     pub exact: bool,
+    /// Whether the plugin takes apart why memory stays.
+    pub diagnose: Diagnose,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub protects: bool,
     /// Whether pytest is given the plugin; without, tests are read from its memory.
@@ -162,6 +165,10 @@ pub fn resolve(
     let backend = given.backend.or(file.backend).unwrap_or_default();
     let interval = interval.max(backend.shortest_interval());
     let plugin = given.plugin.or(file.plugin).unwrap_or(true);
+    let diagnose = given.diagnose.or(file.diagnose).unwrap_or_default();
+    if diagnose != Diagnose::No && !plugin {
+        problems.push("diagnose: the plugin does it, and pytest is not given it".to_owned());
+    }
     let guard = given.guard.or(file.guard);
     let mut guarded = guard.settled(
         given.quiet.unwrap_or(false),
@@ -210,6 +217,7 @@ pub fn resolve(
         job,
         backend,
         exact: given.exact.or(file.exact).unwrap_or(true),
+        diagnose,
         protects: given.protect.or(file.protect).unwrap_or(true),
         plugin,
         guarded,

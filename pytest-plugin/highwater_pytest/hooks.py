@@ -183,6 +183,8 @@ class Hooks:
         if self._timeouts is None:
             self._timeouts = has_timeouts(item.config)
         self.recorder.test_begins(self._nodeid, self._path, time_limit(item) if self._timeouts else "")
+        if self.recorder.diagnosis is not None:
+            self.recorder.diagnosis.kept.ran(item)
 
     def _end(self, last):
         reports = self._reports

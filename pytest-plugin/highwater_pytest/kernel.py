@@ -29,6 +29,7 @@ real = types.SimpleNamespace(
     getrusage=resource.getrusage,
     fcntl=fcntl.fcntl,
     monotonic_ns=time.monotonic_ns,
+    thread_time_ns=time.thread_time_ns if hasattr(time, "thread_time_ns") else time.process_time_ns,
     time_ns=time.time_ns,
 )
 _SELF = resource.RUSAGE_SELF

@@ -82,12 +82,23 @@ class Recording:
         for plugin in self.plugins:
             self.config.pluginmanager.register(plugin)
         self.recorder.session_begins(self.session)
+        self._diagnose()
         add_cleanup = getattr(self.config, "add_cleanup", None) or self.config._cleanup.append
         add_cleanup(self.end)
         if self.summary:
             from .summary import Summary
 
             self.config.pluginmanager.register(Summary(self))
+
+    def _diagnose(self):
+        """Sees to it that why memory stays is looked into, where that is asked for and tests run in this process."""
+        if os.environ.get("HIGHWATER_DIAGNOSE", "0") in ("", "0") or self.session["role"] == "controller":
+            return
+        from . import diagnosis
+
+        self.recorder.diagnosis, problem = diagnosis.begin(self.config)
+        if problem:
+            self.recorder.notice("diagnosis_failed", problem)
 
     def end(self):
         """The session is over: pytest unconfigures."""

@@ -16,6 +16,8 @@ _MARKS = {
     "rb": ("fixture",),
     "re": ("fixture",),
     "se": ("exit_status",),
+    "db": (),
+    "de": ("diagnosis",),
     "xx": ("true_peak_bytes",),
 }
 # What later writers add at the end of a line: missing, ``-`` or none at all where there is nothing to say.
@@ -70,10 +72,16 @@ def parse(line):
         raise ValueError("%s: %d fields, but %d are needed" % (kind, len(fields), 3 + len(names)))
     mark = {"kind": kind, "t_us": int(fields[0]), "rss_bytes": int(fields[1]), "peak_bytes": _number(fields[2])}
     for name, text in zip(names, fields[3:]):
-        mark[name] = _number(text) if name in _NUMBERS else unescape(text)
+        mark[name] = _value(name, text)
     for name, text in zip(_FURTHER.get(kind, ()), fields[3 + len(names) :]):
         _take_further(mark, name, text)
     return mark
+
+
+def _value(name, text):
+    if name == "diagnosis":
+        return json.loads(text)
+    return _number(text) if name in _NUMBERS else unescape(text)
 
 
 def _take_further(mark, name, text):

@@ -63,6 +63,8 @@ class Recorder:
         self.watched_peak = 0
         self._blocks_cost_us = 0
         self._blocks_since_us = kernel.monotonic_us()
+        # What takes apart why memory stays, where that was asked for.
+        self.diagnosis = None
         self._next_peak = None
         # The last reading: when, and its words in a line that repeats it.
         self._read_us, self._figures = 0, ""
@@ -161,6 +163,8 @@ class Recorder:
             self._true_peak = 0
             self._releasing = []
             self._read_us = 0
+            # A child of one test has no files whose end could be looked at.
+            self.diagnosis = None
             self._begin_process(parent)
             if self._session is not None:
                 self.writer.record("S", self._session)
@@ -190,6 +194,7 @@ class Recorder:
     @guarded
     def session_ends(self, status):
         self._blocks(None)
+        self._diagnose()
         self.mark("se", f"\t{int(status)}", True)
 
     @guarded
@@ -210,6 +215,7 @@ class Recorder:
         name = self.paths.word(path)
         if name != self._file:
             self._blocks(name)
+            self._diagnose()
         execution = self._executions.get(nodeid, 0) + 1
         self._executions[nodeid] = execution
         self._test = f"\t{execution}\t{name}\t{escape(nodeid)}{limit}"
@@ -235,6 +241,22 @@ class Recorder:
         cost = kernel.monotonic_us() - now
         self._blocks_cost_us += cost
         self.writer.put("a\t%d\t%d\t%d\n" % (now, blocks, cost))
+
+    def _diagnose(self):
+        """Between two marks of its own, whose change belongs to nobody but the diagnosis."""
+        if self.diagnosis is None or not self.diagnosis.is_due():
+            return
+        peaks = self._true_peak, self.watched_peak
+        self.mark("db", "", True)
+        found = {}
+        try:
+            found = self.diagnosis.measure(lambda: self.kernel.read()[0])
+        except Exception as error:
+            self.diagnosis = None
+            message = "%s: %s; memory is recorded on without it" % (type(error).__name__, error)
+            self.writer.record("N", {"code": "diagnosis_failed", "message": message[:1000]})
+        self.mark("de", "\t" + self.writer.json(found))
+        self._true_peak, self.watched_peak = peaks
 
     # Fixtures
 
@@ -280,6 +302,8 @@ class Recorder:
 
     def close(self):
         self.active = self._asleep = False
+        if self.diagnosis is not None:
+            self.diagnosis.end()
         failed = self.writer.close()
         self.problem = self.problem or failed
         self.kernel.forget()

@@ -132,8 +132,13 @@ class Writer:
 
     def record(self, kind, content):
         """A line of JSON, on disk at once."""
-        self.put("%s\t%s\n" % (kind, json.dumps(plain(content), separators=(",", ":"))))
+        self.put("%s\t%s\n" % (kind, self.json(content)))
         self.flush()
+
+    @staticmethod
+    def json(content):
+        """A field of JSON: it has no tab and no newline."""
+        return json.dumps(plain(content), separators=(",", ":"))
 
     def flush(self):
         """Everything kept so far is in the file when this returns, or the writer has failed."""

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{about::About, guarding::GuardArgs, server::ServerParser};
 use crate::{
     backend::Backend,
+    diagnose::Diagnose,
     settings::{Given, parse_bytes, parse_ci_timeout, parse_interval, said},
 };
 
@@ -53,6 +54,10 @@ pub(super) struct RecordingArgs {
     /// Use the kernel's high-water mark, where pyproject.toml says not to.
     #[arg(long, overrides_with = "no_exact")]
     exact: bool,
+    /// Take apart at the end of each test file why memory stayed: garbage, allocator, live Python objects by type, native rest. Costs time, and changes
+    /// the figures: garbage is collected and free memory given back. `--diagnose=tracemalloc` also names lines, at a higher price.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
+    diagnose: Option<Diagnose>,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -85,6 +90,7 @@ impl From<RecordingArgs> for Given {
             guard: args.guard.into(),
             ci_timeout: args.ci_timeout,
             exact: either(args.exact, args.no_exact),
+            diagnose: args.diagnose,
             protect: either(args.protect, args.no_protect),
             plugin: either(args.plugin, args.no_plugin),
             summary: None,

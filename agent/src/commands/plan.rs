@@ -21,6 +21,8 @@ use crate::{
     terminal,
 };
 
+const DIAGNOSED: &str = "the job was diagnosed: garbage was collected and free memory given back after each file, so without that the jobs will take more than is predicted; plan from one that was not";
+
 /// Prints the plan, and writes its files.
 ///
 /// # Errors
@@ -35,6 +37,9 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
     let found = facts::find(task.job, &places, &env)?;
+    if found.is_diagnosed {
+        terminal::tell(DIAGNOSED);
+    }
     let report = report(&found, task)?;
     let text = match task.form {
         Form::Text => forms::text(&report),

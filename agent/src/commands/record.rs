@@ -147,6 +147,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         repo_root: Some(settings.repo_root),
         backend: settings.backend,
         exact: settings.exact,
+        diagnose: settings.diagnose,
         protects: settings.protects,
         guarded: settings.guarded,
         job: settings.job,

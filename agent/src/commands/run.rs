@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     backend::Backend,
     clock::JobClock,
+    diagnose::Diagnose,
     guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
@@ -61,6 +62,8 @@ pub struct RecordingProps<S> {
     pub repo_root: Option<PathBuf>,
     /// Whether the plugin may reset the kernel's high-water mark.
     pub exact: bool,
+    /// Whether the plugin takes apart why memory stays.
+    pub diagnose: Diagnose,
     /// Whether the kernel shall take the command before the agent when memory runs out.
     pub protects: bool,
     /// The limit of memory, where one is guarded.

@@ -226,6 +226,7 @@ fn begin(settings: &Settings, beginning: &Beginning) -> Result<Variables, String
         plugin: &plugin,
         repo_root: Some(&settings.repo_root),
         exact: settings.exact,
+        diagnose: settings.diagnose,
     };
     variables.extend(injection.variables(|name| std::env::var_os(name)));
     Ok(variables)

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{Guarded, Token};
-use crate::backend::Backend;
+use crate::{backend::Backend, diagnose::Diagnose};
 
 /// What was said by flag or variable; `None` where nothing was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Given {
     pub guard: Guarded,
     /// Whether the kernel's mark is used.
     pub exact: Option<bool>,
+    /// Whether the plugin takes apart why memory stays.
+    pub diagnose: Option<Diagnose>,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub protect: Option<bool>,
     /// Whether pytest is given the plugin.
@@ -93,6 +95,7 @@ impl Given {
             ci_timeout: self.ci_timeout.or(other.ci_timeout),
             guard: self.guard.or(other.guard),
             exact: self.exact.or(other.exact),
+            diagnose: self.diagnose.or(other.diagnose),
             protect: self.protect.or(other.protect),
             plugin: self.plugin.or(other.plugin),
             summary: self.summary.or(other.summary),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::backend::Backend;
+use crate::{backend::Backend, diagnose::Diagnose};
 
 use super::{
     Guarded, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
@@ -36,6 +36,8 @@ pub(super) struct File {
     pub(super) guard: Guarded,
     /// Whether the kernel's mark is used.
     pub(super) exact: Option<bool>,
+    /// Whether the plugin takes apart why memory stays.
+    pub(super) diagnose: Option<Diagnose>,
     /// Whether the kernel shall take the tests before the agent when memory runs out.
     pub(super) protect: Option<bool>,
     /// The CI's own time limit for the job.
@@ -98,12 +100,16 @@ impl File {
                 self.guard.on_limit = text.map(|text| parse_on_limit(&text)).transpose()?;
             }
             "exact" => self.exact = Some(yes_or_no(&value)?),
+            "diagnose" => {
+                let said = value.as_bool().map(|said| said.to_string());
+                self.diagnose = Some(said.map_or_else(|| text(value), Ok)?.parse()?);
+            }
             "protect" => self.protect = Some(yes_or_no(&value)?),
             "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
             "plugin" => self.plugin = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, plugin, protect, ci-timeout"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, diagnose, plugin, protect, ci-timeout"
                         .to_owned(),
                 );
             }

@@ -146,6 +146,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "CI_TIMEOUT",
         "PROTECT",
         "NO_EXACT",
+        "DIAGNOSE",
         "SUMMARY",
         "QUIET",
         "TOKEN",
@@ -175,6 +176,52 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
     );
     assert!(settings.places.problems[1].starts_with(r#"HIGHWATER_SHARD: "4/3" is not a shard"#));
     assert_eq!((settings.job.attempt, settings.places.server), (2, None));
+}
+
+#[test]
+fn a_diagnosis_is_asked_for_in_one_order_everywhere() {
+    let bare = tempfile::tempdir().unwrap();
+    assert_eq!(
+        resolve_in(&bare, Given::default(), &[]).diagnose,
+        Diagnose::No
+    );
+    let on = folder("[tool.highwater]\ndiagnose = true\n");
+    assert_eq!(
+        resolve_in(&on, Given::default(), &[]).diagnose,
+        Diagnose::Yes
+    );
+    let lines = folder("[tool.highwater]\ndiagnose = \"tracemalloc\"\n");
+    let variable = |value| [("HIGHWATER_DIAGNOSE", value)];
+    for (value, expected) in [
+        ("", Diagnose::Tracemalloc),
+        ("1", Diagnose::Yes),
+        ("tracemalloc", Diagnose::Tracemalloc),
+        ("0", Diagnose::No),
+    ] {
+        let settings = resolve_in(&lines, Given::default(), &variable(value));
+        assert_eq!(settings.diagnose, expected, "{value}");
+    }
+    let given = Given {
+        diagnose: Some(Diagnose::No),
+        ..Given::default()
+    };
+    let settings = resolve_in(&lines, given.clone(), &variable("1"));
+    assert_eq!(settings.diagnose, Diagnose::No);
+
+    let wrong = resolve_in(&bare, Given::default(), &variable("deeply"));
+    assert_eq!(
+        wrong.places.problems,
+        ["HIGHWATER_DIAGNOSE: \"deeply\" is none of true, false and tracemalloc; it is left out"]
+    );
+    let without = Given {
+        plugin: Some(false),
+        ..Given::default()
+    };
+    let problems = resolve_in(&on, without, &[]).places.problems;
+    assert_eq!(
+        problems,
+        ["diagnose: the plugin does it, and pytest is not given it"]
+    );
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
             on_limit: variables.read("ON_LIMIT", parse_on_limit),
         },
         exact: variables.read("NO_EXACT", yes_or_no).map(|no| !no),
+        diagnose: variables.read("DIAGNOSE", str::parse),
         plugin: variables
             .read("PLUGIN", yes_or_no)
             .or_else(|| variables.read("NO_PLUGIN", yes_or_no).map(|no| !no)),

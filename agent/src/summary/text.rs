@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use highwater_analysis::{digest::Digest, plan};
 use highwater_wire::report::{
-    Books, Course, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
+    Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
 };
 
 use super::{
@@ -106,6 +106,9 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     for growth in job.growth.iter().filter(|it| it.course != Course::Level) {
         writeln!(out, "{}", fitted(&growth.sentence, MOST_NOTICE_COLUMNS))?;
     }
+    if let Some(diagnosis) = &job.diagnosis {
+        diagnosed(out, diagnosis)?;
+    }
     for line in chart::lines(digest, look) {
         writeln!(out, "{line}")?;
     }
@@ -120,6 +123,20 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     }
     if let Some(page) = page {
         writeln!(out, "{page}")?;
+    }
+    Ok(())
+}
+
+/// Why memory stayed.
+fn diagnosed(out: &mut String, diagnosis: &Diagnosis) -> std::fmt::Result {
+    writeln!(
+        out,
+        "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file."
+    )?;
+    writeln!(out, "{}", diagnosis.sentence)?;
+    for advice in &diagnosis.advice {
+        let sentence = fitted(&advice.sentence, MOST_NOTICE_COLUMNS);
+        writeln!(out, "  {sentence}")?;
     }
     Ok(())
 }

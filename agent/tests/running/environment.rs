@@ -43,9 +43,27 @@ fn the_plugin_comes_by_pythonpath_and_finds_its_job() {
         variables["TOX_OVERRIDE"]
     );
     assert_eq!(variables["OTHER"], "kept");
-    assert!(
-        !variables.contains_key("HIGHWATER_EXACT") && !variables.contains_key("PYTEST_PLUGINS")
-    );
+    for unsaid in ["HIGHWATER_EXACT", "HIGHWATER_DIAGNOSE", "PYTEST_PLUGINS"] {
+        assert!(!variables.contains_key(unsaid), "{unsaid}");
+    }
+}
+
+#[test]
+fn the_plugin_is_told_what_the_flag_says_of_a_diagnosis_whatever_the_variable_said() {
+    let place = Place::new();
+    for (flag, variable, told) in [
+        ("--diagnose", "", "1"),
+        ("--diagnose=tracemalloc", "1", "tracemalloc"),
+        ("--diagnose=no", "1", "0"),
+        ("--quiet", "yes", "1"),
+    ] {
+        let mut agent = place.bare(env!("CARGO_BIN_EXE_highwater"));
+        agent.args(["run", flag, "--spool"]).arg(place.spool());
+        agent.args(["--project", "o/r", "--", "env", "-0"]);
+        agent.env("HIGHWATER_DIAGNOSE", variable);
+        let text = String::from_utf8(agent.output().unwrap().stdout).unwrap();
+        assert_eq!(variables(&text)["HIGHWATER_DIAGNOSE"], told, "{flag}");
+    }
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub fn kind(job: &JobReport) -> String {
         let minor: Vec<&str> = python.split('.').take(2).collect();
         words.push(format!("python {}", minor.join(".")));
     }
+    // Between its files garbage was collected and free memory given back.
+    if let Some(diagnosis) = &job.diagnosis {
+        let traced = diagnosis.tracing_bytes != 0;
+        words.push(if traced { "traced" } else { "diagnosed" }.to_owned());
+    }
     words.join(", ")
 }
 

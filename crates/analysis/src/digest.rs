@@ -5,6 +5,7 @@
 //! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `ending`, `job`.
 
 mod cgroups;
+mod diagnosis;
 mod ending;
 mod files;
 mod fixtures;
@@ -91,7 +92,8 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
     walk::adopt_forked(&mut walks, &processes);
     walk::fail_crashed(&mut walks, &processes);
     let visits = visits::rows(&walks, &processes, &memory);
-    let files = files::rows(&walks, &visits, &processes);
+    let mut files = files::rows(&walks, &visits, &processes);
+    let diagnosis = diagnosis::take_apart(&walks, &mut files);
     let tests = tests_rows::rows(&walks, &processes, &memory);
     let fixtures = fixtures::rows(&walks);
     let peak = peak::of_job(&memory, &walks, &processes);
@@ -104,6 +106,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         visits: &visits,
         tests: &tests,
         peak,
+        diagnosis,
         memory: &memory,
         cgroups: &cgroups::Cgroups::of(recording, &processes),
     });

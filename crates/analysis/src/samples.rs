@@ -49,6 +49,7 @@ pub(crate) fn job() -> JobReport {
             next_step: String::new(),
         }),
         growth: Vec::new(),
+        diagnosis: None,
         notices: Vec::new(),
         recorder: None,
         ci_url: String::new(),
@@ -80,5 +81,6 @@ pub(crate) fn file(path: &str) -> FileRow {
         duration_us: 0,
         censored: false,
         workers: Vec::new(),
+        diagnosis: None,
     }
 }

@@ -3,6 +3,7 @@
 //! Who writes: the plugin of the same version. Who reads: the agent, line by line, while the file grows.
 //! A file of an unknown version is refused; an unknown kind of line is skipped.
 
+mod diagnosis;
 mod fields;
 
 use serde::Deserialize;
@@ -147,7 +148,7 @@ pub fn parse(line: &[u8]) -> Result<Line, LineError> {
             ..Mark::default()
         }),
         "sb" | "cb" | "ce" | "ib" | "ie" | "tb" | "tp" | "te" | "fb" | "fe" | "rb" | "re"
-        | "se" | "xx" => Line::Mark(Mark {
+        | "se" | "db" | "de" | "xx" => Line::Mark(Mark {
             process: 0,
             t_us: fields.int("t_us")?,
             rss_bytes: fields.int("rss_bytes")?,
@@ -213,6 +214,8 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
         "se" => What::SessionEnd(SessionEnd {
             exit_status: fields.int("exit_status")?,
         }),
+        "db" => What::DiagnosisBegin(Empty {}),
+        "de" => What::DiagnosisEnd(fields.json::<diagnosis::Said>("diagnosis")?.into()),
         _ => What::Leave(Leave {
             true_peak_bytes: fields.int_or_dash("true_peak_bytes")?,
         }),

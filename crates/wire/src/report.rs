@@ -4,6 +4,7 @@
 //! "duration" in its name counts from the job's start.
 
 mod check;
+mod diagnosis;
 mod ending;
 mod files;
 mod growth;
@@ -16,6 +17,7 @@ pub use check::{
     Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
     TestCounts,
 };
+pub use diagnosis::{Advice, Diagnosis, Grown, PytestKeeps, Why};
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};

@@ -52,6 +52,14 @@ pub(crate) fn job(random: &mut Rng, project: &str) -> v1::Job {
     }
 }
 
+fn grown(name: String) -> v1::Grown {
+    v1::Grown {
+        name,
+        count: 3,
+        bytes: 3_000_000,
+    }
+}
+
 /// A second of a recording in which a test ran, with hostile text wherever text may be.
 pub(crate) fn batch(random: &mut Rng) -> v1::Batch {
     use v1::{event, mark::What};
@@ -89,6 +97,17 @@ pub(crate) fn batch(random: &mut Rng) -> v1::Batch {
             call: words(),
             teardown: words(),
             cause: words(),
+        }),
+        What::DiagnosisBegin(v1::Empty {}),
+        What::DiagnosisEnd(v1::Diagnosis {
+            trimmed_bytes: Some(9_000_000),
+            collected_bytes: 1_000_000,
+            live_bytes: 5_000_000,
+            types: vec![grown(words())],
+            garbage: vec![grown(words())],
+            lines: vec![grown(words())],
+            pytest: vec![grown(words())],
+            ..v1::Diagnosis::default()
         }),
     ];
     let marks = (1..).zip(marks).map(|(n, what)| v1::Mark {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{
     check::{self, CheckSection},
+    diagnosis::{self, DiagnosisPart},
     filters, format,
     jobs::{JobLine, detail_of, file_href, project_href, run_name},
     timeline,
@@ -83,6 +84,7 @@ pub(crate) struct JobPage {
     tests_all: usize,
     fixtures: Vec<FixtureRow>,
     fixtures_all: usize,
+    diagnosis: Option<DiagnosisPart>,
     processes: Vec<ProcessLine>,
     raised: String,
     processes_left: usize,
@@ -176,6 +178,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         "all" => usize::MAX,
         _ => MOST_FILES,
     };
+    let diagnosis = diagnosis::part(job.diagnosis.as_ref(), &files);
     files.sort_by_key(|file| std::cmp::Reverse(sort_key(file, sort)));
     tests.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
     fixtures.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
@@ -230,6 +233,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         tests_all,
         fixtures,
         fixtures_all,
+        diagnosis,
         raised: raised(&processes),
         processes_left: processes.len().saturating_sub(MOST_PROCESSES),
         processes: processes

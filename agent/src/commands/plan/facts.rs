@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub(super) facts: Facts,
     /// The job did not run to its end.
     pub(super) is_partial: bool,
+    /// Its files began lower than they would have.
+    pub(super) is_diagnosed: bool,
 }
 
 /// The recording of a job, by its uuid; of the newest in the spool where none is named.
@@ -56,6 +58,7 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
         job,
         facts: Facts::of(&files, &fixtures),
         is_partial: is_partial(&report),
+        is_diagnosed: report.diagnosis.is_some(),
     })
 }
 
@@ -65,6 +68,7 @@ fn read(found: &InSpool) -> Result<Found, CommandError> {
         job: found.job,
         facts: Facts::of(&digest.files, &digest.fixtures),
         is_partial: is_partial(&digest.job),
+        is_diagnosed: digest.job.diagnosis.is_some(),
     })
 }
 

@@ -96,6 +96,7 @@ pub(super) fn start<S>(
                 plugin,
                 repo_root: recording.repo_root.as_deref(),
                 exact: recording.exact,
+                diagnose: recording.diagnose,
             };
             command.envs(injection.variables(|name| std::env::var_os(name)));
         }

@@ -1,5 +1,5 @@
 use highwater_wire::report::{
-    BaselineJob, CheckFigure, CheckVerdict, SessionReport, ShardReport, TestCounts,
+    BaselineJob, CheckFigure, CheckVerdict, Diagnosis, SessionReport, ShardReport, TestCounts,
 };
 use uuid::Uuid;
 
@@ -283,7 +283,8 @@ fn jobs_are_alike_that_share_what_memory_hangs_on() {
     other.environment.kernel = "6.1".to_owned();
     assert_eq!(comparable(&job), comparable(&other));
     type Change = fn(&mut JobReport);
-    let changes: [Change; 3] = [
+    let changes: [Change; 4] = [
+        |job| job.diagnosis = Some(Diagnosis::default()),
         |job| job.shard = Some(ShardReport { index: 1, total: 2 }),
         |job| drop(job.variant.insert("os".to_owned(), "linux".to_owned())),
         |job| {

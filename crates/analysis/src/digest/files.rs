@@ -144,5 +144,6 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
         duration_us: sum(|worker| worker.duration_us),
         censored: workers.iter().any(|worker| worker.censored),
         workers,
+        diagnosis: None,
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             true => Vec::new(),
             false => growth::reports(parts.visits, &limits),
         },
+        diagnosis: parts.diagnosis.clone(),
         limits,
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),

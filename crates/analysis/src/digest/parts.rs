@@ -1,6 +1,6 @@
 //! Everything that the figures of the job as a whole rest on.
 
-use highwater_wire::report::TestRow;
+use highwater_wire::report::{Diagnosis, TestRow};
 
 use super::{
     Context, cgroups::Cgroups, memory::Memory, peak::JobPeak, processes::ProcessFacts,
@@ -17,6 +17,7 @@ pub(super) struct Parts<'a> {
     pub(super) visits: &'a [Visit],
     pub(super) tests: &'a [TestRow],
     pub(super) peak: JobPeak,
+    pub(super) diagnosis: Option<Diagnosis>,
     pub(super) memory: &'a Memory,
     pub(super) cgroups: &'a Cgroups,
 }

@@ -5,6 +5,7 @@ mod background;
 mod books;
 mod builder;
 mod collections;
+mod diagnosis;
 mod endings;
 mod failures;
 mod figures;

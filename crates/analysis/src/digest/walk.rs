@@ -10,6 +10,7 @@
 
 mod charge;
 mod crashed;
+mod diagnosed;
 mod facts;
 mod forked;
 
@@ -21,6 +22,7 @@ use super::{memory::Memory, sessions::Sessions};
 use crate::recording::{Mark, Texts, What};
 
 pub(super) use crashed::fail as fail_crashed;
+pub(super) use diagnosed::DiagnosisFacts;
 pub(super) use facts::{
     FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };
@@ -33,6 +35,8 @@ enum Frame {
     Test(usize),
     SetUp(usize),
     Release(usize),
+    /// The recorder's own doing: no peak and no change of it belongs to what it stands in.
+    Diagnosis,
 }
 
 /// The walk of each process, by its position.
@@ -67,6 +71,8 @@ pub(super) fn walk<'a>(
         fixture_at: HashMap::new(),
         torn_down: Vec::new(),
         sessions_begun: 0,
+        since: 0,
+        diagnosed_from: None,
         texts,
         memory,
         sessions,
@@ -101,6 +107,10 @@ struct Walker<'a> {
     /// Fixtures that were torn down in the open test.
     torn_down: Vec<usize>,
     sessions_begun: usize,
+    /// The first visit that no diagnosis has looked back at.
+    since: usize,
+    /// RSS where the open diagnosis began.
+    diagnosed_from: Option<i64>,
     texts: &'a Texts,
     memory: &'a Memory,
     sessions: &'a Sessions,
@@ -144,6 +154,7 @@ impl<'a> Walker<'a> {
                 .memory
                 .highest_rss_in(self.walk.process, from.t_us, to.t_us),
         };
+        let inside = inside.filter(|_| !self.is_diagnosed());
         let interval = Interval {
             from_us: from.t_us,
             to_us: to.t_us,
@@ -153,7 +164,9 @@ impl<'a> Walker<'a> {
         self.walk.intervals.push(interval);
         self.higher(interval.peak, exact, to.t_us);
         self.attribute(rss(to) - rss(from));
-        self.spread(interval, rss(to));
+        if !self.is_diagnosed() {
+            self.spread(interval, rss(to));
+        }
     }
 
     fn open_test(&self) -> Option<usize> {
@@ -177,6 +190,7 @@ impl<'a> Walker<'a> {
         match mark.what {
             What::SessionBegin => {
                 self.close_test(mark, None);
+                self.drop_diagnosis();
                 self.stack.clear();
                 self.open_visit = false;
                 self.sessions_begun += 1;
@@ -305,6 +319,8 @@ impl<'a> Walker<'a> {
                 });
             }
             What::CollectEnd { .. } => self.end_collection(mark),
+            What::DiagnosisBegin => self.begin_diagnosis(mark),
+            What::DiagnosisEnd { found } => self.end_diagnosis(texts.found(found)),
             What::Blocks { .. } | What::Unknown => {}
         }
     }
@@ -328,6 +344,7 @@ impl<'a> Walker<'a> {
 
     fn begin_test(&mut self, mark: &Mark, path: &'a str, nodeid: &'a str) {
         self.close_test(mark, None);
+        self.drop_diagnosis();
         self.end_collection(mark);
         let session = self.session();
         let goes_on = self.open_visit
@@ -396,7 +413,7 @@ impl<'a> Walker<'a> {
         self.walk.running = self.stack.iter().rev().find_map(|frame| match *frame {
             Frame::Test(at) => Some(self.walk.tests[at].nodeid),
             Frame::Import(at) => Some(self.walk.imports[at].path),
-            Frame::SetUp(_) | Frame::Release(_) => None,
+            Frame::SetUp(_) | Frame::Release(_) | Frame::Diagnosis => None,
         });
         self.walk.open_test = self.open_test();
         let highest = self

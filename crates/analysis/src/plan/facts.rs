@@ -203,6 +203,7 @@ mod tests {
             duration_us: 9,
             censored: false,
             workers: vec![worker(start_bytes, retained_bytes)],
+            diagnosis: None,
         }
     }
 

@@ -15,11 +15,16 @@ use super::ProcessKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text(u32);
 
-/// Every word of the marks, once.
+/// What a diagnosis found, in [`Texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found(u32);
+
+/// Every word of the marks, once; and what their diagnoses found, which are few.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     all: Vec<Arc<str>>,
     known: HashMap<Arc<str>, Text>,
+    found: Vec<v1::Diagnosis>,
 }
 
 impl Texts {
@@ -33,6 +38,16 @@ impl Texts {
         self.all.push(Arc::clone(&kept));
         self.known.insert(kept, new);
         new
+    }
+
+    fn keep_found(&mut self, found: &v1::Diagnosis) -> Found {
+        let at = Found(u32::try_from(self.found.len()).unwrap_or(u32::MAX));
+        self.found.push(found.clone());
+        at
+    }
+
+    pub(crate) fn found(&self, found: Found) -> Option<&v1::Diagnosis> {
+        self.found.get(found.0 as usize)
     }
 
     pub(crate) fn get(&self, text: Text) -> &str {
@@ -100,6 +115,10 @@ pub(crate) enum What {
     Blocks {
         blocks: u64,
         cost_us: u64,
+    },
+    DiagnosisBegin,
+    DiagnosisEnd {
+        found: Found,
     },
 }
 
@@ -240,6 +259,10 @@ impl What {
                 blocks: blocks.blocks,
                 cost_us: blocks.cost_us,
             },
+            Some(Sent::DiagnosisBegin(_)) => Self::DiagnosisBegin,
+            Some(Sent::DiagnosisEnd(found)) => Self::DiagnosisEnd {
+                found: texts.keep_found(found),
+            },
         }
     }
 
@@ -305,6 +328,10 @@ impl What {
             Self::SessionEnd { exit_status } => Sent::SessionEnd(v1::SessionEnd { exit_status }),
             Self::Leave { true_peak_bytes } => Sent::Leave(v1::Leave { true_peak_bytes }),
             Self::Blocks { blocks, cost_us } => Sent::Blocks(v1::Blocks { blocks, cost_us }),
+            Self::DiagnosisBegin => Sent::DiagnosisBegin(v1::Empty {}),
+            Self::DiagnosisEnd { found } => {
+                Sent::DiagnosisEnd(texts.found(found).cloned().unwrap_or_default())
+            }
         })
     }
 }

@@ -33,6 +33,8 @@ pub(super) const MAX_FRAME_BYTES: usize = 4 << 20;
 pub const MAX_SAMPLES: usize = 1 << 20;
 /// Most marks of a batch. The agent closes one at 512 KiB of marks, of which none takes less than 16 bytes.
 pub(super) const MAX_MARKS: usize = 1 << 17;
+/// Most types or lines that a diagnosis names of a kind; the plugin names ten.
+const MAX_GROWN: usize = 100;
 /// Most processes that a batch speaks of.
 pub(super) const MAX_PROCESSES: usize = 1 << 14;
 /// Most series of a batch.

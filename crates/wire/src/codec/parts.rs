@@ -4,7 +4,7 @@
 use prost::{DecodeError, Message, decode_length_delimiter};
 
 use super::{Problem, limits};
-use crate::v1::{Batch, Event, event::What};
+use crate::v1::{Batch, Event, Mark, event::What, mark};
 
 const VARINT: usize = 0;
 const EIGHT_BYTES: usize = 1;
@@ -25,6 +25,8 @@ pub(super) struct Parts {
     ticks: usize,
     values: usize,
     marks: usize,
+    /// Types and lines that diagnoses name.
+    grown: usize,
     notices: usize,
     events: usize,
     /// Processes that events name.
@@ -43,7 +45,10 @@ impl Parts {
                     parts.words += fields(content)?.filter(|(number, _)| *number == 3).count();
                 }
                 6 => parts.count_samples(content)?,
-                7 => parts.marks += 1,
+                7 => {
+                    parts.marks += 1;
+                    parts.grown += grown(content)?;
+                }
                 8 => parts.notices += 1,
                 9 => {
                     parts.events += 1;
@@ -88,6 +93,7 @@ impl Parts {
             ticks: batch.samples.iter().map(ticks).sum(),
             values: series().map(|series| series.value_delta.len()).sum(),
             marks: batch.marks.len(),
+            grown: batch.marks.iter().map(diagnosed).sum(),
             notices: batch.notices.len(),
             events: batch.events.len(),
             told: batch.events.iter().map(guarded).sum(),
@@ -108,6 +114,7 @@ impl Parts {
                 limits::MAX_SAMPLES,
             ),
             ("marks", self.marks, limits::MAX_MARKS),
+            ("marks.diagnosis_end", self.grown, limits::MAX_MARKS),
             ("notices", self.notices, limits::MAX_NOTICES),
             ("events", self.events, limits::MAX_EVENTS),
             ("events.guard.pids", self.told, limits::MAX_PROCESSES),
@@ -121,7 +128,13 @@ impl Parts {
     pub(super) fn weight(&self) -> usize {
         1_000
             + 1_300 * (self.marks + self.processes)
-            + 200 * (self.sessions + self.notices + self.events + self.series + self.samples)
+            + 200
+                * (self.grown
+                    + self.sessions
+                    + self.notices
+                    + self.events
+                    + self.series
+                    + self.samples)
             + 96 * (self.values + self.ticks + self.words + self.told)
     }
 }
@@ -134,6 +147,27 @@ fn told(event: &[u8]) -> Result<usize, DecodeError> {
         told += pids.map(|(_, content)| numbers(content)).sum::<usize>();
     }
     Ok(told)
+}
+
+/// How many types and lines an encoded mark names.
+fn grown(mark: &[u8]) -> Result<usize, DecodeError> {
+    let mut grown = 0;
+    for (_, diagnosis) in fields(mark)?.filter(|(number, _)| *number == 26) {
+        grown += fields(diagnosis)?
+            .filter(|(number, _)| (11..=14).contains(number))
+            .count();
+    }
+    Ok(grown)
+}
+
+fn diagnosed(mark: &Mark) -> usize {
+    match &mark.what {
+        Some(mark::What::DiagnosisEnd(end)) => [&end.garbage, &end.types, &end.lines, &end.pytest]
+            .iter()
+            .map(|rows| rows.len())
+            .sum(),
+        _ => 0,
+    }
 }
 
 fn guarded(event: &Event) -> usize {

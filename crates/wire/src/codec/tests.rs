@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::v1::{
-    Environment, Event, GuardAction, Mark, Metric, Process, Run, Samples, Series, Session,
-    SignalTaken, StreamCount, event,
+    Diagnosis, Environment, Event, Grown, GuardAction, Mark, Metric, Process, Run, Samples, Series,
+    Session, SignalTaken, StreamCount, event, mark,
 };
 
 fn job() -> Job {
@@ -117,6 +117,42 @@ fn guarded(pids: Vec<u32>) -> Event {
     }
 }
 
+fn diagnosed(rows: usize) -> Mark {
+    let rows = vec![Grown::default(); rows];
+    Mark {
+        what: Some(mark::What::DiagnosisEnd(Diagnosis {
+            cost_us: 300,
+            garbage: rows.clone(),
+            types: rows.clone(),
+            lines: rows.clone(),
+            pytest: rows,
+            ..Diagnosis::default()
+        })),
+        ..Mark::default()
+    }
+}
+
+#[test]
+fn a_diagnosis_is_bounded_in_what_it_names_and_says() {
+    let with = |mark: Mark| Batch {
+        marks: vec![mark],
+        ..batch()
+    };
+    let refused = |mark: Mark| decode::<Batch>(&encode(&with(mark)).unwrap()).unwrap_err();
+    assert!(decode::<Batch>(&encode(&with(diagnosed(100))).unwrap()).is_ok());
+    let many = refused(diagnosed(101)).to_string();
+    assert!(
+        many.contains("marks[0].diagnosis_end") && many.contains("101 entries"),
+        "{many}"
+    );
+    let mut absurd = diagnosed(0);
+    if let Some(mark::What::DiagnosisEnd(end)) = &mut absurd.what {
+        end.live_bytes = i64::MIN;
+    }
+    let absurd = refused(absurd).to_string();
+    assert!(absurd.contains("live_bytes"), "{absurd}");
+}
+
 #[test]
 fn parts_are_counted_alike_on_bytes_and_on_the_message() {
     let mut batch = batch();
@@ -128,6 +164,7 @@ fn parts_are_counted_alike_on_bytes_and_on_the_message() {
         ..Session::default()
     }];
     batch.marks = vec![Mark::default(); 3];
+    batch.marks.push(diagnosed(4));
     batch.notices = vec![crate::v1::Notice::default(); 2];
     batch.events = vec![guarded(vec![300, 7]), Event::default()];
     batch.samples[0].series[0].value_delta = vec![1 << 40, -5];

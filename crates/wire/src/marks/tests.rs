@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::v1::Diagnosis;
 
 #[test]
 fn a_test_begins_with_its_path_and_an_escaped_name() {
@@ -155,6 +156,46 @@ fn text<'a>(record: &'a serde_json::Value, name: &str) -> &'a str {
         .map_or("", |value| value.as_str().expect("a text"))
 }
 
+/// Numbers that are not there are 0, but for the first reading.
+fn agree_on_diagnosis(end: &Diagnosis, record: &serde_json::Value) {
+    let number = |name: &str| record.get(name).and_then(serde_json::Value::as_i64);
+    assert_eq!(
+        number("trimmed_bytes"),
+        end.trimmed_bytes.map(u64::cast_signed)
+    );
+    for (name, found) in [
+        ("cost_us", end.cost_us.cast_signed()),
+        ("collected_bytes", end.collected_bytes.cast_signed()),
+        ("collected", end.collected.cast_signed()),
+        ("kept_bytes", end.kept_bytes),
+        ("pinned_bytes", end.pinned_bytes),
+        ("freed_bytes", end.freed_bytes),
+        ("live_bytes", end.live_bytes),
+        ("live_blocks", end.live_blocks),
+        ("tracing_bytes", end.tracing_bytes),
+    ] {
+        assert_eq!(number(name).unwrap_or(0), found, "{name}");
+    }
+    for (name, rows) in [
+        ("garbage", &end.garbage),
+        ("types", &end.types),
+        ("lines", &end.lines),
+    ] {
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| serde_json::json!([row.name, row.count, row.bytes]))
+            .collect();
+        let said = record.get(name).cloned();
+        assert_eq!(
+            said.unwrap_or_else(|| serde_json::json!([])),
+            serde_json::json!(found)
+        );
+    }
+    for kept in &end.pytest {
+        assert_eq!(record["pytest"][&kept.name], kept.bytes);
+    }
+}
+
 /// A line and the record of it in JSON say the same.
 fn agree(line: &Line, record: &serde_json::Value) {
     match line {
@@ -196,6 +237,7 @@ fn agree(line: &Line, record: &serde_json::Value) {
                     assert_eq!(record["name"], fixture.name);
                     assert_eq!(record["fixture"], fixture.fixture);
                 }
+                Some(What::DiagnosisEnd(end)) => agree_on_diagnosis(end, &record["diagnosis"]),
                 _ => assert_eq!(record["rss_bytes"], mark.rss_bytes),
             }
             assert_eq!(

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::PeakKind;
+use super::{Diagnosis, PeakKind};
 
 /// Answer of `GET /api/v1/jobs/{uuid}/files`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct FileRow {
     pub censored: bool,
     /// The same figures a worker.
     pub workers: Vec<WorkerFigures>,
+    /// Why its memory stayed; none where the job was recorded without `--diagnose`, or its end was not looked at alone.
+    #[serde(default)]
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// The figures of one test file on one worker.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ending, GrowthReport, PeakKind};
+use super::{Diagnosis, Ending, GrowthReport, PeakKind};
 
 /// One job: what it was, what it used, how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct JobReport {
     /// How the memory of each session went from file to file, of those with enough of them.
     #[serde(default)]
     pub growth: Vec<GrowthReport>,
+    /// Why memory stayed; none where the job was recorded without `--diagnose`.
+    #[serde(default)]
+    pub diagnosis: Option<Diagnosis>,
     /// What the recorder has to say about the recording itself.
     pub notices: Vec<NoticeReport>,
     /// What recording took itself; none until the agent says it, at its end.

@@ -129,6 +129,9 @@ pub struct Books {
     pub test_bytes: i64,
     /// Change between all of these: pytest itself.
     pub between_bytes: i64,
+    /// The part of `between_bytes` that diagnoses changed, where the job was recorded with `--diagnose`.
+    #[serde(default)]
+    pub diagnosis_bytes: i64,
     /// RSS at the last mark.
     pub last_bytes: i64,
 }

@@ -3,13 +3,14 @@
 use highwater_wire::{
     report::JobState,
     v1::{
-        Batch, End, Job, Mark, Metric, Notice, Process, Role, Samples, Series, Session, mark::What,
+        Batch, Diagnosis, End, Grown, Job, Mark, Metric, Notice, Process, Role, Samples, Series,
+        Session, mark::What,
     },
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::builder::{Story, context, fb, fe, ib, ie, rb, re, sb, se, tb, te, tp};
+use super::builder::{Story, context, db, de, fb, fe, ib, ie, rb, re, sb, se, tb, te, tp};
 use crate::{digest::digest, recording::Recording};
 
 fn any_what() -> impl Strategy<Value = What> {
@@ -27,7 +28,34 @@ fn any_what() -> impl Strategy<Value = What> {
         fixture.clone().prop_map(fe),
         fixture.clone().prop_map(rb),
         fixture.prop_map(re),
+        Just(db()),
+        any_diagnosis().prop_map(de),
     ]
+}
+
+fn any_diagnosis() -> impl Strategy<Value = Diagnosis> {
+    let growth = || -1_000_000_i64..1_000_000;
+    let rss = || 0_u64..1_000_000;
+    (
+        proptest::option::of(rss()),
+        rss(),
+        growth(),
+        growth(),
+        growth(),
+    )
+        .prop_map(|(trimmed, collected, kept, freed, live)| Diagnosis {
+            trimmed_bytes: trimmed,
+            collected_bytes: collected,
+            kept_bytes: kept,
+            freed_bytes: freed,
+            live_bytes: live,
+            types: vec![Grown {
+                name: format!("type {}", live % 3),
+                count: kept,
+                bytes: live,
+            }],
+            ..Diagnosis::default()
+        })
 }
 
 fn any_marks() -> impl Strategy<Value = Vec<Mark>> {

@@ -4,9 +4,9 @@ use highwater_wire::{
     VERSION,
     report::{Confidence, Ending, JobState, Verdict},
     v1::{
-        Batch, CollectEnd, Empty, End, Event, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin,
-        ImportEnd, Job, Leave, Mark, Metric, Process, Role, Samples, Series, Session, SessionEnd,
-        TestBegin, TestEnd, TestPhase, event, mark::What,
+        Batch, CollectEnd, Diagnosis, Empty, End, Event, FixtureBegin, FixtureEnd, FixtureRef,
+        ImportBegin, ImportEnd, Job, Leave, Mark, Metric, Process, Role, Samples, Series, Session,
+        SessionEnd, TestBegin, TestEnd, TestPhase, event, mark::What,
     },
 };
 use uuid::Uuid;
@@ -23,6 +23,12 @@ pub(crate) fn sb() -> What {
 }
 pub(crate) fn se(exit_status: i32) -> What {
     What::SessionEnd(SessionEnd { exit_status })
+}
+pub(crate) fn db() -> What {
+    What::DiagnosisBegin(Empty {})
+}
+pub(crate) fn de(found: Diagnosis) -> What {
+    What::DiagnosisEnd(found)
 }
 pub(crate) fn xx() -> What {
     What::Leave(Leave {

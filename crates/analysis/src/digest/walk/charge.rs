@@ -28,6 +28,10 @@ impl Walker<'_> {
                 add(&mut self.books.test_bytes, change + released);
                 self.charge_fixtures(-released);
             }
+            Some(Frame::Diagnosis) => {
+                add(&mut self.books.between_bytes, change);
+                add(&mut self.books.diagnosis_bytes, change);
+            }
             None => add(&mut self.books.between_bytes, change),
         }
         if matches!(self.stack.last(), Some(Frame::SetUp(_) | Frame::Release(_))) {
@@ -67,7 +71,7 @@ impl Walker<'_> {
     pub(super) fn spread(&mut self, interval: Interval, end: i64) {
         for frame in &self.stack {
             match *frame {
-                Frame::Import(_) => {}
+                Frame::Import(_) | Frame::Diagnosis => {}
                 Frame::Test(at) => self.walk.tests[at].see(interval, end),
                 Frame::SetUp(at) | Frame::Release(at) => self.walk.fixtures[at].see(interval),
             }

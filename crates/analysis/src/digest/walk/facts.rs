@@ -2,6 +2,8 @@
 
 use highwater_wire::report::{Books, Collection, PeakKind};
 
+use super::DiagnosisFacts;
+
 /// An interval between two marks.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::digest) struct Interval {
@@ -35,6 +37,7 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) imports: Vec<ImportFacts<'a>>,
     pub(in crate::digest) fixtures: Vec<FixtureFacts<'a>>,
     pub(in crate::digest) visits: Vec<VisitFacts<'a>>,
+    pub(in crate::digest) diagnoses: Vec<DiagnosisFacts<'a>>,
     pub(in crate::digest) collections: Vec<Collection>,
     /// Ordinal of a session and pytest's exit status, as this process said them.
     pub(in crate::digest) session_ends: Vec<(u32, i32)>,

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use super::{MAX_BYTES, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time};
+use super::{
+    MAX_BYTES, MAX_GROWN, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time,
+};
 use crate::{
     codec::{Problem, parts::Parts},
-    v1::{Batch, Event, Mark, Metric, Samples, Series, event::What as Happened, mark::What},
+    v1::{
+        Batch, Diagnosis, Event, Mark, Metric, Samples, Series, event::What as Happened, mark::What,
+    },
 };
 
 /// A cgroup's limit can be set to more than any machine has.
@@ -241,11 +245,46 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
         Some(What::TestPhase(phase)) => &[&phase.phase],
         Some(_) => &[],
     };
+    if let Some(What::DiagnosisEnd(end)) = &mark.what {
+        check_diagnosis(end).map_err(as_part("diagnosis_end"))?;
+    }
     if let Some(What::Leave(leave)) = &mark.what {
         size("true_peak_bytes", leave.true_peak_bytes.unwrap_or(0)).map_err(as_part("leave"))?;
     }
     for value in texts {
         text("text", value, MAX_TEXT_BYTES).map_err(as_part("what"))?;
+    }
+    Ok(())
+}
+
+fn check_diagnosis(end: &Diagnosis) -> Result<(), Problem> {
+    for (field, value) in [
+        ("trimmed_bytes", end.trimmed_bytes.unwrap_or(0)),
+        ("collected_bytes", end.collected_bytes),
+    ] {
+        size(field, value)?;
+    }
+    time("cost_us", i64::try_from(end.cost_us).unwrap_or(i64::MAX))?;
+    for (field, growth) in [
+        ("kept_bytes", end.kept_bytes),
+        ("pinned_bytes", end.pinned_bytes),
+        ("freed_bytes", end.freed_bytes),
+        ("live_bytes", end.live_bytes),
+        ("tracing_bytes", end.tracing_bytes),
+    ] {
+        size(field, growth.unsigned_abs())?;
+    }
+    for (field, rows) in [
+        ("garbage", &end.garbage),
+        ("types", &end.types),
+        ("lines", &end.lines),
+        ("pytest", &end.pytest),
+    ] {
+        count(field, rows.len(), MAX_GROWN)?;
+        for row in rows {
+            text(field, &row.name, MAX_TEXT_BYTES)?;
+            size(field, row.bytes.unsigned_abs())?;
+        }
     }
     Ok(())
 }

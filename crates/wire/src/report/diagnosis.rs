@@ -1,0 +1,102 @@
+use serde::{Deserialize, Serialize};
+
+/// Why memory stayed, where the job was recorded with `--diagnose`: what test files left, taken apart at their ends. The figures of a diagnosed
+/// job differ from those of others: garbage is collected and the allocator told to give back at the end of each file.
+///
+/// `garbage_bytes + allocator_bytes + live_bytes + tracing_bytes + rest_bytes = retained_bytes`, to the byte. A part is negative where a file used
+/// what was kept free, or let go of what others had left.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Diagnosis {
+    /// It in a plain sentence.
+    pub sentence: String,
+    /// What to do about each part that matters, the largest first.
+    pub advice: Vec<Advice>,
+    /// Visits that were taken apart: of a file those whose end was looked at alone, of the job also several at once.
+    pub visits: u64,
+    /// From the begin of these visits to the diagnoses after them; bytes.
+    pub retained_bytes: i64,
+    /// Garbage that nobody had collected yet, such as cycles.
+    pub garbage_bytes: i64,
+    /// Freed, but kept by the allocators: the C library's and pymalloc.
+    pub allocator_bytes: i64,
+    /// The part of `allocator_bytes` that pymalloc keeps; the heap of the C library the other.
+    pub pymalloc_bytes: i64,
+    /// Python objects that live.
+    pub live_bytes: i64,
+    /// What tracemalloc took itself, under `--diagnose=tracemalloc`.
+    pub tracing_bytes: i64,
+    /// The rest: native memory. What the C library's heap keeps is in here where there is no `malloc_trim`, as on macOS and with musl, and what other threads' heaps pin.
+    pub rest_bytes: i64,
+    /// What pytest itself keeps; part of `live_bytes`.
+    pub pytest: PytestKeeps,
+    /// Growth of `sys.getallocatedblocks()`.
+    pub live_blocks: i64,
+    /// Objects that were garbage.
+    pub collected: u64,
+    /// Types that took most of the garbage.
+    pub garbage: Vec<Grown>,
+    /// Types of live objects that grew most.
+    pub types: Vec<Grown>,
+    /// Lines that allocated most of what the files left, garbage too, under `--diagnose=tracemalloc`.
+    pub lines: Vec<Grown>,
+    /// Whether the C library could be told to give back what it keeps.
+    pub trim: bool,
+    /// The CPU time that the diagnoses took.
+    pub cost_us: u64,
+}
+
+/// What pytest keeps to the end of a session, by growth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PytestKeeps {
+    /// What tests printed and logged, bytes.
+    pub captured_bytes: i64,
+    /// The rest of their reports, bytes.
+    pub reports_bytes: i64,
+    /// Coverage's data, bytes.
+    pub coverage_bytes: i64,
+}
+
+/// A type of objects or a line of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Grown {
+    /// The type with its module, or `file:line`.
+    pub name: String,
+    /// By so many objects or blocks.
+    pub count: i64,
+    /// By so many bytes.
+    pub bytes: i64,
+}
+
+/// What to do about a part of what stayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Advice {
+    /// Why that part stayed.
+    pub why: Why,
+    /// Its size.
+    pub bytes: i64,
+    /// What to do.
+    pub sentence: String,
+}
+
+/// Why memory stayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Garbage that nobody had collected.
+    Garbage,
+    /// The heap of the C library keeps it.
+    Heap,
+    /// pymalloc keeps it.
+    Pymalloc,
+    /// Python objects live.
+    Live,
+    /// pytest itself keeps it.
+    Pytest,
+    /// The rest.
+    Rest,
+}

@@ -1,0 +1,255 @@
+"""Why memory stays: what the plugin measures, and that nothing of it reaches the tests."""
+
+import gc
+import json
+import sys
+
+import pytest
+from highwater_pytest.allocators import heap, pymalloc, trimmer
+from highwater_pytest.census import Census, grown, largest
+
+NOTHING = "def test_nothing():\n    pass\n"
+
+
+def diagnoses(records):
+    """Each as (diagnosis, rss before, rss after), the first included."""
+    found, begun = [], None
+    for record in records:
+        if record["kind"] == "db":
+            begun = record["rss_bytes"]
+        elif record["kind"] == "de":
+            found.append((record["diagnosis"], begun, record["rss_bytes"]))
+    return found
+
+
+def test_nothing_is_measured_unless_it_is_asked_for(suite):
+    suite.write(test_a=NOTHING, test_b=NOTHING)
+    for value in ("", "0"):
+        assert suite.run(HIGHWATER_DIAGNOSE=value).returncode == 0
+    assert all(not diagnoses(records) for records in suite.records().values())
+
+
+def test_an_unknown_wish_is_told_and_the_recording_goes_on(suite):
+    suite.write(test_a=NOTHING)
+    assert suite.run(HIGHWATER_DIAGNOSE="deeply").returncode == 0
+    records = suite.only()
+    assert [r["message"] for r in records if r["kind"] == "N"] == ["HIGHWATER_DIAGNOSE='deeply' is none of 0, 1 and tracemalloc"]
+    assert not diagnoses(records) and records[-1]["kind"] == "xx"
+
+
+def test_there_is_one_before_the_first_file_and_one_after_each(suite):
+    suite.write(test_a=NOTHING + NOTHING.replace("nothing", "more"), test_b=NOTHING, test_c=NOTHING)
+    assert suite.run(HIGHWATER_DIAGNOSE="1").returncode == 0
+    records = suite.only()
+    kinds = [r["kind"] for r in records if r["kind"] in ("tb", "db", "de", "se")]
+    assert kinds == "db de tb tb db de tb db de tb db de se".split()
+    first, *others = [found for found, _, _ in diagnoses(records)]
+    assert first.pop("cost_us") > 0 and first == {"baseline": True}
+    for found in others:
+        assert abs(found["live_bytes"]) < 500_000 and found["collected_bytes"] <= found["trimmed_bytes"] + 100_000
+
+
+def test_measuring_leaves_nothing_behind(suite):
+    suite.write(**{"test_%02d" % number: NOTHING for number in range(20)})
+    assert suite.run(HIGHWATER_DIAGNOSE="1").returncode == 0
+    after = [rss for _, _, rss in diagnoses(suite.only())]
+    assert len(after) == 21
+    assert after[-1] - after[1] < 1_000_000, after
+
+
+def test_a_test_that_a_collection_would_trip_is_left_alone(suite):
+    suite.write(
+        test_a="""
+import gc, warnings
+
+class Loud:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        warnings.warn("not closed", ResourceWarning)
+        raise RuntimeError("in a finalizer")
+
+def test_leaves_a_cycle_that_complains():
+    gc.disable()
+    Loud()
+""",
+        test_b="""
+import gc, sys
+
+def test_finds_the_collector_as_it_was_left():
+    assert not gc.isenabled() and gc.get_debug() == 0 and gc.garbage == []
+    assert "lambda" not in repr(sys.unraisablehook)
+""",
+    )
+    done = suite.run("-W", "error", HIGHWATER_DIAGNOSE="1")
+    assert done.returncode == 0, done.stdout.decode()
+    assert b"RuntimeError" not in done.stdout and b"not closed" not in done.stdout
+    [_, (after_a, _, _), _] = diagnoses(suite.only())
+    assert after_a["collected"] >= 1
+
+
+def test_what_a_test_keeps_in_gc_garbage_stays_there(suite):
+    suite.write(
+        test_a="import gc\ndef test_keeps():\n    gc.garbage.append('mine')\n",
+        test_b="import gc\ndef test_finds():\n    assert gc.garbage == ['mine']\n    gc.garbage.clear()\n",
+    )
+    done = suite.run(HIGHWATER_DIAGNOSE="1")
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_one_that_fails_ends_the_diagnosis_and_nothing_else(suite):
+    suite.write(
+        conftest="import highwater_pytest.census as census\ncensus.Census.by_name = None\n",
+        test_a=NOTHING,
+        test_b=NOTHING,
+    )
+    assert suite.run(HIGHWATER_DIAGNOSE="1").returncode == 0
+    records = suite.only()
+    assert [found for found, _, _ in diagnoses(records)] == [{}]
+    [notice] = [r for r in records if r["kind"] == "N"]
+    assert notice["code"] == "diagnosis_failed" and "TypeError" in notice["message"]
+    assert [outcome for _, outcome in suite.outcomes(records)] == ["passed", "passed"]
+
+
+def test_what_pytest_keeps_is_told_apart(suite):
+    suite.write(
+        test_a=NOTHING,
+        test_b="def test_prints():\n    print('x' * 3_000_000)\n",
+        test_c="def test_fails():\n    text = 'y' * 20\n    assert text == " + repr("z" * 200_000) + "\n",
+    )
+    suite.run(HIGHWATER_DIAGNOSE="1")
+    _, quiet, prints, fails = [found["pytest"] if "pytest" in found else None for found, _, _ in diagnoses(suite.only())]
+    assert quiet["captured"] < 10_000 and quiet["reports"] < 50_000
+    assert 3_000_000 <= prints["captured"] < 3_100_000 and prints["reports"] < 50_000
+    assert fails["captured"] < 10_000 and fails["reports"] >= 200_000
+
+
+def test_the_data_of_coverage_is_told_apart(suite, need):
+    need("pytest_cov", "pytest-cov")
+    lines = "\n".join("    x = %d" % number for number in range(20_000))
+    # pytest-cov lets go of it once the last test has run.
+    suite.write(test_a=NOTHING, test_b="def test_many_lines():\n" + lines + "\n", test_c=NOTHING)
+    done = suite.run("--cov=.", "--cov-report=", HIGHWATER_DIAGNOSE="1", COVERAGE_CORE="ctrace")
+    assert done.returncode == 0, done.stdout.decode()
+    _, few, many, _ = [found for found, _, _ in diagnoses(suite.only())]
+    assert many["pytest"]["coverage"] > 500_000 > few["pytest"].get("coverage", 0)
+
+
+def test_tracemalloc_names_the_lines_and_is_at_work_only_between(suite):
+    suite.write(
+        test_a=NOTHING,
+        test_b="import tracemalloc\nKEPT = []\ndef test_keeps():\n    assert tracemalloc.is_tracing()\n    KEPT.extend(bytes(1000) for _ in range(5000))\n",
+    )
+    done = suite.run(HIGHWATER_DIAGNOSE="tracemalloc")
+    assert done.returncode == 0, done.stdout.decode()
+    found = diagnoses(suite.only())[-1][0]
+    line, blocks, size = found["lines"][0]
+    assert line.endswith("test_b.py:5") and blocks >= 5000 and size > 5_000_000
+    assert found["tracing_bytes"] > 0 and found["live_bytes"] > 5_000_000
+
+
+def test_tracemalloc_is_left_as_it_was(suite):
+    suite.write(test_a=NOTHING)
+    script = "import pytest, tracemalloc\npytest.main(['-q', '-p', 'no:cacheprovider'])\nassert not tracemalloc.is_tracing()\n" \
+        "tracemalloc.start()\npytest.main(['-q', '-p', 'no:cacheprovider'])\nassert tracemalloc.is_tracing()\n"
+    done = suite.call([sys.executable, "-c", script], HIGHWATER_DIAGNOSE="tracemalloc", HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0, done.stdout.decode()
+    [_, ours, _, others] = [found for found, _, _ in diagnoses(suite.only())]
+    assert ours["lines"] != [] and others["lines"] == []
+
+
+def test_it_works_below_xdist(suite, need):
+    need("xdist", "pytest-xdist")
+    suite.write(test_a=NOTHING, test_b="KEPT = []\ndef test_keeps():\n    KEPT.append('x' * 5_000_000)\n")
+    assert suite.run("-n", "1", HIGHWATER_DIAGNOSE="1").returncode == 0
+    by_role = {}
+    for records in suite.records().values():
+        [session] = [r for r in records if r["kind"] == "S"]
+        by_role[session["role"]] = diagnoses(records)
+    assert by_role["controller"] == []
+    assert [found.get("types", [[""]])[0][0] for found, _, _ in by_role["worker"]][2] == "str"
+
+
+def test_a_census_counts_each_object_once():
+    class Thing:
+        __slots__ = ("text",)
+
+    things = [Thing() for _ in range(200)]
+    for number in range(100):
+        # Held by two: half of it each.
+        things[number].text = things[number + 100].text = "text %d" % number * 200
+    # gc does not track a tuple of texts: it hangs on the list.
+    texts = [("another %d" % number * 200,) for number in range(50)]
+    gc.collect()
+    census = Census()
+    census.count(things)
+    census.count([texts])
+    named = census.by_name(0)
+    count, size = named["str"]
+    assert count == 150
+    expected = sum(t.text.__sizeof__() for t in things[:100]) + sum(t[0].__sizeof__() for t in texts)
+    assert abs(size - expected) < 200, (size, expected)
+    assert census.large_bytes == pytest.approx(expected, rel=0.01)
+    assert named[Thing.__module__ + "." + Thing.__qualname__][0] == 200
+
+
+def test_a_census_passes_over_what_cannot_be_sized_or_named():
+    class Odd:
+        def __sizeof__(self):
+            raise RuntimeError("no size")
+
+    class Meta(type):
+        @property
+        def __module__(cls):
+            raise RuntimeError("no module")
+
+    Nameless = Meta("Nameless", (), {})
+    census = Census()
+    census.count([Odd(), Nameless()])
+    assert list(census.by_name(0)) == ["?"]
+
+
+def test_growth_is_ranked_by_bytes():
+    before = {"a": (1, 100), "b": (1, 500), "gone": (9, 9_000)}
+    now = {"a": (3, 5_000), "b": (1, 400), "new": (2, 7_000)}
+    assert grown(now, before, 10) == [["new", 2, 7_000], ["a", 2, 4_900]]
+    assert grown(now, before, 1) == [["new", 2, 7_000]]
+    assert largest(now, 2) == [["new", 2, 7_000], ["a", 3, 5_000]]
+
+
+def test_pymalloc_tells_what_small_objects_take_and_leave():
+    read = pymalloc()
+    if read is None:
+        pytest.skip("no pymalloc here")
+    held = [None] * 200_000
+    before = read()
+    for number in range(len(held)):
+        held[number] = b"%06d" % number * 20
+    full = read()
+    held[:] = [one if number % 100 == 0 else None for number, one in enumerate(held)]
+    empty = read()
+    assert full.used_bytes - before.used_bytes == pytest.approx(200_000 * 160, rel=0.02)
+    assert empty.free_bytes - full.free_bytes == pytest.approx(198_000 * 160, rel=0.1)
+
+
+def test_the_heap_tells_what_stays_resident_though_it_is_free():
+    read, trim = heap(), trimmer()
+    if read is None or trim is None:
+        pytest.skip("no glibc here")
+    held = [None] * 40_000
+    trim()
+    before = read()
+    for number in range(len(held)):
+        held[number] = bytes(700 + number % 50)
+    held[:] = [one if number % 5 == 0 else None for number, one in enumerate(held)]
+    trim()
+    # Four of five blocks are free, and on nearly every page one lives.
+    free = sum(700 + number % 50 + 33 + 8 for number in range(len(held)) if number % 5)
+    assert free * 0.85 < read() - before < free * 1.05
+
+
+def test_the_json_is_one_field_of_one_line(suite):
+    suite.write(test_a=NOTHING, test_b="class A: pass\nA.__qualname__ = 'odd\\tname\\n'\nKEPT = [A() for _ in range(5000)]\ndef test(): KEPT.extend(A() for _ in range(5000))\n")
+    assert suite.run(HIGHWATER_DIAGNOSE="1").returncode == 0
+    found = diagnoses(suite.only())[-1][0]
+    assert any(name.endswith("odd\tname\n") for name, _, _ in found["types"]), json.dumps(found)
