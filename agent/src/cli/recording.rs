@@ -87,6 +87,7 @@ impl From<RecordingArgs> for Given {
             exact: either(args.exact, args.no_exact),
             protect: either(args.protect, args.no_protect),
             plugin: either(args.plugin, args.no_plugin),
+            plan: None,
             summary: None,
             quiet: args.quiet.then_some(true),
             token: None,

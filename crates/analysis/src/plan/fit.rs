@@ -1,74 +1,137 @@
 //! Which file goes into which job.
 
-use super::{File, key, peak};
+use super::{File, Ground, Group, key, order, peak, top};
 
 /// So many exchanges between jobs are tried at most: what is left between the longest and the others then is little.
 const MOST_TRIES: usize = 100_000;
 
-/// The files of one job, always in the order with the lowest peak.
+/// Files that go into one job: one, or those that stay together. In the order with the lowest peak.
 #[derive(Debug, Clone)]
-pub(super) struct Bin<'a> {
-    base_bytes: i64,
-    pub(super) files: Vec<&'a File>,
+pub(super) struct Unit<'a> {
+    files: Vec<&'a File>,
 }
 
-impl<'a> Bin<'a> {
-    pub(super) fn peak(&self) -> i64 {
-        peak(self.base_bytes, &self.files)
+impl<'a> Unit<'a> {
+    pub(super) fn files(&self) -> &[&'a File] {
+        &self.files
     }
 
-    pub(super) fn duration_us(&self) -> i64 {
+    pub(super) fn retained_bytes(&self) -> i64 {
+        self.files.iter().map(|file| file.retained_bytes).sum()
+    }
+
+    /// What it takes above the level at most.
+    fn top(&self) -> i64 {
+        match &self.files[..] {
+            [file] => top(file),
+            files => peak(0, files),
+        }
+    }
+
+    fn duration_us(&self) -> i64 {
         self.files.iter().map(|file| file.duration_us).sum()
     }
 
-    fn with(&self, file: &'a File) -> Self {
+    fn path(&self) -> &str {
+        self.files.first().map_or("", |file| &file.path)
+    }
+}
+
+/// What goes into jobs: each group, and each file of none.
+pub(super) fn units<'a>(files: &'a [File], groups: &[Group]) -> Vec<Unit<'a>> {
+    let mut is_grouped = vec![false; files.len()];
+    let mut units = Vec::with_capacity(files.len());
+    for group in groups {
+        let mut members: Vec<&'a File> = Vec::with_capacity(group.files.len());
+        for at in &group.files {
+            if let (Some(file), Some(taken)) = (files.get(*at), is_grouped.get_mut(*at))
+                && !std::mem::replace(taken, true)
+            {
+                members.push(file);
+            }
+        }
+        if !members.is_empty() {
+            order(&mut members);
+            units.push(Unit { files: members });
+        }
+    }
+    let single = files.iter().zip(is_grouped).filter(|(_, taken)| !taken);
+    units.extend(single.map(|(file, _)| Unit { files: vec![file] }));
+    units
+}
+
+/// The files of one job, always in the order with the lowest peak.
+#[derive(Debug, Clone)]
+pub(super) struct Bin<'a, 'u> {
+    ground: Ground,
+    units: Vec<&'u Unit<'a>>,
+    pub(super) files: Vec<&'a File>,
+}
+
+impl<'a, 'u> Bin<'a, 'u> {
+    pub(super) fn peak(&self) -> i64 {
+        self.ground.peak(&self.files)
+    }
+
+    /// What its files take one after another, µs.
+    fn work_us(&self) -> i64 {
+        self.files.iter().map(|file| file.duration_us).sum()
+    }
+
+    fn with(&self, unit: &'u Unit<'a>) -> Self {
         let mut with = self.clone();
-        let at = with.files.partition_point(|other| key(other) <= key(file));
-        with.files.insert(at, file);
+        for file in &unit.files {
+            let at = with.files.partition_point(|other| key(other) <= key(file));
+            with.files.insert(at, file);
+        }
+        with.units.push(unit);
         with
     }
 
     fn without(&self, at: usize) -> Self {
         let mut without = self.clone();
-        without.files.remove(at);
+        let unit = without.units.remove(at);
+        let is_of_it = |file: &&'a File| unit.files.iter().any(|it| std::ptr::eq(*it, *file));
+        without.files.retain(|file| !is_of_it(file));
         without
     }
 }
 
-/// Puts all files into so many jobs inside a budget; `None` where none of the ways that are tried does. What retains most goes first, as in
+/// Puts everything into so many jobs inside a budget; `None` where none of the ways that are tried does. What retains most goes first, as in
 /// packing by falling size.
-pub(super) fn into<'a>(
-    base_bytes: i64,
-    files: &'a [File],
+pub(super) fn into<'a, 'u>(
+    ground: Ground,
+    units: &'u [Unit<'a>],
     budget_bytes: i64,
     jobs: usize,
-) -> Option<Vec<Bin<'a>>> {
+) -> Option<Vec<Bin<'a, 'u>>> {
     let empty = Bin {
-        base_bytes,
+        ground,
+        units: Vec::new(),
         files: Vec::new(),
     };
-    let by = |size: fn(&File) -> i64| {
-        let mut files: Vec<&'a File> = files.iter().collect();
-        files.sort_by(|one, other| {
+    let by = |size: fn(&Unit<'a>) -> i64| {
+        let mut units: Vec<&'u Unit<'a>> = units.iter().collect();
+        units.sort_by(|one, other| {
             size(other)
                 .cmp(&size(one))
-                .then_with(|| one.path.cmp(&other.path))
+                .then_with(|| one.path().cmp(other.path()))
         });
-        files
+        units
     };
     let orders = [
-        by(|file| file.retained_bytes),
-        by(|file| file.retained_bytes.max(file.spike_bytes)),
+        by(Unit::retained_bytes),
+        by(|unit| unit.retained_bytes().max(unit.top())),
     ];
     // The emptiest job leaves all about alike; the fullest that still takes a file leaves most room in the others.
-    for files in &orders {
+    for units in &orders {
         for emptiest in [true, false] {
             let mut bins = vec![empty.clone(); jobs];
-            let mut place = |file: &&'a File| {
+            let mut place = |unit: &&'u Unit<'a>| {
                 let fitting = bins.iter().enumerate().filter_map(|(at, bin)| {
-                    let with = bin.with(file);
-                    let (peak, duration_us) = (with.peak(), with.duration_us());
-                    (peak <= budget_bytes).then_some((at, with, (peak, duration_us)))
+                    let with = bin.with(unit);
+                    let (peak, work_us) = (with.peak(), with.work_us());
+                    (peak <= budget_bytes).then_some((at, with, (peak, work_us)))
                 });
                 // What retains nothing goes where the least time is taken.
                 let found = match emptiest {
@@ -81,7 +144,7 @@ pub(super) fn into<'a>(
                 bins[at] = with;
                 true
             };
-            if files.iter().all(&mut place) {
+            if units.iter().all(&mut place) {
                 return Some(bins);
             }
         }
@@ -89,13 +152,13 @@ pub(super) fn into<'a>(
     None
 }
 
-/// Makes durations alike, inside the budget: moves a file out of a long job, or exchanges it for another, as long as that makes the longer of the
+/// Makes durations alike, inside the budget: moves what goes together out of a long job, or exchanges it, as long as that makes the longer of the
 /// two shorter; the longest job that this is possible for first.
-pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
+pub(super) fn balance(bins: &mut [Bin<'_, '_>], budget_bytes: i64) {
     let mut tries = 0;
     loop {
         let mut longest: Vec<usize> = (0..bins.len()).collect();
-        longest.sort_by_key(|at| std::cmp::Reverse(bins[*at].duration_us()));
+        longest.sort_by_key(|at| std::cmp::Reverse(bins[*at].work_us()));
         let exchange = longest.into_iter().find_map(|at| {
             let (other, from, to) = better(bins, at, budget_bytes, &mut tries)?;
             Some((at, other, from, to))
@@ -108,24 +171,24 @@ pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
 }
 
 /// The exchange between a job and a shorter one that leaves the longer of both shortest.
-fn better<'a>(
-    bins: &[Bin<'a>],
+fn better<'a, 'u>(
+    bins: &[Bin<'a, 'u>],
     longest: usize,
     budget_bytes: i64,
     tries: &mut usize,
-) -> Option<(usize, Bin<'a>, Bin<'a>)> {
+) -> Option<(usize, Bin<'a, 'u>, Bin<'a, 'u>)> {
     let long = &bins[longest];
     let mut best = None;
-    let mut most_us = long.duration_us();
-    let shorter = |(at, bin): &(usize, &Bin<'a>)| *at != longest && bin.duration_us() < most_us;
-    let shorter: Vec<(usize, &Bin<'a>)> = bins.iter().enumerate().filter(shorter).collect();
+    let mut most_us = long.work_us();
+    let shorter = |(at, bin): &(usize, &Bin<'a, 'u>)| *at != longest && bin.work_us() < most_us;
+    let shorter: Vec<(usize, &Bin<'a, 'u>)> = bins.iter().enumerate().filter(shorter).collect();
     for (at, bin) in shorter {
-        let (long_us, bin_us) = (long.duration_us(), bin.duration_us());
-        for (out, file) in long.files.iter().enumerate() {
-            // Nothing comes back, or one that takes less time.
-            let back = bin.files.iter().enumerate().map(Some);
+        let (long_us, bin_us) = (long.work_us(), bin.work_us());
+        for (out, unit) in long.units.iter().enumerate() {
+            // Nothing comes back, or what takes less time.
+            let back = bin.units.iter().enumerate().map(Some);
             for back in std::iter::once(None).chain(back) {
-                let moved_us = file.duration_us - back.map_or(0, |(_, file)| file.duration_us);
+                let moved_us = unit.duration_us() - back.map_or(0, |(_, unit)| unit.duration_us());
                 let longer_us = (long_us - moved_us).max(bin_us + moved_us);
                 if longer_us >= most_us || *tries >= MOST_TRIES {
                     continue;
@@ -135,7 +198,7 @@ fn better<'a>(
                 if let Some((back, other)) = back {
                     (from, to) = (from.with(other), to.without(back));
                 }
-                to = to.with(file);
+                to = to.with(unit);
                 if from.peak().max(to.peak()) <= budget_bytes {
                     most_us = longer_us;
                     best = Some((at, from, to));
