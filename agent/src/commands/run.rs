@@ -128,7 +128,8 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         .recording
         .as_ref()
         .map(|recording| JobClock::new(recording.job.started_monotonic_us));
-    let command_pid = match child::start(&props.command, props.variables, props.recording.as_ref()) {
+    let command_pid = match child::start(&props.command, props.variables, props.recording.as_ref())
+    {
         Ok(pid) => pid,
         Err(error) => {
             outcome.exit_code = error.exit_code();
