@@ -70,7 +70,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
             )
         });
     }
-    if let Some((sentence, predicted)) = narrowed(facts, budget_bytes) {
+    if let Some((sentence, predicted)) = narrowed(facts, &ordered, budget_bytes) {
         let kind = AlternativeKind::FixtureScope;
         all.push(told(kind, sentence, predicted, Bound::AtLeast));
     }
@@ -102,6 +102,9 @@ fn fits(peak_bytes: i64, bound: Bound, budget_bytes: i64) -> Option<bool> {
 
 /// The fewest restarts after equal numbers of files that stay inside the budget; none where none is needed, or one file alone passes it.
 fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
+    if peak(facts.base_bytes, &facts.files) <= budget_bytes {
+        return None;
+    }
     let all = facts.files.len();
     let mut before = all;
     for parts in 2..=all {
@@ -128,30 +131,156 @@ fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
     None
 }
 
-/// Fixtures of the session in the scope of a module. Which files ask for them is not recorded but of those that they were set up in, so this is the least.
-fn narrowed(facts: &Facts, budget_bytes: i64) -> Option<(String, Predicted)> {
+/// Fixtures of the session in the scope of a module. Which files ask for them is not recorded: this is what the others lead to.
+fn narrowed(facts: &Facts, ordered: &[File], budget_bytes: i64) -> Option<(String, Predicted)> {
     let taken: i64 = facts.shared.iter().map(|(_, bytes)| bytes).sum();
     if taken <= 0 || taken < budget_bytes / LEAST_SHARED_PART {
         return None;
     }
-    let holding = |file: &File| {
-        let own = facts.asked.get(&file.path).copied().unwrap_or(0);
-        File {
-            spike_bytes: file.spike_bytes.saturating_add(own),
-            ..file.clone()
-        }
-    };
-    let mut files: Vec<File> = facts.files.iter().map(holding).collect();
-    order(&mut files);
     let named = facts.shared.iter().take(MOST_NAMED);
     let named = named.filter(|(_, bytes)| *bytes > 0);
     let named: Vec<String> = named
         .map(|(name, bytes)| format!("{name} {}", mebibytes(*bytes)))
         .collect();
     let sentence = format!(
-        "all files in one process, in the best order, with the session's fixtures ({}) in the scope of a module; which other files ask for them is not recorded",
+        "all files in one process, in the best order, with the session's fixtures ({}) in the scope of a module; more where the files that need most ask for them, which is not recorded",
         named.join(", ")
     );
     let ground = Ground::alone(facts.base_bytes.saturating_sub(taken));
-    Some((sentence, predicted(ground, &files)))
+    Some((sentence, predicted(ground, ordered)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let file = |at: i64| File {
+            path: format!("test_{at}.py"),
+            spike_bytes: 50 + at,
+            retained_bytes: 40,
+            duration_us: 100,
+        };
+        Facts {
+            base_bytes: 100,
+            controller_bytes: 30,
+            begin_us: Some(7),
+            shared: vec![("shared".to_owned(), 60)],
+            files: (0..10).map(file).collect(),
+            ..Facts::default()
+        }
+    }
+
+    fn told(
+        facts: &Facts,
+        workers: u32,
+        budget_bytes: i64,
+        kind: AlternativeKind,
+    ) -> Option<Alternative> {
+        let ground = Ground {
+            base_bytes: facts.base_bytes,
+            controller_bytes: facts.controller_bytes,
+            workers,
+        };
+        let all = of(facts, ground, budget_bytes);
+        all.into_iter().find(|it| it.kind == kind)
+    }
+
+    #[test]
+    fn each_alternative_has_its_peak_and_duration() {
+        let facts = facts();
+        // 100 and nine files of 40 lie there when the last needs 59, or the first of them 50.
+        for (kind, peak, duration, bound, fits) in [
+            (
+                AlternativeKind::AsRecorded,
+                100 + 360 + 59,
+                1_000,
+                Bound::About,
+                Some(false),
+            ),
+            (
+                AlternativeKind::BestOrder,
+                100 + 360 + 50,
+                1_000,
+                Bound::About,
+                Some(false),
+            ),
+            (
+                AlternativeKind::Workers,
+                230 + 400 + 19 + 18,
+                500,
+                Bound::AtMost,
+                None,
+            ),
+            // In fours, of which the second is the highest: 100, 120 and 57 for the last. Two begins more.
+            (
+                AlternativeKind::Restart,
+                277,
+                1_014,
+                Bound::About,
+                Some(true),
+            ),
+            (
+                AlternativeKind::FixtureScope,
+                40 + 360 + 50,
+                1_000,
+                Bound::AtLeast,
+                Some(false),
+            ),
+            (
+                AlternativeKind::LargerRunner,
+                519,
+                1_000,
+                Bound::About,
+                Some(false),
+            ),
+        ] {
+            let told = told(&facts, 1, 280, kind).unwrap();
+            let predicted = (told.predicted.peak_bytes, told.predicted.duration_us);
+            assert_eq!(
+                (predicted, told.bound, told.fits),
+                ((peak, duration), bound, fits),
+                "{kind:?}"
+            );
+        }
+        let runner = told(&facts, 1, 280, AlternativeKind::LargerRunner).unwrap();
+        assert_eq!(runner.needed_bytes, Some(611));
+        let restart = told(&facts, 1, 280, AlternativeKind::Restart).unwrap();
+        assert_eq!(restart.files, Some(4));
+        let workers = told(&facts, 5, 800, AlternativeKind::Workers).unwrap();
+        assert_eq!(
+            (workers.workers, workers.predicted.duration_us),
+            (Some(5), 200)
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told_as_known() {
+        for (peak, bound, told) in [
+            (9, Bound::About, Some(true)),
+            (11, Bound::About, Some(false)),
+            (9, Bound::AtMost, Some(true)),
+            (11, Bound::AtMost, None),
+            (9, Bound::AtLeast, None),
+            (11, Bound::AtLeast, Some(false)),
+        ] {
+            assert_eq!(fits(peak, bound, 10), told, "{peak} {bound:?}");
+        }
+        // Fixtures that hold little are no matter, and a suite that fits needs no restart.
+        assert_eq!(
+            told(&facts(), 1, 1_220, AlternativeKind::FixtureScope),
+            None
+        );
+        assert_eq!(told(&facts(), 1, 1_000, AlternativeKind::Restart), None);
+        let unseen = Facts {
+            begin_us: None,
+            ..facts()
+        };
+        let restart = told(&unseen, 1, 280, AlternativeKind::Restart).unwrap();
+        assert!(
+            restart.sentence.contains("is not counted"),
+            "{}",
+            restart.sentence
+        );
+    }
 }

@@ -17,8 +17,6 @@ pub struct Facts {
     pub begin_us: Option<i64>,
     /// The fixtures of the session that took most in one session, with their names, what took most first.
     pub shared: Vec<(String, i64)>,
-    /// The files that those were set up in as far as is known, by path, with what they took there.
-    pub asked: BTreeMap<String, i64>,
     /// The files that ran, in the order they first did.
     pub files: Vec<File>,
     /// Those of them that were cut short: they need more than was seen.
@@ -71,10 +69,6 @@ impl Facts {
             }
             if sum(&facts.shared) < shared.taken_bytes {
                 facts.shared = shared.fixtures;
-                let asked = shared.taken.into_iter();
-                facts.asked = asked
-                    .map(|(path, bytes)| (path.to_owned(), bytes))
-                    .collect();
             }
         }
         facts.add_what_did_not_run(files, &places);
@@ -394,7 +388,6 @@ mod tests {
         // The rows start at as many µs as bytes.
         assert_eq!((facts.controller_bytes, facts.begin_us), (80, Some(400)));
         assert_eq!(facts.shared, [("shared".to_owned(), 20)]);
-        assert_eq!(facts.asked, BTreeMap::from([("a".to_owned(), 20)]));
         assert_eq!(Facts::of(&[], &[a], &[]).begin_us, None);
     }
 }

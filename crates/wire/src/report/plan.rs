@@ -85,7 +85,7 @@ pub struct Predicted {
 pub enum Bound {
     /// What is expected.
     About,
-    /// The peak is not above it, in whatever order and on whichever worker the files run.
+    /// The peak is not above it, in whatever order and on whichever worker the files run, as long as each takes what it took.
     AtMost,
     /// The peak is not below it: what more it takes is not recorded.
     AtLeast,
