@@ -207,7 +207,7 @@ fn the_fewest_jobs_are_nearly_always_found() {
         }
     }
     println!("the fewest jobs were found in {found} of {cases} suites");
-    assert!(found * 100 >= cases * 97, "{found} of {cases}");
+    assert!(found * 100 >= cases * 99, "{found} of {cases}");
 }
 
 #[test]
