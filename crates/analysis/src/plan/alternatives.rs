@@ -6,9 +6,9 @@ use super::{Facts, File, Ground, SHARE, order, peak, report::predicted};
 use crate::figures::mebibytes;
 
 /// So many workers are told of where nobody asks for a number.
-const USUAL_WORKERS: u32 = 2;
+pub(super) const USUAL_WORKERS: u32 = 2;
 /// Fixtures of the session are worth a word from this part of the budget on.
-const LEAST_SHARED_PART: i64 = 20;
+pub(super) const LEAST_SHARED_PART: i64 = 20;
 /// So many of these fixtures are named.
 const MOST_NAMED: usize = 3;
 

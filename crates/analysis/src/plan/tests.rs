@@ -319,3 +319,20 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
     let times: Vec<i64> = shards.iter().map(|shard| shard.duration_us).collect();
     assert_eq!(times, [100, 15, 15, 10, 10]);
 }
+
+#[test]
+fn the_page_of_the_figures_says_what_the_constants_are() {
+    const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+    let (part, workers) = (alternatives::LEAST_SHARED_PART, alternatives::USUAL_WORKERS);
+    for told in [
+        format!("is {:.0} % of the limit that has least left", SHARE * 100.0),
+        format!("the peak as recorded over {SHARE}"),
+        format!("from a {part}th of the budget on"),
+        format!("As an alternative {workers} workers are told of"),
+    ] {
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
+    }
+}
