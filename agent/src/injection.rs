@@ -70,6 +70,19 @@ impl Injection<'_> {
     }
 }
 
+/// The variables by which pytest runs one shard of a plan. A variable that was set before stays where no flag says otherwise.
+#[must_use]
+pub fn of_plan(plan: Option<&Path>, shard: Option<(u32, u32)>) -> Vec<(&'static str, OsString)> {
+    let Some(plan) = plan else {
+        return Vec::new();
+    };
+    // Tests are run in other folders too.
+    let whole = std::path::absolute(plan).unwrap_or_else(|_| plan.to_owned());
+    let shard = shard.map(|(index, total)| ("HIGHWATER_SHARD", format!("{index}/{total}").into()));
+    let plan = ("HIGHWATER_PLAN", whole.into_os_string());
+    [plan].into_iter().chain(shard).collect()
+}
+
 fn joined(first: Option<OsString>, separator: &str, second: &OsStr) -> OsString {
     let mut whole = first.filter(|first| !first.is_empty()).unwrap_or_default();
     if !whole.is_empty() {

@@ -88,6 +88,8 @@ pub struct Settings {
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
     pub plugin_root: PathBuf,
+    /// File of the plan of which the tests run their shard.
+    pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
 }
@@ -222,6 +224,7 @@ pub fn resolve(
         plugin,
         guarded,
         repo_root,
+        plan: given.plan,
         summary: given.summary,
     })
 }

@@ -41,6 +41,8 @@ def recorded(server, tmp_path_factory):
         "run": "/p/test~suite/runs/%d" % run,
         "job": "/jobs/" + job["uuid"],
         "job by spike": "/jobs/%s?sort=spike" % job["uuid"],
+        "plan": "/jobs/%s/plan?budget=500MB&jobs=2&together=*orders*" % job["uuid"],
+        "no such plan": "/jobs/%s/plan?budget=1MB" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
         "sign in": "/sign-in",
         "api": "/api",
@@ -49,7 +51,7 @@ def recorded(server, tmp_path_factory):
     }
 
 
-PAGES = ["home", "project", "run", "job", "job by spike", "file", "sign in", "api", "no such page", "no such job"]
+PAGES = ["home", "project", "run", "job", "job by spike", "plan", "no such plan", "file", "sign in", "api", "no such page", "no such job"]
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_every_page_is_accessible_and_fits(opened, name, scheme, width):
     assert over <= 0, "%s is %d pixels wider than the screen" % (name, over)
 
 
-@pytest.mark.parametrize("name", ["home", "project", "run", "file"])
+@pytest.mark.parametrize("name", ["home", "project", "run", "file", "plan"])
 def test_the_lists_fit_a_usual_screen(opened, name):
     page = opened(name, viewport={"width": 1280, "height": 900})
     too_wide = page.locator(".scroll").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)")
@@ -148,6 +150,23 @@ def test_from_home_to_a_file_by_keyboard_alone(opened, recorded):
     follow("tbody th a")
     follow("a[href*='/files/']")
     assert "/files/" in page.url
+
+
+def test_a_plan_is_asked_for_by_a_form(opened, server):
+    page = opened("job", java_script_enabled=False)
+    page.get_by_role("link", name="Cut th").first.click()
+    page.get_by_label("Budget of a job").fill("500MB")
+    page.get_by_label("Jobs", exact=True).fill("3")
+    page.get_by_role("button", name="Plan").click()
+    assert page.locator("#jobs-of-it ~ div tbody tr").count() == 3
+    page.get_by_text("Files of job 1, in order").click()
+    assert page.locator("details[open] ol li").count() == 1
+    with page.expect_download() as download:
+        page.get_by_role("link", name="test_selection_2.txt").click()
+    assert len(download.value.path().read_text().splitlines()) == 1
+    page.get_by_label("Jobs", exact=True).fill("none")
+    page.get_by_role("button", name="Plan").click()
+    assert "is not a number" in page.get_by_role("alert").inner_text()
 
 
 def test_sorting_is_a_link_and_says_what_is_sorted(opened):

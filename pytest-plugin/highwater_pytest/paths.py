@@ -30,12 +30,16 @@ class Paths:
         self.repo_root = repo_root(root)
         self._known = {}
 
+    def name(self, path):
+        """The name of a file by its path on this machine."""
+        return self._work_out(os.path.realpath(str(path)))
+
     def word(self, path):
         """The name of a file by its path on this machine, as a field of a line."""
         key = str(path)
         word = self._known.get(key)
         if word is None:
-            word = self._known[key] = escape(self._work_out(os.path.realpath(key)))
+            word = self._known[key] = escape(self.name(key))
         return word
 
     def _work_out(self, path):

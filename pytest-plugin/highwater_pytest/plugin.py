@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import limits, nesting
+from . import limits, nesting, shard
 
 _recording = None
 
@@ -17,12 +17,14 @@ def pytest_addoption(parser):
         help="record the memory of this run and show a summary at its end",
     )
     limits.add_options(parser)
+    shard.add_options(parser)
 
 
 def pytest_configure(config):
     _begin_recording(config)
     # A pytest inside the process of a recorded one shares its kernel's mark, and so its recorder.
     config.pluginmanager.register(limits.Limits(config, _recording.recorder if _recording is not None else None))
+    shard.configure(config)
 
 
 def _begin_recording(config):

@@ -90,6 +90,27 @@ impl AppError {
         )
     }
 
+    /// Nothing fits a budget that one file passes.
+    pub(crate) fn infeasible(message: impl Into<String>) -> Self {
+        let hint = "raise the budget, or make that file need less";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, "infeasible", message, hint)
+    }
+
+    /// More jobs are needed than were asked for.
+    pub(crate) fn too_few_jobs(message: impl Into<String>) -> Self {
+        let hint = "ask for more jobs or a larger budget, or leave the number out";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, "too_few_jobs", message, hint)
+    }
+
+    /// What was recorded is nothing to plan by.
+    pub(crate) fn unplannable(message: impl Into<String>) -> Self {
+        let hint = "plan by a job that ran the test files";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, "unplannable", message, hint)
+    }
+
     pub(crate) fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -21,6 +21,7 @@ mod import;
 mod ingest;
 mod intake;
 mod metrics;
+mod planning;
 mod reading;
 mod retention;
 mod router;

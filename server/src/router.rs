@@ -51,6 +51,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/v1/jobs/{uuid}/fixtures", get(api::fixtures))
         .route("/api/v1/jobs/{uuid}/check", get(api::check))
         .route("/api/v1/jobs/{uuid}/series", get(api::series))
+        .route("/api/v1/jobs/{uuid}/plan", get(api::plan))
         .route("/api/v1/jobs/{uuid}/live", get(api::live))
         .route("/api/v1/jobs/{uuid}/pin", put(api::pin).delete(api::unpin))
         .route("/api/v1/jobs/{uuid}/export", get(api::export))

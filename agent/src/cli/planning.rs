@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 use super::server::ServerParser;
 use crate::settings::{parse_bytes, said};
 
+/// No runner has room for more.
+const MOST_WORKERS: i64 = 1_024;
+
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// What a job may take at its peak, as 3GB or 512MiB.
@@ -15,10 +18,17 @@ pub(super) struct PlanArgs {
     /// How many jobs; the fewest that fit where it is not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
-    /// How the plan is written: a table, all of it as JSON, a line of pytest's arguments a job, or a matrix of GitHub Actions.
+    /// How many workers of xdist run the tests of each job, each with a base of its own (`-n N --dist loadfile`); one process without xdist where it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    workers: Option<u32>,
+    /// Files that stay in one job: those whose path looks like this, where `*` stands for any characters and `?` for one; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    together: Vec<String>,
+    /// How the plan is written: a table, all of it as JSON, a line of pytest's arguments a job, a matrix of GitHub Actions, or of GitLab.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
-    /// Folder for a file a job that names its test files, as `pytest @test_selection_1.txt` reads it (from pytest 8.2 on).
+    /// Folder for `plan.json`, which `pytest --highwater-plan` reads, and for a file a job that names its test files, as
+    /// `pytest @test_selection_1.txt` reads it (from pytest 8.2 on).
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
     /// Address of the server that has the recording.
@@ -43,6 +53,8 @@ pub enum Form {
     Args,
     /// A matrix for `strategy.matrix` of GitHub Actions.
     Github,
+    /// A matrix for `parallel` of GitLab.
+    Gitlab,
 }
 
 /// `highwater plan`.
@@ -52,9 +64,13 @@ pub struct PlanTask {
     pub budget_bytes: u64,
     /// How many jobs; the fewest where none.
     pub jobs: Option<u32>,
+    /// Workers of each job; none of xdist where none.
+    pub workers: Option<u32>,
+    /// Globs of files that stay together.
+    pub together: Vec<String>,
     /// How the plan is written.
     pub form: Form,
-    /// Folder for a file a job.
+    /// Folder for the plan and a file a job.
     pub write: Option<PathBuf>,
     /// Address of the server.
     pub server: Option<String>,
@@ -69,6 +85,8 @@ impl From<PlanArgs> for PlanTask {
         Self {
             budget_bytes: args.budget,
             jobs: args.jobs,
+            workers: args.workers,
+            together: args.together,
             form: args.format,
             write: args.write,
             server: args.server.and_then(said),

@@ -93,6 +93,7 @@ impl From<RecordingArgs> for Given {
             diagnose: args.diagnose,
             protect: either(args.protect, args.no_protect),
             plugin: either(args.plugin, args.no_plugin),
+            plan: None,
             summary: None,
             quiet: args.quiet.then_some(true),
             token: None,

@@ -11,6 +11,9 @@ use crate::settings::Given;
 pub(super) struct RunArgs {
     #[command(flatten)]
     recording: RecordingArgs,
+    /// Let pytest run only the files of its shard (`--shard`) of a plan that `highwater plan --write` wrote.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Write the summary as JSON to a file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -32,6 +35,7 @@ impl From<RunArgs> for RunTask {
     fn from(args: RunArgs) -> Self {
         Self {
             given: Given {
+                plan: args.plan,
                 summary: args.summary,
                 ..args.recording.into()
             },

@@ -134,36 +134,9 @@ pub enum CommandError {
         "a check needs the jobs of before, which a server has: name it with --server or HIGHWATER_SERVER"
     )]
     NoServerToAsk,
-    /// No test file of it ran.
-    #[error("job {0} ran no test file, so there is nothing to plan")]
-    NothingToPlan(uuid::Uuid),
-    /// A file alone does not fit.
-    #[error(
-        "no plan fits into {budget}: a job stands at {base} before its first file, and {path} alone brings it to {least}, so that is the least budget"
-    )]
-    Infeasible {
-        /// The file that needs most.
-        path: String,
-        /// What was asked for.
-        budget: String,
-        /// What is there before the first file.
-        base: String,
-        /// What it needs with that.
-        least: String,
-    },
-    /// So few jobs do not fit.
-    #[error("no plan of so few jobs was found that fits into {budget}; {least_jobs} do")]
-    TooFewJobs {
-        /// What was asked for.
-        budget: String,
-        /// How many do.
-        least_jobs: usize,
-    },
-    /// A file whose name no argument can be.
-    #[error(
-        "{0:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
-    )]
-    OddPath(String),
+    /// There is no plan of it.
+    #[error("job {0}: {1}")]
+    Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),
     /// A file of the plan.
     #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
     NotWritten(PathBuf, std::io::Error),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cli::RunTask,
     closing::{Closed, Sending},
-    injection::{Outer, outer_job},
+    injection::{self, Outer, outer_job},
     plugin_files,
     settings::{self, Settings},
     shipper::{self, Client, Shipper},
@@ -39,8 +39,9 @@ struct Prepared {
 /// Whatever is wrong with the settings, the command runs.
 pub fn record(task: RunTask) -> u8 {
     let outer = outer_job(|name| std::env::var_os(name));
+    let by_flags = injection::of_plan(task.given.plan.as_deref(), task.given.shard);
     if outer == Outer::Recorded {
-        let error = run::become_command(&task.command);
+        let error = run::become_command(&task.command, by_flags);
         terminal::tell(&error);
         return error.exit_code();
     }
@@ -59,6 +60,13 @@ pub fn record(task: RunTask) -> u8 {
         ));
     }
     let settings = settings::resolve(task.given, &env, &working_folder(), &words);
+    let variables = match &settings {
+        Ok(settings) => {
+            let shard = settings.job.shard.map(|shard| (shard.index, shard.total));
+            injection::of_plan(settings.plan.as_deref(), shard)
+        }
+        Err(_) => by_flags,
+    };
     let prepared = settings
         .map_err(|error| error.to_string())
         .and_then(prepare);
@@ -74,6 +82,7 @@ pub fn record(task: RunTask) -> u8 {
     }
     let mut outcome = run::run(RunProps {
         command: task.command,
+        variables,
         recording,
     });
     if let Some(error) = &outcome.not_started {

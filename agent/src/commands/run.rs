@@ -39,6 +39,8 @@ pub use child::{NOT_EXECUTABLE, NOT_FOUND, StartError};
 pub struct RunProps<S> {
     /// The command's words; the first is the program.
     pub command: Vec<OsString>,
+    /// Variables to give it.
+    pub variables: Vec<(&'static str, OsString)>,
     /// How to record it; `None` to only run it.
     pub recording: Option<RecordingProps<S>>,
 }
@@ -101,12 +103,15 @@ pub struct RunOutcome<S> {
 ///
 /// # Errors
 /// Only returns when the command cannot be started.
-pub fn become_command(command: &[OsString]) -> StartError {
+pub fn become_command(
+    command: &[OsString],
+    variables: Vec<(&'static str, OsString)>,
+) -> StartError {
     let Some((program, words)) = command.split_first() else {
         return StartError::no_command();
     };
     let mut command = Command::new(program);
-    signals::hand_on(command.args(words));
+    signals::hand_on(command.args(words).envs(variables));
     StartError::new(program, command.exec())
 }
 
@@ -126,7 +131,8 @@ pub fn run<S: BatchSink + Send + 'static>(props: RunProps<S>) -> RunOutcome<S> {
         .recording
         .as_ref()
         .map(|recording| JobClock::new(recording.job.started_monotonic_us));
-    let command_pid = match child::start(&props.command, props.recording.as_ref()) {
+    let command_pid = match child::start(&props.command, props.variables, props.recording.as_ref())
+    {
         Ok(pid) => pid,
         Err(error) => {
             outcome.exit_code = error.exit_code();

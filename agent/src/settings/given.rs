@@ -58,6 +58,8 @@ pub struct Given {
     pub protect: Option<bool>,
     /// Whether pytest is given the plugin.
     pub plugin: Option<bool>,
+    /// File of the plan of which the tests run their shard.
+    pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
     /// Say nothing but errors.
@@ -98,6 +100,7 @@ impl Given {
             diagnose: self.diagnose.or(other.diagnose),
             protect: self.protect.or(other.protect),
             plugin: self.plugin.or(other.plugin),
+            plan: self.plan.or(other.plan),
             summary: self.summary.or(other.summary),
             quiet: self.quiet.or(other.quiet),
             token: self.token.or(other.token),

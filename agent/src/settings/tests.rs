@@ -130,6 +130,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "JOB_NAME",
         "VARIANT",
         "SHARD",
+        "PLAN",
         "ATTEMPT",
         "PROVIDER",
         "RUN_ID",

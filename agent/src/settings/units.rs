@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub use highwater_analysis::figures::parse_bytes;
 use highwater_wire::{
     codec::{MAX_NAME_BYTES, MAX_TEXT_BYTES},
     ids::ProjectSlug,
@@ -52,35 +53,6 @@ pub fn parse_ci_timeout(text: &str) -> Result<Duration, String> {
         Ok(limit)
     } else {
         Err(expected("a time with its unit, such as 60m or 6h", text))
-    }
-}
-
-/// `3GB` (10⁹), `200MiB` (2²⁰), a bare number is bytes.
-///
-/// # Errors
-/// When it is none of these.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text);
-    let number: f64 = number
-        .parse()
-        .map_err(|_| expected("a size such as 3GB or 200MiB", text))?;
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" => 1e9,
-        "t" | "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1_048_576.0,
-        "gib" => 1_073_741_824.0,
-        "tib" => 1_099_511_627_776.0,
-        _ => return Err(expected("one of the units kB, MB, GB, KiB, MiB, GiB", text)),
-    };
-    let bytes = number * factor;
-    if (0.0..=(1_u64 << 56) as f64).contains(&bytes) {
-        Ok(bytes as u64)
-    } else {
-        Err(expected("a size that can be", text))
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         plugin: variables
             .read("PLUGIN", yes_or_no)
             .or_else(|| variables.read("NO_PLUGIN", yes_or_no).map(|no| !no)),
+        plan: variables.text("PLAN").map(PathBuf::from),
         summary: variables.text("SUMMARY").map(PathBuf::from),
         quiet: variables.read("QUIET", yes_or_no),
         token: variables.read("TOKEN", Token::new),

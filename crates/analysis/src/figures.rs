@@ -1,4 +1,4 @@
-//! Figures as people read them: one rule for the sentences, the terminal, the pages and the charts.
+//! Figures as people read and write them: one rule for the sentences, the terminal, the pages and the charts.
 
 /// From here on a size is written in GiB.
 const GIBIBYTES_FROM: f64 = 10_240.0;
@@ -16,6 +16,41 @@ pub fn mebibytes(bytes: i64) -> String {
         format!("−{text}")
     } else {
         text
+    }
+}
+
+/// `3GB` (10⁹), `200MiB` (2²⁰), a bare number is bytes.
+///
+/// # Errors
+/// When it is none of these.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let expected = |what: &str| {
+        let shown: String = text.chars().take(100).collect();
+        format!("{shown:?} is not {what}")
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| expected("a size such as 3GB or 200MiB"))?;
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        "tib" => 1_099_511_627_776.0,
+        _ => return Err(expected("one of the units kB, MB, GB, KiB, MiB, GiB")),
+    };
+    let bytes = number * factor;
+    if (0.0..=(1_u64 << 56) as f64).contains(&bytes) {
+        Ok(bytes as u64)
+    } else {
+        Err(expected("a size that can be"))
     }
 }
 

@@ -3,18 +3,27 @@
 //! What is known of a test file: it needs its spike while it runs and leaves behind what it retains. A process that runs files one after another stands at
 //! its base before the first; its peak is the highest level and spike on the way.
 //!
-//! [`Facts`] takes a suite from the rows of a job; [`cut`] makes jobs of it.
+//! [`Facts`] takes a suite from the rows of a job; [`cut`] makes jobs of it; [`report`] makes the document of these, with what else could be done, and
+//! [`forms`] what programs read of it.
 
+mod alternatives;
 mod facts;
 mod fit;
+pub mod forms;
+mod ground;
 mod hint;
+mod report;
+mod together;
 
 use std::borrow::Borrow;
 
-use fit::Bin;
+use fit::{Bin, Unit};
 
 pub use facts::Facts;
-pub use hint::hint;
+pub use ground::Ground;
+pub use hint::{SHARE, budget, hint};
+pub use report::{Asked, Refusal, report};
+pub use together::{Group, groups, is_like};
 
 /// What a test file takes, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +54,12 @@ pub struct Shard {
 pub enum Plan {
     /// The jobs, each with a file at least; none where there are no files.
     Shards(Vec<Shard>),
-    /// One file alone needs more than the budget on top of the base.
+    /// One file alone, or with those that stay together with it, needs more than the budget on top of the base.
     Infeasible {
         /// The file that needs most.
         path: String,
+        /// So many files stay together with it.
+        with: usize,
         /// The least budget that bears it, bytes.
         least_bytes: i64,
     },
@@ -99,49 +110,53 @@ fn top(file: &File) -> i64 {
     file.spike_bytes.max(file.retained_bytes).max(0)
 }
 
-/// Cuts a suite into the fewest jobs found whose peaks are inside the budget, of about the same duration. Each file goes to one job, whole. `base_bytes`
-/// is what each job stands at before its first file.
+/// Cuts a suite into the fewest jobs found whose peaks are inside the budget, of about the same duration. Each file goes to one job, whole, and each
+/// group of files that stay together too.
 ///
 /// The fewest jobs are a packing problem that nobody solves in time; the number found is held against the sum of what is retained, below which it
 /// cannot be, and against every way to cut, for few files, by the tests.
 #[must_use]
-pub fn cut(base_bytes: i64, files: &[File], wanted: Wanted) -> Plan {
-    let needs = |file: &File| base_bytes + top(file);
-    if let Some(worst) = files.iter().max_by_key(|file| needs(file))
-        && needs(worst) > wanted.budget_bytes
+pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> Plan {
+    let units = fit::units(files, groups);
+    let needs = |unit: &&Unit<'_>| ground.peak(unit.files());
+    if let Some(worst) = units.iter().max_by_key(needs)
+        && needs(&worst) > wanted.budget_bytes
     {
+        let heaviest = worst.files().iter().max_by_key(|file| top(file));
         return Plan::Infeasible {
-            path: worst.path.clone(),
-            least_bytes: needs(worst),
+            path: heaviest.map_or_else(String::new, |file| file.path.clone()),
+            with: worst.files().len().saturating_sub(1),
+            least_bytes: needs(&worst),
         };
     }
-    if files.is_empty() {
+    if units.is_empty() {
         return Plan::Shards(Vec::new());
     }
-    let fits = |jobs: usize| fit::into(base_bytes, files, wanted.budget_bytes, jobs);
-    let bins = match wanted.jobs {
-        Some(jobs) => fits(jobs.clamp(1, files.len())),
-        None => fits(least(base_bytes, files, wanted.budget_bytes)),
+    let budget_bytes = wanted.budget_bytes;
+    let least = || least(ground, &units, budget_bytes);
+    let jobs = match wanted.jobs {
+        Some(jobs) => jobs.clamp(1, units.len()),
+        None => least(),
     };
-    match bins {
+    match fit::into(ground, &units, budget_bytes, jobs) {
         Some(mut bins) => {
-            fit::balance(&mut bins, wanted.budget_bytes);
-            Plan::Shards(shards(bins))
+            fit::balance(&mut bins, budget_bytes);
+            Plan::Shards(shards(ground, bins))
         }
         None => Plan::TooFew {
-            least_jobs: least(base_bytes, files, wanted.budget_bytes),
+            least_jobs: least(),
         },
     }
 }
 
 /// The fewest jobs that are found to fit. Not fewer than hold what all files retain together; from there on in growing steps, and back by halves.
-fn least(base_bytes: i64, files: &[File], budget_bytes: i64) -> usize {
-    let fits = |jobs: usize| fit::into(base_bytes, files, budget_bytes, jobs).is_some();
-    let (mut below, mut jobs) = (None, fewest(base_bytes, files, budget_bytes));
+fn least(ground: Ground, units: &[Unit<'_>], budget_bytes: i64) -> usize {
+    let fits = |jobs: usize| fit::into(ground, units, budget_bytes, jobs).is_some();
+    let (mut below, mut jobs) = (None, fewest(ground, units, budget_bytes));
     let mut step = 1;
-    while jobs < files.len() && !fits(jobs) {
+    while jobs < units.len() && !fits(jobs) {
         below = Some(jobs);
-        jobs = (jobs + step).min(files.len());
+        jobs = (jobs + step).min(units.len());
         step *= 2;
     }
     while let Some(low) = below
@@ -157,18 +172,18 @@ fn least(base_bytes: i64, files: &[File], budget_bytes: i64) -> usize {
 }
 
 /// No fewer jobs can hold what all files retain together.
-fn fewest(base_bytes: i64, files: &[File], budget_bytes: i64) -> usize {
-    let retained: i64 = files.iter().map(|file| file.retained_bytes).sum();
-    let room = (budget_bytes - base_bytes).max(1);
+fn fewest(ground: Ground, units: &[Unit<'_>], budget_bytes: i64) -> usize {
+    let retained: i64 = units.iter().map(Unit::retained_bytes).sum();
+    let room = budget_bytes.saturating_sub(ground.idle_bytes()).max(1);
     usize::try_from(retained.max(0).div_euclid(room) + i64::from(retained.max(0) % room > 0))
-        .unwrap_or(files.len())
-        .clamp(1, files.len())
+        .unwrap_or(units.len())
+        .clamp(1, units.len())
 }
 
-fn shards(bins: Vec<Bin<'_>>) -> Vec<Shard> {
-    let shard = |bin: Bin<'_>| Shard {
+fn shards(ground: Ground, bins: Vec<Bin<'_, '_>>) -> Vec<Shard> {
+    let shard = |bin: Bin<'_, '_>| Shard {
         peak_bytes: bin.peak(),
-        duration_us: bin.duration_us(),
+        duration_us: ground.duration_us(&bin.files),
         files: bin.files.into_iter().cloned().collect(),
     };
     // A job without files would run all of them.

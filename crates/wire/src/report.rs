@@ -26,6 +26,6 @@ pub use job::{
     PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED, SessionReport,
     ShardReport,
 };
-pub use plan::{PlanReport, PlannedJob, Predicted};
+pub use plan::{Alternative, AlternativeKind, Bound, PlanReport, PlannedJob, Predicted, Together};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -8,6 +8,7 @@ mod live;
 mod openapi;
 mod page;
 mod pins;
+mod plan;
 mod projects;
 mod series;
 
@@ -21,6 +22,7 @@ pub(crate) use live::live;
 pub(crate) use openapi::document;
 pub(crate) use page::{MOST_ROWS, PageQuery, USUAL_ROWS, next_after};
 pub(crate) use pins::{pin, unpin};
+pub(crate) use plan::plan;
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };

@@ -11,7 +11,7 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{access, check, export, jobs, live, pins, projects, series};
+use super::{access, check, export, jobs, live, pins, plan, projects, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ use crate::ingest;
         jobs::fixtures,
         check::check,
         series::series,
+        plan::plan,
         pins::pin,
         pins::unpin,
         export::export,

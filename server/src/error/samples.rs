@@ -42,6 +42,12 @@ impl AppError {
                 format!("retention removed what was within job {JOB}"),
                 "the job's own figures are still there",
             ),
+            Self::infeasible(
+                "no plan fits into 100.0 MiB: a job stands at 40.0 MiB before its first file, and test_example.py alone brings it to 120.0 MiB, \
+                 so that is the least budget (125829120 bytes)",
+            ),
+            Self::too_few_jobs("no plan of so few jobs was found that fits into 100.0 MiB; 3 do"),
+            Self::unplannable("it ran no test file, so there is nothing to plan"),
             Self::too_large(),
             Self::job_full("batch 7"),
             Self::too_many_failures(Duration::from_secs(5)),

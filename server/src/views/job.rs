@@ -54,6 +54,8 @@ pub(crate) struct JobPage {
     tone: &'static str,
     sentence: String,
     plan_hint: Option<String>,
+    /// Page of its plan; empty where there is nothing to plan.
+    plan_href: String,
     check: Option<CheckSection>,
     facts: Vec<(&'static str, String)>,
     /// Pages at the CI provider: words and address.
@@ -204,6 +206,10 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         sentence: sentence(&job),
         check: check.and_then(|it| check::section(&job.project, &job.name, it)),
         plan_hint: plan::hint(&job),
+        plan_href: match files.is_empty() {
+            true => String::new(),
+            false => format!("/jobs/{}/plan", job.uuid),
+        },
         facts,
         ci: ci(&job),
         run: (

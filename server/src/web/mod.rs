@@ -29,6 +29,7 @@ use crate::{
     },
 };
 
+mod plan;
 mod reference;
 mod sign_in;
 
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/runs/{run}", get(run))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
+        .route("/jobs/{uuid}/plan", get(plan::page))
         .route("/api", get(reference::reference))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
@@ -306,18 +308,21 @@ async fn run(
     })
 }
 
+/// For an address that names no job.
+fn no_job() -> AppError {
+    AppError::not_found(
+        "There is no such job.",
+        "A job is named by its uuid; start from the list of projects.",
+    )
+}
+
 async fn job_page(
     State(state): State<AppState>,
     Visitor(access): Visitor,
     Path(uuid): Path<String>,
     Query(shown): Query<Shown>,
 ) -> Page {
-    let uuid = Uuid::parse_str(&uuid).map_err(|_| {
-        AppError::not_found(
-            "There is no such job.",
-            "A job is named by its uuid; start from the list of projects.",
-        )
-    })?;
+    let uuid = Uuid::parse_str(&uuid).map_err(|_| no_job())?;
     let mut job = Job::find(&state, &access, uuid).await?;
     let (project, run) = job.run();
     let of_run = JobFilter {

@@ -129,13 +129,14 @@ fn paths(job: Uuid, project: &str) -> Vec<String> {
         "/fixtures",
         "/series",
         "/export?format=csv",
+        "/plan?budget=1GB",
     ];
     let mut paths: Vec<String> = of_job
         .map(|part| format!("/api/v1/jobs/{job}{part}"))
         .into();
     let of_project = ["/runs", "/jobs", "/files/test_a.py"];
     paths.extend(of_project.map(|part| format!("/api/v1/projects/{project}{part}")));
-    paths.push(format!("/jobs/{job}"));
+    paths.extend(["", "/plan"].map(|part| format!("/jobs/{job}{part}")));
     paths.extend(["", "/runs/1", "/files/test_a.py"].map(|part| format!("/p/{project}{part}")));
     paths
 }
@@ -221,6 +222,8 @@ fn what_cannot_be_asked_is_told_only_to_who_may_see_the_job() {
         "/series?points=0",
         "/series?from=9&to=1",
         "/export?format=json&what=tests",
+        "/plan",
+        "/plan?budget=much",
     ] {
         let path = format!("/api/v1/jobs/{}{part}", guarded.job);
         assert_eq!(guarded.get(&path, "").status, 401, "{path}");

@@ -16,6 +16,7 @@ mod fresh;
 mod load;
 mod pages;
 mod pins;
+mod plan;
 mod reference;
 mod retention;
 mod start;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater_analysis::plan::Facts;
-use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport, JobState};
+use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -28,12 +28,8 @@ const MOST_ROWS: usize = 200_000;
 
 /// A recording to plan by.
 pub(super) struct Found {
-    pub(super) job: Uuid,
+    pub(super) job: JobReport,
     pub(super) facts: Facts,
-    /// The job did not run to its end.
-    pub(super) is_partial: bool,
-    /// Its files began lower than they would have.
-    pub(super) is_diagnosed: bool,
 }
 
 /// The recording of a job, by its uuid; of the newest in the spool where none is named.
@@ -55,25 +51,17 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
     })?;
     let report: JobReport = one(&client, job, "")?;
     Ok(Found {
-        job,
-        facts: Facts::of(&files, &fixtures),
-        is_partial: is_partial(&report),
-        is_diagnosed: report.diagnosis.is_some(),
+        facts: Facts::of(&report.sessions, &files, &fixtures),
+        job: report,
     })
 }
 
 fn read(found: &InSpool) -> Result<Found, CommandError> {
     let digest = summary::digest_of(&found.folder, Vec::new(), found.end.clone())?;
     Ok(Found {
-        job: found.job,
-        facts: Facts::of(&digest.files, &digest.fixtures),
-        is_partial: is_partial(&digest.job),
-        is_diagnosed: digest.job.diagnosis.is_some(),
+        facts: Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures),
+        job: digest.job,
     })
-}
-
-fn is_partial(job: &JobReport) -> bool {
-    job.censored || job.state == JobState::Running
 }
 
 /// What the server says of a job.

@@ -1,10 +1,9 @@
-//! A plan as text, JSON, arguments and matrix.
+//! A plan as a table.
 
 use std::fmt::Write;
 
-use highwater_analysis::figures::mebibytes;
-use highwater_wire::report::{PlanReport, PlannedJob, Predicted};
-use serde_json::json;
+use highwater_analysis::{figures::mebibytes, plan::forms::shown};
+use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
 pub(super) fn text(report: &PlanReport) -> String {
     let mut out = String::new();
@@ -15,9 +14,13 @@ pub(super) fn text(report: &PlanReport) -> String {
 
 fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
     let files: usize = report.jobs.iter().map(|job| job.files.len()).sum();
+    let each = match report.workers {
+        1 => "each begins".to_owned(),
+        workers => format!("each of {workers} workers begins"),
+    };
     writeln!(
         out,
-        "{} of {files} test files inside {}, from job {}; each begins at {}",
+        "{} of {files} test files inside {}, from job {}; {each} at {}",
         count(report.jobs.len(), "job"),
         mebibytes(report.budget_bytes),
         report.of,
@@ -25,7 +28,7 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{:>4} {:>6} {:>15} {:>10}",
+        "{:>4} {:>6} {:>22} {:>10}",
         "job", "files", "predicted peak", "duration"
     )?;
     for job in &report.jobs {
@@ -35,27 +38,17 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
         } = job.predicted;
         writeln!(
             out,
-            "{:>4} {:>6} {:>15} {:>10}",
+            "{:>4} {:>6} {:>22} {:>10}",
             job.index,
             job.files.len(),
-            mebibytes(peak_bytes),
+            format!("{}{}", report.bound.words(), mebibytes(peak_bytes)),
             duration(duration_us)
         )?;
     }
-    for (name, all) in [
-        ("All in one job as recorded", report.as_recorded),
-        ("in the best order", report.best_order),
-    ] {
-        let fits = match all.peak_bytes <= report.budget_bytes {
-            true => "inside the budget",
-            false => "over the budget",
-        };
-        writeln!(
-            out,
-            "{name}: {} in {}, {fits}",
-            mebibytes(all.peak_bytes),
-            duration(all.duration_us)
-        )?;
+    writeln!(out, "plan {}", report.id)?;
+    writeln!(out, "instead:")?;
+    for alternative in &report.alternatives {
+        writeln!(out, "  {}", sentence(alternative))?;
     }
     if report.is_partial {
         writeln!(
@@ -83,7 +76,27 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
     }
     write!(
         out,
-        "Predicted from one recording, for one process a job (no -n). `pytest @DIR/test_selection_1.txt` runs what --write DIR writes."
+        "Predicted from one recording. `pytest --highwater-shard 1/{} --highwater-plan DIR/plan.json` runs the first job of what --write DIR writes.",
+        report.jobs.len()
+    )
+}
+
+fn sentence(alternative: &Alternative) -> String {
+    let Predicted {
+        peak_bytes,
+        duration_us,
+    } = alternative.predicted;
+    let fits = match alternative.fits {
+        Some(true) => "inside the budget",
+        Some(false) => "over the budget",
+        None => "whether that fits is not known",
+    };
+    format!(
+        "{}: {}{} in {}, {fits}",
+        alternative.sentence,
+        alternative.bound.words(),
+        mebibytes(peak_bytes),
+        duration(duration_us)
     )
 }
 
@@ -101,54 +114,4 @@ fn duration(us: i64) -> String {
         ..3_600.0 => format!("{} m {:02} s", us / 60_000_000, us / 1_000_000 % 60),
         _ => format!("{} h {:02} m", us / 3_600_000_000, us / 60_000_000 % 60),
     }
-}
-
-pub(super) fn json(report: &PlanReport) -> std::io::Result<String> {
-    serde_json::to_string_pretty(report).map_err(std::io::Error::other)
-}
-
-/// A line a job, each path quoted as a shell reads it.
-pub(super) fn args(report: &PlanReport) -> String {
-    let lines: Vec<String> = report.jobs.iter().map(line).collect();
-    lines.join("\n")
-}
-
-fn line(job: &PlannedJob) -> String {
-    let words: Vec<String> = job.files.iter().map(|path| quoted(path)).collect();
-    words.join(" ")
-}
-
-/// What `strategy.matrix` takes by `fromJSON`: each leg has its number, how many there are, and its arguments for pytest.
-pub(super) fn github(report: &PlanReport) -> std::io::Result<String> {
-    let all = report.jobs.len();
-    let leg = |job: &PlannedJob| json!({"shard": job.index, "shards": all, "args": line(job)});
-    let legs: Vec<_> = report.jobs.iter().map(leg).collect();
-    serde_json::to_string(&json!({"include": legs})).map_err(std::io::Error::other)
-}
-
-/// A word that a POSIX shell reads as it is. What begins like a flag or like a file of arguments is no path to pytest, but behind `./`.
-fn quoted(path: &str) -> String {
-    let word = as_path(path);
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+@%:,".contains(&byte);
-    match word.bytes().all(is_plain) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-pub(super) fn as_path(path: &str) -> String {
-    match path.starts_with(['-', '@']) {
-        true => format!("./{path}"),
-        false => path.to_owned(),
-    }
-}
-
-/// A path in a sentence.
-pub(super) fn shown(path: &str) -> String {
-    path.chars()
-        .flat_map(|char| match char.is_control() {
-            true => char.escape_default().collect::<Vec<_>>(),
-            false => vec![char],
-        })
-        .collect()
 }

@@ -81,13 +81,14 @@ impl StartError {
 /// Starts the command in the agent's own process group, with its standard streams, and answers its number.
 pub(super) fn start<S>(
     words: &[OsString],
+    variables: Vec<(&'static str, OsString)>,
     recording: Option<&RecordingProps<S>>,
 ) -> Result<u32, StartError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(StartError::no_command());
     };
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).envs(variables);
     if let Some(recording) = recording {
         command.env("HIGHWATER_JOB", recording.uuid.to_string());
         if let Some(plugin) = &recording.plugin {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_wire::report::{FileRow, FixtureRow};
+use highwater_wire::report::{FileRow, FixtureRow, SessionReport, WorkerFigures};
 
 use super::File;
 
@@ -11,6 +11,12 @@ use super::File;
 pub struct Facts {
     /// What a process stood at before its first file, with the session's fixtures, bytes; of several the most.
     pub base_bytes: i64,
+    /// What of that pytest and its plugins took, before any test file was imported: what a process takes that hands out tests and runs none.
+    pub controller_bytes: i64,
+    /// From the begin of a session to its first file, µs, of several the most: what a further pytest costs. None where that was not seen.
+    pub begin_us: Option<i64>,
+    /// The fixtures of the session that took most in one session, with their names, what took most first.
+    pub shared: Vec<(String, i64)>,
     /// The files that ran, in the order they first did.
     pub files: Vec<File>,
     /// Those of them that were cut short: they need more than was seen.
@@ -26,6 +32,7 @@ const MOST: i64 = 1 << 50;
 #[derive(Debug, Default)]
 struct Shared<'a> {
     taken_bytes: i64,
+    fixtures: Vec<(String, i64)>,
     taken: BTreeMap<&'a str, i64>,
     released: BTreeMap<&'a str, i64>,
 }
@@ -34,7 +41,9 @@ impl Facts {
     /// Gathers them from the rows of a job. A file that ran in several sessions, which are processes of their own, is taken as the most of each. A session's
     /// fixtures are set up for the file that happens to ask first and torn down with the last, and needed by whichever does: they belong to the base.
     #[must_use]
-    pub fn of(files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
+    pub fn of(sessions: &[SessionReport], files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
+        let begins = sessions.iter().map(|it| (it.ordinal, it.began_us));
+        let begins: BTreeMap<u32, Option<i64>> = begins.collect();
         let mut sessions: BTreeMap<u32, Vec<&FileRow>> = BTreeMap::new();
         for file in files.iter().filter(|file| file.visits > 0) {
             sessions.entry(file.session).or_default().push(file);
@@ -45,12 +54,21 @@ impl Facts {
             let own = fixtures.iter().filter(|it| it.session == *session);
             let shared = Shared::of(own, rows);
             let first = rows.iter().min_by_key(|row| row.started_us);
-            let base_bytes = first
-                .map_or(0, |row| row.start_bytes)
-                .saturating_add(shared.taken_bytes);
+            let started_bytes = first.map_or(0, |row| row.start_bytes);
+            let base_bytes = started_bytes.saturating_add(shared.taken_bytes);
             facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
+            let imported = first.map_or(0, |first| imported_beside(first, *session, files));
+            let controller_bytes = started_bytes.saturating_sub(imported).clamp(0, MOST);
+            facts.controller_bytes = facts.controller_bytes.max(controller_bytes);
+            if let (Some(first), Some(Some(began_us))) = (first, begins.get(session)) {
+                let begin_us = first.started_us.saturating_sub(*began_us);
+                facts.begin_us = facts.begin_us.max(Some(begin_us.clamp(0, MOST)));
+            }
             for row in rows {
                 facts.add(row, &shared, &mut places);
+            }
+            if sum(&facts.shared) < shared.taken_bytes {
+                facts.shared = shared.fixtures;
             }
         }
         facts.add_what_did_not_run(files, &places);
@@ -124,19 +142,48 @@ impl Facts {
     }
 }
 
+fn sum(fixtures: &[(String, i64)]) -> i64 {
+    fixtures.iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// What the imports of all test files took in the process that ran the first.
+fn imported_beside(first: &FileRow, session: u32, files: &[FileRow]) -> i64 {
+    let by_start = |row: &&WorkerFigures| row.started_us;
+    let ran = first.workers.iter().filter(|worker| worker.visits > 0);
+    let Some(process) = ran.min_by_key(by_start).map(|worker| worker.process) else {
+        return 0;
+    };
+    let of_session = files.iter().filter(|file| file.session == session);
+    let imports = of_session.flat_map(|file| &file.workers);
+    imports
+        .filter(|worker| worker.process == process)
+        .fold(0, |sum, worker| {
+            sum.saturating_add(worker.import_bytes.max(0))
+        })
+}
+
 impl<'a> Shared<'a> {
     /// All of what they took belongs to the base. Which files asked for them is not told: those whose fixtures took most, until it is all of it. Where
     /// that cannot be, it counts twice, and a job is predicted too high rather than too low.
     fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>, rows: &[&'a FileRow]) -> Self {
         let (mut taken_bytes, mut released_bytes) = (0, 0);
+        let mut own: BTreeMap<&str, i64> = BTreeMap::new();
         for fixture in fixtures.filter(|it| it.scope == "session") {
             // Over several workers it is summed; each has its own.
             let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
-            taken_bytes += each(fixture.setup_bytes).clamp(0, MOST);
+            let took = each(fixture.setup_bytes).clamp(0, MOST);
+            taken_bytes += took;
+            *own.entry(&fixture.name).or_default() += took;
             released_bytes += each(fixture.released_bytes).clamp(0, MOST);
         }
+        let own = own
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes));
+        let mut fixtures: Vec<(String, i64)> = own.collect();
+        fixtures.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         Self {
             taken_bytes,
+            fixtures,
             taken: spread(taken_bytes, rows),
             released: in_the_last(released_bytes, rows),
         }
@@ -178,7 +225,7 @@ fn spread<'a>(mut bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::{PeakKind, WorkerFigures};
+    use highwater_wire::report::PeakKind;
 
     use super::*;
 
@@ -252,7 +299,7 @@ mod tests {
     fn fixtures_of_the_session_belong_to_the_base() {
         let (mut a, mut c) = (row("a", 1, 100, 30), row("c", 1, 140, -10));
         (a.fixture_bytes, c.fixture_bytes) = (20, -20);
-        let facts = Facts::of(&[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
+        let facts = Facts::of(&[], &[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
         assert_eq!(facts.base_bytes, 120);
         let told = |file: &File| (file.retained_bytes, file.spike_bytes);
         let told: Vec<_> = facts.files.iter().map(told).collect();
@@ -265,7 +312,7 @@ mod tests {
         let (mut a, mut z) = (row("a", 1, 100, 60), row("z", 1, 160, 20));
         // Its own fixture keeps 60 while the session's gives back 40.
         (a.fixture_bytes, z.fixture_bytes) = (40, 20);
-        let facts = Facts::of(&[a, z], &[shared(1, 40, 1)]);
+        let facts = Facts::of(&[], &[a, z], &[shared(1, 40, 1)]);
         let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
         assert_eq!((facts.base_bytes, &told[..]), (140, &[20, 60][..]));
     }
@@ -275,6 +322,7 @@ mod tests {
         let mut wild = row("a", 1, 100, i64::MAX);
         (wild.spike_bytes, wild.start_bytes, wild.duration_us) = (i64::MAX, i64::MIN, i64::MAX);
         let facts = Facts::of(
+            &[],
             &[wild.clone(), row("b", 1, i64::MAX / 2, i64::MIN)],
             &[shared(1, i64::MAX, 1)],
         );
@@ -290,7 +338,7 @@ mod tests {
         kept.released_bytes = 0;
         let mut other = shared(1, 40, 1);
         other.released_bytes = 0;
-        let facts = Facts::of(&[a, b], &[kept, other]);
+        let facts = Facts::of(&[], &[a, b], &[kept, other]);
         assert_eq!(facts.base_bytes, 160);
         let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
         assert_eq!(told, [11, 10]);
@@ -302,7 +350,7 @@ mod tests {
         imported.visits = 0;
         let mut cut = row("a", 2, 200, 4);
         cut.censored = true;
-        let facts = Facts::of(&[row("a", 1, 100, 30), imported, cut], &[]);
+        let facts = Facts::of(&[], &[row("a", 1, 100, 30), imported, cut], &[]);
         assert_eq!(facts.base_bytes, 200);
         assert_eq!(
             (&facts.cut_short[..], &facts.not_run[..]),
@@ -316,5 +364,31 @@ mod tests {
             (file.retained_bytes, file.spike_bytes, file.duration_us),
             (30, 87, 9)
         );
+    }
+
+    #[test]
+    fn what_a_further_pytest_and_a_controller_take_is_told() {
+        let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
+        (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
+        a.fixture_bytes = 20;
+        let session = SessionReport {
+            ordinal: 1,
+            id: String::new(),
+            root: String::new(),
+            args: Vec::new(),
+            dist: "no".to_owned(),
+            numprocesses: 0,
+            began_us: Some(100),
+            ended_us: None,
+            exit_status: None,
+            tests: 2,
+            failed: 0,
+            sampled: false,
+        };
+        let facts = Facts::of(&[session], &[a.clone(), b], &[shared(1, 20, 1)]);
+        // The rows start at as many µs as bytes.
+        assert_eq!((facts.controller_bytes, facts.begin_us), (80, Some(400)));
+        assert_eq!(facts.shared, [("shared".to_owned(), 20)]);
+        assert_eq!(Facts::of(&[], &[a], &[]).begin_us, None);
     }
 }

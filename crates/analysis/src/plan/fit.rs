@@ -1,87 +1,240 @@
 //! Which file goes into which job.
 
-use super::{File, key, peak};
+use super::{File, Ground, Group, key, order, peak, top};
 
-/// So many exchanges between jobs are tried at most: what is left between the longest and the others then is little.
-const MOST_TRIES: usize = 100_000;
+/// So much is looked at to make durations alike at most, in files: what is left between the longest and the others then is little.
+const MOST_LOOKED_AT: usize = 10_000_000;
+
+/// Files that go into one job: one, or those that stay together. In the order with the lowest peak.
+#[derive(Debug, Clone)]
+pub(super) struct Unit<'a> {
+    files: Vec<&'a File>,
+    retained_bytes: i64,
+    /// What it takes above the level at most.
+    top_bytes: i64,
+    work_us: i64,
+}
+
+impl<'a> Unit<'a> {
+    fn of(mut files: Vec<&'a File>) -> Self {
+        order(&mut files);
+        Self {
+            retained_bytes: files.iter().map(|file| file.retained_bytes).sum(),
+            top_bytes: peak(0, &files),
+            work_us: files.iter().map(|file| file.duration_us).sum(),
+            files,
+        }
+    }
+
+    pub(super) fn files(&self) -> &[&'a File] {
+        &self.files
+    }
+
+    pub(super) fn retained_bytes(&self) -> i64 {
+        self.retained_bytes
+    }
+
+    fn path(&self) -> &str {
+        self.files.first().map_or("", |file| &file.path)
+    }
+}
+
+/// What goes into jobs: each group, and each file of none.
+pub(super) fn units<'a>(files: &'a [File], groups: &[Group]) -> Vec<Unit<'a>> {
+    let mut is_grouped = vec![false; files.len()];
+    let mut units = Vec::with_capacity(files.len());
+    for group in groups {
+        let mut members: Vec<&'a File> = Vec::with_capacity(group.files.len());
+        for at in &group.files {
+            if let (Some(file), Some(taken)) = (files.get(*at), is_grouped.get_mut(*at))
+                && !std::mem::replace(taken, true)
+            {
+                members.push(file);
+            }
+        }
+        if !members.is_empty() {
+            units.push(Unit::of(members));
+        }
+    }
+    let single = files.iter().zip(is_grouped).filter(|(_, taken)| !taken);
+    units.extend(single.map(|(file, _)| Unit::of(vec![file])));
+    units
+}
 
 /// The files of one job, always in the order with the lowest peak.
 #[derive(Debug, Clone)]
-pub(super) struct Bin<'a> {
-    base_bytes: i64,
+pub(super) struct Bin<'a, 'u> {
+    ground: Ground,
+    units: Vec<&'u Unit<'a>>,
     pub(super) files: Vec<&'a File>,
+    work_us: i64,
+    course: Course,
 }
 
-impl<'a> Bin<'a> {
+impl<'a, 'u> Bin<'a, 'u> {
+    fn empty(ground: Ground) -> Self {
+        Self {
+            ground,
+            units: Vec::new(),
+            files: Vec::new(),
+            work_us: 0,
+            course: Course::of(ground, &[]),
+        }
+    }
+
     pub(super) fn peak(&self) -> i64 {
-        peak(self.base_bytes, &self.files)
+        self.course.peak
     }
 
-    pub(super) fn duration_us(&self) -> i64 {
-        self.files.iter().map(|file| file.duration_us).sum()
+    /// The peak with a unit more, without making it.
+    fn peak_with(&self, unit: &Unit<'a>) -> i64 {
+        match (&unit.files[..], self.ground.workers) {
+            ([file], 0 | 1) => {
+                let at = self.place_of(file);
+                self.course.peak_with(at, file)
+            }
+            _ => {
+                let mut files = self.files.clone();
+                files.extend(&unit.files);
+                // Among workers the order is no matter.
+                if self.ground.workers <= 1 {
+                    order(&mut files);
+                }
+                self.ground.peak(&files)
+            }
+        }
     }
 
-    fn with(&self, file: &'a File) -> Self {
-        let mut with = self.clone();
-        let at = with.files.partition_point(|other| key(other) <= key(file));
-        with.files.insert(at, file);
-        with
+    fn place_of(&self, file: &File) -> usize {
+        self.files.partition_point(|other| key(other) <= key(file))
     }
 
-    fn without(&self, at: usize) -> Self {
-        let mut without = self.clone();
-        without.files.remove(at);
-        without
+    fn add(&mut self, unit: &'u Unit<'a>) {
+        for file in &unit.files {
+            self.files.insert(self.place_of(file), file);
+        }
+        self.units.push(unit);
+        self.work_us += unit.work_us;
+        self.course = Course::of(self.ground, &self.files);
+    }
+
+    /// The job that it is with a unit less and a unit more.
+    fn exchanged(&self, out: Option<usize>, unit: Option<&'u Unit<'a>>) -> Self {
+        let mut exchanged = self.clone();
+        if let Some(out) = out {
+            let unit = exchanged.units.remove(out);
+            let is_of_it = |file: &&'a File| unit.files.iter().any(|it| std::ptr::eq(*it, *file));
+            exchanged.files.retain(|file| !is_of_it(file));
+            exchanged.work_us -= unit.work_us;
+        }
+        match unit {
+            Some(unit) => exchanged.add(unit),
+            None => exchanged.course = Course::of(self.ground, &exchanged.files),
+        }
+        exchanged
     }
 }
 
-/// Puts all files into so many jobs inside a budget; `None` where none of the ways that are tried does. What retains most goes first, as in
+/// How the level goes in a job. For one process also at each place between two files, so that the peak with one more is known at once.
+#[derive(Debug, Clone)]
+struct Course {
+    peak: i64,
+    /// The level before each file, and at the end.
+    levels: Vec<i64>,
+    /// The peak up to there.
+    before: Vec<i64>,
+    /// The peak from there on.
+    after: Vec<i64>,
+}
+
+impl Course {
+    fn of(ground: Ground, files: &[&File]) -> Self {
+        let mut course = Self {
+            peak: 0,
+            levels: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+        };
+        if ground.workers > 1 {
+            course.peak = ground.peak(files);
+            return course;
+        }
+        let (mut level, mut highest) = (ground.base_bytes, ground.base_bytes);
+        for file in files {
+            course.levels.push(level);
+            course.before.push(highest);
+            highest = highest.max(level + top(file));
+            level += file.retained_bytes;
+        }
+        course.levels.push(level);
+        course.before.push(highest);
+        course.peak = highest;
+        course.after = vec![i64::MIN; files.len() + 1];
+        for (at, file) in files.iter().enumerate().rev() {
+            course.after[at] = course.after[at + 1].max(course.levels[at] + top(file));
+        }
+        course
+    }
+
+    fn peak_with(&self, at: usize, file: &File) -> i64 {
+        let during = self.levels[at] + top(file);
+        let after = self.after[at].saturating_add(file.retained_bytes);
+        self.before[at].max(during).max(after)
+    }
+}
+
+/// Puts everything into so many jobs inside a budget; `None` where none of the ways that are tried does. What retains most goes first, as in
 /// packing by falling size.
-pub(super) fn into<'a>(
-    base_bytes: i64,
-    files: &'a [File],
+pub(super) fn into<'a, 'u>(
+    ground: Ground,
+    units: &'u [Unit<'a>],
     budget_bytes: i64,
     jobs: usize,
-) -> Option<Vec<Bin<'a>>> {
-    let empty = Bin {
-        base_bytes,
-        files: Vec::new(),
-    };
-    let by = |size: fn(&File) -> i64| {
-        let mut files: Vec<&'a File> = files.iter().collect();
-        files.sort_by(|one, other| {
-            size(other)
-                .cmp(&size(one))
-                .then_with(|| one.path.cmp(&other.path))
+) -> Option<Vec<Bin<'a, 'u>>> {
+    let empty = Bin::empty(ground);
+    let by = |makes_room_first: bool, size: fn(&Unit<'a>) -> i64| {
+        let mut units: Vec<&'u Unit<'a>> = units.iter().collect();
+        let is_late = |unit: &Unit<'a>| makes_room_first && unit.retained_bytes() >= 0;
+        units.sort_by(|one, other| {
+            is_late(one)
+                .cmp(&is_late(other))
+                .then_with(|| size(other).cmp(&size(one)))
+                .then_with(|| one.path().cmp(other.path()))
         });
-        files
+        units
     };
-    let orders = [
-        by(|file| file.retained_bytes),
-        by(|file| file.retained_bytes.max(file.spike_bytes)),
-    ];
+    let mut orders = Vec::new();
+    // What gives back makes room for the others, but only where they find it.
+    let gives_back = units.iter().any(|unit| unit.retained_bytes() < 0);
+    for makes_room_first in [false, true] {
+        if gives_back || !makes_room_first {
+            orders.push(by(makes_room_first, Unit::retained_bytes));
+            orders.push(by(makes_room_first, |unit| {
+                unit.retained_bytes.max(unit.top_bytes)
+            }));
+        }
+    }
     // The emptiest job leaves all about alike; the fullest that still takes a file leaves most room in the others.
-    for files in &orders {
+    for units in &orders {
         for emptiest in [true, false] {
             let mut bins = vec![empty.clone(); jobs];
-            let mut place = |file: &&'a File| {
+            let mut place = |unit: &&'u Unit<'a>| {
                 let fitting = bins.iter().enumerate().filter_map(|(at, bin)| {
-                    let with = bin.with(file);
-                    let (peak, duration_us) = (with.peak(), with.duration_us());
-                    (peak <= budget_bytes).then_some((at, with, (peak, duration_us)))
+                    let (peak, work_us) = (bin.peak_with(unit), bin.work_us + unit.work_us);
+                    (peak <= budget_bytes).then_some((at, (peak, work_us)))
                 });
                 // What retains nothing goes where the least time is taken.
                 let found = match emptiest {
-                    true => fitting.min_by_key(|(at, _, size)| (*size, *at)),
-                    false => fitting.max_by_key(|(at, _, size)| (*size, std::cmp::Reverse(*at))),
+                    true => fitting.min_by_key(|(at, size)| (*size, *at)),
+                    false => fitting.max_by_key(|(at, size)| (*size, std::cmp::Reverse(*at))),
                 };
-                let Some((at, with, _)) = found else {
+                let Some((at, _)) = found else {
                     return false;
                 };
-                bins[at] = with;
+                bins[at].add(unit);
                 true
             };
-            if files.iter().all(&mut place) {
+            if units.iter().all(&mut place) {
                 return Some(bins);
             }
         }
@@ -89,15 +242,15 @@ pub(super) fn into<'a>(
     None
 }
 
-/// Makes durations alike, inside the budget: moves a file out of a long job, or exchanges it for another, as long as that makes the longer of the
+/// Makes durations alike, inside the budget: moves what goes together out of a long job, or exchanges it, as long as that makes the longer of the
 /// two shorter; the longest job that this is possible for first.
-pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
-    let mut tries = 0;
+pub(super) fn balance(bins: &mut [Bin<'_, '_>], budget_bytes: i64) {
+    let mut left = MOST_LOOKED_AT;
     loop {
         let mut longest: Vec<usize> = (0..bins.len()).collect();
-        longest.sort_by_key(|at| std::cmp::Reverse(bins[*at].duration_us()));
+        longest.sort_by_key(|at| std::cmp::Reverse(bins[*at].work_us));
         let exchange = longest.into_iter().find_map(|at| {
-            let (other, from, to) = better(bins, at, budget_bytes, &mut tries)?;
+            let (other, from, to) = better(bins, at, budget_bytes, &mut left)?;
             Some((at, other, from, to))
         });
         let Some((at, other, from, to)) = exchange else {
@@ -108,34 +261,31 @@ pub(super) fn balance(bins: &mut [Bin<'_>], budget_bytes: i64) {
 }
 
 /// The exchange between a job and a shorter one that leaves the longer of both shortest.
-fn better<'a>(
-    bins: &[Bin<'a>],
+fn better<'a, 'u>(
+    bins: &[Bin<'a, 'u>],
     longest: usize,
     budget_bytes: i64,
-    tries: &mut usize,
-) -> Option<(usize, Bin<'a>, Bin<'a>)> {
+    left: &mut usize,
+) -> Option<(usize, Bin<'a, 'u>, Bin<'a, 'u>)> {
     let long = &bins[longest];
     let mut best = None;
-    let mut most_us = long.duration_us();
-    let shorter = |(at, bin): &(usize, &Bin<'a>)| *at != longest && bin.duration_us() < most_us;
-    let shorter: Vec<(usize, &Bin<'a>)> = bins.iter().enumerate().filter(shorter).collect();
+    let mut most_us = long.work_us;
+    let shorter = bins.iter().enumerate();
+    let shorter = shorter.filter(|(at, bin)| *at != longest && bin.work_us < long.work_us);
     for (at, bin) in shorter {
-        let (long_us, bin_us) = (long.duration_us(), bin.duration_us());
-        for (out, file) in long.files.iter().enumerate() {
-            // Nothing comes back, or one that takes less time.
-            let back = bin.files.iter().enumerate().map(Some);
+        for (out, unit) in long.units.iter().enumerate() {
+            // Nothing comes back, or what takes less time.
+            let back = bin.units.iter().enumerate().map(Some);
             for back in std::iter::once(None).chain(back) {
-                let moved_us = file.duration_us - back.map_or(0, |(_, file)| file.duration_us);
-                let longer_us = (long_us - moved_us).max(bin_us + moved_us);
-                if longer_us >= most_us || *tries >= MOST_TRIES {
+                *left = left.saturating_sub(1);
+                let moved_us = unit.work_us - back.map_or(0, |(_, unit)| unit.work_us);
+                let longer_us = (long.work_us - moved_us).max(bin.work_us + moved_us);
+                if longer_us >= most_us || *left == 0 {
                     continue;
                 }
-                *tries += 1;
-                let (mut from, mut to) = (long.without(out), bin.clone());
-                if let Some((back, other)) = back {
-                    (from, to) = (from.with(other), to.without(back));
-                }
-                to = to.with(file);
+                *left = left.saturating_sub(long.files.len() + bin.files.len());
+                let from = long.exchanged(Some(out), back.map(|(_, unit)| *unit));
+                let to = bin.exchanged(back.map(|(at, _)| at), Some(unit));
                 if from.peak().max(to.peak()) <= budget_bytes {
                     most_us = longer_us;
                     best = Some((at, from, to));

@@ -3,7 +3,17 @@
 use highwater_wire::report::{Course, JobReport, Verdict};
 
 /// A job is planned with so much of the limit: what else counts against it, and what the next run needs more, must fit too.
-const SHARE: f64 = 0.85;
+pub const SHARE: f64 = 0.85;
+
+/// What a job is planned with of the limit that has least left, bytes; `None` where there is no limit.
+#[must_use]
+pub fn budget(job: &JobReport) -> Option<u64> {
+    let left = |limit: &&highwater_wire::report::LimitUse| {
+        limit.limit_bytes.saturating_sub(limit.worst_used_bytes)
+    };
+    let limit = job.limits.iter().min_by_key(left)?;
+    Some((limit.limit_bytes as f64 * SHARE) as u64)
+}
 
 /// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, or there is no limit to go by.
 #[must_use]
@@ -26,10 +36,6 @@ pub fn hint(job: &JobReport) -> Option<String> {
     if !of_memory && !grows_near {
         return None;
     }
-    let left = |limit: &&highwater_wire::report::LimitUse| {
-        limit.limit_bytes.saturating_sub(limit.worst_used_bytes)
-    };
-    let limit = job.limits.iter().min_by_key(left)?;
-    let megabytes = (limit.limit_bytes as f64 * SHARE / 1e6) as u64;
+    let megabytes = budget(job)? / 1_000_000;
     (megabytes > 0).then(|| format!("highwater plan --budget {megabytes}MB {}", job.uuid))
 }

@@ -11,6 +11,11 @@ fn file(path: &str, spike_bytes: i64, retained_bytes: i64, duration_us: i64) -> 
     }
 }
 
+/// Cut for one process a job, of files that may be apart.
+fn cut(base_bytes: i64, files: &[File], wanted: Wanted) -> Plan {
+    super::cut(Ground::alone(base_bytes), files, &[], wanted)
+}
+
 fn files() -> impl Strategy<Value = Vec<File>> {
     let one = (0..100_i64, -60..80_i64, 1..50_i64);
     proptest::collection::vec(one, 1..7).prop_map(|rows| {
@@ -88,7 +93,7 @@ proptest! {
                 // Never more than one job above what is possible.
                 prop_assert!(shards.len() <= fewest_jobs(7, &files, budget) + 1);
             }
-            Plan::Infeasible { path, least_bytes } => {
+            Plan::Infeasible { path, least_bytes, .. } => {
                 prop_assert!(least_bytes > budget);
                 let alone: Vec<File> = files.iter().filter(|it| it.path == path).cloned().collect();
                 prop_assert_eq!(peak(7, &alone), least_bytes);
@@ -96,6 +101,94 @@ proptest! {
             Plan::TooFew { .. } => prop_assert!(false, "any number was allowed"),
         }
     }
+
+    #[test]
+    fn no_share_among_workers_and_no_order_leads_higher(files in files(), workers in 2..4_u32, seed in 0..u64::MAX) {
+        let ground = Ground { base_bytes: 7, controller_bytes: 3, workers };
+        let most = ground.peak(&files);
+        // Each worker takes the next file when it likes: at each moment it stands between two files, or runs one.
+        let mut chance = seed;
+        let mut pick = |below: usize| {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(chance >> 33).unwrap() % below
+        };
+        let mut left: Vec<&File> = files.iter().collect();
+        let mut levels = vec![7; workers as usize];
+        let mut runs: Vec<Option<&File>> = vec![None; workers as usize];
+        loop {
+            let now: i64 = levels.iter().zip(&runs).map(|(level, run)| level + run.map_or(0, top)).sum();
+            prop_assert!(3 + now <= most, "{} {most}", 3 + now);
+            let at = pick(levels.len());
+            match runs[at].take() {
+                Some(file) => levels[at] += file.retained_bytes,
+                None if !left.is_empty() => runs[at] = Some(left.remove(pick(left.len()))),
+                None if runs.iter().all(Option::is_none) => break,
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_stays_together_is_in_one_job(files in files(), budget in 100..300_i64) {
+        let group = |places: &[usize]| Group { globs: Vec::new(), files: places.iter().copied().filter(|at| *at < files.len()).collect() };
+        let groups = [group(&[0, 2, 4]), group(&[1])];
+        match super::cut(Ground::alone(7), &files, &groups, Wanted { budget_bytes: budget, jobs: None }) {
+            Plan::Shards(shards) => {
+                let count: usize = shards.iter().map(|it| it.files.len()).sum();
+                prop_assert_eq!(count, files.len());
+                prop_assert!(shards.iter().all(|it| it.peak_bytes <= budget && peak(7, &it.files) == it.peak_bytes));
+                let has = |path: &str| shards.iter().position(|it| it.files.iter().any(|it| it.path == path));
+                for other in ["t2", "t4"] {
+                    prop_assert!(has(other).is_none() || has(other) == has("t0"));
+                }
+            }
+            Plan::Infeasible { with, least_bytes, .. } => prop_assert!(least_bytes > budget && with <= 2),
+            Plan::TooFew { .. } => prop_assert!(false, "any number was allowed"),
+        }
+    }
+}
+
+#[test]
+fn workers_share_the_time_and_each_has_a_base() {
+    let files = [
+        file("a", 50, 10, 4),
+        file("b", 20, 10, 3),
+        file("c", 5, 0, 2),
+    ];
+    let two = Ground {
+        base_bytes: 100,
+        controller_bytes: 30,
+        workers: 2,
+    };
+    // 230 stand there, 20 stay, and a and b may spike at once.
+    assert_eq!(two.peak(&files), 230 + 20 + 40 + 10);
+    assert_eq!(two.duration_us(&files), 5);
+    let many = Ground {
+        workers: 1_000,
+        ..two
+    };
+    assert_eq!(
+        (many.peak::<File>(&[]), many.duration_us(&files)),
+        (100_030, 4)
+    );
+    let wanted = Wanted {
+        budget_bytes: 299,
+        jobs: None,
+    };
+    let Plan::Shards(shards) = super::cut(two, &files, &[], wanted) else {
+        panic!("it fits");
+    };
+    assert_eq!(shards.len(), 2);
+    let least = Plan::Infeasible {
+        path: "a".to_owned(),
+        with: 0,
+        least_bytes: 280,
+    };
+    let tight = Wanted {
+        budget_bytes: 279,
+        ..wanted
+    };
+    assert_eq!(super::cut(two, &files, &[], tight), least);
 }
 
 #[test]
@@ -114,7 +207,7 @@ fn the_fewest_jobs_are_nearly_always_found() {
         }
     }
     println!("the fewest jobs were found in {found} of {cases} suites");
-    assert!(found * 100 >= cases * 97, "{found} of {cases}");
+    assert!(found * 100 >= cases * 99, "{found} of {cases}");
 }
 
 #[test]
@@ -144,6 +237,7 @@ fn a_budget_that_one_file_passes_is_infeasible_with_the_least_that_is_not() {
     };
     let least = Plan::Infeasible {
         path: "b".to_owned(),
+        with: 0,
         least_bytes: 600,
     };
     assert_eq!(cut(100, &files, wanted), least);
@@ -224,4 +318,21 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
     };
     let times: Vec<i64> = shards.iter().map(|shard| shard.duration_us).collect();
     assert_eq!(times, [100, 15, 15, 10, 10]);
+}
+
+#[test]
+fn the_page_of_the_figures_says_what_the_constants_are() {
+    const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+    let (part, workers) = (alternatives::LEAST_SHARED_PART, alternatives::USUAL_WORKERS);
+    for told in [
+        format!("is {:.0} % of the limit that has least left", SHARE * 100.0),
+        format!("the peak as recorded over {SHARE}"),
+        format!("from a {part}th of the budget on"),
+        format!("As an alternative {workers} workers are told of"),
+    ] {
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
+    }
 }

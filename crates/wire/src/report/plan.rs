@@ -1,27 +1,58 @@
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A suite cut into jobs that fit a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanReport {
+    /// Made of the recorded job, the files of each job and what stays together: the same id, the same jobs.
+    pub id: Uuid,
     /// The job whose recording it rests on.
-    pub of: uuid::Uuid,
+    pub of: Uuid,
     /// What a job may take at its peak.
     pub budget_bytes: i64,
-    /// What each stands at before its first file, imports and session fixtures included.
+    /// What each process stands at before its first file, imports and session fixtures included.
     pub base_bytes: i64,
+    /// Processes of each job that run tests: `-n` of xdist, 1 without.
+    pub workers: u32,
     /// The jobs, the longest first.
     pub jobs: Vec<PlannedJob>,
-    /// All files in one job, in the order in which they were recorded, for comparison.
-    pub as_recorded: Predicted,
-    /// All files in one job, in the order with the lowest peak.
-    pub best_order: Predicted,
+    /// How the predictions of the jobs are meant.
+    pub bound: Bound,
+    /// Files that go together, the new ones among them too.
+    pub together: Vec<Together>,
+    /// What else could be done.
+    pub alternatives: Vec<Alternative>,
     /// The recorded job did not run to its end: what it had not even imported is not in the plan.
     pub is_partial: bool,
     /// Files that were imported and did not run in that recording: planned with the figures of those in the middle.
     pub not_run: Vec<String>,
     /// Files whose recording was cut short, so that they need more than is known.
     pub cut_short: Vec<String>,
+}
+
+impl PlanReport {
+    /// Its id: the UUIDv5, in the namespace of the recorded job, of the lines `job N` and `together N`, each with its files or globs below it, a space before each.
+    #[must_use]
+    pub fn digest(&self) -> Uuid {
+        let mut text = String::new();
+        let mut part = |what: &str, job: usize, lines: &[String]| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{what} {job}");
+            for line in lines {
+                let _ = writeln!(text, " {line}");
+            }
+        };
+        for job in &self.jobs {
+            part("job", job.index, &job.files);
+        }
+        for group in &self.together {
+            part("together", group.job, &group.globs);
+        }
+        Uuid::new_v5(&self.of, text.as_bytes())
+    }
 }
 
 /// One job of a plan.
@@ -37,7 +68,7 @@ pub struct PlannedJob {
     pub predicted: Predicted,
 }
 
-/// What files run one after another in one process lead to.
+/// What files lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Predicted {
@@ -45,4 +76,128 @@ pub struct Predicted {
     pub peak_bytes: i64,
     /// Time.
     pub duration_us: i64,
+}
+
+/// How a prediction is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// What is expected.
+    About,
+    /// The peak is not above it, in whatever order and on whichever worker the files run, as long as each takes what it took.
+    AtMost,
+    /// The peak is not below it: what more it takes is not recorded.
+    AtLeast,
+}
+
+impl Bound {
+    /// In words before a size; empty for what is expected.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::About => "",
+            Self::AtMost => "at most ",
+            Self::AtLeast => "at least ",
+        }
+    }
+}
+
+/// Files that run in one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Together {
+    /// What the paths look like: `*` stands for any characters, `/` among them, `?` for one.
+    pub globs: Vec<String>,
+    /// Index of the job.
+    pub job: usize,
+}
+
+/// Something else than cutting the suite into these jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Alternative {
+    /// What is done.
+    pub kind: AlternativeKind,
+    /// The same in words.
+    pub sentence: String,
+    /// What it leads to.
+    #[serde(flatten)]
+    pub predicted: Predicted,
+    /// How that is meant.
+    pub bound: Bound,
+    /// Whether its peak is inside the budget; none where the prediction does not tell.
+    pub fits: Option<bool>,
+    /// Processes that run tests, for `workers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
+    /// Files after which a pytest ends and the next begins, for `restart`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<usize>,
+    /// Memory of the runner that is needed, for `larger_runner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed_bytes: Option<i64>,
+}
+
+/// What else can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AlternativeKind {
+    /// All files in one process, in the order in which they were recorded.
+    AsRecorded,
+    /// All files in one process, in the order with the lowest peak.
+    BestOrder,
+    /// All files in one job of several workers.
+    Workers,
+    /// All files in one job, with a fresh pytest after so many.
+    Restart,
+    /// Fixtures of the session set up for a file and torn down after it.
+    FixtureScope,
+    /// All files as recorded, on a runner with so much memory.
+    LargerRunner,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_worked_out_as_the_plugin_does() {
+        let job = |index, files: &[&str]| PlannedJob {
+            index,
+            files: files.iter().map(|path| (*path).to_owned()).collect(),
+            predicted: Predicted {
+                peak_bytes: 1,
+                duration_us: 1,
+            },
+        };
+        let mut plan = PlanReport {
+            id: Uuid::nil(),
+            of: Uuid::from_u128(0x0197_a7d4_0000_7000_8000_0000_0000_0001),
+            budget_bytes: 1,
+            base_bytes: 1,
+            workers: 1,
+            jobs: vec![
+                job(1, &["tests/test_a.py", "tests/test_ü b.py"]),
+                job(2, &["job 1"]),
+            ],
+            bound: Bound::About,
+            together: vec![Together {
+                globs: vec!["tests/*".to_owned(), "?".to_owned()],
+                job: 1,
+            }],
+            alternatives: Vec::new(),
+            is_partial: false,
+            not_run: Vec::new(),
+            cut_short: Vec::new(),
+        };
+        // The same figures stand in the plugin's tests/test_shard.py.
+        let golden = "2a2b0170-0df6-5fe7-9f61-fdb1e6127b53";
+        assert_eq!(plan.digest().to_string(), golden);
+        plan.budget_bytes = 2;
+        assert_eq!(plan.digest().to_string(), golden);
+        plan.jobs[0].files.swap(0, 1);
+        assert_ne!(plan.digest().to_string(), golden);
+    }
 }

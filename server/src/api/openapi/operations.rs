@@ -7,6 +7,7 @@ use crate::{
     api::{MOST_POINTS, MOST_ROWS, USUAL_ROWS},
     error::{AppError, JOB},
     finalise::USUAL_POINTS,
+    planning::MOST_WORKERS,
 };
 use highwater_wire::codec::{MAX_BATCHES, MAX_COMPRESSED_BYTES};
 
@@ -89,6 +90,7 @@ impl About {
             "forbidden" | "cross_origin" | "disk_full" | "unwritable" => !self.is_safe,
             "not_found" => self.has_parameters && id != "projects",
             "unsettled" => id == "export",
+            "infeasible" | "too_few_jobs" | "unplannable" => id == "plan",
             "removed" => match self.tag.as_str() {
                 "ingest" => id != "put_job",
                 "jobs" => !matches!(id, "job" | "live"),
@@ -149,7 +151,16 @@ fn describe(parameter: &mut Value, about: &About) {
             json!({"minimum": 1, "maximum": MOST_POINTS, "default": USUAL_POINTS}),
             json!(100),
         ),
+        "format" if about.id == "plan" => ("", json!({"default": "json"}), json!("json")),
         "format" => ("", json!({}), json!("csv")),
+        "budget" => ("", json!({"minLength": 1}), json!("1GB")),
+        "jobs" => ("", json!({"minimum": 1, "maximum": u32::MAX}), Value::Null),
+        "workers" => (
+            "",
+            json!({"minimum": 1, "maximum": MOST_WORKERS}),
+            Value::Null,
+        ),
+        "shard" => ("", json!({"minimum": 1}), Value::Null),
         "what" => ("", json!({"default": "series"}), json!("tests")),
         _ => ("", json!({}), Value::Null),
     };
@@ -221,6 +232,13 @@ fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
                     },
                 },
             })
+        }),
+        "plan" => Some(|kind| match kind {
+            "application/json" => json!({"anyOf": [
+                {"$ref": "#/components/schemas/PlanReport"},
+                {"type": "object", "description": "What `strategy.matrix` takes.", "required": ["include"]},
+            ]}),
+            _ => json!({"type": "string"}),
         }),
         "export" => Some(|kind| match kind {
             "application/json" => json!({"type": "object"}),

@@ -1,0 +1,215 @@
+//! The document of a plan, made alike by server and agent.
+
+use std::fmt;
+
+use highwater_wire::report::{
+    Bound, JobReport, JobState, PlanReport, PlannedJob, Predicted, Together,
+};
+
+use super::{Facts, File, Ground, Plan, Wanted, alternatives, cut, groups};
+use crate::figures::mebibytes;
+
+/// What is asked of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// What a job may take at its peak, bytes.
+    pub budget_bytes: i64,
+    /// How many jobs; the fewest that fit where none is named.
+    pub jobs: Option<usize>,
+    /// Processes of each job that run tests; one where none is named.
+    pub workers: Option<u32>,
+    /// Globs: the files that look like one stay together.
+    pub together: Vec<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No test file ran.
+    Nothing,
+    /// The name of a test file can stand in no list of arguments, line or matrix.
+    OddPath(String),
+    /// A glob can stand in no document of a plan.
+    OddGlob(String),
+    /// No file is like a glob.
+    Unmatched(String),
+    /// One file, or those that stay together, passes the budget.
+    Infeasible {
+        /// The file that needs most.
+        path: String,
+        /// So many stay together with it.
+        with: usize,
+        /// What was asked for, bytes.
+        budget_bytes: i64,
+        /// What the processes stand at before their first file, bytes.
+        idle_bytes: i64,
+        /// The least budget that bears it, bytes.
+        least_bytes: i64,
+    },
+    /// So few jobs do not fit.
+    TooFew {
+        /// What was asked for, bytes.
+        budget_bytes: i64,
+        /// How many do.
+        least_jobs: usize,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("it ran no test file, so there is nothing to plan"),
+            Self::OddPath(path) => write!(
+                f,
+                "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
+            ),
+            Self::OddGlob(glob) => write!(
+                f,
+                "{glob:?}: what stays together is named by a glob that is not empty and has no control character"
+            ),
+            Self::Unmatched(glob) => write!(
+                f,
+                "no test file of that recording looks like {glob}, so nothing stays together by it: a path is told as in its list of files, and * stands for any characters"
+            ),
+            Self::Infeasible {
+                path,
+                with,
+                budget_bytes,
+                idle_bytes,
+                least_bytes,
+            } => {
+                let alone = match with {
+                    0 => "alone".to_owned(),
+                    1 => "with the file that stays together with it".to_owned(),
+                    more => format!("with the {more} files that stay together with it"),
+                };
+                write!(
+                    f,
+                    "no plan fits into {}: a job stands at {} before its first file, and {} {alone} brings it to {}, so that is the least budget ({least_bytes} bytes)",
+                    mebibytes(*budget_bytes),
+                    mebibytes(*idle_bytes),
+                    shown(path),
+                    mebibytes(*least_bytes)
+                )
+            }
+            Self::TooFew {
+                budget_bytes,
+                least_jobs,
+            } => write!(
+                f,
+                "no plan of so few jobs was found that fits into {}; {least_jobs} do",
+                mebibytes(*budget_bytes)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Makes the plan of a job from the facts of its recording.
+///
+/// # Errors
+/// When there is none.
+pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanReport, Refusal> {
+    if facts.files.is_empty() {
+        return Err(Refusal::Nothing);
+    }
+    let is_odd = |text: &str| text.is_empty() || text.contains(char::is_control);
+    if let Some(file) = facts.files.iter().find(|file| is_odd(&file.path)) {
+        return Err(Refusal::OddPath(file.path.clone()));
+    }
+    if let Some(glob) = asked.together.iter().find(|glob| is_odd(glob)) {
+        return Err(Refusal::OddGlob(glob.clone()));
+    }
+    let groups = groups(&asked.together, &facts.files)
+        .map_err(|glob| Refusal::Unmatched(glob.to_owned()))?;
+    let budget_bytes = asked.budget_bytes;
+    let ground = Ground {
+        base_bytes: facts.base_bytes,
+        controller_bytes: facts.controller_bytes,
+        workers: asked.workers.unwrap_or(1).max(1),
+    };
+    let wanted = Wanted {
+        budget_bytes,
+        jobs: asked.jobs,
+    };
+    let shards = match cut(ground, &facts.files, &groups, wanted) {
+        Plan::Shards(shards) => shards,
+        Plan::Infeasible {
+            path,
+            with,
+            least_bytes,
+        } => {
+            return Err(Refusal::Infeasible {
+                path,
+                with,
+                budget_bytes,
+                idle_bytes: ground.idle_bytes(),
+                least_bytes,
+            });
+        }
+        Plan::TooFew { least_jobs } => {
+            return Err(Refusal::TooFew {
+                budget_bytes,
+                least_jobs,
+            });
+        }
+    };
+    let jobs = shards.into_iter().zip(1..);
+    let jobs = jobs.map(|(shard, index)| PlannedJob {
+        index,
+        predicted: Predicted {
+            peak_bytes: shard.peak_bytes,
+            duration_us: shard.duration_us,
+        },
+        files: shard.files.into_iter().map(|file| file.path).collect(),
+    });
+    let mut report = PlanReport {
+        id: job.uuid,
+        of: job.uuid,
+        budget_bytes,
+        base_bytes: facts.base_bytes,
+        workers: ground.workers,
+        jobs: jobs.collect(),
+        bound: match ground.workers {
+            1 => Bound::About,
+            _ => Bound::AtMost,
+        },
+        together: Vec::new(),
+        alternatives: alternatives::of(facts, ground, budget_bytes),
+        is_partial: job.censored || job.state == JobState::Running,
+        not_run: facts.not_run.clone(),
+        cut_short: facts.cut_short.clone(),
+    };
+    let group = |group: super::Group| {
+        let first = group.files.first().and_then(|at| facts.files.get(*at))?;
+        let has = |job: &&PlannedJob| job.files.contains(&first.path);
+        let job = report.jobs.iter().find(has)?.index;
+        Some(Together {
+            globs: group.globs,
+            job,
+        })
+    };
+    report.together = groups.into_iter().filter_map(group).collect();
+    report.id = report.digest();
+    Ok(report)
+}
+
+/// Files of one process in an order, with what they lead to.
+pub(super) fn predicted(ground: Ground, files: &[File]) -> Predicted {
+    Predicted {
+        peak_bytes: ground.peak(files),
+        duration_us: ground.duration_us(files),
+    }
+}
+
+/// A path in a sentence.
+#[must_use]
+pub fn shown(path: &str) -> String {
+    path.chars()
+        .flat_map(|char| match char.is_control() {
+            true => char.escape_default().collect::<Vec<_>>(),
+            false => vec![char],
+        })
+        .collect()
+}

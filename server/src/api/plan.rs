@@ -1,0 +1,117 @@
+//! The suite of a job, cut into jobs that fit a budget.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use highwater_analysis::plan::forms;
+use highwater_wire::report::PlanReport;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    access::Access,
+    error::{AppError, ErrorEnvelope},
+    extract::{Path, Query},
+    planning::{self, PlanQuery},
+    reading::Job,
+    state::AppState,
+};
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PlanFormat {
+    /// All of it.
+    #[default]
+    Json,
+    /// A line of pytest's arguments a job.
+    Args,
+    /// A matrix for `strategy.matrix` of GitHub Actions.
+    Github,
+    /// A matrix for `parallel` of GitLab.
+    Gitlab,
+    /// The files of one job, a line each.
+    Selection,
+}
+
+/// How it is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FormQuery {
+    /// `json` for all of it, which `pytest --highwater-plan` reads; `args` for a line of pytest's arguments a job, `github` and `gitlab` for the
+    /// matrix of these, `selection` for the files of one job.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    format: PlanFormat,
+    /// Which job, for `selection`; from 1.
+    shard: Option<usize>,
+}
+
+/// The suite of a job cut into the fewest jobs found that stay inside a budget.
+///
+/// Where no such jobs are possible the answer is an error that names the file and the least budget that bears it, or how many jobs do.
+#[utoipa::path(get, path = "/api/v1/jobs/{uuid}/plan", tag = "jobs", params(("uuid" = Uuid, Path), PlanQuery, FormQuery),
+    responses((status = 200, description = "the plan", content((PlanReport = "application/json"), (String = "text/plain"), (String = "application/yaml"))),
+        (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope),
+        (status = 422, description = "there is no such plan", body = ErrorEnvelope)))]
+pub(crate) async fn plan(
+    State(state): State<AppState>,
+    access: Access,
+    Path(uuid): Path<Uuid>,
+    Query(query): Query<PlanQuery>,
+    Query(form): Query<FormQuery>,
+) -> Result<Response, AppError> {
+    let mut job = Job::find(&state, &access, uuid).await?;
+    let report = planning::plan(&state, &mut job, &query).await?;
+    let (kind, name, text) = match form.format {
+        PlanFormat::Json => {
+            let name = (header::CONTENT_DISPOSITION, disposition("plan.json"));
+            return Ok(([name], Json(report)).into_response());
+        }
+        PlanFormat::Args => (
+            "text/plain",
+            "plan.txt".to_owned(),
+            forms::args(&report) + "\n",
+        ),
+        PlanFormat::Github => (
+            "application/json",
+            "matrix.json".to_owned(),
+            forms::github(&report),
+        ),
+        PlanFormat::Gitlab => (
+            "application/yaml",
+            "matrix.yml".to_owned(),
+            forms::gitlab(&report),
+        ),
+        PlanFormat::Selection => {
+            let all = report.jobs.len();
+            let shard = form.shard.unwrap_or(0);
+            let job = report.jobs.iter().find(|job| job.index == shard);
+            let job = job.ok_or_else(|| {
+                AppError::bad_request(
+                    format!("shard {shard} is not between 1 and {all}"),
+                    "name one of the plan's jobs, by its index",
+                )
+            })?;
+            (
+                "text/plain",
+                forms::selection_name(shard),
+                forms::selection(job),
+            )
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+        (header::CONTENT_DISPOSITION, disposition(&name)),
+    ];
+    Ok((headers, text).into_response())
+}
+
+fn disposition(name: &str) -> String {
+    format!("attachment; filename=\"{name}\"")
+}

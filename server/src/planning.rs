@@ -1,0 +1,141 @@
+//! Plans: a suite that was recorded, cut into jobs that fit a budget. A plan is not kept: the same recording and the same question give the same one.
+
+use highwater_analysis::{
+    figures::parse_bytes,
+    plan::{self, Asked, Facts, Refusal},
+};
+use highwater_wire::report::{JobReport, PlanReport};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{error::AppError, reading::Job, state::AppState};
+
+/// A plan of more files takes longer than an answer may.
+const MOST_FILES: usize = 5_000;
+/// No runner has room for more workers.
+pub(crate) const MOST_WORKERS: u32 = 1_024;
+/// Most globs of what stays together.
+const MOST_GLOBS: usize = 100;
+
+/// What is asked of a plan, as it comes in an address: a field of a form that was left empty is there and says nothing.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PlanQuery {
+    /// What a job may take at its peak, such as `3GB` or `512MiB`; a bare number is bytes.
+    #[param(required = true)]
+    pub(crate) budget: String,
+    /// How many jobs; the fewest that are found to fit where nothing is said.
+    #[param(value_type = Option<u32>)]
+    pub(crate) jobs: String,
+    /// Workers of each job (`-n` of xdist); one process without xdist where nothing is said.
+    #[param(value_type = Option<u32>)]
+    pub(crate) workers: String,
+    /// Files that stay in one job: globs, one a line, in which `*` stands for any characters and `?` for one.
+    #[param(value_type = Option<String>)]
+    pub(crate) together: String,
+}
+
+impl PlanQuery {
+    fn asked(&self) -> Result<Asked, AppError> {
+        let budget = self.budget.trim();
+        if budget.is_empty() {
+            return Err(AppError::bad_request(
+                "a plan needs a budget",
+                "say what a job may take at its peak: `budget=3GB`",
+            ));
+        }
+        let budget_bytes = parse_bytes(budget).map_err(|what| {
+            AppError::bad_request(
+                format!("budget: {what}"),
+                "say what a job may take at its peak: `budget=3GB`",
+            )
+        })?;
+        let globs = self.together.lines().map(str::trim);
+        let together: Vec<String> = globs
+            .filter(|glob| !glob.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if together.len() > MOST_GLOBS {
+            return Err(AppError::bad_request(
+                format!(
+                    "together: {} globs are more than {MOST_GLOBS}",
+                    together.len()
+                ),
+                "name fewer, and wider ones",
+            ));
+        }
+        Ok(Asked {
+            budget_bytes: i64::try_from(budget_bytes).unwrap_or(i64::MAX),
+            jobs: number("jobs", &self.jobs, u32::MAX)?.map(|jobs| jobs as usize),
+            workers: number("workers", &self.workers, MOST_WORKERS)?,
+            together,
+        })
+    }
+
+    /// The same question as part of an address.
+    pub(crate) fn in_address(&self) -> String {
+        let fields = [
+            ("budget", &self.budget),
+            ("jobs", &self.jobs),
+            ("workers", &self.workers),
+            ("together", &self.together),
+        ];
+        let said = fields
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty());
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(said)
+            .finish()
+    }
+}
+
+fn number(name: &str, text: &str, most: u32) -> Result<Option<u32>, AppError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|it| (1..=most).contains(it));
+    number.map(Some).ok_or_else(|| {
+        let what = format!("{name} {text:?} is not a number from 1 to {most}");
+        AppError::bad_request(what, "leave it out, or give a number")
+    })
+}
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Infeasible { .. } => Self::infeasible(message),
+            Refusal::TooFew { .. } => Self::too_few_jobs(message),
+            Refusal::Nothing | Refusal::OddPath(_) => Self::unplannable(message),
+            Refusal::OddGlob(_) | Refusal::Unmatched(_) => Self::bad_request(
+                message,
+                "name paths as `/api/v1/jobs/{uuid}/files` tells them",
+            ),
+        }
+    }
+}
+
+/// The plan of a job.
+pub(crate) async fn plan(
+    state: &AppState,
+    job: &mut Job<'_>,
+    query: &PlanQuery,
+) -> Result<PlanReport, AppError> {
+    let asked = query.asked()?;
+    let (files, fixtures) = (job.files().await?, job.fixtures().await?);
+    let report: JobReport = job.report().await?;
+    if files.len() > MOST_FILES {
+        return Err(AppError::unplannable(format!(
+            "{} test files are more than the {MOST_FILES} that are planned here; `highwater plan` on a machine of your own plans any number",
+            files.len()
+        )));
+    }
+    let work = move || {
+        let facts = Facts::of(&report.sessions, &files, &fixtures);
+        plan::report(&report, &facts, &asked)
+    };
+    let planned = state.reading.run(0, work).await;
+    Ok(planned.map_err(|error| AppError::internal(&error))??)
+}
