@@ -6,6 +6,7 @@
 mod check;
 mod ending;
 mod files;
+mod forecast;
 mod growth;
 mod job;
 mod plan;
@@ -18,6 +19,7 @@ pub use check::{
 };
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
+pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING, NoticeReport,

@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::Job,
 };
 
-use super::{ending, growth, limits, parts::Parts};
+use super::{ending, forecast, growth, limits, parts::Parts};
 use crate::{
     recording::Recording,
     time::{by_the_server, rfc3339},
@@ -67,6 +67,10 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             // What others recorded has no memory between the files.
             true => Vec::new(),
             false => growth::reports(parts.visits, &limits),
+        },
+        forecast: match parts.is_imported() {
+            true => None,
+            false => forecast::of_job(parts, &limits, running),
         },
         limits,
         headroom_bytes,

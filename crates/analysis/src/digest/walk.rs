@@ -21,10 +21,10 @@ use super::{memory::Memory, sessions::Sessions};
 use crate::recording::{Mark, Texts, What};
 
 pub(super) use crashed::fail as fail_crashed;
+use facts::{Collected, Named, Outcomes, Peak};
 pub(super) use facts::{
     FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };
-use facts::{Named, Outcomes, Peak};
 pub(super) use forked::adopt as adopt_forked;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,7 +304,14 @@ impl<'a> Walker<'a> {
                     ended_us: None,
                 });
             }
-            What::CollectEnd { .. } => self.end_collection(mark),
+            What::CollectEnd { files, .. } => {
+                self.end_collection(mark);
+                let files = texts.get(files);
+                if !files.is_empty() {
+                    let session = self.session();
+                    self.walk.collected.push(Collected { session, files });
+                }
+            }
             What::Blocks { .. } | What::Unknown => {}
         }
     }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ending, GrowthReport, PeakKind};
+use super::{Ending, ForecastReport, GrowthReport, PeakKind};
 
 /// One job: what it was, what it used, how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct JobReport {
     /// How the memory of each session went from file to file, of those with enough of them.
     #[serde(default)]
     pub growth: Vec<GrowthReport>,
+    /// What it comes to by the end; of a job that ended early, what it would have come to. None where nothing was to come, or too little is known.
+    #[serde(default)]
+    pub forecast: Option<ForecastReport>,
     /// What the recorder has to say about the recording itself.
     pub notices: Vec<NoticeReport>,
     /// What recording took itself; none until the agent says it, at its end.
