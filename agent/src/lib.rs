@@ -19,6 +19,7 @@ pub mod commands;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod forecaster;
 pub mod guard;
 pub mod injection;
 pub mod marks;

@@ -34,6 +34,7 @@ use crate::{
     bounds::bounded,
     ci::{self, Env, Metadata},
     clock,
+    forecaster::Forewarn,
     guard::Limit,
 };
 
@@ -81,6 +82,8 @@ pub struct Settings {
     pub plugin: bool,
     /// What the guard guards, if anything.
     pub guarded: Option<Limit>,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    pub forewarns: Option<Forewarn>,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -163,10 +166,9 @@ pub fn resolve(
     let interval = interval.max(backend.shortest_interval());
     let plugin = given.plugin.or(file.plugin).unwrap_or(true);
     let guard = given.guard.or(file.guard);
-    let mut guarded = guard.settled(
-        given.quiet.unwrap_or(false),
-        env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true"),
-    );
+    let is_quiet = given.quiet.unwrap_or(false);
+    let annotates = env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true");
+    let mut guarded = guard.settled(is_quiet, annotates);
     if backend == Backend::Sysinfo {
         problems.extend(out_of_reach(&mut guarded, plugin));
     }
@@ -213,6 +215,7 @@ pub fn resolve(
         protects: given.protect.or(file.protect).unwrap_or(true),
         plugin,
         guarded,
+        forewarns: (!is_quiet).then_some(Forewarn { annotates }),
         repo_root,
         summary: given.summary,
     })

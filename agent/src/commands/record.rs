@@ -149,6 +149,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         exact: settings.exact,
         protects: settings.protects,
         guarded: settings.guarded,
+        forewarns: settings.forewarns,
         job: settings.job,
     };
     Ok((prepared, recording))

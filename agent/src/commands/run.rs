@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     backend::Backend,
     clock::JobClock,
+    forecaster::Forewarn,
     guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
@@ -65,6 +66,8 @@ pub struct RecordingProps<S> {
     pub protects: bool,
     /// The limit of memory, where one is guarded.
     pub guarded: Option<Limit>,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    pub forewarns: Option<Forewarn>,
 }
 
 /// How a run ended.
@@ -220,6 +223,7 @@ fn watch<S: BatchSink + Send + 'static>(
         events: props.events,
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
+        forewarns: props.forewarns,
         watched,
     })
 }

@@ -106,6 +106,9 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     for growth in job.growth.iter().filter(|it| it.course != Course::Level) {
         writeln!(out, "{}", fitted(&growth.sentence, MOST_NOTICE_COLUMNS))?;
     }
+    if let Some(forecast) = &job.forecast {
+        writeln!(out, "{}", fitted(&forecast.sentence, MOST_NOTICE_COLUMNS))?;
+    }
     for line in chart::lines(digest, look) {
         writeln!(out, "{line}")?;
     }

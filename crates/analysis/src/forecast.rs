@@ -32,6 +32,8 @@ pub const PATHS: usize = 400;
 pub const MOST_DRAWS: usize = 400_000;
 /// A crossing is forecast where at least so many of a hundred draws cross.
 pub const LIKELY: u32 = 50;
+/// From so many of a hundred on it is worth a warning: half of those at [`LIKELY`] would be wrong.
+pub const WARN_FROM: u32 = 75;
 /// The ends of an interval that covers nine in ten.
 const LOW: f64 = 0.05;
 /// See [`LOW`].

@@ -6,7 +6,7 @@ use highwater_wire::report::{
     FileRow, ForecastReport, LimitCrossing, LimitKind, Span, WorkerFigures,
 };
 
-use super::{Crossing, Known, LIKELY, Limit, Seen, Step, Steps, forecast, words};
+use super::{Crossing, Known, Limit, Seen, Step, Steps, WARN_FROM, forecast, words};
 
 /// What a job before saw of each file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
         files_done: done.len() as u64,
         files: (done.len() + known.len()) as u64,
         files_known: known.iter().flatten().count() as u64,
-        is_warning: crossings.iter().any(|it| it.percent >= LIKELY),
+        is_warning: crossings.iter().any(|it| it.percent >= WARN_FROM),
         peak_bytes: Span {
             value: found.peak_bytes.value as i64,
             low: found.peak_bytes.low as i64,

@@ -23,7 +23,7 @@ pub const MAX_NAME_BYTES: usize = 1_000;
 /// Most bytes of a longer text: a node id, a path, a command line, a URL.
 pub const MAX_TEXT_BYTES: usize = 16_000;
 /// Most bytes of the list of collected files.
-pub const MAX_FILES_BYTES: usize = 512 << 10;
+const MAX_FILES_BYTES: usize = 512 << 10;
 /// Most bytes of a line of an events file.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most bytes of a batch in JSON, and most objects in it: it is for people and small scripts.

@@ -16,7 +16,7 @@ pub struct ForecastReport {
     pub files: u64,
     /// Of the files to come, those that a job of the same name ran before.
     pub files_known: u64,
-    /// Whether a limit is more likely crossed than not, before the last file ends.
+    /// Whether it is worth a warning: with a chance of three in four a limit is crossed before the last file ends.
     pub is_warning: bool,
     /// The peak of the job at the end, bytes.
     pub peak_bytes: Span,
