@@ -1,4 +1,5 @@
-//! Limits, and what counts against each beside the job: what is used of it less what the job's processes hold (their RSS), at the last readings.
+//! Limits, and what counts against each beside the job: what is used of it less what the job's processes hold, at the last readings. They hold their
+//! RSS less what PSS last found to be shared among several.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,6 +19,9 @@ use crate::{
 
 /// So many of the last readings count, as in the digest.
 const READINGS: usize = 30;
+
+/// More readings than this do not wait for a block: it does not come.
+const MOST_WAITING: usize = 64;
 
 /// One limit.
 #[derive(Debug, Default)]
@@ -46,6 +50,16 @@ impl Read {
     }
 }
 
+/// A reading of one limit.
+#[derive(Debug)]
+struct Reading {
+    t_us: i64,
+    /// None: the machine.
+    cgroup: Option<Arc<str>>,
+    limit_bytes: u64,
+    used_bytes: u64,
+}
+
 /// What is measured of each limit.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
@@ -56,8 +70,8 @@ pub(super) struct Limits {
     rss: HashMap<ProcessKey, i64>,
     /// What it shares with others of the job, as far as PSS told.
     shared: HashMap<ProcessKey, i64>,
-    /// RSS of all at the last tick; none before the first.
-    held_bytes: Option<i64>,
+    /// What was read and waits for the block of its time.
+    waiting: Vec<Reading>,
     sums: Vec<i64>,
 }
 
@@ -69,7 +83,7 @@ impl Limits {
         }
     }
 
-    /// Takes a block; answers the highest that all held together in it.
+    /// Takes a block; answers the highest that all held together in it, what they share counted once.
     pub(super) fn saw(&mut self, block: &GridBlock) -> Option<i64> {
         self.sums.clear();
         self.sums.resize(block.t_us.len(), 0);
@@ -81,21 +95,54 @@ impl Limits {
                 self.rss.insert(column.key, signed(*last));
             }
         }
-        self.held_bytes = self.sums.last().copied().or(self.held_bytes);
+        // One alone shares with nobody in the job.
+        if block.columns.len() > 1 {
+            let shared: i64 = self.shared.values().sum();
+            for sum in &mut self.sums {
+                *sum -= shared.min(*sum);
+            }
+        }
+        self.settle(&block.t_us);
         self.sums.iter().copied().max()
     }
 
+    /// Compares what was read with what was held then: a job that grows has moved on by the next second.
+    fn settle(&mut self, ticks: &[i64]) {
+        let Some(last_us) = ticks.last().copied() else {
+            return;
+        };
+        for reading in self.waiting.extract_if(.., |it| it.t_us <= last_us) {
+            let after = ticks.partition_point(|t_us| *t_us <= reading.t_us);
+            let Some(held) = self.sums.get(after.saturating_sub(1)) else {
+                continue;
+            };
+            let read = match reading.cgroup {
+                Some(path) => self.cgroups.entry(path).or_default(),
+                None => &mut self.machine,
+            };
+            read.take(reading.limit_bytes, reading.used_bytes, *held);
+        }
+    }
+
     pub(super) fn read(&mut self, reading: &SecondReading) {
-        let Some(held) = self.held_bytes else { return };
+        let mut wait = |cgroup, limit_bytes, used_bytes| {
+            if self.waiting.len() < MOST_WAITING {
+                self.waiting.push(Reading {
+                    t_us: reading.t_us,
+                    cgroup,
+                    limit_bytes,
+                    used_bytes,
+                });
+            }
+        };
         let machine = &reading.machine;
         if let (Some(total), Some(left)) = (machine.total_bytes, machine.available_bytes) {
-            self.machine.take(total, total.saturating_sub(left), held);
+            wait(None, total, total.saturating_sub(left));
         }
         for (path, cgroup) in &reading.cgroups {
             let used = cgroup.working_set_bytes.or(cgroup.usage_bytes);
             if let (Some(limit), Some(used)) = (cgroup.limit_bytes, used) {
-                let read = self.cgroups.entry(Arc::clone(path)).or_default();
-                read.take(limit, used, held);
+                wait(Some(Arc::clone(path)), limit, used);
             }
         }
     }
@@ -121,14 +168,9 @@ impl Limits {
                 limit: limit?,
             })
         };
-        // Of the job's own memory shared pages count once; one alone shares with nobody in the job.
-        let shared: i64 = match self.rss.len() {
-            0 | 1 => 0,
-            _ => self.shared.values().sum(),
-        };
         let budget = (self.budget_bytes > 0).then_some(Limit {
             limit_bytes: self.budget_bytes,
-            beside_bytes: -shared,
+            beside_bytes: 0,
         });
         let cgroups = self.cgroups.iter();
         let cgroups = cgroups.map(|(path, read)| measured(LimitKind::Cgroup, path, read.limit()));
@@ -176,7 +218,6 @@ mod tests {
             columns: vec![column(7, 0, &[100, 300, 200]), column(8, 1, &[50, 40])],
             ..GridBlock::default()
         };
-        assert_eq!(limits.saw(&block), Some(350));
         let cgroup = CgroupReading {
             working_set_bytes: Some(270),
             limit_bytes: Some(1_000),
@@ -187,9 +228,11 @@ mod tests {
             ..CgroupReading::default()
         };
         limits.read(&SecondReading {
+            t_us: 3,
             cgroups: vec![("/a".into(), cgroup), ("/".into(), unlimited)],
             ..SecondReading::default()
         });
+        assert_eq!(limits.saw(&block), Some(350));
         limits.shares(&SlowReading {
             values: vec![SlowValue {
                 key: key(7),
@@ -204,8 +247,10 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let (cgroup, budget) = (LimitKind::Cgroup, LimitKind::Budget);
-        assert_eq!(told(&limits), [(cgroup, 1_000, 30), (budget, 900, -30)]);
-        limits.gone(key(8));
         assert_eq!(told(&limits), [(cgroup, 1_000, 30), (budget, 900, 0)]);
+        // From then on 30 that 7 shares are taken off, and none of them once it is gone.
+        assert_eq!(limits.saw(&block), Some(320));
+        limits.gone(key(7));
+        assert_eq!(limits.saw(&block), Some(350));
     }
 }

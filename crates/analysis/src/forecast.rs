@@ -27,9 +27,9 @@ pub const MOST_SEEN: usize = 512;
 /// Of more files to come so many are gone through.
 pub const MOST_AHEAD: usize = 10_000;
 /// How often the rest of the suite is drawn; less often where that makes more than [`MOST_DRAWS`] files, and never less often than a quarter of it.
-pub const PATHS: usize = 400;
+pub const PATHS: usize = 300;
 /// See [`PATHS`].
-pub const MOST_DRAWS: usize = 400_000;
+pub const MOST_DRAWS: usize = 300_000;
 /// A crossing is forecast where at least so many of a hundred draws cross.
 pub const LIKELY: u32 = 50;
 /// From so many of a hundred on it is worth a warning: half of those at [`LIKELY`] would be wrong.
@@ -70,11 +70,11 @@ impl Step {
         self.after_bytes.saturating_sub(self.before_bytes)
     }
 
-    /// How high it went above what was held before or after.
+    /// How high it went above what was held before or after; below nothing where workers share pages, which count once in the job and for each of them.
     #[must_use]
     pub fn above_bytes(&self) -> i64 {
         let held = self.before_bytes.max(self.after_bytes);
-        self.peak_bytes.saturating_sub(held).max(0)
+        self.peak_bytes.saturating_sub(held)
     }
 }
 

@@ -8,6 +8,7 @@ mod collections;
 mod endings;
 mod failures;
 mod figures;
+mod forecast;
 mod growth;
 mod holders;
 mod job_peak;

@@ -18,6 +18,8 @@ pub(super) const TAIL_SPREAD: f64 = 1.0;
 pub(super) const BETWEEN_RUNS: f64 = 0.05;
 /// What files go higher than history says beside others counts up to so many spreads above the middle.
 pub(super) const CAP_SPREADS: f64 = 3.0;
+/// How far the heights of several workers meet, at the most, of what they did in what was seen.
+pub(super) const MOST_MEETING: f64 = 1.25;
 /// What noise a file has where nothing was seen, bytes.
 const LEAST_NOISE_BYTES: f64 = 1_048_576.0;
 
@@ -34,6 +36,8 @@ pub(super) struct Pool {
     /// Of each file that history knows too, by how much it differs, in units of what is usual for its size.
     differences: Vec<Pair>,
     usual: (Usual, Usual),
+    /// What of that is there whatever others do: what workers share, in units as above.
+    least: f64,
     workers: usize,
 }
 
@@ -69,8 +73,11 @@ impl Pool {
             (retained, (seen.1 - known.1) / of_above.at(known.1))
         });
         let mut differences: Vec<Pair> = differences.collect();
+        let mut least = 0.0;
         if workers > 1 {
             cap(&mut differences);
+            let mut above: Vec<f64> = differences.iter().map(|pair| pair.1).collect();
+            least = robust::median(&mut above).unwrap_or(0.0).min(0.0);
         }
         // What history says of a file alone is no measure for several at once, before it is seen how they meet.
         if workers > 1 && differences.len() < LEAST_FILES && ahead.iter().any(Option::is_some) {
@@ -92,6 +99,7 @@ impl Pool {
             warm,
             differences,
             usual: (of_retained, of_above),
+            least,
             workers,
         })
     }
@@ -116,8 +124,9 @@ impl Pool {
             usual: self.usual,
             meeting: match self.workers {
                 0 | 1 => 1.0,
-                _ => 1.25 * chance.next(),
+                _ => MOST_MEETING * chance.next(),
             },
+            least: self.least,
             common,
         }
     }
@@ -271,6 +280,7 @@ pub(super) struct Draw {
     usual: (Usual, Usual),
     /// How far the heights of several workers meet.
     meeting: f64,
+    least: f64,
     common: f64,
 }
 
@@ -295,11 +305,10 @@ impl Draw {
             Some(differences) => {
                 let units = differences.next(chance).unwrap_or_default();
                 let (of_retained, of_above) = self.usual;
-                let more_above = units.1 * of_above.at(above);
-                (
-                    units.0 * of_retained.at(retained),
-                    more_above * busy * self.meeting,
-                )
+                // What they share does not hang on how they meet.
+                let met = (units.1 - self.least) * of_above.at(above) * busy * self.meeting;
+                let more_above = self.least * of_above.at(above) + met;
+                (units.0 * of_retained.at(retained), more_above)
             }
             None => {
                 let noise = |bytes: f64, chance: &mut Chance| {
@@ -309,6 +318,6 @@ impl Draw {
                 (noise(retained, chance), noise(above, chance))
             }
         };
-        (retained + more_retained, (above + more_above).max(0.0))
+        (retained + more_retained, above + more_above)
     }
 }

@@ -79,8 +79,10 @@ impl Steps {
         }
         self.workers.insert(visit.process, visit.end_bytes);
         let held = self.held_bytes();
-        let others = held.saturating_sub(visit.end_bytes);
-        self.holds(others.saturating_add(visit.peak_bytes));
+        if self.workers.len() == 1 {
+            // What several held at once only samples tell.
+            self.holds(visit.peak_bytes);
+        }
         if let Some(at) = self.places.get(visit.path) {
             let left = &mut self.files[*at].1;
             *left = left.saturating_sub(visit.tests);

@@ -6,9 +6,39 @@ use super::*;
 use suites::{Cut, MB, Suite};
 
 /// Sets of suites; the constants were set on others (seeds from 0 to 599).
-const SETS: std::ops::Range<u64> = 1_000..1_144;
+const SETS: std::ops::Range<u64> = 1_000..1_216;
 /// What was seen before an interval is judged: at a quarter, half and three quarters of the files.
 const CUTS: [f64; 3] = [0.25, 0.5, 0.75];
+
+/// What the page for users says of these figures.
+const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+
+#[test]
+fn the_page_tells_the_figures_that_count() {
+    let most = MOST_DRAWS / PATHS;
+    let tail = pool::TAIL;
+    let between = pool::BETWEEN_RUNS;
+    for told in [
+        format!("With fewer than {LEAST_FILES} files nothing is said of files"),
+        format!("Of more than {MOST_SEEN} the last count"),
+        format!("gone through {PATHS} times (fewer where more than {most} files are to come, {} at the least; of more than {MOST_AHEAD} the rest", PATHS / 4),
+        format!("up to the highest tenth ({tail})"),
+        format!("of shape {} with the mean excess", pool::SHAPE),
+        format!("(log-normal, deviation {})", pool::TAIL_SPREAD),
+        format!("5 % ({between}) at the least"),
+        format!("up to {} spreads above the middle", pool::CAP_SPREADS),
+        format!("a factor between 0 and {}", pool::MOST_MEETING),
+        format!("from {LIKELY} on `file` is the middle"),
+        format!("`is_warning` from {WARN_FROM} on"),
+        format!("makes {} suites", SETS.count()),
+    ] {
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
+    }
+    assert_eq!([LOW, HIGH], [0.05, 0.95], "the percentiles are in words");
+}
 
 /// How the forecasts of a kind of suites came out.
 #[derive(Debug, Default)]
