@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -23,10 +24,6 @@ WARNING = re.compile(
 
 def suite(folder, seconds=0.3):
     write(folder, **{"test_%02d" % at: KEEPS % (EACH, seconds) for at in range(1, FILES + 1)})
-
-
-def files_done(job):
-    return job["forecast"]["files_done"]
 
 
 @NEEDS_CGROUPS
@@ -72,30 +69,30 @@ def test_the_crossing_is_named_before_the_death(server, recorder, cgroup):
 def test_the_status_of_a_background_agent_warns(recorder, cgroup):
     suite(recorder.folder)
     small = cgroup(ROOM)
-    start = [str(BINARIES / "highwater"), "start", "--spool", str(recorder.spool), "--project", "test/suite", "--print-env"]
-    script = 'eval "$(%s --runner-pid $$)"; %s; echo $? > code; read -r _; %s stop'
-    tests = " ".join("'%s'" % word for word in small.inside(ORDERED))
-    running = subprocess.Popen(
-        ["bash", "-c", script % (" ".join(start), tests, BINARIES / "highwater")],
-        cwd=str(recorder.folder), env=recorder.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    command = [str(BINARIES / "highwater"), "status", "--spool", str(recorder.spool)]
-
-    def status(*flags):
-        done = subprocess.run(command + list(flags), env=recorder.environment(), capture_output=True, timeout=60)
-        return done.stdout.decode() if done.returncode == 0 else ""
-
-    try:
-        shown = wait_for("the status to warn", lambda: "warning: If it goes on so" in status() and status("--json"))
-        assert small.kills() == 0
-        forecast = json.loads(shown)["forecast"]
-        assert forecast["is_warning"] and forecast["crossings"][0]["kind"] == "cgroup" and forecast["files"] == FILES
-        wait_for("the tests to die", (recorder.folder / "code").exists)
-        assert (recorder.folder / "code").read_text().strip() == "137"
-        logs = "".join(path.read_text() for path in recorder.spool.rglob("*.log"))
-        assert len(WARNING.findall(logs)) == 1, logs
-    finally:
-        running.communicate(b"\n", timeout=60)
+    highwater = str(BINARIES / "highwater")
+    words = {
+        "start": [highwater, "start", "--spool", str(recorder.spool), "--project", "test/suite", "--print-env", "--runner-pid"],
+        "tests": small.inside(ORDERED),
+        "status": [highwater, "status"],
+        "stop": [highwater, "stop"],
+    }
+    script = """
+    eval "$(%(start)s $$)"
+    (%(tests)s; echo $? > code) &
+    until [ -e code ] || %(status)s | tee shown | grep -q '^warning: If it goes on so'; do sleep 0.1; done
+    %(status)s --json > shown.json
+    wait
+    cat %(spool)s/*/agent.log > log
+    %(stop)s
+    """ % dict({name: shlex.join(command) for name, command in words.items()}, spool=recorder.spool)
+    subprocess.run(["bash", "-c", script], cwd=str(recorder.folder), env=recorder.environment(), capture_output=True, timeout=120)
+    assert (recorder.folder / "code").read_text().strip() == "137"
+    assert "tests done" in (recorder.folder / "shown").read_text() and "\nwarning: If it goes on so" in (recorder.folder / "shown").read_text()
+    live = json.loads((recorder.folder / "shown.json").read_text())
+    assert live["open_sessions"] == 1 and live["forecast"]["is_warning"] and live["forecast"]["files"] == FILES
+    assert live["forecast"]["crossings"][0]["kind"] == "cgroup"
+    log = (recorder.folder / "log").read_text()
+    assert len(WARNING.findall(log)) == 1, log
 
 
 def test_workers_are_forecast_together_against_a_budget(recorder):
