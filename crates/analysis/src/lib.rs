@@ -7,7 +7,6 @@
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
-#[cfg(test)]
 mod chance;
 pub mod changepoint;
 pub mod check;

@@ -49,6 +49,7 @@ pub(crate) fn job() -> JobReport {
             next_step: String::new(),
         }),
         growth: Vec::new(),
+        forecast: None,
         notices: Vec::new(),
         recorder: None,
         ci_url: String::new(),

@@ -179,7 +179,11 @@ fn what_the_peak_comes_to_is_drawn_beside_the_plot() {
     let svg = timeline(&data).unwrap();
     assert!(svg.contains("by the end 800 MiB"), "{svg}");
     // The scale reaches to it, and the plot is as wide as without.
-    let width = |svg: &str| svg.split("width=\"").nth(1).map(|rest| rest[..4].to_owned());
+    let width = |svg: &str| {
+        svg.split("width=\"")
+            .nth(1)
+            .map(|rest| rest[..4].to_owned())
+    };
     assert_eq!(width(&svg), width(&timeline(&sample()).unwrap()));
     // One that lies beside the peak has no words of its own.
     let near = Outlook {

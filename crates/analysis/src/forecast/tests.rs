@@ -21,7 +21,10 @@ fn the_page_tells_the_figures_that_count() {
     for told in [
         format!("With fewer than {LEAST_FILES} files nothing is said of files"),
         format!("Of more than {MOST_SEEN} the last count"),
-        format!("gone through {PATHS} times (fewer where more than {most} files are to come, {} at the least; of more than {MOST_AHEAD} the rest", PATHS / 4),
+        format!(
+            "gone through {PATHS} times (fewer where more than {most} files are to come, {} at the least; of more than {MOST_AHEAD} the rest",
+            PATHS / 4
+        ),
         format!("up to the highest tenth ({tail})"),
         format!("of shape {} with the mean excess", pool::SHAPE),
         format!("(log-normal, deviation {})", pool::TAIL_SPREAD),

@@ -59,9 +59,19 @@ fn a_job_that_died_says_where_it_would_have_crossed() {
     let [crossing] = &told.crossings[..] else {
         panic!("{told:?}");
     };
-    assert_eq!((crossing.kind, crossing.path.as_str()), (LimitKind::Cgroup, "/a"));
-    assert_eq!(crossing.test_file, format!("test_{:02}.py", crossing.file.unwrap()));
-    assert!(told.is_warning && told.sentence.starts_with("Had it gone on so"), "{}", told.sentence);
+    assert_eq!(
+        (crossing.kind, crossing.path.as_str()),
+        (LimitKind::Cgroup, "/a")
+    );
+    assert_eq!(
+        crossing.test_file,
+        format!("test_{:02}.py", crossing.file.unwrap())
+    );
+    assert!(
+        told.is_warning && told.sentence.starts_with("Had it gone on so"),
+        "{}",
+        told.sentence
+    );
 }
 
 #[test]
@@ -72,7 +82,10 @@ fn a_job_that_ran_all_its_files_has_no_forecast() {
 
 #[test]
 fn without_a_list_and_without_history_it_is_not_known_what_is_to_come() {
-    let job = story(15, super::builder::ce(30)).ends(None, Some(9)).digest().job;
+    let job = story(15, super::builder::ce(30))
+        .ends(None, Some(9))
+        .digest()
+        .job;
     assert_eq!(job.forecast, None);
 }
 
@@ -94,7 +107,10 @@ fn history_stands_in_for_the_list_and_knows_the_files_to_come() {
     let cut = story(15, super::builder::ce(30)).ends(None, Some(9));
     let digest = digest_with(&cut.recording(), &context(whole.job.state), &history);
     let told = forecast(digest);
-    assert_eq!((told.files_done, told.files, told.files_known), (15, 30, 15));
+    assert_eq!(
+        (told.files_done, told.files, told.files_known),
+        (15, 30, 15)
+    );
     // 100 MB, 29 files of 20, and 405 above.
     assert!((told.peak_bytes.value / MB - 1_085).abs() < 40, "{told:?}");
 }

@@ -65,10 +65,6 @@ impl Cut {
     }
 }
 
-fn between(chance: &mut Chance, low: f64, high: f64) -> f64 {
-    low + (high - low) * chance.next()
-}
-
 /// Many small ones and a few large ones.
 fn skewed(chance: &mut Chance, middle: f64, spread: f64) -> f64 {
     middle * (spread * chance.normal()).exp()
@@ -76,19 +72,19 @@ fn skewed(chance: &mut Chance, middle: f64, spread: f64) -> f64 {
 
 impl Suite {
     pub(super) fn of(seed: u64) -> Self {
-        let chance = &mut Chance::of(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
+        let chance = &mut Chance(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
         let growths = [Growth::None, Growth::WarmUp, Growth::Steady, Growth::Steps];
         let growth = growths[(seed % 4) as usize];
         let workers = if (seed / 4) % 3 == 2 { 4 } else { 1 };
         let has_history = (seed / 12) % 2 == 0;
-        let count = between(chance, 44.0, 160.0) as usize;
-        let each = between(chance, 2.0, 45.0) * MIB;
-        let unequal = between(chance, 0.1, 0.8);
-        let warm = between(chance, 40.0, 400.0) * MIB;
-        let warm_files = (count as f64 * between(chance, 0.03, 0.12)).max(2.0);
-        let steps = between(chance, 0.02, 0.08);
-        let middle = between(chance, 5.0, 120.0) * MIB;
-        let spread = between(chance, 0.2, 0.8);
+        let count = chance.between(44.0, 160.0) as usize;
+        let each = chance.between(2.0, 45.0) * MIB;
+        let unequal = chance.between(0.1, 0.8);
+        let warm = chance.between(40.0, 400.0) * MIB;
+        let warm_files = (count as f64 * chance.between(0.03, 0.12)).max(2.0);
+        let steps = chance.between(0.02, 0.08);
+        let middle = chance.between(5.0, 120.0) * MIB;
+        let spread = chance.between(0.2, 0.8);
         // Up to three files are of another kind: they start a database, or load a model.
         let heavy: Vec<usize> = (0..chance.place(4)).map(|_| chance.place(count)).collect();
         let mut files: Vec<File> = (0..count)
@@ -98,7 +94,7 @@ impl Suite {
                     Growth::None => 0.0,
                     Growth::WarmUp => rise(at as f64 + 1.0) - rise(at as f64),
                     Growth::Steady => skewed(chance, each, unequal),
-                    Growth::Steps if chance.next() < steps => between(chance, 20.0, 80.0) * MIB,
+                    Growth::Steps if chance.next() < steps => chance.between(20.0, 80.0) * MIB,
                     Growth::Steps => 0.0,
                 };
                 File {
@@ -109,7 +105,7 @@ impl Suite {
             })
             .collect();
         for at in heavy {
-            files[at].above += between(chance, 200.0, 900.0) * MIB;
+            files[at].above += chance.between(200.0, 900.0) * MIB;
         }
         let known = files
             .iter()
@@ -129,8 +125,8 @@ impl Suite {
             has_history,
             files,
             known,
-            base: between(chance, 50.0, 300.0) * MIB,
-            noise: between(chance, 0.05, 1.0) * MIB,
+            base: chance.between(50.0, 300.0) * MIB,
+            noise: chance.between(0.05, 1.0) * MIB,
             seed,
         }
     }
@@ -156,8 +152,8 @@ impl Suite {
         let seen_peak = done.checked_sub(1).map_or(start as f64, |at| peaks[at]);
         let peak = peaks.last().copied().unwrap_or(0.0);
         // Between what was held and what will be: where it matters.
-        let chance = &mut Chance::of(self.seed + 7);
-        let limit = seen_peak + (peak - seen_peak).max(20.0 * MIB) * between(chance, 0.2, 1.6);
+        let chance = &mut Chance(self.seed + 7);
+        let limit = seen_peak + (peak - seen_peak).max(20.0 * MIB) * chance.between(0.2, 1.6);
         let crossed = peaks[done..].iter().position(|peak| *peak > limit);
         // In the order of the list: who of the workers ends what when is not known.
         let ended = &order[..done];
@@ -216,7 +212,7 @@ impl<'a> Run<'a> {
     fn of(suite: &'a Suite) -> Self {
         let mut run = Self {
             suite,
-            chance: Chance::of(suite.seed ^ 0xfeed),
+            chance: Chance(suite.seed ^ 0xfeed),
             workers: vec![
                 Worker {
                     held: suite.base,
@@ -248,10 +244,7 @@ impl<'a> Run<'a> {
         worker.since = self.now;
         worker.until = self.now + file.duration;
         let from = self.now + file.duration * 0.6 * self.chance.next();
-        worker.spike = (
-            from,
-            from + file.duration * between(&mut self.chance, 0.1, 0.4),
-        );
+        worker.spike = (from, from + file.duration * self.chance.between(0.1, 0.4));
     }
 
     fn held_at(&self, worker: &Worker, t: f64) -> f64 {
@@ -297,7 +290,7 @@ impl<'a> Run<'a> {
         worker.held += of_file.retained;
         // Now and then a file leaves something for the next to free.
         let left = match self.chance.next() < 0.03 {
-            true => between(&mut self.chance, 0.0, 20.0) * MIB,
+            true => self.chance.between(0.0, 20.0) * MIB,
             false => 0.0,
         };
         worker.noise = self.suite.noise * self.chance.normal() + left;
