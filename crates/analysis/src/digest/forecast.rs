@@ -51,8 +51,8 @@ pub(super) fn of_job(
 
 fn steps(parts: &Parts<'_>, session: u32) -> Steps {
     let mut steps = Steps::default();
-    let lists = parts.walks.iter().flat_map(|walk| &walk.collected);
-    if let Some(list) = lists.filter(|list| list.session == session).next_back() {
+    let mut lists = parts.walks.iter().flat_map(|walk| &walk.collected);
+    if let Some(list) = lists.rfind(|list| list.session == session) {
         steps.collected(list.files);
     }
     let mut visits: Vec<(i64, &Visit)> = parts
