@@ -20,6 +20,7 @@ pub mod diagnose;
 pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
+pub mod forecaster;
 pub mod guard;
 pub mod injection;
 pub mod marks;

@@ -32,6 +32,7 @@ use highwater_wire::{
 
 use crate::{
     clock::{JobClock, monotonic_us},
+    forecaster::Forecaster,
     guard::Roster,
     marks::{Tailer, Told},
     pace::CALM_US,
@@ -148,6 +149,8 @@ pub struct Recorder<S> {
     writers: Writers,
     /// Told of whoever runs pytest, where a guard wants to know.
     roster: Option<Roster>,
+    /// Told of all that a forecast rests on, where one is wanted.
+    forecaster: Option<Forecaster>,
 }
 
 impl<S: BatchSink> Recorder<S> {
@@ -171,6 +174,7 @@ impl<S: BatchSink> Recorder<S> {
             backlog: Backlog::default(),
             writers: Writers::default(),
             roster: None,
+            forecaster: None,
         }
     }
 
@@ -201,6 +205,13 @@ impl<S: BatchSink> Recorder<S> {
     #[must_use]
     pub fn keeping(mut self, roster: Option<Roster>) -> Self {
         self.roster = roster;
+        self
+    }
+
+    /// Has it forecast what memory comes to.
+    #[must_use]
+    pub fn forecasting(mut self, forecaster: Option<Forecaster>) -> Self {
+        self.forecaster = forecaster;
         self
     }
 
@@ -262,15 +273,31 @@ impl<S: BatchSink> Recorder<S> {
             Seen::Tree(TreeEvent::Gone { key }, t_us) => {
                 self.table.gone(key, t_us);
                 self.sights.gone(key, t_us);
+                if let Some(forecaster) = &mut self.forecaster {
+                    forecaster.gone(key);
+                }
             }
             Seen::Grid(block) => {
+                if let Some(forecaster) = &mut self.forecaster {
+                    forecaster.saw(&block);
+                }
                 if self.gathered.has_no_room_for(&block) {
                     self.flush(false);
                 }
                 self.gathered.grids.push(block);
             }
-            Seen::Second(reading) => self.gathered.seconds.push(reading),
-            Seen::Slow(reading) => self.gathered.add_slow(reading),
+            Seen::Second(reading) => {
+                if let Some(forecaster) = &mut self.forecaster {
+                    forecaster.read(&reading);
+                }
+                self.gathered.seconds.push(reading);
+            }
+            Seen::Slow(reading) => {
+                if let Some(forecaster) = &mut self.forecaster {
+                    forecaster.shares(&reading);
+                }
+                self.gathered.add_slow(reading);
+            }
             Seen::Facts { key, t_us, facts } => self.table.facts(key, facts, t_us),
             Seen::Exit {
                 key,

@@ -18,6 +18,7 @@ use highwater_wire::v1;
 
 use crate::{
     clock::JobClock,
+    forecaster::{Forecaster, Forewarn},
     guard::Roster,
     marks::{JobStart, Tailer},
     memlock,
@@ -70,6 +71,8 @@ pub struct RunningProps<S> {
     pub wants_plugin: bool,
     /// What is watched.
     pub watched: Watched,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    pub forewarns: Option<Forewarn>,
 }
 
 /// A recording that goes on.
@@ -94,6 +97,10 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         let teller = Teller::new(sender.clone());
         let (unwatched, spares) = (Unwatched::default(), Spares::default());
         let writers = Writers::default();
+        let budget_bytes = props.job.budget_bytes;
+        let forecaster = props
+            .forewarns
+            .and_then(|forewarn| Forecaster::begin(forewarn, budget_bytes));
         let roster = props.watched.is_guarded().then(Roster::default);
         let sysinfo = match &props.watched {
             Watched::Linux { .. } => None,
@@ -129,7 +136,8 @@ impl<S: BatchSink + Send + 'static> Running<S> {
         })
         .clearing(teller.backlog())
         .naming(writers)
-        .keeping(roster);
+        .keeping(roster)
+        .forecasting(forecaster);
         if let Some(processes) = sysinfo {
             recorder.is_told_by(processes);
         }

@@ -35,6 +35,7 @@ use crate::{
     ci::{self, Env, Metadata},
     clock,
     diagnose::Diagnose,
+    forecaster::Forewarn,
     guard::Limit,
 };
 
@@ -84,6 +85,8 @@ pub struct Settings {
     pub plugin: bool,
     /// What the guard guards, if anything.
     pub guarded: Option<Limit>,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    pub forewarns: Option<Forewarn>,
     /// Root of the repository.
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
@@ -172,10 +175,9 @@ pub fn resolve(
         problems.push("diagnose: the plugin does it, and pytest is not given it".to_owned());
     }
     let guard = given.guard.or(file.guard);
-    let mut guarded = guard.settled(
-        given.quiet.unwrap_or(false),
-        env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true"),
-    );
+    let is_quiet = given.quiet.unwrap_or(false);
+    let annotates = env.get("GITHUB_ACTIONS").is_some_and(|word| word == "true");
+    let mut guarded = guard.settled(is_quiet, annotates);
     if backend == Backend::Sysinfo {
         problems.extend(out_of_reach(&mut guarded, plugin));
     }
@@ -223,6 +225,7 @@ pub fn resolve(
         protects: given.protect.or(file.protect).unwrap_or(true),
         plugin,
         guarded,
+        forewarns: (!is_quiet).then_some(Forewarn { annotates }),
         repo_root,
         plan: given.plan,
         summary: given.summary,

@@ -16,6 +16,20 @@ pub fn show(text: &str) {
     drop(std::io::stderr().write_all(text.as_bytes()));
 }
 
+/// Says something in GitHub's own way, as a workflow command; the runner reads it on either stream.
+pub fn annotate(title: &str, text: &str) {
+    show(&annotation(title, text));
+}
+
+fn annotation(title: &str, text: &str) -> String {
+    let text = text
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("::warning title={title}::{plain}\n")
+}
+
 /// Writes the answer of a subcommand to standard output, as lines.
 pub fn answer(text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -44,7 +58,15 @@ fn line(what: impl Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{annotation, line};
+
+    #[test]
+    fn an_annotation_is_one_line_whatever_it_quotes() {
+        assert_eq!(
+            annotation("Highwater", "100 %\n::error::forged\u{1b}[2J"),
+            "::warning title=Highwater::100 %25%0A::error::forged[2J\n"
+        );
+    }
 
     #[test]
     fn what_is_quoted_stays_in_its_line() {

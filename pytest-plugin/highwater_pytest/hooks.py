@@ -72,7 +72,11 @@ class Hooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session):
-        self.recorder.mark("ce", f"\t{len(session.items)}")
+        self.recorder.mark("ce", f"\t{len(session.items)}{self._files_of(session.items) or ''}")
+
+    @careful
+    def _files_of(self, items):
+        return self.recorder.words_of_files(_by_file(items)) if self.recorder.lists_files() else ""
 
     @pytest.hookimpl(**WRAPPER)
     def pytest_make_collect_report(self, collector):
@@ -264,6 +268,18 @@ def _path_of(node, request=None):
         item = getattr(request, "_pyfuncitem", None)
         path = getattr(item, "path", None) or path
     return str(path) if path is not None else None
+
+
+def _by_file(items):
+    """How many tests are to run of each file, in the order in which the files begin."""
+    counts, last, path = {}, None, ""
+    for item in items:
+        here = getattr(item, "path", None) or getattr(item, "fspath", None)
+        # The tests of a file mostly share one object.
+        if here is None or here is not last:
+            last, path = here, _path_of(item) or ""
+        counts[path] = counts.get(path, 0) + 1
+    return counts
 
 
 def _file_of(collector):

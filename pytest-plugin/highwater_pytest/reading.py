@@ -21,7 +21,7 @@ _MARKS = {
     "xx": ("true_peak_bytes",),
 }
 # What later writers add at the end of a line: missing, ``-`` or none at all where there is nothing to say.
-_FURTHER = {"ie": ("cause",), "tb": ("time_limit_us", "time_limit_method"), "te": ("cause",)}
+_FURTHER = {"ce": ("files",), "ie": ("cause",), "tb": ("time_limit_us", "time_limit_method"), "te": ("cause",)}
 _METHODS = ("thread", "signal")
 _NUMBERS = {"items", "execution", "fixture", "exit_status", "true_peak_bytes"}
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}

@@ -22,6 +22,8 @@ FORMAT_VERSION = 1
 _YOUNG_US = 50
 # How often it is looked whether the events file is still there.
 _FOLLOW_US = 1_000_000
+# So much of the list of collected files is written, and of the rest the number.
+_MOST_FILES, _MOST_CHARACTERS = 2_000, 120_000
 # Share of the run that reading ``sys.getallocatedblocks`` may take.
 _BLOCKS_SHARE = 0.001
 
@@ -185,6 +187,23 @@ class Recorder:
     @guarded
     def import_begins(self, path):
         self.mark("ib", f"\t{self.paths.word(path)}", True)
+
+    def lists_files(self):
+        """Whether this process says what was collected: of xdist's workers, which collect the same, the first. Under ``--dist each`` all run it."""
+        session = self._session or {}
+        return self.active and session.get("worker") in ("", "gw0") and session.get("dist") != "each"
+
+    def words_of_files(self, counts):
+        """The field that lists files with the tests to run of each; ``counts`` is in the order in which they begin."""
+        lines, characters = [], 0
+        for path, tests in counts.items():
+            line = f"{tests} {self.paths.word(path)}"
+            characters += len(line) + 1
+            if len(lines) == _MOST_FILES or characters > _MOST_CHARACTERS:
+                lines.append(f"+{len(counts) - len(lines)}")
+                break
+            lines.append(line)
+        return "\t" + "\n".join(lines).replace("\\", "\\\\").replace("\n", "\\n")
 
     @guarded
     def tests_end(self):

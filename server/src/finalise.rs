@@ -6,7 +6,8 @@ mod rows;
 
 use highwater_analysis::{
     arrival,
-    digest::{Context, Digest, digest, process_numbers},
+    digest::{Context, Digest, digest_with, process_numbers},
+    forecast::History,
     recording::Recording,
 };
 use highwater_store::{
@@ -14,7 +15,7 @@ use highwater_store::{
 };
 use highwater_wire::{
     codec,
-    report::JobState,
+    report::{FileRow, JobState},
     v1::{Batch, End, Job},
 };
 use prost::Message;
@@ -57,6 +58,8 @@ pub(crate) struct Loaded {
     pub(crate) recording: Recording,
     pub(crate) state: JobState,
     uuid: Uuid,
+    /// What the last good job of its name saw.
+    history: History,
     fresh: Vec<(Uuid, u64)>,
 }
 
@@ -73,7 +76,7 @@ impl Loaded {
             revision,
             clock_skew_us: self.key.clock_skew_us,
         };
-        digest(&self.recording, &context)
+        digest_with(&self.recording, &context, &self.history)
     }
 
     /// The samples of the job as it stands, with the curve of its digest.
@@ -147,6 +150,7 @@ pub(crate) async fn read(
         series: snapshot.series(id).await?,
         pages: snapshot.value_pages(id).await?,
         batches: snapshot.batch_bodies(id).await?,
+        before: snapshot.files_of_last_good(id).await?,
         uuid,
         key,
     })
@@ -161,6 +165,8 @@ pub(crate) struct Stored {
     series: Vec<SeriesRow>,
     pages: Vec<StoredPage>,
     batches: Vec<StoredBatch>,
+    /// Rows of the files of the last good job of its name.
+    before: Option<Detail>,
 }
 
 impl Stored {
@@ -191,6 +197,12 @@ impl Stored {
                 recording
             }
         };
+        // Rows of another version may mean something else; the forecast then goes without.
+        let before = self.before.as_ref().map(read_rows::<Vec<FileRow>>);
+        let history = match before {
+            Some(Rows::Current(files)) => History::of(&files),
+            _ => History::default(),
+        };
         let mut fresh = Vec::new();
         for stored in self.batches {
             let batch: Batch = codec::decode(&stored.body)
@@ -203,6 +215,7 @@ impl Stored {
             recording,
             state: self.state,
             uuid: self.uuid,
+            history,
             fresh,
         })
     }

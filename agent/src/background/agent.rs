@@ -110,6 +110,7 @@ impl BackgroundAgent {
             events: folder.join("events"),
             repo_root: orders.repo_root.clone(),
             wants_plugin: orders.plugin,
+            forewarns: orders.forewarns,
             watched: Watched::Linux {
                 tree: Box::new(tree),
                 discovery: Box::new(discovery),

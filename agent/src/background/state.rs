@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
+    forecaster::Forewarn,
     guard::Limit,
     procfs::Procfs,
     regular, terminal,
@@ -78,6 +79,9 @@ pub struct Orders {
     /// The limit of memory, where one is guarded.
     #[serde(default)]
     pub guarded: Option<Limit>,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    #[serde(default)]
+    pub forewarns: Option<Forewarn>,
 }
 
 /// Who an agent is.
@@ -372,6 +376,7 @@ mod tests {
             protects: true,
             goes_on: false,
             guarded: None,
+            forewarns: None,
         };
         // Its log is this test's own.
         fs::write(folder.path().join(LOG), "").unwrap();

@@ -159,6 +159,7 @@ fn prepare(settings: Settings) -> Result<(Prepared, RecordingProps<Spool>), Stri
         diagnose: settings.diagnose,
         protects: settings.protects,
         guarded: settings.guarded,
+        forewarns: settings.forewarns,
         job: settings.job,
     };
     Ok((prepared, recording))

@@ -21,6 +21,7 @@ use crate::{
     backend::Backend,
     clock::JobClock,
     diagnose::Diagnose,
+    forecaster::Forewarn,
     guard::Limit,
     procfs::Procfs,
     recorder::{BatchSink, Ending},
@@ -70,6 +71,8 @@ pub struct RecordingProps<S> {
     pub protects: bool,
     /// The limit of memory, where one is guarded.
     pub guarded: Option<Limit>,
+    /// Whether it is said that a limit will be crossed, and how loud.
+    pub forewarns: Option<Forewarn>,
 }
 
 /// How a run ended.
@@ -229,6 +232,7 @@ fn watch<S: BatchSink + Send + 'static>(
         events: props.events,
         repo_root: props.repo_root,
         wants_plugin: props.plugin.is_some(),
+        forewarns: props.forewarns,
         watched,
     })
 }

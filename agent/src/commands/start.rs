@@ -194,6 +194,7 @@ fn beginning(
         protects: settings.protects,
         goes_on,
         guarded: settings.guarded,
+        forewarns: settings.forewarns,
     };
     Beginning { folder, orders }
 }

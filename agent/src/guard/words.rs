@@ -8,6 +8,8 @@ use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
 use super::{Roster, measure::Measured};
 use crate::{terminal, tree::Member};
 
+/// What an annotation is headed by.
+const TITLE: &str = "Highwater: memory limit";
 /// So many of those that hold the most are named.
 const NAMED: usize = 3;
 
@@ -72,22 +74,12 @@ pub(super) fn tell(text: String, annotates: bool) {
         .stack_size(64 << 10)
         .spawn(move || {
             if annotates {
-                terminal::show(&annotation(&text));
+                terminal::annotate(TITLE, &text);
             }
             terminal::tell(text);
         });
     // Without a thread the event still tells it.
     drop(said);
-}
-
-/// A workflow command; the runner reads it on either stream.
-fn annotation(text: &str) -> String {
-    let text = text
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A");
-    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
-    format!("::warning title=Highwater: memory limit::{plain}\n")
 }
 
 fn size(bytes: u64) -> String {
@@ -97,14 +89,6 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_annotation_is_one_line_whatever_it_quotes() {
-        assert_eq!(
-            annotation("100 %\n::error::forged\u{1b}[2J"),
-            "::warning title=Highwater: memory limit::100 %25%0A::error::forged[2J\n"
-        );
-    }
 
     #[test]
     fn each_step_says_what_it_does() {

@@ -35,6 +35,11 @@ impl<S: BatchSink> Recorder<S> {
                 {
                     roster.joined(key, &line);
                 }
+                if let Some(forecaster) = &mut self.forecaster
+                    && !self.table.is_forked(key)
+                {
+                    forecaster.joined(key, &line);
+                }
                 self.sessions.joined(key, line);
             }
             Told::Notice(key, notice) => {
@@ -50,6 +55,9 @@ impl<S: BatchSink> Recorder<S> {
                 let key = self.names.outside(key);
                 if let Some(roster) = &self.roster {
                     roster.heard(key, &mark);
+                }
+                if let Some(forecaster) = &mut self.forecaster {
+                    forecaster.heard(key, &mark);
                 }
                 match &mark.what {
                     Some(What::SessionBegin(_)) => self.sessions.began(key, mark.t_us),

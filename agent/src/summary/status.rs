@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write};
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{LimitKind, ProcessRow, Role, TestRow};
+use highwater_wire::report::{ForecastReport, LimitKind, ProcessRow, Role, TestRow};
 use serde::Serialize;
 
 use super::{
@@ -13,6 +13,8 @@ use super::{
 
 /// Most processes that are listed; the largest are.
 const MOST_PROCESSES: usize = 15;
+/// A sentence is shown whole over several lines.
+const MOST_SENTENCE_COLUMNS: usize = 2_000;
 
 /// What is known of a job at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +43,8 @@ pub struct Live {
     pub failed: u64,
     /// pytest sessions that have begun and not ended.
     pub open_sessions: usize,
+    /// What it comes to by the end; none where too little is known.
+    pub forecast: Option<ForecastReport>,
     /// What runs, one a process.
     pub running: Vec<Running>,
     /// Its processes, the largest first.
@@ -126,6 +130,7 @@ impl Live {
                 .iter()
                 .filter(|session| session.ended_us.is_none())
                 .count(),
+            forecast: job.forecast.clone(),
             running: running(digest),
             processes,
         }
@@ -216,6 +221,13 @@ fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fm
             failed => failed.to_string(),
         }
     )?;
+    if let Some(forecast) = &live.forecast {
+        let sentence = fitted(&forecast.sentence, MOST_SENTENCE_COLUMNS);
+        match forecast.is_warning {
+            true => writeln!(out, "{}", look.bold(&format!("warning: {sentence}")))?,
+            false => writeln!(out, "{sentence}")?,
+        }
+    }
     let columns = look.name_columns.saturating_sub(24);
     for running in &live.running {
         let who = running.worker.as_deref().unwrap_or("runs");

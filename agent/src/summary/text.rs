@@ -109,6 +109,9 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     if let Some(diagnosis) = &job.diagnosis {
         diagnosed(out, diagnosis)?;
     }
+    if let Some(forecast) = &job.forecast {
+        writeln!(out, "{}", fitted(&forecast.sentence, MOST_NOTICE_COLUMNS))?;
+    }
     for line in chart::lines(digest, look) {
         writeln!(out, "{line}")?;
     }

@@ -1,6 +1,7 @@
-//! Chance for tests that is the same each time.
+//! Chance that is the same each time, for tests and for what is drawn: the same recording has the same figures.
 
 /// Numbers that look random and are the same each time (SplitMix64 by Steele, Lea and Flood).
+#[derive(Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
@@ -12,10 +13,12 @@ impl Chance {
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    #[cfg(test)]
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.next()
     }
 
+    #[cfg(test)]
     pub(crate) fn whole(&mut self, low: usize, high: usize) -> usize {
         (self.between(low as f64, high as f64 + 1.0) as usize).min(high)
     }
@@ -23,5 +26,16 @@ impl Chance {
     /// About normal: twelve uniform ones.
     pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.next()).sum::<f64>() - 6.0
+    }
+
+    /// A place among so many, of which there is one at least.
+    pub(crate) fn place(&mut self, among: usize) -> usize {
+        ((self.next() * among as f64) as usize).min(among - 1)
+    }
+
+    /// From a generalised Pareto distribution with mean 1 and a shape between 0 and 1.
+    pub(crate) fn long(&mut self, shape: f64) -> f64 {
+        let scale = 1.0 - shape;
+        scale / shape * ((1.0 - self.next()).powf(-shape) - 1.0)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
 //! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
-//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `ending`, `job`.
+//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `forecast`, `ending`, `job`.
 
 mod cgroups;
 mod diagnosis;
 mod ending;
 mod files;
 mod fixtures;
+mod forecast;
 mod growth;
 mod job;
 mod limits;
@@ -28,7 +29,10 @@ use std::collections::{BTreeMap, HashMap};
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, ProcessRow, TestRow};
 use uuid::Uuid;
 
-use crate::recording::{ProcessKey, Recording};
+use crate::{
+    forecast::History,
+    recording::{ProcessKey, Recording},
+};
 
 pub use memory::TreePoint;
 pub use visits::Visit;
@@ -68,6 +72,12 @@ pub struct Digest {
 /// Works out every figure of a recording.
 #[must_use]
 pub fn digest(recording: &Recording, context: &Context) -> Digest {
+    digest_with(recording, context, &History::default())
+}
+
+/// The same where it is known what a job of the same name saw before: the forecast rests on it.
+#[must_use]
+pub fn digest_with(recording: &Recording, context: &Context, history: &History) -> Digest {
     let processes = processes::gather(recording);
     let memory = memory::Memory::of(recording, &processes);
     let sessions = sessions::Sessions::of(recording, &processes);
@@ -109,6 +119,7 @@ pub fn digest(recording: &Recording, context: &Context) -> Digest {
         diagnosis,
         memory: &memory,
         cgroups: &cgroups::Cgroups::of(recording, &processes),
+        history,
     });
     Digest {
         job,

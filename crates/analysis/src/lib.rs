@@ -2,18 +2,18 @@
 //!
 //! [`recording::Recording`] gathers batches in any order; [`digest::digest`] turns it into the figures of the job, its
 //! processes, sessions, test files, tests and fixtures. Server and agent call the same two, so that the page, the API,
-//! the terminal and `--summary` cannot disagree. `growth` and `robust` are the statistics that it asks, `diagnosis` says why memory stayed.
+//! the terminal and `--summary` cannot disagree. `growth`, `forecast` and `robust` are the statistics that it asks, `diagnosis` says why memory stayed.
 //!
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
-#[cfg(test)]
 mod chance;
 pub mod changepoint;
 pub mod check;
 pub mod diagnosis;
 pub mod digest;
 pub mod figures;
+pub mod forecast;
 pub mod growth;
 pub mod plan;
 pub mod recording;

@@ -50,6 +50,7 @@ pub(crate) fn job() -> JobReport {
         }),
         growth: Vec::new(),
         diagnosis: None,
+        forecast: None,
         notices: Vec::new(),
         recorder: None,
         ci_url: String::new(),

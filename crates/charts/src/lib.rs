@@ -10,7 +10,7 @@ mod timeline;
 
 pub use history::{HistoryBar, history};
 pub use ticks::{bytes_label, time_label};
-pub use timeline::{Band, Block, BlockKind, Lane, Limit, Line, Timeline, timeline};
+pub use timeline::{Band, Block, BlockKind, Lane, Limit, Line, Outlook, Timeline, timeline};
 
 #[cfg(test)]
 mod tests;

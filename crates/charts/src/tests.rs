@@ -51,6 +51,7 @@ fn sample() -> Timeline {
                 },
             ],
         }],
+        forecast: None,
     }
 }
 
@@ -165,4 +166,31 @@ fn labels_are_short_and_say_their_unit() {
     ] {
         assert_eq!(time_label(t_us), label, "{t_us}");
     }
+}
+
+#[test]
+fn what_the_peak_comes_to_is_drawn_beside_the_plot() {
+    let mut data = sample();
+    data.forecast = Some(Outlook {
+        low: 700 * MIB,
+        value: 800 * MIB,
+        high: 950 * MIB,
+    });
+    let svg = timeline(&data).unwrap();
+    assert!(svg.contains("by the end 800 MiB"), "{svg}");
+    // The scale reaches to it, and the plot is as wide as without.
+    let width = |svg: &str| {
+        svg.split("width=\"")
+            .nth(1)
+            .map(|rest| rest[..4].to_owned())
+    };
+    assert_eq!(width(&svg), width(&timeline(&sample()).unwrap()));
+    // One that lies beside the peak has no words of its own.
+    let near = Outlook {
+        low: 495 * MIB,
+        value: 496 * MIB,
+        high: 500 * MIB,
+    };
+    data.forecast = Some(near);
+    assert!(!timeline(&data).unwrap().contains("by the end"));
 }

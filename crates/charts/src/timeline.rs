@@ -105,6 +105,19 @@ pub struct Timeline {
     pub peak: Option<(i64, i64)>,
     /// Its workers.
     pub lanes: Vec<Lane>,
+    /// What the peak comes to by the end of a job that goes on.
+    pub forecast: Option<Outlook>,
+}
+
+/// Where the peak will lie, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// The low end of the interval.
+    pub low: i64,
+    /// The figure itself.
+    pub value: i64,
+    /// The high end.
+    pub high: i64,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -124,6 +137,9 @@ pub fn timeline(data: &Timeline) -> Result<String, Box<dyn std::error::Error>> {
         let scale = Scale::of(data);
         draw_axes(&area, &scale)?;
         draw_memory(&area, data, &scale)?;
+        if let Some(forecast) = data.forecast {
+            draw_forecast(&area, forecast, data.peak, &scale)?;
+        }
         for (lane, at) in data.lanes.iter().zip(0..) {
             draw_lane(
                 &area,
@@ -162,6 +178,9 @@ impl Scale {
             .map(|limit| limit.bytes)
             .filter(|bytes| *bytes <= highest * NEAR_LIMIT)
             .max();
+        let forecast = data.forecast.map(|forecast| forecast.value);
+        let forecast = forecast.filter(|bytes| *bytes <= highest * NEAR_LIMIT);
+        let limit = limit.max(forecast);
         Self {
             from_us: data.from_us,
             to_us: data.span_us.max(data.from_us.saturating_add(1)),
@@ -273,6 +292,27 @@ fn draw_memory(area: &Area<'_>, data: &Timeline, scale: &Scale) -> Drawn {
             (x + gap, y - 8),
             text(theme::INK, across, VPos::Bottom),
         ))?;
+    }
+    Ok(())
+}
+
+/// A band beside the plot, where time has not come to yet.
+fn draw_forecast(area: &Area<'_>, it: Outlook, peak: Option<(i64, i64)>, scale: &Scale) -> Drawn {
+    let (left, right) = (WIDTH - RIGHT + 2, WIDTH - 2);
+    let [low, value, high] = [it.low, it.value, it.high].map(|bytes| scale.y(bytes));
+    // Not even one that is sure is without height.
+    let corners = [(left, high.min(value - 2)), (right, low.max(value + 2))];
+    area.draw(&Rectangle::new(corners, theme::BAND.filled()))?;
+    area.draw(&PathElement::new(
+        [(left - 6, value), (right, value)],
+        width(theme::TREE, 2),
+    ))?;
+    // Where the peak is so near its own label says enough.
+    let label_fits = peak.is_none_or(|(_, bytes)| scale.y(bytes) - value > 2 * FONT as i32);
+    if label_fits && it.value <= scale.top {
+        let words = format!("by the end {}", ticks::bytes_label(it.value));
+        let style = text(theme::INK, HPos::Right, VPos::Center);
+        area.draw(&Text::new(words, (left - 10, value), style))?;
     }
     Ok(())
 }

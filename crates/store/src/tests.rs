@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, baselines, batches, db, details, facts, jobs, projects, retention, series, sizes,
+    backup, baselines, batches, db, details, facts, good, jobs, projects, retention, series, sizes,
     space, tokens, trouble, writer,
 };
 
@@ -78,6 +78,7 @@ async fn every_statement_can_be_prepared() {
         jobs::END_BODY,
         jobs::SET_END,
         jobs::KEY,
+        good::LAST_GOOD,
         jobs::UNSETTLED,
         jobs::SETTLE,
         jobs::RUNS,

@@ -3,6 +3,7 @@
 //! Who writes: the plugin of the same version. Who reads: the agent, line by line, while the file grows.
 //! A file of an unknown version is refused; an unknown kind of line is skipped.
 
+mod collected;
 mod diagnosis;
 mod fields;
 
@@ -13,6 +14,8 @@ use crate::v1::{
     Mark, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
 };
 use fields::Fields;
+
+pub use collected::{CollectedFile, collected};
 
 /// The version of the format this crate reads.
 pub const FORMAT_VERSION: &str = "1";
@@ -165,6 +168,7 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
         "cb" => What::CollectBegin(Empty {}),
         "ce" => What::CollectEnd(CollectEnd {
             items: fields.int("items")?,
+            files: fields.further_text(),
         }),
         "ib" => What::ImportBegin(ImportBegin {
             path: fields.text("path")?,

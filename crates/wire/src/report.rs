@@ -7,6 +7,7 @@ mod check;
 mod diagnosis;
 mod ending;
 mod files;
+mod forecast;
 mod growth;
 mod job;
 mod plan;
@@ -20,6 +21,7 @@ pub use check::{
 pub use diagnosis::{Advice, Diagnosis, Grown, PytestKeeps, Why};
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
+pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING, NoticeReport,

@@ -12,7 +12,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::stream::{Stream, unfold};
-use highwater_wire::report::JobState;
+use highwater_wire::report::{ForecastReport, JobState};
 use serde::Serialize;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use utoipa::ToSchema;
@@ -54,6 +54,8 @@ pub(crate) struct Progress {
     failed: u64,
     /// The tests that run now, one a worker at most.
     running: Vec<String>,
+    /// What it comes to by the end; null where too little is known.
+    forecast: Option<ForecastReport>,
 }
 
 /// Follow a job: an event `progress` each time that something of it arrived, and `settled` as the last, when it is over and finalised.
@@ -214,6 +216,7 @@ impl Job<'_> {
             tests: report.sessions.iter().map(|session| session.tests).sum(),
             failed: report.sessions.iter().map(|session| session.failed).sum(),
             running,
+            forecast: report.forecast,
         })
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn report(
         series: Vec::new(),
         pages: Vec::new(),
         batches: Vec::new(),
+        before: None,
     };
     let mut report = bare.load()?.digest().job;
     report.duration_us = figures.duration_us;

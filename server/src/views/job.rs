@@ -202,7 +202,10 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             job.shard.map(|shard| (shard.index, shard.total)),
             job.attempt,
         ),
-        tone: format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
+        tone: match &job.forecast {
+            Some(forecast) if forecast.is_warning && job.state == JobState::Running => "warn",
+            _ => format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
+        },
         sentence: sentence(&job),
         check: check.and_then(|it| check::section(&job.project, &job.name, it)),
         plan_hint: plan::hint(&job),

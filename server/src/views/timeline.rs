@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use highwater_analysis::{digest::Visit, figures::peak_above_curve};
 use highwater_charts::{
-    Band, Block, BlockKind, Lane, Limit, Line, Timeline, bytes_label, time_label, timeline,
+    Band, Block, BlockKind, Lane, Limit, Line, Outlook, Timeline, bytes_label, time_label, timeline,
 };
-use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role};
+use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role, Span};
 
 use crate::finalise::Column;
 
@@ -58,6 +58,7 @@ pub(crate) fn chart(
         limits: job.limits.iter().map(limit).collect(),
         peak: (job.peak_bytes > 0).then_some((job.peak_at_us, job.peak_bytes.cast_signed())),
         lanes: lanes(visits, processes, job),
+        forecast: outlook(job),
     };
     let mut legend = Vec::new();
     legend.extend(
@@ -80,6 +81,14 @@ pub(crate) fn chart(
         legend,
         is_cut: data.from_us > 0,
     }
+}
+
+/// Where the peak of a job that goes on will lie.
+fn outlook(job: &JobReport) -> Option<Outlook> {
+    let forecast = job.forecast.as_ref();
+    let forecast = forecast.filter(|_| job.state == JobState::Running)?;
+    let Span { value, low, high } = forecast.peak_bytes;
+    Some(Outlook { low, value, high })
 }
 
 /// From where on a job is drawn: a little before its first session, where a long time with little memory came before that; else its start.
@@ -290,7 +299,18 @@ fn words(
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
         left_out(data),
-    )
+    ) + &foreseen(data)
+}
+
+/// What the band at the right edge is.
+fn foreseen(data: &Timeline) -> String {
+    data.forecast.map_or_else(String::new, |forecast| {
+        format!(
+            " At the right edge, what the peak comes to by the end: {} to {}.",
+            bytes_label(forecast.low),
+            bytes_label(forecast.high)
+        )
+    })
 }
 
 /// What is red in the lanes.

@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::Job,
 };
 
-use super::{ending, growth, limits, parts::Parts};
+use super::{ending, forecast, growth, limits, parts::Parts};
 use crate::{
     recording::Recording,
     time::{by_the_server, rfc3339},
@@ -69,6 +69,10 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             false => growth::reports(parts.visits, &limits),
         },
         diagnosis: parts.diagnosis.clone(),
+        forecast: match parts.is_imported() {
+            true => None,
+            false => forecast::of_job(parts, &limits, running),
+        },
         limits,
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),

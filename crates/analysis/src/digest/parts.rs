@@ -6,7 +6,7 @@ use super::{
     Context, cgroups::Cgroups, memory::Memory, peak::JobPeak, processes::ProcessFacts,
     sessions::Sessions, visits::Visit, walk::Walk,
 };
-use crate::recording::Recording;
+use crate::{forecast::History, recording::Recording};
 
 pub(super) struct Parts<'a> {
     pub(super) recording: &'a Recording,
@@ -20,6 +20,8 @@ pub(super) struct Parts<'a> {
     pub(super) diagnosis: Option<Diagnosis>,
     pub(super) memory: &'a Memory,
     pub(super) cgroups: &'a Cgroups,
+    /// What a job of the same name saw before.
+    pub(super) history: &'a History,
 }
 
 impl Parts<'_> {

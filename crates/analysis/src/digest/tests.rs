@@ -9,6 +9,7 @@ mod diagnosis;
 mod endings;
 mod failures;
 mod figures;
+mod forecast;
 mod growth;
 mod holders;
 mod job_peak;

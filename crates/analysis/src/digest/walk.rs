@@ -23,10 +23,10 @@ use crate::recording::{Mark, Texts, What};
 
 pub(super) use crashed::fail as fail_crashed;
 pub(super) use diagnosed::DiagnosisFacts;
+use facts::{Collected, Named, Outcomes, Peak};
 pub(super) use facts::{
     FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };
-use facts::{Named, Outcomes, Peak};
 pub(super) use forked::adopt as adopt_forked;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,9 +318,16 @@ impl<'a> Walker<'a> {
                     ended_us: None,
                 });
             }
-            What::CollectEnd { .. } => self.end_collection(mark),
             What::DiagnosisBegin => self.begin_diagnosis(mark),
             What::DiagnosisEnd { found } => self.end_diagnosis(texts.found(found)),
+            What::CollectEnd { files, .. } => {
+                self.end_collection(mark);
+                let files = texts.get(files);
+                if !files.is_empty() {
+                    let session = self.session();
+                    self.walk.collected.push(Collected { session, files });
+                }
+            }
             What::Blocks { .. } | What::Unknown => {}
         }
     }

@@ -64,6 +64,7 @@ pub(crate) enum What {
     CollectBegin,
     CollectEnd {
         items: u64,
+        files: Text,
     },
     ImportBegin {
         path: Text,
@@ -207,7 +208,10 @@ impl What {
             None => Self::Unknown,
             Some(Sent::SessionBegin(_)) => Self::SessionBegin,
             Some(Sent::CollectBegin(_)) => Self::CollectBegin,
-            Some(Sent::CollectEnd(end)) => Self::CollectEnd { items: end.items },
+            Some(Sent::CollectEnd(end)) => Self::CollectEnd {
+                items: end.items,
+                files: texts.keep(&end.files),
+            },
             Some(Sent::ImportBegin(import)) => Self::ImportBegin {
                 path: texts.keep(&import.path),
             },
@@ -273,7 +277,10 @@ impl What {
             Self::Unknown => return None,
             Self::SessionBegin => Sent::SessionBegin(v1::Empty {}),
             Self::CollectBegin => Sent::CollectBegin(v1::Empty {}),
-            Self::CollectEnd { items } => Sent::CollectEnd(v1::CollectEnd { items }),
+            Self::CollectEnd { items, files } => Sent::CollectEnd(v1::CollectEnd {
+                items,
+                files: word(files),
+            }),
             Self::ImportBegin { path } => Sent::ImportBegin(v1::ImportBegin { path: word(path) }),
             Self::ImportEnd { outcome, cause } => Sent::ImportEnd(v1::ImportEnd {
                 outcome: word(outcome),

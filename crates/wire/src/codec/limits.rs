@@ -22,6 +22,8 @@ pub const MAX_COMPRESSED_BYTES: usize = 4 << 20;
 pub const MAX_NAME_BYTES: usize = 1_000;
 /// Most bytes of a longer text: a node id, a path, a command line, a URL.
 pub const MAX_TEXT_BYTES: usize = 16_000;
+/// Most bytes of the list of collected files.
+const MAX_FILES_BYTES: usize = 512 << 10;
 /// Most bytes of a line of an events file.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most bytes of a batch in JSON, and most objects in it: it is for people and small scripts.

@@ -83,7 +83,7 @@ fn shown(raw: &str) -> String {
 }
 
 /// Undoes the four escapes; any other backslash stands for itself.
-fn unescape(raw: &str) -> String {
+pub(super) fn unescape(raw: &str) -> String {
     if !raw.contains('\\') {
         return raw.to_owned();
     }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Diagnosis, Ending, GrowthReport, PeakKind};
+use super::{Diagnosis, Ending, ForecastReport, GrowthReport, PeakKind};
 
 /// One job: what it was, what it used, how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,9 @@ pub struct JobReport {
     /// Why memory stayed; none where the job was recorded without `--diagnose`.
     #[serde(default)]
     pub diagnosis: Option<Diagnosis>,
+    /// What it comes to by the end; of a job that ended early, what it would have come to. None where nothing was to come, or too little is known.
+    #[serde(default)]
+    pub forecast: Option<ForecastReport>,
     /// What the recorder has to say about the recording itself.
     pub notices: Vec<NoticeReport>,
     /// What recording took itself; none until the agent says it, at its end.

@@ -39,7 +39,10 @@ pub(crate) fn cb() -> What {
     What::CollectBegin(Empty {})
 }
 pub(crate) fn ce(items: u64) -> What {
-    What::CollectEnd(CollectEnd { items })
+    What::CollectEnd(CollectEnd {
+        items,
+        ..CollectEnd::default()
+    })
 }
 pub(crate) fn ib(path: &str) -> What {
     What::ImportBegin(ImportBegin {

@@ -39,6 +39,8 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) visits: Vec<VisitFacts<'a>>,
     pub(in crate::digest) diagnoses: Vec<DiagnosisFacts<'a>>,
     pub(in crate::digest) collections: Vec<Collection>,
+    /// What was told to be collected.
+    pub(in crate::digest) collected: Vec<Collected<'a>>,
     /// Ordinal of a session and pytest's exit status, as this process said them.
     pub(in crate::digest) session_ends: Vec<(u32, i32)>,
     /// Ordinals of the sessions that it left in order, whether they told a status or not.
@@ -49,6 +51,14 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) running: Option<&'a str>,
     /// The test that was open at the last mark, by its place in `tests`.
     pub(in crate::digest) open_test: Option<usize>,
+}
+
+/// The test files that a session is to run.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::digest) struct Collected<'a> {
+    pub(in crate::digest) session: u32,
+    /// As `pytest-plugin/FORMAT.md` has it.
+    pub(in crate::digest) files: &'a str,
 }
 
 /// How a test ended, and each phase of it.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{
-    MAX_BYTES, MAX_GROWN, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size, text, time,
+    MAX_BYTES, MAX_FILES_BYTES, MAX_GROWN, MAX_TEXT_BYTES, MAX_WORDS, count, name, signal, size,
+    text, time,
 };
 use crate::{
     codec::{Problem, parts::Parts},
@@ -250,6 +251,9 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
     }
     if let Some(What::Leave(leave)) = &mark.what {
         size("true_peak_bytes", leave.true_peak_bytes.unwrap_or(0)).map_err(as_part("leave"))?;
+    }
+    if let Some(What::CollectEnd(end)) = &mark.what {
+        text("files", &end.files, MAX_FILES_BYTES).map_err(as_part("what"))?;
     }
     for value in texts {
         text("text", value, MAX_TEXT_BYTES).map_err(as_part("what"))?;
