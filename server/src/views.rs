@@ -1,12 +1,12 @@
 //! From answers to what a page shows: words, links and rounded figures.
 
 pub(crate) mod check;
+pub(crate) mod curves;
 pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod reference;
-pub(crate) mod timeline;
 
 /// Filters of the templates.
 #[expect(unreachable_pub, reason = "the macro makes public structs")]

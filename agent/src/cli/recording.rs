@@ -88,6 +88,7 @@ impl From<RecordingArgs> for Given {
             protect: either(args.protect, args.no_protect),
             plugin: either(args.plugin, args.no_plugin),
             summary: None,
+            step_summary: None,
             quiet: args.quiet.then_some(true),
             token: None,
         }

@@ -21,3 +21,4 @@ pub mod robust;
 #[cfg(test)]
 mod samples;
 pub mod time;
+pub mod trend;

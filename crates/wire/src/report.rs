@@ -10,6 +10,7 @@ mod growth;
 mod job;
 mod plan;
 mod processes;
+mod remarks;
 mod tests_and_fixtures;
 
 pub use check::{
@@ -26,4 +27,5 @@ pub use job::{
 };
 pub use plan::{PlanReport, PlannedJob, Predicted};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
+pub use remarks::{Remark, RemarkKind, ReportDocument, Severity};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -9,6 +9,7 @@ mod openapi;
 mod page;
 mod pins;
 mod projects;
+mod report;
 mod series;
 
 pub use openapi::openapi;
@@ -24,4 +25,5 @@ pub(crate) use pins::{pin, unpin};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };
+pub(crate) use report::report;
 pub(crate) use series::{MOST_POINTS, series};

@@ -29,6 +29,7 @@ use crate::{
     },
 };
 
+mod badge;
 mod reference;
 mod sign_in;
 
@@ -45,6 +46,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/", get(home))
         .route("/p/{project}", get(project))
         .route("/p/{project}/runs/{run}", get(run))
+        .route("/p/{project}/badge.svg", get(badge::show))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
         .route("/api", get(reference::reference))

@@ -1,17 +1,18 @@
-//! The summary in words.
+//! The summary in words, as a terminal shows it.
+
+mod chart;
+mod look;
 
 use std::fmt::Write;
 
-use highwater_analysis::{digest::Digest, plan};
+use highwater_analysis::{digest::Digest, figures::mebibytes, plan};
 use highwater_wire::report::{
     Books, Course, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
 };
 
-use super::{
-    chart,
-    look::Look,
-    table::{fitted, mebibytes},
-};
+pub use look::Look;
+
+use crate::names::fitted;
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
