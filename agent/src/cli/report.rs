@@ -8,7 +8,7 @@ use highwater_report::Format;
 use super::server::ServerParser;
 use crate::settings::said;
 
-const WHERE: &str = "JOB is a uuid, or the file that --summary wrote. Where none is named it is the newest that is not sent, else the job that HIGHWATER_JOB names.";
+const WHERE: &str = "JOB is a uuid, or the file that --summary wrote. Where none is named it is the job that HIGHWATER_JOB names, as in the steps after `highwater start`, else the newest that is not sent.";
 
 #[derive(Debug, Args)]
 #[command(after_help = WHERE)]

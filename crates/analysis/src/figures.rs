@@ -30,6 +30,15 @@ pub fn duration(us: i64) -> String {
     }
 }
 
+/// A time of day to the second, from RFC 3339 in UTC.
+#[must_use]
+pub fn whole_moment(rfc3339: &str) -> String {
+    rfc3339.get(..19).map_or_else(
+        || rfc3339.to_owned(),
+        |second| format!("{} UTC", second.replace('T', " ")),
+    )
+}
+
 /// A number of things, in words.
 #[must_use]
 pub fn count(number: usize, thing: &str) -> String {

@@ -3,7 +3,7 @@
 use highwater_wire::report::{Remark, Severity};
 use serde::Serialize;
 
-use crate::{Source, names::fitted};
+use crate::{Source, json::lines, names::fitted};
 
 /// Where an issue is shown that is of no file: GitLab asks for one.
 const NO_FILE: &str = "pytest";
@@ -32,7 +32,7 @@ struct Lines {
 
 pub(crate) fn write(source: &Source<'_>) -> serde_json::Result<String> {
     let issues: Vec<Issue> = source.remarks.iter().map(issue).collect();
-    serde_json::to_string_pretty(&issues)
+    lines(&issues)
 }
 
 fn issue(remark: &Remark) -> Issue {

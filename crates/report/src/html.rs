@@ -2,7 +2,7 @@
 
 use askama::Template;
 use highwater_analysis::{
-    figures::{duration, mebibytes, web_address},
+    figures::{duration, mebibytes, web_address, whole_moment},
     plan,
 };
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, PeakKind, Remark, TestRow};
@@ -30,6 +30,15 @@ mod filters {
     #[askama::filter_fn]
     pub(super) fn mebibytes(bytes: &i64, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(super::mebibytes(*bytes))
+    }
+
+    /// A text in one line that turns no direction.
+    #[askama::filter_fn]
+    pub(super) fn shown(
+        text: impl std::fmt::Display,
+        _: &dyn askama::Values,
+    ) -> askama::Result<String> {
+        Ok(super::shown(&text.to_string()))
     }
 
     /// A duration in the unit that fits.
@@ -67,10 +76,14 @@ struct Table {
 pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
     let digest = source.digest;
     let job = &digest.job;
+    let mut visits = digest.visits.clone();
+    for visit in &mut visits {
+        visit.path = shown(&visit.path);
+    }
     let chart = chart(
         job,
         &digest.processes,
-        &digest.visits,
+        &visits,
         &source.curves,
         &source.samples_gone,
         false,
@@ -86,14 +99,10 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         remarks: &source.remarks,
         chart: chart.map_err(|error| WriteError::Chart(error.to_string()))?,
         tables: vec![files(source), tests(source), fixtures(source)],
-        notices: job
-            .notices
-            .iter()
-            .map(|it| shown(&it.to_string()))
-            .collect(),
+        notices: job.notices.iter().map(ToString::to_string).collect(),
         page: source.page.map_or("", web_address),
     };
-    Ok(page.render()?)
+    Ok(page.render()? + "\n")
 }
 
 fn tone(job: &JobReport) -> &'static str {
@@ -143,11 +152,11 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
         ("Project", &job.project),
         ("Branch", &job.branch),
         ("Commit", &job.commit),
-        ("Began", &job.started_at),
+        ("Began", &whole_moment(&job.started_at)),
         ("Agent", &job.agent_version),
     ];
     let told = told.into_iter().filter(|(_, value)| !value.is_empty());
-    facts.extend(told.map(|(name, value)| (name, shown(value))));
+    facts.extend(told.map(|(name, value)| (name, value.clone())));
     facts
 }
 

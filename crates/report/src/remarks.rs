@@ -74,11 +74,16 @@ fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {
         mebibytes(culprit.bytes),
         culprit.name
     );
+    // A process has another number each time.
+    let subject = match culprit.name.rsplit_once(" (process ") {
+        Some((command, _)) if culprit.kind == "other" => command,
+        _ => &culprit.name,
+    };
     remark(
         &digest.job,
         RemarkKind::Culprit,
         Severity::Warning,
-        &culprit.name,
+        &format!("{} {subject}", culprit.kind),
         path_of(digest, culprit),
         sentence,
     )
@@ -119,10 +124,11 @@ fn headroom(job: &JobReport) -> Option<Remark> {
     let whole = limit.limit_bytes.cast_signed();
     let is_tight = limits::left_bytes(limit) < whole / LEAST_HEADROOM_PART;
     let subject = limits::name(limit);
-    let sentence = format!(
-        "Little is left below a limit: {subject} was used to {}",
-        limits::used(limit)
-    );
+    let what = match limits::left_bytes(limit) {
+        ..0 => "More was used than a limit allows",
+        _ => "Little is left below a limit",
+    };
+    let sentence = format!("{what}: {subject}, {} used", limits::used(limit));
     let severity = Severity::Warning;
     is_tight.then(|| {
         remark(

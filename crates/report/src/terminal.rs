@@ -47,7 +47,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         writeln!(
             out,
             "{} ({}, {})",
-            ending.sentence,
+            fitted(&ending.sentence, MOST_NOTICE_COLUMNS),
             ending.verdict.as_str(),
             ending.confidence.as_str()
         )?;
@@ -75,7 +75,11 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             )?;
         }
         if ending.verdict != Verdict::Passed {
-            writeln!(out, "Next: {}", ending.next_step)?;
+            writeln!(
+                out,
+                "Next: {}",
+                fitted(&ending.next_step, MOST_NOTICE_COLUMNS)
+            )?;
         }
     }
     if let Some(hint) = plan::hint(job) {

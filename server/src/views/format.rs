@@ -2,7 +2,9 @@
 
 use highwater_analysis::time::rfc3339;
 
-pub(crate) use highwater_analysis::figures::{count, duration, mebibytes, web_address};
+pub(crate) use highwater_analysis::figures::{
+    count, duration, mebibytes, web_address, whole_moment,
+};
 
 /// Day and minute in UTC; a job sent by hand may not say when it began.
 pub(crate) fn moment(unix_us: i64) -> String {
@@ -12,14 +14,6 @@ pub(crate) fn moment(unix_us: i64) -> String {
     let text = rfc3339(unix_us);
     text.get(..16)
         .map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
-}
-
-/// A time of day to the second, from RFC 3339 in UTC.
-pub(crate) fn whole_moment(rfc3339: &str) -> String {
-    rfc3339.get(..19).map_or_else(
-        || rfc3339.to_owned(),
-        |second| format!("{} UTC", second.replace('T', " ")),
-    )
 }
 
 /// The first characters of a commit.

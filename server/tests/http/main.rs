@@ -17,6 +17,7 @@ mod load;
 mod pages;
 mod pins;
 mod reference;
+mod report;
 mod retention;
 mod start;
 mod versions;

@@ -39,7 +39,8 @@ struct Summary {
 /// Finds a job: in the spool, else on the server.
 pub(super) fn find(job: Option<&Named>, places: Places, env: &Env) -> Result<Found, CommandError> {
     let named = match job {
-        None => None,
+        // As in the steps after `highwater start`.
+        None => env.get("HIGHWATER_JOB").and_then(|job| job.parse().ok()),
         Some(Named::Uuid(uuid)) => Some(*uuid),
         Some(Named::Summary(file)) => Some(of_summary(file)?),
     };
@@ -47,8 +48,7 @@ pub(super) fn find(job: Option<&Named>, places: Places, env: &Env) -> Result<Fou
         let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
         return Ok(Found::Here(Box::new(digest)));
     }
-    let of_environment = || env.get("HIGHWATER_JOB")?.parse().ok();
-    let job = match (named.or_else(of_environment), &places.server) {
+    let job = match (named, &places.server) {
         (Some(job), _) => job,
         (None, Some(_)) => return Err(CommandError::NoJobToPlan(places.spool)),
         (None, None) => return Err(CommandError::Nothing(places.spool)),

@@ -22,7 +22,7 @@ pub struct Remark {
     pub kind: RemarkKind,
     /// How much it matters.
     pub severity: Severity,
-    /// What it is about: path of a test file, name of a fixture, command of a process, a session or a limit; empty for the job itself.
+    /// What it is about, such as `file tests/test_a.py`, `fixture db (session)`, `session 1` or a limit; empty for the job itself.
     pub subject: String,
     /// The test file to show it at, by its path; none where it is at no file.
     pub path: Option<String>,
