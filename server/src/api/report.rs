@@ -37,7 +37,7 @@ pub(crate) struct ReportQuery {
 
 /// A job as a report, in the form that is asked for.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/report", tag = "jobs", params(("uuid" = Uuid, Path), ReportQuery),
-    responses((status = 200, description = "the report; of the form `json`, the document that is described here", content((ReportDocument = "application/json"),
+    responses((status = 200, description = "the report", content((ReportDocument = "application/json"),
             (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (String = "application/xml"), (String = "image/svg+xml"))),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn report(

@@ -91,7 +91,7 @@ impl About {
             "unsettled" => id == "export",
             "removed" => match self.tag.as_str() {
                 "ingest" => id != "put_job",
-                "jobs" => !matches!(id, "job" | "live"),
+                "jobs" => !matches!(id, "job" | "live" | "report"),
                 _ => false,
             },
             "job_full" => id == "put_batch",
@@ -149,6 +149,7 @@ fn describe(parameter: &mut Value, about: &About) {
             json!({"minimum": 1, "maximum": MOST_POINTS, "default": USUAL_POINTS}),
             json!(100),
         ),
+        "format" if about.id == "report" => ("", json!({}), json!("markdown")),
         "format" => ("", json!({}), json!("csv")),
         "what" => ("", json!({"default": "series"}), json!("tests")),
         _ => ("", json!({}), Value::Null),
@@ -226,6 +227,16 @@ fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
             "application/json" => json!({"type": "object"}),
             "text/csv" => json!({"type": "string"}),
             _ => json!({"type": "string", "format": "binary"}),
+        }),
+        "report" => Some(|kind| match kind {
+            "application/json" => json!({
+                "description": "Of the form `json` the document, of `gitlab` a list of issues.",
+                "oneOf": [
+                    {"$ref": "#/components/schemas/ReportDocument"},
+                    {"type": "array", "items": {"type": "object"}},
+                ],
+            }),
+            _ => json!({"type": "string"}),
         }),
         _ => None,
     }
