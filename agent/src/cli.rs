@@ -27,7 +27,7 @@ pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
 pub use doctor::DoctorTask;
 pub use kept::UploadTask;
 pub use planning::{Form, PlanTask};
-pub use report::{Named, ReportTask};
+pub use report::ReportTask;
 pub use run::RunTask;
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \

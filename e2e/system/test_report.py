@@ -151,7 +151,7 @@ def test_a_death_is_told_in_every_form_from_the_spool_and_from_the_server_alike(
     page = "%s/jobs/%s" % (server.url, summary["uuid"])
     assert page in there["markdown"] and page in there["terminal"]
     _, why = told(suite, ["no-such-file.json"], status=2)
-    assert "no-such-file.json" in why and "--summary" in why
+    assert "no-such-file.json" in why and "summary" in why
     _, why = told(suite, ["--format", "pdf"], status=2)
     assert "prometheus" in why
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser};
 use highwater_report::Format;
 
-use super::server::ServerParser;
+use super::{checking::JobWord, server::ServerParser};
 use crate::settings::said;
 
 const WHERE: &str = "JOB is a uuid, or the file that --summary wrote. Where none is named it is the job that HIGHWATER_JOB names, as in the steps after `highwater start`, else the newest that is not sent.";
@@ -32,30 +32,13 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
     /// The job.
-    #[arg(value_name = "JOB", value_parser = named)]
-    job: Option<Named>,
+    #[arg(value_name = "JOB")]
+    job: Option<JobWord>,
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
     let words = Format::ALL.map(Format::as_str);
     PossibleValuesParser::new(words).try_map(|word| word.parse::<Format>())
-}
-
-/// How a job is named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Named {
-    /// By its uuid.
-    Uuid(uuid::Uuid),
-    /// By the file that `--summary` wrote.
-    Summary(PathBuf),
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-fn named(word: &str) -> Result<Named, String> {
-    Ok(match word.parse() {
-        Ok(uuid) => Named::Uuid(uuid),
-        Err(_) => Named::Summary(PathBuf::from(word)),
-    })
 }
 
 /// `highwater report`.
@@ -74,7 +57,7 @@ pub struct ReportTask {
     /// Root of the spool.
     pub spool: Option<PathBuf>,
     /// The job; the newest where none.
-    pub job: Option<Named>,
+    pub job: Option<JobWord>,
 }
 
 impl From<ReportArgs> for ReportTask {

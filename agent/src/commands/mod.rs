@@ -174,9 +174,6 @@ pub enum CommandError {
     /// The file of a report.
     #[error("{}: the report cannot be written: {}", .0.display(), .1)]
     ReportNotWritten(PathBuf, std::io::Error),
-    /// A file that `--summary` should have written.
-    #[error("{}: no job is named here: {}; name a job by its uuid, or by the file that --summary wrote", .0.display(), .1)]
-    NoSummary(PathBuf, String),
     /// The job summary of GitHub Actions.
     #[error("--step-summary: {0}")]
     StepSummary(String),

@@ -1,17 +1,16 @@
 //! The job that is told of: worked out of the spool, or asked of the server, which writes the same forms.
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use highwater_analysis::digest::Digest;
 use highwater_report::{Curve, Format, Source, remarks};
 use highwater_wire::report::ReportDocument;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
     ci::Env,
-    cli::Named,
-    commands::{CommandError, recorded::in_spool},
+    cli::JobWord,
+    commands::{CommandError, check::of_summary, recorded::in_spool},
     settings::Places,
     shipper::Client,
     summary::{self, look},
@@ -30,19 +29,17 @@ pub(super) enum Found {
     There(Uuid, Box<Client>),
 }
 
-/// What is read of the file that `--summary` wrote.
-#[derive(Deserialize)]
-struct Summary {
-    uuid: Uuid,
-}
-
 /// Finds a job: in the spool, else on the server.
-pub(super) fn find(job: Option<&Named>, places: Places, env: &Env) -> Result<Found, CommandError> {
+pub(super) fn find(
+    job: Option<&JobWord>,
+    places: Places,
+    env: &Env,
+) -> Result<Found, CommandError> {
     let named = match job {
         // As in the steps after `highwater start`.
         None => env.get("HIGHWATER_JOB").and_then(|job| job.parse().ok()),
-        Some(Named::Uuid(uuid)) => Some(*uuid),
-        Some(Named::Summary(file)) => Some(of_summary(file)?),
+        Some(JobWord::Uuid(uuid)) => Some(*uuid),
+        Some(JobWord::Summary(file)) => Some(of_summary(file)?),
     };
     if let Some(found) = in_spool(named, &places.spool)? {
         let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
@@ -58,14 +55,6 @@ pub(super) fn find(job: Option<&Named>, places: Places, env: &Env) -> Result<Fou
     };
     let client = Client::new(server, places.token.as_ref(), env, job);
     Ok(Found::There(job, Box::new(client)))
-}
-
-fn of_summary(file: &Path) -> Result<Uuid, CommandError> {
-    let none = |why: String| CommandError::NoSummary(file.to_owned(), why);
-    let text = fs::read(file).map_err(|error| none(error.to_string()))?;
-    let summary: Summary =
-        serde_json::from_slice(&text).map_err(|error| none(error.to_string()))?;
-    Ok(summary.uuid)
 }
 
 impl Found {
