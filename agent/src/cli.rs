@@ -8,6 +8,7 @@ mod guarding;
 mod kept;
 mod planning;
 mod recording;
+mod report;
 mod run;
 mod server;
 
@@ -16,15 +17,17 @@ use clap::{Parser, Subcommand};
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
 use checking::CheckArgs;
 use doctor::DoctorArgs;
-use kept::{ReportArgs, UploadArgs};
+use kept::UploadArgs;
 use planning::PlanArgs;
+use report::ReportArgs;
 use run::RunArgs;
 
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
 pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
 pub use doctor::DoctorTask;
-pub use kept::{ReportTask, UploadTask};
+pub use kept::UploadTask;
 pub use planning::{Form, PlanTask};
+pub use report::ReportTask;
 pub use run::RunTask;
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
@@ -55,7 +58,7 @@ enum Command {
     Background(BackgroundArgs),
     /// Send recordings that no server has acknowledged yet.
     Upload(UploadArgs),
-    /// Show the summary of a recording that is still in the spool.
+    /// Tell of a job in the form that somebody reads: here, in a job summary, on a pull request, in a file for a CI.
     Report(ReportArgs),
     /// Cut a suite that was recorded into jobs that fit a budget.
     Plan(PlanArgs),
@@ -80,7 +83,7 @@ pub enum Task {
     Background(BackgroundTask),
     /// Send what is in the spool.
     Upload(UploadTask),
-    /// Show a recording's summary.
+    /// Tell of a job.
     Report(ReportTask),
     /// Cut a suite into jobs.
     Plan(PlanTask),

@@ -1,7 +1,7 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
 //! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `signals`, `witness`, `guard`,
-//! `sampler`, `portable`, `shipper` | `recorder`, `rescue`, `recording`, `closing`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
+//! `sampler`, `portable`, `shipper`, `github` | `recorder`, `rescue`, `recording`, `closing`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod environ;
 pub mod exit_codes;
 pub mod forecaster;
+pub mod github;
 pub mod guard;
 pub mod injection;
 pub mod marks;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Check(task) => commands::check::check(&task),
         Task::Plan(task) => commands::plan::plan(&task),
-        Task::Report(task) => commands::report::report(task),
+        Task::Report(task) => commands::report::report(&task),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

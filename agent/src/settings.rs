@@ -95,6 +95,8 @@ pub struct Settings {
     pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
+    /// Whether the report goes into the job summary of GitHub Actions.
+    pub step_summary: bool,
 }
 
 /// A setting that cannot be.
@@ -229,6 +231,7 @@ pub fn resolve(
         repo_root,
         plan: given.plan,
         summary: given.summary,
+        step_summary: given.step_summary.or(file.step_summary).unwrap_or(false),
     })
 }
 
@@ -274,6 +277,13 @@ pub fn quiet(given: &Given, env: &Env) -> bool {
 pub fn summary(given: &Given, env: &Env) -> Option<PathBuf> {
     let (variables, _) = variables::read(env);
     given.summary.clone().or(variables.summary)
+}
+
+/// Whether the report goes into the job summary of GitHub Actions.
+#[must_use]
+pub fn step_summary(given: Given, env: &Env, folder: &Path) -> bool {
+    let (given, file, _) = gather(given, env, folder);
+    given.step_summary.or(file.step_summary).unwrap_or(false)
 }
 
 fn gather(given: Given, env: &Env, folder: &Path) -> (Given, File, Vec<String>) {

@@ -17,7 +17,9 @@ mod source;
 mod thread;
 
 pub use answer::Answer;
+pub(crate) use answer::legible;
 pub use client::{Client, Item, Timeouts};
+pub(crate) use identity::{agent_for, bearer};
 pub use presence::{Permit, Presence, Standing};
 pub use thread::{Outcome, Shipper, discard, send_whole};
 

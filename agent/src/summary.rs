@@ -1,10 +1,7 @@
 //! What the terminal says after a recording, and the same as JSON.
 
-mod chart;
-mod look;
+pub mod look;
 mod status;
-mod table;
-mod text;
 
 use std::path::Path;
 
@@ -24,10 +21,9 @@ use crate::{
     spool::{self, Recorded, SpoolError},
 };
 
-pub use look::Look;
+pub(crate) use highwater_report::fitted;
+pub use highwater_report::{Look, terminal};
 pub use status::{Live, status};
-pub(crate) use table::fitted;
-pub use text::terminal;
 
 /// What is known of the end of a recording beside its spool.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! From answers to what a page shows: words, links and rounded figures.
 
 pub(crate) mod check;
+pub(crate) mod curves;
 mod diagnosis;
 pub(crate) mod file;
 pub(crate) mod format;
@@ -8,7 +9,6 @@ pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod plan;
 pub(crate) mod reference;
-pub(crate) mod timeline;
 
 /// Filters of the templates.
 #[expect(unreachable_pub, reason = "the macro makes public structs")]

@@ -97,6 +97,9 @@ pub(super) struct StopArgs {
     /// Write the summary as JSON to a file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Add the report to the job summary of GitHub Actions, in `$GITHUB_STEP_SUMMARY`.
+    #[arg(long)]
+    step_summary: bool,
     /// Say nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -115,6 +118,8 @@ pub struct StopTask {
     pub spool: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
+    /// Whether the report goes into the job summary of GitHub Actions.
+    pub step_summary: Option<bool>,
     /// Say nothing but errors.
     pub quiet: Option<bool>,
 }
@@ -127,6 +132,7 @@ impl From<StopArgs> for StopTask {
             job: args.job,
             spool: args.spool,
             summary: args.summary,
+            step_summary: args.step_summary.then_some(true),
             quiet: args.quiet.then_some(true),
         }
     }

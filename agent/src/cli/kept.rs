@@ -1,4 +1,4 @@
-//! `highwater upload` and `report`: what is still in the spool.
+//! `highwater upload`: what is still in the spool.
 
 use std::path::PathBuf;
 
@@ -37,34 +37,6 @@ impl From<UploadArgs> for UploadTask {
             server: args.server.and_then(said),
             spool: args.spool,
             jobs: args.jobs,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// Folder that holds the recordings.
-    #[arg(long, value_name = "DIR")]
-    spool: Option<PathBuf>,
-    /// The job, by uuid; the newest where none is named.
-    #[arg(value_name = "JOB")]
-    job: Option<uuid::Uuid>,
-}
-
-/// `highwater report`.
-#[derive(Debug)]
-pub struct ReportTask {
-    /// Root of the spool.
-    pub spool: Option<PathBuf>,
-    /// The job; the newest where none.
-    pub job: Option<uuid::Uuid>,
-}
-
-impl From<ReportArgs> for ReportTask {
-    fn from(args: ReportArgs) -> Self {
-        Self {
-            spool: args.spool,
-            job: args.job,
         }
     }
 }

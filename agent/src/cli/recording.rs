@@ -95,6 +95,7 @@ impl From<RecordingArgs> for Given {
             plugin: either(args.plugin, args.no_plugin),
             plan: None,
             summary: None,
+            step_summary: None,
             quiet: args.quiet.then_some(true),
             token: None,
         }

@@ -17,6 +17,9 @@ pub(super) struct RunArgs {
     /// Write the summary as JSON to a file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Add the report to the job summary of GitHub Actions, in `$GITHUB_STEP_SUMMARY`.
+    #[arg(long)]
+    step_summary: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -37,6 +40,7 @@ impl From<RunArgs> for RunTask {
             given: Given {
                 plan: args.plan,
                 summary: args.summary,
+                step_summary: args.step_summary.then_some(true),
                 ..args.recording.into()
             },
             command: args.command,

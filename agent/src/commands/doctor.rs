@@ -1,7 +1,7 @@
 //! `highwater doctor`: what works on this machine.
 
 use super::{environment, working_folder};
-use crate::{cli::DoctorTask, doctor, exit_codes, settings::Given, summary::Look, terminal};
+use crate::{cli::DoctorTask, doctor, exit_codes, settings::Given, summary::look, terminal};
 
 /// Looks at everything a recording would use, and prints what was found to standard output.
 ///
@@ -18,7 +18,7 @@ pub fn doctor(task: DoctorTask) -> u8 {
     let checks = doctor::examine(given, &env, &working_folder());
     let text = match task.json {
         true => doctor::json(&checks),
-        false => doctor::terminal(&checks, &Look::of_stdout(&env)),
+        false => doctor::terminal(&checks, &look::of_stdout(&env)),
     };
     terminal::answer(&text);
     match doctor::can_record(&checks) {

@@ -11,6 +11,7 @@ pub mod report;
 pub mod run;
 pub mod start;
 pub mod status;
+mod step_summary;
 pub mod stop;
 mod told;
 pub mod upload;
@@ -140,6 +141,18 @@ pub enum CommandError {
     /// A file of the plan.
     #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
     NotWritten(PathBuf, std::io::Error),
+    /// A report.
+    #[error("the report cannot be written: {0}")]
+    Report(#[from] highwater_report::WriteError),
+    /// The file of a report.
+    #[error("{}: the report cannot be written: {}", .0.display(), .1)]
+    ReportNotWritten(PathBuf, std::io::Error),
+    /// The job summary of GitHub Actions.
+    #[error("--step-summary: {0}")]
+    StepSummary(String),
+    /// A comment on a pull request.
+    #[error("--comment: {0}")]
+    Comment(#[from] crate::github::CommentError),
     /// Part of the recordings was not taken.
     #[error("{0} of {1} recordings were not sent; they stay in the spool")]
     NotSent(usize, usize),

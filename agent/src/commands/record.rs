@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     environment,
     run::{self, RecordingProps, RunOutcome, RunProps},
-    tell,
+    step_summary, tell,
     told::{self, Sent},
     working_folder,
 };
@@ -20,7 +20,7 @@ use crate::{
     settings::{self, Settings},
     shipper::{self, Client, Shipper},
     spool::Spool,
-    summary::{self, Look},
+    summary::{self, look},
     terminal,
 };
 
@@ -215,8 +215,11 @@ fn conclude(mut prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u6
         }
     };
     if let Some(digest) = digest.as_ref().filter(|_| !quiet) {
-        let look = Look::of_stderr(&environment());
+        let look = look::of_stderr(&environment());
         terminal::show(&summary::terminal(digest, prepared.page.as_deref(), &look));
+    }
+    if let Some(digest) = digest.as_ref().filter(|_| prepared.settings.step_summary) {
+        step_summary::add(digest, prepared.page.as_deref(), &environment());
     }
     let Sending {
         outcome: sent,

@@ -1,34 +1,62 @@
-//! `highwater report`: the summary of a recording that is still in the spool.
+//! `highwater report`: tells of a job, of the spool or of a server, in the form that somebody reads.
 
-use super::{CommandError, environment, recorded::in_spool, tell, working_folder};
+mod comment;
+mod found;
+
+use std::path::Path;
+
+use highwater_report::Format;
+
+use super::{CommandError, environment, step_summary, tell, working_folder};
 use crate::{
+    ci::Env,
     cli::ReportTask,
-    exit_codes,
+    exit_codes, regular,
     settings::{self, Given},
-    summary::{self, Look},
     terminal,
 };
+use found::Found;
 
-/// Prints the summary of a job to standard output.
+/// Writes the report of a job where it was asked for.
 ///
 /// # Errors
-/// When there is no such recording or it cannot be read.
-pub fn report(task: ReportTask) -> Result<u8, CommandError> {
+/// When the job cannot be had, or something cannot be written.
+pub fn report(task: &ReportTask) -> Result<u8, CommandError> {
+    let env = environment();
     let given = Given {
-        spool: task.spool,
+        server: task.server.clone(),
+        spool: task.spool.clone(),
         ..Given::default()
     };
-    let places = settings::places(given, &environment(), &working_folder());
+    let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
-    let root = places.spool;
-    let Some(found) = in_spool(task.job, &root)? else {
-        return Err(match task.job {
-            Some(uuid) => CommandError::NoSuchJob(uuid, root),
-            None => CommandError::Nothing(root),
-        });
-    };
-    let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
-    let look = Look::of_stdout(&environment());
-    terminal::answer(&summary::terminal(&digest, None, &look));
+    let found = found::find(task.job.as_ref(), places, &env)?;
+    if let Some(format) = task.format {
+        let text = found.written(format, &env)?;
+        match &task.output {
+            None => terminal::answer(&text),
+            Some(file) => put(file, &text)?,
+        }
+    }
+    if task.step_summary {
+        add_to_step_summary(&found, &env)?;
+    }
+    if task.comment {
+        comment::comment(&found.document()?, found.page().as_deref(), &env)?;
+    }
     Ok(exit_codes::OK)
+}
+
+fn put(file: &Path, text: &str) -> Result<(), CommandError> {
+    regular::replace(file, text.as_bytes())
+        .map_err(|(path, error)| CommandError::ReportNotWritten(path, error))
+}
+
+fn add_to_step_summary(found: &Found, env: &Env) -> Result<(), CommandError> {
+    let file = step_summary::file(env).ok_or_else(|| {
+        let why = "GITHUB_STEP_SUMMARY is not set, which the runner of GitHub Actions does";
+        CommandError::StepSummary(why.to_owned())
+    })?;
+    let text = found.written(Format::Markdown, env)?;
+    step_summary::append(Path::new(file), &text).map_err(CommandError::StepSummary)
 }

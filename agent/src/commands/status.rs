@@ -9,7 +9,7 @@ use crate::{
     procfs::Procfs,
     settings::{self, Given},
     spool,
-    summary::{self, Live, Look},
+    summary::{self, Live, look},
     terminal,
 };
 
@@ -46,7 +46,7 @@ pub fn status(task: StatusTask) -> Result<u8, CommandError> {
         terminal::answer(&text);
         return Ok(exit_codes::OK);
     }
-    let look = Look::of_stdout(&env);
+    let look = look::of_stdout(&env);
     let who = match (started.lives, has_ended) {
         (true, _) => format!("process {pid} records"),
         (false, true) => "it has ended".to_owned(),

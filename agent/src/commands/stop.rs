@@ -9,7 +9,7 @@ use std::{
 use highwater_wire::{codec, v1};
 
 use super::{
-    CommandError, environment, lost, tell,
+    CommandError, environment, lost, step_summary, tell,
     told::{self, Sent},
     working_folder,
 };
@@ -26,7 +26,7 @@ use crate::{
     shipper::{self, Client},
     signals,
     spool::{self, SpoolError, Unwritten},
-    summary::{self, Look},
+    summary::{self, look},
     terminal,
     tree::ProcessKey,
 };
@@ -68,11 +68,13 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     let given = Given {
         spool: task.spool,
         summary: task.summary,
+        step_summary: task.step_summary,
         quiet: task.quiet,
         ..Given::default()
     };
     let quiet = settings::quiet(&given, &env);
     let summary = settings::summary(&given, &env);
+    let step_summary = settings::step_summary(given.clone(), &env, &working_folder());
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
     let started = match one(&places.spool, task.job.as_deref()) {
@@ -106,8 +108,11 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
         }
     };
     if let Some(digest) = digest.as_ref().filter(|_| !quiet) {
-        let look = Look::of_stderr(&env);
+        let look = look::of_stderr(&env);
         terminal::show(&summary::terminal(digest, page.as_deref(), &look));
+    }
+    if let Some(digest) = digest.as_ref().filter(|_| step_summary) {
+        step_summary::add(digest, page.as_deref(), &env);
     }
     let sent = match (sent, &server) {
         (Some(sent), _) => Some(sent),

@@ -62,6 +62,8 @@ pub struct Given {
     pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
+    /// Whether the report goes into the job summary of GitHub Actions.
+    pub step_summary: Option<bool>,
     /// Say nothing but errors.
     pub quiet: Option<bool>,
     /// What a proxy before the server asks for; a variable alone gives it, for others can read the command line.
@@ -102,6 +104,7 @@ impl Given {
             plugin: self.plugin.or(other.plugin),
             plan: self.plan.or(other.plan),
             summary: self.summary.or(other.summary),
+            step_summary: self.step_summary.or(other.step_summary),
             quiet: self.quiet.or(other.quiet),
             token: self.token.or(other.token),
         }

@@ -44,6 +44,8 @@ pub(super) struct File {
     pub(super) ci_timeout: Option<Duration>,
     /// Whether pytest is given the plugin.
     pub(super) plugin: Option<bool>,
+    /// Whether the report goes into the job summary of GitHub Actions.
+    pub(super) step_summary: Option<bool>,
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -107,9 +109,10 @@ impl File {
             "protect" => self.protect = Some(yes_or_no(&value)?),
             "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
             "plugin" => self.plugin = Some(yes_or_no(&value)?),
+            "step-summary" => self.step_summary = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, diagnose, plugin, protect, ci-timeout"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, diagnose, plugin, protect, ci-timeout, step-summary"
                         .to_owned(),
                 );
             }

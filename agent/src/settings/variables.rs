@@ -50,6 +50,7 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
             .or_else(|| variables.read("NO_PLUGIN", yes_or_no).map(|no| !no)),
         plan: variables.text("PLAN").map(PathBuf::from),
         summary: variables.text("SUMMARY").map(PathBuf::from),
+        step_summary: variables.read("STEP_SUMMARY", yes_or_no),
         quiet: variables.read("QUIET", yes_or_no),
         token: variables.read("TOKEN", Token::new),
     };

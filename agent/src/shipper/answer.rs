@@ -124,7 +124,7 @@ impl OwnError {
 }
 
 /// Foreign words as they may go to a terminal: on one line, of bounded length, and without what a terminal would obey.
-pub(super) fn legible(text: &str) -> String {
+pub(crate) fn legible(text: &str) -> String {
     let shown = |c: char| {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if c.is_control() || turns {

@@ -70,6 +70,8 @@ pub(super) struct Page {
     /// The server's clock.
     pub(super) date: Option<String>,
     pub(super) body: String,
+    /// Whether the body is there; one that was too long is not.
+    pub(super) is_read: bool,
 }
 
 /// What proves to a server who sends.
@@ -263,9 +265,8 @@ impl Client {
     pub fn read(&self, path: &str, patience: Duration, most_bytes: u64) -> Result<String, String> {
         let page = self.get_up_to(path, patience, most_bytes)?;
         match page.status {
-            // What is larger than that comes as nothing.
-            StatusCode::OK if page.body.is_empty() => Err(format!(
-                "it answered with nothing, or with more than {} MB",
+            StatusCode::OK if !page.is_read => Err(format!(
+                "it answered with more than {} MB",
                 most_bytes / 1_000_000
             )),
             StatusCode::OK => Ok(page.body),
@@ -296,15 +297,16 @@ impl Client {
             let body = response.body_mut().with_config().limit(most_bytes);
             let body = match body.read_to_string() {
                 // No answer of a server of ours, whatever it says.
-                Err(Error::BodyExceedsLimit(_)) => String::new(),
-                body => body?,
+                Err(Error::BodyExceedsLimit(_)) => None,
+                body => Some(body?),
             };
             let header = |name| response.headers().get(name)?.to_str().ok();
             Ok(Page {
                 status: response.status(),
                 location: header("location").map(str::to_owned),
                 date: header("date").map(str::to_owned),
-                body,
+                is_read: body.is_some(),
+                body: body.unwrap_or_default(),
             })
         });
         read.map_err(|error| match self.no_answer(&error, patience) {

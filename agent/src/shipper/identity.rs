@@ -68,7 +68,7 @@ impl Identity {
         let join = if url.contains('?') { '&' } else { '?' };
         let audience: String = form_urlencoded::byte_serialize(audience.as_bytes()).collect();
         let request = Token::new(request).ok().and_then(|token| bearer(&token));
-        let agent = match agent_for(url, env) {
+        let agent = match agent_for(REQUEST_URL, url, env) {
             Ok(agent) => agent,
             Err(why) => return Some(Err(why)),
         };
@@ -126,12 +126,13 @@ impl Identity {
 }
 
 /// Asks GitHub itself, whose certificate every machine trusts whatever a server of one's own is vouched for by, or a GitHub of one's own.
-fn agent_for(url: &str, env: &Env) -> Result<Agent, String> {
+/// `name` is the variable that the address stands in.
+pub(crate) fn agent_for(name: &str, url: &str, env: &Env) -> Result<Agent, String> {
     let host = url
         .parse::<Uri>()
         .ok()
         .and_then(|url| url.host().map(str::to_owned));
-    let host = host.ok_or_else(|| format!("{REQUEST_URL} is no address"))?;
+    let host = host.ok_or_else(|| format!("{name} is no address"))?;
     let is_public = [".githubusercontent.com", ".github.com", ".ghe.com"]
         .iter()
         .any(|domain| host.ends_with(domain));
@@ -151,7 +152,7 @@ fn agent_for(url: &str, env: &Env) -> Result<Agent, String> {
 }
 
 /// The header that a token makes, kept out of debug output.
-pub(super) fn bearer(token: &Token) -> Option<HeaderValue> {
+pub(crate) fn bearer(token: &Token) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
     header.set_sensitive(true);
     Some(header)

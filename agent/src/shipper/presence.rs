@@ -155,6 +155,7 @@ mod tests {
             location: Some("/login".to_owned()),
             date: None,
             body: body.to_owned(),
+            is_read: true,
         };
         of_no_job(&page, false)
     }

@@ -2,14 +2,10 @@
 
 use std::{collections::HashMap, fmt::Write};
 
-use highwater_analysis::digest::Digest;
+use highwater_analysis::{digest::Digest, figures::mebibytes};
+use highwater_report::{Look, fitted};
 use highwater_wire::report::{ForecastReport, LimitKind, ProcessRow, Role, TestRow};
 use serde::Serialize;
-
-use super::{
-    look::Look,
-    table::{fitted, mebibytes},
-};
 
 /// Most processes that are listed; the largest are.
 const MOST_PROCESSES: usize = 15;

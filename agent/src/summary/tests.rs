@@ -2,7 +2,7 @@ use highwater_analysis::{digest::digest, recording::Recording};
 use highwater_wire::v1::{self, mark::What};
 use uuid::Uuid;
 
-use super::{table::fitted, *};
+use super::*;
 
 const MB: u64 = 1_000_000;
 

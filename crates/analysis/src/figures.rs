@@ -54,6 +54,41 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A duration in the unit that fits.
+#[must_use]
+pub fn duration(us: i64) -> String {
+    match us {
+        ..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        1_000_000..120_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+    }
+}
+
+/// A time of day to the second, from RFC 3339 in UTC.
+#[must_use]
+pub fn whole_moment(rfc3339: &str) -> String {
+    rfc3339.get(..19).map_or_else(
+        || rfc3339.to_owned(),
+        |second| format!("{} UTC", second.replace('T', " ")),
+    )
+}
+
+/// A number of things, in words.
+#[must_use]
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// An address that a link may lead to; nothing where it is of another kind.
+#[must_use]
+pub fn web_address(url: &str) -> &str {
+    match url.starts_with("https://") || url.starts_with("http://") {
+        true => url,
+        false => "",
+    }
+}
+
 /// A curve is told apart from the peak beside it where it ends lower by this part of the peak, and by this many bytes.
 const APART_FROM_PART: i64 = 20;
 const APART_FROM_BYTES: i64 = 2 << 20;

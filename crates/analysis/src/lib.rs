@@ -22,3 +22,4 @@ pub mod robust;
 #[cfg(test)]
 mod samples;
 pub mod time;
+pub mod trend;

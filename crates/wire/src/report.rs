@@ -12,6 +12,7 @@ mod growth;
 mod job;
 mod plan;
 mod processes;
+mod remarks;
 mod tests_and_fixtures;
 
 pub use check::{
@@ -30,4 +31,5 @@ pub use job::{
 };
 pub use plan::{Alternative, AlternativeKind, Bound, PlanReport, PlannedJob, Predicted, Together};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
+pub use remarks::{Remark, RemarkKind, ReportDocument, Severity};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

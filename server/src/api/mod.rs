@@ -10,6 +10,7 @@ mod page;
 mod pins;
 mod plan;
 mod projects;
+mod report;
 mod series;
 
 pub use openapi::openapi;
@@ -26,4 +27,5 @@ pub(crate) use plan::plan;
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };
+pub(crate) use report::report;
 pub(crate) use series::{MOST_POINTS, series};

@@ -11,7 +11,7 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{access, check, export, jobs, live, pins, plan, projects, series};
+use super::{access, check, export, jobs, live, pins, plan, projects, report, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -39,6 +39,7 @@ use crate::ingest;
         pins::pin,
         pins::unpin,
         export::export,
+        report::report,
         access::access,
         live::live,
     ),

@@ -2,17 +2,9 @@
 
 use highwater_analysis::time::rfc3339;
 
-pub(crate) use highwater_analysis::figures::mebibytes;
-
-/// A duration in the unit that fits.
-pub(crate) fn duration(us: i64) -> String {
-    match us {
-        ..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        1_000_000..120_000_000 => format!("{:.1} s", us as f64 / 1e6),
-        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
-    }
-}
+pub(crate) use highwater_analysis::figures::{
+    count, duration, mebibytes, web_address, whole_moment,
+};
 
 /// Day and minute in UTC; a job sent by hand may not say when it began.
 pub(crate) fn moment(unix_us: i64) -> String {
@@ -22,19 +14,6 @@ pub(crate) fn moment(unix_us: i64) -> String {
     let text = rfc3339(unix_us);
     text.get(..16)
         .map_or_else(|| text.clone(), |minute| minute.replace('T', " "))
-}
-
-/// A time of day to the second, from RFC 3339 in UTC.
-pub(crate) fn whole_moment(rfc3339: &str) -> String {
-    rfc3339.get(..19).map_or_else(
-        || rfc3339.to_owned(),
-        |second| format!("{} UTC", second.replace('T', " ")),
-    )
-}
-
-/// A number of things, in words.
-pub(crate) fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The first characters of a commit.
@@ -62,14 +41,6 @@ pub(crate) fn in_address(path: &str) -> String {
             }
             out
         })
-}
-
-/// An address that a link may lead to; nothing where it is of another kind.
-pub(crate) fn web_address(url: &str) -> &str {
-    match url.starts_with("https://") || url.starts_with("http://") {
-        true => url,
-        false => "",
-    }
 }
 
 /// A name as markup: a line may end where its parts join, after `/`, `::` and `_` and before `[`, and not in the middle of a word.

@@ -12,10 +12,10 @@ use serde::Deserialize;
 
 use super::{
     check::{self, CheckSection},
+    curves,
     diagnosis::{self, DiagnosisPart},
     filters, format,
     jobs::{JobLine, detail_of, file_href, project_href, run_name},
-    timeline,
 };
 use crate::{
     finalise::Column,
@@ -161,7 +161,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         visits,
     } = within.unwrap_or_default();
     let samples_gone = removed.samples_words();
-    let chart = timeline::chart(
+    let chart = curves::chart(
         &job,
         &processes,
         &visits,

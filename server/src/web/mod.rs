@@ -29,6 +29,7 @@ use crate::{
     },
 };
 
+mod badge;
 mod plan;
 mod reference;
 mod sign_in;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/", get(home))
         .route("/p/{project}", get(project))
         .route("/p/{project}/runs/{run}", get(run))
+        .route("/p/{project}/badge.svg", get(badge::show))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
         .route("/jobs/{uuid}/plan", get(plan::page))

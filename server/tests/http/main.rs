@@ -18,6 +18,7 @@ mod pages;
 mod pins;
 mod plan;
 mod reference;
+mod report;
 mod retention;
 mod start;
 mod versions;

@@ -138,6 +138,21 @@ impl Verdict {
             Self::Passed | Self::TestsFailed | Self::UsageError | Self::NoTests | Self::NoSession
         )
     }
+
+    /// True where want of memory was the cause.
+    #[must_use]
+    pub fn is_of_memory(self) -> bool {
+        matches!(
+            self,
+            Self::OomChild
+                | Self::OomCgroup
+                | Self::OomMachine
+                | Self::OomDaemon
+                | Self::RunnerLostMemory
+                | Self::MemoryError
+                | Self::GuardStopped
+        )
+    }
 }
 
 /// How sure a verdict is.

@@ -93,7 +93,7 @@ impl About {
             "infeasible" | "too_few_jobs" | "unplannable" => id == "plan",
             "removed" => match self.tag.as_str() {
                 "ingest" => id != "put_job",
-                "jobs" => !matches!(id, "job" | "live"),
+                "jobs" => !matches!(id, "job" | "live" | "report"),
                 _ => false,
             },
             "job_full" => id == "put_batch",
@@ -152,6 +152,7 @@ fn describe(parameter: &mut Value, about: &About) {
             json!(100),
         ),
         "format" if about.id == "plan" => ("", json!({"default": "json"}), json!("json")),
+        "format" if about.id == "report" => ("", json!({}), json!("markdown")),
         "format" => ("", json!({}), json!("csv")),
         "budget" => ("", json!({"minLength": 1}), json!("1GB")),
         "jobs" => ("", json!({"minimum": 1, "maximum": u32::MAX}), Value::Null),
@@ -244,6 +245,16 @@ fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
             "application/json" => json!({"type": "object"}),
             "text/csv" => json!({"type": "string"}),
             _ => json!({"type": "string", "format": "binary"}),
+        }),
+        "report" => Some(|kind| match kind {
+            "application/json" => json!({
+                "description": "Of the form `json` the document, of `gitlab` a list of issues.",
+                "oneOf": [
+                    {"$ref": "#/components/schemas/ReportDocument"},
+                    {"type": "array", "items": {"type": "object"}},
+                ],
+            }),
+            _ => json!({"type": "string"}),
         }),
         _ => None,
     }

@@ -1,50 +1,107 @@
 //! The timeline of a job: what its chart draws, its legend, and the same in words.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use highwater_analysis::{digest::Visit, figures::peak_above_curve};
+use highwater_analysis::{
+    digest::{TreePoint, Visit},
+    figures::{count, duration, peak_above_curve},
+};
 use highwater_charts::{
     Band, Block, BlockKind, Lane, Limit, Line, Outlook, Timeline, bytes_label, time_label, timeline,
 };
 use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role, Span};
-
-use crate::finalise::Column;
 
 const MOST_PROCESSES: usize = 4;
 const MOST_LANES: usize = 16;
 /// What came before the first session is left out where it takes this part of the job at least, and holds nothing that comes near the peak.
 const LEFT_OUT_FROM_PART: i64 = 5;
 
-pub(crate) struct Chart {
-    pub(crate) svg: String,
-    pub(crate) words: String,
+/// How many points a curve of the job is drawn with: as fine as the chart is wide.
+const POINTS: usize = 600;
+
+/// Memory over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Curve<'a> {
+    /// Whose it is.
+    pub of: Of,
+    /// From these times on, µs since the job's start.
+    pub t_us: Cow<'a, [i64]>,
+    /// Least from a time to the next, bytes.
+    pub min: Cow<'a, [i64]>,
+    /// Greatest, bytes.
+    pub max: Cow<'a, [i64]>,
+}
+
+/// Whose memory a curve shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// All processes of the job.
+    Tree,
+    /// One process, by its number.
+    Process(u32),
+}
+
+impl Curve<'static> {
+    /// The job's curve from its points, in as many as a chart can show.
+    #[must_use]
+    pub fn of_tree(points: &[TreePoint]) -> Self {
+        let chunks = points.chunks(points.len().div_ceil(POINTS).max(1));
+        let bounds = chunks.filter_map(|chunk| {
+            let bytes = chunk.iter().map(|point| point.bytes);
+            Some((chunk.first()?.t_us, bytes.clone().min()?, bytes.max()?))
+        });
+        let (mut t_us, mut min, mut max) = (Vec::new(), Vec::new(), Vec::new());
+        for (from_us, least, greatest) in bounds {
+            t_us.push(from_us);
+            min.push(least);
+            max.push(greatest);
+        }
+        Self {
+            of: Of::Tree,
+            t_us: t_us.into(),
+            min: min.into(),
+            max: max.into(),
+        }
+    }
+}
+
+/// A chart of a job and what goes with it.
+#[derive(Debug, Default)]
+pub struct Chart {
+    /// The drawing.
+    pub svg: String,
+    /// What it shows, in words.
+    pub words: String,
     /// Class and label of each line.
-    pub(crate) legend: Vec<(String, String)>,
+    pub legend: Vec<(String, String)>,
     /// Whether it leaves out what came before pytest.
-    pub(crate) is_cut: bool,
+    pub is_cut: bool,
 }
 
 /// `gone` says why the samples are no longer there, and nothing where they are; `whole`: also what came before pytest.
-pub(crate) fn chart(
+///
+/// # Errors
+/// When the drawing fails, which drawing into memory does not do.
+pub fn chart(
     job: &JobReport,
     processes: &[ProcessRow],
     visits: &[Visit],
-    columns: &[Column],
+    curves: &[Curve<'_>],
     gone: &str,
     whole: bool,
-) -> Chart {
+) -> Result<Chart, Box<dyn std::error::Error>> {
     if !gone.is_empty() && visits.is_empty() {
-        return Chart {
+        return Ok(Chart {
             svg: String::new(),
             words: gone.to_owned(),
             legend: Vec::new(),
             is_cut: false,
-        };
+        });
     }
-    let lines = lines(processes, columns);
-    let tree: Vec<Band> = columns
+    let lines = lines(processes, curves);
+    let tree: Vec<Band> = curves
         .iter()
-        .find(|column| column.metric == "tree")
+        .find(|curve| curve.of == Of::Tree)
         .map(bands)
         .unwrap_or_default();
     let data = Timeline {
@@ -71,16 +128,12 @@ pub(crate) fn chart(
             .zip(1..)
             .map(|(line, at)| (format!("process-{at}"), line.label.clone())),
     );
-    let svg = timeline(&data).unwrap_or_else(|error| {
-        tracing::error!(%error, "cannot draw the timeline");
-        String::new()
-    });
-    Chart {
-        svg,
+    Ok(Chart {
+        svg: timeline(&data)?,
         words: words(job, &data, (visits, processes), gone),
         legend,
         is_cut: data.from_us > 0,
-    }
+    })
 }
 
 /// Where the peak of a job that goes on will lie.
@@ -105,18 +158,19 @@ fn first_drawn_us(job: &JobReport, tree: &[Band]) -> i64 {
     if is_long && is_low { from_us.max(0) } else { 0 }
 }
 
-fn bands(column: &Column) -> Vec<Band> {
-    (0..column.t_us.len())
-        .map(|at| Band {
-            t_us: column.t_us[at],
-            min: column.min[at],
-            max: column.max[at],
-        })
-        .collect()
+fn bands(curve: &Curve<'_>) -> Vec<Band> {
+    let bounds = curve.min.iter().zip(&*curve.max);
+    let bands = curve.t_us.iter().zip(bounds);
+    let bands = bands.map(|(t_us, (min, max))| Band {
+        t_us: *t_us,
+        min: *min,
+        max: *max,
+    });
+    bands.collect()
 }
 
 /// The processes that pytest runs in, else those with the highest memory.
-fn lines(processes: &[ProcessRow], columns: &[Column]) -> Vec<Line> {
+fn lines(processes: &[ProcessRow], curves: &[Curve<'_>]) -> Vec<Line> {
     let mut ranked: Vec<&ProcessRow> = processes.iter().collect();
     ranked.sort_by_key(|process| {
         (
@@ -127,16 +181,16 @@ fn lines(processes: &[ProcessRow], columns: &[Column]) -> Vec<Line> {
     ranked
         .into_iter()
         .filter_map(|process| {
-            let column = columns
+            let curve = curves
                 .iter()
-                .find(|column| column.metric == "rss" && column.process == Some(process.id))?;
+                .find(|curve| curve.of == Of::Process(process.id))?;
             Some(Line {
                 label: format!("{} RSS", name_of(process)),
-                points: column
+                points: curve
                     .t_us
                     .iter()
                     .copied()
-                    .zip(column.max.iter().copied())
+                    .zip(curve.max.iter().copied())
                     .collect(),
             })
         })
@@ -275,8 +329,8 @@ fn words(
     } else {
         format!(
             " Below, {} of test files on {}{drawn}.",
-            super::format::count(visits.len(), "visit"),
-            super::format::count(workers.len(), "worker"),
+            count(visits.len(), "visit"),
+            count(workers.len(), "worker"),
         )
     };
     let below = format!(
@@ -337,7 +391,7 @@ fn collected(processes: &[ProcessRow], span_us: i64) -> String {
     seen.max().map_or_else(String::new, |longest_us| {
         format!(
             " Collection (outlined), in which the test files are imported, took {}.",
-            super::format::duration(longest_us)
+            duration(longest_us)
         )
     })
 }

@@ -5,7 +5,7 @@ use highwater_analysis::{
     figures::{mebibytes, peak_above_curve},
 };
 
-use super::look::Look;
+use super::Look;
 
 const ROWS: usize = 6;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

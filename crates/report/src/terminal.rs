@@ -1,17 +1,18 @@
-//! The summary in words.
+//! The summary in words, as a terminal shows it.
+
+mod chart;
+mod look;
 
 use std::fmt::Write;
 
-use highwater_analysis::{digest::Digest, plan};
+use highwater_analysis::{digest::Digest, figures::mebibytes, plan};
 use highwater_wire::report::{
     Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
 };
 
-use super::{
-    chart,
-    look::Look,
-    table::{fitted, mebibytes},
-};
+pub use look::Look;
+
+use crate::names::fitted;
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
@@ -46,7 +47,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         writeln!(
             out,
             "{} ({}, {})",
-            ending.sentence,
+            fitted(&ending.sentence, MOST_NOTICE_COLUMNS),
             ending.verdict.as_str(),
             ending.confidence.as_str()
         )?;
@@ -74,7 +75,11 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             )?;
         }
         if ending.verdict != Verdict::Passed {
-            writeln!(out, "Next: {}", ending.next_step)?;
+            writeln!(
+                out,
+                "Next: {}",
+                fitted(&ending.next_step, MOST_NOTICE_COLUMNS)
+            )?;
         }
     }
     if let Some(hint) = plan::hint(job) {

@@ -1,0 +1,73 @@
+//! What is told of a job, in every form that people and their tools read: from figures to text, with no figure of its own.
+//!
+//! [`Source`] is what a report is written of, [`Format`] says how, [`write`] writes it. Server and agent call it alike, so that a report of a spool
+//! and one of the server read the same. What is to be said is decided once, in [`remarks`], and each form only writes it down.
+//!
+//! Rooms, from foundations to the top: `names`, `escape`, `limits` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
+//! `prometheus`, `github`, `gitlab`, `badge` | `comment` | `format`.
+//!
+//! Architecture invariant: no IO, no clock. Names of tests, files, branches and jobs are foreign: none gets into a form but through `escape`, or
+//! through a template that escapes by itself.
+
+mod badge;
+mod comment;
+mod escape;
+mod format;
+mod github;
+mod gitlab;
+mod html;
+mod json;
+mod junit;
+mod limits;
+mod markdown;
+mod names;
+mod prometheus;
+mod rank;
+pub mod remarks;
+mod terminal;
+mod timeline;
+
+use highwater_analysis::digest::Digest;
+use highwater_wire::report::Remark;
+
+pub use badge::{Figures, badge, unknown_badge};
+pub use comment::{comment, marker, taken_back};
+pub use format::{Format, WriteError, write};
+pub use names::fitted;
+pub use terminal::{Look, terminal};
+pub use timeline::{Chart, Curve, Of, chart};
+
+/// What a report is written of.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// Every figure of the job.
+    pub digest: &'a Digest,
+    /// What is to be said of it, the worst first.
+    pub remarks: Vec<Remark>,
+    /// Its memory over time, to be drawn.
+    pub curves: Vec<Curve<'a>>,
+    /// Why there are no samples; empty where there are.
+    pub samples_gone: String,
+    /// Address of the job's page, where there is one.
+    pub page: Option<&'a str>,
+    /// How a terminal shows it.
+    pub look: Look,
+}
+
+impl<'a> Source<'a> {
+    /// A report of these figures, without curves.
+    #[must_use]
+    pub fn new(digest: &'a Digest, page: Option<&'a str>) -> Self {
+        Self {
+            digest,
+            remarks: remarks::of(digest),
+            curves: Vec::new(),
+            samples_gone: String::new(),
+            page,
+            look: Look::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

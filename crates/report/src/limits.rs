@@ -1,0 +1,41 @@
+//! How each constraint on memory is told.
+
+use highwater_analysis::figures::mebibytes;
+use highwater_wire::report::{JobReport, LimitKind, LimitUse};
+
+use crate::names::fitted;
+
+/// Of a cgroup's path.
+const MOST_COLUMNS: usize = 60;
+
+/// What it is called.
+pub(crate) fn name(limit: &LimitUse) -> String {
+    match limit.kind {
+        LimitKind::Cgroup => format!("cgroup {}", fitted(&limit.path, MOST_COLUMNS)),
+        LimitKind::Machine => "the whole machine".to_owned(),
+        LimitKind::Budget => "budget".to_owned(),
+    }
+}
+
+/// How much of it was used, in words.
+pub(crate) fn used(limit: &LimitUse) -> String {
+    format!(
+        "{} of {} ({:.0} %)",
+        mebibytes(limit.worst_used_bytes.cast_signed()),
+        mebibytes(limit.limit_bytes.cast_signed()),
+        100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64
+    )
+}
+
+/// What is left below it.
+pub(crate) fn left_bytes(limit: &LimitUse) -> i64 {
+    limit
+        .limit_bytes
+        .cast_signed()
+        .saturating_sub(limit.worst_used_bytes.cast_signed())
+}
+
+/// The one with the least room.
+pub(crate) fn tightest(job: &JobReport) -> Option<&LimitUse> {
+    job.limits.iter().min_by_key(|limit| left_bytes(limit))
+}

@@ -1,0 +1,146 @@
+//! Prometheus's text format 0.0.4, for a textfile collector, a pushgateway or GitLab's metrics report.
+
+use std::fmt::Write;
+
+use highwater_wire::report::{FileRow, JobReport};
+
+use crate::{Source, escape::label, limits, rank};
+
+/// Test files that are told one by one, those that retained most.
+const MOST_FILES: usize = 100;
+
+pub(crate) fn write(source: &Source<'_>) -> String {
+    let mut out = Exposition {
+        text: String::new(),
+        of_job: of_job(&source.digest.job),
+    };
+    job(&mut out, &source.digest.job);
+    files(&mut out, &rank::retained(source.digest));
+    out.text
+}
+
+/// Writing to a string cannot fail, so its answers are let go.
+struct Exposition {
+    text: String,
+    /// The labels of every sample.
+    of_job: String,
+}
+
+impl Exposition {
+    fn gauge(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        let _ = writeln!(self.text, "# HELP highwater_{name} {help}");
+        let _ = writeln!(self.text, "# TYPE highwater_{name} gauge");
+        for (labels, value) in samples {
+            let Self { text, of_job } = self;
+            let _ = writeln!(text, "highwater_{name}{{{of_job}{labels}}} {value}");
+        }
+    }
+}
+
+fn of_job(job: &JobReport) -> String {
+    let shard = job
+        .shard
+        .map(|shard| format!("{}/{}", shard.index, shard.total));
+    let variant = job
+        .variant
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    let labels = [
+        ("project", job.project.clone()),
+        ("job", job.name.clone()),
+        ("variant", variant.collect::<Vec<_>>().join(",")),
+        ("shard", shard.unwrap_or_default()),
+        ("branch", job.branch.clone()),
+    ];
+    let labels = labels.map(|(name, value)| format!("{name}=\"{}\"", label(&value)));
+    labels.join(",")
+}
+
+fn job(out: &mut Exposition, job: &JobReport) {
+    let one = |value: f64| [(String::new(), value)];
+    out.gauge(
+        "job_peak_bytes",
+        "Highest simultaneous memory of the job's processes that was measured.",
+        one(job.peak_bytes as f64),
+    );
+    out.gauge(
+        "job_headroom_bytes",
+        "The smallest room left under any limit.",
+        job.headroom_bytes
+            .map(|bytes| (String::new(), bytes as f64)),
+    );
+    out.gauge(
+        "job_duration_seconds",
+        "From start to end.",
+        one(job.duration_us as f64 / 1e6),
+    );
+    out.gauge(
+        "job_tests",
+        "Executions of tests.",
+        one(job
+            .sessions
+            .iter()
+            .map(|session| session.tests)
+            .sum::<u64>() as f64),
+    );
+    let verdict = job.ending.as_ref().map(|ending| ending.verdict.as_str());
+    out.gauge(
+        "job_ending",
+        "How the job ended: always 1, with the verdict as a label.",
+        verdict.map(|verdict| (format!(",verdict=\"{verdict}\""), 1.0)),
+    );
+    out.gauge(
+        "job_censored",
+        "1 where the job was cut short, so that its figures are lower bounds.",
+        one(f64::from(u8::from(job.censored))),
+    );
+    let limit_labels: Vec<String> = job
+        .limits
+        .iter()
+        .map(|limit| format!(",limit=\"{}\"", label(&limits::name(limit))))
+        .collect();
+    let all = || limit_labels.iter().cloned().zip(&job.limits);
+    out.gauge(
+        "job_limit_bytes",
+        "The most that a limit allows.",
+        all().map(|(labels, limit)| (labels, limit.limit_bytes as f64)),
+    );
+    out.gauge(
+        "job_limit_used_bytes",
+        "The most that was used of a limit.",
+        all().map(|(labels, limit)| (labels, limit.worst_used_bytes as f64)),
+    );
+}
+
+fn files(out: &mut Exposition, files: &[&FileRow]) {
+    type Figure = fn(&FileRow) -> i64;
+    const FIGURES: [(&str, &str, Figure); 3] = [
+        (
+            "file_retained_bytes",
+            "What a test file still held afterwards.",
+            |file| file.retained_bytes,
+        ),
+        (
+            "file_peak_bytes",
+            "Highest RSS of a worker inside a test file.",
+            |file| file.peak_bytes,
+        ),
+        (
+            "file_spike_bytes",
+            "Largest peak minus start of a visit.",
+            |file| file.spike_bytes,
+        ),
+    ];
+    for (name, help, figure) in FIGURES {
+        let samples = files.iter().take(MOST_FILES).map(|file| {
+            let path = label(&file.path);
+            let labels = format!(",path=\"{path}\",session=\"{}\"", file.session);
+            (labels, figure(file) as f64)
+        });
+        out.gauge(name, help, samples);
+    }
+}

@@ -1,0 +1,52 @@
+//! The rows that a report has room for.
+
+use highwater_analysis::digest::Digest;
+use highwater_wire::report::{FileRow, JobReport, TestRow};
+
+/// What retains or spikes less is not worth a row.
+const LEAST_SHOWN_BYTES: i64 = 100 << 10;
+
+/// The test files that retained most.
+pub(crate) fn retained(digest: &Digest) -> Vec<&FileRow> {
+    let ran = digest.files.iter().filter(|file| file.visits > 0);
+    let mut ranked: Vec<&FileRow> = ran
+        .filter(|file| file.retained_bytes >= LEAST_SHOWN_BYTES)
+        .collect();
+    ranked.sort_by_key(|file| std::cmp::Reverse(file.retained_bytes));
+    ranked
+}
+
+/// The tests that rose most, with what was below them.
+pub(crate) fn spikes(digest: &Digest) -> Vec<&TestRow> {
+    let mut ranked: Vec<&TestRow> = digest
+        .tests
+        .iter()
+        .filter(|test| test.tree_spike_bytes >= LEAST_SHOWN_BYTES)
+        .collect();
+    ranked.sort_by_key(|test| std::cmp::Reverse(test.tree_spike_bytes));
+    ranked
+}
+
+/// What tells a row's session, where there are several.
+pub(crate) fn of_session(job: &JobReport, session: u32) -> String {
+    match job.sessions.len() {
+        0 | 1 => String::new(),
+        _ => format!(" (session {session})"),
+    }
+}
+
+/// A job's name with its matrix leg and shard.
+pub(crate) fn job_name(job: &JobReport) -> String {
+    let variant = job
+        .variant
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    let shard = job
+        .shard
+        .map(|shard| format!("{}/{}", shard.index, shard.total));
+    let detail: Vec<String> = variant.chain(shard).collect();
+    match detail.is_empty() {
+        true => job.name.clone(),
+        false => format!("{} ({})", job.name, detail.join(", ")),
+    }
+}

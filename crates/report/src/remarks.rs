@@ -1,0 +1,163 @@
+//! What a reader is to be told of a job. Each form writes down what is found here, and decides nothing by itself; whatever else is found out
+//! about a job, such as how it compares with others, joins here.
+
+use highwater_analysis::{digest::Digest, figures::mebibytes};
+use highwater_wire::report::{
+    Course, Culprit, Ending, GrowthReport, JobReport, Remark, RemarkKind, Severity, Verdict,
+};
+use uuid::Uuid;
+
+use crate::{limits, rank};
+
+/// Less left below a limit than this part of it is worth a word.
+pub const LEAST_HEADROOM_PART: i64 = 10;
+/// Culprits that are told one by one.
+const MOST_CULPRITS: usize = 10;
+
+/// Every remark on a job, the worst first.
+#[must_use]
+pub fn of(digest: &Digest) -> Vec<Remark> {
+    let job = &digest.job;
+    let ending = job.ending.as_ref().filter(|ending| is_death(ending));
+    let mut remarks = Vec::new();
+    if let Some(ending) = ending {
+        remarks.push(death(digest, ending));
+        let culprits = ending.culprits.iter().take(MOST_CULPRITS);
+        remarks.extend(culprits.map(|it| culprit(digest, it)));
+    }
+    remarks.extend(job.growth.iter().filter_map(|it| growth(job, it)));
+    // Of a death by memory everybody knows that nothing was left.
+    if !ending.is_some_and(|ending| ending.verdict.is_of_memory()) {
+        remarks.extend(headroom(job));
+    }
+    remarks.sort_by_key(|remark| remark.severity);
+    remarks
+}
+
+/// Whether somebody has to be told: what a person stopped, or pytest explains itself, is no death.
+fn is_death(ending: &Ending) -> bool {
+    ending.verdict.is_of_memory()
+        || matches!(
+            ending.verdict,
+            Verdict::Crashed
+                | Verdict::WorkerCrashed
+                | Verdict::RunnerLost
+                | Verdict::TimedOut
+                | Verdict::Killed
+        )
+}
+
+fn death(digest: &Digest, ending: &Ending) -> Remark {
+    let victim = ending.victim.as_deref();
+    let running = victim.map_or_else(String::new, |test| format!(" Running at the end: {test}."));
+    let named = ending.culprits.iter().find_map(|it| path_of(digest, it));
+    let sentence = format!("{}{running} Next: {}", ending.sentence, ending.next_step);
+    // The line that a reader is led to is of what held the memory, not of whom it hit.
+    let path = named.or_else(|| Some(victim?.split_once("::")?.0.to_owned()));
+    remark(
+        &digest.job,
+        RemarkKind::Death,
+        Severity::Error,
+        "",
+        path,
+        sentence,
+    )
+}
+
+fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {
+    let what = match culprit.kind.as_str() {
+        "other" => "a process outside the job",
+        kind => kind,
+    };
+    let sentence = format!(
+        "{} was held by {what} {} when the job died",
+        mebibytes(culprit.bytes),
+        culprit.name
+    );
+    // A process has another number each time.
+    let subject = match culprit.name.rsplit_once(" (process ") {
+        Some((command, _)) if culprit.kind == "other" => command,
+        _ => &culprit.name,
+    };
+    remark(
+        &digest.job,
+        RemarkKind::Culprit,
+        Severity::Warning,
+        &format!("{} {subject}", culprit.kind),
+        path_of(digest, culprit),
+        sentence,
+    )
+}
+
+/// The test file of a culprit; of a fixture, the one it stands behind in brackets.
+fn path_of(digest: &Digest, culprit: &Culprit) -> Option<String> {
+    let path = match culprit.kind.as_str() {
+        "file" => culprit.name.as_str(),
+        "fixture" => culprit.name.strip_suffix(')')?.rsplit_once(" (")?.1,
+        _ => return None,
+    };
+    let is_known = digest.files.iter().any(|file| file.path == path);
+    is_known.then(|| path.to_owned())
+}
+
+/// Growth that goes on matters where a limit is met before as many files again have run.
+fn growth(job: &JobReport, growth: &GrowthReport) -> Option<Remark> {
+    let grows = matches!(growth.course, Course::Steady | Course::Steps);
+    let ran = i64::try_from(growth.files).unwrap_or(i64::MAX);
+    let is_near = growth
+        .room
+        .as_ref()
+        .is_some_and(|room| room.files.value < ran);
+    let severity = match growth.course == Course::Steady && is_near {
+        true => Severity::Warning,
+        false => Severity::Notice,
+    };
+    let subject = format!("session {}", growth.session);
+    let step = growth.steps.iter().max_by_key(|step| step.bytes);
+    let path = step.map(|step| step.path.clone());
+    let sentence = growth.sentence.clone();
+    grows.then(|| remark(job, RemarkKind::Growth, severity, &subject, path, sentence))
+}
+
+fn headroom(job: &JobReport) -> Option<Remark> {
+    let limit = limits::tightest(job)?;
+    let whole = limit.limit_bytes.cast_signed();
+    let is_tight = limits::left_bytes(limit) < whole / LEAST_HEADROOM_PART;
+    let subject = limits::name(limit);
+    let what = match limits::left_bytes(limit) {
+        ..0 => "More was used than a limit allows",
+        _ => "Little is left below a limit",
+    };
+    let sentence = format!("{what}: {subject}, {} used", limits::used(limit));
+    let severity = Severity::Warning;
+    is_tight.then(|| {
+        remark(
+            job,
+            RemarkKind::Headroom,
+            severity,
+            &subject,
+            None,
+            sentence,
+        )
+    })
+}
+
+fn remark(
+    job: &JobReport,
+    kind: RemarkKind,
+    severity: Severity,
+    subject: &str,
+    path: Option<String>,
+    sentence: String,
+) -> Remark {
+    // A separator that no part holds by chance.
+    let of = [kind.as_str(), &job.project, &rank::job_name(job), subject].join("\0");
+    Remark {
+        kind,
+        severity,
+        subject: subject.to_owned(),
+        path,
+        sentence,
+        fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_URL, of.as_bytes()),
+    }
+}
