@@ -76,7 +76,7 @@ impl Suite {
         let growths = [Growth::None, Growth::WarmUp, Growth::Steady, Growth::Steps];
         let growth = growths[(seed % 4) as usize];
         let workers = if (seed / 4) % 3 == 2 { 4 } else { 1 };
-        let has_history = (seed / 12) % 2 == 0;
+        let has_history = (seed / 12).is_multiple_of(2);
         let count = chance.between(44.0, 160.0) as usize;
         let each = chance.between(2.0, 45.0) * MIB;
         let unequal = chance.between(0.1, 0.8);
@@ -111,7 +111,7 @@ impl Suite {
             .iter()
             .map(|file| {
                 // A tenth of the files is new since then.
-                let is_known = has_history && (seed % 5 != 0 || chance.next() < 0.9);
+                let is_known = has_history && (!seed.is_multiple_of(5) || chance.next() < 0.9);
                 let alike = 1.0 + 0.03 * chance.normal();
                 is_known.then(|| Known {
                     retained_bytes: (file.retained * alike + 0.5 * MIB * chance.normal()) as i64,
