@@ -54,6 +54,17 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A duration in the unit that fits.
+#[must_use]
+pub fn duration(us: i64) -> String {
+    match us {
+        ..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        1_000_000..120_000_000 => format!("{:.1} s", us as f64 / 1e6),
+        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
+    }
+}
+
 /// A curve is told apart from the peak beside it where it ends lower by this part of the peak, and by this many bytes.
 const APART_FROM_PART: i64 = 20;
 const APART_FROM_BYTES: i64 = 2 << 20;

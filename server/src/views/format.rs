@@ -2,17 +2,7 @@
 
 use highwater_analysis::time::rfc3339;
 
-pub(crate) use highwater_analysis::figures::mebibytes;
-
-/// A duration in the unit that fits.
-pub(crate) fn duration(us: i64) -> String {
-    match us {
-        ..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        1_000_000..120_000_000 => format!("{:.1} s", us as f64 / 1e6),
-        _ => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
-    }
-}
+pub(crate) use highwater_analysis::figures::{duration, mebibytes};
 
 /// Day and minute in UTC; a job sent by hand may not say when it began.
 pub(crate) fn moment(unix_us: i64) -> String {
