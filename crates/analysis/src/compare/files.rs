@@ -6,7 +6,7 @@ use highwater_wire::report::{
     ComparedFigure, ComparedFile, FileChange, FileComparison, FileCounts,
 };
 
-use super::{Side, beyond_noise, moved};
+use super::{CHILDREN_BYTES, NOISE_BYTES, Side, beyond_noise, moved};
 
 /// Paths that ran on one side and of which the other knows nothing: they may have moved.
 #[must_use]
@@ -49,8 +49,9 @@ fn pair(
     let was = before.files.get(from.unwrap_or(path));
     let is = after.files.get(path);
     let (one, other) = (was.copied().flatten(), is.copied().flatten());
+    let shared_bytes = before.shared_bytes.max(after.shared_bytes);
     let beyond_noise = match (&one, &other) {
-        (Some(one), Some(other)) => beyond(one, other),
+        (Some(one), Some(other)) => beyond(one, other, shared_bytes),
         _ => Vec::new(),
     };
     let change = match (&one, &other) {
@@ -63,7 +64,7 @@ fn pair(
         (Some(_), Some(_)) if beyond_noise.is_empty() => FileChange::Alike,
         (Some(_), Some(_)) => FileChange::Changed,
     };
-    let changed_by = |figure: fn(&ComparedFile) -> i64| {
+    let changed_by = |figure: Figure| {
         let (one, other) = (one.as_ref()?, other.as_ref()?);
         Some(figure(other).saturating_sub(figure(one)))
     };
@@ -79,30 +80,47 @@ fn pair(
     })
 }
 
-const FIGURES: [(ComparedFigure, fn(&ComparedFile) -> i64); 3] = [
+/// A figure of a test file.
+type Figure = fn(&ComparedFile) -> i64;
+
+const FIGURES: [(ComparedFigure, Figure); 3] = [
     (ComparedFigure::Retained, |file| file.retained_bytes),
     (ComparedFigure::TreeSpike, |file| file.tree_spike_bytes),
     (ComparedFigure::Import, |file| file.import_bytes),
 ];
 
 /// The figures that changed by more than noise. Of a file that was cut short they are lower bounds: only what the other one passes them by is known.
-fn beyond(before: &ComparedFile, after: &ComparedFile) -> Vec<ComparedFigure> {
-    let is_known = |one: i64, other: i64| {
-        beyond_noise(one, other)
+///
+/// What fixtures of the session take stands with the file that happened to ask first, and what they give back with the last: where a file's fixtures
+/// took or gave back something, so much of it as they may have is allowed for.
+fn beyond(before: &ComparedFile, after: &ComparedFile, shared_bytes: u64) -> Vec<ComparedFigure> {
+    let of_fixtures = |file: &ComparedFile| file.fixture_bytes.unsigned_abs();
+    let allowed = of_fixtures(before)
+        .max(of_fixtures(after))
+        .min(shared_bytes);
+    let has_children = [before, after].iter().any(|file| {
+        let children = file.tree_spike_bytes.saturating_sub(file.spike_bytes);
+        children > NOISE_BYTES
+    });
+    let allowed = |figure: ComparedFigure| match figure {
+        ComparedFigure::TreeSpike if has_children => allowed.saturating_add(CHILDREN_BYTES),
+        _ => allowed,
+    };
+    let is_known = |name: ComparedFigure, one: i64, other: i64| {
+        beyond_noise(one, other, allowed(name))
             && (other > one || !after.censored)
             && (other < one || !before.censored)
     };
     FIGURES
         .iter()
-        .filter(|(_, figure)| is_known(figure(before), figure(after)))
+        .filter(|(name, figure)| is_known(*name, figure(before), figure(after)))
         .map(|(name, _)| *name)
         .collect()
 }
 
 /// What a file is put in order by: what it changed, by more than noise first; one that ran on one side only by what it takes there.
 fn weight(file: &FileComparison) -> (bool, u64) {
-    let figure =
-        |of: &Option<ComparedFile>, figure: fn(&ComparedFile) -> i64| of.as_ref().map_or(0, figure);
+    let figure = |of: &Option<ComparedFile>, figure: Figure| of.as_ref().map_or(0, figure);
     let changes = FIGURES
         .iter()
         .map(|(_, of)| figure(&file.after, *of).abs_diff(figure(&file.before, *of)));

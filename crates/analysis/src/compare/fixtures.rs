@@ -50,13 +50,13 @@ fn pair(
     // What a job that was killed had not torn down, it would have given back.
     let is_torn_down = |of: Option<&ComparedFixture>| of.is_none_or(|it| it.open == 0);
     let mut changed = Vec::new();
-    if beyond_noise(retained(before), retained(after))
+    if beyond_noise(retained(before), retained(after), 0)
         && is_torn_down(before)
         && is_torn_down(after)
     {
         changed.push(ComparedFigure::Retained);
     }
-    if beyond_noise(setup(before), setup(after)) {
+    if beyond_noise(setup(before), setup(after), 0) {
         changed.push(ComparedFigure::Setup);
     }
     let change = match (before, after) {

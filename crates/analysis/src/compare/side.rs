@@ -11,6 +11,8 @@ use highwater_wire::report::{
 };
 use uuid::Uuid;
 
+use crate::check::tree_spike;
+
 /// The jobs of a side, and what their files and fixtures took.
 #[derive(Debug, Default)]
 pub struct Side {
@@ -23,6 +25,8 @@ pub struct Side {
     pub(super) tests: BTreeMap<String, BTreeSet<u64>>,
     /// Jobs of which the rows within are not there any more.
     pub(super) without_files: Vec<Uuid>,
+    /// What fixtures that several files share took or gave back: it stands with whichever file asked first, and with the last.
+    pub(super) shared_bytes: u64,
     pub(super) around: Around,
     limit_bytes: Option<(i64, u64)>,
     growth: Option<Span>,
@@ -77,6 +81,12 @@ impl Side {
         self.without_files.is_empty()
     }
 
+    /// How many files and fixtures it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.files.len() + self.fixtures.len()
+    }
+
     /// Whether something of it may not have run that would have.
     pub(super) fn is_cut_short(&self) -> bool {
         let is_whole = |job: &ComparedJob| job.state == JobState::Finished && !job.censored;
@@ -99,6 +109,10 @@ impl Side {
     }
 
     fn add_fixture(&mut self, row: &FixtureRow) {
+        if matches!(row.scope.as_str(), "session" | "package") {
+            let moved = row.setup_bytes.max(row.released_bytes).max(0);
+            self.shared_bytes = self.shared_bytes.saturating_add(moved.unsigned_abs());
+        }
         let key = (row.name.clone(), row.base.clone());
         let known = self.fixtures.entry(key).or_default();
         if !known.scope.split(", ").any(|scope| scope == row.scope) {
@@ -225,16 +239,15 @@ fn gravity(verdict: Option<Verdict>) -> u8 {
 }
 
 fn figures(row: &FileRow) -> ComparedFile {
-    // What the worker's children took at their highest.
-    let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
     ComparedFile {
         jobs: 1,
         peak_bytes: row.peak_bytes,
         peak_kind: row.peak_kind,
         tree_peak_bytes: row.tree_peak_bytes,
         spike_bytes: row.spike_bytes,
-        tree_spike_bytes: row.spike_bytes.saturating_add(children),
+        tree_spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
         retained_bytes: row.retained_bytes,
+        fixture_bytes: row.fixture_bytes,
         import_bytes: row.import_bytes,
         tests: row.tests,
         failed: row.failed,
@@ -258,6 +271,7 @@ fn together(one: ComparedFile, other: ComparedFile, jobs: u32) -> ComparedFile {
         spike_bytes: one.spike_bytes.max(other.spike_bytes),
         tree_spike_bytes: one.tree_spike_bytes.max(other.tree_spike_bytes),
         retained_bytes: one.retained_bytes.saturating_add(other.retained_bytes),
+        fixture_bytes: one.fixture_bytes.saturating_add(other.fixture_bytes),
         import_bytes: one.import_bytes.saturating_add(other.import_bytes),
         tests: one.tests.saturating_add(other.tests),
         failed: one.failed.saturating_add(other.failed),

@@ -117,13 +117,19 @@ fn whole(number: Option<u64>) -> Option<i64> {
     number.map(|number| i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// After minus before, with its sign and what part of before that is.
+/// A part of before that is more says nothing any more, %.
+const MOST_PART: f64 = 1_000.0;
+
+/// After minus before, with its sign and what part of before that is; a dash where it rounds to nothing.
 fn change(was: i64, is: i64, shown: fn(i64) -> String) -> String {
     let by = is.saturating_sub(was);
     let text = signed(by, shown);
-    let part = by as f64 * 100.0 / was as f64;
-    match was > 0 && text.starts_with(['+', '−']) {
-        true => format!("{text} ({}{:.0} %)", sign(by), part.abs()),
+    let part = by.unsigned_abs() as f64 * 100.0 / was.unsigned_abs() as f64;
+    match text.is_empty() {
+        true => "–".to_owned(),
+        false if was > 0 && (0.5..MOST_PART).contains(&part) => {
+            format!("{text} ({}{part:.0} %)", sign(by))
+        }
         false => text,
     }
 }
@@ -132,12 +138,12 @@ fn sign(by: i64) -> &'static str {
     if by < 0 { "−" } else { "+" }
 }
 
-/// A difference with its sign; none where it rounds to nothing.
+/// A difference with its sign; empty where it rounds to nothing.
 #[must_use]
 pub fn signed(by: i64, shown: fn(i64) -> String) -> String {
     let size = shown(by.saturating_abs());
     match size == shown(0) {
-        true => size,
+        true => String::new(),
         false => format!("{}{size}", sign(by)),
     }
 }

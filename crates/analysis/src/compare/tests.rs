@@ -28,6 +28,7 @@ fn the_page_tells_the_figures_that_count() {
     for told in [
         format!("by more than {} MiB", NOISE_BYTES / MIB),
         format!("more than {} % of the larger", NOISE_SHARE * 100.0),
+        format!("{} MiB more are allowed for", CHILDREN_BYTES >> 20),
     ] {
         assert!(
             PAGE.contains(&told),
@@ -278,6 +279,54 @@ fn what_became_of_a_file() {
     let cut = compare(&before, &after, Most { files: 2, ..ALL });
     assert_eq!((cut.files.len(), cut.files_left), (2, 5));
     assert_eq!(cut.counts.unwrap(), counts);
+}
+
+#[test]
+fn what_children_share_with_their_parent_is_noise() {
+    let with_child = |path: &str, child: i64| FileRow {
+        tree_peak_bytes: (52 + child) * MIB,
+        ..file(path, 2, 2)
+    };
+    let before = passed(&[with_child("as_big.py", 46), with_child("bigger.py", 46)]);
+    let after = passed(&[with_child("as_big.py", 41), with_child("bigger.py", 60)]);
+    assert_eq!(
+        became(&compare(&before, &after, ALL)),
+        [
+            ("bigger.py", FileChange::Changed),
+            ("as_big.py", FileChange::Alike)
+        ]
+    );
+}
+
+#[test]
+fn fixtures_of_the_session_are_no_change_of_the_file_that_asks_first() {
+    let with = |path: &str, retained: i64, fixtures: i64| FileRow {
+        fixture_bytes: fixtures * MIB,
+        ..file(path, retained, retained.max(9))
+    };
+    let service = [fixture("service", 1, 30, 30)];
+    let one = [with("a.py", 33, 30), with("b.py", 3, 0), with("c.py", 3, 0)];
+    // As the first of another job, another file pays for it, and one keeps more besides; a third keeps as much by itself.
+    let two = [
+        with("a.py", 3, 0),
+        with("b.py", 43, 30),
+        with("c.py", 33, 0),
+    ];
+    let side = |files: &[FileRow]| side_of(&[(job(1, Verdict::Passed, 90), files, &service)]);
+    let report = compare(&side(&one), &side(&two), ALL);
+    let mut became = became(&report);
+    became.sort_unstable();
+    assert_eq!(
+        became,
+        [
+            ("a.py", FileChange::Alike),
+            ("b.py", FileChange::Changed),
+            ("c.py", FileChange::Changed),
+        ]
+    );
+    // Without such fixtures there is nothing to allow for.
+    let own = compare(&passed(&one), &passed(&two), ALL);
+    assert_eq!(own.counts.unwrap().changed, 3);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn cut(before: usize, after: usize) -> Option<String> {
 fn peak(before: &ComparedSide, after: &ComparedSide) -> String {
     let figure = |side: &ComparedSide| side.peak_bytes.cast_signed();
     let bound = |side: &ComparedSide| if side.censored { "at least " } else { "" };
-    let noise = match beyond_noise(figure(before), figure(after)) {
+    let noise = match beyond_noise(figure(before), figure(after), 0) {
         true => "",
         false => " (no more than noise)",
     };

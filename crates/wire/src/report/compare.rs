@@ -231,6 +231,8 @@ pub struct ComparedFile {
     pub tree_spike_bytes: i64,
     /// End minus start, summed over visits.
     pub retained_bytes: i64,
+    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed, those of the session included.
+    pub fixture_bytes: i64,
     /// Change across its imports.
     pub import_bytes: i64,
     /// Executions of its tests.
