@@ -3,6 +3,7 @@
 mod about;
 mod beside;
 mod checking;
+mod comparing;
 mod doctor;
 mod guarding;
 mod kept;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
 use checking::CheckArgs;
+use comparing::CompareArgs;
 use doctor::DoctorArgs;
 use kept::UploadArgs;
 use planning::PlanArgs;
@@ -24,6 +26,7 @@ use run::RunArgs;
 
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
 pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
+pub use comparing::{CompareForm, CompareTask};
 pub use doctor::DoctorTask;
 pub use kept::UploadTask;
 pub use planning::{Form, PlanTask};
@@ -64,6 +67,8 @@ enum Command {
     Plan(PlanArgs),
     /// Say whether the memory of a job got worse; ends with 1 where it did, with 3 where there is too little to compare with.
     Check(CheckArgs),
+    /// Show jobs before and after: peak, headroom, ending, and what became of each test file.
+    Compare(CompareArgs),
     /// Say what works on this machine, and how to mend what does not; ends with 2 where a recording could not be made.
     Doctor(DoctorArgs),
 }
@@ -89,6 +94,8 @@ pub enum Task {
     Plan(PlanTask),
     /// Say whether a job got worse.
     Check(CheckTask),
+    /// Show jobs before and after.
+    Compare(CompareTask),
     /// Say what works here.
     Doctor(DoctorTask),
 }
@@ -107,6 +114,7 @@ impl Cli {
             Command::Report(args) => Task::Report(args.into()),
             Command::Plan(args) => Task::Plan(args.into()),
             Command::Check(args) => Task::Check(args.into()),
+            Command::Compare(args) => Task::Compare(args.into()),
             Command::Doctor(args) => Task::Doctor(args.into()),
         }
     }

@@ -258,6 +258,16 @@ pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
     }
 }
 
+/// The project that a recording in a folder would be of, where anything names it.
+#[must_use]
+pub fn project(given: Given, env: &Env, folder: &Path) -> Option<String> {
+    let (given, file, mut problems) = gather(given, env, folder);
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let of_ci = || said(possible(ci::detect(env, &read)?, "ci", &mut problems).project);
+    let named = given.project.or(file.project).or_else(of_ci);
+    named.or_else(|| said(possible(ci::from_git(folder), "git", &mut Vec::new()).project))
+}
+
 /// What reads processes and machine here.
 #[must_use]
 pub fn backend(given: Given, env: &Env, folder: &Path) -> Backend {

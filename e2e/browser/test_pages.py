@@ -31,9 +31,11 @@ def recorded(server, tmp_path_factory):
     (folder / "integration_with_orders" / "test_orders_of_customers_with_many_lines_each.py").write_text(LONG)
     (folder / "test_other.py").write_text("def test_b(): assert 0\n")
     recorder = Recorder(folder)
+    jobs = []
     for _ in range(2):
         summary = recorder.run(PYTEST + ["-n", "2"], server, flags=["--job", "<b>job</b> & co", "--variant", "python=3.11"])
         job = server.job(summary["uuid"])
+        jobs.append(job["uuid"])
     run = server.get("/api/v1/projects/test~suite/runs")["runs"][0]["run"]
     return {
         "home": "/",
@@ -44,6 +46,8 @@ def recorded(server, tmp_path_factory):
         "plan": "/jobs/%s/plan?budget=500MB&jobs=2&together=*orders*" % job["uuid"],
         "no such plan": "/jobs/%s/plan?budget=1MB" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
+        "compare": "/compare?before=%s&after=%s" % tuple(jobs),
+        "choose": "/compare?after=" + job["uuid"],
         "sign in": "/sign-in",
         "api": "/api",
         "no such page": "/nowhere",
@@ -51,7 +55,8 @@ def recorded(server, tmp_path_factory):
     }
 
 
-PAGES = ["home", "project", "run", "job", "job by spike", "plan", "no such plan", "file", "sign in", "api", "no such page", "no such job"]
+PAGES = ["home", "project", "run", "job", "job by spike", "plan", "file", "compare", "choose", "sign in", "api"]
+PAGES += ["no such plan", "no such page", "no such job"]
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_every_page_is_accessible_and_fits(opened, name, scheme, width):
     assert over <= 0, "%s is %d pixels wider than the screen" % (name, over)
 
 
-@pytest.mark.parametrize("name", ["home", "project", "run", "file", "plan"])
+@pytest.mark.parametrize("name", ["home", "project", "run", "file", "plan", "compare", "choose"])
 def test_the_lists_fit_a_usual_screen(opened, name):
     page = opened(name, viewport={"width": 1280, "height": 900})
     too_wide = page.locator(".scroll").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)")
@@ -173,6 +178,21 @@ def test_sorting_is_a_link_and_says_what_is_sorted(opened):
     page = opened("job")
     page.click("thead a:has-text('Spike')")
     assert page.locator("th[aria-sort=descending]").inner_text() == "Spike"
+
+
+def test_two_jobs_are_chosen_by_keyboard_and_compared_without_javascript(opened, recorded):
+    page = opened("project", java_script_enabled=False)
+    page.click("main a:has-text('Compare jobs')")
+    for side, row in (("before", 1), ("after", 0)):
+        page.locator("input[name=%s]" % side).nth(row).focus()
+        page.keyboard.press("Space")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.inner_text("p.sentence").startswith("Peak ")
+    rows = page.locator("#files ~ div tbody tr")
+    assert rows.count() == 3
+    # Bars are nothing to listen to; what they show stands beside them.
+    assert page.locator("svg.bars:not([aria-hidden=true])").count() == 0 and "MiB" in rows.first.inner_text()
 
 
 def test_every_anchor_of_the_api_page_is_there(opened):

@@ -9,6 +9,7 @@ mod access;
 mod api;
 pub mod cli;
 pub mod commands;
+mod comparing;
 pub mod config;
 mod durations;
 mod error;

@@ -172,6 +172,23 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Its test files and fixtures; none where they are gone.
+    pub(crate) async fn files_and_fixtures(
+        &mut self,
+    ) -> Result<Option<(Vec<FileRow>, Vec<FixtureRow>)>, AppError> {
+        let mut read = async || Ok((self.files().await?, self.fixtures().await?));
+        match read().await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if AppError::is_removed(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When it began, µs since 1970, and its number: its place in a list.
+    pub(crate) fn place(&self) -> [i64; 2] {
+        [self.key.started_unix_us, self.key.id]
+    }
+
     pub(crate) async fn processes(&mut self) -> Result<Vec<ProcessRow>, AppError> {
         self.rows(DetailKind::Processes, |digest| &digest.processes)
             .await

@@ -63,6 +63,7 @@ pub(crate) fn router(state: AppState) -> Router {
             "/api/v1/projects/{project}/files/{*path}",
             get(api::file_history),
         )
+        .route("/api/v1/compare", get(api::compare))
         .route("/api/v1/access", get(api::access))
         .route("/api/v1/openapi.json", get(api::document))
         .route("/api/{*rest}", axum::routing::any(unknown));

@@ -1,6 +1,7 @@
 //! From answers to what a page shows: words, links and rounded figures.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod curves;
 mod diagnosis;
 pub(crate) mod file;

@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod check;
+pub mod compare;
 pub mod doctor;
 mod lost;
 pub mod plan;
@@ -138,6 +139,9 @@ pub enum CommandError {
     /// There is no plan of it.
     #[error("job {0}: {1}")]
     Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),
+    /// The server did not show a comparison.
+    #[error("these jobs cannot be compared: {0}")]
+    NotCompared(String),
     /// A file of the plan.
     #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
     NotWritten(PathBuf, std::io::Error),

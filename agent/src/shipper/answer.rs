@@ -82,6 +82,11 @@ pub(super) fn is_own_error(body: &str) -> bool {
     OwnError::of(body).is_some()
 }
 
+/// What such an error says: message and hint.
+pub(super) fn own_words(body: &str) -> Option<String> {
+    OwnError::of(body).map(|error| error.words)
+}
+
 fn is_receipt(body: &str, expected: &Receipt) -> bool {
     serde_json::from_str::<Receipt>(body).is_ok_and(|receipt| receipt == *expected)
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     addresses::{Addresses, Remembered},
-    answer::{Answer, Asked, Reply, legible, meaning},
+    answer::{Answer, Asked, Reply, legible, meaning, own_words},
     identity::{Identity, bearer},
     route,
 };
@@ -270,11 +270,16 @@ impl Client {
                 most_bytes / 1_000_000
             )),
             StatusCode::OK => Ok(page.body),
-            StatusCode::NOT_FOUND => Err("it is not there, or not for whoever asks".to_owned()),
+            StatusCode::NOT_FOUND => {
+                Err("it is not there, or not for whoever asks".to_owned() + &said_of(&page.body))
+            }
             StatusCode::UNAUTHORIZED => {
                 Err("the server asks for a token that may read (HIGHWATER_TOKEN)".to_owned())
             }
-            status => Err(format!("the server answered {status}")),
+            status => Err(format!(
+                "the server answered {status}{}",
+                said_of(&page.body)
+            )),
         }
     }
 
@@ -350,6 +355,11 @@ impl Client {
             false => Answer::Again(None, why),
         }
     }
+}
+
+/// What a server of ours says of a refusal, behind what is told of it anyway.
+fn said_of(body: &str) -> String {
+    own_words(body).map_or_else(String::new, |words| format!(": {words}"))
 }
 
 /// A time as it is told, to a tenth of a second.

@@ -2,7 +2,8 @@
 //!
 //! [`recording::Recording`] gathers batches in any order; [`digest::digest`] turns it into the figures of the job, its
 //! processes, sessions, test files, tests and fixtures. Server and agent call the same two, so that the page, the API,
-//! the terminal and `--summary` cannot disagree. `growth`, `forecast` and `robust` are the statistics that it asks, `diagnosis` says why memory stayed.
+//! the terminal and `--summary` cannot disagree. `growth`, `forecast` and `robust` are the statistics that it asks, `diagnosis` says why memory stayed,
+//! and `compare` holds the figures of jobs against each other.
 //!
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
@@ -10,6 +11,7 @@ pub mod arrival;
 mod chance;
 pub mod changepoint;
 pub mod check;
+pub mod compare;
 pub mod diagnosis;
 pub mod digest;
 pub mod figures;

@@ -33,7 +33,7 @@ pub(crate) const SET_END: &str = "UPDATE job SET end_body = $2 WHERE id = $1";
 pub(crate) const REOPEN: &str =
     "UPDATE job SET unsettled = 1 WHERE uuid = $1 AND pages_removed_unix_us IS NULL";
 pub(crate) const KEY: &str = "SELECT j.id, j.project_id, j.run_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
-    j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
+    j.started_unix_us, j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 // As the index on them says it: the live ones are not looked at.
@@ -92,6 +92,8 @@ pub struct JobKey {
     pub begin_body: Vec<u8>,
     /// How it ended: protobuf.
     pub end_body: Option<Vec<u8>>,
+    /// When it began, by the server's clock as far as that is known, µs since 1970.
+    pub started_unix_us: i64,
     /// When it was last heard of, by the server's clock, µs since 1970.
     pub heard_unix_us: i64,
     /// Whether something arrived that is not in the pages.

@@ -4,6 +4,7 @@
 //! "duration" in its name counts from the job's start.
 
 mod check;
+mod compare;
 mod diagnosis;
 mod ending;
 mod files;
@@ -18,6 +19,10 @@ mod tests_and_fixtures;
 pub use check::{
     Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
     TestCounts,
+};
+pub use compare::{
+    ComparedFigure, ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport,
+    FileChange, FileComparison, FileCounts, FixtureComparison,
 };
 pub use diagnosis::{Advice, Diagnosis, Grown, PytestKeeps, Why};
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};

@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod compare;
 mod export;
 mod jobs;
 mod live;
@@ -17,6 +18,7 @@ pub use openapi::openapi;
 
 pub(crate) use access::access;
 pub(crate) use check::check;
+pub(crate) use compare::{compare, compared};
 pub(crate) use export::export;
 pub(crate) use jobs::{files, fixtures, job, processes, tests};
 pub(crate) use live::live;

@@ -11,7 +11,7 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{access, check, export, jobs, live, pins, plan, projects, report, series};
+use super::{access, check, compare, export, jobs, live, pins, plan, projects, report, series};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -28,6 +28,7 @@ use crate::ingest;
         projects::runs,
         projects::jobs,
         projects::file_history,
+        compare::compare,
         jobs::job,
         jobs::processes,
         jobs::files,

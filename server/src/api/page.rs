@@ -59,6 +59,14 @@ impl PageQuery {
         numbers.map(Some).ok_or_else(|| self.bad_key())
     }
 
+    /// The page after a key; the first one where it is empty.
+    pub(crate) fn after(key: &str) -> Self {
+        Self {
+            limit: None,
+            after: Some(key.to_owned()).filter(|key| !key.is_empty()),
+        }
+    }
+
     /// One page of rows that are all at hand.
     pub(crate) fn cut<T>(&self, rows: Vec<T>) -> Result<(Vec<T>, Option<String>), AppError> {
         let (offset, limit) = (self.offset()?, self.limit()? as usize);

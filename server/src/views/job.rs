@@ -4,9 +4,12 @@ use askama::Template;
 use highwater_analysis::{plan, time::by_the_server};
 use highwater_charts::time_label;
 use highwater_store::JobRow;
-use highwater_wire::report::{
-    CheckReport, FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
-    ProcessRow, RecorderReport, Role, TestRow,
+use highwater_wire::{
+    ids::ProjectSlug,
+    report::{
+        CheckReport, FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
+        ProcessRow, RecorderReport, Role, TestRow,
+    },
 };
 use serde::Deserialize;
 
@@ -62,6 +65,8 @@ pub(crate) struct JobPage {
     ci: Vec<(&'static str, String)>,
     /// Name and address of its run here.
     run: (String, String),
+    /// With what it can be compared: address and words.
+    compare: Vec<(String, String)>,
     /// The other jobs of its run.
     siblings: Vec<JobLine>,
     /// Whether the run has more jobs than are listed.
@@ -116,6 +121,8 @@ pub(crate) struct JobData {
     pub(crate) run: i64,
     /// The newest jobs of that.
     pub(crate) of_run: Vec<JobRow>,
+    /// The job of its name before it.
+    pub(crate) previous: Option<JobRow>,
     /// None where they are gone.
     pub(crate) within: Option<Within>,
     pub(crate) columns: Vec<Column>,
@@ -143,6 +150,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         job,
         run,
         of_run,
+        previous,
         within,
         columns,
         check,
@@ -219,6 +227,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             run_name(&job.run.provider, &job.run.id),
             format!("{project_href}/runs/{run}"),
         ),
+        compare: comparisons(&job, previous, run),
         siblings,
         siblings_left,
         chart: chart.svg,
@@ -253,6 +262,41 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         project_href,
         job,
     }
+}
+
+/// With what a job can be compared: the one of its name before it, or any other; a shard with all of its run.
+fn comparisons(job: &JobReport, previous: Option<JobRow>, run: i64) -> Vec<(String, String)> {
+    let uuid = job.uuid;
+    let with_previous = previous.map(|row| {
+        let of = match (row.branch.as_str(), format::commit(&row.head_commit)) {
+            ("", commit) => commit,
+            (branch, commit) => format!("{branch} {commit}"),
+        };
+        let words = format!(
+            "Compare with the previous job of this name ({}{}{})",
+            format::moment(row.started_unix_us),
+            if of.is_empty() { "" } else { ", " },
+            of.trim_end()
+        );
+        (format!("/compare?before={}&after={uuid}", row.uuid), words)
+    });
+    let all_shards = job.shard.map(|shard| {
+        let project = ProjectSlug::path_of(&job.project);
+        let name = format::in_address(&job.name);
+        (
+            format!("/compare?project={project}&after=run:{run}&name={name}"),
+            format!("all {} shards with another job", shard.total),
+        )
+    });
+    let with_any = (
+        format!("/compare?after={uuid}"),
+        match with_previous {
+            Some(_) => "with another job".to_owned(),
+            None => "Compare with another job".to_owned(),
+        },
+    );
+    let first = with_previous.into_iter();
+    first.chain([with_any]).chain(all_shards).collect()
 }
 
 /// Says of a test without an outcome that it runs, or that it did not finish; one that was sampled has none after its end either.

@@ -9,8 +9,11 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
-use highwater_store::{JobFilter, ProjectRow};
-use highwater_wire::report::JobState;
+use highwater_store::{JobFilter, JobRow, ProjectRow};
+use highwater_wire::{
+    ids::ProjectSlug,
+    report::{JobReport, JobState},
+};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -30,6 +33,7 @@ use crate::{
 };
 
 mod badge;
+mod compare;
 mod plan;
 mod reference;
 mod sign_in;
@@ -51,6 +55,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
         .route("/jobs/{uuid}/plan", get(plan::page))
+        .route("/compare", get(compare::compare))
         .route("/api", get(reference::reference))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
@@ -242,6 +247,8 @@ struct ProjectPage {
     facts: Vec<(&'static str, String)>,
     /// Page of the run at its CI provider; empty where there is none.
     ci_url: String,
+    /// Where its jobs are compared: words and address.
+    compare: (&'static str, String),
     jobs: Vec<JobLine>,
     next: Option<String>,
 }
@@ -264,6 +271,7 @@ async fn project(
         crumbs: Vec::new(),
         facts: Vec::new(),
         ci_url: String::new(),
+        compare: ("Compare jobs", compare_href(&slug, "")),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -305,6 +313,10 @@ async fn run(
             .filter(|(_, value)| !value.is_empty())
             .collect(),
         ci_url: format::web_address(&found.url).to_owned(),
+        compare: (
+            "Compare this run with other jobs",
+            compare_href(&slug, &format!("&after=run:{number}")),
+        ),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -316,6 +328,40 @@ fn no_job() -> AppError {
         "There is no such job.",
         "A job is named by its uuid; start from the list of projects.",
     )
+}
+
+/// Where jobs of a project are compared; `given` is what is known of them already.
+fn compare_href(slug: &ProjectSlug, given: &str) -> String {
+    let project = ProjectSlug::path_of(slug.as_str());
+    format!("/compare?project={project}{given}")
+}
+
+/// So many jobs of a name are looked through for the one before.
+const JOBS_BEFORE: u32 = 50;
+
+/// The job of the same name, matrix leg and shard before one, if it has ended.
+async fn job_before(
+    state: &AppState,
+    project: i64,
+    place: [i64; 2],
+    report: &JobReport,
+) -> Result<Option<JobRow>, AppError> {
+    let filter = JobFilter {
+        name: Some(report.name.clone()),
+        before: Some(place),
+        ..JobFilter::default()
+    };
+    let shard = report
+        .shard
+        .map_or((0, 0), |shard| (shard.index, shard.total));
+    let is_same = |row: &JobRow| {
+        let variant = serde_json::from_str(&row.variant).unwrap_or_default();
+        row.state != "running"
+            && report.variant == variant
+            && (row.shard_index, row.shard_total) == shard
+    };
+    let rows = state.store.jobs(project, &filter, JOBS_BEFORE).await?;
+    Ok(rows.into_iter().find(is_same))
 }
 
 async fn job_page(
@@ -331,10 +377,13 @@ async fn job_page(
         run: Some(run),
         ..JobFilter::default()
     };
+    let of_run = state.store.jobs(project, &of_run, JOBS_A_PAGE).await?;
+    let report = job.report().await?;
     let mut data = JobData {
         run,
-        of_run: state.store.jobs(project, &of_run, JOBS_A_PAGE).await?,
-        job: job.report().await?,
+        of_run,
+        previous: job_before(&state, project, job.place(), &report).await?,
+        job: report,
         within: job.within().await?,
         columns: match job.removed().has_no_samples() {
             true => Vec::new(),

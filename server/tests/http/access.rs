@@ -25,7 +25,7 @@ pub(crate) struct Guarded {
     pub(crate) read: String,
     pub(crate) other: String,
     pub(crate) job: Uuid,
-    others_job: Uuid,
+    pub(crate) others_job: Uuid,
 }
 
 impl Guarded {

@@ -36,6 +36,9 @@ fn nothing_that_was_sent_becomes_markup() {
         format!("/p/owner~repo/runs/{run}"),
         format!("/jobs/{uuid}"),
         format!("/p/owner~repo/files/{file}"),
+        format!("/compare?before={uuid}&after={uuid}"),
+        format!("/compare?after={uuid}"),
+        format!("/compare?before={file}&after={uuid}"),
         format!("/p/owner~repo/runs/{file}"),
         format!("/jobs/{file}"),
     ];

@@ -62,7 +62,7 @@ fn days(days: u64) -> Option<Duration> {
 }
 
 /// A server that removes nothing, with jobs of these names and days of age, all of them settled.
-fn with_jobs<const N: usize>(jobs: [(&str, i64); N]) -> (App, BTreeMap<String, Uuid>) {
+pub(crate) fn with_jobs<const N: usize>(jobs: [(&str, i64); N]) -> (App, BTreeMap<String, Uuid>) {
     let mut uuids = BTreeMap::new();
     let app = App::with(App::config(LONG), |database| {
         Runtime::new().unwrap().block_on(async {
@@ -205,7 +205,7 @@ fn what_comes_after_the_samples_are_gone_is_refused_and_what_came_before_is_not(
     assert_eq!(figures(&app, uuid).0, before);
 }
 
-fn settings(folder: &TempDir, text: &str) -> String {
+pub(crate) fn settings(folder: &TempDir, text: &str) -> String {
     let path = folder.path().join("highwater.toml");
     fs::write(&path, text).unwrap();
     path.display().to_string()

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::examples;
 use crate::{
     api::{MOST_POINTS, MOST_ROWS, USUAL_ROWS},
+    comparing::{MOST_FILES, MOST_JOBS, USUAL_FILES},
     error::{AppError, JOB},
     finalise::USUAL_POINTS,
     planning::MOST_WORKERS,
@@ -13,6 +14,9 @@ use highwater_wire::codec::{MAX_BATCHES, MAX_COMPRESSED_BYTES};
 
 /// A number in a key of a list.
 const NUMBER: &str = "-?[0-9]{1,18}";
+
+/// A job in a comparison.
+const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
 /// Completes every operation.
 pub(super) fn complete(document: &mut Value) {
@@ -130,6 +134,19 @@ fn describe(parameter: &mut Value, about: &About) {
             "Path of the test file as its job tells it; slashes may stand as they are.",
             json!({"minLength": 1}),
             json!(examples::FILE),
+        ),
+        "before" | "after" if about.id == "compare" => {
+            let which = format!("^({UUID}|run:[0-9]{{1,18}}|branch:.+)$");
+            (
+                "",
+                json!({"minItems": 1, "maxItems": MOST_JOBS, "items": {"type": "string", "pattern": which}}),
+                json!([JOB]),
+            )
+        }
+        "limit" if about.id == "compare" => (
+            "Most test files.",
+            json!({"minimum": 1, "maximum": MOST_FILES, "default": USUAL_FILES}),
+            json!(10),
         ),
         "limit" => (
             "Most rows.",

@@ -139,7 +139,9 @@ fn target(path: &str, operation: &Value) -> String {
             Value::String(value) => value.clone(),
             other => other.to_string(),
         };
-        if parameter["in"] == "path" {
+        if let Value::Array(values) = example {
+            query.extend_pairs(values.iter().map(|value| (name, text(value))));
+        } else if parameter["in"] == "path" {
             target = target.replace(&format!("{{{name}}}"), &value);
         } else {
             query.append_pair(name, &value);

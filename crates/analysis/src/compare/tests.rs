@@ -1,0 +1,642 @@
+use highwater_wire::{
+    report::{
+        ComparedFigure, Confidence, Ending, FileChange, FileComparison, FileRow, FixtureRow,
+        JobReport, JobState, LimitKind, LimitUse, PeakKind, TestRow, Verdict,
+    },
+    v1::Job,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    digest::{Context, digest},
+    recording::Recording,
+};
+
+const MIB: i64 = 1 << 20;
+const ALL: Most = Most {
+    files: usize::MAX,
+    fixtures: usize::MAX,
+};
+
+/// What the page for users says of these figures.
+const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+
+#[test]
+fn the_page_tells_the_figures_that_count() {
+    for told in [
+        format!("by more than {} MiB", NOISE_BYTES / MIB),
+        format!("more than {} % of the larger", NOISE_SHARE * 100.0),
+        format!("{} MiB more are allowed for", CHILDREN_BYTES >> 20),
+    ] {
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
+    }
+}
+
+/// A finished job with an ending and a peak in MiB, under a limit of 300 MiB.
+fn job(number: u128, verdict: Verdict, peak: u64) -> JobReport {
+    let context = Context {
+        uuid: Uuid::from_u128(number),
+        state: JobState::Finished,
+        revision: 1,
+        clock_skew_us: None,
+    };
+    let mut job = digest(&Recording::new(Job::default()), &context).job;
+    job.ending = Some(Ending {
+        verdict,
+        confidence: Confidence::Certain,
+        sentence: String::new(),
+        evidence: Vec::new(),
+        culprits: Vec::new(),
+        victim: None,
+        next_step: String::new(),
+    });
+    job.censored = verdict.is_early();
+    job.peak_bytes = peak << 20;
+    job.duration_us = 1_000_000 * i64::try_from(number).unwrap();
+    job.limits = vec![LimitUse {
+        kind: LimitKind::Cgroup,
+        path: "/ci".to_owned(),
+        limit_bytes: 300 << 20,
+        worst_used_bytes: peak << 20,
+    }];
+    job.headroom_bytes = Some((300 - i64::try_from(peak).unwrap()) << 20);
+    job
+}
+
+/// A file that ran once, sizes in MiB.
+fn file(path: &str, retained: i64, spike: i64) -> FileRow {
+    FileRow {
+        path: path.to_owned(),
+        session: 1,
+        visits: 1,
+        started_us: 0,
+        start_bytes: 50 * MIB,
+        end_bytes: (50 + retained) * MIB,
+        peak_bytes: (50 + spike) * MIB,
+        peak_kind: PeakKind::Exact,
+        tree_peak_bytes: (50 + spike) * MIB,
+        spike_bytes: spike * MIB,
+        retained_bytes: retained * MIB,
+        import_bytes: 0,
+        fixture_bytes: 0,
+        between_bytes: 0,
+        tests: 2,
+        failed: 0,
+        duration_us: 9,
+        censored: false,
+        workers: Vec::new(),
+    }
+}
+
+fn imported(path: &str) -> FileRow {
+    FileRow {
+        visits: 0,
+        ..file(path, 0, 0)
+    }
+}
+
+fn cut_short(row: FileRow) -> FileRow {
+    FileRow {
+        censored: true,
+        ..row
+    }
+}
+
+fn fixture(name: &str, setups: u64, setup: i64, retained: i64) -> FixtureRow {
+    FixtureRow {
+        name: name.to_owned(),
+        scope: "session".to_owned(),
+        path: String::new(),
+        base: "conftest.py".to_owned(),
+        session: 1,
+        setups,
+        setup_bytes: setup * MIB,
+        released_bytes: (setup - retained) * MIB,
+        retained_bytes: retained * MIB,
+        spike_bytes: 0,
+        duration_us: 0,
+        open: 0,
+    }
+}
+
+fn side_of(jobs: &[(JobReport, &[FileRow], &[FixtureRow])]) -> Side {
+    let mut side = Side::default();
+    for (job, files, fixtures) in jobs {
+        side.add(job, Some((files, fixtures)));
+    }
+    side
+}
+
+fn passed(files: &[FileRow]) -> Side {
+    side_of(&[(job(1, Verdict::Passed, 100), files, &[])])
+}
+
+fn became(report: &ComparisonReport) -> Vec<(&str, FileChange)> {
+    let told = |file: &FileComparison| file.change;
+    let files = report.files.iter();
+    files.map(|file| (file.path.as_str(), told(file))).collect()
+}
+
+#[test]
+fn a_monolith_and_its_shards_are_told_in_a_sentence() {
+    let files = [file("a.py", 40, 45), file("b.py", 40, 45)];
+    let died = job(9, Verdict::OomCgroup, 296);
+    let before = side_of(&[(died, &files, &[])]);
+    let after = side_of(&[
+        (job(4, Verdict::Passed, 128), &files[..1], &[]),
+        (job(5, Verdict::Passed, 120), &files[1..], &[]),
+    ]);
+    let report = compare(&before, &after, ALL);
+    assert_eq!(
+        report.sentence,
+        "Split into 2 jobs: peak at least 296.0 MiB → 128.0 MiB, headroom at most 4.0 MiB → 172.0 MiB, died of memory → passed."
+    );
+    assert_eq!(
+        (report.after.peak_bytes, report.after.headroom_bytes),
+        (128 << 20, Some(172 * MIB))
+    );
+    assert_eq!(
+        (report.after.duration_us, report.after.duration_sum_us),
+        (5_000_000, 9_000_000)
+    );
+    assert_eq!(report.after.files, Some(2));
+    assert_eq!(
+        report.notes[0],
+        "The job before is cut short: peaks, tests and what was retained are lower bounds, headroom an upper one."
+    );
+    assert_eq!(
+        became(&report),
+        [("a.py", FileChange::Alike), ("b.py", FileChange::Alike)]
+    );
+}
+
+#[test]
+fn sentences_of_other_pairs() {
+    let ended = |jobs: &[(u128, Verdict, u64)]| {
+        let mut side = Side::default();
+        for (number, verdict, peak) in jobs {
+            side.add(&job(*number, *verdict, *peak), Some((&[], &[])));
+        }
+        side
+    };
+    use Verdict::{OomMachine, Passed, TestsFailed};
+    for (before, after, told) in [
+        (
+            &[(1, Passed, 100)][..],
+            &[(2, Passed, 101)][..],
+            "Peak 100.0 MiB → 101.0 MiB (no more than noise), headroom 200.0 MiB → 199.0 MiB, passed before and after.",
+        ),
+        (
+            &[(1, Passed, 100), (2, OomMachine, 290), (3, TestsFailed, 90)],
+            &[(2, Passed, 50)],
+            "One job of what were 3: peak at least 290.0 MiB → 50.0 MiB, headroom at most 10.0 MiB → 250.0 MiB, 1 of 3 died of memory → passed.",
+        ),
+        (
+            &[(1, Passed, 100), (2, Passed, 90)],
+            &[(3, Passed, 80), (4, TestsFailed, 70)],
+            "2 jobs before and after: peak 100.0 MiB → 80.0 MiB, headroom 200.0 MiB → 220.0 MiB, passed → 1 of 2 tests failed.",
+        ),
+    ] {
+        let report = compare(&ended(before), &ended(after), ALL);
+        assert_eq!(report.sentence, told);
+    }
+}
+
+#[test]
+fn a_job_that_still_runs_has_no_ending_yet() {
+    let mut running = job(1, Verdict::Passed, 100);
+    (running.ending, running.state) = (None, JobState::Running);
+    let report = compare(
+        &side_of(&[
+            (job(2, Verdict::OomCgroup, 200), &[], &[]),
+            (running, &[], &[]),
+        ]),
+        &passed(&[]),
+        ALL,
+    );
+    assert_eq!(report.before.verdict, None);
+    assert!(
+        report.sentence.ends_with("1 of 2 still running → passed."),
+        "{}",
+        report.sentence
+    );
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("still running"))
+    );
+}
+
+#[test]
+fn what_became_of_a_file() {
+    let before = passed(&[
+        file("alike.py", 40, 45),
+        file("bigger.py", 40, 45),
+        file("spiky.py", 1, 5),
+        file("gone.py", 3, 3),
+        file("only_imported_after.py", 3, 3),
+        imported("imported.py"),
+    ]);
+    let mut spiky = file("spiky.py", 1, 5);
+    // Its children need it, not the worker itself.
+    spiky.tree_peak_bytes = spiky.peak_bytes + 70 * MIB;
+    let after = passed(&[
+        // No more than 5 %.
+        file("alike.py", 42, 47),
+        file("bigger.py", 43, 45),
+        spiky,
+        file("new.py", 5, 6),
+        imported("only_imported_after.py"),
+        file("imported.py", 1, 1),
+    ]);
+    let report = compare(&before, &after, ALL);
+    assert_eq!(
+        became(&report),
+        [
+            ("spiky.py", FileChange::Changed),
+            ("new.py", FileChange::New),
+            ("bigger.py", FileChange::Changed),
+            ("gone.py", FileChange::Gone),
+            ("only_imported_after.py", FileChange::NotRunAfter),
+            ("imported.py", FileChange::NotRunBefore),
+            ("alike.py", FileChange::Alike),
+        ]
+    );
+    let figures: Vec<_> = report.files.iter().map(|it| &it.beyond_noise[..]).collect();
+    assert_eq!(figures[0], [ComparedFigure::TreeSpike]);
+    assert_eq!(figures[2], [ComparedFigure::Retained]);
+    let counts = report.counts.unwrap();
+    assert_eq!(
+        counted(&counts),
+        "7 test files: 2 changed, 1 new, 1 gone, 1 not run before, 1 not run after, 1 alike."
+    );
+    let cut = compare(&before, &after, Most { files: 2, ..ALL });
+    assert_eq!((cut.files.len(), cut.files_left), (2, 5));
+    assert_eq!(cut.counts.unwrap(), counts);
+}
+
+#[test]
+fn what_children_share_with_their_parent_is_noise() {
+    let with_child = |path: &str, child: i64| FileRow {
+        tree_peak_bytes: (52 + child) * MIB,
+        ..file(path, 2, 2)
+    };
+    let before = passed(&[with_child("as_big.py", 46), with_child("bigger.py", 46)]);
+    let after = passed(&[with_child("as_big.py", 41), with_child("bigger.py", 60)]);
+    assert_eq!(
+        became(&compare(&before, &after, ALL)),
+        [
+            ("bigger.py", FileChange::Changed),
+            ("as_big.py", FileChange::Alike)
+        ]
+    );
+}
+
+#[test]
+fn fixtures_of_the_session_are_no_change_of_the_file_that_asks_first() {
+    let with = |path: &str, retained: i64, fixtures: i64| FileRow {
+        fixture_bytes: fixtures * MIB,
+        ..file(path, retained, retained.max(9))
+    };
+    let service = [fixture("service", 1, 30, 30)];
+    let one = [with("a.py", 33, 30), with("b.py", 3, 0), with("c.py", 3, 0)];
+    // As the first of another job, another file pays for it, and one keeps more besides; a third keeps as much by itself.
+    let two = [
+        with("a.py", 3, 0),
+        with("b.py", 43, 30),
+        with("c.py", 33, 0),
+    ];
+    let side = |files: &[FileRow]| side_of(&[(job(1, Verdict::Passed, 90), files, &service)]);
+    let report = compare(&side(&one), &side(&two), ALL);
+    let mut became = became(&report);
+    became.sort_unstable();
+    assert_eq!(
+        became,
+        [
+            ("a.py", FileChange::Alike),
+            ("b.py", FileChange::Changed),
+            ("c.py", FileChange::Changed),
+        ]
+    );
+    // Without such fixtures there is nothing to allow for.
+    let own = compare(&passed(&one), &passed(&two), ALL);
+    assert_eq!(own.counts.unwrap().changed, 3);
+}
+
+#[test]
+fn of_what_was_cut_short_only_more_is_known() {
+    let died = |files: &[FileRow]| side_of(&[(job(1, Verdict::OomCgroup, 290), files, &[])]);
+    let before = died(&[
+        file("whole.py", 40, 45),
+        cut_short(file("less.py", 10, 10)),
+        cut_short(file("more.py", 90, 90)),
+    ]);
+    let after = passed(&[
+        file("whole.py", 40, 45),
+        // It may have needed as much before, had it come to its end.
+        file("less.py", 40, 45),
+        file("more.py", 40, 45),
+        file("never_reached.py", 40, 45),
+    ]);
+    let report = compare(&before, &after, ALL);
+    assert_eq!(
+        became(&report),
+        [
+            ("more.py", FileChange::Changed),
+            ("never_reached.py", FileChange::NotRunBefore),
+            ("less.py", FileChange::Alike),
+            ("whole.py", FileChange::Alike),
+        ]
+    );
+    assert_eq!(
+        sizes(&report.files[0], |file| file.retained_bytes),
+        ["at least 90.0 MiB", "40.0 MiB"]
+    );
+}
+
+fn ran(path: &str, names: &[&str]) -> Vec<TestRow> {
+    let test = |name: &&str| TestRow {
+        nodeid: format!("{path}::{name}"),
+        path: path.to_owned(),
+        session: 1,
+        execution: 1,
+        outcome: "passed".to_owned(),
+        worker: None,
+        process: 1,
+        started_us: 0,
+        duration_us: 0,
+        start_bytes: 0,
+        end_bytes: 0,
+        peak_bytes: 0,
+        peak_kind: PeakKind::Exact,
+        tree_peak_bytes: 0,
+        spike_bytes: 0,
+        tree_spike_bytes: 0,
+        retained_bytes: 0,
+        fixture_bytes: 0,
+        phases: Vec::new(),
+    };
+    names.iter().map(test).collect()
+}
+
+#[test]
+fn a_file_that_moved_is_known_by_its_tests_or_its_name() {
+    let was = [
+        ("unit/test_api.py", &["test_get", "test_put"][..]),
+        ("unit/test_old_name.py", &["test_total[1]", "test_total[2]"]),
+        ("unit/test_rewritten.py", &["test_one"]),
+        ("a/test_it.py", &["test_it"]),
+        ("b/test_it.py", &["test_it"]),
+        ("test_twin_a.py", &["test_twin"]),
+    ];
+    let is = [
+        ("core/test_api.py", &["test_get", "test_put"][..]),
+        ("unit/test_new_name.py", &["test_total[1]", "test_total[2]"]),
+        ("core/test_rewritten.py", &["test_two"]),
+        // Two that were, one that is: which of them nobody knows.
+        ("c/test_it.py", &["test_it"]),
+        // The same tests twice.
+        ("test_twin_b.py", &["test_twin"]),
+        ("test_twin_c.py", &["test_twin"]),
+    ];
+    let side = |files: &[(&str, &[&str])]| {
+        let rows: Vec<FileRow> = files.iter().map(|(path, _)| file(path, 9, 9)).collect();
+        passed(&rows)
+    };
+    let (mut before, mut after) = (side(&was), side(&is));
+    let wanted = [only_here(&before, &after), only_here(&after, &before)];
+    assert_eq!(wanted[0].len(), was.len());
+    for (side, files, wanted) in [(&mut before, was, &wanted[0]), (&mut after, is, &wanted[1])] {
+        for (path, names) in files {
+            side.add_tests(&ran(path, names), wanted);
+        }
+    }
+    let report = compare(&before, &after, ALL);
+    let moved: Vec<_> = report
+        .files
+        .iter()
+        .filter_map(|file| Some((file.moved_from.as_deref()?, file.path.as_str())))
+        .collect();
+    assert_eq!(
+        moved,
+        [
+            ("unit/test_api.py", "core/test_api.py"),
+            ("unit/test_rewritten.py", "core/test_rewritten.py"),
+            ("unit/test_old_name.py", "unit/test_new_name.py"),
+        ]
+    );
+    let counts = report.counts.unwrap();
+    assert_eq!((counts.moved, counts.gone, counts.new), (3, 3, 3));
+}
+
+#[test]
+fn a_file_in_several_jobs_is_one_with_the_largest_peak_and_the_sum_of_what_it_retained() {
+    let before = side_of(&[
+        (job(1, Verdict::Passed, 90), &[file("a.py", 10, 30)], &[]),
+        (
+            job(2, Verdict::Passed, 80),
+            &[file("a.py", 5, 40), file("a.py", 1, 1)],
+            &[],
+        ),
+    ]);
+    let report = compare(&before, &passed(&[]), ALL);
+    let file = report.files[0].before.unwrap();
+    assert_eq!((file.jobs, file.tests), (2, 6));
+    assert_eq!(
+        (file.retained_bytes, file.tree_spike_bytes),
+        (16 * MIB, 40 * MIB)
+    );
+    assert_eq!(report.before.retained_bytes, Some(16 * MIB));
+}
+
+#[test]
+fn fixtures_are_held_against_each_other_at_the_same_number_of_set_ups() {
+    let side = |fixtures: &[FixtureRow]| side_of(&[(job(1, Verdict::Passed, 90), &[], fixtures)]);
+    let narrower = FixtureRow {
+        scope: "module".to_owned(),
+        ..fixture("scoped", 4, 4, 0)
+    };
+    let open = FixtureRow {
+        open: 1,
+        ..fixture("killed_with", 1, 30, 30)
+    };
+    let before = side(&[
+        fixture("in_each_shard", 1, 40, 40),
+        fixture("leaks_a_little", 100, 100, 0),
+        fixture("larger", 1, 10, 0),
+        fixture("scoped", 1, 1, 0),
+        open,
+        fixture("gone", 2, 20, 0),
+        fixture("gone_and_small", 1, 1, 1),
+    ]);
+    let after = side(&[
+        fixture("in_each_shard", 3, 120, 120),
+        fixture("leaks_a_little", 100, 100, 10),
+        fixture("larger", 3, 60, 0),
+        narrower,
+        fixture("killed_with", 1, 30, 0),
+    ]);
+    let report = compare(&before, &after, ALL);
+    let told: Vec<_> = report
+        .fixtures
+        .iter()
+        .map(|it| (it.name.as_str(), it.change, &it.beyond_noise[..]))
+        .collect();
+    let setup = &[ComparedFigure::Setup][..];
+    assert_eq!(
+        told,
+        [
+            ("gone", FileChange::Gone, setup),
+            ("larger", FileChange::Changed, setup),
+            (
+                "leaks_a_little",
+                FileChange::Changed,
+                &[ComparedFigure::Retained][..]
+            ),
+            ("scoped", FileChange::Changed, &[ComparedFigure::Scope][..]),
+        ]
+    );
+}
+
+#[test]
+fn without_the_rows_of_a_job_nothing_is_said_of_files() {
+    let mut before = passed(&[file("a.py", 1, 1)]);
+    before.add(&job(7, Verdict::Passed, 10), None);
+    let report = compare(&before, &passed(&[file("b.py", 1, 1)]), ALL);
+    assert_eq!((report.counts, report.files.len()), (None, 0));
+    assert_eq!(
+        (report.before.files, report.before.retained_bytes),
+        (None, None)
+    );
+    let note = report.notes.last().unwrap();
+    assert!(
+        note.contains("retention") && note.contains("00000007"),
+        "{note}"
+    );
+}
+
+#[test]
+fn what_differs_around_the_tests_is_told() {
+    let with = |python: &str, memory: u64, kind: PeakKind| {
+        let mut job = job(1, Verdict::Passed, 10);
+        let versions = &mut job.environment.versions;
+        versions.insert("python".to_owned(), python.to_owned());
+        (job.environment.memory_total_bytes, job.peak_kind) = (memory, kind);
+        side_of(&[(job, &[], &[])])
+    };
+    let before = with("3.11", 7 << 30, PeakKind::Exact);
+    let after = with("3.12", 16 << 30, PeakKind::Sampled);
+    assert_eq!(
+        compare(&before, &after, ALL).notes,
+        [
+            "The peak before is exact, that after sampled: a sampled one may have been higher.",
+            "Versions differ: python 3.11 → python 3.12.",
+            "Memory of the machines differs: 7168.0 MiB → 16.0 GiB.",
+        ]
+    );
+    assert_eq!(compare(&before, &before, ALL).notes, Vec::<String>::new());
+}
+
+#[test]
+fn totals_are_told_with_their_change_and_their_bounds() {
+    let before = side_of(&[(job(2, Verdict::OomCgroup, 200), &[], &[])]);
+    let report = compare(&before, &passed(&[file("a.py", 1, 1)]), ALL);
+    let told = |name: &str| {
+        let mut totals = totals(&report).into_iter();
+        let found = totals.find(|total| total.name == name);
+        found.map(|it| [it.before, it.after, it.change])
+    };
+    let figures = |all: [&str; 3]| Some(all.map(str::to_owned));
+    assert_eq!(
+        told("Peak"),
+        figures(["at least 200.0 MiB", "100.0 MiB", "−100.0 MiB (−50 %)"])
+    );
+    assert_eq!(
+        told("Headroom"),
+        figures(["at most 100.0 MiB", "200.0 MiB", "+100.0 MiB (+100 %)"])
+    );
+    assert_eq!(
+        told("Duration"),
+        figures(["at least 2.0 s", "1.0 s", "−1.0 s (−50 %)"])
+    );
+    assert_eq!(
+        told("Test files that ran"),
+        figures(["at least 0", "1", "+1"])
+    );
+    assert_eq!(told("Growth a file"), None);
+    assert_eq!(told("Duration of all jobs"), None);
+}
+
+fn rows() -> impl Strategy<Value = Vec<FileRow>> {
+    // Names that come back in other folders.
+    let path = (0..2_u8, 0..6_u8).prop_map(|(folder, name)| format!("{folder}/test_{name}.py"));
+    let one = (path, any::<i64>(), 0..200_i64, any::<bool>(), 0..2_u32);
+    let row = |(path, retained, spike, censored, visits): (String, i64, i64, bool, u32)| FileRow {
+        censored,
+        visits,
+        retained_bytes: retained,
+        ..file(&path, 0, spike)
+    };
+    proptest::collection::vec(one.prop_map(row), 0..12)
+}
+
+fn mirrored(change: FileChange) -> FileChange {
+    match change {
+        FileChange::New => FileChange::Gone,
+        FileChange::Gone => FileChange::New,
+        FileChange::NotRunBefore => FileChange::NotRunAfter,
+        FileChange::NotRunAfter => FileChange::NotRunBefore,
+        same => same,
+    }
+}
+
+proptest! {
+    #[test]
+    fn each_file_that_ran_is_told_once_and_the_other_way_round_the_same(one in rows(), other in rows()) {
+        let (before, after) = (passed(&one), passed(&other));
+        let report = compare(&before, &after, ALL);
+        let back = compare(&after, &before, ALL);
+        let mut told: Vec<&str> = report
+            .files
+            .iter()
+            .flat_map(|it| [it.moved_from.as_deref(), Some(it.path.as_str())])
+            .flatten()
+            .collect();
+        told.sort_unstable();
+        let mut ran: Vec<&str> = one.iter().chain(&other).filter(|it| it.visits > 0).map(|it| it.path.as_str()).collect();
+        ran.sort_unstable();
+        ran.dedup();
+        prop_assert_eq!(told, ran);
+        let mut changes: Vec<FileChange> = report.files.iter().map(|it| it.change).collect();
+        let mut mirror: Vec<FileChange> = back.files.iter().map(|it| mirrored(it.change)).collect();
+        changes.sort_unstable();
+        mirror.sort_unstable();
+        prop_assert_eq!(changes, mirror);
+    }
+
+    #[test]
+    fn a_side_held_against_itself_has_not_changed(rows in rows()) {
+        let side = passed(&rows);
+        let report = compare(&side, &side, ALL);
+        prop_assert!(report.files.iter().all(|it| it.change == FileChange::Alike));
+        prop_assert!(report.sentence.contains("no more than noise"));
+    }
+}
+
+#[test]
+fn ten_thousand_files_that_all_moved_are_found() {
+    let side = |folder: &str| {
+        let path = |at: i64| format!("{folder}/test_{at}.py");
+        let rows: Vec<FileRow> = (0..10_000).map(|at| file(&path(at), at % 50, 9)).collect();
+        passed(&rows)
+    };
+    let report = compare(&side("old"), &side("new"), Most { files: 100, ..ALL });
+    assert_eq!(report.counts.unwrap().moved, 10_000);
+    assert_eq!((report.files.len(), report.files_left), (100, 9_900));
+}
