@@ -13,8 +13,8 @@ use crate::regression::{LEAST_CHANGE_BYTES, LEAST_CHANGE_SHARE};
 
 use pieces::{Cut, Piece};
 
-pub use suite::{Series, of_file, of_suite};
-pub use words::{of_change, of_report};
+pub use suite::{Series, newest_first, of_file, of_suite};
+pub use words::{of_change, of_report, tell_apart};
 
 /// Of so many jobs alike at most, the newest, it is told where they changed.
 pub const MOST_JOBS: usize = 60;

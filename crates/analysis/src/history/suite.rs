@@ -49,8 +49,8 @@ pub fn of_file(series: &Series<'_>, path: &str) -> Vec<Change> {
     changes
 }
 
-/// By the commit that a change came with, then by its size.
-pub(crate) fn newest_first(changes: &mut [Change]) {
+/// Puts changes in the order of the commits that they came with, the newest first, then of their size.
+pub fn newest_first(changes: &mut [Change]) {
     changes.sort_by(|one, other| {
         let key = |change: &Change| {
             let began = crate::time::unix_us(&change.since.ordered_at);

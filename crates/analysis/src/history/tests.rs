@@ -331,6 +331,55 @@ fn a_report_says_what_came_out() {
     }
 }
 
+#[test]
+fn changes_of_several_kinds_of_jobs_say_which() {
+    let jobs: Vec<Before> = (0..12)
+        .map(|at| {
+            job(
+                at,
+                if at < 7 { 21 } else { 61 },
+                30,
+                if at < 7 { 200 } else { 240 },
+            )
+        })
+        .collect();
+    let kind = |name: &str, alike: &str| JobsAlike {
+        name: name.to_owned(),
+        alike: alike.to_owned(),
+        jobs: 12,
+        first: None,
+        last: None,
+    };
+    let sentences = |looked_at: Vec<JobsAlike>| -> Vec<String> {
+        let mut report = ChangesReport {
+            path: None,
+            branch: "main".to_owned(),
+            looked_at,
+            sentence: String::new(),
+            changes: of(&jobs),
+            left_out: 0,
+        };
+        tell_apart(&mut report);
+        report.changes.into_iter().map(|it| it.sentence).collect()
+    };
+    for (others, peak, file) in [
+        (vec![], " job unit peaks", " tests/test_a.py retains"),
+        (
+            vec![kind("e2e", "linux")],
+            " job unit peaks",
+            " tests/test_a.py in job unit retains",
+        ),
+        (
+            vec![kind("unit", "macos")],
+            " job unit (linux) peaks",
+            " tests/test_a.py in job unit (linux) retains",
+        ),
+    ] {
+        let told = sentences([vec![kind("unit", "linux")], others].concat());
+        assert!(told[0].contains(peak) && told[1].contains(file), "{told:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_series_has_changes_in_order(values in proptest::collection::vec(-1e9..1e9_f64, 0..60), least in 1e5..1e8_f64) {

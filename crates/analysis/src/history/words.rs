@@ -13,11 +13,33 @@ const COMMIT_LETTERS: usize = 10;
 /// A change of something that is called so where it is a file's.
 #[must_use]
 pub fn of_change(change: &Change, file: &str) -> String {
-    let job = format!("job {}", change.name);
-    let who = match change.figure {
-        CheckFigure::Peak | CheckFigure::Headroom => job.as_str(),
-        CheckFigure::Retained | CheckFigure::Spike => file,
-    };
+    match change.figure {
+        CheckFigure::Peak | CheckFigure::Headroom => told(change, &format!("job {}", change.name)),
+        CheckFigure::Retained | CheckFigure::Spike => told(change, file),
+    }
+}
+
+/// Says in the sentences of which jobs each change is, where several kinds of them were looked at.
+pub fn tell_apart(report: &mut ChangesReport) {
+    let looked_at = &report.looked_at;
+    if looked_at.len() < 2 {
+        return;
+    }
+    for change in &mut report.changes {
+        let of_name = looked_at.iter().filter(|it| it.name == change.name);
+        let job = match of_name.count() > 1 {
+            true => format!("job {} ({})", change.name, change.alike),
+            false => format!("job {}", change.name),
+        };
+        let who = match &change.path {
+            Some(path) => format!("{path} in {job}"),
+            None => job,
+        };
+        change.sentence = told(change, &who);
+    }
+}
+
+fn told(change: &Change, who: &str) -> String {
     let confidence = match change.confidence {
         Confidence::Certain => "certain",
         Confidence::Likely => "likely",
