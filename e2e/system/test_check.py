@@ -117,6 +117,7 @@ def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
     assert ", 40.0 MiB less than in the 4 jobs before; likely." in lines[1], done.stdout
     assert lines[2].startswith("  From 7777777777 (") and ") to aaaaaaaaaa (" in lines[2], done.stdout
     assert "test_2.py retained 45." in lines[2] and "40.0 MiB more than in the 6 jobs before; likely." in lines[2], done.stdout
+    assert lines[3].startswith("Looked at: 14 of job ") and ", python 3." in lines[3], done.stdout
     report = json.loads(blamed(suite, server, "test_2.py", "--project", "test/suite", "--branch", "main", "--format", "json").stdout)
     assert report == server.get("/api/v1/projects/test~suite/changes/test_2.py")
     assert [it["since"]["uuid"] for it in report["changes"]] == [jobs[10], jobs[6]], report

@@ -108,11 +108,12 @@ fn text(report: &ChangesReport) -> String {
         let _ = writeln!(text, "  and {} older", report.left_out);
     }
     for jobs in &report.looked_at {
-        let _ = writeln!(
-            text,
-            "Looked at: {} {} ({}).",
-            jobs.jobs, jobs.name, jobs.alike
-        );
+        let alike = match jobs.alike.as_str() {
+            "" => String::new(),
+            alike => format!(" ({alike})"),
+        };
+        let name = &jobs.name;
+        let _ = writeln!(text, "Looked at: {} of job {name}{alike}.", jobs.jobs);
     }
     text
 }

@@ -144,6 +144,9 @@ impl Kind {
         let path = path.map(str::to_owned);
         let work = move || {
             let alike = self.kind.comparable.unwrap_or_default();
+            // What is not known of a machine is empty.
+            let words = alike.split(", ").filter(|word| !word.is_empty());
+            let alike = words.collect::<Vec<&str>>().join(", ");
             let series = Series {
                 name: &self.kind.name,
                 alike: &alike,
