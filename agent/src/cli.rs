@@ -2,6 +2,7 @@
 
 mod about;
 mod beside;
+mod blaming;
 mod checking;
 mod comparing;
 mod doctor;
@@ -16,6 +17,7 @@ mod server;
 use clap::{Parser, Subcommand};
 
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
+use blaming::BlameArgs;
 use checking::CheckArgs;
 use comparing::CompareArgs;
 use doctor::DoctorArgs;
@@ -25,6 +27,7 @@ use report::ReportArgs;
 use run::RunArgs;
 
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
+pub use blaming::BlameTask;
 pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
 pub use comparing::{CompareForm, CompareTask};
 pub use doctor::DoctorTask;
@@ -69,6 +72,8 @@ enum Command {
     Check(CheckArgs),
     /// Show jobs before and after: peak, headroom, ending, and what became of each test file.
     Compare(CompareArgs),
+    /// Say with which commits the memory of a test file, or of the whole suite, changed for good.
+    Blame(BlameArgs),
     /// Say what works on this machine, and how to mend what does not; ends with 2 where a recording could not be made.
     Doctor(DoctorArgs),
 }
@@ -96,6 +101,8 @@ pub enum Task {
     Check(CheckTask),
     /// Show jobs before and after.
     Compare(CompareTask),
+    /// Say with which commits memory changed.
+    Blame(BlameTask),
     /// Say what works here.
     Doctor(DoctorTask),
 }
@@ -115,6 +122,7 @@ impl Cli {
             Command::Plan(args) => Task::Plan(args.into()),
             Command::Check(args) => Task::Check(args.into()),
             Command::Compare(args) => Task::Compare(args.into()),
+            Command::Blame(args) => Task::Blame(args.into()),
             Command::Doctor(args) => Task::Doctor(args.into()),
         }
     }

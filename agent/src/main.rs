@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Check(task) => commands::check::check(&task),
         Task::Compare(task) => commands::compare::compare(&task),
+        Task::Blame(task) => commands::blame::blame(&task),
         Task::Plan(task) => commands::plan::plan(&task),
         Task::Report(task) => commands::report::report(&task),
     };

@@ -95,3 +95,37 @@ def test_a_job_is_compared_with_those_that_ran_alike(own_server, suite):
     assert checked(suite, server, more).returncode == 1
     branch = checked(suite, server, suite(server, "7", flags=["--branch", "feature"], retained=40), "--baseline", "nowhere")
     assert branch.returncode == 3 and "jobs of nowhere" in branch.stdout, branch
+
+
+def blamed(suite, server, *words):
+    recorder = suite.recorder
+    command = recorder.command([], server)[:1] + ["blame", "--server", server.url, *words]
+    environment = recorder.environment(HIGHWATER_PROJECT="test/suite")
+    return subprocess.run(command, cwd=str(recorder.folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
+def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
+    server = own_server
+    early = blamed(suite, server)
+    assert early.returncode == 2 and "what changed of " in early.stderr, early
+    jobs = [suite(server, commit, retained=40 * (commit in "789a")) for commit in "123456789abcde"]
+    done = blamed(suite, server, "./test_2.py")
+    assert done.returncode == 0, done
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("2 changes of test_2.py in the 14 jobs of main."), done.stdout
+    assert lines[1].startswith("  Since bbbbbbbbbb (") and "test_2.py retains 5." in lines[1], done.stdout
+    assert ", 40.0 MiB less than in the 4 jobs before; likely." in lines[1], done.stdout
+    assert lines[2].startswith("  From 7777777777 (") and ") to aaaaaaaaaa (" in lines[2], done.stdout
+    assert "test_2.py retained 45." in lines[2] and "40.0 MiB more than in the 6 jobs before; likely." in lines[2], done.stdout
+    assert lines[3].startswith("Looked at: 14 of job ") and ", python 3." in lines[3], done.stdout
+    report = json.loads(blamed(suite, server, "test_2.py", "--project", "test/suite", "--branch", "main", "--format", "json").stdout)
+    assert report == server.get("/api/v1/projects/test~suite/changes/test_2.py")
+    assert [it["since"]["uuid"] for it in report["changes"]] == [jobs[10], jobs[6]], report
+    calm = blamed(suite, server, "test_1.py")
+    assert calm.returncode == 0 and calm.stdout.startswith("Nothing of test_1.py changed for good in the 14 jobs of main."), calm
+    whole = blamed(suite, server)
+    assert "test_2.py retained 45." in whole.stdout and " peaked at " in whole.stdout, whole.stdout
+    assert "test_1.py" not in whole.stdout and "test_3.py" not in whole.stdout, whole.stdout
+    for words in [["nowhere.py"], ["test_2.py", "--job", "other"], ["--project", "other/project"], ["--project", "odd"]]:
+        wrong = blamed(suite, server, *words)
+        assert wrong.returncode == 2 and wrong.stderr.strip(), wrong

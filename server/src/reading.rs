@@ -2,6 +2,7 @@
 //! retention took something from, from what is left.
 
 mod check;
+mod history;
 mod removed;
 mod settled;
 
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub(crate) use check::Against;
+pub(crate) use history::Wanted;
 pub(crate) use removed::Removed;
 pub(crate) use settled::{PieceError, Settled};
 

@@ -64,6 +64,11 @@ pub(crate) fn router(state: AppState) -> Router {
             get(api::file_history),
         )
         .route("/api/v1/compare", get(api::compare))
+        .route("/api/v1/projects/{project}/changes", get(api::changes))
+        .route(
+            "/api/v1/projects/{project}/changes/{*path}",
+            get(api::changes_of_file),
+        )
         .route("/api/v1/access", get(api::access))
         .route("/api/v1/openapi.json", get(api::document))
         .route("/api/{*rest}", axum::routing::any(unknown));

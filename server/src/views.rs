@@ -1,5 +1,6 @@
 //! From answers to what a page shows: words, links and rounded figures.
 
+pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod curves;

@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 pub mod background;
+pub mod blame;
 pub mod check;
 pub mod compare;
 pub mod doctor;
@@ -133,7 +134,7 @@ pub enum CommandError {
     NoSummary(PathBuf, String),
     /// No server was named to ask.
     #[error(
-        "a check needs the jobs of before, which a server has: name it with --server or HIGHWATER_SERVER"
+        "the jobs of before are needed, which a server has: name it with --server or HIGHWATER_SERVER"
     )]
     NoServerToAsk,
     /// There is no plan of it.
@@ -142,6 +143,14 @@ pub enum CommandError {
     /// The server did not show a comparison.
     #[error("these jobs cannot be compared: {0}")]
     NotCompared(String),
+    /// The server did not tell what changed.
+    #[error(
+        "what changed of {0} cannot be read from the server: {1} (another project is named with --project OWNER/REPO)"
+    )]
+    ChangesNotRead(String, String),
+    /// The settings make no job.
+    #[error(transparent)]
+    Settings(#[from] crate::settings::SettingsError),
     /// A file of the plan.
     #[error("{}: the plan cannot be written: {}", .0.display(), .1)]
     NotWritten(PathBuf, std::io::Error),

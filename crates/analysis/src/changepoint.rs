@@ -49,8 +49,7 @@ impl Level {
 pub fn levels(values: &[f64], least: f64) -> Vec<Level> {
     let skipped = values.len().saturating_sub(MOST_VALUES);
     let newest = &values[skipped..];
-    let noise = noise_between(newest).max(least / WILD);
-    let mut levels = partition(newest, noise);
+    let mut levels = partition(newest, scale(newest, least));
     while let Some(at) = least_different(&levels, least) {
         let end = levels.remove(at + 1).to;
         levels[at] = level(newest, levels[at].from, end);
@@ -63,6 +62,23 @@ pub fn levels(values: &[f64], least: f64) -> Vec<Level> {
         first.from = 0;
     }
     levels
+}
+
+/// What counts as one noise where levels that differ by `least` are looked for.
+pub(crate) fn scale(values: &[f64], least: f64) -> f64 {
+    // Where there is no noise at all, any difference is a change.
+    let noise = noise_between(values).max(least / WILD);
+    noise.max(f64::MIN_POSITIVE.sqrt())
+}
+
+/// What a change costs in a series of so many values.
+pub(crate) fn cost(count: usize) -> f64 {
+    LEAST_COST.max(COST_BY_LENGTH * (count as f64).ln())
+}
+
+/// What it costs to call a value something that it lies so far away from: the square in units of the noise, no more than that of [`WILD`].
+pub(crate) fn loss(away: f64, noise: f64) -> f64 {
+    (away / noise).abs().min(WILD).powi(2)
 }
 
 /// How far values lie from what they should be, on the scale of a standard deviation: the greater of the median absolute deviation and of what holds four
@@ -89,9 +105,7 @@ fn partition(values: &[f64], noise: f64) -> Vec<Level> {
     if count == 0 {
         return Vec::new();
     }
-    // Where there is no noise at all, any difference is a change.
-    let noise = noise.max(f64::MIN_POSITIVE.sqrt());
-    let cost = LEAST_COST.max(COST_BY_LENGTH * (count as f64).ln());
+    let cost = cost(count);
     // The least that the values before a place cost, and where the level that ends there begins.
     let mut best = vec![(0.0, 0); count + 1];
     for end in 1..=count {
@@ -101,7 +115,7 @@ fn partition(values: &[f64], noise: f64) -> Vec<Level> {
             let place = sorted.partition_point(|value| *value < values[begin]);
             sorted.insert(place, values[begin]);
             let change = if begin == 0 { 0.0 } else { cost };
-            let all = best[begin].0 + change + loss(&sorted, noise);
+            let all = best[begin].0 + change + loss_of_level(&sorted, noise);
             if all < least.0 {
                 least = (all, begin);
             }
@@ -119,14 +133,14 @@ fn partition(values: &[f64], noise: f64) -> Vec<Level> {
     levels
 }
 
-/// What it costs to call values one level: squares of their distance in units of the noise, none more than [`WILD`] squared.
-fn loss(sorted: &[f64], noise: f64) -> f64 {
+/// What it costs to call values one level.
+fn loss_of_level(sorted: &[f64], noise: f64) -> f64 {
     let middle = f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
-    let of = |value: &f64| ((value - middle) / noise).abs().min(WILD).powi(2);
-    sorted.iter().map(of).sum()
+    sorted.iter().map(|value| loss(value - middle, noise)).sum()
 }
 
-fn level(values: &[f64], from: usize, to: usize) -> Level {
+/// The values between two places as one level.
+pub(crate) fn level(values: &[f64], from: usize, to: usize) -> Level {
     let value = robust::median(&mut values[from..to].to_vec()).unwrap_or(0.0);
     Level { from, to, value }
 }

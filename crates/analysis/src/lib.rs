@@ -17,6 +17,7 @@ pub mod digest;
 pub mod figures;
 pub mod forecast;
 pub mod growth;
+pub mod history;
 pub mod plan;
 pub mod recording;
 pub mod regression;

@@ -81,7 +81,9 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         return Told::TooFew;
     };
     let noise_bytes = noise(before, &levels).max(LEAST_NOISE_BYTES);
-    let needed = quantile(before.len() - levels.len(), tested)
+    // Bonferroni.
+    let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
+    let needed = quantile(before.len() - levels.len(), part)
         * noise_bytes
         * (1.0 + 1.0 / level.len() as f64).sqrt();
     let least_bytes = needed.max(floor);
@@ -131,10 +133,8 @@ fn highest(before: &[f64], level: &Level) -> f64 {
     values[values.len() - 1 - wild]
 }
 
-/// Standard deviations that a figure of many jobs lies above the middle once in [`CLEAN_JOBS`], where as many figures are tested (Bonferroni), by Student's (1908) distribution:
-/// the noise of few jobs is itself hardly known.
-fn quantile(degrees: usize, tested: usize) -> f64 {
-    let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
+/// Standard deviations above which by chance lies this part of figures, by Student's (1908) distribution: the noise of few jobs is itself hardly known.
+pub(crate) fn quantile(degrees: usize, part: f64) -> f64 {
     // Infinite where no distribution has so few degrees of freedom: then nothing is sure.
     StudentsT::new(0.0, 1.0, degrees as f64)
         .map_or(f64::INFINITY, |student| student.inverse_cdf(1.0 - part))

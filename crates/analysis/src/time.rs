@@ -27,3 +27,13 @@ pub fn by_the_server(unix_us: i64, clock_skew_us: Option<i64>) -> i64 {
         _ => unix_us,
     }
 }
+
+/// The day of a moment in UTC, as people write it; the text itself where it is no moment.
+#[must_use]
+pub fn day(rfc3339: &str) -> String {
+    let moment: Result<Timestamp, _> = rfc3339.parse();
+    moment.map_or_else(
+        |_| rfc3339.to_owned(),
+        |moment| moment.strftime("%-d %b %Y").to_string(),
+    )
+}

@@ -15,7 +15,8 @@ const WIDTH: i32 = 1100;
 const HEIGHT: i32 = 200;
 const LEFT: i32 = 84;
 const RIGHT: i32 = 14;
-const TOP: i32 = 12;
+/// Above are the numbers of changes.
+const TOP: i32 = 26;
 const BOTTOM: i32 = 12;
 
 /// One job.
@@ -25,6 +26,8 @@ pub struct HistoryBar {
     pub bytes: i64,
     /// True when it is a lower bound.
     pub censored: bool,
+    /// Number of the change that begins with it, as the words beside the chart count them.
+    pub change: Option<usize>,
 }
 
 /// Draws the bars as an SVG document.
@@ -77,6 +80,18 @@ pub fn history(bars: &[HistoryBar]) -> Result<String, Box<dyn std::error::Error>
                 theme::BLOCK.filled()
             };
             area.draw(&Rectangle::new(corners, style))?;
+        }
+        for (bar, at) in bars.iter().zip(0_i32..) {
+            let Some(number) = bar.change else { continue };
+            let x = (f64::from(LEFT) + room * f64::from(at)) as i32;
+            area.draw(&PathElement::new(
+                [(x, TOP - 6), (x, HEIGHT - BOTTOM)],
+                theme::INK.stroke_width(2),
+            ))?;
+            let style = TextStyle::from(("sans-serif", 16.0))
+                .color(&theme::INK)
+                .pos(Pos::new(HPos::Center, VPos::Bottom));
+            area.draw(&Text::new(number.to_string(), (x, TOP - 8), style))?;
         }
         area.present()?;
     }

@@ -118,6 +118,7 @@ fn nothing_is_styled_inline_and_the_style_sheet_has_a_rule_for_every_role() {
     let bars = [true, false].map(|censored| HistoryBar {
         bytes: 5 * MIB,
         censored,
+        change: None,
     });
     let svg = timeline(&full).unwrap() + &history(&bars).unwrap();
     assert!(!svg.contains("style="), "{svg}");
@@ -143,6 +144,34 @@ fn nothing_is_styled_inline_and_the_style_sheet_has_a_rule_for_every_role() {
 fn an_empty_job_is_drawn_too() {
     assert!(timeline(&Timeline::default()).unwrap().contains("</svg>"));
     assert!(history(&[]).unwrap().contains("</svg>"));
+}
+
+#[test]
+fn a_change_is_marked_before_its_bar_with_its_number() {
+    let bars = |change: Option<usize>| {
+        let bar = |at| HistoryBar {
+            bytes: 5 * MIB,
+            censored: false,
+            change: change.filter(|_| at == 6),
+        };
+        history(&(0..10).map(bar).collect::<Vec<_>>()).unwrap()
+    };
+    let (plain, marked) = (bars(None), bars(Some(3)));
+    let lines =
+        |svg: &str| -> Vec<String> { svg.lines().map(|line| line.trim().to_owned()).collect() };
+    let plain = lines(&plain);
+    let mut added = lines(&marked);
+    added.retain(|line| !plain.contains(line));
+    // Six of ten bars are left of it.
+    let x = 84 + (1100 - 84 - 14) * 6 / 10;
+    let at = format!("{x},");
+    assert!(
+        added
+            .iter()
+            .any(|line| line.starts_with("<polyline") && line.contains(&at)),
+        "{added:?}"
+    );
+    assert!(added.contains(&"3".to_owned()), "{added:?}");
 }
 
 #[test]

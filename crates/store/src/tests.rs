@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, baselines, batches, db, details, facts, good, jobs, projects, retention, series, sizes,
-    space, tokens, trouble, writer,
+    backup, baselines, batches, db, details, facts, good, jobs, kinds, projects, retention, series,
+    sizes, space, tokens, trouble, writer,
 };
 
 pub(crate) async fn store() -> (TempDir, Store) {
@@ -109,6 +109,12 @@ async fn every_statement_can_be_prepared() {
         facts::NEWEST,
         facts::JOB_OF_NAME,
         facts::JOB_NAMES,
+        kinds::KINDS,
+        kinds::KINDS_OF_NAME,
+        kinds::BRANCH,
+        kinds::BRANCH_OF_NAME,
+        kinds::KINDS_OF_FILE,
+        kinds::FILE,
         tokens::INSERT,
         tokens::LIST,
         tokens::FIND,

@@ -10,6 +10,7 @@ mod ending;
 mod files;
 mod forecast;
 mod growth;
+mod history;
 mod job;
 mod plan;
 mod processes;
@@ -29,6 +30,7 @@ pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
 pub use files::{FileRow, FilesPage, WorkerFigures};
 pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
+pub use history::{Change, ChangeKind, ChangesReport, Direction, JobsAlike};
 pub use job::{
     EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING, NoticeReport,
     PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED, SessionReport,

@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`.
 
 mod access;
+mod changes;
 mod check;
 mod compare;
 mod export;
@@ -17,6 +18,7 @@ mod series;
 pub use openapi::openapi;
 
 pub(crate) use access::access;
+pub(crate) use changes::{changes, changes_of_file};
 pub(crate) use check::check;
 pub(crate) use compare::{compare, compared};
 pub(crate) use export::export;

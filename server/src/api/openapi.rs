@@ -11,7 +11,9 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{access, check, compare, export, jobs, live, pins, plan, projects, report, series};
+use super::{
+    access, changes, check, compare, export, jobs, live, pins, plan, projects, report, series,
+};
 use crate::ingest;
 
 #[derive(OpenApi)]
@@ -29,6 +31,8 @@ use crate::ingest;
         projects::jobs,
         projects::file_history,
         compare::compare,
+        changes::changes,
+        changes::changes_of_file,
         jobs::job,
         jobs::processes,
         jobs::files,

@@ -20,16 +20,21 @@ pub(crate) struct PageQuery {
     after: Option<String>,
 }
 
+/// How many rows are asked for, and what to do where that is too many.
+pub(super) fn limit_of(limit: Option<u32>, hint: &'static str) -> Result<u32, AppError> {
+    match limit {
+        None => Ok(USUAL_ROWS),
+        Some(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(limit),
+        Some(limit) => Err(AppError::bad_request(
+            format!("limit {limit} is not between 1 and {MOST_ROWS}"),
+            hint,
+        )),
+    }
+}
+
 impl PageQuery {
     pub(crate) fn limit(&self) -> Result<u32, AppError> {
-        match self.limit {
-            None => Ok(USUAL_ROWS),
-            Some(limit) if (1..=MOST_ROWS).contains(&limit) => Ok(limit),
-            Some(limit) => Err(AppError::bad_request(
-                format!("limit {limit} is not between 1 and {MOST_ROWS}"),
-                "ask for fewer rows and follow `next`",
-            )),
-        }
+        limit_of(self.limit, "ask for fewer rows and follow `next`")
     }
 
     fn bad_key(&self) -> AppError {

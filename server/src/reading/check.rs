@@ -12,11 +12,11 @@ use super::Job;
 use crate::{error::AppError, finalise::FinaliseError};
 
 /// The branches that a baseline is looked for on where none is named, before the job's own.
-const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
+pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
 /// So many jobs are looked through for the commit that a pull request began at.
 const MOST_LOOKED_AT: u32 = 200;
 /// What a file of a job takes in memory while it is compared, bytes.
-const FILE_WEIGHT: u64 = 512;
+pub(super) const FILE_WEIGHT: u64 = 512;
 
 /// What a job is to be checked against.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +112,7 @@ impl Job<'_> {
     }
 }
 
-fn of_row(row: BaselineRow, facts: &[FileFact]) -> Before {
+pub(super) fn of_row(row: BaselineRow, facts: &[FileFact]) -> Before {
     Before {
         job: BaselineJob {
             uuid: row.uuid,

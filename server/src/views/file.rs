@@ -4,9 +4,10 @@ use askama::Template;
 use highwater_analysis::time::rfc3339;
 use highwater_charts::{HistoryBar, history};
 use highwater_store::HistoryPoint;
-use highwater_wire::report::TestRow;
+use highwater_wire::report::{Change, ChangesReport, CheckFigure, TestRow};
 
 use super::{
+    changes::{self, ChangeLine},
     filters, format,
     jobs::{detail_of_history, project_href},
 };
@@ -27,6 +28,9 @@ pub(crate) struct FilePage {
     choices_left: usize,
     chart: String,
     chart_words: String,
+    /// What is said of its changes, and they.
+    changed: String,
+    changes: Vec<ChangeLine>,
     rows: Vec<Row>,
     tests: Vec<TestRow>,
     tests_left: usize,
@@ -84,14 +88,36 @@ pub(crate) fn page(
     path: String,
     jobs: FileJobs,
     points: &[HistoryPoint],
+    changes: Option<ChangesReport>,
     tests: Result<Vec<TestRow>, String>,
 ) -> FilePage {
+    let (changed, changes) =
+        changes.map_or_else(Default::default, |report| (report.sentence, report.changes));
+    // The chart shows what the file retained.
+    let number = |point: &HistoryPoint| {
+        let is_its = |change: &&Change| {
+            change.figure == CheckFigure::Retained && change.since.uuid == point.uuid
+        };
+        Some(changes.iter().position(|change| is_its(&change))? + 1)
+    };
+    let mut marked = None;
     let bars: Vec<HistoryBar> = points
         .iter()
         .rev()
         .map(|point| HistoryBar {
             bytes: point.retained_bytes,
             censored: point.censored,
+            // A job may have several sessions with the file.
+            change: number(point).filter(|number| marked.replace(*number) != Some(*number)),
+        })
+        .collect();
+    let marks: Vec<String> = bars
+        .iter()
+        .filter_map(|bar| {
+            let number = bar.change?;
+            let change = changes.get(number - 1)?;
+            let commit = format::commit(&change.since.commit);
+            Some(format!("{number} {commit}").trim_end().to_owned())
         })
         .collect();
     let chart = history(&bars).unwrap_or_else(|error| {
@@ -112,7 +138,9 @@ pub(crate) fn page(
         choices_left: jobs.choices_left(),
         choices: jobs.choices(),
         job: jobs.name,
-        chart_words: words(points),
+        chart_words: words(points, &marks),
+        changes: changes::of_file(&changes),
+        changed,
         chart,
         rows: points.iter().map(|point| row(point, points)).collect(),
         tests,
@@ -122,7 +150,14 @@ pub(crate) fn page(
     }
 }
 
-fn words(points: &[HistoryPoint]) -> String {
+fn words(points: &[HistoryPoint], marks: &[String]) -> String {
+    let marks = match marks.is_empty() {
+        true => String::new(),
+        false => format!(
+            " A line stands where a change of the list below began: {}.",
+            marks.join(", ")
+        ),
+    };
     let retained = || points.iter().map(|point| point.retained_bytes);
     match (retained().min(), retained().max(), points.first()) {
         (_, _, Some(newest)) if points.len() == 1 => format!(
@@ -130,7 +165,7 @@ fn words(points: &[HistoryPoint]) -> String {
             format::mebibytes(newest.retained_bytes)
         ),
         (Some(least), Some(most), Some(newest)) => format!(
-            "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.",
+            "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.{marks}",
             points.len(),
             format::mebibytes(least),
             format::mebibytes(most),
@@ -188,7 +223,8 @@ mod tests {
                     .chain(["unit".to_owned()])
                     .collect(),
             };
-            let page = page("owner/repo", "a.py".to_owned(), jobs, &[], Ok(Vec::new()));
+            let path = "a.py".to_owned();
+            let page = page("owner/repo", path, jobs, &[], None, Ok(Vec::new()));
             page.render().expect("a page of a file")
         };
         assert!(!page_of(MOST_NAMES).contains("more name"));

@@ -22,9 +22,10 @@ use crate::{
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
-    reading::{Against, Job},
+    reading::{Against, Job, Wanted},
     state::AppState,
     views::{
+        changes::{self, ChangeLine},
         file::{self, FileJobs},
         filters, format,
         job::{self, JobData, Shown},
@@ -40,6 +41,8 @@ mod sign_in;
 
 const JOBS_A_PAGE: u32 = 50;
 const PROJECTS_A_PAGE: u32 = 50;
+/// Most changes on the page of a project.
+const MOST_CHANGES: usize = 5;
 /// So many rows of a file's history are looked through for the names of its jobs.
 const ROWS_WITH_NAMES: u32 = 1_000;
 
@@ -249,6 +252,8 @@ struct ProjectPage {
     ci_url: String,
     /// Where its jobs are compared: words and address.
     compare: (&'static str, String),
+    changes: Vec<ChangeLine>,
+    changes_left: u64,
     jobs: Vec<JobLine>,
     next: Option<String>,
 }
@@ -266,12 +271,21 @@ async fn project(
     };
     let rows = state.store.jobs(id, &filter, JOBS_A_PAGE).await?;
     let next = api::next_after(&rows, JOBS_A_PAGE, |row| [row.started_unix_us, row.id]);
+    let changed = match filter.before {
+        None => Some(Wanted::default().of_suite(&state, id, MOST_CHANGES).await?),
+        // Older jobs.
+        Some(_) => None,
+    };
     show(&ProjectPage {
         title: slug.to_string(),
         crumbs: Vec::new(),
         facts: Vec::new(),
         ci_url: String::new(),
         compare: ("Compare jobs", compare_href(&slug, "")),
+        changes_left: changed.as_ref().map_or(0, |report| report.left_out),
+        changes: changed.map_or_else(Vec::new, |report| {
+            changes::of_project(slug.as_str(), &report.changes)
+        }),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -317,6 +331,8 @@ async fn run(
             "Compare this run with other jobs",
             compare_href(&slug, &format!("&after=run:{number}")),
         ),
+        changes: Vec::new(),
+        changes_left: 0,
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -445,6 +461,12 @@ async fn file_page(
         // Such as the name of a job that is still running.
         None => Ok(Vec::new()),
     };
+    let wanted = Wanted {
+        name: Some(name.clone()),
+        branch: None,
+    };
+    let changes = wanted.of_file(&state, id, &path).await?;
     let jobs = FileJobs { name, names };
-    show(&file::page(slug.as_str(), path, jobs, &points, tests))
+    let page = file::page(slug.as_str(), path, jobs, &points, changes, tests);
+    show(&page)
 }

@@ -134,7 +134,13 @@ fn paths(job: Uuid, project: &str) -> Vec<String> {
     let mut paths: Vec<String> = of_job
         .map(|part| format!("/api/v1/jobs/{job}{part}"))
         .into();
-    let of_project = ["/runs", "/jobs", "/files/test_a.py"];
+    let of_project = [
+        "/runs",
+        "/jobs",
+        "/files/test_a.py",
+        "/changes",
+        "/changes/test_a.py",
+    ];
     paths.extend(of_project.map(|part| format!("/api/v1/projects/{project}{part}")));
     paths.extend(["", "/plan"].map(|part| format!("/jobs/{job}{part}")));
     paths.extend(["", "/runs/1", "/files/test_a.py"].map(|part| format!("/p/{project}{part}")));

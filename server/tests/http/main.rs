@@ -10,6 +10,7 @@ mod access;
 mod app;
 mod arrival;
 mod backup;
+mod changes;
 mod compare;
 mod errors;
 mod export;

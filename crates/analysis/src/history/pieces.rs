@@ -1,0 +1,171 @@
+//! A series as levels and climbs.
+
+use super::{CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS};
+use crate::{
+    changepoint::{self, Level},
+    regression::{self, LEAST_NOISE_BYTES},
+    robust,
+};
+
+/// A series and the pieces that it falls into.
+pub(super) struct Cut<'a> {
+    values: &'a [f64],
+    floor: f64,
+    pub(super) pieces: Vec<Piece>,
+}
+
+impl<'a> Cut<'a> {
+    pub(super) fn new(values: &'a [f64], floor: f64) -> Self {
+        let mut cut = Self {
+            values,
+            floor,
+            pieces: Vec::new(),
+        };
+        // Finer levels than are told: of those a climb is made.
+        cut.take(&changepoint::levels(values, floor / 2.0));
+        while let Some(at) = cut.least_sure() {
+            let to = cut.pieces.remove(at + 1).to;
+            let joined = changepoint::level(values, cut.pieces[at].from, to);
+            cut.pieces[at] = Piece::from(&joined);
+        }
+        cut
+    }
+
+    /// Takes the longest climb out of levels, and so on with what is left before and behind it.
+    fn take(&mut self, levels: &[Level]) {
+        for count in (1..=levels.len()).rev() {
+            for first in 0..=levels.len() - count {
+                let row = &levels[first..first + count];
+                if let Some(climb) = climb(self.values, row, self.floor) {
+                    self.take(&levels[..first]);
+                    self.pieces.push(climb);
+                    self.take(&levels[first + count..]);
+                    return;
+                }
+            }
+        }
+        self.pieces.extend(levels.iter().map(Piece::from));
+    }
+
+    /// Of the levels that are no step apart the two that are least so.
+    fn least_sure(&self) -> Option<usize> {
+        let noise = self.noise();
+        let apart = |at: &usize| self.apart(&self.pieces[*at], &self.pieces[at + 1], noise);
+        let is_level = |at: usize| self.pieces[at].slope.is_none();
+        (0..self.pieces.len().saturating_sub(1))
+            .filter(|at| is_level(*at) && is_level(at + 1) && apart(at) < 1.0)
+            .min_by(|one, other| apart(one).total_cmp(&apart(other)))
+    }
+
+    /// How far values lie from their pieces.
+    pub(super) fn noise(&self) -> f64 {
+        let residuals = self
+            .pieces
+            .iter()
+            .flat_map(|piece| piece.residuals(self.values));
+        changepoint::noise(&residuals.collect::<Vec<f64>>()).max(LEAST_NOISE_BYTES)
+    }
+
+    /// How far two pieces that follow each other are apart; a step is 1 at least.
+    pub(super) fn apart(&self, before: &Piece, after: &Piece, noise: f64) -> f64 {
+        let part = 1.0 / CLEAN_SERIES / (2 * self.values.len()) as f64;
+        let degrees = self.values.len().saturating_sub(self.pieces.len());
+        let error = noise * (1.0 / before.len() as f64 + 1.0 / after.len() as f64).sqrt();
+        let least = self.floor.max(regression::quantile(degrees, part) * error);
+        (after.begin - before.end()).abs() / least
+    }
+}
+
+/// Values in a row that lie on a line; a level where it is flat.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Piece {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Of the first value.
+    pub(super) begin: f64,
+    /// Of each value over the one before it, with the end of its interval that is nearer to nothing; none of a level.
+    pub(super) slope: Option<(f64, f64)>,
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    fn at(&self, place: usize) -> f64 {
+        let (slope, _) = self.slope.unwrap_or_default();
+        self.begin + slope * place.saturating_sub(self.from) as f64
+    }
+
+    pub(super) fn end(&self) -> f64 {
+        self.at(self.to.saturating_sub(1))
+    }
+
+    fn residuals<'a>(&'a self, values: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        (self.from..self.to).map(|place| values[place] - self.at(place))
+    }
+
+    fn loss(&self, values: &[f64], noise: f64) -> f64 {
+        let losses = self.residuals(values);
+        losses.map(|away| changepoint::loss(away, noise)).sum()
+    }
+}
+
+impl From<&Level> for Piece {
+    fn from(level: &Level) -> Self {
+        Self {
+            from: level.from,
+            to: level.to,
+            begin: level.value,
+            slope: None,
+        }
+    }
+}
+
+/// The line that explains levels in a row better than they do themselves, where it goes one way all the time, surely, and far enough.
+fn climb(values: &[f64], levels: &[Level], floor: f64) -> Option<Piece> {
+    let (from, to) = (levels.first()?.from, levels.last()?.to);
+    let steps = || levels.windows(2).map(|pair| pair[1].value - pair[0].value);
+    let part = &values[from..to];
+    if part.len() < LEAST_CREEP_JOBS || steps().any(|step| step * steps().sum::<f64>() <= 0.0) {
+        return None;
+    }
+    if robust::trend(part).abs() < CREEP_SURE {
+        return None;
+    }
+    let points: Vec<(f64, f64)> = part
+        .iter()
+        .zip(0_u32..)
+        .map(|(y, x)| (f64::from(x), *y))
+        .collect();
+    let slope = robust::slope(&points)?;
+    let nearer = match slope.value > 0.0 {
+        true => slope.low.max(0.0),
+        false => slope.high.min(0.0),
+    };
+    let mut begins: Vec<f64> = points.iter().map(|(x, y)| y - slope.value * x).collect();
+    let line = Piece {
+        from,
+        to,
+        begin: robust::median(&mut begins)?,
+        slope: Some((slope.value, nearer)),
+    };
+    let noise = changepoint::scale(values, floor / 2.0);
+    let cost = changepoint::cost(values.len());
+    let of_line = line.loss(values, noise) + cost;
+    let of_levels: f64 = levels
+        .iter()
+        .map(|level| Piece::from(level).loss(values, noise))
+        .sum();
+    let is_better = of_line < of_levels + cost * (levels.len() - 1) as f64;
+    // What lies off the line as a whole is a level of its own, and not wild values.
+    let is_wild = |level: &Level| {
+        let mut away: Vec<f64> = (level.from..level.to)
+            .map(|place| values[place] - line.at(place))
+            .collect();
+        let middle = robust::median(&mut away).unwrap_or(0.0);
+        middle.abs() >= changepoint::WILD * noise
+    };
+    let is_far = (line.end() - line.begin).abs() >= floor;
+    (is_better && is_far && !levels.iter().any(is_wild)).then_some(line)
+}
