@@ -70,10 +70,10 @@ impl Seen {
         fs::write(&path, lines.concat()).map_err(io(&path))?;
         let series = File::open(&path).map_err(io(&path))?;
         let output = command(&python)
-            .arg(root().join("xtask/src/bench/check/otava.py"))
+            .arg(root().join("xtask/src/bench/check/change_points.py"))
             .stdin(Stdio::from(series))
             .output()
-            .map_err(io(Path::new("otava.py")))?;
+            .map_err(io(Path::new("change_points.py")))?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(said(format!("Otava did not run: {why}")));

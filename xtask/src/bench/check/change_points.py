@@ -11,7 +11,7 @@ def main():
         values = json.loads(line)
         series = Series("figure", None, list(range(len(values))), {"figure": Metric()}, {"figure": values}, {})
         found = series.analyze(AnalysisOptions()).change_points["figure"]
-        print(json.dumps([change.index for change in found]))
+        print(json.dumps([int(change.index) for change in found]))
 
 
 if __name__ == "__main__":
