@@ -25,6 +25,9 @@ const DISTS: [&str; 2] = ["load", "loadfile"];
 /// One clean job in so many is to be told to be worse at most.
 const CLEAN_PER_ALARM: f64 = 200.0;
 
+/// So many of the files that clean jobs told of are named.
+const MOST_NAMED: usize = 5;
+
 /// Judges on so many steps and as many clean jobs, of each half and distribution, and prints.
 pub(super) fn check(trials: usize) -> Done {
     let cells = recordings::read(&root().join("xtask/data/regression"))?;
@@ -72,6 +75,16 @@ fn print(dist: &str, figures: &Figures) {
     println!("  exact commit {}", told(figures.exact));
     println!("  clean alarms {}", told(figures.alarms));
     println!("  confirmed    {}", told(figures.confirmed_alarms));
+    let mut names: Vec<(&String, &u64)> = figures.told.iter().collect();
+    names.sort_by_key(|(_, jobs)| std::cmp::Reverse(**jobs));
+    for (path, jobs) in names.iter().take(MOST_NAMED) {
+        let name = if path.is_empty() {
+            "the job's peak"
+        } else {
+            path.as_str()
+        };
+        println!("    told in {jobs} clean jobs: {name}");
+    }
     println!("  power        once    lesser of two    mean of two");
     for bytes in trial::SIZES {
         let of = |measured: Measured| {

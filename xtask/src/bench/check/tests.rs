@@ -24,7 +24,7 @@ fn one_file_is_judged_as_a_job_is() {
     }
 }
 
-/// Clean jobs in a hundred that may be told to be worse here, by distribution. One in two hundred is wanted; docs/BENCHMARKS.md says what is reached, and why it is no less.
+/// Clean jobs in a hundred that may be told to be worse here, by distribution. One in two hundred is wanted; docs/BENCHMARKS.md says what is reached and why.
 const MOST_ALARMS: [f64; 2] = [0.3, 0.5];
 /// Steps that must be found, of one.
 const LEAST_FOUND: f64 = 0.85;

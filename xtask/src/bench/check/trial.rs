@@ -1,5 +1,7 @@
 //! What is counted: steps that were found, clean jobs that were told to be worse, changes on their commit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use highwater_analysis::{chance::Chance, changepoint, regression};
 
 use super::{
@@ -127,6 +129,8 @@ pub(super) struct Figures {
     pub(super) confirmed_alarms: Part,
     /// Changes on their very commit.
     pub(super) exact: Part,
+    /// In how many clean jobs each file was told; the job itself has no path.
+    pub(super) told: BTreeMap<String, u64>,
     /// Steps that were found, by their bytes.
     pub(super) power: Vec<(i64, Measured, Part)>,
 }
@@ -164,6 +168,14 @@ pub(super) fn figures(
         let history = maker.history(chance);
         let told = judges::highwater(&history.before, &history.now);
         figures.alarms.add(!told.is_empty());
+        let named = told.iter().map(|path| path.as_deref().unwrap_or_default());
+        // Without the part of the job that it is in.
+        let names: BTreeSet<&str> = named
+            .map(|it| it.split_once('/').map_or(it, |(_, path)| path))
+            .collect();
+        for name in names {
+            *figures.told.entry(name.to_owned()).or_default() += 1;
+        }
         // A second measurement is made only where there is something to confirm.
         let confirmed = !told.is_empty() && {
             let both = history.now.with(&history.again, i64::min);
