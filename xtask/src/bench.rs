@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what Highwater costs, beside the same command against itself.
 
 mod agent;
+mod check;
 mod figures;
 mod look;
 mod peers;
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Of the part `store`: how many jobs, each with all of the recording.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
+    /// Of the part `check`: how many steps and how many clean jobs, of each half and distribution.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    trials: u32,
     /// Of the part `store`: on how many connections they are sent.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
@@ -52,6 +56,8 @@ enum Part {
     Agent,
     /// Reading which test runs, without the plugin; measured in seconds.
     Look,
+    /// How well `highwater check` tells what got worse, on histories made of the recordings in `xtask/data/regression`; only where it is named.
+    Check,
     /// Rate and bytes of the server beside VictoriaMetrics; only where it is named, as it needs Debian's package of that.
     Store,
 }
@@ -59,6 +65,9 @@ enum Part {
 pub(crate) fn run(options: &Options) -> Done {
     if options.part == Some(Part::Look) {
         return look::look("python3").map(|_| ());
+    }
+    if options.part == Some(Part::Check) {
+        return check::check(options.trials as usize);
     }
     if options.part == Some(Part::Store) {
         return store::store(options);

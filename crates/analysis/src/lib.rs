@@ -8,7 +8,7 @@
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
-mod chance;
+pub mod chance;
 pub mod changepoint;
 pub mod check;
 pub mod compare;
@@ -22,7 +22,7 @@ pub mod plan;
 pub mod recording;
 pub mod regression;
 pub mod robust;
-#[cfg(test)]
-mod samples;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 pub mod time;
 pub mod trend;

@@ -7,7 +7,8 @@ use highwater_wire::report::{
 use uuid::Uuid;
 
 /// A job that passed.
-pub(crate) fn job() -> JobReport {
+#[must_use]
+pub fn job() -> JobReport {
     JobReport {
         uuid: Uuid::from_u128(7),
         state: JobState::Finished,
@@ -61,7 +62,8 @@ pub(crate) fn job() -> JobReport {
 }
 
 /// A file that ran once and took nothing.
-pub(crate) fn file(path: &str) -> FileRow {
+#[must_use]
+pub fn file(path: &str) -> FileRow {
     FileRow {
         path: path.to_owned(),
         session: 1,
