@@ -197,10 +197,12 @@ impl Stored {
                 recording
             }
         };
-        // Rows of another version may mean something else; the forecast then goes without.
+        // Rows of another version may mean something else, and a diagnosis makes files begin lower; the forecast then goes without.
         let before = self.before.as_ref().map(read_rows::<Vec<FileRow>>);
         let history = match before {
-            Some(Rows::Current(files)) => History::of(&files),
+            Some(Rows::Current(files)) if files.iter().all(|file| file.diagnosis.is_none()) => {
+                History::of(&files)
+            }
             _ => History::default(),
         };
         let mut fresh = Vec::new();

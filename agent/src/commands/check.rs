@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
+use highwater_analysis::figures::shown;
 use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause, JobReport};
 use uuid::Uuid;
 
@@ -113,7 +114,7 @@ fn text(report: &CheckReport) -> String {
         CheckVerdict::NotEnoughData => "not enough data",
     };
     // Writing into a string cannot fail.
-    let mut text = format!("{verdict}: {}\n", report.sentence);
+    let mut text = format!("{verdict}: {}\n", shown(&report.sentence));
     let findings = report.findings.iter().map(|finding| {
         let mark = match finding.cause {
             FindingCause::Changed => "worse",
@@ -128,7 +129,7 @@ fn text(report: &CheckReport) -> String {
         let tests = tests.map_or_else(String::new, |tests| {
             format!(" It has {} tests now and had {}.", tests.now, tests.before)
         });
-        let _ = writeln!(text, "  {mark:<12} {}{tests}", finding.sentence);
+        let _ = writeln!(text, "  {mark:<12} {}{tests}", shown(&finding.sentence));
     }
     for (what, files) in [
         ("new, not compared", &report.new_files),
@@ -140,7 +141,7 @@ fn text(report: &CheckReport) -> String {
         ),
     ] {
         if !files.is_empty() {
-            let names: Vec<&str> = files.iter().take(MOST_NAMES).map(String::as_str).collect();
+            let names: Vec<String> = files.iter().take(MOST_NAMES).map(|it| shown(it)).collect();
             let more = match files.len().saturating_sub(MOST_NAMES) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
@@ -150,10 +151,13 @@ fn text(report: &CheckReport) -> String {
     }
     let _ = writeln!(
         text,
-        "{} figures compared with {} jobs of {}.",
+        "{} figures compared with {} jobs{}.",
         report.compared,
         report.baseline.jobs.len(),
-        report.baseline.branch
+        match report.baseline.branch.as_str() {
+            "" => String::new(),
+            branch => format!(" of {}", shown(branch)),
+        }
     );
     text
 }

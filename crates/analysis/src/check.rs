@@ -4,6 +4,7 @@
 //! second on top of what others left behind, so one file that retains more would raise the peaks of all after it; the job's own peak is tested by itself.
 
 mod found;
+mod moved;
 mod words;
 
 use std::{
@@ -12,10 +13,14 @@ use std::{
 };
 
 use highwater_wire::report::{
-    Baseline, BaselineJob, CheckReport, FileRow, Finding, FindingCause, JobReport, Verdict,
+    Baseline, BaselineJob, CheckReport, FileRow, Finding, FindingCause, JobReport, JobState,
+    Verdict,
 };
 
+pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
+
 use found::Found;
+use moved::Moved;
 
 use crate::time;
 
@@ -164,14 +169,16 @@ pub fn check(
         .filter(|file| !file.is_whole)
         .map(|file| file.path.clone())
         .collect();
-    // Nobody knows what a job that died would have run.
-    let newest = earlier.last().filter(|_| !job.censored);
+    // Nobody knows what a job that died would have run, or one that runs will.
+    let is_cut_short = job.censored || job.state == JobState::Running;
+    let newest = earlier.last().filter(|_| !is_cut_short);
     let gone_files = newest.into_iter().flat_map(BTreeMap::keys);
     let gone_files = gone_files
         .filter(|path| !files.contains_key(*path))
         .cloned()
         .collect();
     files.retain(|_, file| file.is_whole);
+    found.moved = Moved::of(&files, &earlier);
     let (mut new_files, mut too_few) = (Vec::new(), Vec::new());
     for file in files.values() {
         let had: Vec<(usize, &FileFigures)> = earlier
@@ -179,9 +186,9 @@ pub fn check(
             .enumerate()
             .filter_map(|(at, files)| Some((at, files.get(&file.path)?)))
             .collect();
-        if had.is_empty() {
+        if had.is_empty() && !before.is_empty() {
             new_files.push(file.path.clone());
-        } else if !found.of_file(file, &had) {
+        } else if !found.of_file(file, &had) && !had.is_empty() {
             too_few.push(file.path.clone());
         }
     }
@@ -204,7 +211,7 @@ pub fn check(
     };
     report.findings.sort_by_key(largest_first);
     report.better.sort_by_key(largest_first);
-    report.sentence = words::of_report(&report, job.censored);
+    report.sentence = words::of_report(&report, is_cut_short);
     report
 }
 

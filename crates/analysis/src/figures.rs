@@ -89,6 +89,24 @@ pub fn web_address(url: &str) -> &str {
     }
 }
 
+/// A text in one line, whatever is in it: what moves a cursor, begins a line or turns the direction of text is shown as an escape.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Marks that turn the direction of text would carry on into what comes after.
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        // Some readers begin a line at these, and XML has no place for the last two.
+        let breaks = matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}');
+        if c.is_control() || turns || breaks {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// A curve is told apart from the peak beside it where it ends lower by this part of the peak, and by this many bytes.
 const APART_FROM_PART: i64 = 20;
 const APART_FROM_BYTES: i64 = 2 << 20;

@@ -75,7 +75,7 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
     if before.len() < LEAST_JOBS {
         return Told::TooFew;
     }
-    let floor = LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * figure.peak_bytes);
+    let floor = least_change(figure.peak_bytes);
     let levels = changepoint::levels(before, floor / 2.0);
     let Some(level) = levels.last().copied() else {
         return Told::TooFew;
@@ -108,6 +108,12 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         since: level.from,
         course,
     })
+}
+
+/// The change that anybody wants to hear of, of a file or job that takes so much at its peak, bytes.
+#[must_use]
+pub fn least_change(peak_bytes: f64) -> f64 {
+    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * peak_bytes)
 }
 
 /// How far the figures lie from their levels.

@@ -1,6 +1,6 @@
 //! Foreign text inside each form: whatever it holds, it stays the text that it is.
 
-use crate::names::shown;
+use highwater_analysis::figures::shown;
 
 /// Text or a quoted attribute of XML and HTML.
 pub(crate) fn markup(text: &str) -> String {

@@ -2,14 +2,14 @@
 
 use askama::Template;
 use highwater_analysis::{
-    figures::{duration, mebibytes, web_address, whole_moment},
+    figures::{duration, mebibytes, shown, web_address, whole_moment},
     plan,
 };
 use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, PeakKind, Remark, TestRow};
 
 use crate::{
     Source, WriteError, limits,
-    names::{fitted, shown},
+    names::fitted,
     rank,
     timeline::{Chart, chart},
 };

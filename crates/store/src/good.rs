@@ -2,24 +2,35 @@
 
 use crate::{Detail, DetailKind, Snapshot, StoreError};
 
-/// Of so many jobs of the name it is looked whether they ended well, so that a long row of dead ones costs no more.
+/// So many jobs of the name are looked at, the newest before it: a long history costs no more, whatever is in it.
 const MOST_JOBS: u32 = 200;
-// An ending without a death: the figures of its files are whole.
-pub(crate) const LAST_GOOD: &str = "SELECT id FROM (
-        SELECT other.id, other.verdict, other.started_unix_us FROM job j JOIN job other ON other.project_id = j.project_id AND other.name = j.name
-        WHERE j.id = $1 AND other.started_unix_us < j.started_unix_us AND other.variant = j.variant
-        AND other.shard_index = j.shard_index AND other.shard_total = j.shard_total
-        ORDER BY other.started_unix_us DESC, other.id DESC LIMIT $2) AS before
-    WHERE verdict IN ('passed', 'tests_failed') ORDER BY started_unix_us DESC, id DESC LIMIT 1";
+pub(crate) const LAST_GOOD: &str = "SELECT before.id FROM (
+        SELECT id, variant, shard_index, shard_total, comparable, started_unix_us FROM job
+        WHERE project_id = $1 AND name = $2 AND started_unix_us < $3
+        ORDER BY started_unix_us DESC, id DESC LIMIT $5) AS before JOIN job j ON j.id = $4
+    WHERE before.comparable IS NOT NULL AND before.variant = j.variant
+    AND before.shard_index = j.shard_index AND before.shard_total = j.shard_total
+    ORDER BY before.started_unix_us DESC, before.id DESC LIMIT 1";
+pub(crate) const WHICH: &str = "SELECT project_id, name, started_unix_us FROM job WHERE id = $1";
 
 impl Snapshot {
-    /// The rows of the files of the newest job before this one that has the same name, variant and shard and ran to its end; `None` where there is none,
+    /// The rows of the files of the newest job before this one that has the same name, variant and shard and went well; `None` where there is none,
     /// or they were removed.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn files_of_last_good(&mut self, job: i64) -> Result<Option<Detail>, StoreError> {
+        let which: Option<(i64, String, i64)> = sqlx::query_as(WHICH)
+            .bind(job)
+            .fetch_optional(self.connection())
+            .await?;
+        let Some((project, name, started_unix_us)) = which else {
+            return Ok(None);
+        };
         let good: Option<i64> = sqlx::query_scalar(LAST_GOOD)
+            .bind(project)
+            .bind(name)
+            .bind(started_unix_us)
             .bind(job)
             .bind(MOST_JOBS)
             .fetch_optional(self.connection())
@@ -28,5 +39,19 @@ impl Snapshot {
             Some(good) => self.detail(good, DetailKind::Files).await,
             None => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::*;
+
+    #[tokio::test]
+    async fn it_is_looked_for_in_the_order_of_an_index() {
+        let (_folder, store) = store().await;
+        let steps = plan_of(&store, LAST_GOOD).await;
+        let is_bounded = |step: &String| step.contains("SEARCH job USING INDEX job_by_name");
+        assert!(steps.iter().any(is_bounded), "{steps:?}");
     }
 }

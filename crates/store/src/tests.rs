@@ -79,6 +79,7 @@ async fn every_statement_can_be_prepared() {
         jobs::SET_END,
         jobs::KEY,
         good::LAST_GOOD,
+        good::WHICH,
         jobs::UNSETTLED,
         jobs::SETTLE,
         jobs::RUNS,

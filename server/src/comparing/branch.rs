@@ -35,6 +35,13 @@ impl Find<'_> {
             Which::Job(_) | Which::Run(_) => None,
         };
         let sides = sides.map(|side| side.iter().filter_map(branches).collect::<Vec<String>>());
+        // Each is looked for among many jobs.
+        if sides.iter().any(|side| side.len() > 1) {
+            return Err(AppError::bad_request(
+                "several branches are named on one side",
+                "name one, and other jobs by their uuids",
+            ));
+        }
         let Some(first) = sides.iter().flatten().next() else {
             return Ok([Vec::new(), Vec::new()]);
         };

@@ -78,8 +78,6 @@ impl Job<'_> {
             }
         };
         let comparable = check::kind(report);
-        // Who works on a commit at home runs it again and again; a run of CI that is made again must not hide what its commit did.
-        let is_local = report.run.provider == "local";
         let mut most: (String, Vec<BaselineRow>) = (String::new(), Vec::new());
         for branch in branches {
             let alike = Alike {
@@ -89,7 +87,8 @@ impl Job<'_> {
                 branch: &branch,
                 comparable: &comparable,
                 until_unix_us: check::ordered_unix_us(report),
-                other_than: if is_local { "" } else { &report.commit },
+                // A run that is made again must not hide what its commit did.
+                other_than: &report.commit,
             };
             let mut rows = snapshot.baseline(alike, MOST_LOOKED_AT).await?;
             // What came to the branch after a pull request began is none of its doing.

@@ -65,8 +65,11 @@ pub(crate) fn section(project: &str, name: &str, check: CheckReport) -> Option<C
         format!(", the newest of commit {commit}")
     };
     let beside = format!(
-        "{compared} figures beside {jobs} of {}{until}.",
-        baseline.branch
+        "{compared} figures beside {jobs} {}{until}.",
+        match baseline.branch.as_str() {
+            "" => "without a branch".to_owned(),
+            branch => format!("of {branch}"),
+        }
     );
     let project_href = project_href(project);
     let files = |path: &str| file_href(&project_href, path, name);

@@ -130,6 +130,8 @@ fn paths(job: Uuid, project: &str) -> Vec<String> {
         "/series",
         "/export?format=csv",
         "/plan?budget=1GB",
+        "/check",
+        "/report?format=json",
     ];
     let mut paths: Vec<String> = of_job
         .map(|part| format!("/api/v1/jobs/{job}{part}"))

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use highwater_analysis::{
     compare::{self, Total},
-    figures::mebibytes,
-    plan::forms::shown,
+    figures::{mebibytes, shown},
 };
 use highwater_wire::report::{
     ComparedFile, ComparisonReport, FileChange, FileComparison, FixtureComparison,

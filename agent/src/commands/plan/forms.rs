@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use highwater_analysis::{figures::mebibytes, plan::forms::shown};
+use highwater_analysis::figures::{mebibytes, shown};
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
 pub(super) fn text(report: &PlanReport) -> String {

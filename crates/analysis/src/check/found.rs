@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::report::{
-    CheckFigure, CheckVerdict, Finding, FindingCause, JobReport, TestCounts,
+    CheckFigure, CheckVerdict, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse,
+    TestCounts,
 };
 
-use super::{Before, FileFigures, Limits, words};
-use crate::regression::{self, Course, Figure, Told};
+use super::{Before, FileFigures, Limits, moved::Moved, words};
+use crate::regression::{self, Compared, Course, Figure, Told};
 
 /// What was found so far.
 pub(super) struct Found<'a> {
     before: &'a [Before],
     tested: usize,
+    /// What moved between files.
+    pub(super) moved: Moved,
     pub(super) compared: u64,
     pub(super) worse: Vec<Finding>,
     pub(super) better: Vec<Finding>,
@@ -27,8 +30,8 @@ struct History<'a> {
     now: i64,
     peak_bytes: i64,
     had: Vec<(usize, i64)>,
-    /// What of a change another finding tells already, bytes.
-    told_bytes: i64,
+    /// What of a change is told by another figure, bytes.
+    held_bytes: i64,
     /// It may have been more in truth.
     is_lower_bound: bool,
 }
@@ -38,6 +41,7 @@ impl<'a> Found<'a> {
         Self {
             before,
             tested,
+            moved: Moved::default(),
             compared: 0,
             worse: Vec::new(),
             better: Vec::new(),
@@ -73,10 +77,20 @@ impl<'a> Found<'a> {
             now: peak_bytes,
             peak_bytes,
             had: whole().map(|(at, it)| (at, it.peak_bytes)).collect(),
-            told_bytes: 0,
-            is_lower_bound: job.censored,
+            held_bytes: 0,
+            is_lower_bound: job.censored || job.state == JobState::Running,
         };
-        let headroom = job.headroom_bytes.map(|now| History {
+        // What others take of the machine is no doing of the job's.
+        let own = job
+            .limits
+            .iter()
+            .filter(|limit| limit.kind != LimitKind::Machine);
+        let left = |limit: &LimitUse| {
+            let used = limit.worst_used_bytes.cast_signed();
+            limit.limit_bytes.cast_signed().saturating_sub(used)
+        };
+        let is_own = |now: &i64| own.clone().map(left).any(|left| left == *now);
+        let headroom = job.headroom_bytes.filter(is_own).map(|now| History {
             figure: CheckFigure::Headroom,
             now,
             had: whole()
@@ -107,26 +121,25 @@ impl<'a> Found<'a> {
             now: file.retained_bytes,
             peak_bytes: file.tree_peak_bytes,
             had: whole().map(|(at, it)| (*at, it.retained_bytes)).collect(),
-            told_bytes: 0,
+            held_bytes: 0,
             is_lower_bound: false,
         };
-        let told = self.worse.len();
-        let was_tested = self.test(&retained);
+        let compared = self.test(&retained);
         // What is still held at the end was needed for a while too.
-        let held = self.worse.get(told);
-        let told_bytes = held.map_or(0, |it| it.bytes - it.before_bytes.unwrap_or(it.bytes));
+        let held_bytes = compared.map_or(0.0, |it| it.change_bytes.max(0.0)) as i64;
         self.test(&History {
             figure: CheckFigure::Spike,
             now: file.spike_bytes,
             had: whole().map(|(at, it)| (*at, it.spike_bytes)).collect(),
-            told_bytes,
-            is_lower_bound: told_bytes > 0,
+            held_bytes,
+            is_lower_bound: held_bytes > 0,
             ..retained
         });
-        was_tested
+        compared.is_some()
     }
 
-    fn test(&mut self, history: &History<'_>) -> bool {
+    /// How it compares; none where there was too little to compare it with.
+    fn test(&mut self, history: &History<'_>) -> Option<Compared> {
         // Of headroom less is worse.
         let sign = match history.figure {
             CheckFigure::Headroom => -1.0,
@@ -138,16 +151,21 @@ impl<'a> Found<'a> {
             .map(|(_, bytes)| sign * *bytes as f64)
             .collect();
         let figure = Figure {
-            bytes: sign * history.now.saturating_sub(history.told_bytes) as f64,
+            bytes: sign * history.now.saturating_sub(history.held_bytes) as f64,
             peak_bytes: history.peak_bytes as f64,
         };
         let Told::Compared(compared) = regression::compare(&values, figure, self.tested) else {
-            return false;
+            return None;
         };
         self.compared += 1;
+        let is_moved = history.figure == CheckFigure::Retained
+            && history
+                .path
+                .is_some_and(|path| self.moved.explains(path, compared.change_bytes));
         let since = match compared.course {
-            Course::Same => return true,
-            Course::Better if history.is_lower_bound => return true,
+            Course::Same => return Some(compared),
+            _ if is_moved => return Some(compared),
+            Course::Better if history.is_lower_bound => return Some(compared),
             Course::WorseBefore => history.had.last(),
             Course::Better | Course::Worse => None,
         };
@@ -170,7 +188,7 @@ impl<'a> Found<'a> {
             Course::Better => self.better.push(finding),
             _ => self.worse.push(finding),
         }
-        true
+        Some(compared)
     }
 
     pub(super) fn of_limits(

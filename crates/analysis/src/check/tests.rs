@@ -1,5 +1,6 @@
 use highwater_wire::report::{
-    BaselineJob, CheckFigure, CheckVerdict, Diagnosis, SessionReport, ShardReport, TestCounts,
+    BaselineJob, CheckFigure, CheckVerdict, Diagnosis, LimitKind, LimitUse, SessionReport,
+    ShardReport, TestCounts,
 };
 use uuid::Uuid;
 
@@ -56,6 +57,12 @@ fn job(peak: i64, headroom: i64) -> JobReport {
     JobReport {
         peak_bytes: (peak * MIB).cast_unsigned(),
         headroom_bytes: Some(headroom * MIB),
+        limits: vec![LimitUse {
+            kind: LimitKind::Cgroup,
+            path: String::new(),
+            limit_bytes: ((peak + headroom) * MIB).cast_unsigned(),
+            worst_used_bytes: (peak * MIB).cast_unsigned(),
+        }],
         ..samples::job()
     }
 }
@@ -179,7 +186,7 @@ fn a_job_without_enough_before_it_is_neither() {
     assert_eq!(report.too_few, ["a.py"]);
     assert_eq!(
         report.sentence,
-        "There is not enough to compare with: 4 jobs of main went well and ran like this one, and 5 are needed."
+        "There is not enough to compare with: 4 jobs of main went well and ran like this one (name, matrix leg, shard, workers, Python, diagnosed or not), and 5 are needed."
     );
 }
 
@@ -304,4 +311,47 @@ fn jobs_are_alike_that_share_what_memory_hangs_on() {
     assert_ne!(comparable(&two), comparable(&four));
     job.censored = true;
     assert_eq!(comparable(&job), None);
+}
+
+#[test]
+fn what_others_take_of_the_machine_is_no_doing_of_the_job() {
+    let mut job = job(300, 200);
+    job.limits[0].kind = LimitKind::Machine;
+    let report = checked(&job, &[row("a.py", 21, 41)], &before(12));
+    assert_eq!(told(&report), []);
+}
+
+/// Jobs in which a library of 40 MiB was imported by one file or another.
+fn with_a_late_import(by: impl Fn(usize) -> usize) -> Vec<Before> {
+    let mut jobs = before(12);
+    for (at, job) in jobs.iter_mut().enumerate() {
+        job.files = ["a.py", "b.py", "c.py", "d.py"]
+            .map(|path| figures(path, 5, 50))
+            .into();
+        job.files[by(at)].retained_bytes += 40 * MIB;
+    }
+    jobs
+}
+
+fn rows_with(late: &[usize], grown: &[usize]) -> Vec<FileRow> {
+    let paths = ["a.py", "b.py", "c.py", "d.py"].into_iter().enumerate();
+    let retained = |at: usize| {
+        let of = |files: &[usize]| i64::from(files.contains(&at));
+        5 + 40 * of(late) + 30 * of(grown)
+    };
+    paths
+        .map(|(at, path)| row(path, retained(at), 50))
+        .collect()
+}
+
+#[test]
+fn what_moved_from_one_file_to_another_is_nobodys() {
+    // The same file had it in each job; or another each time.
+    for before in [with_a_late_import(|_| 0), with_a_late_import(|at| at % 3)] {
+        let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
+        assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
+        let report = checked(&job(301, 699), &rows_with(&[0], &[3]), &before);
+        let changed = (CheckFigure::Retained, Some("d.py"), FindingCause::Changed);
+        assert_eq!(told(&report), [changed], "{before:?}");
+    }
 }

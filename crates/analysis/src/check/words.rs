@@ -12,17 +12,21 @@ const MOST_TOLD: usize = 2;
 
 pub(super) fn of_report(report: &CheckReport, is_censored: bool) -> String {
     let jobs = report.baseline.jobs.len();
-    let beside = match (jobs, report.baseline.branch.as_str()) {
-        (1, branch) => format!("1 job of {branch}"),
-        (jobs, branch) => format!("{jobs} jobs of {branch}"),
+    let of = match report.baseline.branch.as_str() {
+        "" => "without a branch".to_owned(),
+        branch => format!("of {branch}"),
+    };
+    let beside = match jobs {
+        1 => format!("1 job {of}"),
+        jobs => format!("{jobs} jobs {of}"),
     };
     let cut_short = match is_censored {
-        true => " The job did not run to its end: only what ran of it is compared.",
+        true => " The job has not run to its end: only what ran of it is compared.",
         false => "",
     };
     let text = match report.verdict {
         CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
-            "There is not enough to compare with: {beside} went well and ran like this one, and {LEAST_JOBS} are needed."
+            "There is not enough to compare with: {beside} went well and ran like this one (name, matrix leg, shard, workers, Python, diagnosed or not), and {LEAST_JOBS} are needed."
         ),
         CheckVerdict::NotEnoughData => format!(
             "There is not enough to compare with: none of the files ran in {LEAST_JOBS} of {beside}."

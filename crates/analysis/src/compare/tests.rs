@@ -73,7 +73,6 @@ fn job(number: u128, verdict: Verdict, peak: u64) -> JobReport {
 /// A file that ran once, sizes in MiB.
 fn file(path: &str, retained: i64, spike: i64) -> FileRow {
     FileRow {
-        diagnosis: None,
         path: path.to_owned(),
         session: 1,
         visits: 1,

@@ -26,6 +26,9 @@ pub struct Ended<'a> {
     pub tests: u64,
 }
 
+/// No suite collects more files than it names and so many.
+const MOST_FURTHER: usize = 100_000;
+
 /// The files of a session that ended, and those to come.
 #[derive(Debug, Clone, Default)]
 pub struct Steps {
@@ -49,7 +52,8 @@ impl Steps {
         for file in collected(list) {
             match file {
                 CollectedFile::Further(files) => {
-                    self.further += usize::try_from(files).unwrap_or(0);
+                    let files = usize::try_from(files).unwrap_or(usize::MAX);
+                    self.further = self.further.saturating_add(files).min(MOST_FURTHER);
                 }
                 CollectedFile::File { path, tests } => {
                     self.places.insert(path.clone(), self.files.len());

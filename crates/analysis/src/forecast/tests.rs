@@ -294,3 +294,10 @@ fn figures_that_cannot_be_break_nothing() {
     let Estimate { value, low, high } = found.peak_bytes;
     assert!(low <= value && value <= high && low.is_finite() && high.is_finite());
 }
+
+#[test]
+fn files_that_nobody_could_have_are_counted_to_a_bound() {
+    let mut steps = Steps::default();
+    steps.collected("3 a.py\n+18446744073709551615\n+18446744073709551615\n1 b.py");
+    assert_eq!(steps.further(), 100_000);
+}

@@ -5,8 +5,6 @@ use std::fmt::Write;
 use highwater_wire::report::{PlanReport, PlannedJob};
 use serde_json::json;
 
-pub use super::report::shown;
-
 /// The files of a job, a line each, as `pytest @FILE` reads them.
 #[must_use]
 pub fn selection(job: &PlannedJob) -> String {

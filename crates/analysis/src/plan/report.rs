@@ -7,7 +7,7 @@ use highwater_wire::report::{
 };
 
 use super::{Facts, File, Ground, Plan, Wanted, alternatives, cut, groups};
-use crate::figures::mebibytes;
+use crate::figures::{mebibytes, shown};
 
 /// What is asked of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -201,15 +201,4 @@ pub(super) fn predicted(ground: Ground, files: &[File]) -> Predicted {
         peak_bytes: ground.peak(files),
         duration_us: ground.duration_us(files),
     }
-}
-
-/// A path in a sentence.
-#[must_use]
-pub fn shown(path: &str) -> String {
-    path.chars()
-        .flat_map(|char| match char.is_control() {
-            true => char.escape_default().collect::<Vec<_>>(),
-            false => vec![char],
-        })
-        .collect()
 }

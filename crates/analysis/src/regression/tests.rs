@@ -9,6 +9,7 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 #[test]
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
+    use crate::check::{FLOATS, LEAST_NET, LEAST_SHARE};
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
         format!("than of {WILD} of them"),
@@ -20,6 +21,12 @@ fn the_page_tells_the_figures_that_count() {
         format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
         format!("where {MANY_JOBS} or more are of it"),
         format!("With fewer than {LEAST_JOBS} jobs"),
+        format!(
+            "lie beside their levels by {} MiB or more, changed by {LEAST_NET} of it",
+            LEAST_SHARE * LEAST_CHANGE_BYTES / MB
+        ),
+        format!("nor where in {FLOATS} of the jobs"),
+        format!("by as much ({LEAST_SHARE} of it to 1 / {LEAST_SHARE})"),
     ] {
         assert!(
             PAGE.contains(&told),

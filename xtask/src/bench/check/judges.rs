@@ -2,7 +2,7 @@
 
 use highwater_analysis::{
     check::{self, Before, Limits},
-    regression::{self, Course, Figure, Told},
+    regression::{self, Figure, Told},
     samples,
 };
 use highwater_wire::report::{BaselineJob, FileRow, FindingCause, JobReport};
@@ -69,12 +69,10 @@ pub(super) fn highwater(before: &[Job], now: &Job) -> Vec<Option<String>> {
     worse.map(|finding| finding.path).collect()
 }
 
-/// [`highwater`] of one file alone, many times as fast.
+/// Whether [`highwater`] tells of a file.
 pub(super) fn highwater_of(before: &[Job], now: &Job, path: &str) -> bool {
-    [Kind::Retained, Kind::Spike].iter().any(|kind| {
-        let told = compared(before, now, path, *kind);
-        matches!(told, Told::Compared(it) if it.course == Course::Worse)
-    })
+    let told = highwater(before, now);
+    told.iter().any(|told| told.as_deref() == Some(path))
 }
 
 fn compared(before: &[Job], now: &Job, path: &str, kind: Kind) -> Told {

@@ -9,23 +9,8 @@ fn intervals_of_shares() {
     assert!((low - 0.066_7).abs() < 1e-3 && (high - 0.652_5).abs() < 1e-3);
 }
 
-#[test]
-fn one_file_is_judged_as_a_job_is() {
-    let cells = recordings::read(&root().join("xtask/data/regression")).unwrap();
-    let maker = maker(&cells, "load", Half::First).unwrap();
-    let mut chance = Chance(4);
-    for nth in 0..20 {
-        let stepped = Stepped::next(&maker, &mut chance).unwrap();
-        let bytes = stepped.bytes / (1 + nth % 4);
-        let now = stepped.job(bytes, Measured::Once);
-        let told = judges::highwater(&stepped.history.before, &now);
-        let is_told = told.contains(&Some(stepped.path.clone()));
-        assert_eq!(is_told, stepped.is_found(bytes, Measured::Once));
-    }
-}
-
 /// Clean jobs in a hundred that may be told to be worse here, by distribution. One in two hundred is wanted; docs/BENCHMARKS.md says what is reached and why.
-const MOST_ALARMS: [f64; 2] = [0.3, 0.5];
+const MOST_ALARMS: [f64; 2] = [0.2, 0.4];
 /// Steps that must be found, of one.
 const LEAST_FOUND: f64 = 0.85;
 
@@ -35,7 +20,7 @@ fn steps_are_found_and_clean_jobs_are_no_worse_told_than_they_were() {
     let cells = recordings::read(&root().join("xtask/data/regression")).unwrap();
     for (dist, most) in DISTS.into_iter().zip(MOST_ALARMS) {
         let maker = maker(&cells, dist, Half::Second).unwrap();
-        let figures = trial::figures(&maker, 100, 60, &mut Chance(SEED));
+        let figures = trial::figures(&maker, 60, 40, &mut Chance(SEED));
         println!("{dist}: {figures:?}");
         assert!(figures.found.share() >= LEAST_FOUND, "{dist}: {figures:?}");
         assert!(figures.exact.share() >= 0.95, "{dist}: {figures:?}");

@@ -1,0 +1,95 @@
+//! What moved from one file to another. Which file imports a library late, or fills a cache first, changes with the order under xdist: what one file holds more
+//! another holds less, or in the jobs before another held.
+
+use std::collections::BTreeMap;
+
+use super::FileFigures;
+use crate::{
+    changepoint,
+    regression::{LEAST_CHANGE_BYTES, LEAST_JOBS, least_change},
+};
+
+/// A change came from others where these changed by this share of it the other way, all together.
+pub const LEAST_NET: f64 = 0.6;
+/// What files of several jobs hold more is the same where the one is at least this share of the other.
+pub const LEAST_SHARE: f64 = 0.8;
+/// What now this file and now that one holds is no one's where this share of the jobs before had it elsewhere.
+pub const FLOATS: f64 = 0.5;
+
+/// How the files of a job, and of each job of the baseline, lie beside their levels: by how much, bytes, where that is much.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moved {
+    now: Vec<(String, f64)>,
+    before: Vec<Vec<(String, f64)>>,
+}
+
+impl Moved {
+    pub(super) fn of(
+        files: &BTreeMap<String, FileFigures>,
+        earlier: &[BTreeMap<String, FileFigures>],
+    ) -> Self {
+        let mut moved = Self {
+            now: Vec::new(),
+            before: vec![Vec::new(); earlier.len()],
+        };
+        for file in files.values() {
+            let had = earlier.iter().enumerate();
+            let had = had.filter_map(|(at, files)| Some((at, files.get(&file.path)?)));
+            let had = had.filter(|(_, file)| file.is_whole);
+            let (places, values): (Vec<usize>, Vec<f64>) = had
+                .map(|(at, file)| (at, file.retained_bytes as f64))
+                .unzip();
+            if values.len() < LEAST_JOBS {
+                continue;
+            }
+            let floor = least_change(file.tree_peak_bytes as f64);
+            let levels = changepoint::levels(&values, floor / 2.0);
+            for level in &levels {
+                for at in level.from..level.to {
+                    note(
+                        &mut moved.before[places[at]],
+                        file,
+                        values[at] - level.value,
+                    );
+                }
+            }
+            if let Some(level) = levels.last() {
+                note(
+                    &mut moved.now,
+                    file,
+                    file.retained_bytes as f64 - level.value,
+                );
+            }
+        }
+        moved
+    }
+
+    /// Whether a change of a file is one that came from another, or went to it.
+    pub(super) fn explains(&self, path: &str, change_bytes: f64) -> bool {
+        // What the others gained or lost together: a fall that went to a third file is not this one's.
+        let beside = self.now.iter().filter(|(other, _)| other != path);
+        let beside = beside
+            .map(|(_, by)| by * change_bytes.signum())
+            .sum::<f64>();
+        let others = |job: &[(String, f64)], is: &dyn Fn(f64) -> bool| {
+            job.iter().any(|(other, by)| other != path && is(*by))
+        };
+        let is_like = |by: f64| {
+            let share = by / change_bytes;
+            (LEAST_SHARE..=1.0 / LEAST_SHARE).contains(&share)
+        };
+        let had = self
+            .before
+            .iter()
+            .filter(|job| others(job, &is_like))
+            .count();
+        beside <= -LEAST_NET * change_bytes.abs()
+            || had as f64 >= FLOATS * self.before.len().max(1) as f64
+    }
+}
+
+fn note(job: &mut Vec<(String, f64)>, file: &FileFigures, by: f64) {
+    if by.abs() >= LEAST_SHARE * LEAST_CHANGE_BYTES {
+        job.push((file.path.clone(), by));
+    }
+}
