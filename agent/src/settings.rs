@@ -258,14 +258,18 @@ pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
     }
 }
 
-/// The project that a recording in a folder would be of, where anything names it.
+/// The project that a recording in a folder would be of.
 #[must_use]
-pub fn project(given: Given, env: &Env, folder: &Path) -> Option<String> {
+pub fn project(given: Given, env: &Env, folder: &Path) -> String {
     let (given, file, mut problems) = gather(given, env, folder);
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let of_ci = || said(possible(ci::detect(env, &read)?, "ci", &mut problems).project);
     let named = given.project.or(file.project).or_else(of_ci);
-    named.or_else(|| said(possible(ci::from_git(folder), "git", &mut Vec::new()).project))
+    let of_git = || said(possible(ci::from_git(folder), "git", &mut Vec::new()).project);
+    let repo_root = || ci::repo_root(folder).unwrap_or_else(|| folder.to_path_buf());
+    named
+        .or_else(of_git)
+        .unwrap_or_else(|| local_project(&repo_root()))
 }
 
 /// What reads processes and machine here.

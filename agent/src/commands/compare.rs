@@ -46,7 +46,7 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
         .chain(&task.after)
         .any(|it| needs_project(it))
     {
-        true => settings::project(given, &env, &folder),
+        true => Some(settings::project(given, &env, &folder)),
         false => None,
     };
     let client = Client::new(server, places.token.as_ref(), &env, Uuid::nil());
