@@ -49,17 +49,47 @@ pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
-    let fresh = path.with_file_name(name);
+    replace_by(path, &path.with_file_name(name), bytes)
+}
+
+/// Writes a file that somebody named, as they have it: through a link, into a pipe or a device; a regular file, or one that is not there yet, is there whole
+/// or not at all. Nothing beside it is touched.
+///
+/// # Errors
+/// When it cannot be written, as where nobody reads the pipe, by the file that did not go.
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
+    let at = |error| (path.to_owned(), error);
+    if let Ok(kind) = fs::metadata(path)
+        && !kind.is_file()
+        && !kind.is_dir()
+    {
+        // A pipe that nobody reads is told, and waits for nobody.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut file = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags)
+            .open(path)
+            .map_err(at)?;
+        rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| at(error.into()))?;
+        return file.write_all(bytes).map_err(at);
+    }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    replace_by(&path, &fresh, bytes)
+}
+
+fn replace_by(path: &Path, fresh: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    let written = open_with(&mut options, &fresh)
+    let written = open_with(&mut options, fresh)
         .and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| (fresh.clone(), error));
+        .map_err(|error| (fresh.to_owned(), error));
     let replaced =
-        written.and_then(|()| fs::rename(&fresh, path).map_err(|error| (path.to_owned(), error)));
+        written.and_then(|()| fs::rename(fresh, path).map_err(|error| (path.to_owned(), error)));
     if replaced.is_err() {
         // Where there was no room, the half of it must not take what there is.
-        drop(fs::remove_file(&fresh));
+        drop(fs::remove_file(fresh));
     }
     replaced
 }
@@ -105,5 +135,38 @@ mod tests {
         );
         assert_eq!(fs::read(at("precious")).unwrap(), b"kept");
         assert!(!at("other").exists());
+    }
+
+    #[test]
+    fn what_somebody_names_is_written_as_they_have_it() {
+        let place = TempDir::new().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("target"), "old").unwrap();
+        fs::write(at("target.new"), "kept").unwrap();
+        symlink(at("target"), at("link")).unwrap();
+        put(&at("link"), b"new").unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(fs::read(at("target")).unwrap(), b"new");
+        put(&at("fresh"), b"first").unwrap();
+        assert_eq!(fs::read(at("fresh")).unwrap(), b"first");
+        assert_eq!(fs::read(at("target.new")).unwrap(), b"kept");
+        symlink("/dev/null", at("device")).unwrap();
+        put(&at("device"), b"gone").unwrap();
+        assert!(at("device").is_symlink() && !fs::metadata("/dev/null").unwrap().is_file());
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        let (named, _) = put(&at("pipe"), b"nobody reads").unwrap_err();
+        assert_eq!(named, at("pipe"));
+        let reads = open_reader(&at("pipe"));
+        put(&at("pipe"), b"somebody").unwrap();
+        assert_eq!(io::read_to_string(reads).unwrap(), "somebody");
+        let left = fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(left, 6, "nothing beside them is left");
+    }
+
+    /// Opened before anybody writes.
+    fn open_reader(path: &Path) -> File {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags).open(path).unwrap()
     }
 }

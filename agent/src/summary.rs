@@ -104,7 +104,7 @@ fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
 pub fn write_json(path: &Path, report: &JobReport) -> std::io::Result<()> {
     let mut text = serde_json::to_string_pretty(report).map_err(std::io::Error::other)?;
     text.push('\n');
-    regular::replace(path, text.as_bytes()).map_err(|(_, error)| error)
+    regular::put(path, text.as_bytes()).map_err(|(_, error)| error)
 }
 
 #[cfg(test)]

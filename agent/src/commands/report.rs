@@ -48,7 +48,7 @@ pub fn report(task: &ReportTask) -> Result<u8, CommandError> {
 }
 
 fn put(file: &Path, text: &str) -> Result<(), CommandError> {
-    regular::replace(file, text.as_bytes())
+    regular::put(file, text.as_bytes())
         .map_err(|(path, error)| CommandError::ReportNotWritten(path, error))
 }
 

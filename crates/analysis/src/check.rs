@@ -13,8 +13,8 @@ use std::{
 };
 
 use highwater_wire::report::{
-    Baseline, BaselineJob, CheckReport, FileRow, Finding, FindingCause, JobReport, JobState,
-    Verdict,
+    Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, FindingCause, JobReport,
+    JobState, Verdict,
 };
 
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
@@ -192,7 +192,11 @@ pub fn check(
             too_few.push(file.path.clone());
         }
     }
-    let verdict = found.verdict();
+    let verdict = match job.state {
+        // What is still to come nobody knows.
+        JobState::Running if found.verdict() == CheckVerdict::Clean => CheckVerdict::NotEnoughData,
+        _ => found.verdict(),
+    };
     let mut report = CheckReport {
         job: job.uuid,
         verdict,
@@ -211,7 +215,7 @@ pub fn check(
     };
     report.findings.sort_by_key(largest_first);
     report.better.sort_by_key(largest_first);
-    report.sentence = words::of_report(&report, is_cut_short);
+    report.sentence = words::of_report(&report, job);
     report
 }
 

@@ -9,7 +9,7 @@ use crate::{FileFact, Snapshot, StoreError};
 pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, r.head_commit, j.ordered_unix_us, j.peak_bytes, j.headroom_bytes, j.failed
     FROM job j JOIN run r ON r.id = j.run_id
     WHERE j.project_id = $1 AND j.name = $2 AND j.branch = $3 AND j.comparable = $4 AND j.comparable IS NOT NULL
-    AND j.ordered_unix_us <= $5 AND j.id != $6 AND (r.head_commit != $7 OR $7 = '')
+    AND r.pull_request = '' AND j.ordered_unix_us <= $5 AND j.id != $6 AND (r.head_commit != $7 OR $7 = '')
     ORDER BY j.ordered_unix_us DESC, j.id DESC LIMIT $8";
 pub(crate) const FILES: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
     f.retained_bytes, f.import_bytes, f.tests, f.failed, f.duration_us, f.censored

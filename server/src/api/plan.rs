@@ -55,7 +55,7 @@ pub(crate) struct FormQuery {
 ///
 /// Where no such jobs are possible the answer is an error that names the file and the least budget that bears it, or how many jobs do.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/plan", tag = "jobs", params(("uuid" = Uuid, Path), PlanQuery, FormQuery),
-    responses((status = 200, description = "the plan", content((PlanReport = "application/json"), (String = "text/plain"), (String = "application/yaml"))),
+    responses((status = 200, description = "the plan", content((PlanReport = "application/json"), (String = "text/plain"))),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
         (status = 410, description = "removed by retention", body = ErrorEnvelope),
         (status = 422, description = "there is no such plan", body = ErrorEnvelope)))]
@@ -84,7 +84,7 @@ pub(crate) async fn plan(
             forms::github(&report),
         ),
         PlanFormat::Gitlab => (
-            "application/yaml",
+            "text/plain",
             "matrix.yml".to_owned(),
             forms::gitlab(&report),
         ),

@@ -3,7 +3,7 @@
 use highwater_analysis::{
     check::{self, Before, FileFigures, Limits},
     regression::LEAST_JOBS,
-    time::rfc3339,
+    time::{self, rfc3339},
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
 use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport};
@@ -86,7 +86,7 @@ impl Job<'_> {
                 name: &report.name,
                 branch: &branch,
                 comparable: &comparable,
-                until_unix_us: check::ordered_unix_us(report),
+                until_unix_us: until(report, &branch),
                 // A run that is made again must not hide what its commit did.
                 other_than: &report.commit,
             };
@@ -108,6 +108,15 @@ impl Job<'_> {
             }
         }
         Ok(most)
+    }
+}
+
+/// A commit of the branch itself comes after those that are older. One of another branch may be as old as it says and begins where that branch stands.
+fn until(report: &JobReport, branch: &str) -> i64 {
+    let ordered = check::ordered_unix_us(report);
+    match report.branch == branch && report.run.pull_request.is_empty() {
+        true => ordered,
+        false => time::unix_us(&report.started_at).map_or(ordered, |began| began.max(ordered)),
     }
 }
 

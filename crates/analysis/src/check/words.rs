@@ -1,6 +1,8 @@
 //! A check in plain sentences.
 
-use highwater_wire::report::{CheckFigure, CheckReport, CheckVerdict, FindingCause};
+use highwater_wire::report::{
+    CheckFigure, CheckReport, CheckVerdict, FindingCause, JobReport, JobState,
+};
 
 use crate::{
     figures::mebibytes,
@@ -10,7 +12,7 @@ use crate::{
 /// So many findings are told in the sentence of the whole.
 const MOST_TOLD: usize = 2;
 
-pub(super) fn of_report(report: &CheckReport, is_censored: bool) -> String {
+pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
     let jobs = report.baseline.jobs.len();
     let of = match report.baseline.branch.as_str() {
         "" => "without a branch".to_owned(),
@@ -20,11 +22,15 @@ pub(super) fn of_report(report: &CheckReport, is_censored: bool) -> String {
         1 => format!("1 job {of}"),
         jobs => format!("{jobs} jobs {of}"),
     };
-    let cut_short = match is_censored {
+    let is_running = job.state == JobState::Running;
+    let cut_short = match job.censored || is_running {
         true => " The job has not run to its end: only what ran of it is compared.",
         false => "",
     };
     let text = match report.verdict {
+        CheckVerdict::NotEnoughData if is_running => {
+            "The job still runs: check it once it has ended.".to_owned()
+        }
         CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
             "There is not enough to compare with: {beside} went well and ran like this one (name, matrix leg, shard, workers, Python, diagnosed or not), and {LEAST_JOBS} are needed."
         ),
