@@ -89,12 +89,17 @@ class Plan:
                 document = json.load(file)
         except OSError as error:
             raise pytest.UsageError("--highwater-plan %s: %s" % (path, error.strerror or error))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan --write` wrote: %s" % (path, error))
         try:
             jobs = [[str(path) for path in job["files"]] for job in document["jobs"]]
             groups = [([str(glob) for glob in group["globs"]], int(group["job"])) for group in document.get("together", [])]
             identity, recorded = str(document["id"]), uuid.UUID(document["of"])
+            # The id is of lines: a name that holds several could stand for another plan.
+            if any("\n" in line for lines in jobs + [globs for globs, _ in groups] for line in lines):
+                raise ValueError("a name of several lines")
+            if not all(1 <= job <= len(jobs) for _, job in groups):
+                raise ValueError("a group of a job that is not there")
             digest = _digest(recorded, jobs, groups)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan --write` wrote (%r)" % (path, error))

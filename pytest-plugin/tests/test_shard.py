@@ -185,3 +185,19 @@ def test_new_files_are_spread_over_the_jobs_and_stay_where_they_are():
 
 
 PLACES = [3, 3, 2, 1, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("jobs, together, why", [
+    ([["test_a.py\n test_b.py"], []], [], "a name of several lines"),
+    ([["test_a.py"], []], [{"globs": ["x*"], "job": 9}], "a group of a job that is not there"),
+])
+def test_a_plan_that_could_stand_for_another_is_refused(suite, jobs, together, why):
+    plan(suite, jobs, together)
+    with pytest.raises(pytest.UsageError, match=why):
+        Plan.read(str(suite.tests / "plan.json"))
+
+
+def test_a_plan_as_deep_as_no_plan_is_refused(suite):
+    (suite.tests / "plan.json").write_text("[" * 200_000)
+    with pytest.raises(pytest.UsageError, match="this is no plan"):
+        Plan.read(str(suite.tests / "plan.json"))
