@@ -81,7 +81,8 @@ def test_finds_the_collector_as_it_was_left():
     assert "lambda" not in repr(sys.unraisablehook)
 """,
     )
-    done = suite.run("-W", "error", HIGHWATER_DIAGNOSE="1")
+    strict = ["-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
+    done = suite.run(*strict, HIGHWATER_DIAGNOSE="1")
     assert done.returncode == 0, done.stdout.decode()
     assert b"RuntimeError" not in done.stdout and b"not closed" not in done.stdout
     [_, (after_a, _, _), _] = diagnoses(suite.only())
