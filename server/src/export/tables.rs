@@ -1,6 +1,8 @@
 //! Which tables there are, and what is in them. Names are those of the API's rows; what lies deeper there has the names of its way.
 
-use highwater_wire::report::{Books, FileRow, FixtureRow, PhaseRow, ProcessRow, TestRow};
+use highwater_wire::report::{
+    Books, Diagnosis, FileRow, FixtureRow, PhaseRow, ProcessRow, TestRow,
+};
 
 use super::{
     samples::Sample,
@@ -113,7 +115,29 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     int("failed", |row| row.failed.into()),
     int("duration_us", |row| row.duration_us.into()),
     bool("censored", |row| row.censored.into()),
+    int("diagnosis_retained_bytes", |row| {
+        diagnosed(row, |found| found.retained_bytes)
+    }),
+    int("diagnosis_garbage_bytes", |row| {
+        diagnosed(row, |found| found.garbage_bytes)
+    }),
+    int("diagnosis_allocator_bytes", |row| {
+        diagnosed(row, |found| found.allocator_bytes)
+    }),
+    int("diagnosis_live_bytes", |row| {
+        diagnosed(row, |found| found.live_bytes)
+    }),
+    int("diagnosis_tracing_bytes", |row| {
+        diagnosed(row, |found| found.tracing_bytes)
+    }),
+    int("diagnosis_rest_bytes", |row| {
+        diagnosed(row, |found| found.rest_bytes)
+    }),
 ];
+
+fn diagnosed(row: &FileRow, figure: fn(&Diagnosis) -> i64) -> Value<'static> {
+    row.diagnosis.as_ref().map(figure).into()
+}
 
 /// One row a fixture and test file.
 pub(super) const FIXTURES: &[Column<FixtureRow>] = &[
@@ -162,6 +186,9 @@ pub(super) const PROCESSES: &[Column<ProcessRow>] = &[
     }),
     int("books_between_bytes", |row| {
         booked(row, |books| books.between_bytes)
+    }),
+    int("books_diagnosis_bytes", |row| {
+        booked(row, |books| books.diagnosis_bytes)
     }),
     int("books_last_bytes", |row| {
         booked(row, |books| books.last_bytes)
