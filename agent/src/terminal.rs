@@ -1,9 +1,12 @@
 //! The one place that writes to the terminal.
 //!
-//! What cannot be written is lost, and nothing else happens: a log on a full disk or a reader that has gone must neither keep the
+//! What cannot be written is lost, and nothing else happens, but where to write is all that was asked ([`print`]): a log on a full disk or a reader that has gone must neither keep the
 //! tests from running nor change how they end.
 
-use std::{fmt::Display, io::Write};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
 
 /// Says something of the agent's own on standard error, in one line, whatever it quotes: text from elsewhere can neither
 /// move the cursor nor begin a line of its own.
@@ -35,6 +38,20 @@ pub fn answer(text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let mut stdout = std::io::stdout();
     drop(write!(stdout, "{text}{end}").and_then(|()| stdout.flush()));
+}
+
+/// Writes what was asked for to standard output, as lines: where that is all a subcommand is for, it was done only once it is written. Who reads no further
+/// has what he wanted.
+///
+/// # Errors
+/// When it cannot be written, as on a full disk.
+pub fn print(text: &str) -> io::Result<()> {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut stdout = io::stdout();
+    match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Writes what another program reads to standard output, byte by byte.

@@ -36,11 +36,11 @@ def suite(recorder):
     return record
 
 
-def checked(suite, server, *words, **variables):
+def checked(suite, server, *words, stdout=subprocess.PIPE, **variables):
     recorder = suite.recorder
     command = recorder.command([], server)[:1] + ["check", "--server", server.url, *(str(word) for word in words)]
     environment = recorder.environment(**variables)
-    return subprocess.run(command, cwd=str(recorder.folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    return subprocess.run(command, cwd=str(recorder.folder), env=environment, stdout=stdout, stderr=subprocess.PIPE, universal_newlines=True)
 
 
 def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(own_server, suite):
@@ -79,6 +79,12 @@ def test_limits_other_jobs_and_wrong_words_are_told_by_the_exit_code(own_server,
     assert over.returncode == 1 and "test_2.py needs for a while" in over.stdout and "above the limit of 64.0 MiB." in over.stdout, over
     assert checked(suite, server, job, "--max-spike", "200MiB", "--fail-on", "limit").returncode == 0
     assert checked(suite, server, HIGHWATER_JOB=job).returncode == 3
+    odd = checked(suite, server, HIGHWATER_JOB="seven")
+    assert odd.returncode == 2 and "HIGHWATER_JOB is no uuid of a job" in odd.stderr, odd
+    # An answer that nobody has is none.
+    with open("/dev/full", "w") as full:
+        unwritten = checked(suite, server, job, stdout=full)
+    assert unwritten.returncode == 2 and "standard output: the answer cannot be written" in unwritten.stderr, unwritten
     for words in [["nowhere.json"], [], ["01a217ad-3c01-706d-b18e-a7c722ef9cf3"], [job, "--max-peak", "much"]]:
         wrong = checked(suite, server, *words)
         assert wrong.returncode == 2 and wrong.stderr.strip(), wrong

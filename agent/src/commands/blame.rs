@@ -51,13 +51,11 @@ pub fn blame(task: &BlameTask) -> Result<u8, CommandError> {
     let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
     let report: ChangesReport = serde_json::from_str(&answer)
         .map_err(|error| unread(format!("what it answers is not understood: {error}")))?;
-    match task.form {
-        CheckForm::Text => terminal::answer(&text(&report)),
-        CheckForm::Json => terminal::answer(&format!(
-            "{}\n",
-            serde_json::to_string_pretty(&report).map_err(|error| unread(error.to_string()))?
-        )),
-    }
+    let answer = match task.form {
+        CheckForm::Text => text(&report),
+        CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
+    };
+    terminal::print(&answer).map_err(CommandError::NotPrinted)?;
     Ok(exit_codes::OK)
 }
 

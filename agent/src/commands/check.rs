@@ -1,15 +1,15 @@
 //! `highwater check`: whether the memory of a job got worse, as the server tells it.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use highwater_analysis::figures::shown;
-use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause, JobReport};
+use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause};
 use uuid::Uuid;
 
-use super::{CommandError, environment, tell, working_folder};
+use super::{CommandError, environment, named, tell, working_folder};
 use crate::{
     ci::Env,
-    cli::{CheckForm, CheckTask, FailOn, JobWord},
+    cli::{CheckForm, CheckTask, FailOn},
     exit_codes,
     settings::{self, Given, Places},
     shipper::Client,
@@ -35,37 +35,14 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
     };
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
-    let job = named(task.job.as_ref(), &env)?;
+    let job = named::job(task.job.as_ref(), &env)?.ok_or(CommandError::NoJobToCheck)?;
     let report = ask(job, task, &places, &env)?;
-    match task.form {
-        CheckForm::Text => terminal::answer(&text(&report)),
-        CheckForm::Json => terminal::answer(&format!(
-            "{}\n",
-            serde_json::to_string_pretty(&report)
-                .map_err(|error| CommandError::NotRead(job, error.to_string()))?
-        )),
-    }
+    let answer = match task.form {
+        CheckForm::Text => text(&report),
+        CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
+    };
+    terminal::print(&answer).map_err(CommandError::NotPrinted)?;
     Ok(code(&report, task.fail_on))
-}
-
-fn named(word: Option<&JobWord>, env: &Env) -> Result<Uuid, CommandError> {
-    match word {
-        Some(JobWord::Uuid(job)) => Ok(*job),
-        Some(JobWord::Summary(path)) => of_summary(path),
-        None => {
-            let job = env.get("HIGHWATER_JOB").and_then(|word| word.parse().ok());
-            job.ok_or(CommandError::NoJobToCheck)
-        }
-    }
-}
-
-/// The job of which `--summary` wrote a file.
-pub(super) fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
-    let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
-    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
-    let report: JobReport = serde_json::from_str(&text)
-        .map_err(|error| unread(format!("it is no summary: {error}")))?;
-    Ok(report.uuid)
 }
 
 fn ask(

@@ -64,7 +64,7 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
         }
         CompareForm::Markdown => forms::markdown(&report),
     };
-    terminal::answer(&text);
+    terminal::print(&text).map_err(CommandError::NotPrinted)?;
     Ok(exit_codes::OK)
 }
 

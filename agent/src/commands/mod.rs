@@ -6,6 +6,7 @@ pub mod check;
 pub mod compare;
 pub mod doctor;
 mod lost;
+mod named;
 pub mod plan;
 pub mod record;
 mod recorded;
@@ -124,11 +125,17 @@ pub enum CommandError {
     /// The server did not show a job.
     #[error("job {0} cannot be read from the server: {1}")]
     NotRead(uuid::Uuid, String),
+    /// Nobody has the answer.
+    #[error("standard output: the answer cannot be written: {0}")]
+    NotPrinted(std::io::Error),
     /// No job was named.
     #[error(
         "no job is named: give its uuid, which stands in the address of its page, or the file that --summary wrote of it"
     )]
     NoJobToCheck,
+    /// The variable that names a job names none.
+    #[error("{0} is no uuid of a job; name the job, or unset it")]
+    NoJobInVariable(&'static str),
     /// What was named is neither a job nor its summary.
     #[error("{}: this is neither the uuid of a job nor a summary of one: {}", .0.display(), .1)]
     NoSummary(PathBuf, String),

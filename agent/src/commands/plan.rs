@@ -47,13 +47,14 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     if let Some(folder) = &task.write {
         write(folder, &report, &json)?;
     }
-    terminal::answer(&match task.form {
+    let text = match task.form {
         Form::Text => forms::text(&report),
         Form::Json => json,
         Form::Args => of_programs::args(&report),
         Form::Github => of_programs::github(&report),
         Form::Gitlab => of_programs::gitlab(&report).trim_end().to_owned(),
-    });
+    };
+    terminal::print(&text).map_err(CommandError::NotPrinted)?;
     Ok(exit_codes::OK)
 }
 

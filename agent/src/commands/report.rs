@@ -34,7 +34,7 @@ pub fn report(task: &ReportTask) -> Result<u8, CommandError> {
     if let Some(format) = task.format {
         let text = found.written(format, &env)?;
         match &task.output {
-            None => terminal::answer(&text),
+            None => terminal::print(&text).map_err(CommandError::NotPrinted)?,
             Some(file) => put(file, &text)?,
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     ci::Env,
     cli::JobWord,
-    commands::{CommandError, check::of_summary, recorded::in_spool},
+    commands::{CommandError, named, recorded::in_spool},
     settings::Places,
     shipper::Client,
     summary::{self, look},
@@ -35,12 +35,7 @@ pub(super) fn find(
     places: Places,
     env: &Env,
 ) -> Result<Found, CommandError> {
-    let named = match job {
-        // As in the steps after `highwater start`.
-        None => env.get("HIGHWATER_JOB").and_then(|job| job.parse().ok()),
-        Some(JobWord::Uuid(uuid)) => Some(*uuid),
-        Some(JobWord::Summary(file)) => Some(of_summary(file)?),
-    };
+    let named = named::job(job, env)?;
     if let Some(found) = in_spool(named, &places.spool)? {
         let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
         return Ok(Found::Here(Box::new(digest)));

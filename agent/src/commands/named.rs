@@ -1,0 +1,53 @@
+//! The job that somebody means.
+
+use std::path::Path;
+
+use highwater_wire::report::JobReport;
+use uuid::Uuid;
+
+use super::CommandError;
+use crate::{ci::Env, cli::JobWord};
+
+/// What `highwater start` leaves to the next steps.
+const VARIABLE: &str = "HIGHWATER_JOB";
+
+/// The job that is named by its uuid or its summary, else by the environment; none where neither names one.
+pub(super) fn job(word: Option<&JobWord>, env: &Env) -> Result<Option<Uuid>, CommandError> {
+    match word {
+        Some(JobWord::Uuid(job)) => Ok(Some(*job)),
+        Some(JobWord::Summary(path)) => of_summary(path).map(Some),
+        None => {
+            let word = env.get(VARIABLE).filter(|word| !word.is_empty());
+            let job = word.map(|word| word.parse());
+            let job = job.transpose();
+            job.map_err(|_| CommandError::NoJobInVariable(VARIABLE))
+        }
+    }
+}
+
+/// The job of which `--summary` wrote a file.
+fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
+    let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
+    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
+    let report: JobReport = serde_json::from_str(&text)
+        .map_err(|error| unread(format!("it is no summary: {error}")))?;
+    Ok(report.uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_names_no_job_is_no_variable_that_is_missing() {
+        let of = |value: &str| {
+            let env = Env::from([(VARIABLE.to_owned(), value.to_owned())]);
+            job(None, &env)
+        };
+        let uuid = Uuid::from_u128(7);
+        assert_eq!(of(&uuid.to_string()).unwrap(), Some(uuid));
+        assert_eq!(of("").unwrap(), None);
+        assert_eq!(job(None, &Env::new()).unwrap(), None);
+        assert!(matches!(of("seven"), Err(CommandError::NoJobInVariable(_))));
+    }
+}
