@@ -173,6 +173,12 @@ pub fn resolve(
     let interval = interval.max(backend.shortest_interval());
     let plugin = given.plugin.or(file.plugin).unwrap_or(true);
     let diagnose = given.diagnose.or(file.diagnose).unwrap_or_default();
+    if given.plan.is_some() && !plugin {
+        problems.push(
+            "plan: the plugin follows it, and pytest is not given it: where it is not installed each shard runs all"
+                .to_owned(),
+        );
+    }
     if diagnose != Diagnose::No && !plugin {
         problems.push("diagnose: the plugin does it, and pytest is not given it".to_owned());
     }

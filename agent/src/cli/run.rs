@@ -11,8 +11,9 @@ use crate::settings::Given;
 pub(super) struct RunArgs {
     #[command(flatten)]
     recording: RecordingArgs,
-    /// Let pytest run only the files of its shard (`--shard`) of a plan that `highwater plan --write` wrote.
-    #[arg(long, value_name = "FILE")]
+    /// Let pytest run only the files of its shard (`--shard`) of a plan that `highwater plan --write` wrote. The plugin does
+    /// that.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_plugin")]
     plan: Option<PathBuf>,
     /// Write the summary as JSON to a file.
     #[arg(long, value_name = "FILE")]

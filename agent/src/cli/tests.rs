@@ -95,3 +95,13 @@ fn a_flag_that_is_empty_says_nothing() {
     };
     assert_eq!(task.given, Given::default());
 }
+
+#[test]
+fn a_plan_needs_the_plugin_that_follows_it() {
+    // Else each shard would run the whole suite.
+    let told = refused(&["--plan", "plan.json", "--no-plugin"]);
+    assert!(
+        told.contains("--plan") && told.contains("--no-plugin"),
+        "{told}"
+    );
+}
