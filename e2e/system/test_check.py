@@ -1,6 +1,7 @@
 """A check tells a job that got worse from those that did not, and ends with what CI needs."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -61,6 +62,11 @@ def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(ow
     assert [it["figure"] for it in report["findings"] if not it["path"]] == ["peak"]
     assert report["verdict"] == "regression" and len(report["baseline"]["jobs"]) == 6
     assert checked(suite, server, worse, "--fail-on", "limit").returncode == 0
+    # Every form of the report tells it.
+    told = re.compile(r"retains 4[45]\.\d MiB, (39|40)\.\d MiB more than before")
+    for form in ["markdown", "html", "json", "github", "gitlab"]:
+        text = server.text("/api/v1/jobs/%s/report?format=%s" % (worse, form))
+        assert told.search(text), (form, text)
     page = server.text("/jobs/%s" % worse)
     assert "Beside the jobs before" in page and "beside 6 jobs of main" in page and ">worse<" in page
     # The next commit holds as much and did nothing.

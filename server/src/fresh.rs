@@ -63,7 +63,7 @@ pub(crate) async fn confirm(
 fn is_beside_others(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("", MatchedPath::as_str);
-    route == "/jobs/{uuid}" || route.ends_with("/{uuid}/check")
+    route == "/jobs/{uuid}" || route.ends_with("/{uuid}/check") || route.ends_with("/{uuid}/report")
 }
 
 /// Answers with a tag made of the answer itself, behind the revision that a tag begins with.

@@ -1,9 +1,10 @@
-//! What a reader is to be told of a job. Each form writes down what is found here, and decides nothing by itself; whatever else is found out
-//! about a job, such as how it compares with others, joins here.
+//! What a reader is to be told of a job. Each form writes down what is found here, and decides nothing by itself; how a job compares with others, which a server
+//! alone knows, joins here.
 
 use highwater_analysis::{digest::Digest, figures::mebibytes};
 use highwater_wire::report::{
-    Course, Culprit, Ending, GrowthReport, JobReport, Remark, RemarkKind, Severity, Verdict,
+    CheckReport, Course, Culprit, Ending, FindingCause, GrowthReport, JobReport, Remark,
+    RemarkKind, Severity, Verdict,
 };
 use uuid::Uuid;
 
@@ -13,6 +14,8 @@ use crate::{limits, rank};
 pub const LEAST_HEADROOM_PART: i64 = 10;
 /// Culprits that are told one by one.
 const MOST_CULPRITS: usize = 10;
+/// Findings that are told one by one; all of them are in the check.
+const MOST_FINDINGS: usize = 20;
 
 /// Every remark on a job, the worst first.
 #[must_use]
@@ -32,6 +35,24 @@ pub fn of(digest: &Digest) -> Vec<Remark> {
     }
     remarks.sort_by_key(|remark| remark.severity);
     remarks
+}
+
+/// Adds what a check found beside the jobs before, so that the worst is first still.
+pub fn add_findings(remarks: &mut Vec<Remark>, job: &JobReport, check: &CheckReport) {
+    remarks.extend(check.findings.iter().take(MOST_FINDINGS).map(|found| {
+        let severity = match found.cause {
+            FindingCause::Changed | FindingCause::Limit => Severity::Warning,
+            FindingCause::ChangedBefore => Severity::Notice,
+        };
+        let path = found.path.clone();
+        let subject = match &path {
+            Some(path) => format!("{} of {path}", found.figure.as_str()),
+            None => found.figure.as_str().to_owned(),
+        };
+        let sentence = found.sentence.clone();
+        remark(job, RemarkKind::Finding, severity, &subject, path, sentence)
+    }));
+    remarks.sort_by_key(|remark| remark.severity);
 }
 
 /// Whether somebody has to be told: what a person stopped, or pytest explains itself, is no death.

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use highwater_analysis::digest::{Digest, TreePoint};
-use highwater_report::{Format, Source};
+use highwater_report::{Format, Source, remarks};
 use highwater_wire::report::{JobReport, ReportDocument};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -58,9 +58,15 @@ pub(crate) async fn report(
         false => Vec::new(),
     };
     let page = page(&state, &headers, uuid);
+    let check = job.beside_where_quick(&report, &within.files).await?;
     let write = move || {
         let digest = digest(report, within, &columns);
+        let mut remarks = remarks::of(&digest);
+        if let Some(check) = &check {
+            remarks::add_findings(&mut remarks, &digest.job, check);
+        }
         let source = Source {
+            remarks,
             curves: curves::of(&columns),
             samples_gone: removed.samples_words(),
             ..Source::new(&digest, page.as_deref())

@@ -6,7 +6,7 @@ use highwater_analysis::{
     time::{self, rfc3339},
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
-use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport};
+use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport, JobState};
 
 use super::Job;
 use crate::{error::AppError, finalise::FinaliseError};
@@ -15,6 +15,8 @@ use crate::{error::AppError, finalise::FinaliseError};
 pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
 /// So many jobs are looked through for the commit that a pull request began at.
 const MOST_LOOKED_AT: u32 = 200;
+/// A job of more files is checked only where that is asked for.
+const MOST_CHECKED: usize = 1_000;
 /// What a file of a job takes in memory while it is compared, bytes.
 pub(super) const FILE_WEIGHT: u64 = 512;
 
@@ -32,6 +34,19 @@ impl Job<'_> {
         let report = self.report().await?;
         let files = self.files().await?;
         self.beside(report, files, against).await
+    }
+
+    /// The same where a page or a report tells it beside all else; none of a job that still runs or has very many files, of which it is told where it is asked for.
+    pub(crate) async fn beside_where_quick(
+        self,
+        report: &JobReport,
+        files: &[FileRow],
+    ) -> Result<Option<CheckReport>, AppError> {
+        if report.state == JobState::Running || files.len() > MOST_CHECKED {
+            return Ok(None);
+        }
+        let checked = self.beside(report.clone(), files.to_vec(), Against::default());
+        checked.await.map(Some)
     }
 
     /// The same of a job of which the report and the files were read already.

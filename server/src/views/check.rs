@@ -1,6 +1,6 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
-use highwater_wire::report::{CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause};
+use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
 
 use super::{
@@ -126,12 +126,7 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
     Row {
         tone,
         mark,
-        figure: match finding.figure {
-            CheckFigure::Peak => "peak",
-            CheckFigure::Headroom => "headroom",
-            CheckFigure::Retained => "retained",
-            CheckFigure::Spike => "spike",
-        },
+        figure: finding.figure.as_str(),
         href: href(&path),
         path,
         now: format::mebibytes(finding.bytes),

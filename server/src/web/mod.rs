@@ -10,10 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use highwater_store::{JobFilter, JobRow, ProjectRow};
-use highwater_wire::{
-    ids::ProjectSlug,
-    report::{JobReport, JobState},
-};
+use highwater_wire::{ids::ProjectSlug, report::JobReport};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -22,7 +19,7 @@ use crate::{
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
-    reading::{Against, Job, Wanted},
+    reading::{Job, Wanted},
     state::AppState,
     views::{
         changes::{self, ChangeLine},
@@ -45,9 +42,6 @@ const PROJECTS_A_PAGE: u32 = 50;
 const MOST_CHANGES: usize = 5;
 /// So many rows of a file's history are looked through for the names of its jobs.
 const ROWS_WITH_NAMES: u32 = 1_000;
-
-/// A job of more files is set beside the jobs before it only where that is asked for: on its page it would take too long.
-const MOST_CHECKED: usize = 1_000;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -409,12 +403,8 @@ async fn job_page(
         is_pinned: job.is_pinned(),
         check: None,
     };
-    let files = data.within.as_ref().map(|within| within.files.clone());
-    if let Some(files) =
-        files.filter(|files| data.job.state != JobState::Running && files.len() <= MOST_CHECKED)
-    {
-        let check = job.beside(data.job.clone(), files, Against::default());
-        data.check = Some(check.await?);
+    if let Some(within) = &data.within {
+        data.check = job.beside_where_quick(&data.job, &within.files).await?;
     }
     // Thousands of rows are put in order, and a chart is drawn.
     let draw = move || show(&job::page(data, &shown));

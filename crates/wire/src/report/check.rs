@@ -115,6 +115,19 @@ pub enum CheckFigure {
     Spike,
 }
 
+impl CheckFigure {
+    /// The word that every form uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Peak => "peak",
+            Self::Headroom => "headroom",
+            Self::Retained => "retained",
+            Self::Spike => "spike",
+        }
+    }
+}
+
 /// Why a figure is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

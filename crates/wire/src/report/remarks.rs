@@ -45,6 +45,8 @@ pub enum RemarkKind {
     Growth,
     /// Little was left below a limit.
     Headroom,
+    /// A figure got worse beside the jobs before, or is over a limit that was set.
+    Finding,
 }
 
 impl RemarkKind {
@@ -56,6 +58,7 @@ impl RemarkKind {
             Self::Culprit => "culprit",
             Self::Growth => "growth",
             Self::Headroom => "headroom",
+            Self::Finding => "finding",
         }
     }
 }
