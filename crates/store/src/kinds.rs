@@ -139,24 +139,6 @@ mod tests {
     use super::*;
     use crate::{Finalised, Moment, Store, tests::*};
 
-    fn fact(path: &str) -> FileFact {
-        FileFact {
-            path: path.to_owned(),
-            session: 1,
-            start_bytes: 1,
-            peak_bytes: 1,
-            peak_kind: "exact".to_owned(),
-            tree_peak_bytes: 1,
-            spike_bytes: 1,
-            retained_bytes: 1,
-            import_bytes: 1,
-            tests: 1,
-            failed: 0,
-            duration_us: 1,
-            censored: false,
-        }
-    }
-
     async fn settled(store: &Store, words: (&str, &str, Option<&str>), day: i64) -> i64 {
         let (name, branch, comparable) = words;
         let uuid = Uuid::now_v7();
@@ -175,7 +157,7 @@ mod tests {
         let key = key_of(store, uuid).await;
         let done = Finalised {
             comparable: comparable.map(str::to_owned),
-            facts: vec![fact("a.py"), fact("b.py")],
+            facts: vec![fact("a.py", 1), fact("b.py", 1)],
             ..finalised(&key, 1, key.arrivals, Vec::new())
         };
         store.put_finalised(done).await.unwrap();

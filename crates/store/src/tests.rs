@@ -49,6 +49,25 @@ pub(crate) fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
     }
 }
 
+/// Figures of a file in a session, of which nothing is to be said.
+pub(crate) fn fact(path: &str, session: u32) -> FileFact {
+    FileFact {
+        path: path.to_owned(),
+        session,
+        start_bytes: 1,
+        peak_bytes: 1,
+        peak_kind: "exact".to_owned(),
+        tree_peak_bytes: 1,
+        spike_bytes: 1,
+        retained_bytes: 1,
+        import_bytes: 1,
+        tests: 1,
+        failed: 0,
+        duration_us: 1,
+        censored: false,
+    }
+}
+
 /// Steps of the plan for a statement.
 pub(crate) async fn plan_of(store: &Store, statement: &str) -> Vec<String> {
     let explained = format!("EXPLAIN QUERY PLAN {statement}");

@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     digest::{Context, digest},
     recording::Recording,
+    samples,
 };
 
 const MIB: i64 = 1 << 20;
@@ -73,26 +74,15 @@ fn job(number: u128, verdict: Verdict, peak: u64) -> JobReport {
 /// A file that ran once, sizes in MiB.
 fn file(path: &str, retained: i64, spike: i64) -> FileRow {
     FileRow {
-        path: path.to_owned(),
-        session: 1,
-        visits: 1,
-        started_us: 0,
         start_bytes: 50 * MIB,
         end_bytes: (50 + retained) * MIB,
         peak_bytes: (50 + spike) * MIB,
-        peak_kind: PeakKind::Exact,
         tree_peak_bytes: (50 + spike) * MIB,
         spike_bytes: spike * MIB,
         retained_bytes: retained * MIB,
-        import_bytes: 0,
-        fixture_bytes: 0,
-        between_bytes: 0,
         tests: 2,
-        failed: 0,
         duration_us: 9,
-        censored: false,
-        diagnosis: None,
-        workers: Vec::new(),
+        ..samples::file(path)
     }
 }
 

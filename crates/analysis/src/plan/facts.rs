@@ -228,29 +228,21 @@ mod tests {
     use highwater_wire::report::PeakKind;
 
     use super::*;
+    use crate::samples;
 
     fn row(path: &str, session: u32, start_bytes: i64, retained_bytes: i64) -> FileRow {
         FileRow {
-            path: path.to_owned(),
             session,
-            visits: 1,
             started_us: start_bytes,
             start_bytes,
             end_bytes: start_bytes.wrapping_add(retained_bytes),
             peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(50),
-            peak_kind: PeakKind::Exact,
             tree_peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(57),
             spike_bytes: retained_bytes.wrapping_add(50),
             retained_bytes,
-            import_bytes: 0,
-            fixture_bytes: 0,
-            between_bytes: 0,
-            tests: 1,
-            failed: 0,
             duration_us: 9,
-            censored: false,
             workers: vec![worker(start_bytes, retained_bytes)],
-            diagnosis: None,
+            ..samples::file(path)
         }
     }
 

@@ -49,21 +49,7 @@ async fn jobs(store: &Store, table: &[(&str, i64, &str)]) -> Vec<Uuid> {
             .await
             .unwrap();
         let key = key_of(store, uuid).await;
-        let facts = [1, 2].map(|session| FileFact {
-            path: (*path).to_owned(),
-            session,
-            start_bytes: 1,
-            peak_bytes: 1,
-            peak_kind: "exact".to_owned(),
-            tree_peak_bytes: 1,
-            spike_bytes: 1,
-            retained_bytes: 1,
-            import_bytes: 1,
-            tests: 1,
-            failed: 0,
-            duration_us: 1,
-            censored: false,
-        });
+        let facts = [1, 2].map(|session| fact(path, session));
         let done = Finalised {
             facts: facts.into(),
             ..finalised(&key, 1, key.arrivals, vec![(stream, 0)])

@@ -19,27 +19,12 @@ async fn settled(store: &Store, name: &str, heard_unix_us: i64, pages: i64) -> U
         length: 1,
         content: vec![7; 2_048],
     };
-    let fact = FileFact {
-        path: "test_a.py".to_owned(),
-        session: 1,
-        start_bytes: 1,
-        peak_bytes: 1,
-        peak_kind: "exact".to_owned(),
-        tree_peak_bytes: 1,
-        spike_bytes: 1,
-        retained_bytes: 1,
-        import_bytes: 1,
-        tests: 1,
-        failed: 0,
-        duration_us: 1,
-        censored: false,
-    };
     let done = Finalised {
         pages: (0..pages).map(page).collect(),
         details: [DetailKind::Report, DetailKind::Tests, DetailKind::Residue]
             .map(detail)
             .into(),
-        facts: vec![fact],
+        facts: vec![fact("test_a.py", 1)],
         ..finalised(&key, 1, key.arrivals, vec![(stream, 0)])
     };
     assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);
