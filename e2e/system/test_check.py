@@ -69,6 +69,7 @@ def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(ow
         assert told.search(text), (form, text)
     page = server.text("/jobs/%s" % worse)
     assert "Beside the jobs before" in page and "beside 6 jobs of main" in page and ">worse<" in page
+    assert "Nothing to do." not in page and '<a href="#check">beside the jobs before</a>' in page
     # The next commit holds as much and did nothing.
     after = checked(suite, server, suite(server, "8", retained=40))
     assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after

@@ -1,3 +1,5 @@
+mod made;
+
 use highwater_wire::v1;
 use sqlx::Executor;
 use tempfile::TempDir;
@@ -8,6 +10,8 @@ use crate::{
     backup, baselines, batches, db, details, facts, good, jobs, kinds, projects, retention, series,
     sizes, space, tokens, trouble, writer,
 };
+
+pub(crate) use made::{fact, plan_of};
 
 pub(crate) async fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
@@ -47,35 +51,6 @@ pub(crate) fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
         body: vec![body],
         weight: 1_000,
     }
-}
-
-/// Figures of a file in a session, of which nothing is to be said.
-pub(crate) fn fact(path: &str, session: u32) -> FileFact {
-    FileFact {
-        path: path.to_owned(),
-        session,
-        start_bytes: 1,
-        peak_bytes: 1,
-        peak_kind: "exact".to_owned(),
-        tree_peak_bytes: 1,
-        spike_bytes: 1,
-        retained_bytes: 1,
-        import_bytes: 1,
-        tests: 1,
-        failed: 0,
-        duration_us: 1,
-        censored: false,
-    }
-}
-
-/// Steps of the plan for a statement.
-pub(crate) async fn plan_of(store: &Store, statement: &str) -> Vec<String> {
-    let explained = format!("EXPLAIN QUERY PLAN {statement}");
-    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
-        .fetch_all(&store.readers)
-        .await
-        .unwrap();
-    plan.into_iter().map(|step| step.3).collect()
 }
 
 #[tokio::test]

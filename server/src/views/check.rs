@@ -1,6 +1,8 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
-use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
+use highwater_wire::report::{
+    CheckReport, CheckVerdict, Finding, FindingCause, JobReport, Verdict,
+};
 use uuid::Uuid;
 
 use super::{
@@ -160,4 +162,13 @@ fn note(what: &str, files: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     (!files.is_empty()).then(|| format!("{what}: {named}{more}."))
+}
+
+/// Whether there is nothing to do but for what a check found.
+pub(crate) fn is_only_worse(job: &JobReport, check: Option<&CheckReport>) -> bool {
+    let passed = job
+        .ending
+        .as_ref()
+        .is_some_and(|it| it.verdict == Verdict::Passed);
+    passed && check.is_some_and(|it| it.verdict == CheckVerdict::Regression)
 }

@@ -60,6 +60,8 @@ pub(crate) struct JobPage {
     /// Page of its plan; empty where there is nothing to plan.
     plan_href: String,
     check: Option<CheckSection>,
+    /// It went well, but for what the check found.
+    is_only_worse: bool,
     facts: Vec<(&'static str, String)>,
     /// Pages at the CI provider: words and address.
     ci: Vec<(&'static str, String)>,
@@ -215,6 +217,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             _ => format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         },
         sentence: sentence(&job),
+        is_only_worse: check::is_only_worse(&job, check.as_ref()),
         check: check.and_then(|it| check::section(&job.project, &job.name, it)),
         plan_hint: plan::hint(&job),
         plan_href: match files.is_empty() {
