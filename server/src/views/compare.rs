@@ -4,7 +4,7 @@ use askama::Template;
 use highwater_analysis::compare::{self, Total};
 use highwater_wire::report::{
     ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport, FileChange,
-    FileComparison, FixtureComparison,
+    FileComparison, FixtureComparison, Verdict,
 };
 
 use super::{
@@ -18,6 +18,8 @@ pub(crate) const USUAL_SHOWN: usize = 50;
 const BAR: i64 = 1_000;
 /// What the widest bar stands for at least, bytes: less is nothing to look at.
 const LEAST_SPAN: i64 = 1 << 20;
+/// What is written as 0.0 MiB has no bar, bytes.
+const LEAST_DRAWN: i64 = 52_429;
 
 #[derive(Template)]
 #[template(path = "compare.html")]
@@ -70,6 +72,8 @@ struct Pair {
     before: String,
     after: String,
     change: String,
+    /// Whether there is anything to draw.
+    has_bars: bool,
     /// Begin and width of either bar.
     bars: [(i64, i64); 2],
 }
@@ -103,7 +107,7 @@ pub(crate) fn page(report: ComparisonReport, address: String) -> ComparePage {
     ];
     ComparePage {
         crumbs: crumbs(&before, &after),
-        tone: format::tone(after.verdict.map(highwater_wire::report::Verdict::as_str)),
+        tone: tone(&before, &after),
         counts: counts.as_ref().map(compare::counted).unwrap_or_default(),
         has_files: counts.is_some(),
         totals,
@@ -134,7 +138,7 @@ fn crumbs(before: &ComparedSide, after: &ComparedSide) -> Vec<(String, String)> 
 }
 
 fn job_line(job: ComparedJob) -> JobOfSide {
-    let verdict = job.verdict.map(highwater_wire::report::Verdict::as_str);
+    let verdict = job.verdict.map(Verdict::as_str);
     let tests = match job.failed {
         0 => job.tests.to_string(),
         failed => format!("{} ({failed} failed)", job.tests),
@@ -165,6 +169,12 @@ fn job_line(job: ComparedJob) -> JobOfSide {
         commit: format::commit(&job.commit),
         name: job.name,
     }
+}
+
+/// How it ended is good news where it did not before; of two that went well the figures tell.
+fn tone(before: &ComparedSide, after: &ComparedSide) -> &'static str {
+    let [was, is] = [before, after].map(|side| format::tone(side.verdict.map(Verdict::as_str)));
+    if was == is && is == "good" { "" } else { is }
 }
 
 /// A figure of all files that are shown, so that their bars are of one scale.
@@ -199,6 +209,7 @@ impl Figure {
             after,
             change,
             bars: sides.map(|size| self.bar(size.unwrap_or(0))),
+            has_bars: sides.iter().flatten().any(|size| size.abs() >= LEAST_DRAWN),
         }
     }
 
