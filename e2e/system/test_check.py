@@ -139,6 +139,9 @@ def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
     whole = blamed(suite, server)
     assert "test_2.py retained 45." in whole.stdout and " peaked at " in whole.stdout, whole.stdout
     assert "test_1.py" not in whole.stdout and "test_3.py" not in whole.stdout, whole.stdout
+    # One job that ran in another way hides none of it.
+    suite(server, "f", words=["-n", "2"])
+    assert blamed(suite, server, "test_2.py").stdout == done.stdout
     for words in [["nowhere.py"], ["test_2.py", "--job", "other"], ["--project", "other/project"], ["--project", "odd"]]:
         wrong = blamed(suite, server, *words)
         assert wrong.returncode == 2 and wrong.stderr.strip(), wrong

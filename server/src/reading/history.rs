@@ -78,13 +78,17 @@ impl Wanted {
             None => usual(kinds.first().map(|kind| kind.branch.clone())),
         };
         let mut most = (branches[0].clone(), Vec::new());
-        for branch in branches {
-            let Some(kind) = kinds.iter().find(|kind| kind.branch == branch) else {
-                continue;
-            };
-            let of_kind = Kind::read(state, project, kind.clone(), Some(path)).await?;
+        // One job that was diagnosed, or had more workers, is a kind of its own, and no reason to tell nothing.
+        let mut tried = Vec::new();
+        for branch in &branches {
+            let of_branch = kinds.iter().filter(|kind| kind.branch == *branch);
+            tried.extend(of_branch.take(MOST_KINDS).cloned());
+        }
+        for kind in tried {
+            let branch = kind.branch.clone();
+            let of_kind = Kind::read(state, project, kind, Some(path)).await?;
             let found = vec![of_kind.changes(state, Some(path)).await?];
-            if jobs(&most.1) <= jobs(&found) {
+            if most.1.is_empty() || jobs(&most.1) < jobs(&found) {
                 most = (branch, found);
             }
             if jobs(&most.1) >= LEAST_JOBS as u64 {
