@@ -55,21 +55,32 @@ fn a_program_that_is_not_there_has_the_shells_code_also_where_nobody_reads_why()
     assert_eq!(status.code(), Some(127));
 }
 
+/// Ends a report whose text goes to `stdout`: its exit code, and what it said.
+fn reported(place: &Place, stdout: Stdio) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
+        .args(["report", "--spool"])
+        .arg(place.spool())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
 #[test]
-fn a_report_that_nobody_reads_is_no_failure() {
+fn a_report_that_nobody_reads_is_no_failure_and_one_that_cannot_be_written_is() {
     let place = Place::new();
     assert_eq!(place.run(&["true"]).code(), 0);
-    for stdout in [full, deserted] {
-        let mut report = Command::new(env!("CARGO_BIN_EXE_highwater"));
-        report.args(["report", "--spool"]).arg(place.spool());
-        let output = report
-            .stdout(stdout())
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    }
+    assert_eq!(reported(&place, deserted()), (Some(0), String::new()));
+    let (code, said) = reported(&place, full());
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(
+        said,
+        "highwater: standard output: the answer cannot be written: No space left on device (os error 28)\n"
+    );
 }
 
 /// Runs a command under a shell that sets a limit before it becomes the agent.
