@@ -56,6 +56,40 @@ def test_every_file_agrees_with_its_own_truth_and_the_books_balance(server, reco
         assert sum(books[part] for part in parts) == books["last_bytes"]
 
 
+HEAVY = "import mmap\nPAGES = mmap.mmap(-1, 40_000_000)\nfor at in range(0, 40_000_000, 4096):\n    PAGES[at] = 1\n"
+IMPORTS = """
+import mmap
+KEPT = []
+def test_keeps():
+    import heavy
+    KEPT.append(mmap.mmap(-1, 10_000_000))
+    for at in range(0, 10_000_000, 4096):
+        KEPT[0][at] = 1
+"""
+
+
+def test_a_module_that_tests_import_late_is_charged_to_no_file(server, recorder, tmp_path):
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "heavy.py").write_text(HEAVY)
+    for name in "abc":
+        (suite / ("test_%s.py" % name)).write_text(IMPORTS)
+    for order in ("abc", "cba"):
+        summary = recorder.run(PYTEST + ["test_%s.py" % name for name in order], server, cwd=suite)
+        files = {file["path"]: file for file in server.rows(summary["uuid"], "files")}
+        assert len(files) == 3
+        for path, file in files.items():
+            assert abs(file["retained_bytes"] - 10 * MB) < MB, (order, file)
+            assert file["spike_bytes"] < 12 * MB, (order, file)
+            is_first = path.endswith("test_%s.py" % order[0])
+            assert abs(file["late_import_bytes"] - (40 * MB if is_first else 0)) < MB, (order, file)
+            assert [it["module"] for it in file["late_imports"]] == ["heavy"] * is_first
+        [process] = [process for process in server.rows(summary["uuid"], "processes") if process["books"]]
+        assert process["books"]["import_bytes"] > 40 * MB
+        with urllib.request.urlopen(server.url + "/jobs/" + summary["uuid"]) as page:
+            assert "first to import heavy (38." in page.read().decode()
+
+
 def test_the_peak_of_one_process_is_that_of_an_unrecorded_twin(server, recorder, example):
     suite = example("kinds")
     summary = recorder.run(PYTEST, server, cwd=suite)

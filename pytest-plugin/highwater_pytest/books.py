@@ -10,6 +10,8 @@ class File:
     def __init__(self, path, start):
         self.path, self.start, self.end, self.peak, self.spike = path, start, start, start, 0
         self.retained, self.tests, self.exact = 0, 0, True
+        # What modules that its tests imported took since it began.
+        self.late = 0
 
 
 class Books:
@@ -40,7 +42,10 @@ def add_up(records):
         else:
             _charge(books, stack, rss - previous)
             if visit is not None and "test" in stack:
-                visit.peak = max(visit.peak, peak, rss)
+                if stack[-1] == "late":
+                    visit.late += rss - previous
+                else:
+                    visit.peak = max(visit.peak, peak - visit.late, rss - visit.late)
         previous = books.last = rss
         if kind == "tb":
             if visit is None or visit.path != mark["path"]:
@@ -49,19 +54,21 @@ def add_up(records):
             stack.append("test")
         elif kind in ("ib", "fb", "rb"):
             stack.append({"ib": "import", "fb": "fixture", "rb": "fixture"}[kind])
-        elif kind in ("ie", "fe", "re") and stack:
+        elif kind == "mb":
+            stack.append("late")
+        elif kind in ("ie", "fe", "re", "me") and stack:
             stack.pop()
         elif kind == "te" and "test" in stack:
             del stack[stack.index("test") :]
-            visit.retained += rss - visit.end
-            visit.end = rss
+            visit.retained += rss - visit.late - visit.end
+            visit.end = rss - visit.late
             visit.spike = max(visit.spike, visit.peak - visit.start)
     return books
 
 
 def _charge(books, stack, change):
     innermost = stack[-1] if stack else "between"
-    if innermost == "import":
+    if innermost in ("import", "late"):
         books.imports += change
     elif innermost == "fixture":
         books.fixtures += change
@@ -76,4 +83,5 @@ def _visit(books, path, rss):
     if known is None:
         known = books.files[path] = File(path, rss)
     known.start = known.end = known.peak = rss
+    known.late = 0
     return known

@@ -57,6 +57,7 @@ class Recording:
 
         from . import __version__
         from .hooks import ControllerHooks, Hooks
+        from .late import LateImports
         from .recorder import Recorder
 
         self.config = config
@@ -75,6 +76,7 @@ class Recording:
         self.session = describe(config, root, self.recorder.paths.repo_root)
         if self.recorder.problem or self.recorder.writer.failed:
             raise OSError(self.recorder.problem or self.recorder.writer.failed)
+        self.late_imports = LateImports(self.recorder)
         self.plugins = [Hooks(self.recorder)]
         if self.session["role"] == "controller":
             self.plugins.append(ControllerHooks(self.session))
@@ -107,6 +109,7 @@ class Recording:
         global _recording
         if os.getpid() != self.recorder.pid:
             return
+        self.late_imports.end()
         self.recorder.leave()
         self.recorder.close()
         if self.recorder.problem:

@@ -11,6 +11,8 @@ _MARKS = {
     "tb": ("execution", "path", "nodeid"),
     "tp": ("phase",),
     "te": ("outcome", "setup", "call", "teardown"),
+    "mb": ("module",),
+    "me": (),
     "fb": ("fixture", "name", "scope", "path", "base"),
     "fe": ("fixture", "outcome"),
     "rb": ("fixture",),

@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 # A mark that follows a reading within this time repeats it. In 50 µs the kernel hands out less than 1 MB, and no peak is lost: its
 # mark is not reset, so what it saw counts for the interval after.
 _YOUNG_US = 50
+# An import in a test that took less than this is the test's: the kernel counts no finer.
+_LEAST_IMPORT_BYTES = 64 * 1024
 # How often it is looked whether the events file is still there.
 _FOLLOW_US = 1_000_000
 # So much of the list of collected files is written, and of the rest the number.
@@ -140,6 +142,45 @@ class Recorder:
                 self.writer.flush()
         except Exception as error:
             self.fail(kind, error)
+
+    def in_test(self):
+        """Whether a test is open in a recording that goes on."""
+        return self._test is not None and self.active
+
+    def late_import_begins(self):
+        """A reading between two marks, for `late_import_ends`."""
+        try:
+            now = self._clock() // 1000
+            rss, peak = self._reading(0)
+            self._next_peak = None if peak == "-" else peak
+            return now, rss, peak
+        except RecursionError:
+            # A test may have gone as deep as it can.
+            return None
+        except Exception as error:
+            self.fail("late_import_begins", error)
+            return None
+
+    def late_import_ends(self, name, begun):
+        """Marks the import where it took memory and nothing was marked inside; else no peak is lost to the readings. False where it took none."""
+        if begun is None or not self.active or self._read_us or begun[2] not in ("-", self._next_peak):
+            return True
+        try:
+            began, before, peak_before = begun
+            self._next_peak = None
+            now = self._clock() // 1000
+            rss, peak = self._reading(now)
+            if rss - before < _LEAST_IMPORT_BYTES:
+                self._read_us = 0
+                self._next_peak = None if "-" in (peak, peak_before) else max(peak, peak_before)
+                return False
+            self._put(f"mb\t{began}\t{before}\t{peak_before}\t{escape(name)}\n")
+            self._put(f"me\t{now}\t{rss}\t{peak}\n")
+        except RecursionError:
+            return True
+        except Exception as error:
+            self.fail("late_import_ends", error)
+        return True
 
     def look(self):
         """The RSS of now in bytes, between two marks: the next mark takes a reading of its own, and no peak is lost to it."""

@@ -103,6 +103,8 @@ pub struct FileFigures {
     pub spike_bytes: i64,
     /// Its tree peak, bytes.
     pub tree_peak_bytes: i64,
+    /// What its import and those of modules that its tests imported late took, bytes.
+    pub import_bytes: i64,
     /// Executions of its tests.
     pub tests: u64,
     /// Whether they tell of it as it is: none failed, none was cut short.
@@ -123,6 +125,7 @@ impl From<&FileRow> for FileFigures {
             retained_bytes: row.retained_bytes,
             spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
             tree_peak_bytes: row.tree_peak_bytes,
+            import_bytes: row.import_bytes.saturating_add(row.late_import_bytes),
             tests: row.tests,
             is_whole: row.failed == 0 && !row.censored,
         }
@@ -161,9 +164,9 @@ pub fn check(
         .iter()
         .map(|it| by_path(it.files.iter().cloned()))
         .collect();
-    let mut found = Found::new(before, 2 * files.len() + 2);
+    let mut found = Found::new(before, 2 * files.len() + 3);
     found.of_limits(job, &files, limits);
-    found.of_job(job);
+    found.of_job(job, imports(files.values()));
     let left_out: Vec<String> = files
         .values()
         .filter(|file| !file.is_whole)
@@ -226,6 +229,12 @@ fn largest_first(finding: &Finding) -> (bool, Reverse<u64>) {
     (is_known, Reverse(finding.bytes.abs_diff(from)))
 }
 
+/// What the test files of a job import, bytes.
+pub(crate) fn imports<'a>(files: impl IntoIterator<Item = &'a FileFigures>) -> i64 {
+    let files = files.into_iter();
+    files.fold(0, |sum, file| sum.saturating_add(file.import_bytes))
+}
+
 /// A file that ran in several sessions is taken as the most of each.
 fn by_path(files: impl Iterator<Item = FileFigures>) -> BTreeMap<String, FileFigures> {
     let mut paths: BTreeMap<String, FileFigures> = BTreeMap::new();
@@ -237,6 +246,7 @@ fn by_path(files: impl Iterator<Item = FileFigures>) -> BTreeMap<String, FileFig
         known.retained_bytes = known.retained_bytes.max(file.retained_bytes);
         known.spike_bytes = known.spike_bytes.max(file.spike_bytes);
         known.tree_peak_bytes = known.tree_peak_bytes.max(file.tree_peak_bytes);
+        known.import_bytes = known.import_bytes.saturating_add(file.import_bytes);
         known.tests += file.tests;
         known.is_whole &= file.is_whole;
     }

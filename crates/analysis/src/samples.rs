@@ -77,6 +77,8 @@ pub fn file(path: &str) -> FileRow {
         spike_bytes: 0,
         retained_bytes: 0,
         import_bytes: 0,
+        late_import_bytes: 0,
+        late_imports: Vec::new(),
         fixture_bytes: 0,
         between_bytes: 0,
         tests: 1,

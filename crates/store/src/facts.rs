@@ -16,12 +16,12 @@ const INSERT_FILES: Statement = Statement {
 };
 const INSERT: Statement = Statement {
     before: "WITH fact (project_id, path, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-        import_bytes, tests, failed, duration_us, censored) AS (",
+        import_bytes, late_import_bytes, tests, failed, duration_us, censored) AS (",
     after: ") INSERT INTO file_fact
         (project_id, file_id, started_unix_us, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-         import_bytes, tests, failed, duration_us, censored)
+         import_bytes, late_import_bytes, tests, failed, duration_us, censored)
         SELECT fact.project_id, file.id, job.started_unix_us, job_id, session, start_bytes, fact.peak_bytes, fact.peak_kind, tree_peak_bytes,
-        spike_bytes, retained_bytes, import_bytes, fact.tests, fact.failed, fact.duration_us, censored
+        spike_bytes, retained_bytes, import_bytes, late_import_bytes, fact.tests, fact.failed, fact.duration_us, censored
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
@@ -31,7 +31,7 @@ macro_rules! history {
         concat!(
             "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
             r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
-            f.import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
+            f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
             $from
         )
     };
@@ -83,6 +83,7 @@ pub struct FileFact {
     pub spike_bytes: i64,
     pub retained_bytes: i64,
     pub import_bytes: i64,
+    pub late_import_bytes: i64,
     pub tests: i64,
     pub failed: i64,
     pub duration_us: i64,
@@ -101,6 +102,7 @@ impl From<&FileRow> for FileFact {
             spike_bytes: file.spike_bytes,
             retained_bytes: file.retained_bytes,
             import_bytes: file.import_bytes,
+            late_import_bytes: file.late_import_bytes,
             tests: file.tests.cast_signed(),
             failed: file.failed.cast_signed(),
             duration_us: file.duration_us,
@@ -135,6 +137,7 @@ pub struct HistoryPoint {
     pub spike_bytes: i64,
     pub retained_bytes: i64,
     pub import_bytes: i64,
+    pub late_import_bytes: i64,
     pub tests: i64,
     pub failed: i64,
     pub duration_us: i64,
@@ -254,6 +257,7 @@ pub(crate) async fn replace(
             .push_bind(fact.spike_bytes)
             .push_bind(fact.retained_bytes)
             .push_bind(fact.import_bytes)
+            .push_bind(fact.late_import_bytes)
             .push_bind(fact.tests)
             .push_bind(fact.failed)
             .push_bind(fact.duration_us)

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::v1::{
     Blocks, CollectEnd, Empty, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin, ImportEnd, Leave,
-    Mark, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
+    Mark, ModuleBegin, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
 };
 use fields::Fields;
 
@@ -151,7 +151,7 @@ pub fn parse(line: &[u8]) -> Result<Line, LineError> {
             ..Mark::default()
         }),
         "sb" | "cb" | "ce" | "ib" | "ie" | "tb" | "tp" | "te" | "fb" | "fe" | "rb" | "re"
-        | "se" | "db" | "de" | "xx" => Line::Mark(Mark {
+        | "se" | "mb" | "me" | "db" | "de" | "xx" => Line::Mark(Mark {
             process: 0,
             t_us: fields.int("t_us")?,
             rss_bytes: fields.int("rss_bytes")?,
@@ -177,6 +177,10 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
             outcome: fields.text("outcome")?,
             cause: fields.further_text(),
         }),
+        "mb" => What::ModuleBegin(ModuleBegin {
+            module: fields.text("module")?,
+        }),
+        "me" => What::ModuleEnd(Empty {}),
         "tb" => What::TestBegin(TestBegin {
             execution: fields.int("execution")?,
             path: fields.text("path")?,

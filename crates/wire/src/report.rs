@@ -27,7 +27,7 @@ pub use compare::{
 };
 pub use diagnosis::{Advice, Diagnosis, Grown, PytestKeeps, Why};
 pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
-pub use files::{FileRow, FilesPage, WorkerFigures};
+pub use files::{FileRow, FilesPage, LateImport, WorkerFigures};
 pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use history::{Change, ChangeKind, ChangesReport, Direction, JobsAlike};

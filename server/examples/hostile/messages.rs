@@ -87,6 +87,8 @@ pub(crate) fn batch(random: &mut Rng) -> v1::Batch {
             path: path.clone(),
             base: words(),
         }),
+        What::ModuleBegin(v1::ModuleBegin { module: words() }),
+        What::ModuleEnd(v1::Empty {}),
         What::FixtureEnd(v1::FixtureEnd {
             fixture: 1,
             outcome: words(),

@@ -41,6 +41,7 @@ pub(super) const TESTS: &[Column<TestRow>] = &[
     int("spike_bytes", |row| row.spike_bytes.into()),
     int("tree_spike_bytes", |row| row.tree_spike_bytes.into()),
     int("retained_bytes", |row| row.retained_bytes.into()),
+    int("late_import_bytes", |row| row.late_import_bytes.into()),
     int("fixture_bytes", |row| row.fixture_bytes.into()),
     text("setup_outcome", |row| outcome(row, "setup")),
     int("setup_duration_us", |row| {
@@ -109,6 +110,7 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     int("spike_bytes", |row| row.spike_bytes.into()),
     int("retained_bytes", |row| row.retained_bytes.into()),
     int("import_bytes", |row| row.import_bytes.into()),
+    int("late_import_bytes", |row| row.late_import_bytes.into()),
     int("fixture_bytes", |row| row.fixture_bytes.into()),
     int("between_bytes", |row| row.between_bytes.into()),
     int("tests", |row| row.tests.into()),

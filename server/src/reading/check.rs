@@ -155,6 +155,7 @@ fn figures(fact: &FileFact) -> FileFigures {
         retained_bytes: fact.retained_bytes,
         spike_bytes: check::tree_spike(fact.spike_bytes, fact.peak_bytes, fact.tree_peak_bytes),
         tree_peak_bytes: fact.tree_peak_bytes,
+        import_bytes: fact.import_bytes.saturating_add(fact.late_import_bytes),
         tests: fact.tests.cast_unsigned(),
         is_whole: fact.failed == 0 && !fact.censored,
     }

@@ -199,7 +199,7 @@ fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
             ),
             format::mebibytes(point.peak_bytes),
             format::mebibytes(point.tree_peak_bytes),
-            format::mebibytes(point.import_bytes),
+            format::mebibytes(point.import_bytes.saturating_add(point.late_import_bytes)),
             point.tests.to_string(),
             format::duration(point.duration_us),
         ],

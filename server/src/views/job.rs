@@ -1,5 +1,7 @@
 //! The page of a job.
 
+mod files;
+
 use askama::Template;
 use highwater_analysis::{plan, time::by_the_server};
 use highwater_charts::time_label;
@@ -7,12 +9,13 @@ use highwater_store::JobRow;
 use highwater_wire::{
     ids::ProjectSlug,
     report::{
-        CheckReport, FileRow, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
-        ProcessRow, RecorderReport, Role, TestRow,
+        CheckReport, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
+        RecorderReport, Role, TestRow,
     },
 };
 use serde::Deserialize;
 
+use self::files::{COLUMNS, FileLine, file_line, files_words, sort_key};
 use super::{
     check::{self, CheckSection},
     curves,
@@ -34,19 +37,6 @@ const MOST_PROCESSES: usize = 50;
 const MOST_SIBLINGS: usize = 20;
 /// A fixture that took and kept less would be a row of 0.0 MiB.
 const LEAST_SHOWN_BYTES: i64 = 52_429;
-
-/// Columns of the table of files: key and name.
-const COLUMNS: &[(&str, &str)] = &[
-    ("retained", "Retained"),
-    ("start", "Start"),
-    ("peak", "Peak"),
-    ("tree_peak", "Tree peak (sampled)"),
-    ("spike", "Spike"),
-    ("fixtures", "Of fixtures"),
-    ("import", "Import"),
-    ("tests", "Tests"),
-    ("duration", "Duration"),
-];
 
 #[derive(Template)]
 #[template(path = "job.html")]
@@ -97,13 +87,6 @@ pub(crate) struct JobPage {
     processes: Vec<ProcessLine>,
     raised: String,
     processes_left: usize,
-}
-
-struct FileLine {
-    href: String,
-    path: String,
-    note: String,
-    values: Vec<String>,
 }
 
 struct ProcessLine {
@@ -320,20 +303,6 @@ fn name_open_tests(tests: &mut [TestRow], job: &JobReport) {
     }
 }
 
-fn sort_key(file: &FileRow, sort: &str) -> i64 {
-    match sort {
-        "start" => file.start_bytes,
-        "peak" => file.peak_bytes,
-        "tree_peak" => file.tree_peak_bytes,
-        "spike" => file.spike_bytes,
-        "fixtures" => file.fixture_bytes,
-        "import" => file.import_bytes,
-        "tests" => file.tests.cast_signed(),
-        "duration" => file.duration_us,
-        _ => file.retained_bytes,
-    }
-}
-
 fn sentence(job: &JobReport) -> String {
     match (&job.ending, job.state) {
         (Some(ending), _) => ending.sentence.clone(),
@@ -490,60 +459,6 @@ fn notices(job: &JobReport) -> Vec<String> {
         .then(|| "Part of the recording never arrived: the figures are of what did.".to_owned());
     let said = job.notices.iter().map(ToString::to_string);
     missing.into_iter().chain(said).collect()
-}
-
-fn files_words(files: &[FileRow]) -> String {
-    let kept: i64 = files.iter().map(|file| file.retained_bytes).sum();
-    let most = files.iter().max_by_key(|file| file.retained_bytes);
-    let ran = files.iter().filter(|file| file.visits > 0).count();
-    match most {
-        Some(most) if most.retained_bytes > 0 => format!(
-            "{} ran and retained {} together; the most by {}, {}.",
-            format::count(ran, "file"),
-            format::mebibytes(kept),
-            most.path,
-            format::mebibytes(most.retained_bytes)
-        ),
-        _ => format!("{} ran; none retained memory.", format::count(ran, "file")),
-    }
-}
-
-fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> FileLine {
-    let mut notes = Vec::new();
-    if job.sessions.len() > 1 {
-        notes.push(format!("session {}", file.session));
-    }
-    if file.visits == 0 {
-        notes.push("imported only".to_owned());
-    } else if file.peak_kind == PeakKind::Sampled {
-        notes.push("sampled".to_owned());
-    }
-    match (file.censored, job.state) {
-        (true, JobState::Running) => notes.push("still running".to_owned()),
-        (true, _) => notes.push("cut short: lower bounds".to_owned()),
-        (false, _) => {}
-    }
-    let tests = if file.failed > 0 {
-        format!("{} ({} failed)", file.tests, file.failed)
-    } else {
-        file.tests.to_string()
-    };
-    FileLine {
-        href: file_href(project_href, &file.path, &job.name),
-        path: file.path.clone(),
-        note: notes.join(", "),
-        values: vec![
-            format::mebibytes(file.retained_bytes),
-            format::mebibytes(file.start_bytes),
-            format::mebibytes(file.peak_bytes),
-            format::mebibytes(file.tree_peak_bytes),
-            format::mebibytes(file.spike_bytes),
-            format::mebibytes(file.fixture_bytes),
-            format::mebibytes(file.import_bytes),
-            tests,
-            format::duration(file.duration_us),
-        ],
-    }
 }
 
 /// Whom the kernel takes first when memory runs out, where the agent saw to that.

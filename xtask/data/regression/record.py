@@ -61,7 +61,7 @@ def rows_of(answer):
     return next(value for value in answer.values() if isinstance(value, list))
 
 
-HEAD = "recording,path,peak_bytes,retained_bytes,spike_bytes,tree_peak_bytes,tests,failed,censored"
+HEAD = "recording,path,peak_bytes,retained_bytes,spike_bytes,tree_peak_bytes,import_bytes,late_import_bytes,tests,failed,censored"
 
 
 def kept(out, suite, dist):
@@ -75,7 +75,7 @@ def keep(out, suite, dist, there, answers):
     first = 1 + max((int(line.split(",")[0]) for line in there), default=-1)
     lines = [HEAD, *there]
     for number, (job, files) in enumerate(answers, first):
-        lines.append(f"{number},,{job['peak_bytes']},,,,,,")
+        lines.append(f"{number},,{job['peak_bytes']},,,,,,,,")
         for row in sorted(rows_of(files), key=lambda row: row["path"]):
             if row["visits"] == 0:
                 continue

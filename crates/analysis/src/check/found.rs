@@ -7,7 +7,7 @@ use highwater_wire::report::{
     TestCounts,
 };
 
-use super::{Before, FileFigures, Limits, moved::Moved, words};
+use super::{Before, FileFigures, Limits, imports, moved::Moved, words};
 use crate::regression::{self, Compared, Course, Figure, Told};
 
 /// What was found so far.
@@ -59,7 +59,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    pub(super) fn of_job(&mut self, job: &JobReport) {
+    /// `import_bytes`: what its test files import.
+    pub(super) fn of_job(&mut self, job: &JobReport, import_bytes: i64) {
         if job.sessions.iter().any(|session| session.failed > 0) {
             return;
         }
@@ -98,13 +99,48 @@ impl<'a> Found<'a> {
                 .collect(),
             ..peak.clone()
         });
-        // Where the peak rose headroom fell with it, which is no second finding; it is one where the limit, or the rest of the machine, changed.
-        let told = self.worse.len() + self.better.len();
-        self.test(&peak);
-        if self.worse.len() + self.better.len() == told
-            && let Some(headroom) = headroom
-        {
-            self.test(&headroom);
+        let imported = |at: usize| imports(&self.before[at].files);
+        let imports = History {
+            figure: CheckFigure::Imports,
+            now: import_bytes,
+            had: whole().map(|(at, _)| (at, imported(at))).collect(),
+            ..peak.clone()
+        };
+        // How many of the workers import a library is a matter of chance, where tests are handed out as they come: what that explains is not told.
+        let without_imports = |it: &History<'a>| {
+            let sign = sign_of(it.figure) as i64;
+            let less = |bytes: i64, imported: i64| bytes.saturating_sub(sign * imported);
+            History {
+                now: less(it.now, import_bytes),
+                had: it
+                    .had
+                    .iter()
+                    .map(|(at, bytes)| (*at, less(*bytes, imported(*at))))
+                    .collect(),
+                ..it.clone()
+            }
+        };
+        let without = [
+            Some(without_imports(&peak)),
+            headroom.as_ref().map(without_imports),
+        ];
+        let told = self.told();
+        self.test(&imports);
+        let are_imports_told = self.told() > told;
+        // Where the peak rose headroom fell with it, which is no second finding; it is one where the limit changed.
+        for (history, without) in [Some(peak), headroom].into_iter().zip(without) {
+            let (Some(history), Some(without)) = (history, without) else {
+                continue;
+            };
+            let told = self.told();
+            let is_same = |it: Compared| it.course == Course::Same;
+            match are_imports_told || !self.compared(&without).is_some_and(is_same) {
+                true => drop(self.test(&history)),
+                false => self.compared += 1,
+            }
+            if self.told() > told {
+                break;
+            }
         }
     }
 
@@ -138,13 +174,13 @@ impl<'a> Found<'a> {
         compared.is_some()
     }
 
+    fn told(&self) -> usize {
+        self.worse.len() + self.better.len()
+    }
+
     /// How it compares; none where there was too little to compare it with.
-    fn test(&mut self, history: &History<'_>) -> Option<Compared> {
-        // Of headroom less is worse.
-        let sign = match history.figure {
-            CheckFigure::Headroom => -1.0,
-            _ => 1.0,
-        };
+    fn compared(&self, history: &History<'_>) -> Option<Compared> {
+        let sign = sign_of(history.figure);
         let values: Vec<f64> = history
             .had
             .iter()
@@ -154,10 +190,17 @@ impl<'a> Found<'a> {
             bytes: sign * history.now.saturating_sub(history.held_bytes) as f64,
             peak_bytes: history.peak_bytes as f64,
         };
-        let Told::Compared(compared) = regression::compare(&values, figure, self.tested) else {
-            return None;
-        };
+        match regression::compare(&values, figure, self.tested) {
+            Told::Compared(compared) => Some(compared),
+            _ => None,
+        }
+    }
+
+    /// The same, and what is to be told of it is.
+    fn test(&mut self, history: &History<'_>) -> Option<Compared> {
+        let compared = self.compared(history)?;
         self.compared += 1;
+        let sign = sign_of(history.figure);
         let is_moved = history.figure == CheckFigure::Retained
             && history
                 .path
@@ -243,5 +286,13 @@ impl<'a> Found<'a> {
                 });
             }
         }
+    }
+}
+
+/// Of headroom less is worse.
+fn sign_of(figure: CheckFigure) -> f64 {
+    match figure {
+        CheckFigure::Headroom => -1.0,
+        _ => 1.0,
     }
 }

@@ -15,6 +15,7 @@ fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
         retained_bytes: retained * MIB,
         spike_bytes: spike * MIB,
         tree_peak_bytes: 150 * MIB,
+        import_bytes: 0,
         tests: 3,
         is_whole: true,
     }
@@ -85,7 +86,7 @@ fn a_job_like_those_before_is_clean() {
         &[row("a.py", 21, 41), row("b.py", 1, 91)],
         &before(12),
     );
-    assert_eq!((report.verdict, report.compared), (CheckVerdict::Clean, 6));
+    assert_eq!((report.verdict, report.compared), (CheckVerdict::Clean, 7));
     assert!(
         report.findings.is_empty() && report.better.is_empty(),
         "{report:?}"
@@ -136,6 +137,59 @@ fn a_spike_of_its_own_is_told_beside_what_is_retained() {
             CheckFigure::Spike,
             CheckFigure::Retained
         ]
+    );
+}
+
+/// A job of which the workers import a library of 87 MiB once or twice, as it comes.
+fn importing(before: &mut [Before], jobs_of_two: impl Fn(usize) -> bool) {
+    for (at, job) in before.iter_mut().enumerate() {
+        let times = 1 + i64::from(jobs_of_two(at));
+        job.files[0].import_bytes = 87 * MIB * times;
+        job.peak_bytes += 87 * MIB * times;
+    }
+}
+
+fn importer(times: i64) -> [FileRow; 2] {
+    let importer = FileRow {
+        late_import_bytes: 87 * times * MIB,
+        ..row("a.py", 21, 41)
+    };
+    [importer, row("b.py", 1, 91)]
+}
+
+#[test]
+fn how_many_workers_import_a_library_is_no_finding() {
+    let mut before = before(12);
+    importing(&mut before, |at| at % 5 == 0);
+    let report = checked(&job(301 + 87 * 2, 525), &importer(2), &before);
+    assert_eq!(told(&report), [], "{report:?}");
+    // What a file keeps beside it still is.
+    let [importer, other] = importer(2);
+    let importer = FileRow {
+        retained_bytes: 61 * MIB,
+        spike_bytes: 81 * MIB,
+        ..importer
+    };
+    let report = checked(&job(341 + 87 * 2, 485), &[importer, other], &before);
+    assert_eq!(
+        told(&report),
+        [(CheckFigure::Retained, Some("a.py"), FindingCause::Changed)]
+    );
+}
+
+#[test]
+fn a_library_that_no_job_imported_before_is_told_once_with_what_it_takes() {
+    let report = checked(&job(301 + 87, 612), &importer(1), &before(12));
+    assert_eq!(
+        told(&report),
+        [
+            (CheckFigure::Imports, None, FindingCause::Changed),
+            (CheckFigure::Peak, None, FindingCause::Changed)
+        ]
+    );
+    assert_eq!(
+        report.findings[0].sentence,
+        "The job's test files import modules of 87.0 MiB, 87.0 MiB more than before (0.0 MiB, give or take 0.2 MiB)."
     );
 }
 

@@ -105,6 +105,7 @@ fn what(figure: CheckFigure, path: Option<&str>) -> String {
     match figure {
         CheckFigure::Peak => "The job peaks at".to_owned(),
         CheckFigure::Headroom => "The job leaves a headroom of".to_owned(),
+        CheckFigure::Imports => "The job's test files import modules of".to_owned(),
         CheckFigure::Retained => format!("{of} retains"),
         CheckFigure::Spike => format!("{of} needs for a while"),
     }

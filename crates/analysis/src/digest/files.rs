@@ -1,10 +1,13 @@
 //! One row a test file and session: its visits added up, a worker and together.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use highwater_wire::report::{FileRow, PeakKind, WorkerFigures};
+use highwater_wire::report::{FileRow, LateImport, PeakKind, WorkerFigures};
 
 use super::{processes::ProcessFacts, visits::Visit, walk::Walk};
+
+/// So many modules are named of a file.
+const MOST_MODULES: usize = 5;
 
 pub(super) fn rows(
     walks: &[Walk<'_>],
@@ -12,8 +15,14 @@ pub(super) fn rows(
     processes: &[ProcessFacts],
 ) -> Vec<FileRow> {
     let mut figures: BTreeMap<(u32, &str, u32), WorkerFigures> = BTreeMap::new();
+    let mut late: BTreeMap<(u32, &str), BTreeMap<&str, i64>> = BTreeMap::new();
     for walk in walks {
         let process = &processes[walk.process];
+        for module in &walk.modules {
+            let own = late.entry((module.session, module.path)).or_default();
+            let took = own.entry(module.module).or_default();
+            *took = took.saturating_add(module.own_bytes);
+        }
         for import in &walk.imports {
             let own = figures
                 .entry((import.session, import.path, process.number))
@@ -43,13 +52,31 @@ pub(super) fn rows(
         .into_iter()
         .map(|((session, path), workers)| {
             let end_bytes = ends.get(&(session, path)).copied().unwrap_or(0);
-            together(path, session, end_bytes, workers)
+            let late_imports = late.remove(&(session, path)).unwrap_or_default();
+            FileRow {
+                late_imports: largest(late_imports),
+                ..together(path, session, end_bytes, workers)
+            }
         })
         .collect();
     rows.sort_by(|a, b| {
         (a.visits == 0, a.started_us, &a.path).cmp(&(b.visits == 0, b.started_us, &b.path))
     });
     rows
+}
+
+/// The modules that took most, the most first.
+fn largest(modules: BTreeMap<&str, i64>) -> Vec<LateImport> {
+    let mut modules: Vec<LateImport> = modules
+        .into_iter()
+        .map(|(module, bytes)| LateImport {
+            module: module.to_owned(),
+            bytes,
+        })
+        .collect();
+    modules.sort_by_key(|module| Reverse(module.bytes));
+    modules.truncate(MOST_MODULES);
+    modules
 }
 
 fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerFigures {
@@ -66,6 +93,7 @@ fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerF
         spike_bytes: 0,
         retained_bytes: 0,
         import_bytes: 0,
+        late_import_bytes: 0,
         fixture_bytes: 0,
         between_bytes: 0,
         tests: 0,
@@ -96,9 +124,10 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     own.peak_bytes = own.peak_bytes.max(visit.peak_bytes);
     own.peak_kind = own.peak_kind.max(visit.peak_kind);
     own.tree_peak_bytes = own.tree_peak_bytes.max(visit.tree_peak_bytes);
-    own.spike_bytes = own.spike_bytes.max(visit.peak_bytes - visit.start_bytes);
+    own.spike_bytes = own.spike_bytes.max(visit.spike_bytes);
     for (sum, change) in [
-        (&mut own.retained_bytes, visit.end_bytes - visit.start_bytes),
+        (&mut own.retained_bytes, visit.retained_bytes()),
+        (&mut own.late_import_bytes, visit.late_import_bytes),
         (&mut own.fixture_bytes, visit.fixture_bytes),
         (&mut own.between_bytes, visit.between_bytes),
     ] {
@@ -137,6 +166,8 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
         spike_bytes: most(|worker| worker.spike_bytes),
         retained_bytes: sum(|worker| worker.retained_bytes),
         import_bytes: sum(|worker| worker.import_bytes),
+        late_import_bytes: sum(|worker| worker.late_import_bytes),
+        late_imports: Vec::new(),
         fixture_bytes: sum(|worker| worker.fixture_bytes),
         between_bytes: sum(|worker| worker.between_bytes),
         tests: workers.iter().map(|worker| worker.tests).sum(),

@@ -14,6 +14,7 @@ mod growth;
 mod holders;
 mod job_peak;
 mod kernel;
+mod modules;
 mod notices;
 mod oom;
 mod open_sessions;

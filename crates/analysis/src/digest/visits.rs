@@ -34,6 +34,12 @@ pub struct Visit {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of the process and its descendants inside.
     pub tree_peak_bytes: i64,
+    /// Its highest above its start and above what modules that its tests imported had taken until then.
+    #[serde(default)]
+    pub spike_bytes: i64,
+    /// The part of its change that modules which its tests imported made.
+    #[serde(default)]
+    pub late_import_bytes: i64,
     /// The part of its change that fixtures' set-ups and teardowns made.
     pub fixture_bytes: i64,
     /// The part of its change that fell between its tests.
@@ -42,6 +48,13 @@ pub struct Visit {
     pub tests: u64,
     /// Of them failed or in error.
     pub failed: u64,
+}
+
+impl Visit {
+    /// What it left behind, bytes; the modules that its tests imported are nobody's.
+    pub(super) fn retained_bytes(&self) -> i64 {
+        (self.end_bytes - self.start_bytes).saturating_sub(self.late_import_bytes)
+    }
 }
 
 pub(super) fn kind_of(span: &Span) -> PeakKind {
@@ -72,6 +85,8 @@ pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memo
                     peak_bytes: visit.span.peak,
                     peak_kind: kind_of(&visit.span),
                     tree_peak_bytes: subtree.unwrap_or(0).max(visit.span.peak),
+                    spike_bytes: visit.span.spike_bytes,
+                    late_import_bytes: visit.span.late_import_bytes,
                     fixture_bytes: visit.fixture_bytes,
                     between_bytes: visit.between_bytes,
                     tests: visit.tests,

@@ -25,13 +25,15 @@ pub(super) use crashed::fail as fail_crashed;
 pub(super) use diagnosed::DiagnosisFacts;
 use facts::{Collected, Named, Outcomes, Peak};
 pub(super) use facts::{
-    FixtureFacts, ImportFacts, Interval, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
+    FixtureFacts, ImportFacts, Interval, ModuleFacts, PhaseFacts, Span, TestFacts, VisitFacts, Walk,
 };
 pub(super) use forked::adopt as adopt_forked;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
     Import(usize),
+    /// A module that a test imports.
+    Module(usize),
     Test(usize),
     SetUp(usize),
     Release(usize),
@@ -219,6 +221,24 @@ impl<'a> Walker<'a> {
                         self.walk.imports[import].failed = texts.get(outcome) == "failed";
                         self.walk.imports[import].cause = texts.get(cause);
                     }
+                    self.stack.truncate(at);
+                }
+            }
+            What::ModuleBegin { module } => {
+                if let Some(test) = self.open_test() {
+                    self.stack.push(Frame::Module(self.walk.modules.len()));
+                    self.walk.modules.push(ModuleFacts {
+                        module: texts.get(module),
+                        path: self.walk.tests[test].path,
+                        session: self.session(),
+                        began_us: mark.t_us,
+                        own_bytes: 0,
+                    });
+                }
+            }
+            What::ModuleEnd => {
+                let is_module = |frame: &Frame| matches!(frame, Frame::Module(_));
+                if let Some(at) = self.stack.iter().rposition(is_module) {
                     self.stack.truncate(at);
                 }
             }
@@ -420,7 +440,7 @@ impl<'a> Walker<'a> {
         self.walk.running = self.stack.iter().rev().find_map(|frame| match *frame {
             Frame::Test(at) => Some(self.walk.tests[at].nodeid),
             Frame::Import(at) => Some(self.walk.imports[at].path),
-            Frame::SetUp(_) | Frame::Release(_) | Frame::Diagnosis => None,
+            Frame::Module(_) | Frame::SetUp(_) | Frame::Release(_) | Frame::Diagnosis => None,
         });
         self.walk.open_test = self.open_test();
         let highest = self

@@ -6,7 +6,7 @@ use highwater_wire::report::{Change, ChangeKind, CheckFigure, Direction};
 
 use super::{Shift, floor, shifts, words};
 use crate::{
-    check::{Before, FileFigures},
+    check::{Before, FileFigures, imports},
     robust,
 };
 
@@ -21,17 +21,27 @@ pub struct Series<'a> {
     pub jobs: &'a [Before],
 }
 
-/// What changed in jobs alike: their peak, and each of their files; the newest first.
+/// A figure of a job.
+type OfJob = fn(&Before) -> i64;
+
+/// What changed in jobs alike: their peak, what they import, and each of their files; the newest first.
 #[must_use]
 pub fn of_suite(series: &Series<'_>) -> Vec<Change> {
-    let peaks = series.jobs.iter().enumerate();
-    let peaks = peaks.filter(|(_, job)| job.failed == 0);
-    let peaks = peaks.map(|(at, job)| Value {
-        at,
-        bytes: job.peak_bytes,
-        peak_bytes: job.peak_bytes,
-    });
-    let mut changes = told(series, CheckFigure::Peak, None, &peaks.collect::<Vec<_>>());
+    let mut changes = Vec::new();
+    let of_job: [(CheckFigure, OfJob); 2] = [
+        (CheckFigure::Peak, |job| job.peak_bytes),
+        (CheckFigure::Imports, |job| imports(&job.files)),
+    ];
+    for (figure, bytes) in of_job {
+        let jobs = series.jobs.iter().enumerate();
+        let whole = jobs.filter(|(_, job)| job.failed == 0);
+        let values = whole.map(|(at, job)| Value {
+            at,
+            bytes: bytes(job),
+            peak_bytes: job.peak_bytes,
+        });
+        changes.extend(told(series, figure, None, &values.collect::<Vec<_>>()));
+    }
     for (path, figures) in by_file(series.jobs) {
         changes.extend(of_figures(series, path, &figures));
     }

@@ -180,6 +180,7 @@ fn job(at: usize, retained: i64, spike: i64, peak: i64) -> Before {
             retained_bytes: retained * MIB,
             spike_bytes: spike * MIB,
             tree_peak_bytes: 90 * MIB,
+            import_bytes: 0,
             tests: 3,
             is_whole: true,
         }],

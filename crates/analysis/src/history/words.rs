@@ -14,7 +14,9 @@ const COMMIT_LETTERS: usize = 10;
 #[must_use]
 pub fn of_change(change: &Change, file: &str) -> String {
     match change.figure {
-        CheckFigure::Peak | CheckFigure::Headroom => told(change, &format!("job {}", change.name)),
+        CheckFigure::Peak | CheckFigure::Headroom | CheckFigure::Imports => {
+            told(change, &format!("job {}", change.name))
+        }
         CheckFigure::Retained | CheckFigure::Spike => told(change, file),
     }
 }
@@ -112,6 +114,11 @@ fn does(figure: CheckFigure) -> (&'static str, &'static str, &'static str) {
     match figure {
         CheckFigure::Peak => ("peaks at", "peaked at", "peak at"),
         CheckFigure::Headroom => ("leaves", "left", "leave"),
+        CheckFigure::Imports => (
+            "imports modules of",
+            "imported modules of",
+            "import modules of",
+        ),
         CheckFigure::Retained => ("retains", "retained", "retain"),
         CheckFigure::Spike => (
             "needs for a while",

@@ -9,7 +9,7 @@ use super::File;
 /// A suite, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// What a process stood at before its first file, with the session's fixtures, bytes; of several the most.
+    /// What a process stood at before its first file, with the session's fixtures and the modules that tests import, bytes; of several the most.
     pub base_bytes: i64,
     /// What of that pytest and its plugins took, before any test file was imported: what a process takes that hands out tests and runs none.
     pub controller_bytes: i64,
@@ -55,7 +55,9 @@ impl Facts {
             let shared = Shared::of(own, rows);
             let first = rows.iter().min_by_key(|row| row.started_us);
             let started_bytes = first.map_or(0, |row| row.start_bytes);
-            let base_bytes = started_bytes.saturating_add(shared.taken_bytes);
+            let base_bytes = started_bytes
+                .saturating_add(shared.taken_bytes)
+                .saturating_add(imported_late(*session, files));
             facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
             let imported = first.map_or(0, |first| imported_beside(first, *session, files));
             let controller_bytes = started_bytes.saturating_sub(imported).clamp(0, MOST);
@@ -162,6 +164,17 @@ fn imported_beside(first: &FileRow, session: u32, files: &[FileRow]) -> i64 {
         })
 }
 
+/// What modules that tests imported took in one process, of several the most: whichever file comes first of those that need them pays for them, in each job.
+fn imported_late(session: u32, files: &[FileRow]) -> i64 {
+    let mut processes: BTreeMap<u32, i64> = BTreeMap::new();
+    let of_session = files.iter().filter(|file| file.session == session);
+    for worker in of_session.flat_map(|file| &file.workers) {
+        let sum = processes.entry(worker.process).or_default();
+        *sum = sum.saturating_add(worker.late_import_bytes.max(0));
+    }
+    processes.into_values().max().unwrap_or(0)
+}
+
 impl<'a> Shared<'a> {
     /// All of what they took belongs to the base. Which files asked for them is not told: those whose fixtures took most, until it is all of it. Where
     /// that cannot be, it counts twice, and a job is predicted too high rather than too low.
@@ -261,6 +274,7 @@ mod tests {
             spike_bytes: 0,
             retained_bytes,
             import_bytes: 0,
+            late_import_bytes: 0,
             fixture_bytes: 0,
             between_bytes: 0,
             tests: 1,

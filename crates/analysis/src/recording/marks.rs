@@ -73,6 +73,10 @@ pub(crate) enum What {
         outcome: Text,
         cause: Text,
     },
+    ModuleBegin {
+        module: Text,
+    },
+    ModuleEnd,
     TestBegin {
         execution: u32,
         path: Text,
@@ -219,6 +223,10 @@ impl What {
                 outcome: texts.keep(&import.outcome),
                 cause: texts.keep(&import.cause),
             },
+            Some(Sent::ModuleBegin(import)) => Self::ModuleBegin {
+                module: texts.keep(&import.module),
+            },
+            Some(Sent::ModuleEnd(_)) => Self::ModuleEnd,
             Some(Sent::TestBegin(test)) => Self::TestBegin {
                 execution: test.execution,
                 path: texts.keep(&test.path),
@@ -286,6 +294,10 @@ impl What {
                 outcome: word(outcome),
                 cause: word(cause),
             }),
+            Self::ModuleBegin { module } => Sent::ModuleBegin(v1::ModuleBegin {
+                module: word(module),
+            }),
+            Self::ModuleEnd => Sent::ModuleEnd(v1::Empty {}),
             Self::TestBegin {
                 execution,
                 path,

@@ -14,6 +14,7 @@ pub(crate) fn fact(path: &str, session: u32) -> FileFact {
         spike_bytes: 1,
         retained_bytes: 1,
         import_bytes: 1,
+        late_import_bytes: 0,
         tests: 1,
         failed: 0,
         duration_us: 1,

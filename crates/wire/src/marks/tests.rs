@@ -233,6 +233,7 @@ fn agree(line: &Line, record: &serde_json::Value) {
                     assert_eq!(record["outcome"], import.outcome);
                     assert_eq!(text(record, "cause"), import.cause);
                 }
+                Some(What::ModuleBegin(import)) => assert_eq!(record["module"], import.module),
                 Some(What::FixtureBegin(fixture)) => {
                     assert_eq!(record["name"], fixture.name);
                     assert_eq!(record["fixture"], fixture.fixture);

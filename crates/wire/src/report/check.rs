@@ -109,6 +109,8 @@ pub enum CheckFigure {
     Peak,
     /// The job's headroom; less is worse.
     Headroom,
+    /// What the imports of the job's test files took, and of modules that their tests imported late.
+    Imports,
     /// What a file retained.
     Retained,
     /// What a file needed for a while, its children's memory included.
@@ -122,6 +124,7 @@ impl CheckFigure {
         match self {
             Self::Peak => "peak",
             Self::Headroom => "headroom",
+            Self::Imports => "imports",
             Self::Retained => "retained",
             Self::Spike => "spike",
         }

@@ -37,12 +37,19 @@ pub struct FileRow {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of a worker and its descendants inside a visit; sampled.
     pub tree_peak_bytes: i64,
-    /// Largest peak minus start of a visit.
+    /// Largest peak of a visit above its start and above what modules that its tests imported had taken until then.
     pub spike_bytes: i64,
-    /// End minus start, summed over visits: still held afterwards.
+    /// End minus start, summed over visits, without `late_import_bytes`: still held afterwards.
     pub retained_bytes: i64,
     /// Change across the imports of this file, summed over workers; not part of `retained_bytes`.
     pub import_bytes: i64,
+    /// Change across the imports of modules that its tests made first in their process, summed over visits; not part of `retained_bytes`, since another file
+    /// would have paid for them otherwise.
+    #[serde(default)]
+    pub late_import_bytes: i64,
+    /// Of these the modules that took most, each with what it imported in turn; at most 5.
+    #[serde(default)]
+    pub late_imports: Vec<LateImport>,
     /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
     pub fixture_bytes: i64,
     /// The part of `retained_bytes` that fell between its tests.
@@ -60,6 +67,16 @@ pub struct FileRow {
     /// Why its memory stayed; none where the job was recorded without `--diagnose`, or its end was not looked at alone.
     #[serde(default)]
     pub diagnosis: Option<Diagnosis>,
+}
+
+/// A module that tests of a file imported while they ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LateImport {
+    /// Its name, as `scipy.sparse`.
+    pub module: String,
+    /// What it took, with what it imported in turn, over all workers, bytes.
+    pub bytes: i64,
 }
 
 /// The figures of one test file on one worker.
@@ -90,6 +107,9 @@ pub struct WorkerFigures {
     pub retained_bytes: i64,
     /// See [`FileRow::import_bytes`].
     pub import_bytes: i64,
+    /// See [`FileRow::late_import_bytes`].
+    #[serde(default)]
+    pub late_import_bytes: i64,
     /// See [`FileRow::fixture_bytes`].
     pub fixture_bytes: i64,
     /// See [`FileRow::between_bytes`].

@@ -44,12 +44,15 @@ pub struct TestRow {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of the process and its descendants inside; sampled.
     pub tree_peak_bytes: i64,
-    /// Peak minus start.
+    /// Highest above the start and above what modules that it imported had taken until then.
     pub spike_bytes: i64,
     /// How far the process and its descendants together rose above what they held at the begin; sampled where it is more than `spike_bytes`.
     pub tree_spike_bytes: i64,
-    /// End minus start.
+    /// End minus start, without `late_import_bytes`.
     pub retained_bytes: i64,
+    /// Change across the imports of modules that it made first in its process.
+    #[serde(default)]
+    pub late_import_bytes: i64,
     /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
     pub fixture_bytes: i64,
     /// Change and peak of each phase that ran: set-up, call, teardown.

@@ -111,7 +111,8 @@ impl<'a> Maker<'a> {
         };
         for (place, (part, order)) in self.parts.iter().zip(orders).enumerate() {
             let recording = &part[order[at]];
-            job.peak_bytes = job.peak_bytes.max(recording.peak_bytes);
+            // As if one part had run after the other in the same processes.
+            job.peak_bytes += recording.peak_bytes;
             job.files
                 .extend(recording.files.iter().map(|file| FileFigures {
                     path: format!("{place}/{}", file.path),

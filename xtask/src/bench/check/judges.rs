@@ -41,6 +41,7 @@ pub(super) fn highwater(before: &[Job], now: &Job) -> Vec<Option<String>> {
             spike_bytes: file.spike_bytes,
             peak_bytes: file.tree_peak_bytes,
             tree_peak_bytes: file.tree_peak_bytes,
+            import_bytes: file.import_bytes,
             tests: file.tests,
             failed: u64::from(!file.is_whole),
             ..samples::file(&file.path)

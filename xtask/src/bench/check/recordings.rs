@@ -96,8 +96,9 @@ fn parse(text: &str) -> Result<Vec<Recording>, String> {
             retained_bytes: number(3)?,
             spike_bytes: check::tree_spike(number(4)?, number(2)?, number(5)?),
             tree_peak_bytes: number(5)?,
-            tests: u64::try_from(number(6)?).map_err(|error| error.to_string())?,
-            is_whole: number(7)? == 0 && number(8)? == 0,
+            import_bytes: number(6)? + number(7)?,
+            tests: u64::try_from(number(8)?).map_err(|error| error.to_string())?,
+            is_whole: number(9)? == 0 && number(10)? == 0,
         });
     }
     Ok(recordings.into_values().collect())
@@ -111,16 +112,17 @@ mod tests {
     fn a_cell_is_read_and_what_is_none_is_told_with_its_line() {
         let head = "recording,path,peak_bytes,…\n";
         let read = parse(&format!(
-            "{head}0,,900,,,,,,\n0,a.py,70,5,20,90,3,0,0\n1,,800,,,,,,\n"
+            "{head}0,,900,,,,,,,,\n0,a.py,70,5,20,90,7,2,3,0,0\n1,,800,,,,,,,,\n"
         ))
         .unwrap();
         assert_eq!((read.len(), read[0].peak_bytes), (2, 900));
         let file = &read[0].files[0];
         assert_eq!((file.retained_bytes, file.spike_bytes), (5, 40));
+        assert_eq!(file.import_bytes, 9);
         assert!(file.is_whole);
-        let why = parse(&format!("{head}0,a.py,1,1,1,1,1,0,0\n")).unwrap_err();
+        let why = parse(&format!("{head}0,a.py,1,1,1,1,1,1,1,0,0\n")).unwrap_err();
         assert!(why.starts_with("line 2: its job"), "{why}");
-        let why = parse(&format!("{head}0,,many,,,,,,\n")).unwrap_err();
+        let why = parse(&format!("{head}0,,many,,,,,,,,\n")).unwrap_err();
         assert!(why.contains("\"many\" is no number"), "{why}");
     }
 }

@@ -19,16 +19,21 @@ const FEW_FILES: usize = 3;
 /// Who ended no longer before the moment than this may have been taken by the same shortage.
 const SAME_DEATH_US: i64 = 1_000_000;
 
-/// Files and fixtures with what they still hold in the processes that were there at a moment, and processes outside pytest
+/// Files, fixtures and modules that tests imported with what they still hold in the processes that were there at a moment, and processes outside pytest
 /// with what they had then; the most first. What the running test has taken since it began is its file's only where it is more than all that
 /// was there before: else it is the one that found no room, not the one that holds it.
 pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
     let mut fixtures: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut modules: BTreeMap<&str, i64> = BTreeMap::new();
     let mut running: BTreeMap<&str, i64> = BTreeMap::new();
     for walk in parts.walks {
         if is_there(&parts.processes[walk.process], moment_us) {
             hold(walk, &mut files, &mut fixtures);
+            for module in &walk.modules {
+                let held = modules.entry(module.module).or_default();
+                *held = held.saturating_add(module.own_bytes);
+            }
             if let Some((path, taken)) = taken_by_running(walk) {
                 let sum = running.entry(path).or_default();
                 *sum = sum.saturating_add(taken);
@@ -40,6 +45,7 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
         *held = held.saturating_sub(*taken);
     }
     let held = files.values().chain(fixtures.values());
+    let held = held.chain(modules.values());
     let held: i64 = held.filter(|bytes| **bytes > 0).sum();
     for (path, taken) in running.into_iter().filter(|(_, taken)| *taken > held) {
         *files.entry(path).or_default() += taken;
@@ -57,6 +63,11 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
         ),
         bytes,
     });
+    let modules = modules.into_iter().map(|(name, bytes)| Culprit {
+        kind: "module".to_owned(),
+        name: name.to_owned(),
+        bytes,
+    });
     let processes = parts
         .processes
         .iter()
@@ -69,7 +80,8 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
                 bytes: parts.memory.last_held(position, moment_us)?,
             })
         });
-    most(files.chain(fixtures).chain(processes).collect())
+    let named = files.chain(fixtures).chain(modules);
+    most(named.chain(processes).collect())
 }
 
 /// What finished test files left behind in the processes that were there at a moment.
@@ -90,7 +102,7 @@ pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehin
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
     for visit in walks().flat_map(|walk| &walk.visits) {
         let left = files.entry(visit.path).or_default();
-        *left = left.saturating_add(visit.span.end - visit.span.start);
+        *left = left.saturating_add(visit.span.retained());
     }
     for import in walks().flat_map(|walk| &walk.imports) {
         if let Some(left) = files.get_mut(import.path) {
@@ -138,7 +150,7 @@ fn hold<'a>(
         add(import.path, import.own_bytes);
     }
     for visit in &walk.visits {
-        add(visit.path, visit.span.end - visit.span.start);
+        add(visit.path, visit.span.retained());
     }
     for fixture in walk.fixtures.iter().filter(|fixture| is_named(fixture)) {
         let held = fixtures.entry((fixture.name, fixture.path)).or_default();
@@ -162,7 +174,12 @@ fn taken_by_running<'a>(walk: &Walk<'a>) -> Option<(&'a str, i64)> {
         .iter()
         .filter(|fixture| is_named(fixture) && fixture.began_us >= test.began_us);
     let fixtures: i64 = fixtures.map(|fixture| fixture.setup_bytes).sum();
-    let taken = visit.span.end - test.span.start - fixtures;
+    let modules = walk
+        .modules
+        .iter()
+        .filter(|module| module.began_us >= test.began_us);
+    let modules: i64 = modules.map(|module| module.own_bytes).sum();
+    let taken = visit.span.end - test.span.start - fixtures - modules;
     (visit.path == test.path && taken > 0).then_some((test.path, taken))
 }
 

@@ -15,6 +15,16 @@ impl Walker<'_> {
                 add(&mut self.books.import_bytes, change);
                 add(&mut self.walk.imports[*at].own_bytes, change);
             }
+            Some(Frame::Module(at)) => {
+                add(&mut self.books.import_bytes, change);
+                add(&mut self.walk.modules[*at].own_bytes, change);
+                if let Some(test) = self.open_test() {
+                    self.walk.tests[test].span.import(change);
+                }
+                if let Some(visit) = self.walk.visits.last_mut() {
+                    visit.span.import(change);
+                }
+            }
             Some(Frame::SetUp(at)) => {
                 add(&mut self.books.fixture_bytes, change);
                 add(&mut self.walk.fixtures[*at].setup_bytes, change);
@@ -69,10 +79,11 @@ impl Walker<'_> {
 
     /// Lets everything open see the peak and the end of an interval.
     pub(super) fn spread(&mut self, interval: Interval, end: i64) {
+        let is_importing = matches!(self.stack.last(), Some(Frame::Module(_)));
         for frame in &self.stack {
             match *frame {
-                Frame::Import(_) | Frame::Diagnosis => {}
-                Frame::Test(at) => self.walk.tests[at].see(interval, end),
+                Frame::Import(_) | Frame::Module(_) | Frame::Diagnosis => {}
+                Frame::Test(at) => self.walk.tests[at].see(interval, end, is_importing),
                 Frame::SetUp(at) | Frame::Release(at) => self.walk.fixtures[at].see(interval),
             }
         }
@@ -81,10 +92,10 @@ impl Walker<'_> {
         }
         if self.open_test().is_some() {
             if let Some(visit) = self.walk.visits.last_mut() {
-                visit.span.see(interval, end);
+                visit.span.see(interval, end, is_importing);
             }
         } else {
-            self.tail.see(interval, end);
+            self.tail.see(interval, end, is_importing);
         }
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) intervals: Vec<Interval>,
     pub(in crate::digest) tests: Vec<TestFacts<'a>>,
     pub(in crate::digest) imports: Vec<ImportFacts<'a>>,
+    /// Modules that tests imported.
+    pub(in crate::digest) modules: Vec<ModuleFacts<'a>>,
     pub(in crate::digest) fixtures: Vec<FixtureFacts<'a>>,
     pub(in crate::digest) visits: Vec<VisitFacts<'a>>,
     pub(in crate::digest) diagnoses: Vec<DiagnosisFacts<'a>>,
@@ -88,6 +90,10 @@ pub(in crate::digest) struct Span {
     pub(in crate::digest) peak: i64,
     /// Whether any interval's peak was only sampled.
     pub(in crate::digest) sampled: bool,
+    /// What modules that tests imported took in it.
+    pub(in crate::digest) late_import_bytes: i64,
+    /// The highest above its start and above what such modules had taken until then.
+    pub(in crate::digest) spike_bytes: i64,
 }
 
 impl From<i64> for Span {
@@ -96,22 +102,42 @@ impl From<i64> for Span {
             start: rss,
             end: rss,
             peak: rss,
-            sampled: false,
+            ..Self::default()
         }
     }
 }
 
 impl Span {
-    pub(in crate::digest) fn see(&mut self, interval: Interval, end: i64) {
+    /// What an import needs for a while is no spike of whoever asked for it.
+    pub(in crate::digest) fn see(&mut self, interval: Interval, end: i64, is_importing: bool) {
         self.peak = self.peak.max(interval.peak);
         self.sampled |= !interval.exact;
         self.end = end;
+        if !is_importing {
+            self.reach(interval.peak);
+        }
+    }
+
+    /// Something in it stood as high.
+    pub(in crate::digest) fn reach(&mut self, peak: i64) {
+        let before = self.start.saturating_add(self.late_import_bytes);
+        self.spike_bytes = self.spike_bytes.max(peak.saturating_sub(before));
+    }
+
+    pub(in crate::digest) fn import(&mut self, change: i64) {
+        self.late_import_bytes = self.late_import_bytes.saturating_add(change);
+    }
+
+    /// What was left behind at its end, bytes; the modules that tests imported are nobody's.
+    pub(in crate::digest) fn retained(&self) -> i64 {
+        (self.end - self.start).saturating_sub(self.late_import_bytes)
     }
 
     pub(in crate::digest) fn extend(&mut self, tail: Self, end: i64) {
         self.peak = self.peak.max(tail.peak).max(end);
         self.sampled |= tail.sampled;
         self.end = end;
+        self.reach(tail.peak.max(end));
     }
 }
 
@@ -214,11 +240,11 @@ impl<'a> TestFacts<'a> {
         }
     }
 
-    pub(super) fn see(&mut self, interval: Interval, end: i64) {
-        self.span.see(interval, end);
+    pub(super) fn see(&mut self, interval: Interval, end: i64, is_importing: bool) {
+        self.span.see(interval, end, is_importing);
         self.end = end;
         if let Some(phase) = self.phases.last_mut() {
-            phase.span.see(interval, end);
+            phase.span.see(interval, end, is_importing);
         }
     }
 
@@ -255,6 +281,16 @@ pub(in crate::digest) struct ImportFacts<'a> {
     pub(in crate::digest) failed: bool,
     /// Why, where that speaks for an ending: `memory_error`.
     pub(in crate::digest) cause: &'a str,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::digest) struct ModuleFacts<'a> {
+    pub(in crate::digest) module: &'a str,
+    /// Of the test file that asked for it.
+    pub(in crate::digest) path: &'a str,
+    pub(in crate::digest) session: u32,
+    pub(in crate::digest) began_us: i64,
+    pub(in crate::digest) own_bytes: i64,
 }
 
 #[derive(Debug, Clone)]

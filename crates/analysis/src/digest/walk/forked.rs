@@ -52,15 +52,17 @@ fn same_test(tests: &[TestFacts<'_>], child: &TestFacts<'_>) -> Option<usize> {
 
 fn give<'a>(parent: &mut Walk<'a>, at: usize, child: TestFacts<'a>) {
     let test = &mut parent.tests[at];
-    test.forked_spike = Some(child.span.peak - child.span.start);
+    test.forked_spike = Some(child.span.spike_bytes);
     test.span.peak = test.span.peak.max(child.span.peak);
     test.span.sampled |= child.span.sampled;
     test.phases = child.phases;
     let (began_us, peak, sampled) = (test.began_us, test.span.peak, test.span.sampled);
+    let spike_to = test.span.start.saturating_add(child.span.spike_bytes);
     if let Some(visit) = parent.visits.iter_mut().rfind(|visit| {
         visit.began_us <= began_us && visit.ended_us.is_none_or(|ended| ended >= began_us)
     }) {
         visit.span.peak = visit.span.peak.max(peak);
+        visit.span.reach(spike_to);
         visit.span.sampled |= sampled;
     }
 }

@@ -230,6 +230,7 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
     let texts: &[&str] = match &mark.what {
         None => return Err(("what", "is missing or not known".to_owned())),
         Some(What::ImportBegin(import)) => &[&import.path],
+        Some(What::ModuleBegin(import)) => &[&import.module],
         Some(What::TestBegin(test)) => &[&test.path, &test.nodeid],
         Some(What::FixtureBegin(fixture)) => {
             &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base]

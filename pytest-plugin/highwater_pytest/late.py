@@ -1,0 +1,52 @@
+"""What tests import late: a library that is loaded while a test runs stays, whichever test happened to ask for it first.
+
+Python calls ``_find_and_load`` of ``importlib._bootstrap`` for each module that is not loaded yet, and looks that name up each time. A function of
+the same name before it costs nothing where a module is loaded already. Its code says that it is of the same file, so that Python cuts it out of
+tracebacks, and warnings pass it over, as they do with the rest of the import.
+"""
+
+import importlib._bootstrap as bootstrap
+import sys
+import threading
+
+_NAME = "_find_and_load"
+# Modules that took nothing, as those that are not there, of which some tests ask again and again. So many are remembered.
+_MOST_SMALL = 1000
+
+
+class LateImports:
+    """Marks the imports that tests make on the thread they run on."""
+
+    def __init__(self, recorder):
+        self._real = getattr(bootstrap, _NAME, None)
+        self._ours = None
+        code = getattr(self._real, "__code__", None)
+        # Another Python may do it in another way; then imports are their test's.
+        if sys.implementation.name == "cpython" and code is not None and code.co_varnames[: code.co_argcount] == ("name", "import_"):
+            self._ours = _watching(self._real, recorder)
+            self._ours.__code__ = self._ours.__code__.replace(co_filename=code.co_filename)
+            setattr(bootstrap, _NAME, self._ours)
+
+    def end(self):
+        if self._ours is not None and getattr(bootstrap, _NAME) is self._ours:
+            setattr(bootstrap, _NAME, self._real)
+
+
+def _watching(real, recorder):
+    thread_of, tests_on, small = threading.get_ident, threading.get_ident(), set()
+    is_inside = False
+
+    def _find_and_load(name, import_):
+        nonlocal is_inside
+        if is_inside or not recorder.in_test() or name in sys.modules or name in small or thread_of() != tests_on:
+            return real(name, import_)
+        begun = recorder.late_import_begins()
+        is_inside = True
+        try:
+            return real(name, import_)
+        finally:
+            is_inside = False
+            if not recorder.late_import_ends(name, begun) and len(small) < _MOST_SMALL:
+                small.add(name)
+
+    return _find_and_load

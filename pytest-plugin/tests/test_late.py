@@ -1,0 +1,159 @@
+"""Modules that tests import late: marked apart from the test that asked first, and nobody sees it."""
+
+import re
+
+import pytest
+from highwater_pytest.books import add_up
+
+from conftest import MB
+
+MAPPED = """
+import mmap
+def mapped(size):
+    pages = mmap.mmap(-1, size)
+    for at in range(0, size, 4096):
+        pages[at] = 1
+    return pages
+"""
+HEAVY = MAPPED + "PAGES = mapped(30_000_000)\n"
+TESTS = MAPPED + """
+KEPT = []
+def test_imports():
+    import heavy
+def test_keeps():
+    import heavy
+    KEPT.append(mapped(20_000_000))
+"""
+
+
+def modules(records):
+    """Names and bytes of the late imports."""
+    found, begun = [], None
+    for mark in records:
+        if mark["kind"] == "mb":
+            begun = mark
+        elif mark["kind"] == "me":
+            found.append((begun["module"], mark["rss_bytes"] - begun["rss_bytes"]))
+    return found
+
+
+def test_a_late_import_is_told_apart_from_its_test(suite):
+    suite.write(heavy=HEAVY, test_late=TESTS)
+    assert suite.run().returncode == 0
+    records = suite.only()
+    [(name, took)] = modules(records)
+    assert name == "heavy" and 29 * MB < took < 34 * MB
+    books = add_up(records)
+    assert books.balance()
+    file = next(iter(books.files.values()))
+    assert 18 * MB < file.retained < 24 * MB, file.retained
+    assert 18 * MB < file.spike < 24 * MB, file.spike
+    assert books.imports > 29 * MB
+
+
+def test_an_import_in_a_fixture_and_by_name_counts_alike(suite):
+    suite.write(
+        heavy=HEAVY,
+        other=HEAVY,
+        test_late="import importlib, pytest\n@pytest.fixture\ndef it():\n    return importlib.import_module('heavy')\n"
+        "def test_a(it): __import__('other')\n",
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert [name for name, _ in modules(records)] == ["heavy", "other"]
+    books = add_up(records)
+    assert books.balance() and books.imports > 58 * MB and books.fixtures < 2 * MB
+
+
+def test_what_a_module_imports_is_the_modules(suite):
+    suite.write(outer="import heavy\n", heavy=HEAVY, test_late="def test_a():\n    import outer\n")
+    assert suite.run().returncode == 0
+    assert [name for name, _ in modules(suite.only())] == ["outer"]
+
+
+def test_what_takes_nothing_or_is_not_there_is_not_marked(suite):
+    suite.write(
+        small="A = 1\n",
+        test_late="import importlib, pytest\ndef test_a():\n    import small\n    for _ in range(1000):\n"
+        "        with pytest.raises(ImportError):\n            import nowhere_at_all\n        importlib.import_module('small')\n",
+    )
+    assert suite.run().returncode == 0
+    assert modules(suite.only()) == []
+
+
+def test_no_peak_is_lost_to_an_import_that_takes_nothing(suite):
+    suite.write(
+        small="A = 1\n",
+        quick=MAPPED + "mapped(50_000_000).close()\n",
+        test_before=MAPPED + "def test_a():\n    mapped(50_000_000).close()\n    import small\n",
+        test_inside="def test_a():\n    import quick\n",
+    )
+    assert suite.run().returncode == 0
+    rows = suite.tests_of(suite.only())
+    assert all(row["peak"] - row["start"] > 48 * MB for row in rows), rows
+
+
+def test_other_threads_import_for_themselves(suite):
+    suite.write(
+        heavy=HEAVY,
+        test_late="import threading\ndef test_a():\n    one = threading.Thread(target=lambda: __import__('heavy'))\n    one.start()\n    one.join()\n",
+    )
+    assert suite.run().returncode == 0
+    assert modules(suite.only()) == []
+
+
+@pytest.mark.parametrize(
+    "module, error",
+    [("raise ValueError('no')\n", "ValueError"), ("import nowhere_at_all\n", "ImportError"), ("def f(:\n", "SyntaxError")],
+    ids=["raises", "missing", "syntax"],
+)
+def test_a_failing_import_looks_as_it_does_without(suite, module, error):
+    suite.write(
+        broken=module,
+        test_late="import traceback, warnings\n"
+        f"def test_a():\n    try:\n        import broken\n    except {error}:\n        print('seen', repr(traceback.format_exc()))\n"
+        "    try:\n        __import__('importlib').import_module('broken')\n"
+        f"    except {error}:\n        print('also', traceback.format_exc().count('broken'))\n"
+        "def test_fails():\n    import broken\n",
+    )
+    with_it, without = suite.run("-s"), suite.run("-s", HIGHWATER_EVENTS="")
+    assert with_it.returncode == without.returncode == 1
+
+    def plain(done):
+        return re.sub(rb"\d+\.\d+s", b"", done.stdout)
+
+    assert plain(with_it) == plain(without)
+
+
+def test_a_warning_of_a_module_names_who_imports_it(suite):
+    suite.write(
+        old="import warnings\nwarnings.warn('old is old', DeprecationWarning, stacklevel=2)\n",
+        test_late="import warnings\ndef test_a():\n    with warnings.catch_warnings(record=True) as caught:\n"
+        "        warnings.simplefilter('always')\n        import old\n    assert caught[0].filename == __file__\n",
+    )
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_an_import_at_the_bottom_of_a_recursion_ends_no_recording(suite):
+    suite.write(
+        test_deep="def dive():\n    import nowhere_at_all_either\ndef deeper():\n    try:\n        deeper()\n    except RecursionError:\n"
+        "        pass\n    try:\n        __import__('nowhere' + str(id(object())))\n    except (ImportError, RecursionError):\n        pass\n"
+        "def test_a(): deeper()\ndef test_b(): pass\n"
+    )
+    done = suite.run()
+    assert done.returncode == 0 and b"broke off" not in done.stdout, done.stdout.decode()
+    assert suite.outcomes(suite.only()) == [("test_a", "passed"), ("test_b", "passed")]
+
+
+def test_after_the_session_imports_are_as_they_were(suite):
+    suite.write(
+        test_plain="def test_a(): pass\n",
+        run="import importlib._bootstrap as b, pytest\nreal = b._find_and_load\ncode = pytest.main(['-q', 'test_plain.py'])\n"
+        "assert b._find_and_load is real\nraise SystemExit(code)\n",
+    )
+    import sys
+
+    done = suite.call([sys.executable, "run.py"], HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0, done.stdout.decode()
+    assert suite.records()
