@@ -34,6 +34,7 @@ pub(crate) const REOPEN: &str =
     "UPDATE job SET unsettled = 1 WHERE uuid = $1 AND pages_removed_unix_us IS NULL";
 pub(crate) const KEY: &str = "SELECT j.id, j.project_id, j.run_id, p.slug AS project, p.public, j.state, j.revision, j.begin_body, j.end_body,
     j.started_unix_us, j.heard_unix_us, j.unsettled, j.arrivals, j.weight, j.clock_skew_us, j.pinned, j.pages_removed_unix_us, j.detail_removed_unix_us FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
+pub(crate) const NAMED: &str = "SELECT id FROM job WHERE project_id = $1 AND name = $2 LIMIT 1";
 pub(crate) const PROJECT: &str =
     "SELECT p.slug FROM job j JOIN project p ON p.id = j.project_id WHERE j.uuid = $1";
 // As the index on them says it: the live ones are not looked at.
@@ -211,6 +212,21 @@ pub struct JobFilter {
     pub run: Option<i64>,
     /// Those that began before this job: its start and number.
     pub before: Option<[i64; 2]>,
+}
+
+impl Store {
+    /// Whether a project has a job of a name, in whatever state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_job_named(&self, project: i64, name: &str) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(NAMED)
+            .bind(project)
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.is_some())
+    }
 }
 
 impl Snapshot {

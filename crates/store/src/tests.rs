@@ -72,6 +72,7 @@ async fn every_statement_can_be_prepared() {
         jobs::END_BODY,
         jobs::SET_END,
         jobs::KEY,
+        jobs::NAMED,
         good::LAST_GOOD,
         good::WHICH,
         jobs::UNSETTLED,

@@ -73,7 +73,7 @@ fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-const ROUTES: [(&str, Draw); 27] = [
+const ROUTES: [(&str, Draw); 36] = [
     ("page: projects", |_, _| "/".to_owned()),
     ("page: project", |known, random| {
         format!("/p/{}", project(known, random))
@@ -168,6 +168,36 @@ const ROUTES: [(&str, Draw); 27] = [
         let (file, key) = (any(&known.files, random), after(known, random));
         let project = project(known, random);
         format!("/api/v1/projects/{project}/files/{file}?after={key}_0")
+    }),
+    ("api: check", |known, random| {
+        format!("/api/v1/jobs/{}/check", job(known, random))
+    }),
+    ("api: plan", |known, random| {
+        format!("/api/v1/jobs/{}/plan?budget=2GB", job(known, random))
+    }),
+    ("api: report as markdown", |known, random| {
+        format!("/api/v1/jobs/{}/report?format=markdown", job(known, random))
+    }),
+    ("api: compare", |known, random| {
+        let (before, after) = (job(known, random), job(known, random));
+        format!("/api/v1/compare?before={before}&after={after}")
+    }),
+    ("api: changes of a project", |known, random| {
+        format!("/api/v1/projects/{}/changes", project(known, random))
+    }),
+    ("api: changes of a file", |known, random| {
+        let file = any(&known.files, random);
+        format!("/api/v1/projects/{}/changes/{file}", project(known, random))
+    }),
+    ("page: compare", |known, random| {
+        let (before, after) = (job(known, random), job(known, random));
+        format!("/compare?before={before}&after={after}")
+    }),
+    ("page: plan", |known, random| {
+        format!("/jobs/{}/plan", job(known, random))
+    }),
+    ("badge", |known, random| {
+        format!("/p/{}/badge.svg", project(known, random))
     }),
     ("api: openapi", |_, _| "/api/v1/openapi.json".to_owned()),
     ("metrics", |_, _| "/metrics".to_owned()),

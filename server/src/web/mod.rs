@@ -428,15 +428,18 @@ async fn file_page(
     let (id, slug) = api::find_project(&state, &access, &project).await?;
     let names = state.store.job_names_of_file(id, &path, ROWS_WITH_NAMES);
     let names = names.await?;
-    let newest = names.first().ok_or_else(|| {
-        AppError::not_found(
-            format!("No finished job of {slug} ran {path}."),
-            "Start from one of its jobs.",
-        )
-    })?;
-    let name = match query.name {
-        name if name.is_empty() => newest.clone(),
-        name => name,
+    let name = match (names.first(), query.name) {
+        (Some(newest), name) if name.is_empty() => newest.clone(),
+        (Some(_), name) => name,
+        // The page of a job that is not settled leads here before anything is kept of its files.
+        (None, name) if state.store.has_job_named(id, &name).await? => name,
+        (None, _) => {
+            return Err(AppError::not_found(
+                format!("No finished job of {slug} ran {path}."),
+                "Start from one of its jobs.",
+            )
+            .into());
+        }
     };
     let points = state.store.file_history(id, &path, Some(&name), None, 200);
     let points = points.await?;

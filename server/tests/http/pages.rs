@@ -316,6 +316,23 @@ fn the_history_of_a_file_keeps_jobs_of_different_names_apart() {
         assert!(nobody.text.contains(words), "{words}: {}", nobody.text);
     }
     assert_eq!(app.get(&format!("{page}.other")).status, 404);
+    assert_eq!(
+        app.get(&format!("{page}.other?name=nobody")).status,
+        404,
+        "no job is called so"
+    );
+    // A file that no job was settled with yet, from the page of the first that runs it.
+    let uuid = Uuid::now_v7();
+    app.put_new(&format!("/api/v1/jobs/{uuid}"), &job("first"));
+    let first = app.get(&format!("{page}.other?name=first"));
+    assert_eq!(first.status, 200, "{}", first.text);
+    assert!(
+        first
+            .text
+            .contains("No finished job of this name ran this file."),
+        "{}",
+        first.text
+    );
     let api = "/api/v1/projects/owner~repo/files/test_a.py";
     for (asked, rows) in [("", 3), ("?name=unit", 2), ("?name=e2e%20%26%20more", 1)] {
         let answer = app.get(&format!("{api}{asked}")).json();
