@@ -1,8 +1,11 @@
 """What tests import late: a library that is loaded while a test runs stays, whichever test happened to ask for it first.
 
 Python calls ``_find_and_load`` of ``importlib._bootstrap`` for each module that is not loaded yet, and looks that name up each time. A function of
-the same name before it costs nothing where a module is loaded already. Its code says that it is of the same file, so that Python cuts it out of
-tracebacks, and warnings pass it over, as they do with the rest of the import.
+the same name before it costs an ``import`` nothing where the module is loaded already, and ``importlib.import_module`` a look at it. Its code says
+that it is of the same file, so that Python cuts it out of tracebacks, and warnings pass it over, as they do with the rest of the import. What goes
+another way (``reload``, ``exec_module``, a lazy loader) is the test's.
+
+A module counts once in a process, and only when it was loaded: one that a test throws out and imports again, or that fails, is that test's own.
 """
 
 import importlib._bootstrap as bootstrap
@@ -10,8 +13,8 @@ import sys
 import threading
 
 _NAME = "_find_and_load"
-# Modules that took nothing, as those that are not there, of which some tests ask again and again. So many are remembered.
-_MOST_SMALL = 1000
+# So many names are remembered; what comes after is its test's.
+_MOST_NAMES = 10_000
 
 
 class LateImports:
@@ -33,20 +36,27 @@ class LateImports:
 
 
 def _watching(real, recorder):
-    thread_of, tests_on, small = threading.get_ident, threading.get_ident(), set()
+    thread_of, tests_on, known = threading.get_ident, threading.get_ident(), set()
     is_inside = False
 
     def _find_and_load(name, import_):
         nonlocal is_inside
-        if is_inside or not recorder.in_test() or name in sys.modules or name in small or thread_of() != tests_on:
+        if is_inside or not recorder.in_test() or name in sys.modules or name in known or thread_of() != tests_on:
             return real(name, import_)
-        begun = recorder.late_import_begins()
+        if len(known) >= _MOST_NAMES:
+            return real(name, import_)
+        known.add(name)
         is_inside = True
         try:
-            return real(name, import_)
+            begun = recorder.late_import_begins()
+            is_loaded = False
+            try:
+                module = real(name, import_)
+                is_loaded = True
+                return module
+            finally:
+                recorder.late_import_ends(name, begun, is_loaded)
         finally:
             is_inside = False
-            if not recorder.late_import_ends(name, begun) and len(small) < _MOST_SMALL:
-                small.add(name)
 
     return _find_and_load

@@ -93,6 +93,49 @@ def test_no_peak_is_lost_to_an_import_that_takes_nothing(suite):
     assert all(row["peak"] - row["start"] > 48 * MB for row in rows), rows
 
 
+def test_a_module_that_is_thrown_out_and_imported_again_is_its_tests_own(suite):
+    suite.write(
+        heavy=HEAVY,
+        test_again="import sys\nfrom unittest import mock\nimport pytest\nKEPT = []\n@pytest.mark.parametrize('n', range(4))\n"
+        "def test_keeps(n):\n    with mock.patch.dict(sys.modules):\n        sys.modules.pop('heavy', None)\n        import heavy\n        KEPT.append(heavy)\n",
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert [name for name, _ in modules(records)] == ["heavy"]
+    file = next(iter(add_up(records).files.values()))
+    assert 88 * MB < file.retained < 96 * MB, file.retained
+
+
+def test_a_module_that_fails_is_its_tests_own(suite):
+    suite.write(
+        broken=MAPPED + "def load():\n    pages = mapped(50_000_000)\n    raise ImportError(str(len(pages)))\nload()\n",
+        test_broken="import pytest\ndef test_a():\n    with pytest.raises(ImportError):\n        import broken\ndef test_b(): pass\n",
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert modules(records) == []
+    file = next(iter(add_up(records).files.values()))
+    assert file.spike > 48 * MB and -2 * MB < file.retained < 4 * MB, (file.spike, file.retained)
+
+
+def test_what_was_imported_is_told_of_a_test_that_never_ends(suite):
+    suite.write(heavy=HEAVY, test_killed="import os, signal\ndef test_a():\n    import heavy\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    assert suite.run().returncode == -9
+    assert [name for name, _ in modules(suite.only())] == ["heavy"]
+
+
+def test_what_a_signal_handler_raises_reaches_its_test(suite):
+    suite.write(
+        test_signal="import importlib, signal, sys\nclass Late(Exception): pass\ndef late(*_): raise Late\n"
+        "def import_one(n):\n    try:\n        importlib.import_module('nowhere_%d' % n)\n    except (ImportError, Late):\n        pass\n"
+        "def test_a():\n    signal.signal(signal.SIGALRM, late)\n    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n    try:\n"
+        "        for n in range(3000):\n            try:\n                import_one(n)\n            except Late:\n                pass\n"
+        "    finally:\n        signal.setitimer(signal.ITIMER_REAL, 0)\n" + "def test_b(): pass\n",
+    )
+    done = suite.run()
+    assert b"broke off" not in done.stdout, done.stdout.decode()
+
+
 def test_other_threads_import_for_themselves(suite):
     suite.write(
         heavy=HEAVY,

@@ -125,7 +125,7 @@ impl From<&FileRow> for FileFigures {
             retained_bytes: row.retained_bytes,
             spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
             tree_peak_bytes: row.tree_peak_bytes,
-            import_bytes: row.import_bytes.saturating_add(row.late_import_bytes),
+            import_bytes: row.imported_bytes(),
             tests: row.tests,
             is_whole: row.failed == 0 && !row.censored,
         }

@@ -176,7 +176,7 @@ fn files(source: &Source<'_>) -> Table {
             file.tree_peak_bytes,
             file.spike_bytes,
             file.fixture_bytes,
-            file.import_bytes.saturating_add(file.late_import_bytes),
+            file.imported_bytes(),
         ];
         let mut cells: Vec<String> = figures.map(mebibytes).into();
         cells.push(file.tests.to_string());

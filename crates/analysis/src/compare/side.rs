@@ -248,7 +248,7 @@ fn figures(row: &FileRow) -> ComparedFile {
         tree_spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
         retained_bytes: row.retained_bytes,
         fixture_bytes: row.fixture_bytes,
-        import_bytes: row.import_bytes,
+        import_bytes: row.imported_bytes(),
         tests: row.tests,
         failed: row.failed,
         duration_us: row.duration_us,

@@ -27,7 +27,8 @@ impl History {
         {
             let above = file.workers.iter().filter(|worker| worker.visits > 0);
             let known = Known {
-                retained_bytes: file.retained_bytes,
+                // What its tests import the next job may import too.
+                retained_bytes: file.retained_bytes.saturating_add(file.late_import_bytes),
                 above_bytes: above.map(above_bytes).max().unwrap_or(0),
             };
             if history.known.insert(file.path.clone(), known).is_none() {

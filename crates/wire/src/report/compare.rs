@@ -233,7 +233,7 @@ pub struct ComparedFile {
     pub retained_bytes: i64,
     /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed, those of the session included.
     pub fixture_bytes: i64,
-    /// Change across its imports, without modules that its tests imported late.
+    /// Change across its imports and those of modules that its tests imported late.
     pub import_bytes: i64,
     /// Executions of its tests.
     pub tests: u64,

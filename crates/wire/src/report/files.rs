@@ -69,6 +69,14 @@ pub struct FileRow {
     pub diagnosis: Option<Diagnosis>,
 }
 
+impl FileRow {
+    /// What its import and those of modules that its tests imported late took, bytes.
+    #[must_use]
+    pub fn imported_bytes(&self) -> i64 {
+        self.import_bytes.saturating_add(self.late_import_bytes)
+    }
+}
+
 /// A module that tests of a file imported while they ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

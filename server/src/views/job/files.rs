@@ -31,7 +31,7 @@ pub(super) fn sort_key(file: &FileRow, sort: &str) -> i64 {
         "tree_peak" => file.tree_peak_bytes,
         "spike" => file.spike_bytes,
         "fixtures" => file.fixture_bytes,
-        "import" => imported(file),
+        "import" => file.imported_bytes(),
         "tests" => file.tests.cast_signed(),
         "duration" => file.duration_us,
         _ => file.retained_bytes,
@@ -97,14 +97,9 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
             format::mebibytes(file.tree_peak_bytes),
             format::mebibytes(file.spike_bytes),
             format::mebibytes(file.fixture_bytes),
-            format::mebibytes(imported(file)),
+            format::mebibytes(file.imported_bytes()),
             tests,
             format::duration(file.duration_us),
         ],
     }
-}
-
-/// What its import and those of modules that its tests imported late took.
-fn imported(file: &FileRow) -> i64 {
-    file.import_bytes.saturating_add(file.late_import_bytes)
 }

@@ -131,3 +131,24 @@ fn of_a_job_that_died_the_modules_are_told_beside_the_files() {
         .collect();
     assert_eq!(held, [("module", "scipy", 80 * MB), ("file", A, 30 * MB)]);
 }
+
+#[test]
+fn what_a_forked_child_imports_goes_with_it_and_is_needed_for_a_while() {
+    let mut story = one_process().marks(&[
+        (0, 50, 50, sb()),
+        (1, 50, 50, tb(A, "one")),
+        (9, 50, 50, te("passed")),
+    ]);
+    story = story.process(11, 10, Role::Pytest, "", "s").marks(&[
+        (2, 40, 40, tb(A, "one")),
+        (3, 40, 40, mb("scipy")),
+        (4, 120, 120, me()),
+        (5, 130, 130, te("passed")),
+    ]);
+    story.batch.processes[1].forked_from = 10;
+    let digest = story.digest();
+    let file = &digest.files[0];
+    assert_eq!((file.late_import_bytes, file.late_imports.len()), (0, 0));
+    assert_eq!((file.retained_bytes, file.spike_bytes), (0, 90 * MB));
+    assert_eq!(digest.tests[0].spike_bytes, 90 * MB);
+}

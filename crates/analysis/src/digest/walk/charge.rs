@@ -19,7 +19,7 @@ impl Walker<'_> {
                 add(&mut self.books.import_bytes, change);
                 add(&mut self.walk.modules[*at].own_bytes, change);
                 if let Some(test) = self.open_test() {
-                    self.walk.tests[test].span.import(change);
+                    self.walk.tests[test].import(change);
                 }
                 if let Some(visit) = self.walk.visits.last_mut() {
                     visit.span.import(change);

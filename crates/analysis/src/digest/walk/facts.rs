@@ -248,6 +248,13 @@ impl<'a> TestFacts<'a> {
         }
     }
 
+    pub(super) fn import(&mut self, change: i64) {
+        self.span.import(change);
+        if let Some(phase) = self.phases.last_mut() {
+            phase.span.import(change);
+        }
+    }
+
     pub(super) fn finish(&mut self, t_us: i64, rss: i64, end: Option<Outcomes<'a>>) {
         self.end_phase(t_us);
         self.ended_us = Some(t_us);

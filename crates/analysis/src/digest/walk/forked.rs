@@ -31,6 +31,8 @@ pub(in crate::digest) fn adopt(walks: &mut [Walk<'_>], processes: &[ProcessFacts
             .partition(|test| same_test(&walks[parent].tests, test).is_some());
         if kept.is_empty() {
             walks[child].visits.clear();
+            // With the process went what its test imported.
+            walks[child].modules.clear();
         }
         walks[child].tests = kept;
         for test in given {
@@ -52,12 +54,14 @@ fn same_test(tests: &[TestFacts<'_>], child: &TestFacts<'_>) -> Option<usize> {
 
 fn give<'a>(parent: &mut Walk<'a>, at: usize, child: TestFacts<'a>) {
     let test = &mut parent.tests[at];
-    test.forked_spike = Some(child.span.spike_bytes);
+    // What it imported went with it: each child pays for itself.
+    let spike = child.span.peak - child.span.start;
+    test.forked_spike = Some(spike);
     test.span.peak = test.span.peak.max(child.span.peak);
     test.span.sampled |= child.span.sampled;
     test.phases = child.phases;
     let (began_us, peak, sampled) = (test.began_us, test.span.peak, test.span.sampled);
-    let spike_to = test.span.start.saturating_add(child.span.spike_bytes);
+    let spike_to = test.span.start.saturating_add(spike);
     if let Some(visit) = parent.visits.iter_mut().rfind(|visit| {
         visit.began_us <= began_us && visit.ended_us.is_none_or(|ended| ended >= began_us)
     }) {
