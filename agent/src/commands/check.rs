@@ -2,8 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use highwater_analysis::figures::shown;
-use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause};
+use highwater_analysis::{figures::shown, time};
+use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
 
 use super::{CommandError, environment, named, tell, working_folder};
@@ -70,12 +70,12 @@ fn ask(
 }
 
 fn code(report: &CheckReport, fail_on: FailOn) -> u8 {
-    let is_over = |cause: FindingCause| match fail_on {
-        FailOn::Worse => cause != FindingCause::ChangedBefore,
-        FailOn::Limit => cause == FindingCause::Limit,
+    let is_over = |finding: &Finding| match fail_on {
+        FailOn::Worse => finding.fails(),
+        FailOn::Limit => finding.fails() && finding.cause == FindingCause::Limit,
         FailOn::Never => false,
     };
-    if report.findings.iter().any(|finding| is_over(finding.cause)) {
+    if report.findings.iter().any(is_over) {
         exit_codes::REGRESSION
     } else if report.verdict == CheckVerdict::NotEnoughData && fail_on == FailOn::Worse {
         exit_codes::NOT_ENOUGH_DATA
@@ -94,6 +94,7 @@ fn text(report: &CheckReport) -> String {
     let mut text = format!("{verdict}: {}\n", shown(&report.sentence));
     let findings = report.findings.iter().map(|finding| {
         let mark = match finding.cause {
+            _ if finding.acknowledged.is_some() => "acknowledged",
             FindingCause::Changed => "worse",
             FindingCause::ChangedBefore => "worse before",
             FindingCause::Limit => "limit",
@@ -106,7 +107,19 @@ fn text(report: &CheckReport) -> String {
         let tests = tests.map_or_else(String::new, |tests| {
             format!(" It has {} tests now and had {}.", tests.now, tests.before)
         });
-        let _ = writeln!(text, "  {mark:<12} {}{tests}", shown(&finding.sentence));
+        let known = finding
+            .acknowledged
+            .as_ref()
+            .map_or_else(String::new, |it| {
+                format!(
+                    " Until {}, by {}: {}",
+                    time::day(&it.until),
+                    shown(&it.by),
+                    shown(&it.reason)
+                )
+            });
+        let sentence = shown(&finding.sentence);
+        let _ = writeln!(text, "  {mark:<12} {sentence}{tests}{known}");
     }
     for (what, files) in [
         ("new, not compared", &report.new_files),

@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+pub mod acknowledge;
 pub mod background;
 pub mod blame;
 pub mod check;
@@ -144,6 +145,9 @@ pub enum CommandError {
         "the jobs of before are needed, which a server has: name it with --server or HIGHWATER_SERVER"
     )]
     NoServerToAsk,
+    /// The server did not take or show what is acknowledged.
+    #[error("what is acknowledged: {0}")]
+    NotAcknowledged(String),
     /// There is no plan of it.
     #[error("job {0}: {1}")]
     Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),

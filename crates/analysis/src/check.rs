@@ -3,6 +3,7 @@
 //! Of a file two figures are tested that do not hang on what ran before it: what it retained, and what it needed for a while above where it began. Its peak is the
 //! second on top of what others left behind, so one file that retains more would raise the peaks of all after it; the job's own peak is tested by itself.
 
+mod acknowledged;
 mod found;
 mod moved;
 mod words;
@@ -13,10 +14,11 @@ use std::{
 };
 
 use highwater_wire::report::{
-    Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, FindingCause, JobReport,
-    JobState, Verdict,
+    Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, JobReport, JobState,
+    Verdict,
 };
 
+pub use acknowledged::{acknowledge, figure_of};
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 
 use found::Found;
@@ -195,14 +197,9 @@ pub fn check(
             too_few.push(file.path.clone());
         }
     }
-    let verdict = match job.state {
-        // What is still to come nobody knows.
-        JobState::Running if found.verdict() == CheckVerdict::Clean => CheckVerdict::NotEnoughData,
-        _ => found.verdict(),
-    };
     let mut report = CheckReport {
         job: job.uuid,
-        verdict,
+        verdict: CheckVerdict::NotEnoughData,
         sentence: String::new(),
         baseline: Baseline {
             branch: branch.to_owned(),
@@ -216,17 +213,29 @@ pub fn check(
         too_few,
         left_out,
     };
-    report.findings.sort_by_key(largest_first);
     report.better.sort_by_key(largest_first);
-    report.sentence = words::of_report(&report, job);
+    judge(&mut report, job);
     report
+}
+
+/// Says what its findings come to.
+fn judge(report: &mut CheckReport, job: &JobReport) {
+    report.verdict = if report.findings.iter().any(Finding::fails) {
+        CheckVerdict::Regression
+    } else if report.compared == 0 || job.state == JobState::Running {
+        // What is still to come nobody knows.
+        CheckVerdict::NotEnoughData
+    } else {
+        CheckVerdict::Clean
+    };
+    report.findings.sort_by_key(largest_first);
+    report.sentence = words::of_report(report, job);
 }
 
 /// What fails the check first, then by the size of the change.
 fn largest_first(finding: &Finding) -> (bool, Reverse<u64>) {
     let from = finding.before_bytes.unwrap_or(finding.least_bytes);
-    let is_known = finding.cause == FindingCause::ChangedBefore;
-    (is_known, Reverse(finding.bytes.abs_diff(from)))
+    (!finding.fails(), Reverse(finding.bytes.abs_diff(from)))
 }
 
 /// What the test files of a job import, bytes.

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, baselines, batches, db, details, facts, good, jobs, kinds, projects, retention, series,
-    sizes, space, tokens, trouble, writer,
+    acknowledgements, backup, baselines, batches, db, details, facts, good, jobs, kinds, projects,
+    retention, series, sizes, space, tokens, trouble, writer,
 };
 
 pub(crate) use made::{fact, plan_of};
@@ -122,6 +122,13 @@ async fn every_statement_can_be_prepared() {
         tokens::RENAME,
         tokens::SIGN_OUT,
         tokens::FORGET_EXPIRED,
+        acknowledgements::INSERT,
+        acknowledgements::REPLACE,
+        acknowledgements::WITHDRAW,
+        acknowledgements::FIND,
+        acknowledgements::LIST,
+        acknowledgements::COUNTING,
+        acknowledgements::COUNT,
         sizes::HEADS,
         sizes::PAGE_BYTES,
         sizes::TABLES,

@@ -6,10 +6,12 @@ use highwater_analysis::{
     time::{self, rfc3339},
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
-use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport, JobState};
+use highwater_wire::report::{
+    Acknowledgement, BaselineJob, CheckReport, FileRow, JobReport, JobState,
+};
 
 use super::Job;
-use crate::{error::AppError, finalise::FinaliseError};
+use crate::{acknowledging::of_row as of_known, error::AppError, finalise::FinaliseError};
 
 /// The branches that a baseline is looked for on where none is named, before the job's own.
 pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
@@ -67,10 +69,18 @@ impl Job<'_> {
             let facts = snapshot.file_facts(row.id).await?;
             before.push(of_row(row, &facts));
         }
+        let now = self.state.wall_unix_us();
+        let known = snapshot.acknowledged(self.key.project_id, &report.name, now);
+        let known = known.await?.into_iter().map(|row| of_known(row, now));
+        let known: Vec<Acknowledgement> = known.collect::<Result<_, AppError>>()?;
         drop(snapshot);
         let rows: usize = before.iter().map(|it| it.files.len()).sum();
         let weight = FILE_WEIGHT * (rows + files.len()) as u64;
-        let work = move || check::check(&report, &files, &branch, &before, &against.limits);
+        let work = move || {
+            let mut checked = check::check(&report, &files, &branch, &before, &against.limits);
+            check::acknowledge(&mut checked, &report, &known);
+            checked
+        };
         let checked = self.state.reading.run(weight, work).await;
         Ok(checked.map_err(FinaliseError::from)?)
     }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    access::Access,
+    access::{Access, Scope},
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
@@ -30,6 +30,7 @@ use crate::{
     },
 };
 
+mod acknowledge;
 mod badge;
 mod compare;
 mod plan;
@@ -52,6 +53,14 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
         .route("/jobs/{uuid}/plan", get(plan::page))
+        .route(
+            "/jobs/{uuid}/acknowledgements",
+            get(acknowledge::back).post(acknowledge::acknowledge),
+        )
+        .route(
+            "/jobs/{uuid}/acknowledgements/{id}/withdraw",
+            post(acknowledge::withdraw),
+        )
         .route("/compare", get(compare::compare))
         .route("/api", get(reference::reference))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
@@ -401,6 +410,7 @@ async fn job_page(
         },
         removed: job.removed(),
         is_pinned: job.is_pinned(),
+        may_acknowledge: access.may(job.project(), Scope::Admin),
         check: None,
     };
     if let Some(within) = &data.within {

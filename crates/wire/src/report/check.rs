@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Acknowledged;
+
 /// Answer of `GET /api/v1/jobs/{uuid}/check`: whether the memory of a job got worse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -36,7 +38,7 @@ pub struct CheckReport {
 pub enum CheckVerdict {
     /// Nothing got worse, as far as anybody can tell.
     Clean,
-    /// Something did, or is over a limit.
+    /// Something did, or is over a limit, and nobody has acknowledged it.
     Regression,
     /// There is too little to compare with.
     NotEnoughData,
@@ -88,6 +90,17 @@ pub struct Finding {
     pub since: Option<BaselineJob>,
     /// Tests of the file in this job, and in the newest before; none for a figure of the job.
     pub tests: Option<TestCounts>,
+    /// Where somebody knows of it: it is told, and does not fail the check.
+    #[serde(default)]
+    pub acknowledged: Option<Acknowledged>,
+}
+
+impl Finding {
+    /// Whether it fails the check.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.cause != FindingCause::ChangedBefore && self.acknowledged.is_none()
+    }
 }
 
 /// How many tests a file has.
@@ -128,6 +141,19 @@ impl CheckFigure {
             Self::Retained => "retained",
             Self::Spike => "spike",
         }
+    }
+}
+
+impl std::str::FromStr for CheckFigure {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Peak, Self::Headroom, Self::Retained, Self::Spike]
+            .into_iter()
+            .find(|figure| figure.as_str() == word)
+            .ok_or_else(|| {
+                format!("{word:?} is no figure of a check: peak, headroom, retained or spike")
+            })
     }
 }
 
