@@ -213,6 +213,9 @@ pub fn resolve(
             .or(file.ci_timeout)
             .map_or(ci.timeout_us, |time| time.as_micros() as u64),
         ci_started_unix_us: ci.started_unix_us,
+        confirms: given
+            .confirms
+            .map_or_else(String::new, |job| job.to_string()),
         ..v1::Job::default()
     };
     mask::job(&mut job);

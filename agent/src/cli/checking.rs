@@ -1,6 +1,6 @@
 //! `highwater check`: whether the memory of a job got worse.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
@@ -28,6 +28,9 @@ pub(super) struct CheckArgs {
     /// What each file needs for a while at the most.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_spike: Option<u64>,
+    /// Run the files of findings again with CMD, 20 of them at the most, as a job of its own; what that does not show too does not fail the check.
+    #[arg(long, requires = "command")]
+    confirm: bool,
     /// How it is written: in words, or all of it as JSON.
     #[arg(long, value_enum, default_value_t = CheckForm::Text)]
     format: CheckForm,
@@ -37,6 +40,9 @@ pub(super) struct CheckArgs {
     /// The job, by uuid or by the file that `--summary` wrote of it; that of HIGHWATER_JOB where none is named.
     #[arg(value_name = "JOB")]
     job: Option<JobWord>,
+    /// With --confirm: what runs tests as the job did, without naming files, such as pytest -n 2. The files are added to it.
+    #[arg(last = true, value_name = "CMD", requires = "confirm")]
+    command: Vec<OsString>,
 }
 
 /// What fails a check.
@@ -86,6 +92,8 @@ pub struct CheckTask {
     pub fail_on: FailOn,
     /// Limits, bytes, by the names they have in the API.
     pub limits: [(&'static str, Option<u64>); 4],
+    /// The command that runs files again, where what is found is to be confirmed.
+    pub confirm: Option<Vec<OsString>>,
     /// How it is written.
     pub form: CheckForm,
     /// Address of the server.
@@ -105,6 +113,7 @@ impl From<CheckArgs> for CheckTask {
                 ("max_retained", args.max_retained),
                 ("max_spike", args.max_spike),
             ],
+            confirm: args.confirm.then_some(args.command),
             form: args.format,
             server: args.server.and_then(said),
             job: args.job,

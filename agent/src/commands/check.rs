@@ -1,17 +1,20 @@
 //! `highwater check`: whether the memory of a job got worse, as the server tells it.
 
+mod confirm;
+
 use std::{fmt::Write as _, time::Duration};
 
 use highwater_analysis::{figures::shown, time};
 use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
 
+use confirm::Again;
+
 use super::{CommandError, environment, named, tell, working_folder};
 use crate::{
-    ci::Env,
     cli::{CheckForm, CheckTask, FailOn},
     exit_codes,
-    settings::{self, Given, Places},
+    settings::{self, Given},
     shipper::Client,
     terminal,
 };
@@ -33,10 +36,25 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
         server: task.server.clone(),
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let folder = working_folder();
+    let places = settings::places(given, &env, &folder);
     tell(&places.problems);
     let job = named::job(task.job.as_ref(), &env)?.ok_or(CommandError::NoJobToCheck)?;
-    let report = ask(job, task, &places, &env)?;
+    let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
+    let client = Client::new(server, places.token.as_ref(), &env, job);
+    let mut report = ask(job, task, &client)?;
+    if let Some(command) = &task.confirm {
+        let again = Again {
+            job,
+            client: &client,
+            server,
+            folder: &folder,
+            command,
+        };
+        if again.measure(&report)? {
+            report = ask(job, task, &client)?;
+        }
+    }
     let answer = match task.form {
         CheckForm::Text => text(&report),
         CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
@@ -45,13 +63,7 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
     Ok(code(&report, task.fail_on))
 }
 
-fn ask(
-    job: Uuid,
-    task: &CheckTask,
-    places: &Places,
-    env: &Env,
-) -> Result<CheckReport, CommandError> {
-    let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
+fn ask(job: Uuid, task: &CheckTask, client: &Client) -> Result<CheckReport, CommandError> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(branch) = &task.baseline {
         query.append_pair("baseline", branch);
@@ -62,7 +74,6 @@ fn ask(
         }
     }
     let path = format!("/api/v1/jobs/{job}/check?{}", query.finish());
-    let client = Client::new(server, places.token.as_ref(), env, job);
     let unread = |why| CommandError::NotRead(job, why);
     let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
     serde_json::from_str(&answer)
@@ -95,6 +106,7 @@ fn text(report: &CheckReport) -> String {
     let findings = report.findings.iter().map(|finding| {
         let mark = match finding.cause {
             _ if finding.acknowledged.is_some() => "acknowledged",
+            _ if finding.again.is_some_and(|again| !again.confirms) => "unconfirmed",
             FindingCause::Changed => "worse",
             FindingCause::ChangedBefore => "worse before",
             FindingCause::Limit => "limit",

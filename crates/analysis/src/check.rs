@@ -4,6 +4,7 @@
 //! second on top of what others left behind, so one file that retains more would raise the peaks of all after it; the job's own peak is tested by itself.
 
 mod acknowledged;
+mod confirm;
 mod found;
 mod moved;
 mod words;
@@ -15,10 +16,10 @@ use std::{
 
 use highwater_wire::report::{
     Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, JobReport, JobState,
-    Verdict,
 };
 
 pub use acknowledged::{acknowledge, figure_of};
+pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well};
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 
 use found::Found;
@@ -33,9 +34,9 @@ pub const MOST_JOBS: usize = 30;
 /// the machine. `None` for a job that nothing can be compared with, since it did not go well.
 #[must_use]
 pub fn comparable(job: &JobReport) -> Option<String> {
-    let verdict = job.ending.as_ref()?.verdict;
-    let went_well = matches!(verdict, Verdict::Passed | Verdict::TestsFailed) && !job.censored;
-    went_well.then(|| kind(job))
+    // One that runs files of another again is compared with that one alone.
+    let stands_alone = job.confirms.is_none();
+    (went_well(job) && stands_alone).then(|| kind(job))
 }
 
 /// [`comparable`] of a job however it ended, for one that is checked itself.
@@ -156,12 +157,19 @@ pub fn check(
     before: &[Before],
     limits: &Limits,
 ) -> CheckReport {
-    let mut files = by_path(
-        files
-            .iter()
-            .filter(|row| row.visits > 0)
-            .map(FileFigures::from),
-    );
+    let ran = files.iter().filter(|row| row.visits > 0);
+    let files = by_path(ran.map(FileFigures::from));
+    judged(job, files, branch, before, limits)
+}
+
+/// The same by the figures of the files.
+fn judged(
+    job: &JobReport,
+    mut files: BTreeMap<String, FileFigures>,
+    branch: &str,
+    before: &[Before],
+    limits: &Limits,
+) -> CheckReport {
     let earlier: Vec<BTreeMap<String, FileFigures>> = before
         .iter()
         .map(|it| by_path(it.files.iter().cloned()))

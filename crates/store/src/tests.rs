@@ -86,6 +86,7 @@ async fn every_statement_can_be_prepared() {
         jobs::PROJECT,
         jobs::FIGURES,
         jobs::PIN,
+        jobs::CONFIRMING,
         batches::INSERT_STREAM,
         batches::COUNTS,
         batches::BODIES,
@@ -268,6 +269,7 @@ async fn a_list_is_in_the_order_of_an_index_whatever_it_is_filtered_by() {
             name: word(is_asked(1)),
             verdict: word(is_asked(2)),
             run: is_asked(3).then_some(1),
+            confirming: false,
             before: None,
         };
         let mut query = jobs::list(&explain(jobs::LIST), 1, &filter, 10);

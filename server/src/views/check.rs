@@ -58,6 +58,8 @@ pub(crate) struct Row {
     /// The job that has it already: words and address.
     pub(crate) since: Option<(String, String)>,
     pub(crate) known: Option<Known>,
+    /// What it was when its file ran again, and the address of the job that did.
+    pub(crate) again: Option<(String, String)>,
 }
 
 /// The section; none where there is nothing to compare with at all.
@@ -155,6 +157,7 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
     let (tone, mark) = match finding.cause {
         _ if is_better => ("good", "better"),
         _ if finding.acknowledged.is_some() => ("", "acknowledged"),
+        _ if finding.again.is_some_and(|again| !again.confirms) => ("", "unconfirmed"),
         FindingCause::Changed => ("bad", "worse"),
         FindingCause::ChangedBefore => ("warn", "worse before"),
         FindingCause::Limit => ("bad", "over the limit"),
@@ -190,6 +193,10 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
             (words, format!("/jobs/{}", job.uuid))
         }),
         known: None,
+        again: finding.again.map(|again| {
+            let bytes = format::mebibytes(again.bytes);
+            (bytes, format!("/jobs/{}", again.job))
+        }),
     }
 }
 
@@ -238,4 +245,10 @@ pub(crate) fn is_only_worse(job: &JobReport, check: Option<&CheckReport>) -> boo
         .as_ref()
         .is_some_and(|it| it.verdict == Verdict::Passed);
     passed && check.is_some_and(|it| it.verdict == CheckVerdict::Regression)
+}
+
+/// What the page of a job says that runs files of another again.
+pub(crate) fn runs_again(job: &JobReport) -> Option<(&'static str, String)> {
+    let words = |of| format!("files of job {of}, to confirm what was found of them");
+    Some(("Runs again", words(job.confirms?)))
 }

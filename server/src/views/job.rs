@@ -166,6 +166,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         shown.timeline == "whole",
     );
     let mut facts = facts(&job, &processes);
+    facts.extend(check::runs_again(&job));
     facts.extend(is_pinned.then(|| ("Kept", "for good: the job is pinned".to_owned())));
     let sort = COLUMNS
         .iter()

@@ -269,6 +269,7 @@ async fn project(
 ) -> Page {
     let (id, slug) = api::find_project(&state, &access, &project).await?;
     let filter = JobFilter {
+        confirming: true,
         before: page.numbers()?,
         ..JobFilter::default()
     };
@@ -311,6 +312,7 @@ async fn run(
     let found = state.store.run(id, number).await?.ok_or_else(none)?;
     let filter = JobFilter {
         run: Some(number),
+        confirming: true,
         before: page.numbers()?,
         ..JobFilter::default()
     };
@@ -394,6 +396,7 @@ async fn job_page(
     let (project, run) = job.run();
     let of_run = JobFilter {
         run: Some(run),
+        confirming: true,
         ..JobFilter::default()
     };
     let of_run = state.store.jobs(project, &of_run, JOBS_A_PAGE).await?;

@@ -215,6 +215,7 @@ impl<'a> Found<'a> {
             since: since.and_then(|(at, _)| Some(self.before.get(*at)?.job.clone())),
             tests: history.tests,
             acknowledged: None,
+            again: None,
         };
         match compared.course {
             Course::Better => self.better.push(finding),
@@ -273,6 +274,7 @@ impl<'a> Found<'a> {
                     since: None,
                     tests: None,
                     acknowledged: None,
+                    again: None,
                 });
             }
         }

@@ -70,6 +70,7 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
 /// A finding that does not fail the check.
 fn of_known(finding: &Finding) -> String {
     match &finding.acknowledged {
+        None if finding.again.is_some() => format!(" Unconfirmed: {}", finding.sentence),
         Some(known) => format!(
             " Acknowledged until {}: {}",
             time::day(&known.until),

@@ -93,13 +93,30 @@ pub struct Finding {
     /// Where somebody knows of it: it is told, and does not fail the check.
     #[serde(default)]
     pub acknowledged: Option<Acknowledged>,
+    /// Where its file ran again: what it was then. What is not confirmed does not fail the check.
+    #[serde(default)]
+    pub again: Option<Remeasured>,
+}
+
+/// A second measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Remeasured {
+    /// The job that made it.
+    pub job: Uuid,
+    /// What the figure was then; of a figure of the job what it is without what files took less.
+    pub bytes: i64,
+    /// Whether the lesser of both measurements is a finding too.
+    pub confirms: bool,
 }
 
 impl Finding {
     /// Whether it fails the check.
     #[must_use]
     pub fn fails(&self) -> bool {
-        self.cause != FindingCause::ChangedBefore && self.acknowledged.is_none()
+        self.cause != FindingCause::ChangedBefore
+            && self.acknowledged.is_none()
+            && self.again.is_none_or(|again| again.confirms)
     }
 }
 
