@@ -24,6 +24,8 @@ use crate::{ci, commands::CommandError, shipper::Client, terminal};
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 /// So long after one look at it comes the next.
 const LOOKS_EACH: Duration = Duration::from_millis(250);
+/// The token that the second run records with, where the one that asks may only read.
+const RECORD_TOKEN: &str = "HIGHWATER_RECORD_TOKEN";
 /// What would make the second run another than it is meant to be: the job around it, its plan, and files that are the first run's.
 const NOT_FOR_IT: [&str; 5] = [
     "HIGHWATER_JOB",
@@ -152,6 +154,9 @@ impl Again<'_> {
         again
             .env("HIGHWATER_CONFIRMS", first.uuid.to_string())
             .env("HIGHWATER_STEP_SUMMARY", "false");
+        if let Some(token) = std::env::var_os(RECORD_TOKEN).filter(|token| !token.is_empty()) {
+            again.env("HIGHWATER_TOKEN", token).env_remove(RECORD_TOKEN);
+        }
         // Standard output is for what the check answers.
         let stderr = io::stderr().as_fd().try_clone_to_owned()?;
         again.stdout(Stdio::from(stderr));

@@ -44,7 +44,7 @@ fn what_is_acknowledged_is_told_and_fails_no_more() {
     use CheckFigure::{Peak, Retained};
     let of_file = known(Retained, Some("a.py"), 61);
     let of_job = known(Peak, None, 341);
-    let report = with_known(61, &[of_file.clone()]);
+    let report = with_known(61, std::slice::from_ref(&of_file));
     assert_eq!(
         report.verdict,
         CheckVerdict::Regression,
