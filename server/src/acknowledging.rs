@@ -51,9 +51,9 @@ impl Project<'_> {
         if report.state == JobState::Running {
             return Err(AppError::unsettled(new.job));
         }
-        let files = match path {
-            Some(_) => job.files().await?,
-            None => Vec::new(),
+        let files = match new.figure {
+            CheckFigure::Peak | CheckFigure::Headroom => Vec::new(),
+            _ => job.files().await?,
         };
         // Nobody keeps a connection of the store while the writer has others to serve.
         drop(job);
@@ -166,7 +166,7 @@ fn is_of(figure: CheckFigure, path: Option<&str>) -> Result<(), AppError> {
     };
     Err(AppError::bad_request(
         message,
-        "of a file acknowledge retained or spike, of the job peak or headroom, without a path",
+        "of a file acknowledge retained or spike, of the job peak, headroom or imports, without a path",
     ))
 }
 
@@ -308,10 +308,11 @@ mod tests {
 
     #[test]
     fn a_figure_of_a_file_has_a_file_and_one_of_the_job_has_none() {
-        use CheckFigure::{Headroom, Peak, Retained, Spike};
+        use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
         for (figure, is_of_file) in [
             (Peak, false),
             (Headroom, false),
+            (Imports, false),
             (Retained, true),
             (Spike, true),
         ] {

@@ -5,7 +5,7 @@ use highwater_wire::report::{
     JobReport,
 };
 
-use super::{FileFigures, by_path, judge};
+use super::{FileFigures, by_path, imports, judge};
 use crate::regression::least_change;
 
 /// Marks the findings of which somebody knows, and says anew what the rest comes to. `known` are the acknowledgements that count for jobs of this name, the newest
@@ -45,18 +45,21 @@ pub fn figure_of(
         return match figure {
             CheckFigure::Peak => Some(job.peak_bytes.cast_signed()),
             CheckFigure::Headroom => job.headroom_bytes,
+            CheckFigure::Imports => Some(imports(&ran(files))),
             CheckFigure::Retained | CheckFigure::Spike => None,
         };
     };
-    let of_path = files
-        .iter()
-        .filter(|row| row.visits > 0 && row.path == path);
-    let file = by_path(of_path.map(FileFigures::from)).remove(path)?;
+    let file = ran(files).into_iter().find(|file| file.path == path)?;
     match figure {
         CheckFigure::Retained => Some(file.retained_bytes),
         CheckFigure::Spike => Some(file.spike_bytes),
-        CheckFigure::Peak | CheckFigure::Headroom => None,
+        CheckFigure::Peak | CheckFigure::Headroom | CheckFigure::Imports => None,
     }
+}
+
+fn ran(files: &[FileRow]) -> Vec<FileFigures> {
+    let ran = files.iter().filter(|row| row.visits > 0);
+    by_path(ran.map(FileFigures::from)).into_values().collect()
 }
 
 #[cfg(test)]

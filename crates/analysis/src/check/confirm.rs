@@ -90,6 +90,8 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
                 CheckFigure::Spike => file.spike_bytes,
                 _ => file.retained_bytes,
             }),
+            // Another file may have been the first to import a library.
+            (None, CheckFigure::Imports) => None,
             (None, _) if relief == 0 => None,
             (None, CheckFigure::Headroom) => job.headroom_bytes,
             (None, _) => Some(job.peak_bytes.cast_signed()),

@@ -165,12 +165,11 @@ impl std::str::FromStr for CheckFigure {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Peak, Self::Headroom, Self::Retained, Self::Spike]
-            .into_iter()
-            .find(|figure| figure.as_str() == word)
-            .ok_or_else(|| {
-                format!("{word:?} is no figure of a check: peak, headroom, retained or spike")
-            })
+        use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
+        let mut all = [Peak, Headroom, Imports, Retained, Spike].into_iter();
+        all.find(|figure| figure.as_str() == word).ok_or_else(|| {
+            format!("{word:?} is no figure of a check: peak, headroom, imports, retained or spike")
+        })
     }
 }
 

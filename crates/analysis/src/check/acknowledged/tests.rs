@@ -115,7 +115,7 @@ fn a_limit_and_too_little_headroom_can_be_known_too() {
 
 #[test]
 fn a_figure_is_that_of_the_check() {
-    use CheckFigure::{Headroom, Peak, Retained, Spike};
+    use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
     let job = job(301, 100);
     let mut files = [
         row("a.py", 21, 41),
@@ -128,8 +128,10 @@ fn a_figure_is_that_of_the_check() {
     assert_eq!(of(Some("a.py"), Spike), Some(41));
     assert_eq!(of(None, Peak), Some(301));
     assert_eq!(of(None, Headroom), Some(100));
+    assert_eq!(of(None, Imports), Some(0));
     for (path, figure) in [
         (Some("a.py"), Peak),
+        (Some("a.py"), Imports),
         (None, Retained),
         (Some("gone.py"), Retained),
         (Some("b.py"), Spike),
