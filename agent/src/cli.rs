@@ -42,6 +42,9 @@ pub use run::RunTask;
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
 HIGHWATER_JOB_NAME. An option goes before its variable, both before [tool.highwater] in pyproject.toml.";
 
+const JUDGED: &str = "--fail-on, --baseline and the limits have a variable each, such as HIGHWATER_MAX_PEAK, and a key in [tool.highwater.check] of \
+pyproject.toml, such as max-peak; a flag goes before its variable, both before the file.";
+
 /// Records the memory of pytest runs and says where it went.
 #[derive(Debug, Parser)]
 #[command(name = "highwater", version, arg_required_else_help = true)]
@@ -72,6 +75,7 @@ enum Command {
     /// Cut a suite that was recorded into jobs that fit a budget.
     Plan(PlanArgs),
     /// Say whether the memory of a job got worse; ends with 1 where it did, with 3 where there is too little to compare with.
+    #[command(after_help = JUDGED)]
     Check(CheckArgs),
     /// Say of a figure that it is known, why and until when: as much of it fails no check; or list what was said, or take it back.
     Acknowledge(AcknowledgeArgs),

@@ -1,21 +1,21 @@
 //! `highwater check`: whether the memory of a job got worse.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
 use super::server::ServerParser;
-use crate::settings::{parse_bytes, said};
+use crate::settings::{Judged, parse_bytes, said};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Branch of the jobs that it is compared with; where none is named main, else master, else the job's own.
     #[arg(long, value_name = "BRANCH")]
     baseline: Option<String>,
-    /// What ends with 1: a figure that got worse or is over a limit, one over a limit alone, or nothing.
-    #[arg(long, value_enum, default_value_t = FailOn::Worse)]
-    fail_on: FailOn,
+    /// What ends with 1: a figure that got worse or is over a limit, one over a limit alone, or nothing [default: worse].
+    #[arg(long, value_enum)]
+    fail_on: Option<FailOn>,
     /// The job's peak at the most, as 3GB or 512MiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_peak: Option<u64>,
@@ -56,6 +56,19 @@ pub enum FailOn {
     Never,
 }
 
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word.trim() {
+            "worse" => Ok(Self::Worse),
+            "limit" => Ok(Self::Limit),
+            "never" => Ok(Self::Never),
+            word => Err(format!("{word:?} is none of worse, limit and never")),
+        }
+    }
+}
+
 /// How a check is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckForm {
@@ -86,12 +99,8 @@ impl From<String> for JobWord {
 /// `highwater check`.
 #[derive(Debug)]
 pub struct CheckTask {
-    /// Branch of the baseline.
-    pub baseline: Option<String>,
-    /// What fails it.
-    pub fail_on: FailOn,
-    /// Limits, bytes, by the names they have in the API.
-    pub limits: [(&'static str, Option<u64>); 4],
+    /// What flags say it goes by.
+    pub judged: Judged,
     /// The command that runs files again, where what is found is to be confirmed.
     pub confirm: Option<Vec<OsString>>,
     /// How it is written.
@@ -105,14 +114,14 @@ pub struct CheckTask {
 impl From<CheckArgs> for CheckTask {
     fn from(args: CheckArgs) -> Self {
         Self {
-            baseline: args.baseline.and_then(said),
-            fail_on: args.fail_on,
-            limits: [
-                ("max_peak", args.max_peak),
-                ("min_headroom", args.min_headroom),
-                ("max_retained", args.max_retained),
-                ("max_spike", args.max_spike),
-            ],
+            judged: Judged {
+                fail_on: args.fail_on,
+                baseline: args.baseline.and_then(said),
+                max_peak: args.max_peak,
+                min_headroom: args.min_headroom,
+                max_retained: args.max_retained,
+                max_spike: args.max_spike,
+            },
             confirm: args.confirm.then_some(args.command),
             form: args.format,
             server: args.server.and_then(said),

@@ -14,7 +14,7 @@ use super::{CommandError, environment, named, tell, working_folder};
 use crate::{
     cli::{CheckForm, CheckTask, FailOn},
     exit_codes,
-    settings::{self, Given},
+    settings::{self, Given, Judged},
     shipper::Client,
     terminal,
 };
@@ -39,10 +39,12 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
     let folder = working_folder();
     let places = settings::places(given, &env, &folder);
     tell(&places.problems);
+    let judged = task.judged.clone().resolve(&env, &folder);
+    let judged = judged.map_err(CommandError::NotJudged)?;
     let job = named::job(task.job.as_ref(), &env)?.ok_or(CommandError::NoJobToCheck)?;
     let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
     let client = Client::new(server, places.token.as_ref(), &env, job);
-    let mut report = ask(job, task, &client)?;
+    let mut report = ask(job, &judged, &client)?;
     if let Some(command) = &task.confirm {
         let again = Again {
             job,
@@ -52,7 +54,7 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
             command,
         };
         if again.measure(&report)? {
-            report = ask(job, task, &client)?;
+            report = ask(job, &judged, &client)?;
         }
     }
     let answer = match task.form {
@@ -60,15 +62,15 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
         CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
     };
     terminal::print(&answer).map_err(CommandError::NotPrinted)?;
-    Ok(code(&report, task.fail_on))
+    Ok(code(&report, judged.fail_on.unwrap_or(FailOn::Worse)))
 }
 
-fn ask(job: Uuid, task: &CheckTask, client: &Client) -> Result<CheckReport, CommandError> {
+fn ask(job: Uuid, judged: &Judged, client: &Client) -> Result<CheckReport, CommandError> {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    if let Some(branch) = &task.baseline {
+    if let Some(branch) = &judged.baseline {
         query.append_pair("baseline", branch);
     }
-    for (name, limit) in task.limits {
+    for (name, limit) in judged.limits() {
         if let Some(limit) = limit {
             query.append_pair(name, &limit.to_string());
         }

@@ -134,6 +134,9 @@ pub enum CommandError {
         "no job is named: give its uuid, which stands in the address of its page, or the file that --summary wrote of it"
     )]
     NoJobToCheck,
+    /// What the check would go by cannot be.
+    #[error("{0}")]
+    NotJudged(String),
     /// The variable that names a job names none.
     #[error("{0} is no uuid of a job; name the job, or unset it")]
     NoJobInVariable(&'static str),

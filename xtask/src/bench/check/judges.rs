@@ -5,7 +5,7 @@ use highwater_analysis::{
     regression::{self, Figure, Told},
     samples,
 };
-use highwater_wire::report::{BaselineJob, FileRow, JobReport};
+use highwater_wire::report::{BaselineJob, FileRow, Finding, JobReport};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use uuid::Uuid;
 
@@ -86,10 +86,7 @@ fn told(before: &[Job], now: &Job, again: Option<&Job>) -> Vec<Option<String>> {
         };
         check::confirm(&mut report, of, &samples::job(), &ran);
     }
-    let worse = report
-        .findings
-        .into_iter()
-        .filter(|finding| finding.fails());
+    let worse = report.findings.into_iter().filter(Finding::fails);
     worse.map(|finding| finding.path).collect()
 }
 
