@@ -1,6 +1,7 @@
 //! The command line. Only this room knows clap; what it reads becomes plain props before anything runs.
 
 mod about;
+mod acknowledging;
 mod beside;
 mod blaming;
 mod checking;
@@ -16,6 +17,7 @@ mod server;
 
 use clap::{Parser, Subcommand};
 
+use acknowledging::AcknowledgeArgs;
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
 use blaming::BlameArgs;
 use checking::CheckArgs;
@@ -26,6 +28,7 @@ use planning::PlanArgs;
 use report::ReportArgs;
 use run::RunArgs;
 
+pub use acknowledging::{AcknowledgeTask, Acknowledging};
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
 pub use blaming::BlameTask;
 pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
@@ -38,6 +41,9 @@ pub use run::RunTask;
 
 const VARIABLES: &str = "Each option has a variable, HIGHWATER_ and its name: HIGHWATER_SERVER, HIGHWATER_BASE_COMMIT; for --job it is \
 HIGHWATER_JOB_NAME. An option goes before its variable, both before [tool.highwater] in pyproject.toml.";
+
+const JUDGED: &str = "--fail-on, --baseline and the limits have a variable each, such as HIGHWATER_MAX_PEAK, and a key in [tool.highwater.check] of \
+pyproject.toml, such as max-peak; a flag goes before its variable, both before the file.";
 
 /// Records the memory of pytest runs and says where it went.
 #[derive(Debug, Parser)]
@@ -69,7 +75,10 @@ enum Command {
     /// Cut a suite that was recorded into jobs that fit a budget.
     Plan(PlanArgs),
     /// Say whether the memory of a job got worse; ends with 1 where it did, with 3 where there is too little to compare with.
+    #[command(after_help = JUDGED)]
     Check(CheckArgs),
+    /// Say of a figure that it is known, why and until when: as much of it fails no check; or list what was said, or take it back.
+    Acknowledge(AcknowledgeArgs),
     /// Show jobs before and after: peak, headroom, ending, and what became of each test file.
     Compare(CompareArgs),
     /// Say with which commits the memory of a test file, or of the whole suite, changed for good.
@@ -99,6 +108,8 @@ pub enum Task {
     Plan(PlanTask),
     /// Say whether a job got worse.
     Check(CheckTask),
+    /// Say that a figure is known.
+    Acknowledge(AcknowledgeTask),
     /// Show jobs before and after.
     Compare(CompareTask),
     /// Say with which commits memory changed.
@@ -121,6 +132,7 @@ impl Cli {
             Command::Report(args) => Task::Report(args.into()),
             Command::Plan(args) => Task::Plan(args.into()),
             Command::Check(args) => Task::Check(args.into()),
+            Command::Acknowledge(args) => Task::Acknowledge(args.into()),
             Command::Compare(args) => Task::Compare(args.into()),
             Command::Blame(args) => Task::Blame(args.into()),
             Command::Doctor(args) => Task::Doctor(args.into()),

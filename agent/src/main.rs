@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Task::Upload(task) => commands::upload::upload(task),
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Check(task) => commands::check::check(&task),
+        Task::Acknowledge(task) => commands::acknowledge::acknowledge(&task),
         Task::Compare(task) => commands::compare::compare(&task),
         Task::Blame(task) => commands::blame::blame(&task),
         Task::Plan(task) => commands::plan::plan(&task),

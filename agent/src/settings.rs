@@ -8,6 +8,7 @@
 mod folders;
 mod given;
 mod guarded;
+mod judged;
 mod machine;
 mod of_ci;
 mod pyproject;
@@ -44,6 +45,7 @@ pub(crate) use folders::{plugin_root, spool_elsewhere};
 pub use folders::default_spool;
 pub use given::Given;
 pub use guarded::{Guarded, MemoryLimit, parse_memory_limit, parse_on_limit};
+pub use judged::Judged;
 pub use token::Token;
 pub use units::{
     parse_bytes, parse_ci_timeout, parse_commit, parse_duration, parse_interval, parse_name,
@@ -213,6 +215,9 @@ pub fn resolve(
             .or(file.ci_timeout)
             .map_or(ci.timeout_us, |time| time.as_micros() as u64),
         ci_started_unix_us: ci.started_unix_us,
+        confirms: given
+            .confirms
+            .map_or_else(String::new, |job| job.to_string()),
         ..v1::Job::default()
     };
     mask::job(&mut job);

@@ -145,3 +145,22 @@ def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
     for words in [["nowhere.py"], ["test_2.py", "--job", "other"], ["--project", "other/project"], ["--project", "odd"]]:
         wrong = blamed(suite, server, *words)
         assert wrong.returncode == 2 and wrong.stderr.strip(), wrong
+
+
+def test_what_a_check_goes_by_stands_in_the_project_too(own_server, suite):
+    server, recorder = own_server, suite.recorder
+    job = suite(server, "1", spike=60)
+    project = recorder.folder / "pyproject.toml"
+    project.write_text("[tool.highwater.check]\nfail-on = 'limit'\nmax-spike = '64MiB'\n")
+    over = checked(suite, server, job)
+    assert over.returncode == 1 and "above the limit of 64.0 MiB." in over.stdout, over
+    # A variable goes before the file, and a flag before both.
+    assert checked(suite, server, job, HIGHWATER_MAX_SPIKE="200MiB").returncode == 0
+    assert checked(suite, server, job, "--max-spike", "64MiB", HIGHWATER_MAX_SPIKE="200MiB").returncode == 1
+    assert checked(suite, server, job, "--fail-on", "never").returncode == 0
+    project.write_text("[tool.highwater.check]\nmax-spikes = '64MiB'\n")
+    wrong = checked(suite, server, job)
+    assert wrong.returncode == 2 and "pyproject.toml: [tool.highwater.check] max-spikes: there is no such setting; there are fail-on" in wrong.stderr, wrong
+    # The tests run all the same, and are told of it.
+    summary = recorder.run(PYTEST, server)
+    assert summary["ending"]["verdict"] == "passed" and b"max-spikes: there is no such setting" in recorder.done.stderr, recorder.done

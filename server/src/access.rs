@@ -84,6 +84,8 @@ pub(crate) struct Grant {
     pub(crate) scope: Scope,
     /// What gave it, for the log: the lookup of a token, or the subject of an identity token.
     pub(crate) by: String,
+    /// What people call it: the note of a token, else what stands in `by`.
+    pub(crate) name: String,
 }
 
 impl Grant {
@@ -92,6 +94,10 @@ impl Grant {
         Some(Self {
             scope: row.scope.parse().ok()?,
             project: row.project,
+            name: match row.note.trim() {
+                "" => row.lookup.clone(),
+                note => note.to_owned(),
+            },
             by: row.lookup,
         })
     }
@@ -182,6 +188,17 @@ impl Access {
             .filter(|grant| grant.scope.covers(Scope::Read))
             .filter_map(|grant| grant.project.clone());
         Visible::Some(slugs.collect())
+    }
+
+    /// What the first grant that allows something in a project is called.
+    pub(crate) fn name_for(&self, project: &str, wanted: Scope) -> String {
+        match self {
+            Self::Open => "anyone".to_owned(),
+            Self::Guarded(grants) => {
+                let grant = grants.iter().find(|grant| grant.covers(project, wanted));
+                grant.map_or_else(|| "nobody".to_owned(), |grant| grant.name.clone())
+            }
+        }
     }
 
     /// Who it is, for the log.
@@ -291,6 +308,7 @@ mod tests {
             project: project.map(str::to_owned),
             scope,
             by: "test".to_owned(),
+            name: "test".to_owned(),
         }
     }
 

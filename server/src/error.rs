@@ -72,6 +72,13 @@ impl AppError {
         Self::new(StatusCode::NOT_FOUND, "not_found", what, hint)
     }
 
+    pub(crate) fn no_job(job: uuid::Uuid) -> Self {
+        Self::not_found(
+            format!("there is no job {job}"),
+            "check the uuid, or upload the job's spool",
+        )
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>, hint: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
     }

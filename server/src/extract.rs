@@ -27,6 +27,33 @@ pub(crate) struct Path<T>(pub(crate) T);
 #[from_request(via(axum::extract::Query), rejection(AppError))]
 pub(crate) struct Query<T>(pub(crate) T);
 
+/// A small body that is JSON. Who may send nothing is found out after it was read, as with everything that is sent.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// Most bytes of such a body.
+const MOST_JSON_BYTES: usize = 16 << 10;
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
+        let whole = axum::body::to_bytes(request.into_body(), MOST_JSON_BYTES);
+        let whole = tokio::time::timeout(state.patience, whole).await;
+        let whole = whole.map_err(|_| AppError::too_slow())?;
+        let wrong = |why: String| AppError::bad_request(why, "see /api for what is to be sent");
+        let bytes = whole.map_err(|_| {
+            wrong(format!(
+                "the body cannot be read, or has more than {MOST_JSON_BYTES} bytes"
+            ))
+        })?;
+        let value = serde_json::from_slice(&bytes);
+        Ok(Self(value.map_err(|error| {
+            wrong(format!("the body is not what is taken here: {error}"))
+        })?))
+    }
+}
+
 /// What is put somewhere. The body, bounded by the router and in the time it may take, is read before anything is refused: a connection
 /// with a body still under way is closed after the answer, and the client may find that out only with its next request.
 #[derive(Debug)]

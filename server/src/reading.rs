@@ -54,21 +54,28 @@ impl<'a> Job<'a> {
         access: &Access,
         uuid: Uuid,
     ) -> Result<Self, AppError> {
+        let found = Self::any(state, uuid).await?;
+        found
+            .filter(|job| access.may_read(&job.key.project, job.key.public))
+            .ok_or_else(|| access.hidden(AppError::no_job(uuid)))
+    }
+
+    /// A job, whoever may see it.
+    async fn any(state: &'a AppState, uuid: Uuid) -> Result<Option<Self>, AppError> {
         let mut snapshot = state.store.snapshot().await?;
-        let key = snapshot.job(uuid).await?;
-        let key = key
-            .filter(|key| access.may_read(&key.project, key.public))
-            .ok_or_else(|| access.hidden(unknown(uuid)))?;
+        let Some(key) = snapshot.job(uuid).await? else {
+            return Ok(None);
+        };
         let removed = Removed::of(&key);
         let is_settled = !key.unsettled && key.revision > 0 || removed.has_no_samples();
-        Ok(Self {
+        Ok(Some(Self {
             state,
             uuid,
             key,
             pages: is_settled.then_some(snapshot),
             removed,
             live: None,
-        })
+        }))
     }
 
     /// Slug of its project.
@@ -100,7 +107,10 @@ impl<'a> Job<'a> {
         let (state, uuid) = (self.state, self.uuid);
         let key = {
             let mut snapshot = state.store.snapshot().await?;
-            let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+            let key = snapshot
+                .job(uuid)
+                .await?
+                .ok_or_else(|| AppError::no_job(uuid))?;
             LiveKey {
                 uuid,
                 arrivals: key.arrivals,
@@ -274,16 +284,12 @@ pub(crate) struct Within {
     pub(crate) visits: Vec<Visit>,
 }
 
-fn unknown(uuid: Uuid) -> AppError {
-    AppError::not_found(
-        format!("there is no job {uuid}"),
-        "check the uuid, or upload the job's spool",
-    )
-}
-
 async fn stored(state: &AppState, uuid: Uuid) -> Result<Stored, AppError> {
     let mut snapshot = state.store.snapshot().await?;
-    let key = snapshot.job(uuid).await?.ok_or_else(|| unknown(uuid))?;
+    let key = snapshot
+        .job(uuid)
+        .await?
+        .ok_or_else(|| AppError::no_job(uuid))?;
     Ok(finalise::read(state.silent_since(), &mut snapshot, uuid, key).await?)
 }
 

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, put},
+    routing::{delete, get, put},
 };
 use highwater_wire::codec::MAX_COMPRESSED_BYTES;
 use tower_http::{
@@ -68,6 +68,14 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(
             "/api/v1/projects/{project}/changes/{*path}",
             get(api::changes_of_file),
+        )
+        .route(
+            "/api/v1/projects/{project}/acknowledgements",
+            get(api::acknowledgements).post(api::acknowledge),
+        )
+        .route(
+            "/api/v1/projects/{project}/acknowledgements/{id}",
+            delete(api::withdraw),
         )
         .route("/api/v1/access", get(api::access))
         .route("/api/v1/openapi.json", get(api::document))

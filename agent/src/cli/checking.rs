@@ -1,21 +1,21 @@
 //! `highwater check`: whether the memory of a job got worse.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
 use super::server::ServerParser;
-use crate::settings::{parse_bytes, said};
+use crate::settings::{Judged, parse_bytes, said};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Branch of the jobs that it is compared with; where none is named main, else master, else the job's own.
     #[arg(long, value_name = "BRANCH")]
     baseline: Option<String>,
-    /// What ends with 1: a figure that got worse or is over a limit, one over a limit alone, or nothing.
-    #[arg(long, value_enum, default_value_t = FailOn::Worse)]
-    fail_on: FailOn,
+    /// What ends with 1: a figure that got worse or is over a limit, one over a limit alone, or nothing [default: worse].
+    #[arg(long, value_enum)]
+    fail_on: Option<FailOn>,
     /// The job's peak at the most, as 3GB or 512MiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_peak: Option<u64>,
@@ -28,6 +28,9 @@ pub(super) struct CheckArgs {
     /// What each file needs for a while at the most.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_spike: Option<u64>,
+    /// Run the files of findings again with CMD, 20 of them at the most, as a job of its own; what that does not show too does not fail the check.
+    #[arg(long, requires = "command")]
+    confirm: bool,
     /// How it is written: in words, or all of it as JSON.
     #[arg(long, value_enum, default_value_t = CheckForm::Text)]
     format: CheckForm,
@@ -37,6 +40,9 @@ pub(super) struct CheckArgs {
     /// The job, by uuid or by the file that `--summary` wrote of it; that of HIGHWATER_JOB where none is named.
     #[arg(value_name = "JOB")]
     job: Option<JobWord>,
+    /// With --confirm: what runs tests as the job did, without naming files, such as pytest -n 2. The files are added to it.
+    #[arg(last = true, value_name = "CMD", requires = "confirm")]
+    command: Vec<OsString>,
 }
 
 /// What fails a check.
@@ -48,6 +54,19 @@ pub enum FailOn {
     Limit,
     /// Nothing.
     Never,
+}
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word.trim() {
+            "worse" => Ok(Self::Worse),
+            "limit" => Ok(Self::Limit),
+            "never" => Ok(Self::Never),
+            word => Err(format!("{word:?} is none of worse, limit and never")),
+        }
+    }
 }
 
 /// How a check is written.
@@ -80,12 +99,10 @@ impl From<String> for JobWord {
 /// `highwater check`.
 #[derive(Debug)]
 pub struct CheckTask {
-    /// Branch of the baseline.
-    pub baseline: Option<String>,
-    /// What fails it.
-    pub fail_on: FailOn,
-    /// Limits, bytes, by the names they have in the API.
-    pub limits: [(&'static str, Option<u64>); 4],
+    /// What flags say it goes by.
+    pub judged: Judged,
+    /// The command that runs files again, where what is found is to be confirmed.
+    pub confirm: Option<Vec<OsString>>,
     /// How it is written.
     pub form: CheckForm,
     /// Address of the server.
@@ -97,14 +114,15 @@ pub struct CheckTask {
 impl From<CheckArgs> for CheckTask {
     fn from(args: CheckArgs) -> Self {
         Self {
-            baseline: args.baseline.and_then(said),
-            fail_on: args.fail_on,
-            limits: [
-                ("max_peak", args.max_peak),
-                ("min_headroom", args.min_headroom),
-                ("max_retained", args.max_retained),
-                ("max_spike", args.max_spike),
-            ],
+            judged: Judged {
+                fail_on: args.fail_on,
+                baseline: args.baseline.and_then(said),
+                max_peak: args.max_peak,
+                min_headroom: args.min_headroom,
+                max_retained: args.max_retained,
+                max_spike: args.max_spike,
+            },
+            confirm: args.confirm.then_some(args.command),
             form: args.format,
             server: args.server.and_then(said),
             job: args.job,

@@ -82,6 +82,7 @@ impl From<RecordingArgs> for Given {
             pull_request: about.pull_request.and_then(said),
             fork: about.fork,
             event: about.event.and_then(said),
+            confirms: None,
             url: about.url.and_then(said),
             spool: args.spool,
             interval: args.interval,

@@ -60,7 +60,7 @@ pub fn blame(task: &BlameTask) -> Result<u8, CommandError> {
 }
 
 /// A file as it is recorded, relative to the repository, where it is here; else as it was named.
-fn as_recorded(file: &str, folder: &Path, repo_root: &Path) -> String {
+pub(super) fn as_recorded(file: &str, folder: &Path, repo_root: &Path) -> String {
     let here = folder.join(file);
     let mut plain = PathBuf::new();
     for component in here.components() {

@@ -1,17 +1,20 @@
 //! `highwater check`: whether the memory of a job got worse, as the server tells it.
 
+mod confirm;
+
 use std::{fmt::Write as _, time::Duration};
 
-use highwater_analysis::figures::shown;
-use highwater_wire::report::{CheckReport, CheckVerdict, FindingCause};
+use highwater_analysis::{figures::shown, time};
+use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
+
+use confirm::Again;
 
 use super::{CommandError, environment, named, tell, working_folder};
 use crate::{
-    ci::Env,
     cli::{CheckForm, CheckTask, FailOn},
     exit_codes,
-    settings::{self, Given, Places},
+    settings::{self, Given, Judged},
     shipper::Client,
     terminal,
 };
@@ -33,36 +36,46 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
         server: task.server.clone(),
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let folder = working_folder();
+    let places = settings::places(given, &env, &folder);
     tell(&places.problems);
+    let judged = task.judged.clone().resolve(&env, &folder);
+    let judged = judged.map_err(CommandError::NotJudged)?;
     let job = named::job(task.job.as_ref(), &env)?.ok_or(CommandError::NoJobToCheck)?;
-    let report = ask(job, task, &places, &env)?;
+    let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
+    let client = Client::new(server, places.token.as_ref(), &env, job);
+    let mut report = ask(job, &judged, &client)?;
+    if let Some(command) = &task.confirm {
+        let again = Again {
+            job,
+            client: &client,
+            server,
+            folder: &folder,
+            command,
+        };
+        if again.measure(&report)? {
+            report = ask(job, &judged, &client)?;
+        }
+    }
     let answer = match task.form {
         CheckForm::Text => text(&report),
         CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
     };
     terminal::print(&answer).map_err(CommandError::NotPrinted)?;
-    Ok(code(&report, task.fail_on))
+    Ok(code(&report, judged.fail_on.unwrap_or(FailOn::Worse)))
 }
 
-fn ask(
-    job: Uuid,
-    task: &CheckTask,
-    places: &Places,
-    env: &Env,
-) -> Result<CheckReport, CommandError> {
-    let server = places.server.as_ref().ok_or(CommandError::NoServerToAsk)?;
+fn ask(job: Uuid, judged: &Judged, client: &Client) -> Result<CheckReport, CommandError> {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    if let Some(branch) = &task.baseline {
+    if let Some(branch) = &judged.baseline {
         query.append_pair("baseline", branch);
     }
-    for (name, limit) in task.limits {
+    for (name, limit) in judged.limits() {
         if let Some(limit) = limit {
             query.append_pair(name, &limit.to_string());
         }
     }
     let path = format!("/api/v1/jobs/{job}/check?{}", query.finish());
-    let client = Client::new(server, places.token.as_ref(), env, job);
     let unread = |why| CommandError::NotRead(job, why);
     let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
     serde_json::from_str(&answer)
@@ -70,12 +83,12 @@ fn ask(
 }
 
 fn code(report: &CheckReport, fail_on: FailOn) -> u8 {
-    let is_over = |cause: FindingCause| match fail_on {
-        FailOn::Worse => cause != FindingCause::ChangedBefore,
-        FailOn::Limit => cause == FindingCause::Limit,
+    let is_over = |finding: &Finding| match fail_on {
+        FailOn::Worse => finding.fails(),
+        FailOn::Limit => finding.fails() && finding.cause == FindingCause::Limit,
         FailOn::Never => false,
     };
-    if report.findings.iter().any(|finding| is_over(finding.cause)) {
+    if report.findings.iter().any(is_over) {
         exit_codes::REGRESSION
     } else if report.verdict == CheckVerdict::NotEnoughData && fail_on == FailOn::Worse {
         exit_codes::NOT_ENOUGH_DATA
@@ -94,6 +107,8 @@ fn text(report: &CheckReport) -> String {
     let mut text = format!("{verdict}: {}\n", shown(&report.sentence));
     let findings = report.findings.iter().map(|finding| {
         let mark = match finding.cause {
+            _ if finding.acknowledged.is_some() => "acknowledged",
+            _ if finding.again.is_some_and(|again| !again.confirms) => "unconfirmed",
             FindingCause::Changed => "worse",
             FindingCause::ChangedBefore => "worse before",
             FindingCause::Limit => "limit",
@@ -106,7 +121,19 @@ fn text(report: &CheckReport) -> String {
         let tests = tests.map_or_else(String::new, |tests| {
             format!(" It has {} tests now and had {}.", tests.now, tests.before)
         });
-        let _ = writeln!(text, "  {mark:<12} {}{tests}", shown(&finding.sentence));
+        let known = finding
+            .acknowledged
+            .as_ref()
+            .map_or_else(String::new, |it| {
+                format!(
+                    " Until {}, by {}: {}",
+                    time::day(&it.until),
+                    shown(&it.by),
+                    shown(&it.reason)
+                )
+            });
+        let sentence = shown(&finding.sentence);
+        let _ = writeln!(text, "  {mark:<12} {sentence}{tests}{known}");
     }
     for (what, files) in [
         ("new, not compared", &report.new_files),

@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+pub mod acknowledge;
 pub mod background;
 pub mod blame;
 pub mod check;
@@ -133,6 +134,9 @@ pub enum CommandError {
         "no job is named: give its uuid, which stands in the address of its page, or the file that --summary wrote of it"
     )]
     NoJobToCheck,
+    /// What the check would go by cannot be.
+    #[error("{0}")]
+    NotJudged(String),
     /// The variable that names a job names none.
     #[error("{0} is no uuid of a job; name the job, or unset it")]
     NoJobInVariable(&'static str),
@@ -144,6 +148,9 @@ pub enum CommandError {
         "the jobs of before are needed, which a server has: name it with --server or HIGHWATER_SERVER"
     )]
     NoServerToAsk,
+    /// The server did not take or show what is acknowledged.
+    #[error("what is acknowledged: {0}")]
+    NotAcknowledged(String),
     /// There is no plan of it.
     #[error("job {0}: {1}")]
     Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),

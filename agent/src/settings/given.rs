@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use uuid::Uuid;
+
 use super::{Guarded, Token};
 use crate::{backend::Backend, diagnose::Diagnose};
 
@@ -36,6 +38,8 @@ pub struct Given {
     pub fork: Option<bool>,
     /// What set the run off.
     pub event: Option<String>,
+    /// The job of which this one runs files again; a variable alone says it, which `check --confirm` sets.
+    pub confirms: Option<Uuid>,
     /// Page of the job.
     pub url: Option<String>,
     /// Root of the spool.
@@ -91,6 +95,7 @@ impl Given {
             pull_request: self.pull_request.or(other.pull_request),
             fork: self.fork.or(other.fork),
             event: self.event.or(other.event),
+            confirms: self.confirms.or(other.confirms),
             url: self.url.or(other.url),
             spool: self.spool.or(other.spool),
             interval: self.interval.or(other.interval),

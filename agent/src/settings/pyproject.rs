@@ -9,7 +9,7 @@ use std::{
 use crate::{backend::Backend, diagnose::Diagnose};
 
 use super::{
-    Guarded, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
+    Guarded, Judged, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
     parse_on_limit, parse_project, parse_server, said,
 };
 
@@ -46,6 +46,31 @@ pub(super) struct File {
     pub(super) plugin: Option<bool>,
     /// Whether the report goes into the job summary of GitHub Actions.
     pub(super) step_summary: Option<bool>,
+}
+
+/// `[tool.highwater.check]` of the file, and where that is; none where nothing is said of checks.
+///
+/// # Errors
+/// With the file, where it cannot be read.
+pub(super) fn check_table(folder: &Path) -> Result<Option<(PathBuf, toml::Table)>, String> {
+    let mut ancestors = folder
+        .ancestors()
+        .map(|folder| folder.join("pyproject.toml"));
+    let Some(path) = ancestors.find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| format!("{}: {problem}", path.display());
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let all: toml::Table =
+        toml::from_str(&text).map_err(|error| wrong(in_a_line(&text, &error)))?;
+    let table = all.get("tool").and_then(|tool| tool.get("highwater"));
+    match table.and_then(|table| table.get("check")) {
+        None => Ok(None),
+        Some(toml::Value::Table(table)) => Ok(Some((path.clone(), table.clone()))),
+        Some(other) => Err(wrong(format!(
+            "[tool.highwater] check: {other} is no table"
+        ))),
+    }
 }
 
 /// Reads the file; none, or one without the table, says nothing. What is wrong with it is told, and left out: the file holds the
@@ -108,11 +133,16 @@ impl File {
             }
             "protect" => self.protect = Some(yes_or_no(&value)?),
             "ci-timeout" => self.ci_timeout = Some(parse_ci_timeout(&text(value)?)?),
+            // For `highwater check`, which reads it by itself; what is wrong with it is told here too.
+            "check" => {
+                let table = value.as_table().ok_or("write a table")?;
+                Judged::of_table(table)?;
+            }
             "plugin" => self.plugin = Some(yes_or_no(&value)?),
             "step-summary" => self.step_summary = Some(yes_or_no(&value)?),
             _ => {
                 return Err(
-                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, diagnose, plugin, protect, ci-timeout, step-summary"
+                    "there is no such setting; there are server, project, job, variant, spool, interval, backend, budget, memory-limit, on-limit, exact, diagnose, plugin, protect, ci-timeout, step-summary, check"
                         .to_owned(),
                 );
             }

@@ -140,6 +140,7 @@ fn empty_variables_say_nothing_and_impossible_ones_are_told() {
         "PULL_REQUEST",
         "FORK",
         "EVENT",
+        "CONFIRMS",
         "URL",
         "SPOOL",
         "INTERVAL",

@@ -32,6 +32,11 @@ pub(super) fn read(env: &Env) -> (Given, Vec<String>) {
         pull_request: variables.word("PULL_REQUEST", parse_name),
         fork: variables.read("FORK", yes_or_no),
         event: variables.word("EVENT", parse_name),
+        confirms: variables.read("CONFIRMS", |text| {
+            text.trim()
+                .parse()
+                .map_err(|_| format!("{text:?} is no uuid of a job"))
+        }),
         url: variables.word("URL", parse_url),
         spool: variables.text("SPOOL").map(PathBuf::from),
         interval: variables.read("INTERVAL", parse_interval),

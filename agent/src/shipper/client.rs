@@ -283,6 +283,53 @@ impl Client {
         }
     }
 
+    /// Sends a document to a path of the server; what it answers, or why it takes it not.
+    ///
+    /// # Errors
+    /// When nothing comes, or a refusal.
+    pub fn post(&self, path: &str, json: &str) -> Result<String, String> {
+        self.change("POST", path, json)
+    }
+
+    /// Has the server take something back; what it answers, or why it does not.
+    ///
+    /// # Errors
+    /// When nothing comes, or a refusal.
+    pub fn delete(&self, path: &str) -> Result<String, String> {
+        self.change("DELETE", path, "")
+    }
+
+    fn change(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+        let agent = self.agent.as_ref().map_err(Clone::clone)?;
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.server))
+            .header("Content-Type", "application/json");
+        if let Some(header) = self.credential.header()? {
+            request = request.header("Authorization", header);
+        }
+        let request = request
+            .body(body.to_owned())
+            .map_err(|error| error.to_string())?;
+        let sent = agent.run(request).and_then(|mut response| {
+            let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+            let body = body.read_to_string()?;
+            Ok((response.status(), body))
+        });
+        let (status, body) =
+            sent.map_err(|error| match self.no_answer(&error, self.timeouts.whole) {
+                Answer::Closed(why) | Answer::Again(_, why) => why,
+                _ => error.to_string(),
+            })?;
+        match status {
+            StatusCode::OK | StatusCode::CREATED => Ok(body),
+            StatusCode::UNAUTHORIZED => {
+                Err("the server asks for a token of the scope admin (HIGHWATER_TOKEN)".to_owned())
+            }
+            status => Err(format!("the server answered {status}{}", said_of(&body))),
+        }
+    }
+
     /// Asks for a page, which may take so long; the answer, or why there is none.
     pub(super) fn get(&self, path: &str, patience: Duration) -> Result<Page, String> {
         self.get_up_to(path, patience, MOST_ANSWER_BYTES)

@@ -3,6 +3,8 @@
 //! Of a file two figures are tested that do not hang on what ran before it: what it retained, and what it needed for a while above where it began. Its peak is the
 //! second on top of what others left behind, so one file that retains more would raise the peaks of all after it; the job's own peak is tested by itself.
 
+mod acknowledged;
+mod confirm;
 mod found;
 mod moved;
 mod words;
@@ -13,10 +15,11 @@ use std::{
 };
 
 use highwater_wire::report::{
-    Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, FindingCause, JobReport,
-    JobState, Verdict,
+    Baseline, BaselineJob, CheckReport, CheckVerdict, FileRow, Finding, JobReport, JobState,
 };
 
+pub use acknowledged::{acknowledge, figure_of};
+pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well};
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 
 use found::Found;
@@ -31,9 +34,9 @@ pub const MOST_JOBS: usize = 30;
 /// the machine. `None` for a job that nothing can be compared with, since it did not go well.
 #[must_use]
 pub fn comparable(job: &JobReport) -> Option<String> {
-    let verdict = job.ending.as_ref()?.verdict;
-    let went_well = matches!(verdict, Verdict::Passed | Verdict::TestsFailed) && !job.censored;
-    went_well.then(|| kind(job))
+    // One that runs files of another again is compared with that one alone.
+    let stands_alone = job.confirms.is_none();
+    (went_well(job) && stands_alone).then(|| kind(job))
 }
 
 /// [`comparable`] of a job however it ended, for one that is checked itself.
@@ -154,12 +157,19 @@ pub fn check(
     before: &[Before],
     limits: &Limits,
 ) -> CheckReport {
-    let mut files = by_path(
-        files
-            .iter()
-            .filter(|row| row.visits > 0)
-            .map(FileFigures::from),
-    );
+    let ran = files.iter().filter(|row| row.visits > 0);
+    let files = by_path(ran.map(FileFigures::from));
+    judged(job, files, branch, before, limits)
+}
+
+/// The same by the figures of the files.
+fn judged(
+    job: &JobReport,
+    mut files: BTreeMap<String, FileFigures>,
+    branch: &str,
+    before: &[Before],
+    limits: &Limits,
+) -> CheckReport {
     let earlier: Vec<BTreeMap<String, FileFigures>> = before
         .iter()
         .map(|it| by_path(it.files.iter().cloned()))
@@ -195,14 +205,9 @@ pub fn check(
             too_few.push(file.path.clone());
         }
     }
-    let verdict = match job.state {
-        // What is still to come nobody knows.
-        JobState::Running if found.verdict() == CheckVerdict::Clean => CheckVerdict::NotEnoughData,
-        _ => found.verdict(),
-    };
     let mut report = CheckReport {
         job: job.uuid,
-        verdict,
+        verdict: CheckVerdict::NotEnoughData,
         sentence: String::new(),
         baseline: Baseline {
             branch: branch.to_owned(),
@@ -216,17 +221,29 @@ pub fn check(
         too_few,
         left_out,
     };
-    report.findings.sort_by_key(largest_first);
     report.better.sort_by_key(largest_first);
-    report.sentence = words::of_report(&report, job);
+    judge(&mut report, job);
     report
+}
+
+/// Says what its findings come to.
+fn judge(report: &mut CheckReport, job: &JobReport) {
+    report.verdict = if report.findings.iter().any(Finding::fails) {
+        CheckVerdict::Regression
+    } else if report.compared == 0 || job.state == JobState::Running {
+        // What is still to come nobody knows.
+        CheckVerdict::NotEnoughData
+    } else {
+        CheckVerdict::Clean
+    };
+    report.findings.sort_by_key(largest_first);
+    report.sentence = words::of_report(report, job);
 }
 
 /// What fails the check first, then by the size of the change.
 fn largest_first(finding: &Finding) -> (bool, Reverse<u64>) {
     let from = finding.before_bytes.unwrap_or(finding.least_bytes);
-    let is_known = finding.cause == FindingCause::ChangedBefore;
-    (is_known, Reverse(finding.bytes.abs_diff(from)))
+    (!finding.fails(), Reverse(finding.bytes.abs_diff(from)))
 }
 
 /// What the test files of a job import, bytes.

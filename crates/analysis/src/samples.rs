@@ -19,6 +19,7 @@ pub fn job() -> JobReport {
         variant: [].into(),
         shard: None,
         attempt: 1,
+        confirms: None,
         branch: "main".to_owned(),
         commit: "abc".to_owned(),
         environment: EnvironmentReport::default(),

@@ -1,10 +1,10 @@
 //! What a reader is to be told of a job. Each form writes down what is found here, and decides nothing by itself; how a job compares with others, which a server
 //! alone knows, joins here.
 
-use highwater_analysis::{digest::Digest, figures::mebibytes};
+use highwater_analysis::{digest::Digest, figures::mebibytes, time};
 use highwater_wire::report::{
-    CheckReport, Course, Culprit, Ending, FindingCause, GrowthReport, JobReport, Remark,
-    RemarkKind, Severity, Verdict,
+    CheckReport, Course, Culprit, Ending, GrowthReport, JobReport, Remark, RemarkKind, Severity,
+    Verdict,
 };
 use uuid::Uuid;
 
@@ -40,16 +40,20 @@ pub fn of(digest: &Digest) -> Vec<Remark> {
 /// Adds what a check found beside the jobs before, so that the worst is first still.
 pub fn add_findings(remarks: &mut Vec<Remark>, job: &JobReport, check: &CheckReport) {
     remarks.extend(check.findings.iter().take(MOST_FINDINGS).map(|found| {
-        let severity = match found.cause {
-            FindingCause::Changed | FindingCause::Limit => Severity::Warning,
-            FindingCause::ChangedBefore => Severity::Notice,
+        let severity = match found.fails() {
+            true => Severity::Warning,
+            false => Severity::Notice,
         };
         let path = found.path.clone();
         let subject = match &path {
             Some(path) => format!("{} of {path}", found.figure.as_str()),
             None => found.figure.as_str().to_owned(),
         };
-        let sentence = found.sentence.clone();
+        let known = found.acknowledged.as_ref().map_or_else(String::new, |it| {
+            let until = time::day(&it.until);
+            format!(" Acknowledged until {until} by {}: {}", it.by, it.reason)
+        });
+        let sentence = format!("{}{known}", found.sentence);
         remark(job, RemarkKind::Finding, severity, &subject, path, sentence)
     }));
     remarks.sort_by_key(|remark| remark.severity);

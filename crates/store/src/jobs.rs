@@ -13,8 +13,8 @@ pub(crate) const RUN_ID: &str =
     "SELECT id FROM run WHERE project_id = $1 AND provider = $2 AND provider_run_id = $3";
 pub(crate) const INSERT: &str = "INSERT INTO job
     (uuid, project_id, run_id, name, variant, shard_index, shard_total, attempt, state, revision, begin_body,
-     started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed, branch)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0, branch FROM run WHERE id = $3";
+     started_unix_us, heard_unix_us, clock_skew_us, unsettled, duration_us, peak_bytes, peak_kind, tests, failed, branch, confirms)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'running', 0, $9, $10, $11, $12, 1, 0, 0, 'sampled', 0, 0, branch, $13 FROM run WHERE id = $3";
 pub(crate) const ID: &str = "SELECT id FROM job WHERE uuid = $1";
 pub(crate) const BEGIN_BODY: &str = "SELECT id, begin_body FROM job WHERE uuid = $1";
 // A job that was given up runs again as soon as it is heard of: its ending was none.
@@ -49,7 +49,7 @@ pub(crate) const SETTLE: &str =
     AND pages_removed_unix_us IS NULL";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, j.branch,
     r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
-    j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned
+    j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned, j.confirms
     FROM job j JOIN run r ON r.id = j.run_id JOIN project p ON p.id = j.project_id
     WHERE j.project_id = ";
 // For each set of filters there is an index that holds the jobs in this order.
@@ -61,7 +61,13 @@ const BEFORE: [&str; 3] = [
 const OF_BRANCH: &str = " AND j.branch = ";
 const OF_NAME: &str = " AND j.name = ";
 const OF_VERDICT: &str = " AND j.verdict = ";
+/// What runs files of another job again stands for nothing by itself.
+const ALONE: &str = " AND j.confirms IS NULL";
 const OF_RUN: &str = " AND j.run_id = ";
+// The last word counts.
+pub(crate) const CONFIRMING: &str =
+    "SELECT uuid FROM job WHERE project_id = $1 AND confirms = $2 AND revision > 0
+    AND verdict IN ('passed', 'tests_failed') ORDER BY id DESC LIMIT 1";
 pub(crate) const RUNS: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
     FROM run WHERE project_id = $1 AND (started_unix_us, id) < ($2, $3)
     ORDER BY started_unix_us DESC, id DESC LIMIT $4";
@@ -179,6 +185,8 @@ pub struct JobRow {
     pub failed: i64,
     /// Whether retention passes it by.
     pub pinned: bool,
+    /// The job of which it runs files again.
+    pub confirms: Option<Uuid>,
 }
 
 /// A run in a list.
@@ -210,6 +218,8 @@ pub struct JobFilter {
     pub verdict: Option<String>,
     /// Of this run only, by its number.
     pub run: Option<i64>,
+    /// Also those that run files of another again.
+    pub confirming: bool,
     /// Those that began before this job: its start and number.
     pub before: Option<[i64; 2]>,
 }
@@ -237,6 +247,22 @@ impl Snapshot {
     pub async fn job(&mut self, uuid: Uuid) -> Result<Option<JobKey>, StoreError> {
         Ok(sqlx::query_as(KEY)
             .bind(uuid)
+            .fetch_optional(self.connection())
+            .await?)
+    }
+
+    /// The newest job that ran files of another again and came to its end; `None` where none did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirming(
+        &mut self,
+        project: i64,
+        job: Uuid,
+    ) -> Result<Option<Uuid>, StoreError> {
+        Ok(sqlx::query_scalar(CONFIRMING)
+            .bind(project)
+            .bind(job)
             .fetch_optional(self.connection())
             .await?)
     }
@@ -352,6 +378,9 @@ pub(crate) fn list(
             query.push(of).push_bind(word.as_str());
         }
     }
+    if !filter.confirming {
+        query.push(ALONE);
+    }
     if let Some(run) = filter.run {
         query.push(OF_RUN).push_bind(run);
     }
@@ -428,6 +457,7 @@ pub(crate) async fn begin(
         .bind(at.started_unix_us)
         .bind(at.heard_unix_us)
         .bind(at.clock_skew_us)
+        .bind(Uuid::parse_str(&job.confirms).ok())
         .execute(connection)
         .await?;
     Ok(Put::New)

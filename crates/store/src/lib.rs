@@ -1,7 +1,7 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
-//! their own tables; `baselines` finds the jobs that a job is compared with; `good` the last one that ran to its end, `kinds` which jobs of a project are alike; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
+//! their own tables; `baselines` finds the jobs that a job is compared with, `acknowledgements` what is known of their figures; `good` the last one that ran to its end, `kinds` which jobs of a project are alike; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
 //! is settled, `trouble` whether that comes to disk; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
 //! writes a recording at once, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
@@ -9,6 +9,7 @@
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
 //! prepares each of them; around many rows a statement is two constants, and tests write them.
 
+mod acknowledgements;
 mod backup;
 mod baselines;
 mod batches;
@@ -35,6 +36,7 @@ mod trouble;
 mod whole;
 mod writer;
 
+pub use acknowledgements::{AcknowledgedRow, MOST_ACKNOWLEDGED, NewAcknowledged};
 pub use backup::{Backup, back_up};
 pub use baselines::{Alike, BaselineRow};
 pub use batches::{NewBatch, StoredBatch};

@@ -13,7 +13,7 @@ pub(crate) const PUBLISH: &str = "UPDATE project SET public = $2 WHERE id = $1";
 pub(crate) const LIST: &str = "SELECT (SELECT COUNT(*) FROM job c WHERE c.project_id = q.id) AS jobs,
     j.id, j.uuid, q.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch, r.head_commit, j.name, j.variant,
     j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us, j.peak_bytes, j.peak_kind,
-    j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned
+    j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned, j.confirms
     FROM project q JOIN job j ON j.id =
         (SELECT n.id FROM job n WHERE n.project_id = q.id ORDER BY n.started_unix_us DESC, n.id DESC LIMIT 1)
     JOIN run r ON r.id = j.run_id

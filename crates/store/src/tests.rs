@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, baselines, batches, db, details, facts, good, jobs, kinds, projects, retention, series,
-    sizes, space, tokens, trouble, writer,
+    acknowledgements, backup, baselines, batches, db, details, facts, good, jobs, kinds, projects,
+    retention, series, sizes, space, tokens, trouble, writer,
 };
 
 pub(crate) use made::{fact, plan_of};
@@ -86,6 +86,7 @@ async fn every_statement_can_be_prepared() {
         jobs::PROJECT,
         jobs::FIGURES,
         jobs::PIN,
+        jobs::CONFIRMING,
         batches::INSERT_STREAM,
         batches::COUNTS,
         batches::BODIES,
@@ -122,6 +123,13 @@ async fn every_statement_can_be_prepared() {
         tokens::RENAME,
         tokens::SIGN_OUT,
         tokens::FORGET_EXPIRED,
+        acknowledgements::INSERT,
+        acknowledgements::REPLACE,
+        acknowledgements::WITHDRAW,
+        acknowledgements::FIND,
+        acknowledgements::LIST,
+        acknowledgements::COUNTING,
+        acknowledgements::COUNT,
         sizes::HEADS,
         sizes::PAGE_BYTES,
         sizes::TABLES,
@@ -261,6 +269,7 @@ async fn a_list_is_in_the_order_of_an_index_whatever_it_is_filtered_by() {
             name: word(is_asked(1)),
             verdict: word(is_asked(2)),
             run: is_asked(3).then_some(1),
+            confirming: false,
             before: None,
         };
         let mut query = jobs::list(&explain(jobs::LIST), 1, &filter, 10);

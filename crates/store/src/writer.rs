@@ -21,7 +21,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Finalised, Moment, NewBatch, Store, StoreError, finalised, jobs, retention, space, tokens,
+    Finalised, Moment, NewBatch, Store, StoreError, acknowledgements, finalised, jobs, retention,
+    space, tokens,
     trouble::{self, Health, Trouble},
     whole::{self, Whole},
 };
@@ -64,6 +65,7 @@ enum Request {
     Finalised(Box<Finalised>),
     Reopen(Uuid),
     Access(tokens::Change),
+    Know(acknowledgements::Change),
     Keep(retention::Change),
     /// Changes nothing, and tells whether that can be written.
     Try,
@@ -158,6 +160,11 @@ impl Writer {
     /// Changes who may do what.
     pub(crate) async fn change(&self, change: tokens::Change) -> Result<Put, StoreError> {
         self.ask(Request::Access(change)).await
+    }
+
+    /// Changes what is known of figures.
+    pub(crate) async fn know(&self, change: acknowledgements::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Know(change)).await
     }
 
     /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
@@ -368,6 +375,7 @@ async fn write_one(
             Ok(Put::Same)
         }
         Request::Access(change) => tokens::change(connection, change).await,
+        Request::Know(change) => acknowledgements::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
         Request::Checkpoint | Request::Close => Ok(Put::Same),
     }

@@ -3,6 +3,7 @@
 //! Sizes are bytes and durations microseconds, as integers; times of day are RFC 3339 in UTC; `…_us` without
 //! "duration" in its name counts from the job's start.
 
+mod acknowledgement;
 mod check;
 mod compare;
 mod diagnosis;
@@ -17,9 +18,13 @@ mod processes;
 mod remarks;
 mod tests_and_fixtures;
 
+pub use acknowledgement::{
+    Acknowledged, Acknowledgement, AcknowledgementsPage, MOST_BY, MOST_DAYS, MOST_REASON,
+    NewAcknowledgement,
+};
 pub use check::{
     Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
-    TestCounts,
+    Remeasured, TestCounts,
 };
 pub use compare::{
     ComparedFigure, ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport,

@@ -223,6 +223,7 @@ impl Issuer {
             project: Some(repository.to_owned()),
             scope: Scope::Ingest,
             by: claims["sub"].as_str().unwrap_or(repository).to_owned(),
+            name: repository.to_owned(),
         })
     }
 

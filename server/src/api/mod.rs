@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`.
 
 mod access;
+mod acknowledgements;
 mod changes;
 mod check;
 mod compare;
@@ -18,6 +19,7 @@ mod series;
 pub use openapi::openapi;
 
 pub(crate) use access::access;
+pub(crate) use acknowledgements::{acknowledge, acknowledgements, withdraw};
 pub(crate) use changes::{changes, changes_of_file};
 pub(crate) use check::check;
 pub(crate) use compare::{compare, compared};

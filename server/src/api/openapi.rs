@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    access, changes, check, compare, export, jobs, live, pins, plan, projects, report, series,
+    access, acknowledgements, changes, check, compare, export, jobs, live, pins, plan, projects,
+    report, series,
 };
 use crate::ingest;
 
@@ -33,6 +34,9 @@ use crate::ingest;
         compare::compare,
         changes::changes,
         changes::changes_of_file,
+        acknowledgements::acknowledgements,
+        acknowledgements::acknowledge,
+        acknowledgements::withdraw,
         jobs::job,
         jobs::processes,
         jobs::files,

@@ -103,6 +103,8 @@ struct JobItem {
     failed: i64,
     /// Whether retention passes it by.
     pinned: bool,
+    /// The job of which it runs files again; none for every other job.
+    confirms: Option<Uuid>,
 }
 
 /// `i/n`; nothing for a job that is not sharded.
@@ -135,6 +137,7 @@ impl From<JobRow> for JobItem {
             tests: row.tests,
             failed: row.failed,
             pinned: row.pinned,
+            confirms: row.confirms,
         }
     }
 }
@@ -311,6 +314,7 @@ pub(crate) async fn jobs(
         name: query.name,
         verdict: query.verdict.map(|verdict| verdict.as_str().to_owned()),
         run: None,
+        confirming: true,
         before: page.numbers()?,
     };
     let rows = state.store.jobs(id, &filter, limit).await?;

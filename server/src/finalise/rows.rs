@@ -64,7 +64,8 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
         facts: digest
             .files
             .iter()
-            .filter(|file| file.visits > 0)
+            // What runs files of another job again is no part of their history.
+            .filter(|file| file.visits > 0 && report.confirms.is_none())
             .map(FileFact::from)
             .collect(),
         settled: loaded.fresh.clone(),

@@ -1,15 +1,20 @@
 //! A job beside the jobs of its baseline.
 
 use highwater_analysis::{
-    check::{self, Before, FileFigures, Limits},
+    check::{self, Before, Checked, FileFigures, Limits},
     regression::LEAST_JOBS,
     time::{self, rfc3339},
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
-use highwater_wire::report::{BaselineJob, CheckReport, FileRow, JobReport, JobState};
+use highwater_wire::report::{
+    Acknowledgement, BaselineJob, CheckReport, FileRow, JobReport, JobState,
+};
 
 use super::Job;
-use crate::{error::AppError, finalise::FinaliseError};
+use crate::{
+    acknowledging::of_row as of_known, error::AppError, finalise::FinaliseError, state::AppState,
+};
+use uuid::Uuid;
 
 /// The branches that a baseline is looked for on where none is named, before the job's own.
 pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
@@ -32,6 +37,12 @@ impl Job<'_> {
     /// Whether its memory got worse.
     pub(crate) async fn check(mut self, against: Against) -> Result<CheckReport, AppError> {
         let report = self.report().await?;
+        if let Some(of) = report.confirms {
+            return Err(AppError::bad_request(
+                format!("job {} ran files of job {of} again", self.uuid),
+                "check that one: what was measured again is part of it",
+            ));
+        }
         let files = self.files().await?;
         self.beside(report, files, against).await
     }
@@ -42,7 +53,8 @@ impl Job<'_> {
         report: &JobReport,
         files: &[FileRow],
     ) -> Result<Option<CheckReport>, AppError> {
-        if report.state == JobState::Running || files.len() > MOST_CHECKED {
+        let is_none = report.state == JobState::Running || report.confirms.is_some();
+        if is_none || files.len() > MOST_CHECKED {
             return Ok(None);
         }
         let checked = self.beside(report.clone(), files.to_vec(), Against::default());
@@ -67,10 +79,36 @@ impl Job<'_> {
             let facts = snapshot.file_facts(row.id).await?;
             before.push(of_row(row, &facts));
         }
+        let now = self.state.wall_unix_us();
+        let confirming = snapshot
+            .confirming(self.key.project_id, report.uuid)
+            .await?;
+        let known = snapshot.acknowledged(self.key.project_id, &report.name, now);
+        let known = known.await?.into_iter().map(|row| of_known(row, now));
+        let known: Vec<Acknowledgement> = known.collect::<Result<_, AppError>>()?;
         drop(snapshot);
+        let again = match confirming {
+            Some(uuid) => of_again(self.state, uuid).await?,
+            None => None,
+        };
         let rows: usize = before.iter().map(|it| it.files.len()).sum();
         let weight = FILE_WEIGHT * (rows + files.len()) as u64;
-        let work = move || check::check(&report, &files, &branch, &before, &against.limits);
+        let work = move || {
+            let limits = &against.limits;
+            let mut checked = check::check(&report, &files, &branch, &before, limits);
+            if let Some((again, rows)) = &again {
+                let of = Checked {
+                    job: &report,
+                    files: &files,
+                    branch: &branch,
+                    before: &before,
+                    limits,
+                };
+                check::confirm(&mut checked, of, again, rows);
+            }
+            check::acknowledge(&mut checked, &report, &known);
+            checked
+        };
         let checked = self.state.reading.run(weight, work).await;
         Ok(checked.map_err(FinaliseError::from)?)
     }
@@ -123,6 +161,22 @@ impl Job<'_> {
             }
         }
         Ok(most)
+    }
+}
+
+/// What a job measured that ran files of another again; none where retention took that.
+async fn of_again(
+    state: &AppState,
+    uuid: Uuid,
+) -> Result<Option<(JobReport, Vec<FileRow>)>, AppError> {
+    let Some(mut again) = Job::any(state, uuid).await? else {
+        return Ok(None);
+    };
+    let report = again.report().await?;
+    match again.files().await {
+        Ok(files) => Ok(Some((report, files))),
+        Err(error) if error.is_removed() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
+use highwater_analysis::time;
 use highwater_wire::report::{
     CheckReport, CheckVerdict, Finding, FindingCause, JobReport, Verdict,
 };
@@ -24,6 +25,24 @@ pub(crate) struct CheckSection {
     /// What is said of files that were not compared.
     pub(crate) notes: Vec<String>,
     pub(crate) json: String,
+    /// For whoever may say that a finding is known.
+    pub(crate) acknowledge: Option<AcknowledgeForm>,
+}
+
+/// What the form to acknowledge a finding holds.
+pub(crate) struct AcknowledgeForm {
+    pub(crate) action: String,
+    /// Each finding that fails the check: what is sent for it, and words.
+    pub(crate) choices: Vec<(String, String)>,
+    /// Whether the job is of a matrix leg.
+    pub(crate) has_variant: bool,
+}
+
+/// What a row says of a finding that somebody knows of.
+pub(crate) struct Known {
+    pub(crate) words: String,
+    /// Where it is withdrawn; none for whoever may not.
+    pub(crate) withdraw: Option<String>,
 }
 
 pub(crate) struct Row {
@@ -38,10 +57,17 @@ pub(crate) struct Row {
     pub(crate) noise: String,
     /// The job that has it already: words and address.
     pub(crate) since: Option<(String, String)>,
+    pub(crate) known: Option<Known>,
+    /// What it was when its file ran again, and the address of the job that did.
+    pub(crate) again: Option<(String, String)>,
 }
 
 /// The section; none where there is nothing to compare with at all.
-pub(crate) fn section(project: &str, name: &str, check: CheckReport) -> Option<CheckSection> {
+pub(crate) fn section(
+    of: &JobReport,
+    check: CheckReport,
+    may_acknowledge: bool,
+) -> Option<CheckSection> {
     let CheckReport {
         job,
         verdict,
@@ -73,11 +99,14 @@ pub(crate) fn section(project: &str, name: &str, check: CheckReport) -> Option<C
             branch => format!("of {branch}"),
         }
     );
-    let project_href = project_href(project);
-    let files = |path: &str| file_href(&project_href, path, name);
+    let project_href = project_href(&of.project);
+    let files = |path: &str| file_href(&project_href, path, &of.name);
     let rows: Vec<Row> = findings
         .iter()
-        .map(|finding| row(&files, finding, false))
+        .map(|finding| Row {
+            known: known(job, finding, may_acknowledge),
+            ..row(&files, finding, false)
+        })
         .chain(better.iter().map(|finding| row(&files, finding, true)))
         .collect();
     let notes = [
@@ -92,7 +121,17 @@ pub(crate) fn section(project: &str, name: &str, check: CheckReport) -> Option<C
             left_out,
         ),
     ];
+    let open = findings.iter().filter(|finding| finding.fails());
+    let open: Vec<(String, String)> = open.take(MOST_FINDINGS).map(choice).collect();
     Some(CheckSection {
+        acknowledge: match may_acknowledge && !open.is_empty() {
+            true => Some(AcknowledgeForm {
+                action: format!("/jobs/{job}/acknowledgements"),
+                choices: open,
+                has_variant: !of.variant.is_empty(),
+            }),
+            false => None,
+        },
         tone: match verdict {
             CheckVerdict::Clean => "good",
             CheckVerdict::Regression => "bad",
@@ -117,6 +156,8 @@ fn json(job: Uuid) -> String {
 fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Row {
     let (tone, mark) = match finding.cause {
         _ if is_better => ("good", "better"),
+        _ if finding.acknowledged.is_some() => ("", "acknowledged"),
+        _ if finding.again.is_some_and(|again| !again.confirms) => ("", "unconfirmed"),
         FindingCause::Changed => ("bad", "worse"),
         FindingCause::ChangedBefore => ("warn", "worse before"),
         FindingCause::Limit => ("bad", "over the limit"),
@@ -151,6 +192,39 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
             };
             (words, format!("/jobs/{}", job.uuid))
         }),
+        known: None,
+        again: finding.again.map(|again| {
+            let bytes = format::mebibytes(again.bytes);
+            (bytes, format!("/jobs/{}", again.job))
+        }),
+    }
+}
+
+fn known(job: Uuid, finding: &Finding, may_withdraw: bool) -> Option<Known> {
+    let known = finding.acknowledged.as_ref()?;
+    let withdraw = format!("/jobs/{job}/acknowledgements/{}/withdraw", known.id);
+    Some(Known {
+        words: format!(
+            "until {} up to about {}, by {}: {}",
+            time::day(&known.until),
+            format::mebibytes(known.bytes),
+            known.by,
+            known.reason
+        ),
+        withdraw: may_withdraw.then_some(withdraw),
+    })
+}
+
+/// A finding in the form: what is sent, and words.
+fn choice(finding: &Finding) -> (String, String) {
+    let figure = finding.figure.as_str();
+    let now = format::mebibytes(finding.bytes);
+    match &finding.path {
+        Some(path) => (
+            format!("{figure} {path}"),
+            format!("{path}: {figure} {now}"),
+        ),
+        None => (figure.to_owned(), format!("the job: {figure} {now}")),
     }
 }
 
@@ -171,4 +245,10 @@ pub(crate) fn is_only_worse(job: &JobReport, check: Option<&CheckReport>) -> boo
         .as_ref()
         .is_some_and(|it| it.verdict == Verdict::Passed);
     passed && check.is_some_and(|it| it.verdict == CheckVerdict::Regression)
+}
+
+/// What the page of a job says that runs files of another again.
+pub(crate) fn runs_again(job: &JobReport) -> Option<(&'static str, String)> {
+    let words = |of| format!("files of job {of}, to confirm what was found of them");
+    Some(("Runs again", words(job.confirms?)))
 }

@@ -116,6 +116,8 @@ pub(crate) struct JobData {
     pub(crate) removed: Removed,
     /// Whether retention passes it by.
     pub(crate) is_pinned: bool,
+    /// Whether who looks may say that a finding is known.
+    pub(crate) may_acknowledge: bool,
 }
 
 /// What of a job's page was asked for.
@@ -141,6 +143,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         check,
         removed,
         is_pinned,
+        may_acknowledge,
     } = data;
     let detail_gone = match &within {
         Some(_) => String::new(),
@@ -163,6 +166,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         shown.timeline == "whole",
     );
     let mut facts = facts(&job, &processes);
+    facts.extend(check::runs_again(&job));
     facts.extend(is_pinned.then(|| ("Kept", "for good: the job is pinned".to_owned())));
     let sort = COLUMNS
         .iter()
@@ -201,7 +205,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         },
         sentence: sentence(&job),
         is_only_worse: check::is_only_worse(&job, check.as_ref()),
-        check: check.and_then(|it| check::section(&job.project, &job.name, it)),
+        check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
         plan_hint: plan::hint(&job),
         plan_href: match files.is_empty() {
             true => String::new(),

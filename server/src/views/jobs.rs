@@ -91,8 +91,16 @@ impl From<JobRow> for JobLine {
 fn detail(row: &JobRow) -> String {
     let shard = (row.shard_total > 0).then_some((row.shard_index, row.shard_total));
     let variant = serde_json::from_str(&row.variant).unwrap_or_default();
-    detail_of(&variant, shard, row.attempt)
+    let detail = detail_of(&variant, shard, row.attempt);
+    match (row.confirms, detail.as_str()) {
+        (None, _) => detail,
+        (Some(_), "") => AGAIN.to_owned(),
+        (Some(_), _) => format!("{detail}, {AGAIN}"),
+    }
 }
+
+/// What is said of a job that runs files of another again.
+const AGAIN: &str = "some files again";
 
 pub(crate) fn detail_of_history(point: &HistoryPoint) -> String {
     let shard = (point.shard_total > 0).then_some((point.shard_index, point.shard_total));

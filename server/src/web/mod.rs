@@ -15,7 +15,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    access::Access,
+    access::{Access, Scope},
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
@@ -30,6 +30,7 @@ use crate::{
     },
 };
 
+mod acknowledge;
 mod badge;
 mod compare;
 mod plan;
@@ -52,6 +53,14 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
         .route("/jobs/{uuid}/plan", get(plan::page))
+        .route(
+            "/jobs/{uuid}/acknowledgements",
+            get(acknowledge::back).post(acknowledge::acknowledge),
+        )
+        .route(
+            "/jobs/{uuid}/acknowledgements/{id}/withdraw",
+            post(acknowledge::withdraw),
+        )
         .route("/compare", get(compare::compare))
         .route("/api", get(reference::reference))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
@@ -260,6 +269,7 @@ async fn project(
 ) -> Page {
     let (id, slug) = api::find_project(&state, &access, &project).await?;
     let filter = JobFilter {
+        confirming: true,
         before: page.numbers()?,
         ..JobFilter::default()
     };
@@ -302,6 +312,7 @@ async fn run(
     let found = state.store.run(id, number).await?.ok_or_else(none)?;
     let filter = JobFilter {
         run: Some(number),
+        confirming: true,
         before: page.numbers()?,
         ..JobFilter::default()
     };
@@ -385,6 +396,7 @@ async fn job_page(
     let (project, run) = job.run();
     let of_run = JobFilter {
         run: Some(run),
+        confirming: true,
         ..JobFilter::default()
     };
     let of_run = state.store.jobs(project, &of_run, JOBS_A_PAGE).await?;
@@ -401,6 +413,7 @@ async fn job_page(
         },
         removed: job.removed(),
         is_pinned: job.is_pinned(),
+        may_acknowledge: access.may(job.project(), Scope::Admin),
         check: None,
     };
     if let Some(within) = &data.within {

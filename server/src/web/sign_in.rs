@@ -189,7 +189,7 @@ pub(super) fn lead_to_sign_in(uri: &Uri) -> Redirect {
 }
 
 /// A form of a few bytes that comes in time: whoever sends it has shown nothing yet.
-pub(super) struct SmallForm<T>(T);
+pub(super) struct SmallForm<T>(pub(super) T);
 
 /// Most bytes of such a form.
 const MOST_FORM_BYTES: usize = 4 << 10;
@@ -204,7 +204,7 @@ impl<T: serde::de::DeserializeOwned> axum::extract::FromRequest<AppState> for Sm
         let unreadable =
             |_| AppError::bad_request("this is no form of this page", "go back and send it again");
         let bytes = whole.map_err(|_| {
-            AppError::bad_request("this form is too long", "a token has 84 characters")
+            AppError::bad_request("this form is too long", "go back and write less")
         })?;
         let text = std::str::from_utf8(&bytes).map_err(unreadable)?;
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())

@@ -140,6 +140,7 @@ fn paths(job: Uuid, project: &str) -> Vec<String> {
         "/runs",
         "/jobs",
         "/files/test_a.py",
+        "/acknowledgements",
         "/changes",
         "/changes/test_a.py",
     ];

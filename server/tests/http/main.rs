@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod acknowledgements;
 mod app;
 mod arrival;
 mod backup;

@@ -85,16 +85,16 @@ fn print(dist: &str, figures: &Figures) {
         };
         println!("    told in {jobs} clean jobs: {name}");
     }
-    println!("  power        once    lesser of two    mean of two");
+    println!("  power        once    with --confirm   mean of two");
     for bytes in trial::SIZES {
         let of = |measured: Measured| {
             let mut parts = figures.power.iter();
             let part = parts.find(|it| it.0 == bytes && it.1 == measured);
             part.map_or(0.0, |it| it.2.share() * 100.0)
         };
-        let [once, lesser, mean] = trial::MEASURED.map(of);
+        let [once, confirmed, mean] = trial::MEASURED.map(of);
         println!(
-            "  {:>5} MB   {once:6.1} %   {lesser:6.1} %         {mean:6.1} %",
+            "  {:>5} MB   {once:6.1} %   {confirmed:6.1} %         {mean:6.1} %",
             bytes / 1_000_000
         );
     }

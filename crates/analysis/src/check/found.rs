@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::report::{
-    CheckFigure, CheckVerdict, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse,
-    TestCounts,
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, TestCounts,
 };
 
 use super::{Before, FileFigures, Limits, imports, moved::Moved, words};
@@ -45,17 +44,6 @@ impl<'a> Found<'a> {
             compared: 0,
             worse: Vec::new(),
             better: Vec::new(),
-        }
-    }
-
-    pub(super) fn verdict(&self) -> CheckVerdict {
-        let fails = |finding: &Finding| finding.cause != FindingCause::ChangedBefore;
-        if self.worse.iter().any(fails) {
-            CheckVerdict::Regression
-        } else if self.compared == 0 {
-            CheckVerdict::NotEnoughData
-        } else {
-            CheckVerdict::Clean
         }
     }
 
@@ -226,6 +214,8 @@ impl<'a> Found<'a> {
             noise_bytes: Some(compared.noise_bytes as i64),
             since: since.and_then(|(at, _)| Some(self.before.get(*at)?.job.clone())),
             tests: history.tests,
+            acknowledged: None,
+            again: None,
         };
         match compared.course {
             Course::Better => self.better.push(finding),
@@ -283,6 +273,8 @@ impl<'a> Found<'a> {
                     noise_bytes: None,
                     since: None,
                     tests: None,
+                    acknowledged: None,
+                    again: None,
                 });
             }
         }

@@ -1,13 +1,13 @@
 use highwater_wire::report::{
-    BaselineJob, CheckFigure, CheckVerdict, Diagnosis, LimitKind, LimitUse, SessionReport,
-    ShardReport, TestCounts,
+    BaselineJob, CheckFigure, CheckVerdict, Diagnosis, FindingCause, LimitKind, LimitUse,
+    SessionReport, ShardReport, TestCounts,
 };
 use uuid::Uuid;
 
 use super::*;
 use crate::{regression::LEAST_JOBS, samples};
 
-const MIB: i64 = 1 << 20;
+pub(super) const MIB: i64 = 1 << 20;
 
 fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
     FileFigures {
@@ -21,7 +21,7 @@ fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
     }
 }
 
-fn row(path: &str, retained: i64, spike: i64) -> FileRow {
+pub(super) fn row(path: &str, retained: i64, spike: i64) -> FileRow {
     FileRow {
         retained_bytes: retained * MIB,
         spike_bytes: spike * MIB,
@@ -33,7 +33,7 @@ fn row(path: &str, retained: i64, spike: i64) -> FileRow {
 }
 
 /// So many jobs of which each took 300 MiB, a little more or less.
-fn before(count: usize) -> Vec<Before> {
+pub(super) fn before(count: usize) -> Vec<Before> {
     let job = |at: usize| {
         let moved = (at % 3) as i64;
         Before {
@@ -54,7 +54,7 @@ fn before(count: usize) -> Vec<Before> {
     (0..count).map(job).collect()
 }
 
-fn job(peak: i64, headroom: i64) -> JobReport {
+pub(super) fn job(peak: i64, headroom: i64) -> JobReport {
     JobReport {
         peak_bytes: (peak * MIB).cast_unsigned(),
         headroom_bytes: Some(headroom * MIB),
@@ -75,7 +75,7 @@ fn told(report: &CheckReport) -> Vec<(CheckFigure, Option<&str>, FindingCause)> 
         .collect()
 }
 
-fn checked(job: &JobReport, files: &[FileRow], before: &[Before]) -> CheckReport {
+pub(super) fn checked(job: &JobReport, files: &[FileRow], before: &[Before]) -> CheckReport {
     check(job, files, "main", before, &Limits::default())
 }
 

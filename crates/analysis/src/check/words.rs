@@ -1,12 +1,13 @@
 //! A check in plain sentences.
 
 use highwater_wire::report::{
-    CheckFigure, CheckReport, CheckVerdict, FindingCause, JobReport, JobState,
+    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState,
 };
 
 use crate::{
     figures::mebibytes,
     regression::{Compared, Course, LEAST_JOBS},
+    time,
 };
 
 /// So many findings are told in the sentence of the whole.
@@ -38,16 +39,18 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
             "There is not enough to compare with: none of the files ran in {LEAST_JOBS} of {beside}."
         ),
         CheckVerdict::Clean => {
-            let before = report.findings.first();
-            let before = before.map_or_else(String::new, |finding| {
-                format!(" What came before this job: {}", finding.sentence)
-            });
-            format!("Nothing got worse beside {beside}.{before}")
+            let is_known = report.findings.iter().any(|it| it.acknowledged.is_some());
+            let what = match is_known {
+                true => "Nothing that nobody knows of got worse",
+                false => "Nothing got worse",
+            };
+            let told = report.findings.first().map_or_else(String::new, of_known);
+            format!("{what} beside {beside}.{told}")
         }
         CheckVerdict::Regression => {
             let fails = || {
                 let findings = report.findings.iter();
-                findings.filter(|it| it.cause != FindingCause::ChangedBefore)
+                findings.filter(|it| it.fails())
             };
             let told: Vec<&str> = fails()
                 .take(MOST_TOLD)
@@ -62,6 +65,19 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
         }
     };
     text + cut_short
+}
+
+/// A finding that does not fail the check.
+fn of_known(finding: &Finding) -> String {
+    match &finding.acknowledged {
+        None if finding.again.is_some() => format!(" Unconfirmed: {}", finding.sentence),
+        Some(known) => format!(
+            " Acknowledged until {}: {}",
+            time::day(&known.until),
+            finding.sentence
+        ),
+        None => format!(" What came before this job: {}", finding.sentence),
+    }
 }
 
 /// What changed, with what it is judged by. `sign` is -1 for a figure of which less is worse.

@@ -46,6 +46,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             total: shard.total,
         }),
         attempt: job.attempt,
+        confirms: job.confirms.parse().ok(),
         branch: run.branch.clone(),
         commit: run.head_commit.clone(),
         run,

@@ -137,6 +137,9 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
     if job.attempt == 0 {
         return Err(Problem::field("attempt", "counts from 1"));
     }
+    if !job.confirms.is_empty() && uuid::Uuid::parse_str(&job.confirms).is_err() {
+        return Err(Problem::field("confirms", "is no uuid of a job"));
+    }
     let Some(run) = &job.run else {
         return Err(Problem::field("run", "is missing"));
     };

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Acknowledged;
+
 /// Answer of `GET /api/v1/jobs/{uuid}/check`: whether the memory of a job got worse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -36,7 +38,7 @@ pub struct CheckReport {
 pub enum CheckVerdict {
     /// Nothing got worse, as far as anybody can tell.
     Clean,
-    /// Something did, or is over a limit.
+    /// Something did, or is over a limit, and nobody has acknowledged it.
     Regression,
     /// There is too little to compare with.
     NotEnoughData,
@@ -88,6 +90,34 @@ pub struct Finding {
     pub since: Option<BaselineJob>,
     /// Tests of the file in this job, and in the newest before; none for a figure of the job.
     pub tests: Option<TestCounts>,
+    /// Where somebody knows of it: it is told, and does not fail the check.
+    #[serde(default)]
+    pub acknowledged: Option<Acknowledged>,
+    /// Where its file ran again: what it was then. What is not confirmed does not fail the check.
+    #[serde(default)]
+    pub again: Option<Remeasured>,
+}
+
+/// A second measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Remeasured {
+    /// The job that made it.
+    pub job: Uuid,
+    /// What the figure was then; of a figure of the job what it is without what files took less.
+    pub bytes: i64,
+    /// Whether the lesser of both measurements is a finding too.
+    pub confirms: bool,
+}
+
+impl Finding {
+    /// Whether it fails the check.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.cause != FindingCause::ChangedBefore
+            && self.acknowledged.is_none()
+            && self.again.is_none_or(|again| again.confirms)
+    }
 }
 
 /// How many tests a file has.
@@ -128,6 +158,18 @@ impl CheckFigure {
             Self::Retained => "retained",
             Self::Spike => "spike",
         }
+    }
+}
+
+impl std::str::FromStr for CheckFigure {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
+        let mut all = [Peak, Headroom, Imports, Retained, Spike].into_iter();
+        all.find(|figure| figure.as_str() == word).ok_or_else(|| {
+            format!("{word:?} is no figure of a check: peak, headroom, imports, retained or spike")
+        })
     }
 }
 

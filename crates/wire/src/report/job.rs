@@ -27,6 +27,9 @@ pub struct JobReport {
     pub shard: Option<ShardReport>,
     /// From 1.
     pub attempt: u32,
+    /// The job of which this one runs files again; none for every other job.
+    #[serde(default)]
+    pub confirms: Option<Uuid>,
     /// Branch of the run; empty when not known.
     pub branch: String,
     /// Commit under test; empty when not known.

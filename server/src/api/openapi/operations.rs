@@ -88,15 +88,17 @@ impl About {
             "unauthorised" | "foreign_host" | "too_many_failures" | "internal" | "unavailable"
             | "issuer_unavailable" => true,
             "bad_request" => self.has_parameters,
-            "malformed" | "unknown_version" | "invalid_field" | "too_slow" | "too_large"
-            | "conflict" => takes_body,
+            "malformed" | "unknown_version" | "invalid_field" | "conflict" => takes_body,
+            "too_slow" => takes_body || id == "acknowledge",
+            "too_large" => takes_body,
             "busy" => takes_body || id == "live",
             "forbidden" | "cross_origin" | "disk_full" | "unwritable" => !self.is_safe,
             "not_found" => self.has_parameters && id != "projects",
-            "unsettled" => id == "export",
+            "unsettled" => matches!(id, "export" | "acknowledge"),
             "infeasible" | "too_few_jobs" | "unplannable" => id == "plan",
             "removed" => match self.tag.as_str() {
                 "ingest" => id != "put_job",
+                "projects" => id == "acknowledge",
                 "jobs" => !matches!(id, "job" | "live" | "report"),
                 _ => false,
             },
@@ -114,6 +116,11 @@ fn describe(parameter: &mut Value, about: &About) {
             "The job, by the uuid its sender made for it.",
             json!({}),
             json!(JOB),
+        ),
+        "id" => (
+            "The acknowledgement, by its identity.",
+            json!({}),
+            Value::Null,
         ),
         "stream" => (
             "The stream, by a uuid that is made afresh at each start of an agent.",

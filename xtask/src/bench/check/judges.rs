@@ -1,11 +1,11 @@
 //! Who says of a job whether it got worse: `highwater check`, and beside it what Bencher documents.
 
 use highwater_analysis::{
-    check::{self, Before, Limits},
+    check::{self, Before, Checked, Limits},
     regression::{self, Figure, Told},
     samples,
 };
-use highwater_wire::report::{BaselineJob, FileRow, FindingCause, JobReport};
+use highwater_wire::report::{BaselineJob, FileRow, Finding, JobReport};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use uuid::Uuid;
 
@@ -29,24 +29,33 @@ pub(super) enum Bencher {
 
 /// What `highwater check` answers: the paths of the files that got worse, and `None` for the job itself.
 pub(super) fn highwater(before: &[Job], now: &Job) -> Vec<Option<String>> {
+    told(before, now, None)
+}
+
+/// The same of `highwater check --confirm`, for which the files that were told ran again in another job.
+pub(super) fn confirmed(before: &[Job], now: &Job, again: &Job) -> Vec<Option<String>> {
+    told(before, now, Some(again))
+}
+
+fn rows(job: &Job) -> impl Iterator<Item = FileRow> {
+    job.files.iter().map(|file| FileRow {
+        retained_bytes: file.retained_bytes,
+        spike_bytes: file.spike_bytes,
+        peak_bytes: file.tree_peak_bytes,
+        tree_peak_bytes: file.tree_peak_bytes,
+        import_bytes: file.import_bytes,
+        tests: file.tests,
+        failed: u64::from(!file.is_whole),
+        ..samples::file(&file.path)
+    })
+}
+
+fn told(before: &[Job], now: &Job, again: Option<&Job>) -> Vec<Option<String>> {
     let job = JobReport {
         peak_bytes: now.peak_bytes.cast_unsigned(),
         ..samples::job()
     };
-    let rows: Vec<FileRow> = now
-        .files
-        .iter()
-        .map(|file| FileRow {
-            retained_bytes: file.retained_bytes,
-            spike_bytes: file.spike_bytes,
-            peak_bytes: file.tree_peak_bytes,
-            tree_peak_bytes: file.tree_peak_bytes,
-            import_bytes: file.import_bytes,
-            tests: file.tests,
-            failed: u64::from(!file.is_whole),
-            ..samples::file(&file.path)
-        })
-        .collect();
+    let files: Vec<FileRow> = rows(now).collect();
     let before: Vec<Before> = before
         .iter()
         .enumerate()
@@ -62,17 +71,27 @@ pub(super) fn highwater(before: &[Job], now: &Job) -> Vec<Option<String>> {
             files: job.files.clone(),
         })
         .collect();
-    let report = check::check(&job, &rows, "main", &before, &Limits::default());
-    let worse = report
-        .findings
-        .into_iter()
-        .filter(|finding| finding.cause == FindingCause::Changed);
+    let limits = Limits::default();
+    let mut report = check::check(&job, &files, "main", &before, &limits);
+    if let Some(again) = again {
+        let (suspects, _) = check::suspects(&report);
+        let ran = rows(again).filter(|row| suspects.contains(&row.path.as_str()));
+        let ran: Vec<FileRow> = ran.collect();
+        let of = Checked {
+            job: &job,
+            files: &files,
+            branch: "main",
+            before: &before,
+            limits: &limits,
+        };
+        check::confirm(&mut report, of, &samples::job(), &ran);
+    }
+    let worse = report.findings.into_iter().filter(Finding::fails);
     worse.map(|finding| finding.path).collect()
 }
 
-/// Whether [`highwater`] tells of a file.
-pub(super) fn highwater_of(before: &[Job], now: &Job, path: &str) -> bool {
-    let told = highwater(before, now);
+/// Whether one of these is a file.
+pub(super) fn has(told: &[Option<String>], path: &str) -> bool {
     told.iter().any(|told| told.as_deref() == Some(path))
 }
 

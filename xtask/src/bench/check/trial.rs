@@ -38,8 +38,8 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measured {
     Once,
-    /// Twice, and of each figure the lesser is taken.
-    Lesser,
+    /// Once, and the files that were told again (`--confirm`).
+    Confirmed,
     /// Twice, and of each figure the mean is taken.
     Mean,
 }
@@ -75,23 +75,33 @@ impl Stepped {
 
     /// The newest job with a step of so many bytes.
     pub(super) fn job(&self, bytes: i64, measured: Measured) -> Job {
-        let with_step = |job: &Job| {
-            let mut job = job.clone();
-            job.step(&self.path, self.kind, bytes);
-            job
-        };
-        let once = with_step(&self.history.now);
+        let once = self.with_step(&self.history.now, bytes);
         match measured {
-            Measured::Once => once,
-            Measured::Lesser => once.with(&with_step(&self.history.again), i64::min),
-            Measured::Mean => once.with(&with_step(&self.history.again), i64::midpoint),
+            Measured::Once | Measured::Confirmed => once,
+            Measured::Mean => once.with(&self.again(bytes), i64::midpoint),
         }
+    }
+
+    /// Its second measurement.
+    fn again(&self, bytes: i64) -> Job {
+        self.with_step(&self.history.again, bytes)
+    }
+
+    fn with_step(&self, job: &Job, bytes: i64) -> Job {
+        let mut job = job.clone();
+        job.step(&self.path, self.kind, bytes);
+        job
     }
 
     /// Whether `check` finds a step of so many bytes in that file.
     pub(super) fn is_found(&self, bytes: i64, measured: Measured) -> bool {
         let now = self.job(bytes, measured);
-        judges::highwater_of(&self.history.before, &now, &self.path)
+        let before = &self.history.before;
+        let told = match measured {
+            Measured::Confirmed => judges::confirmed(before, &now, &self.again(bytes)),
+            Measured::Once | Measured::Mean => judges::highwater(before, &now),
+        };
+        judges::has(&told, &self.path)
     }
 
     /// The series of the figure with the step at a place that leaves two jobs at least on its either side, the place, and what is too little to be a change.
@@ -125,7 +135,7 @@ pub(super) struct Figures {
     pub(super) found: Part,
     /// Clean jobs that were told to be worse.
     pub(super) alarms: Part,
-    /// The same where a finding must be in the lesser of two measurements.
+    /// The same with `--confirm`.
     pub(super) confirmed_alarms: Part,
     /// Changes on their very commit.
     pub(super) exact: Part,
@@ -136,7 +146,7 @@ pub(super) struct Figures {
 }
 
 pub(super) const SIZES: [i64; 4] = [2_000_000, 5_000_000, 10_000_000, 20_000_000];
-pub(super) const MEASURED: [Measured; 3] = [Measured::Once, Measured::Lesser, Measured::Mean];
+pub(super) const MEASURED: [Measured; 3] = [Measured::Once, Measured::Confirmed, Measured::Mean];
 
 /// Tries so many steps and so many clean jobs.
 pub(super) fn figures(
@@ -176,13 +186,8 @@ pub(super) fn figures(
         for name in names {
             *figures.told.entry(name.to_owned()).or_default() += 1;
         }
-        // A second measurement is made only where there is something to confirm.
-        let confirmed = !told.is_empty() && {
-            let both = history.now.with(&history.again, i64::min);
-            let again = judges::highwater(&history.before, &both);
-            again.iter().any(|path| told.contains(path))
-        };
-        figures.confirmed_alarms.add(confirmed);
+        let confirmed = judges::confirmed(&history.before, &history.now, &history.again);
+        figures.confirmed_alarms.add(!confirmed.is_empty());
     }
     figures
 }

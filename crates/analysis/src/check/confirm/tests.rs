@@ -1,0 +1,183 @@
+use highwater_wire::report::{CheckVerdict, Ending};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        check,
+        tests::{MIB, before, job, row},
+    },
+    *,
+};
+use crate::samples;
+
+/// A job that ran files again.
+fn again() -> JobReport {
+    JobReport {
+        uuid: Uuid::from_u128(77),
+        ..samples::job()
+    }
+}
+
+/// The job of which `a.py` retains and peaks 40 MiB more, with what some files took when they ran again.
+fn confirmed(limits: &Limits, again: &JobReport, rows: &[FileRow]) -> CheckReport {
+    let job = job(339, 661);
+    let files = [row("a.py", 61, 81), row("b.py", 1, 90)];
+    let before = before(12);
+    let mut report = check(&job, &files, "main", &before, limits);
+    let of = Checked {
+        job: &job,
+        files: &files,
+        branch: "main",
+        before: &before,
+        limits,
+    };
+    confirm(&mut report, of, again, rows);
+    report
+}
+
+fn told(report: &CheckReport) -> Vec<(CheckFigure, Option<(i64, bool)>)> {
+    let findings = report.findings.iter();
+    findings
+        .map(|it| {
+            let again = it.again.map(|again| (again.bytes / MIB, again.confirms));
+            (it.figure, again)
+        })
+        .collect()
+}
+
+#[test]
+fn what_the_second_measurement_shows_too_stands() {
+    let report = confirmed(&Limits::default(), &again(), &[row("a.py", 63, 85)]);
+    assert_eq!(report.verdict, CheckVerdict::Regression);
+    let [retained, peak] = &report.findings[..] else {
+        panic!("{report:?}")
+    };
+    assert!(retained.fails() && peak.fails());
+    assert_eq!(
+        told(&report),
+        [
+            (CheckFigure::Retained, Some((63, true))),
+            (CheckFigure::Peak, None)
+        ],
+        "no file took less, so nothing is known of the peak"
+    );
+    assert!(
+        retained
+            .sentence
+            .ends_with(" When the file ran again it was 63.0 MiB."),
+        "{}",
+        retained.sentence
+    );
+}
+
+#[test]
+fn what_it_does_not_show_fails_no_more_and_neither_does_the_peak_that_came_of_it() {
+    let report = confirmed(&Limits::default(), &again(), &[row("a.py", 22, 42)]);
+    assert_eq!(report.verdict, CheckVerdict::Clean);
+    assert_eq!(
+        told(&report),
+        [
+            (CheckFigure::Retained, Some((22, false))),
+            (CheckFigure::Peak, Some((300, false)))
+        ]
+    );
+    assert!(
+        report.sentence.starts_with(
+            "Nothing got worse beside 12 jobs of main. Unconfirmed: a.py retains 61.0 MiB"
+        ),
+        "{}",
+        report.sentence
+    );
+    // Half of it gone is still a finding of the other half.
+    let half = confirmed(&Limits::default(), &again(), &[row("a.py", 41, 61)]);
+    assert_eq!(
+        told(&half),
+        [
+            (CheckFigure::Retained, Some((41, true))),
+            (CheckFigure::Peak, Some((319, true)))
+        ]
+    );
+}
+
+#[test]
+fn a_limit_is_confirmed_as_a_change_is() {
+    let limits = Limits {
+        spike_bytes: Some(85 * MIB),
+        ..Limits::default()
+    };
+    for (spike, confirms) in [(86, true), (84, false)] {
+        let report = confirmed(&limits, &again(), &[row("b.py", 1, spike)]);
+        let limit = report
+            .findings
+            .iter()
+            .find(|it| it.cause == FindingCause::Limit)
+            .unwrap();
+        assert_eq!(limit.again.unwrap().confirms, confirms, "{report:?}");
+    }
+}
+
+#[test]
+fn a_run_that_died_or_a_file_that_failed_in_it_confirms_nothing() {
+    let died = JobReport {
+        ending: Some(Ending {
+            verdict: Verdict::OomCgroup,
+            ..again().ending.unwrap()
+        }),
+        ..again()
+    };
+    let cut_short = JobReport {
+        censored: true,
+        ..again()
+    };
+    let calm = [row("a.py", 22, 42)];
+    let failed = [FileRow {
+        failed: 1,
+        ..row("a.py", 22, 42)
+    }];
+    for (again, rows) in [
+        (&died, &calm[..]),
+        (&cut_short, &calm),
+        (&again(), &failed),
+        (&again(), &[row("other.py", 1, 1)]),
+    ] {
+        let report = confirmed(&Limits::default(), again, rows);
+        assert_eq!(report.verdict, CheckVerdict::Regression);
+        assert!(report.findings.iter().all(|it| it.again.is_none()));
+    }
+}
+
+#[test]
+fn those_files_run_again_that_failed_the_check_and_so_many_at_the_most() {
+    let files: Vec<FileRow> = (0..30)
+        .map(|at| row(&format!("{at}.py"), 50 + at, 9))
+        .collect();
+    let limits = Limits {
+        retained_bytes: Some(MIB),
+        ..Limits::default()
+    };
+    let mut report = check(&job(301, 699), &files, "main", &[], &limits);
+    let (paths, left) = suspects(&report);
+    assert_eq!((paths.len(), left), (MOST_CONFIRMED, 10));
+    for finding in &mut report.findings[..28] {
+        finding.again = Some(Remeasured {
+            job: Uuid::nil(),
+            bytes: 0,
+            confirms: true,
+        });
+    }
+    assert_eq!(suspects(&report), (vec!["1.py", "0.py"], 0));
+    let clean = check(&job(301, 699), &[], "main", &before(12), &Limits::default());
+    assert_eq!(suspects(&clean), (Vec::new(), 0));
+}
+
+#[test]
+fn of_several_files_the_peak_is_relieved_of_what_each_held_and_of_the_greatest_need() {
+    let of = |figures: [(&str, i64, i64); 3]| {
+        let rows = figures.map(|(path, retained, spike)| row(path, retained, spike));
+        by_path(rows.iter().map(FileFigures::from))
+    };
+    let first = of([("a.py", 50, 60), ("b.py", 10, 90), ("c.py", 5, 30)]);
+    let second = of([("a.py", 20, 30), ("b.py", 10, 50), ("c.py", 5, 20)]);
+    assert_eq!(relief(&first, &second), 70 * MIB);
+    assert_eq!(relief(&first, &first), 0);
+}
