@@ -230,7 +230,7 @@ impl<S: BatchSink> Recorder<S> {
                 Ok(Message::Finish { missed_ticks }) => break missed_ticks,
                 Ok(Message::Seen(seen)) => {
                     self.backlog.taken(&seen);
-                    let is_block = matches!(seen, Seen::Grid(_));
+                    let is_block = matches!(seen, Seen::Grid(_) | Seen::WholeSecond(..));
                     self.see(seen);
                     if is_block {
                         // As it comes, so that a death costs no more than the block that was being gathered.
@@ -291,6 +291,10 @@ impl<S: BatchSink> Recorder<S> {
                     forecaster.read(&reading);
                 }
                 self.gathered.seconds.push(reading);
+            }
+            Seen::WholeSecond(block, reading) => {
+                self.see(Seen::Second(reading));
+                self.see(Seen::Grid(block));
             }
             Seen::Slow(reading) => {
                 if let Some(forecaster) = &mut self.forecaster {

@@ -49,6 +49,7 @@ use crate::{
     tree::{Discovery, Tree},
     witness::Protector,
 };
+use block::RunningBlock;
 use counters::Counters;
 use exits::Exits;
 use fact_finder::FactFinder;
@@ -84,8 +85,7 @@ pub struct Sampler<T> {
     sights: Sights,
     rounds: Rounds,
     slow: SlowReader,
-    block: GridBlock,
-    spare_columns: Vec<Column>,
+    block: RunningBlock,
     spares: Spares,
     teller: Teller<T>,
     guard: Option<Guard>,
@@ -157,8 +157,7 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
             sights: props.sights,
             rounds: Rounds::default(),
             slow,
-            block: GridBlock::default(),
-            spare_columns: Vec::new(),
+            block: RunningBlock::default(),
             spares: props.spares,
             teller: props.teller,
             guard: None,
@@ -213,7 +212,7 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
             rest.end(self.tree.members());
         }
         self.tell_left_out(now_us);
-        self.read_second(now_us);
+        self.read_second(now_us, None);
         self.missed_ticks
     }
 
@@ -222,10 +221,10 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
         self.missed_ticks += turn.missed;
         if turn.new_second {
             // The block ends a batch, which should hold this too.
-            self.read_second(now_us);
-            self.hand_over_block();
+            let block = self.take_block();
+            self.read_second(now_us, block);
         } else if self.pace.is_tight() && now_us - self.read_us >= TIGHT_READING_US {
-            self.read_second(now_us);
+            self.read_second(now_us, None);
         }
         let mut found = self.discovery.look(&mut self.tree, now_us);
         self.writers.take(|pid| {
@@ -255,7 +254,7 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
 
     /// Whether memory is short and the block covers what it may then.
     fn is_urgent(&self) -> bool {
-        let ticks = i64::try_from(self.block.t_us.len()).unwrap_or(i64::MAX);
+        let ticks = i64::try_from(self.block.ticks()).unwrap_or(i64::MAX);
         self.pace.is_tight() && ticks.saturating_mul(self.interval_us) >= self.pace.period_us()
     }
 
@@ -273,7 +272,7 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
             match member.read() {
                 Ok(Some(statm)) => {
                     sum += statm.resident_bytes;
-                    self.block.put(member, statm, &mut self.spare_columns);
+                    self.block.put(member, statm);
                     self.sights.look(member.key, now_us, statm.resident_bytes);
                 }
                 Ok(None) => {}
@@ -310,9 +309,10 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
         result
     }
 
-    fn read_second(&mut self, now_us: i64) {
+    /// Reads cgroups and machine; a block that ends here is handed over with them.
+    fn read_second(&mut self, now_us: i64, block: Option<GridBlock>) {
         let (headroom, sum) = (&mut self.headroom, self.sum);
-        let machine = self.counters.read(now_us, |reading| {
+        let machine = self.counters.read(now_us, block, |reading| {
             headroom.learn(reading, sum, self.budget_bytes);
         });
         self.rounds.has_swap = machine.swap_total_bytes.is_some_and(|bytes| bytes > 0);
@@ -331,7 +331,7 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
         );
         if has_new_cgroup {
             // What its counters say now is what they are compared with later.
-            self.read_second(now_us);
+            self.read_second(now_us, None);
         }
         if let Some(rest) = &mut self.rest {
             let (is_short, has_ended) = (self.counters.is_short(), self.counters.take_end());
@@ -339,17 +339,16 @@ impl<T: From<Seen> + Tellable + Send + 'static> Sampler<T> {
         }
     }
 
+    fn take_block(&mut self) -> Option<GridBlock> {
+        let spares = &self.spares;
+        self.block
+            .hand_over(|| spares.blocks.take(), self.tree.members_mut())
+    }
+
     fn hand_over_block(&mut self) {
-        if self.block.is_empty() {
-            return;
+        if let Some(block) = self.take_block() {
+            self.teller.tell(Seen::Grid(block).into());
         }
-        for member in self.tree.members_mut() {
-            member.column = None;
-        }
-        let mut next = self.spares.blocks.take();
-        next.clear(&mut self.spare_columns, self.block.t_us.len() + 1);
-        let block = std::mem::replace(&mut self.block, next);
-        self.teller.tell(Seen::Grid(block).into());
     }
 
     /// Whether a round of PSS is being read.

@@ -28,7 +28,7 @@ use strangers::Strangers;
 pub use claims::is_stop;
 pub use discovery::Discovery;
 pub use facts::{FactLooks, Facts, LookAt, is_python};
-pub use member::{Member, ProcessKey};
+pub use member::{Member, Place, ProcessKey};
 pub use membership::{BACKGROUND, CHAIN_FLAG, Membership, chain_of, chain_word, parse_chain};
 
 /// What happened to the tree.

@@ -4,7 +4,9 @@
 //! little, only the numbers it passed need a look. Emulations of `/proc` (gVisor, lxcfs) may show a constant or the
 //! host's number, so whoever uses it first tries it on a process of known number.
 
-use std::{fs::File, os::unix::fs::FileExt, path::PathBuf};
+use std::{fs::File, path::PathBuf};
+
+use rustix::io::pread;
 
 use super::{ProcError, Procfs};
 
@@ -34,10 +36,8 @@ impl BirthCounter {
     /// When it cannot be read or has no such field.
     pub fn newest(&self) -> Result<u32, ProcError> {
         let mut buffer = [0_u8; 128];
-        let length = self
-            .file
-            .read_at(&mut buffer, 0)
-            .map_err(|source| ProcError::io(&self.path, source))?;
+        let length = pread(&self.file, &mut buffer, 0)
+            .map_err(|error| ProcError::io(&self.path, error.into()))?;
         buffer[..length]
             .trim_ascii_end()
             .rsplit(|byte| *byte == b' ')

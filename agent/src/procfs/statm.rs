@@ -1,6 +1,8 @@
 //! `/proc/PID/statm`: the memory of a process, read on each tick.
 
-use std::{fs::File, os::unix::fs::FileExt, path::PathBuf};
+use std::{fs::File, path::PathBuf};
+
+use rustix::io::pread;
 
 use super::{ProcError, Procfs, number_after, still_there};
 
@@ -48,7 +50,8 @@ impl StatmFile {
     /// When it cannot be read or understood.
     pub fn read(&self) -> Result<Option<Statm>, ProcError> {
         let mut buffer = [0_u8; 160];
-        let read = still_there(self.file.read_at(&mut buffer, 0))
+        let read = pread(&self.file, &mut buffer, 0).map_err(Into::into);
+        let read = still_there(read)
             .map_err(|source| ProcError::io(&self.path, source))?;
         let Some(length) = read else {
             return Ok(None);

@@ -342,6 +342,18 @@ fn the_machine_says_what_it_can() {
     fs::write(root.path().join("vmstat"), "oom_kill 4\n").unwrap();
     assert_eq!(machine.read(&mut buffer).unwrap().oom_kills, Some(4));
 
+    // Far behind, and cut off by the end of a piece.
+    for before in [3_000, 3_060, 3_065, 3_071, 9_000] {
+        let others = format!("nr_other {}\n", "1".repeat(before - 10));
+        fs::write(
+            root.path().join("vmstat"),
+            others + "oom_kill 12345\nrest 1\n",
+        )
+        .unwrap();
+        let oom_kills = machine.read(&mut buffer).unwrap().oom_kills;
+        assert_eq!(oom_kills, Some(12_345), "{before}");
+    }
+
     let (_root, procfs) = tree(&[("meminfo", "MemTotal: 100 kB\n")]);
     let reading = procfs.open_machine().unwrap().read(&mut buffer).unwrap();
     let little = MachineReading {

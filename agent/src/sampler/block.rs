@@ -1,8 +1,11 @@
-//! The values of about a second of the grid, in columns.
+//! The values of about a second of the grid: gathered tick by tick, handed over in columns.
+//!
+//! A tick writes all its values into one place. Written into a column for each process they would lie in as many, and after the pause between two
+//! ticks each of those has to be fetched from memory first.
 
 use crate::{
     procfs::Statm,
-    tree::{Member, ProcessKey},
+    tree::{Member, Place, ProcessKey},
 };
 
 /// So many columns are laid by for later blocks.
@@ -55,6 +58,38 @@ impl GridBlock {
         // Backwards, so that the next block finds each column where the last had it.
         spare.extend(self.columns.drain(..).rev().take(room));
     }
+}
+
+/// The block that is being gathered.
+#[derive(Debug, Default)]
+pub(super) struct RunningBlock {
+    t_us: Vec<i64>,
+    lateness_us: Vec<u64>,
+    /// Whose each column is, and the tick that it begins at.
+    begun: Vec<(ProcessKey, usize)>,
+    values: Vec<Value>,
+    /// Columns that were used.
+    spare: Vec<Column>,
+}
+
+/// What was read of one process on one tick.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    column: usize,
+    rss: u64,
+    anon: u64,
+}
+
+impl RunningBlock {
+    /// How many ticks it has.
+    pub(super) fn ticks(&self) -> usize {
+        self.t_us.len()
+    }
+
+    /// At most so many values are in it.
+    pub(super) fn most_values(&self) -> usize {
+        2 * self.begun.len() * self.t_us.len()
+    }
 
     pub(super) fn begin_tick(&mut self, t_us: i64, lateness_us: u64) {
         self.t_us.push(t_us);
@@ -62,33 +97,68 @@ impl GridBlock {
     }
 
     /// Puts a value on the running tick.
-    pub(super) fn put(&mut self, member: &mut Member, statm: Statm, spare: &mut Vec<Column>) {
+    pub(super) fn put(&mut self, member: &mut Member, statm: Statm) {
         let tick = self.t_us.len() - 1;
-        let open = member.column.and_then(|at| self.columns.get_mut(at));
-        if let Some(column) = open
-            && column.first + column.rss.len() == tick
-        {
-            column.rss.push(statm.resident_bytes);
-            column.anon.push(statm.anon_bytes);
-            return;
-        }
-        let mut column = Column {
-            key: member.key,
-            first: tick,
-            rss: Vec::new(),
-            anon: Vec::new(),
+        let column = match member.place {
+            Some(place) if place.tick + 1 == tick => place.column,
+            _ => {
+                self.begun.push((member.key, tick));
+                self.begun.len() - 1
+            }
         };
-        if let Some(spare) = spare.pop() {
-            (column.rss, column.anon) = (spare.rss, spare.anon);
-            column.rss.clear();
-            column.anon.clear();
+        member.place = Some(Place { column, tick });
+        self.values.push(Value {
+            column,
+            rss: statm.resident_bytes,
+            anon: statm.anon_bytes,
+        });
+    }
+
+    /// Lays what was gathered into a block that was used before; `None` when nothing was. From then on no process has a place here.
+    pub(super) fn hand_over(
+        &mut self,
+        block: impl FnOnce() -> GridBlock,
+        members: &mut [Member],
+    ) -> Option<GridBlock> {
+        if self.t_us.is_empty() {
+            return None;
         }
-        let ticks = self.t_us.capacity();
-        column.rss.reserve(ticks);
-        column.anon.reserve(ticks);
-        column.rss.push(statm.resident_bytes);
-        column.anon.push(statm.anon_bytes);
-        member.column = Some(self.columns.len());
-        self.columns.push(column);
+        for member in members {
+            member.place = None;
+        }
+        let mut block = block();
+        block.clear(&mut self.spare, self.t_us.len() + 1);
+        block.t_us.append(&mut self.t_us);
+        block.lateness_us.append(&mut self.lateness_us);
+        let ticks = block.t_us.capacity();
+        let spare = &mut self.spare;
+        block.columns.extend(self.begun.drain(..).map(|(key, first)| {
+            let (mut rss, mut anon) = spare.pop().map(|it| (it.rss, it.anon)).unwrap_or_default();
+            for values in [&mut rss, &mut anon] {
+                values.clear();
+                values.reserve(ticks);
+            }
+            Column {
+                key,
+                first,
+                rss,
+                anon,
+            }
+        }));
+        for value in self.values.drain(..) {
+            if let Some(column) = block.columns.get_mut(value.column) {
+                column.rss.push(value.rss);
+                column.anon.push(value.anon);
+            }
+        }
+        Some(block)
+    }
+}
+
+#[cfg(test)]
+impl RunningBlock {
+    /// Where the values lie.
+    pub(super) fn address(&self) -> (*const i64, *const u64) {
+        (self.t_us.as_ptr(), self.values.as_ptr().cast())
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use highwater_wire::v1;
 
-use super::{SecondReading, Seconds, Seen, Spares, Tellable, Teller};
+use super::{GridBlock, SecondReading, Seconds, Seen, Spares, Tellable, Teller};
 use crate::{
     budget::Budget,
     cgroup::Home,
@@ -76,9 +76,14 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         }
     }
 
-    /// Reads all, shows it to whoever asks, and tells it.
-    pub(super) fn read(&self, now_us: i64, show: impl FnOnce(&SecondReading)) -> MachineReading {
-        self.read_held(self.hold(), now_us, show)
+    /// Reads all, shows it to whoever asks, and tells it, with the block of the grid that ends here if one does.
+    pub(super) fn read(
+        &self,
+        now_us: i64,
+        block: Option<GridBlock>,
+        show: impl FnOnce(&SecondReading),
+    ) -> MachineReading {
+        self.read_held(self.hold(), now_us, block, show)
     }
 
     /// The same because a process has ended, unless that would cost too much; whether it was read. It is done before anybody asks how the process
@@ -90,7 +95,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         let is_affordable = inner.at_ends.allows(now_us);
         if is_affordable {
             let began = thread_cpu_us();
-            self.read_held(inner, now_us, |_| {});
+            self.read_held(inner, now_us, None, |_| {});
             self.hold().at_ends.spend(now_us, thread_cpu_us() - began);
         }
         is_affordable
@@ -105,7 +110,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         let kills = inner.kills;
         self.read_log(&mut inner, now_us);
         if inner.kills > kills {
-            self.read_held(inner, now_us, |_| {});
+            self.read_held(inner, now_us, None, |_| {});
             return true;
         }
         inner.log_wakes.spend(now_us, thread_cpu_us() - began);
@@ -121,6 +126,7 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         &self,
         mut inner: MutexGuard<'_, Inner>,
         now_us: i64,
+        block: Option<GridBlock>,
         show: impl FnOnce(&SecondReading),
     ) -> MachineReading {
         let mut reading = self.spares.seconds.take();
@@ -129,7 +135,11 @@ impl<T: From<Seen> + Tellable> Counters<T> {
         let (t_us, machine) = (reading.t_us, reading.machine);
         self.is_short.store(is_short(&machine), Ordering::Relaxed);
         // Told while nobody else reads: the recorder gets the readings in their order.
-        self.teller.tell(Seen::Second(reading).into());
+        let seen = match block {
+            Some(block) => Seen::WholeSecond(block, reading),
+            None => Seen::Second(reading),
+        };
+        self.teller.tell(seen.into());
         if let Err(error) = result {
             self.failed(t_us, "second_failed", error.to_string());
         }

@@ -198,7 +198,7 @@ impl<T: From<Seen> + Tellable> Listener<T> {
             return;
         };
         if !has_read && status.signal().is_some() {
-            self.counters.read(self.clock.now_us(), |_| {});
+            self.counters.read(self.clock.now_us(), None, |_| {});
         }
         let exit = Seen::Exit {
             key: held.key,

@@ -14,6 +14,8 @@ pub enum Seen {
     Grid(GridBlock),
     /// Cgroups and machine.
     Second(SecondReading),
+    /// Both at once, as a second ends: whoever hears of it is woken once.
+    WholeSecond(GridBlock, SecondReading),
     /// PSS and swap.
     Slow(SlowReading),
     /// What is known of a process beside its memory has changed.
@@ -58,6 +60,7 @@ impl Tellable for Seen {
         match self {
             Self::Grid(_)
             | Self::Second(_)
+            | Self::WholeSecond(..)
             | Self::Slow(_)
             | Self::Rest(_)
             | Self::Failed { .. } => true,

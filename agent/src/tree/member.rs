@@ -9,6 +9,15 @@ pub use highwater_analysis::recording::ProcessKey;
 /// calls exec, and where that runs the same program the size of its code does not betray it.
 const LOOKS_AT_COMMAND_US: [i64; 3] = [200_000, 1_000_000, 5_000_000];
 
+/// Where a process has its values among those that are gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which column they go to.
+    pub column: usize,
+    /// The last tick that has one.
+    pub tick: usize,
+}
+
 /// A living process of the tree.
 #[derive(Debug)]
 pub struct Member {
@@ -19,7 +28,7 @@ pub struct Member {
     /// Set once it was read and there was nothing left.
     pub ended: bool,
     /// Where its values of the running second are gathered.
-    pub column: Option<usize>,
+    pub place: Option<Place>,
     /// Whether its PSS was read before.
     pub has_pss: bool,
     /// When it is looked at beside its memory, and what was seen.
@@ -46,7 +55,7 @@ impl Member {
             key,
             seen_us,
             ended: false,
-            column: None,
+            place: None,
             has_pss: false,
             facts: FactLooks::default(),
             is_sure: true,
