@@ -15,6 +15,7 @@ mod route;
 mod sending;
 mod source;
 mod thread;
+mod transport;
 
 pub use answer::Answer;
 pub(crate) use answer::legible;

@@ -7,7 +7,6 @@ use ureq::{
     Agent, Error, Timeout,
     http::{HeaderValue, StatusCode},
     tls::TlsConfig,
-    unversioned::transport::DefaultConnector,
 };
 use uuid::Uuid;
 
@@ -16,8 +15,9 @@ use super::{
     answer::{Answer, Asked, Reply, legible, meaning, own_words},
     identity::{Identity, bearer},
     route,
+    transport::{Connections, Leisure},
 };
-use crate::{ci::Env, settings::Token};
+use crate::{bell::Bell, ci::Env, settings::Token};
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +110,7 @@ pub struct Client {
     agent: Result<Agent, String>,
     /// Where the server was when it was last looked up.
     addresses: Remembered,
+    leisure: Leisure,
     server: String,
     credential: Credential,
     uuid: Uuid,
@@ -140,8 +141,10 @@ impl Client {
         let name = proxy.as_ref().ok().and_then(Option::as_ref);
         let credential = Credential::of(token, env);
         let resolver = Addresses::default();
+        let connections = Connections::default();
         Self {
             addresses: resolver.remembered(),
+            leisure: connections.leisure(),
             proxy: name.map(|proxy| proxy.name.clone()),
             agent: proxy.and_then(|proxy| {
                 credential.as_ref().map_err(Clone::clone)?;
@@ -158,8 +161,7 @@ impl Client {
                     .tls_config(TlsConfig::builder().root_certs(roots).build())
                     .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
                     .build();
-                let connector = DefaultConnector::default();
-                Ok(Agent::with_parts(config, connector, resolver))
+                Ok(Agent::with_parts(config, connections, resolver))
             }),
             credential: credential.unwrap_or(Credential::None),
             server,
@@ -256,6 +258,11 @@ impl Client {
             bytes: payload.len(),
         };
         meaning(&asked, &reply)
+    }
+
+    /// Lets the answer to what is put next wait for a bell, since nobody is in a hurry for it, or for none.
+    pub(super) fn set_leisure(&self, bell: Option<Bell>) {
+        self.leisure.set(bell);
     }
 
     /// What a path of the server answers, of at most so many bytes, or why it does not.

@@ -18,7 +18,10 @@ use super::{
     pause,
     source::Source,
 };
-use crate::spool::{Handoff, SpoolError};
+use crate::{
+    bell::Bell,
+    spool::{Handoff, SpoolError},
+};
 
 /// How often the spool is looked at for new batches, should nobody ring.
 const LOOK: Duration = Duration::from_secs(1);
@@ -125,16 +128,19 @@ impl Sending {
                     self.tell_writer(stream, record.seq);
                 }
                 // Another look would find nothing, each second of a job.
-                if !over && self.source.is_at_the_last() && self.handoff.is_last(stream, record.seq)
-                {
+                if !over && self.is_newest(stream, record.seq) {
                     break;
                 }
             }
             if over {
                 break;
             }
-            self.handoff.bell.wait(LOOK);
+            // It may have rung while an answer was waited for.
             self.listen();
+            if self.deadline.is_none() {
+                self.handoff.bell.wait(LOOK);
+                self.listen();
+            }
         }
         let end = self.source.end();
         let end = self.read(end)?;
@@ -151,6 +157,23 @@ impl Sending {
         if self.handoff.is_of(stream) && seq == self.acknowledged {
             self.acknowledged += 1;
             self.handoff.set_acknowledged(self.acknowledged);
+        }
+    }
+
+    /// Whether nothing comes behind a batch yet.
+    fn is_newest(&self, stream: Uuid, seq: u64) -> bool {
+        self.source.is_at_the_last() && self.handoff.is_last(stream, seq)
+    }
+
+    /// What the answer to an item may wait for. That to the newest batch is read when there is another or when it is over: whoever slept for each
+    /// answer would be woken twice a second.
+    fn leisure(&self, item: Item) -> Option<Bell> {
+        let has_time = self.deadline.is_none() && self.failures == 0;
+        match item {
+            Item::Batch(stream, seq) if has_time && self.is_newest(stream, seq) => {
+                Some(self.handoff.bell.clone())
+            }
+            _ => None,
         }
     }
 
@@ -199,6 +222,7 @@ impl Sending {
             self.listen();
             // A moment more than is left, for an answer that is on its way.
             let patience = self.left().map_or(Duration::MAX, |left| left.max(LAST_TRY));
+            self.client.set_leisure(self.leisure(item));
             match self.client.put_within(item, payload, patience) {
                 Answer::Acknowledged => {
                     self.reached.store(true, Ordering::Relaxed);
