@@ -51,8 +51,7 @@ impl StatmFile {
     pub fn read(&self) -> Result<Option<Statm>, ProcError> {
         let mut buffer = [0_u8; 160];
         let read = pread(&self.file, &mut buffer, 0).map_err(Into::into);
-        let read = still_there(read)
-            .map_err(|source| ProcError::io(&self.path, source))?;
+        let read = still_there(read).map_err(|source| ProcError::io(&self.path, source))?;
         let Some(length) = read else {
             return Ok(None);
         };

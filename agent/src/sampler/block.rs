@@ -132,19 +132,22 @@ impl RunningBlock {
         block.lateness_us.append(&mut self.lateness_us);
         let ticks = block.t_us.capacity();
         let spare = &mut self.spare;
-        block.columns.extend(self.begun.drain(..).map(|(key, first)| {
-            let (mut rss, mut anon) = spare.pop().map(|it| (it.rss, it.anon)).unwrap_or_default();
-            for values in [&mut rss, &mut anon] {
-                values.clear();
-                values.reserve(ticks);
-            }
-            Column {
-                key,
-                first,
-                rss,
-                anon,
-            }
-        }));
+        block
+            .columns
+            .extend(self.begun.drain(..).map(|(key, first)| {
+                let (mut rss, mut anon) =
+                    spare.pop().map(|it| (it.rss, it.anon)).unwrap_or_default();
+                for values in [&mut rss, &mut anon] {
+                    values.clear();
+                    values.reserve(ticks);
+                }
+                Column {
+                    key,
+                    first,
+                    rss,
+                    anon,
+                }
+            }));
         for value in self.values.drain(..) {
             if let Some(column) = block.columns.get_mut(value.column) {
                 column.rss.push(value.rss);

@@ -78,7 +78,7 @@ impl FactFinder {
                 let (key, t_us) = (member.key, now_us);
                 teller.tell(Seen::Facts { key, t_us, facts }.into());
             }
-            member.facts.looked(now_us, is_python);
+            member.facts.looked(now_us);
             if !look.is_first {
                 self.budget.spend(now_us, thread_cpu_us() - began);
             }

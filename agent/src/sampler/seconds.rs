@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// How often cgroups without a limit are read in full, µs: nothing is decided by how much of their usage is page cache.
-const IN_FULL_EVERY_US: i64 = 5_000_000;
+const IN_FULL_EVERY_US: i64 = 10_000_000;
 
 /// Cgroups and machine at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

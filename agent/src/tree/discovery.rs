@@ -26,6 +26,8 @@ const MAX_PROBES: u32 = 64;
 const PLAUSIBLE_DISTANCE: u32 = 4_096;
 /// How often everything is looked at at most, however well the cheap way works, µs.
 const SCAN_EVERY_US: i64 = 5_000_000;
+/// A process can be seen so long after its number was given, µs: who was born before is in a scan that comes later.
+const SEEN_AFTER_US: i64 = 1_000_000;
 /// A number is given before its process can be seen (a large parent takes milliseconds to copy), so one that shows nothing is
 /// looked at on so many later ticks.
 const LATER_LOOKS: u8 = 2;
@@ -46,6 +48,7 @@ pub struct Discovery {
     /// For following the lists of children where the rest is used up by what others start.
     follow_budget: Budget,
     next_scan_us: i64,
+    scanned_us: Option<i64>,
     /// When the newest number was last seen to move, and when it was last looked at.
     moved_us: i64,
     looked_us: i64,
@@ -75,6 +78,7 @@ impl Discovery {
             follow_budget: Budget::saving(FOLLOW_SHARE, DISCOVERY_SAVED_US),
             budget: Budget::saving(DISCOVERY_SHARE, DISCOVERY_SAVED_US),
             next_scan_us: now_us + SCAN_EVERY_US,
+            scanned_us: None,
             moved_us: now_us,
             looked_us: now_us,
             found: Vec::new(),
@@ -113,7 +117,8 @@ impl Discovery {
     }
 
     fn find(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
-        if now_us >= self.next_scan_us {
+        if now_us >= self.next_scan_us && !self.is_all_seen(tree) {
+            self.scanned_us = Some(now_us);
             let began = thread_cpu_us();
             let result = self.scan(tree, now_us);
             let wait_us = (thread_cpu_us() - began) as f64 / CORRECTION_SHARE;
@@ -155,6 +160,12 @@ impl Discovery {
         }
         self.budget.spend(now_us, thread_cpu_us() - began);
         result
+    }
+
+    /// Whether the last scan has seen everybody, since nobody was born after it. Where whoever lives already may become a member, it has not.
+    fn is_all_seen(&self, tree: &Tree) -> bool {
+        let is_after = |scanned_us: i64| scanned_us - self.moved_us >= SEEN_AFTER_US;
+        self.births.is_some() && tree.is_below_the_agent() && self.scanned_us.is_some_and(is_after)
     }
 
     /// Looks at each number given since the last look.

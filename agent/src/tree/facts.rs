@@ -5,14 +5,12 @@ use std::sync::Arc;
 /// How long after the first look the next ones follow, µs: a process is put into a cgroup, or given its limits, soon after its birth, mostly before it
 /// calls exec.
 const EARLY_LOOKS_US: [i64; 3] = [200_000, 1_000_000, 4_000_000];
-/// A python, which may be a pytest, is looked at so often then, µs; hardly anything changes later.
-const PYTHON_EVERY_US: i64 = 10_000_000;
+/// Everybody is looked at so often then, µs; hardly anything changes later.
+const LATER_EVERY_US: i64 = 20_000_000;
 /// One whose address space is limited, µs: the largest it was is lost when it ends.
 const LIMITED_EVERY_US: i64 = 1_000_000;
 /// An address space that has grown by this share of its limit since it was told is told again: what it was before the end of a process is what counts.
 const RISEN: u64 = 128;
-/// And everybody else, µs.
-const OTHERS_EVERY_US: i64 = 20_000_000;
 
 /// What is seen of a process beside its memory; `None` where it is not known or there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,15 +75,14 @@ impl FactLooks {
     }
 
     /// It was looked at; says when the next look is due.
-    pub fn looked(&mut self, now_us: i64, is_python: bool) {
+    pub fn looked(&mut self, now_us: i64) {
         if self.looks == 0 {
             self.first_us = now_us;
         }
         self.due_us = match EARLY_LOOKS_US.get(self.looks) {
             Some(after) => self.first_us + after,
             None if self.told.address_space_limit_bytes.is_some() => now_us + LIMITED_EVERY_US,
-            None if is_python => now_us + PYTHON_EVERY_US,
-            None => now_us + OTHERS_EVERY_US,
+            None => now_us + LATER_EVERY_US,
         };
         self.looks += 1;
     }
@@ -115,13 +112,13 @@ mod tests {
     fn who_has_settled_is_looked_at_more_rarely() {
         let mut looks = FactLooks::default();
         let mut at_ms = Vec::new();
-        for now_us in (0..60_000_000).step_by(50_000) {
+        for now_us in (0..90_000_000).step_by(50_000) {
             if looks.due(now_us).is_some() {
                 at_ms.push(now_us / 1_000);
-                looks.looked(now_us, true);
+                looks.looked(now_us);
             }
         }
-        assert_eq!(at_ms[at_ms.len() - 4..], [24_000, 34_000, 44_000, 54_000]);
+        assert_eq!(at_ms[at_ms.len() - 4..], [24_000, 44_000, 64_000, 84_000]);
     }
 
     #[test]
@@ -134,7 +131,7 @@ mod tests {
             }
             if looks.due(now_us).is_some() {
                 at_ms.push(now_us / 1_000);
-                looks.looked(now_us, true);
+                looks.looked(now_us);
             }
         }
         assert_eq!(at_ms, [0, 200, 1_000, 4_000, 8_000, 8_200]);

@@ -16,6 +16,9 @@ use crate::{
 
 /// So many are told, the largest.
 const MOST_TOLD: usize = 8;
+/// On one of so many looks everybody is looked at; on the others nobody who had no memory then. Those are mostly the kernel's threads, on a small machine half
+/// of all; the number of one that ended may be another's since.
+const EVERYBODY_EVERY: u32 = 6;
 /// Smaller ones are in the sum alone, bytes.
 const LEAST_BYTES: u64 = 64 << 20;
 
@@ -49,6 +52,9 @@ pub struct Bystanders {
     names: HashMap<ProcessKey, String>,
     /// Who was there at the last look, and whether it is one of [`MEMORY_DAEMONS`].
     known: HashMap<u32, bool>,
+    /// Who had no memory when everybody was looked at.
+    bare: HashSet<u32>,
+    looks: u32,
     buffer: Vec<u8>,
 }
 
@@ -62,6 +68,8 @@ impl Bystanders {
             page_bytes,
             names: HashMap::new(),
             known: HashMap::new(),
+            bare: HashSet::new(),
+            looks: 0,
             buffer: Vec::new(),
         }
     }
@@ -74,8 +82,13 @@ impl Bystanders {
         let mut scan = Scan::default();
         let (mut large, mut daemons) = (Vec::new(), Vec::new());
         let mut known = HashMap::with_capacity(self.known.len());
+        let is_at_everybody = self.looks.is_multiple_of(EVERYBODY_EVERY);
+        self.looks = self.looks.wrapping_add(1);
+        if is_at_everybody {
+            self.bare.clear();
+        }
         for pid in self.procfs.pids()? {
-            if pid == self.agent_pid || members.contains(&pid) {
+            if pid == self.agent_pid || members.contains(&pid) || self.bare.contains(&pid) {
                 continue;
             }
             // Whatever fails is gone, or hidden from this user; a thread of the kernel has no memory.
@@ -84,6 +97,9 @@ impl Bystanders {
             let rss_bytes = statm.map_or(0, |statm| statm.resident_bytes);
             scan.rss_bytes += rss_bytes;
             if rss_bytes == 0 {
+                if is_at_everybody {
+                    self.bare.insert(pid);
+                }
                 continue;
             }
             let is_daemon = self.known.get(&pid).copied();
@@ -195,6 +211,26 @@ mod tests {
         for told in &inside.largest {
             assert!(![own, child.id()].contains(&told.key.pid));
         }
+    }
+
+    #[test]
+    fn a_number_that_was_bare_counts_again_within_some_looks() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let statm = |pid: u32, text: &str| {
+            let of = folder.path().join(pid.to_string());
+            std::fs::create_dir_all(&of).unwrap();
+            std::fs::write(of.join("statm"), text).unwrap();
+        };
+        statm(20, "9 3 1 1 0 1 0");
+        statm(21, "0 0 0 0 0 0 0");
+        let mut bystanders = Bystanders::new(Procfs::new(folder.path()), 10, 4096);
+        let mut sum = || bystanders.scan(&HashSet::new()).unwrap().rss_bytes / 4096;
+        assert_eq!(sum(), 3);
+        // Another process has the number now.
+        statm(21, "9 5 1 1 0 1 0");
+        statm(22, "9 7 1 1 0 1 0");
+        let sums: Vec<u64> = (1..=EVERYBODY_EVERY).map(|_| sum()).collect();
+        assert_eq!(sums, [10, 10, 10, 10, 10, 15]);
     }
 
     #[test]

@@ -26,6 +26,37 @@ fn births_are_found_by_their_numbers_alone() {
 }
 
 #[test]
+fn nobody_is_looked_for_while_nobody_was_born_since_all_were_looked_at() {
+    let mut world = World::new();
+    world.process(200, AGENT, 20, "sh");
+    world.newest(200);
+    let mut discovery = Discovery::begin(&world.tree, 200, 0);
+    world.tree.adopt(200, vec![], 0).unwrap();
+    let mut until_us = |world: &mut World, from_us: i64, to_us: i64| {
+        for t_us in (from_us..to_us).step_by(50_000) {
+            discovery.look(&mut world.tree, t_us).unwrap();
+        }
+        world.born()
+    };
+    // The first look at all came at 5 s.
+    until_us(&mut world, 0, 6_000_000);
+    // A number that the counter does not tell, so that only a look at all would betray it.
+    world.process(500, 200, 25, "unannounced");
+    assert_eq!(until_us(&mut world, 6_000_000, 30_000_000), []);
+    world.process(201, 200, 26, "child");
+    world.newest(201);
+    assert_eq!(
+        until_us(&mut world, 30_000_000, 40_000_000),
+        [(201, 200), (500, 200)]
+    );
+    // One whose number came shortly before a look at all may not have been there yet.
+    world.newest(202);
+    until_us(&mut world, 40_000_000, 40_050_000);
+    world.process(501, 200, 27, "unannounced");
+    assert_eq!(until_us(&mut world, 40_050_000, 50_000_000), [(501, 200)]);
+}
+
+#[test]
 fn in_the_calm_a_birth_is_seen_within_a_tenth_of_a_second() {
     let mut world = World::new();
     world.process(200, AGENT, 20, "sh");
