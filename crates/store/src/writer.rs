@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::{
     Finalised, Moment, NewBatch, Store, StoreError, finalised, jobs, retention, space, tokens,
     trouble::{self, Health, Trouble},
+    webhooks,
     whole::{self, Whole},
 };
 use together::Sent;
@@ -65,6 +66,7 @@ enum Request {
     Reopen(Uuid),
     Access(tokens::Change),
     Keep(retention::Change),
+    Webhook(Box<webhooks::Change>),
     /// Changes nothing, and tells whether that can be written.
     Try,
     /// Moves what was committed into the file of the database, which may be shorter by it.
@@ -163,6 +165,11 @@ impl Writer {
     /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
     pub(crate) async fn keep(&self, change: retention::Change) -> Result<Put, StoreError> {
         self.ask(Request::Keep(change)).await
+    }
+
+    /// Changes who is told of jobs, and what.
+    pub(crate) async fn webhook(&self, change: webhooks::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Webhook(Box::new(change))).await
     }
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {
@@ -369,6 +376,7 @@ async fn write_one(
         }
         Request::Access(change) => tokens::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
+        Request::Webhook(change) => webhooks::change(connection, change).await,
         Request::Checkpoint | Request::Close => Ok(Put::Same),
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
             .filter(|file| file.visits > 0)
             .map(FileFact::from)
             .collect(),
+        news_since_unix_us: None,
         settled: loaded.fresh.clone(),
     })
 }
