@@ -4,7 +4,7 @@
 //! and one of the server read the same. What is to be said is decided once, in [`remarks`], and each form only writes it down.
 //!
 //! Rooms, from foundations to the top: `names`, `escape`, `limits` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
-//! `prometheus`, `github`, `gitlab`, `badge` | `comment` | `format`.
+//! `prometheus`, `github`, `gitlab`, `badge` | `comment`, `webhook` | `format`.
 //!
 //! Architecture invariant: no IO, no clock. Names of tests, files, branches and jobs are foreign: none gets into a form but through `escape`, or
 //! through a template that escapes by itself.
@@ -26,6 +26,7 @@ mod rank;
 pub mod remarks;
 mod terminal;
 mod timeline;
+mod webhook;
 
 use highwater_analysis::digest::Digest;
 use highwater_wire::report::Remark;
@@ -36,6 +37,7 @@ pub use format::{Format, WriteError, write};
 pub use names::fitted;
 pub use terminal::{Look, terminal};
 pub use timeline::{Chart, Curve, Of, chart};
+pub use webhook::{Telling, WebhookFormat, webhook_test};
 
 /// What a report is written of.
 #[derive(Debug)]
