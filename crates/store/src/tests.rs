@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backup, baselines, batches, db, deliveries, details, facts, good, jobs, kinds, projects,
-    retention, series, sizes, space, tokens, trouble, webhooks, writer,
+    backup, baselines, batches, db, details, facts, good, jobs, kinds, projects, retention, series,
+    sizes, space, tokens, trouble, writer,
 };
 
 pub(crate) use made::{fact, plan_of};
@@ -87,25 +87,6 @@ async fn every_statement_can_be_prepared() {
         jobs::FIGURES,
         jobs::PIN,
         jobs::IMPORTED,
-        webhooks::INSERT,
-        webhooks::LIST,
-        webhooks::DELETE_DELIVERIES,
-        webhooks::DELETE,
-        webhooks::INSERT_NEWS,
-        webhooks::NEWS,
-        webhooks::DELETE_NEWS,
-        deliveries::IS_TOLD,
-        deliveries::WAITING_FOR,
-        deliveries::DROP,
-        deliveries::INSERT,
-        deliveries::DUE,
-        deliveries::GET,
-        deliveries::GET_MESSAGE,
-        deliveries::CLAIM,
-        deliveries::DONE,
-        deliveries::FORGET,
-        deliveries::LOG,
-        deliveries::COUNTS,
         batches::INSERT_STREAM,
         batches::COUNTS,
         batches::BODIES,

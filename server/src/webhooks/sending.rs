@@ -25,20 +25,25 @@ pub(crate) async fn send_for_ever(state: AppState) {
     let mut posts = JoinSet::new();
     let mut busy: HashMap<task::Id, i64> = HashMap::new();
     let mut forgot: Option<Instant> = None;
+    // The webhook that was posted to last.
+    let mut last = 0;
     loop {
         if state.store.trouble().is_none() {
             match state.store.due(state.now_unix_us()).await {
-                Ok(due) => {
+                Ok(mut due) => {
+                    // Each has its turn, also where more of them are slow than may be at once.
+                    due.sort_by_key(|(_, webhook)| (*webhook <= last, *webhook));
                     for (delivery, webhook) in due {
                         let is_busy = busy.values().any(|it| *it == webhook);
                         if !is_busy && posts.len() < MOST_AT_ONCE {
                             let post = posts.spawn(send(state.clone(), delivery));
                             busy.insert(post.id(), webhook);
+                            last = webhook;
                         }
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "cannot look for what webhooks are to be told")
+                    tracing::error!(%error, "cannot look for what webhooks are to be told");
                 }
             }
             if forgot.is_none_or(|at| at.elapsed() >= FORGETS) {

@@ -58,7 +58,7 @@ fn only_what_is_new_is_told() {
     let job = &digest.job;
     let of = |kind, remarks: &[Remark]| Telling::of(kind, job, remarks).map(|it| it.in_short());
     let before = finding("had it before", Severity::Notice, 1);
-    assert_eq!(of(RemarkKind::Finding, &[before.clone()]), None);
+    assert_eq!(of(RemarkKind::Finding, std::slice::from_ref(&before)), None);
     assert_eq!(of(RemarkKind::Death, &remarks::of(&digest)), None);
     let [a, b] = [2, 3].map(|n| finding("retains more", Severity::Warning, n));
     let both = of(RemarkKind::Finding, &[a.clone(), before, b.clone()]);

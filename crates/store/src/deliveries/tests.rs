@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     Finalised, Moment, NewWebhook, News, Whole,
     tests::{batch, finalised, job, key_of, plan_of, store},
+    webhooks,
 };
 
 const NOW: i64 = 1_000_000;
@@ -208,5 +209,30 @@ async fn what_waits_is_found_by_an_index() {
     ] {
         let steps = plan_of(&store, statement).await;
         assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
+    }
+}
+
+#[tokio::test]
+async fn statements_about_webhooks_can_be_prepared() {
+    let (_folder, store) = store().await;
+    for statement in [
+        webhooks::INSERT,
+        webhooks::LIST,
+        webhooks::DELETE_DELIVERIES,
+        webhooks::DELETE,
+        webhooks::INSERT_NEWS,
+        webhooks::NEWS,
+        webhooks::DELETE_NEWS,
+        DROP,
+        INSERT,
+        GET,
+        GET_MESSAGE,
+        CLAIM,
+        DONE,
+        LOG,
+        COUNTS,
+    ] {
+        // SQLite explains only what it can prepare.
+        plan_of(&store, statement).await;
     }
 }
