@@ -157,6 +157,29 @@ def test_a_death_is_told_in_every_form_from_the_spool_and_from_the_server_alike(
     assert "prometheus" in why
 
 
+def test_what_was_ahead_and_why_memory_stays_is_in_every_form(server, recorder):
+    for at in range(30):
+        text = "kept = []\n\ndef test_holds():\n    kept.append([b'%%d' %% it * 40 for it in range(60_000)])\n"
+        (recorder.folder / ("test_%02d.py" % at)).write_text(text.replace("%%", "%"))
+    summary = recorder.run(COMMAND, flags=["--diagnose", *LIMIT])
+    assert summary["forecast"]["files"] == 30 and summary["diagnosis"]["advice"], summary
+    here = {form: told(recorder, ["--format", form])[0] for form in FORMATS}
+    assert recorder.upload(server).returncode == 0
+    server.job(summary["uuid"])
+    there = {form: told(recorder, [recorder.summary, "--server", server.url, "--format", form])[0] for form in FORMATS}
+    for texts in [here, there]:
+        for form in ["terminal", "markdown", "json", "junit", "html", "github", "gitlab"]:
+            for words in ["Had it gone on so, memory would have come to ", " had stayed: ", "is Python objects that live"]:
+                assert words in texts[form], (form, words)
+        kinds = [remark["kind"] for remark in json.loads(texts["json"])["remarks"]]
+        assert kinds[0] == "death" and kinds.count("forecast") == 1
+        assert kinds.count("diagnosis") == 1 + len(summary["diagnosis"]["advice"])
+        assert "Why memory stays" in texts["markdown"] and "Why memory stays" in texts["html"]
+        assert 'why="live"} ' in texts["prometheus"] and 'end="high"} ' in texts["prometheus"]
+    for form in ["github", "gitlab", "prometheus"]:
+        assert here[form] == there[form]
+
+
 def test_the_job_summary_gets_the_report_where_it_is_asked_for(suite):
     file = suite.folder / "step.md"
     file.write_text("of another")

@@ -3,7 +3,7 @@
 //! [`Source`] is what a report is written of, [`Format`] says how, [`write`] writes it. Server and agent call it alike, so that a report of a spool
 //! and one of the server read the same. What is to be said is decided once, in [`remarks`], and each form only writes it down.
 //!
-//! Rooms, from foundations to the top: `names`, `escape`, `limits` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
+//! Rooms, from foundations to the top: `names`, `escape`, `limits`, `diagnosis` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
 //! `prometheus`, `github`, `gitlab`, `badge` | `comment`, `webhook` | `format`.
 //!
 //! Architecture invariant: no IO, no clock. Names of tests, files, branches and jobs are foreign: none gets into a form but through `escape`, or
@@ -11,6 +11,7 @@
 
 mod badge;
 mod comment;
+mod diagnosis;
 mod escape;
 mod format;
 mod github;

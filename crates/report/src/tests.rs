@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod forecast_and_diagnosis;
+
 const MB: u64 = 1_000_000;
 /// A path that is markup, a command, the end of a comment and several lines at once.
 pub(crate) const HOSTILE: &str = "tests/--><script>alert(1)</script>|`a` @org #1 ::error::x,y:z]]>\"'&\\\n::error ::forged\r# head\u{202e}.py";

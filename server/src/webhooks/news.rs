@@ -115,7 +115,11 @@ fn wants(webhook: &WebhookRow, kind: RemarkKind) -> bool {
     match kind {
         RemarkKind::Death => webhook.on_death,
         RemarkKind::Finding => webhook.on_finding,
-        RemarkKind::Culprit | RemarkKind::Growth | RemarkKind::Headroom => false,
+        RemarkKind::Culprit
+        | RemarkKind::Growth
+        | RemarkKind::Forecast
+        | RemarkKind::Diagnosis
+        | RemarkKind::Headroom => false,
     }
 }
 
