@@ -180,6 +180,53 @@ def test_what_was_ahead_and_why_memory_stays_is_in_every_form(server, recorder):
         assert here[form] == there[form]
 
 
+class Portal:
+    """Answers everything with a page, as what asks for a login does; with headers where it is told to."""
+
+    def __init__(self):
+        self.headers = {}
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b"<h1>Sign in to the network</h1>"
+                self.send_response(200)
+                for name, value in {"Content-Type": "text/html", "Content-Length": str(len(body)), **owner.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_a_page_of_somebody_else_is_no_report(recorder):
+    portal = Portal()
+    try:
+        job, other = "01a217ad-3c01-706d-b18e-a7c722ef9cf3", "01a217ad-3c01-706d-b18e-a7c722ef9cf4"
+        where = [job, "--server", portal.url]
+        for form in FORMATS:
+            out, why = told(recorder, where + ["--format", form, "--output", "report"], status=2)
+            assert out == "" and portal.url in why and "is no report" in why and "highwater-job" in why, why
+        step = recorder.folder / "step.md"
+        step.write_text("")
+        told(recorder, where + ["--step-summary"], status=2, GITHUB_STEP_SUMMARY=step)
+        assert not (recorder.folder / "report").exists() and step.read_text() == ""
+        portal.headers = {"Highwater-Job": "%s; revision=1" % other}
+        _, why = told(recorder, where + ["--format", "markdown"], status=2)
+        assert "a report of %s" % other in why, why
+        portal.headers = {"Highwater-Job": "%s; revision=1" % job}
+        out, _ = told(recorder, where + ["--format", "markdown"])
+        assert "Sign in" in out
+    finally:
+        portal.server.shutdown()
+        portal.server.server_close()
+
+
 def test_the_job_summary_gets_the_report_where_it_is_asked_for(suite):
     file = suite.folder / "step.md"
     file.write_text("of another")

@@ -55,6 +55,10 @@ fn every_form_is_answered_as_what_it_is() {
         let answer = app.get(&format!("/api/v1/jobs/{uuid}/report?format={format}"));
         assert_eq!(answer.status, 200, "{format}: {}", answer.text);
         assert_eq!(answer.header("content-type"), kind);
+        assert_eq!(
+            answer.header("highwater-job"),
+            format!("{uuid}; revision=1")
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         let policy = answer.header("content-security-policy");
         assert_eq!(
