@@ -32,7 +32,7 @@ mod webhook;
 use highwater_analysis::digest::Digest;
 use highwater_wire::report::Remark;
 
-pub use badge::{Figures, badge, unknown_badge};
+pub use badge::{Figures, badge, is_tight, unknown_badge};
 pub use comment::{comment, marker, taken_back};
 pub use format::{Format, WriteError, write};
 pub use names::fitted;

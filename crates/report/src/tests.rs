@@ -357,8 +357,10 @@ fn a_badge_says_what_is_known() {
     let mut figures = Figures {
         peak_bytes: 512 << 20,
         headroom_bytes: Some(1 << 30),
+        is_tight: false,
         died: false,
         trend: Some(Trend::Up(12)),
+        shards: None,
     };
     for (change, told, colour) in [
         (
@@ -379,9 +381,12 @@ fn a_badge_says_what_is_known() {
         ),
     ] {
         (figures.headroom_bytes, figures.died) = change;
+        figures.is_tight = is_tight(figures.peak_bytes, figures.headroom_bytes);
         let svg = badge(&figures);
         assert!(svg.contains(&format!("<title>{told}</title>")), "{svg}");
         assert!(svg.contains(colour), "{svg}");
     }
+    (figures.died, figures.shards) = (false, Some((2, 3)));
+    assert!(badge(&figures).contains("MiB ↑ 12 %, 2 of 3 shards</title>"));
     assert!(unknown_badge().contains("no job yet"));
 }
