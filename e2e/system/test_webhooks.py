@@ -40,9 +40,10 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                # Decided as it comes, so that who is let go late takes no answer of another.
+                status, headers = owner.answers.pop(0) if owner.answers else (204, {})
                 owner.posts.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
                 owner.let_go.wait(60)
-                status, headers = owner.answers.pop(0) if owner.answers else (204, {})
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
