@@ -157,6 +157,76 @@ def test_a_death_is_told_in_every_form_from_the_spool_and_from_the_server_alike(
     assert "prometheus" in why
 
 
+def test_what_was_ahead_and_why_memory_stays_is_in_every_form(server, recorder):
+    for at in range(30):
+        text = "kept = []\n\ndef test_holds():\n    kept.append([b'%%d' %% it * 40 for it in range(60_000)])\n"
+        (recorder.folder / ("test_%02d.py" % at)).write_text(text.replace("%%", "%"))
+    summary = recorder.run(COMMAND, flags=["--diagnose", *LIMIT])
+    assert summary["forecast"]["files"] == 30 and summary["diagnosis"]["advice"], summary
+    here = {form: told(recorder, ["--format", form])[0] for form in FORMATS}
+    assert recorder.upload(server).returncode == 0
+    server.job(summary["uuid"])
+    there = {form: told(recorder, [recorder.summary, "--server", server.url, "--format", form])[0] for form in FORMATS}
+    for texts in [here, there]:
+        for form in ["terminal", "markdown", "json", "junit", "html", "github", "gitlab"]:
+            for words in ["Had it gone on so, memory would have come to ", " had stayed: ", "is Python objects that live"]:
+                assert words in texts[form], (form, words)
+        kinds = [remark["kind"] for remark in json.loads(texts["json"])["remarks"]]
+        assert kinds[0] == "death" and kinds.count("forecast") == 1
+        assert kinds.count("diagnosis") == 1 + len(summary["diagnosis"]["advice"])
+        assert "Why memory stays" in texts["markdown"] and "Why memory stays" in texts["html"]
+        assert 'why="live"} ' in texts["prometheus"] and 'end="high"} ' in texts["prometheus"]
+    for form in ["github", "gitlab", "prometheus"]:
+        assert here[form] == there[form]
+
+
+class Portal:
+    """Answers everything with a page, as what asks for a login does; with headers where it is told to."""
+
+    def __init__(self):
+        self.headers = {}
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b"<h1>Sign in to the network</h1>"
+                self.send_response(200)
+                for name, value in {"Content-Type": "text/html", "Content-Length": str(len(body)), **owner.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_a_page_of_somebody_else_is_no_report(recorder):
+    portal = Portal()
+    try:
+        job, other = "01a217ad-3c01-706d-b18e-a7c722ef9cf3", "01a217ad-3c01-706d-b18e-a7c722ef9cf4"
+        where = [job, "--server", portal.url]
+        for form in FORMATS:
+            out, why = told(recorder, where + ["--format", form, "--output", "report"], status=2)
+            assert out == "" and portal.url in why and "is no report" in why and "highwater-job" in why, why
+        step = recorder.folder / "step.md"
+        step.write_text("")
+        told(recorder, where + ["--step-summary"], status=2, GITHUB_STEP_SUMMARY=step)
+        assert not (recorder.folder / "report").exists() and step.read_text() == ""
+        portal.headers = {"Highwater-Job": "%s; revision=1" % other}
+        _, why = told(recorder, where + ["--format", "markdown"], status=2)
+        assert "a report of %s" % other in why, why
+        portal.headers = {"Highwater-Job": "%s; revision=1" % job}
+        out, _ = told(recorder, where + ["--format", "markdown"])
+        assert "Sign in" in out
+    finally:
+        portal.server.shutdown()
+        portal.server.server_close()
+
+
 def test_the_job_summary_gets_the_report_where_it_is_asked_for(suite):
     file = suite.folder / "step.md"
     file.write_text("of another")

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it; what it asks for is in [`Order`].
 
+mod webhook;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +47,9 @@ enum Command {
     /// Say who may read a project.
     #[command(subcommand)]
     Project(Project),
+    /// Add, list, try and remove addresses that are told when a job died or did worse than those before it.
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Say which jobs are kept whatever their age.
     #[command(subcommand)]
     Job(Job),
@@ -280,6 +285,7 @@ fn order(cli: Cli, variable: impl Fn(&str) -> Option<String>) -> Result<Order, C
         Command::Job(Job::Unpin { uuid, places }) => {
             Order::Job(database(places)?, job::Order::Pin(uuid, false))
         }
+        Command::Webhook(given) => webhook::order(given, database)?,
         Command::Retention { dry_run, places } => {
             let config = resolve(places.into())?;
             let retention = config.retention;

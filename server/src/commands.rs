@@ -9,6 +9,7 @@ pub mod job;
 pub mod project;
 pub mod retention;
 pub mod token;
+pub mod webhook;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub enum Order {
     Job(String, job::Order),
     /// Remove what has had its time.
     Retention(String, retention::Order),
+    /// Something about webhooks.
+    Webhook(String, webhook::Order),
     /// Copy the database into this file.
     Backup(String, PathBuf),
 }

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use highwater_server::{
     check, cli,
-    commands::{Order, backup, doctor, export, import, job, project, retention, token},
+    commands::{Order, backup, doctor, export, import, job, project, retention, token, webhook},
     config::{self, Config},
     open, serve,
 };
@@ -70,6 +70,14 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         Order::Retention(database, order) => {
             on(&database, false, async |store| {
                 retention::run(store, order, now_unix_us, out).await
+            })
+            .await
+        }
+        Order::Webhook(database, order) => {
+            // Told can be of a project whose first job is still to come.
+            let may_make = matches!(order, webhook::Order::Add(_));
+            on(&database, may_make, async |store| {
+                webhook::run(store, order, now_unix_us, out, notes).await
             })
             .await
         }

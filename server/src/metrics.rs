@@ -45,6 +45,21 @@ struct Coded {
     code: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Tried {
+    outcome: &'static str,
+}
+
+/// What the store says when somebody looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) jobs: i64,
+    pub(crate) unsettled: i64,
+    /// Messages that wait for webhooks, and that were dropped.
+    pub(crate) waiting: i64,
+    pub(crate) dropped: i64,
+}
+
 /// Figures that are counted as things happen, and others that are asked for when somebody looks.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -71,6 +86,9 @@ pub(crate) struct Metrics {
     written: Counter,
     commit_seconds: Counter<f64, AtomicU64>,
     commit_failures: Counter,
+    webhook_tries: Family<Tried, Counter>,
+    webhook_queue: Gauge,
+    webhook_dropped: Gauge,
 }
 
 impl Default for Metrics {
@@ -96,6 +114,9 @@ impl Default for Metrics {
             written: Counter::default(),
             commit_seconds: Counter::default(),
             commit_failures: Counter::default(),
+            webhook_tries: Family::default(),
+            webhook_queue: Gauge::default(),
+            webhook_dropped: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -173,18 +194,35 @@ impl Metrics {
             "Times that the figures of a job that is not finalised were worked out",
             self.live.clone(),
         );
+        registry.register(
+            "webhook_tries",
+            "Posts to webhooks, by what became of them",
+            self.webhook_tries.clone(),
+        );
+        registry.register(
+            "webhook_queue",
+            "Messages that wait for webhooks",
+            self.webhook_queue.clone(),
+        );
+        registry.register(
+            "webhook_dropped",
+            "Messages that found the queue of their webhook full",
+            self.webhook_dropped.clone(),
+        );
+    }
+
+    /// Counts a post to a webhook.
+    pub(crate) fn webhook_tried(&self, outcome: &'static str) {
+        self.webhook_tries.get_or_create(&Tried { outcome }).inc();
     }
 
     /// All figures as text, those of the store as they are now.
-    pub(crate) fn tell(
-        &self,
-        state: &AppState,
-        jobs: i64,
-        unsettled: i64,
-    ) -> Result<String, std::fmt::Error> {
+    pub(crate) fn tell(&self, state: &AppState, stored: Stored) -> Result<String, std::fmt::Error> {
         let _alone = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        self.jobs.set(jobs);
-        self.unsettled.set(unsettled);
+        self.jobs.set(stored.jobs);
+        self.unsettled.set(stored.unsettled);
+        self.webhook_queue.set(stored.waiting);
+        self.webhook_dropped.set(stored.dropped);
         self.intake
             .set(i64::try_from(state.intake.used_bytes()).unwrap_or(i64::MAX));
         let store = state.store.figures();

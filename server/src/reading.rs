@@ -83,6 +83,16 @@ impl<'a> Job<'a> {
         &self.key.project
     }
 
+    /// Whether it is as it was finalised at that revision.
+    pub(crate) fn stands_at(&self, revision: u32) -> bool {
+        !self.key.unsettled && self.key.revision == revision
+    }
+
+    /// When it was last heard of, µs since 1970.
+    pub(crate) fn heard_unix_us(&self) -> i64 {
+        self.key.heard_unix_us
+    }
+
     /// Numbers of its project and its run.
     pub(crate) fn run(&self) -> (i64, i64) {
         (self.key.project_id, self.key.run_id)

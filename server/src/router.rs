@@ -235,7 +235,14 @@ async fn figures(
         return Err(access.hidden(AppError::forbidden(what)));
     }
     let (jobs, unsettled) = state.store.job_counts().await?;
-    let text = state.metrics.tell(&state, jobs, unsettled);
+    let (waiting, dropped) = state.store.delivery_counts().await?;
+    let stored = metrics::Stored {
+        jobs,
+        unsettled,
+        waiting,
+        dropped,
+    };
+    let text = state.metrics.tell(&state, stored);
     let text = text.map_err(|error| AppError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, metrics::KIND)], text))
 }

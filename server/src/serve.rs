@@ -7,7 +7,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use highwater_store::{Store, StoreError, Trouble};
 use tokio::net::TcpListener;
 
-use crate::{config::Config, retention, router, settle, state::AppState};
+use crate::{config::Config, retention, router, settle, state::AppState, webhooks};
 
 /// How long requests that are under way may take after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -81,6 +81,8 @@ pub async fn serve(
     let _ = store.try_to_write().await;
     let state = AppState::new(store.clone(), config);
     let settling = tokio::spawn(settle::settle_for_ever(state.clone()));
+    let telling = tokio::spawn(webhooks::tell_for_ever(state.clone()));
+    let sending = tokio::spawn(webhooks::send_for_ever(state.clone()));
     let clock = state.clone();
     let keeping = tokio::spawn(retention::keep_for_ever(
         store.clone(),
@@ -102,6 +104,8 @@ pub async fn serve(
         () = stopping => tracing::warn!("some requests were cut off"),
     }
     settling.abort();
+    telling.abort();
+    sending.abort();
     keeping.abort();
     store.close().await;
 }

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_store::{Put, StoreError};
+use highwater_store::{Finalised, Put, StoreError};
 use highwater_wire::report::JobState;
 use uuid::Uuid;
 
 use crate::{
     finalise::{self, FinaliseError},
     state::AppState,
+    webhooks::TOLD_WITHIN,
 };
 
 /// How often silent jobs are looked for.
@@ -85,18 +86,21 @@ async fn settle_or_rest(
 }
 
 async fn settle(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
-    settle_since(state, uuid, state.silent_since()).await
+    let told_within_us = i64::try_from(TOLD_WITHIN.as_micros()).unwrap_or(i64::MAX);
+    let news_since = state.now_unix_us().saturating_sub(told_within_us);
+    settle_since(state, uuid, state.silent_since(), Some(news_since)).await
 }
 
-/// Settles a job from which nothing more is expected, though it may have no end.
+/// Settles a job from which nothing more is expected, though it may have no end. Nobody is told of it.
 pub(crate) async fn settle_as_it_is(state: &AppState, uuid: Uuid) -> Result<(), FinaliseError> {
-    settle_since(state, uuid, i64::MAX).await
+    settle_since(state, uuid, i64::MAX, None).await
 }
 
 async fn settle_since(
     state: &AppState,
     uuid: Uuid,
     silent_since: i64,
+    news_since_unix_us: Option<i64>,
 ) -> Result<(), FinaliseError> {
     let mut snapshot = state.store.snapshot().await?;
     let Some(key) = snapshot.job(uuid).await? else {
@@ -113,12 +117,16 @@ async fn settle_since(
         let digest = loaded.digest_as(revision);
         finalise::finalised(&loaded, digest)
     });
-    let finalised = finalised.await??;
+    let finalised = Finalised {
+        news_since_unix_us,
+        ..finalised.await??
+    };
     if state.store.put_finalised(finalised).await? == Put::Conflict {
         // Another server on this database was faster; what it did not see is still unsettled.
         tracing::info!(%uuid, revision, "finalised elsewhere");
         return Ok(());
     }
+    state.news.notify_one();
     state.forget(uuid);
     state
         .arrived

@@ -53,6 +53,10 @@ pub(crate) struct Shared {
     clock: Clock,
     /// Told when a job may be ready to be settled.
     pub(crate) settle: Notify,
+    /// Told when there may be something to tell webhooks of.
+    pub(crate) news: Notify,
+    /// Told when something waits to be sent to a webhook.
+    pub(crate) sending: Notify,
     pub(crate) metrics: Metrics,
     /// Counts what arrives, for whoever follows a job.
     pub(crate) arrived: watch::Sender<u64>,
@@ -108,6 +112,8 @@ impl AppState {
                 since: Instant::now(),
             },
             settle: Notify::new(),
+            news: Notify::new(),
+            sending: Notify::new(),
             metrics: Metrics::default(),
             arrived: watch::Sender::new(0),
             stop: watch::Sender::new(false),

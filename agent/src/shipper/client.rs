@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use highwater_wire::{CLOCK_HEADER, receipt::Receipt};
+use highwater_wire::{
+    CLOCK_HEADER,
+    receipt::{JOB_HEADER, JobTold, Receipt},
+};
 use ureq::{
     Agent, Error, Timeout,
     http::{HeaderValue, StatusCode},
@@ -69,6 +72,8 @@ pub(super) struct Page {
     pub(super) location: Option<String>,
     /// The server's clock.
     pub(super) date: Option<String>,
+    /// Which job it says that it tells of.
+    pub(super) told: Option<String>,
     pub(super) body: String,
     /// Whether the body is there; one that was too long is not.
     pub(super) is_read: bool,
@@ -270,24 +275,33 @@ impl Client {
     /// # Errors
     /// When nothing comes within the time, or a refusal.
     pub fn read(&self, path: &str, patience: Duration, most_bytes: u64) -> Result<String, String> {
+        read(self.get_up_to(path, patience, most_bytes)?, most_bytes)
+    }
+
+    /// The same of a report of the job, which says of itself that it is one.
+    ///
+    /// # Errors
+    /// When nothing comes within the time, or a refusal, or something that is no report of the job.
+    pub fn read_report(
+        &self,
+        path: &str,
+        patience: Duration,
+        most_bytes: u64,
+    ) -> Result<String, String> {
         let page = self.get_up_to(path, patience, most_bytes)?;
-        match page.status {
-            StatusCode::OK if !page.is_read => Err(format!(
-                "it answered with more than {} MB",
-                most_bytes / 1_000_000
-            )),
-            StatusCode::OK => Ok(page.body),
-            StatusCode::NOT_FOUND => {
-                Err("it is not there, or not for whoever asks".to_owned() + &said_of(&page.body))
+        let told = page.told.as_deref().map(str::parse::<JobTold>);
+        match told {
+            _ if page.status != StatusCode::OK => {}
+            Some(Ok(told)) if told.job == self.uuid => {}
+            Some(Ok(told)) => return Err(format!("it answered with a report of {}", told.job)),
+            Some(Err(_)) | None => {
+                return Err(format!(
+                    "what answers at {} is no report: it lacks the header {JOB_HEADER}, by which a highwater-server names the job. A page that asks for a login answers so, and so does a server that is older than this highwater",
+                    self.server
+                ));
             }
-            StatusCode::UNAUTHORIZED => {
-                Err("the server asks for a token that may read (HIGHWATER_TOKEN)".to_owned())
-            }
-            status => Err(format!(
-                "the server answered {status}{}",
-                said_of(&page.body)
-            )),
         }
+        read(page, most_bytes)
     }
 
     /// Sends a document to a path of the server; what it answers, or why it takes it not.
@@ -364,6 +378,7 @@ impl Client {
                 status: response.status(),
                 location: header("location").map(str::to_owned),
                 date: header("date").map(str::to_owned),
+                told: header(JOB_HEADER).map(str::to_owned),
                 is_read: body.is_some(),
                 body: body.unwrap_or_default(),
             })
@@ -408,6 +423,27 @@ impl Client {
             )),
             false => Answer::Again(None, why),
         }
+    }
+}
+
+/// What a page says, or why it does not.
+fn read(page: Page, most_bytes: u64) -> Result<String, String> {
+    match page.status {
+        StatusCode::OK if !page.is_read => Err(format!(
+            "it answered with more than {} MB",
+            most_bytes / 1_000_000
+        )),
+        StatusCode::OK => Ok(page.body),
+        StatusCode::NOT_FOUND => {
+            Err("it is not there, or not for whoever asks".to_owned() + &said_of(&page.body))
+        }
+        StatusCode::UNAUTHORIZED => {
+            Err("the server asks for a token that may read (HIGHWATER_TOKEN)".to_owned())
+        }
+        status => Err(format!(
+            "the server answered {status}{}",
+            said_of(&page.body)
+        )),
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             location: Some("/login".to_owned()),
             date: None,
+            told: None,
             body: body.to_owned(),
             is_read: true,
         };

@@ -21,10 +21,14 @@ pub struct Figures {
     pub peak_bytes: i64,
     /// The smallest room left under any limit.
     pub headroom_bytes: Option<i64>,
+    /// Whether little is left, as [`is_tight`] says it of each job.
+    pub is_tight: bool,
     /// Whether memory ended the job.
     pub died: bool,
     /// Where the peak lies beside those of the jobs before it.
     pub trend: Option<Trend>,
+    /// Of a suite in shards of which some have not ended: how many have, and how many there are.
+    pub shards: Option<(usize, usize)>,
 }
 
 /// The badge of a job.
@@ -33,9 +37,17 @@ pub(crate) fn of_job(job: &JobReport) -> String {
     badge(&Figures {
         peak_bytes: job.peak_bytes.cast_signed(),
         headroom_bytes: job.headroom_bytes,
+        is_tight: is_tight(job.peak_bytes.cast_signed(), job.headroom_bytes),
         died: ending.is_some_and(|ending| ending.verdict.is_of_memory()),
         trend: None,
+        shards: None,
     })
+}
+
+/// Whether less is left than a small part of what was used and left.
+#[must_use]
+pub fn is_tight(peak_bytes: i64, headroom_bytes: Option<i64>) -> bool {
+    headroom_bytes.is_some_and(|left| left < (peak_bytes + left) / LEAST_HEADROOM_PART)
 }
 
 /// The badge of such figures.
@@ -53,15 +65,15 @@ pub fn badge(figures: &Figures) -> String {
         (false, Some(left)) => format!(", {} left", mebibytes(left)),
         (false, None) => String::new(),
     };
-    let is_tight = figures
-        .headroom_bytes
-        .is_some_and(|left| left < (figures.peak_bytes + left) / LEAST_HEADROOM_PART);
-    let colour = match (figures.died, is_tight) {
+    let colour = match (figures.died, figures.is_tight) {
         (true, _) => BAD,
         (false, true) => WARN,
         (false, false) => GOOD,
     };
-    draw(&format!("{peak}{trend}{rest}"), colour)
+    let shards = figures.shards.map_or_else(String::new, |(ended, total)| {
+        format!(", {ended} of {total} shards")
+    });
+    draw(&format!("{peak}{trend}{rest}{shards}"), colour)
 }
 
 /// The badge where no job is known.

@@ -57,6 +57,35 @@ fn entity(out: &mut String, c: char) {
     out.push_str(&format!("&#{};", u32::from(c)));
 }
 
+/// A sentence in a message of a chat: Slack takes `&`, `<` and `>` for markup and reads them as entities; nobody is called, no address becomes a link, and
+/// no code begins, in Slack and in chats that take what Slack does.
+pub(crate) fn chat(text: &str) -> String {
+    const NO_WIDTH: char = '\u{200b}';
+    let text = shown(text);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '`' => out.push('\''),
+            '@' | '#' => out.extend([c, NO_WIDTH]),
+            ':' if rest.starts_with("//") => out.extend([c, NO_WIDTH]),
+            ']' if rest.starts_with('(') => out.extend([c, NO_WIDTH]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Where a link in a message of a chat leads.
+pub(crate) fn chat_address(url: &str) -> String {
+    let url = shown(url).replace('&', "&amp;").replace('|', "%7C");
+    url.replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// The message of a workflow command.
 pub(crate) fn message(text: &str) -> String {
     shown(text).replace('%', "%25")
@@ -120,6 +149,7 @@ mod tests {
             let inner = markdown(&text) + &code(&text);
             let inner = inner.replace("<code>", "").replace("</code>", "");
             prop_assert!(!inner.contains(['`', '|', '[', ']', '*', '_', '\\', '~']), "{inner}");
+            prop_assert!(!chat(&text).contains(['<', '>', '`', '\n', '\r']));
             prop_assert!(!property(&text).contains([',', ':', '\n', '\r']));
             prop_assert!(!message(&text).contains(['\n', '\r']));
             prop_assert!(!label(&text).contains('\n'));

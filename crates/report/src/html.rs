@@ -5,10 +5,12 @@ use highwater_analysis::{
     figures::{duration, mebibytes, shown, web_address, whole_moment},
     plan,
 };
-use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, PeakKind, Remark, TestRow};
+use highwater_wire::report::{
+    FileRow, FixtureRow, Grown, JobReport, JobState, PeakKind, Remark, TestRow,
+};
 
 use crate::{
-    Source, WriteError, limits,
+    Source, WriteError, diagnosis, limits,
     names::fitted,
     rank,
     timeline::{Chart, chart},
@@ -98,7 +100,13 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         facts: facts(job),
         remarks: &source.remarks,
         chart: chart.map_err(|error| WriteError::Chart(error.to_string()))?,
-        tables: vec![files(source), tests(source), fixtures(source)],
+        tables: vec![
+            files(source),
+            left(source),
+            grown(source),
+            tests(source),
+            fixtures(source),
+        ],
         notices: job.notices.iter().map(ToString::to_string).collect(),
         page: source.page.map_or("", web_address),
     };
@@ -198,6 +206,45 @@ fn files(source: &Source<'_>) -> Table {
             "Duration",
         ],
         rows: rows.collect(),
+    }
+}
+
+/// What a diagnosed job left, taken apart.
+fn left(source: &Source<'_>) -> Table {
+    const COLUMNS: [&str; 7] = {
+        let [a, b, c, d, e, f] = diagnosis::PARTS;
+        ["File", a, b, c, d, e, f]
+    };
+    let job = &source.digest.job;
+    let files = diagnosis::files(source.digest);
+    let rows = files.iter().take(MOST_FILES).map(|(file, found)| {
+        let cells: Vec<String> = diagnosis::parts(found).map(mebibytes).into();
+        (named(&file.path, job, file.session), cells)
+    });
+    let what = "What each test file left, taken apart at its end";
+    Table {
+        heading: "Why memory stays",
+        caption: caption(what, files.len(), MOST_FILES),
+        columns: &COLUMNS,
+        rows: rows.collect(),
+    }
+}
+
+fn grown(source: &Source<'_>) -> Table {
+    let rows = diagnosis::grown(source.digest);
+    let row = |(what, it): (&str, &Grown)| {
+        let cells = vec![
+            what.to_owned(),
+            format!("{:+}", it.count),
+            mebibytes(it.bytes),
+        ];
+        (fitted(&it.name, MOST_NAME_COLUMNS), cells)
+    };
+    Table {
+        heading: "What grew most over the job",
+        caption: "Types of live objects, and lines where tracemalloc was asked for".to_owned(),
+        columns: &["Type or line", "Kind", "Count", "Bytes"],
+        rows: rows.into_iter().map(row).collect(),
     }
 }
 

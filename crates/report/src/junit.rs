@@ -47,6 +47,16 @@ fn job_case(out: &mut String, source: &Source<'_>) -> bool {
             format!("{}: {}", limits::name(it), limits::used(it)),
         )
     }));
+    properties.extend(
+        job.forecast
+            .as_ref()
+            .map(|it| ("forecast", it.sentence.clone())),
+    );
+    if let Some(found) = &job.diagnosis {
+        properties.push(("diagnosis", found.sentence.clone()));
+        let advice = found.advice.iter();
+        properties.extend(advice.map(|it| ("advice", it.sentence.clone())));
+    }
     properties.extend(source.page.map(|page| ("page", page.to_owned())));
     let failure = death(source).map(|ending| {
         let evidence = ending.evidence.iter().map(|line| line.sentence.as_str());
@@ -83,6 +93,16 @@ fn file_case(out: &mut String, source: &Source<'_>, file: &FileRow) -> bool {
     properties.push(("peak_kind", file.peak_kind.as_str().to_owned()));
     properties.push(("tests", file.tests.to_string()));
     properties.push(("censored", file.censored.to_string()));
+    if let Some(found) = &file.diagnosis {
+        let parts = [
+            ("garbage_bytes", found.garbage_bytes),
+            ("allocator_bytes", found.allocator_bytes),
+            ("pymalloc_bytes", found.pymalloc_bytes),
+            ("live_bytes", found.live_bytes),
+            ("rest_bytes", found.rest_bytes),
+        ];
+        properties.extend(parts.map(|(name, bytes)| (name, bytes.to_string())));
+    }
     let held = source.remarks.iter().find(|remark| {
         remark.kind == RemarkKind::Culprit && remark.path.as_deref() == Some(&file.path)
     });

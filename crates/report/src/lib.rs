@@ -3,14 +3,15 @@
 //! [`Source`] is what a report is written of, [`Format`] says how, [`write`] writes it. Server and agent call it alike, so that a report of a spool
 //! and one of the server read the same. What is to be said is decided once, in [`remarks`], and each form only writes it down.
 //!
-//! Rooms, from foundations to the top: `names`, `escape`, `limits` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
-//! `prometheus`, `github`, `gitlab`, `badge` | `comment` | `format`.
+//! Rooms, from foundations to the top: `names`, `escape`, `limits`, `diagnosis` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
+//! `prometheus`, `github`, `gitlab`, `badge` | `comment`, `webhook` | `format`.
 //!
 //! Architecture invariant: no IO, no clock. Names of tests, files, branches and jobs are foreign: none gets into a form but through `escape`, or
 //! through a template that escapes by itself.
 
 mod badge;
 mod comment;
+mod diagnosis;
 mod escape;
 mod format;
 mod github;
@@ -26,16 +27,18 @@ mod rank;
 pub mod remarks;
 mod terminal;
 mod timeline;
+mod webhook;
 
 use highwater_analysis::digest::Digest;
 use highwater_wire::report::Remark;
 
-pub use badge::{Figures, badge, unknown_badge};
+pub use badge::{Figures, badge, is_tight, unknown_badge};
 pub use comment::{comment, marker, taken_back};
 pub use format::{Format, WriteError, write};
 pub use names::fitted;
 pub use terminal::{Look, terminal};
 pub use timeline::{Chart, Curve, Of, chart};
+pub use webhook::{Telling, WebhookFormat, webhook_test};
 
 /// What a report is written of.
 #[derive(Debug)]

@@ -10,8 +10,13 @@ const MOST_COLUMNS: usize = 60;
 
 /// What it is called.
 pub(crate) fn name(limit: &LimitUse) -> String {
-    match limit.kind {
-        LimitKind::Cgroup => format!("cgroup {}", fitted(&limit.path, MOST_COLUMNS)),
+    named(limit.kind, &limit.path)
+}
+
+/// What one of a kind and path is called.
+pub(crate) fn named(kind: LimitKind, path: &str) -> String {
+    match kind {
+        LimitKind::Cgroup => format!("cgroup {}", fitted(path, MOST_COLUMNS)),
         LimitKind::Machine => "the whole machine".to_owned(),
         LimitKind::Budget => "budget".to_owned(),
     }

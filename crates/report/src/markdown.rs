@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use highwater_analysis::{
+    digest::Digest,
     figures::{count, duration, mebibytes, web_address},
     plan,
 };
 use highwater_wire::report::{JobReport, JobState, PeakKind, Remark, Severity};
 
 use crate::{
-    Source,
+    Source, diagnosis,
     escape::{code, markdown, markup},
     limits,
     names::fitted,
@@ -137,6 +138,7 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let title = format!("Test files that retained most ({} in all)", files.len());
     let columns = "Test file | Retained | Peak | Tree peak (sampled) | Tests |";
     table(out, &title, columns, rows)?;
+    left(out, source.digest)?;
     let spikes = rank::spikes(source.digest);
     let rows = spikes.iter().take(MOST_SPIKES).map(|test| {
         let session = rank::of_session(job, test.session);
@@ -159,6 +161,26 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
         .iter()
         .map(|notice| sentence(&notice.to_string()));
     list(out, "What the recorder says", notices)
+}
+
+/// What a diagnosed job left, taken apart.
+fn left(out: &mut String, digest: &Digest) -> std::fmt::Result {
+    let files = diagnosis::files(digest);
+    let rows = files.iter().take(MOST_FILES).map(|(file, found)| {
+        let session = rank::of_session(&digest.job, file.session);
+        let parts = diagnosis::parts(found).map(mebibytes).join(" | ");
+        format!("{}{session} | {parts} |", name(&file.path))
+    });
+    let title = format!("Why memory stays ({})", count(files.len(), "test file"));
+    let columns = format!("Test file | {} |", diagnosis::PARTS.join(" | "));
+    table(out, &title, &columns, rows)?;
+    let grown = diagnosis::grown(digest);
+    let rows = grown.iter().map(|(what, it)| {
+        let bytes = mebibytes(it.bytes);
+        format!("{} | {what} | {:+} | {bytes} |", name(&it.name), it.count)
+    });
+    let title = "What grew most over the job";
+    table(out, title, "Type or line | | Count | Bytes |", rows)
 }
 
 fn foot(out: &mut String, page: Option<&str>) -> std::fmt::Result {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use highwater_wire::report::{FileRow, JobReport};
 
-use crate::{Source, escape::label, limits, rank};
+use crate::{Source, diagnosis, escape::label, limits, rank};
 
 /// Test files that are told one by one, those that retained most.
 const MOST_FILES: usize = 100;
@@ -113,6 +113,43 @@ fn job(out: &mut Exposition, job: &JobReport) {
         "job_limit_used_bytes",
         "The most that was used of a limit.",
         all().map(|(labels, limit)| (labels, limit.worst_used_bytes as f64)),
+    );
+    forecast(out, job);
+    let parts = job.diagnosis.iter().flat_map(|found| {
+        let [_, parts @ ..] = diagnosis::parts(found);
+        diagnosis::WHYS.into_iter().zip(parts)
+    });
+    out.gauge(
+        "job_diagnosis_bytes",
+        "What test files left, taken apart: garbage, what the allocators keep free, live Python objects, the native rest.",
+        parts.map(|(why, bytes)| (format!(",why=\"{why}\""), bytes as f64)),
+    );
+}
+
+/// What memory comes to if it goes on so, or would have come to.
+fn forecast(out: &mut Exposition, job: &JobReport) {
+    let Some(forecast) = &job.forecast else {
+        return;
+    };
+    let peak = forecast.peak_bytes;
+    let ends = [
+        ("value", peak.value),
+        ("low", peak.low),
+        ("high", peak.high),
+    ];
+    out.gauge(
+        "job_forecast_peak_bytes",
+        "The forecast of the peak at the end of the job, with the ends of its interval.",
+        ends.map(|(end, bytes)| (format!(",end=\"{end}\""), bytes as f64)),
+    );
+    let crossings = forecast.crossings.iter().map(|it| {
+        let limit = label(&limits::named(it.kind, &it.path));
+        (format!(",limit=\"{limit}\""), f64::from(it.percent) / 100.0)
+    });
+    out.gauge(
+        "job_forecast_crossing_ratio",
+        "How likely a limit is crossed before the last test file ends.",
+        crossings,
     );
 }
 

@@ -3,12 +3,12 @@
 
 use highwater_analysis::{digest::Digest, figures::mebibytes, time};
 use highwater_wire::report::{
-    CheckReport, Course, Culprit, Ending, GrowthReport, JobReport, Remark, RemarkKind, Severity,
-    Verdict,
+    CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
+    JobState, Remark, RemarkKind, Severity, Verdict,
 };
 use uuid::Uuid;
 
-use crate::{limits, rank};
+use crate::{diagnosis, limits, rank};
 
 /// Less left below a limit than this part of it is worth a word.
 pub const LEAST_HEADROOM_PART: i64 = 10;
@@ -29,6 +29,10 @@ pub fn of(digest: &Digest) -> Vec<Remark> {
         remarks.extend(culprits.map(|it| culprit(digest, it)));
     }
     remarks.extend(job.growth.iter().filter_map(|it| growth(job, it)));
+    remarks.extend(job.forecast.as_ref().map(|it| forecast(digest, it)));
+    if let Some(found) = &job.diagnosis {
+        remarks.extend(diagnosed(job, found));
+    }
     // Of a death by memory everybody knows that nothing was left.
     if !ending.is_some_and(|ending| ending.verdict.is_of_memory()) {
         remarks.extend(headroom(job));
@@ -142,6 +146,51 @@ fn growth(job: &JobReport, growth: &GrowthReport) -> Option<Remark> {
     let path = step.map(|step| step.path.clone());
     let sentence = growth.sentence.clone();
     grows.then(|| remark(job, RemarkKind::Growth, severity, &subject, path, sentence))
+}
+
+/// A forecast matters while there is time to do something.
+fn forecast(digest: &Digest, forecast: &ForecastReport) -> Remark {
+    let job = &digest.job;
+    let severity = match forecast.is_warning && job.state == JobState::Running {
+        true => Severity::Warning,
+        false => Severity::Notice,
+    };
+    let crossing = forecast.crossings.first().map(|it| it.test_file.clone());
+    let subject = format!("session {}", forecast.session);
+    let path = crossing.filter(|path| !path.is_empty());
+    let sentence = forecast.sentence.clone();
+    remark(
+        job,
+        RemarkKind::Forecast,
+        severity,
+        &subject,
+        path,
+        sentence,
+    )
+}
+
+/// Why memory stayed, and what to do about each part that matters. Nobody is looked at so without asking for it.
+fn diagnosed(job: &JobReport, found: &Diagnosis) -> Vec<Remark> {
+    let whole = (
+        String::new(),
+        format!("{} {}", diagnosis::NOTE, found.sentence),
+    );
+    let parts = found.advice.iter();
+    let parts = parts.map(|it| (it.why.as_str().to_owned(), it.sentence.clone()));
+    std::iter::once(whole)
+        .chain(parts)
+        .map(|(subject, sentence)| {
+            let severity = Severity::Notice;
+            remark(
+                job,
+                RemarkKind::Diagnosis,
+                severity,
+                &subject,
+                None,
+                sentence,
+            )
+        })
+        .collect()
 }
 
 fn headroom(job: &JobReport) -> Option<Remark> {

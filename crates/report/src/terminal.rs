@@ -12,7 +12,7 @@ use highwater_wire::report::{
 
 pub use look::Look;
 
-use crate::names::fitted;
+use crate::{diagnosis, names::fitted};
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
@@ -137,10 +137,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
 
 /// Why memory stayed.
 fn diagnosed(out: &mut String, diagnosis: &Diagnosis) -> std::fmt::Result {
-    writeln!(
-        out,
-        "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file."
-    )?;
+    writeln!(out, "{}", diagnosis::NOTE)?;
     writeln!(out, "{}", diagnosis.sentence)?;
     for advice in &diagnosis.advice {
         let sentence = fitted(&advice.sentence, MOST_NOTICE_COLUMNS);

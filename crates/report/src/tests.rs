@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod forecast_and_diagnosis;
+
 const MB: u64 = 1_000_000;
 /// A path that is markup, a command, the end of a comment and several lines at once.
 pub(crate) const HOSTILE: &str = "tests/--><script>alert(1)</script>|`a` @org #1 ::error::x,y:z]]>\"'&\\\n::error ::forged\r# head\u{202e}.py";
@@ -355,8 +357,10 @@ fn a_badge_says_what_is_known() {
     let mut figures = Figures {
         peak_bytes: 512 << 20,
         headroom_bytes: Some(1 << 30),
+        is_tight: false,
         died: false,
         trend: Some(Trend::Up(12)),
+        shards: None,
     };
     for (change, told, colour) in [
         (
@@ -377,9 +381,12 @@ fn a_badge_says_what_is_known() {
         ),
     ] {
         (figures.headroom_bytes, figures.died) = change;
+        figures.is_tight = is_tight(figures.peak_bytes, figures.headroom_bytes);
         let svg = badge(&figures);
         assert!(svg.contains(&format!("<title>{told}</title>")), "{svg}");
         assert!(svg.contains(colour), "{svg}");
     }
+    (figures.died, figures.shards) = (false, Some((2, 3)));
+    assert!(badge(&figures).contains("MiB ↑ 12 %, 2 of 3 shards</title>"));
     assert!(unknown_badge().contains("no job yet"));
 }

@@ -4,7 +4,8 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::{
-    Detail, FileFact, Put, SeriesRow, StoreError, StoredPage, batches, details, facts, jobs, series,
+    Detail, FileFact, Put, SeriesRow, StoreError, StoredPage, batches, details, facts, jobs,
+    series, webhooks,
 };
 
 /// Everything that finalising a job writes.
@@ -36,6 +37,8 @@ pub struct Finalised {
     pub pages: Vec<StoredPage>,
     pub details: Vec<Detail>,
     pub facts: Vec<FileFact>,
+    /// Webhooks are told of the job where it ended since then, µs since 1970; of `None` nobody is told.
+    pub news_since_unix_us: Option<i64>,
     /// Batches that are now in the pages.
     pub settled: Vec<(Uuid, u64)>,
 }
@@ -69,5 +72,13 @@ pub(crate) async fn write(
     details::replace(connection, done.job, &done.details).await?;
     facts::replace(connection, done.project, done.job, &done.facts).await?;
     batches::drop_bodies(connection, done.job, &done.settled).await?;
+    if let Some(since) = done.news_since_unix_us {
+        sqlx::query(webhooks::INSERT_NEWS)
+            .bind(done.job)
+            .bind(done.revision)
+            .bind(since)
+            .execute(connection)
+            .await?;
+    }
     Ok(Put::New)
 }

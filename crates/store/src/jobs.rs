@@ -75,6 +75,7 @@ pub(crate) const RUN: &str = "SELECT id, provider, provider_run_id, branch, head
     FROM run WHERE project_id = $1 AND id = $2";
 pub(crate) const FIGURES: &str = "SELECT duration_us, peak_bytes, peak_kind, headroom_bytes, verdict, confidence FROM job WHERE id = $1";
 pub(crate) const PIN: &str = "UPDATE job SET pinned = $2 WHERE uuid = $1 AND removing < 3";
+pub(crate) const IMPORTED: &str = "UPDATE job SET imported = 1 WHERE id = $1";
 pub(crate) const COUNTS: &str =
     "SELECT (SELECT COUNT(*) FROM job), (SELECT COUNT(*) FROM job WHERE unsettled = 1)";
 

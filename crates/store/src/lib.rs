@@ -3,7 +3,7 @@
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
 //! their own tables; `baselines` finds the jobs that a job is compared with, `acknowledgements` what is known of their figures; `good` the last one that ran to its end, `kinds` which jobs of a project are alike; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
 //! is settled, `trouble` whether that comes to disk; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
-//! writes a recording at once, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
+//! writes a recording at once, `webhooks` are addresses that are told of jobs and `deliveries` what they are told, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
 //! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
@@ -14,6 +14,7 @@ mod backup;
 mod baselines;
 mod batches;
 mod db;
+mod deliveries;
 mod details;
 mod error;
 mod facts;
@@ -33,6 +34,7 @@ mod snapshot;
 mod space;
 mod tokens;
 mod trouble;
+mod webhooks;
 mod whole;
 mod writer;
 
@@ -41,6 +43,7 @@ pub use backup::{Backup, back_up};
 pub use baselines::{Alike, BaselineRow};
 pub use batches::{NewBatch, StoredBatch};
 pub use db::{Store, is_there};
+pub use deliveries::{Delivery, DeliveryRow, MOST_WAITING, Message, Outcome};
 pub use details::{Detail, Kind as DetailKind};
 pub use error::StoreError;
 pub use facts::{FileFact, HistoryPoint};
@@ -56,6 +59,7 @@ pub use snapshot::Snapshot;
 pub use space::Space;
 pub use tokens::{FoundToken, NewToken, TokenRow};
 pub use trouble::Trouble;
+pub use webhooks::{NewWebhook, News, WebhookRow};
 pub use whole::Whole;
 pub use writer::{Figures, Put};
 

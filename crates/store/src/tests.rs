@@ -87,6 +87,7 @@ async fn every_statement_can_be_prepared() {
         jobs::FIGURES,
         jobs::PIN,
         jobs::CONFIRMING,
+        jobs::IMPORTED,
         batches::INSERT_STREAM,
         batches::COUNTS,
         batches::BODIES,
@@ -374,6 +375,7 @@ pub(crate) fn finalised(
         pages: Vec::new(),
         details: vec![report(key, &revision.to_string())],
         facts: Vec::new(),
+        news_since_unix_us: None,
         settled,
     }
 }

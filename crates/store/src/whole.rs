@@ -61,6 +61,12 @@ pub(crate) async fn write(
     let Some(job) = known(connection, uuid).await? else {
         return Ok(Put::Unknown);
     };
+    if all == Put::New {
+        sqlx::query(jobs::IMPORTED)
+            .bind(job)
+            .execute(&mut *connection)
+            .await?;
+    }
     for some in whole.batches.chunks(rows::MOST) {
         let sent = some.iter().map(|batch| Sent::new(uuid, batch, now));
         let sent: Vec<Sent<'_>> = sent.collect();

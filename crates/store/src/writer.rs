@@ -24,6 +24,7 @@ use crate::{
     Finalised, Moment, NewBatch, Store, StoreError, acknowledgements, finalised, jobs, retention,
     space, tokens,
     trouble::{self, Health, Trouble},
+    webhooks,
     whole::{self, Whole},
 };
 use together::Sent;
@@ -67,6 +68,7 @@ enum Request {
     Access(tokens::Change),
     Know(acknowledgements::Change),
     Keep(retention::Change),
+    Webhook(Box<webhooks::Change>),
     /// Changes nothing, and tells whether that can be written.
     Try,
     /// Moves what was committed into the file of the database, which may be shorter by it.
@@ -170,6 +172,11 @@ impl Writer {
     /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
     pub(crate) async fn keep(&self, change: retention::Change) -> Result<Put, StoreError> {
         self.ask(Request::Keep(change)).await
+    }
+
+    /// Changes who is told of jobs, and what.
+    pub(crate) async fn webhook(&self, change: webhooks::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Webhook(Box::new(change))).await
     }
 
     pub(crate) fn trouble(&self) -> Option<Trouble> {
@@ -377,6 +384,7 @@ async fn write_one(
         Request::Access(change) => tokens::change(connection, change).await,
         Request::Know(change) => acknowledgements::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
+        Request::Webhook(change) => webhooks::change(connection, change).await,
         Request::Checkpoint | Request::Close => Ok(Put::Same),
     }
 }

@@ -281,6 +281,7 @@ impl Template {
             },
             details,
             facts,
+            news_since_unix_us: None,
             settled: Vec::new(),
         };
         expect(store.put_finalised(finalised).await?)

@@ -7,7 +7,10 @@ use axum::{
 };
 use highwater_analysis::digest::{Digest, TreePoint};
 use highwater_report::{Format, Source, remarks};
-use highwater_wire::report::{JobReport, ReportDocument};
+use highwater_wire::{
+    receipt::{JOB_HEADER, JobTold},
+    report::{JobReport, ReportDocument},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -37,7 +40,9 @@ pub(crate) struct ReportQuery {
 
 /// A job as a report, in the form that is asked for.
 #[utoipa::path(get, path = "/api/v1/jobs/{uuid}/report", tag = "jobs", params(("uuid" = Uuid, Path), ReportQuery),
-    responses((status = 200, description = "the report", content((ReportDocument = "application/json"),
+    responses((status = 200, description = "the report",
+        headers(("highwater-job" = String, description = "which job it tells of, as of which revision: `UUID; revision=N`")),
+        content((ReportDocument = "application/json"),
             (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (String = "application/xml"), (String = "image/svg+xml"))),
         (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn report(
@@ -51,6 +56,10 @@ pub(crate) async fn report(
     let mut job = Job::find(&state, &access, uuid).await?;
     let removed = job.removed();
     let report = job.report().await?;
+    let told = JobTold {
+        job: uuid,
+        revision: report.revision,
+    };
     let within = job.within().await?.unwrap_or_default();
     let is_drawn = matches!(format, Format::Html | Format::Terminal);
     let columns = match is_drawn && !removed.has_no_samples() {
@@ -77,15 +86,19 @@ pub(crate) async fn report(
     let written = state.reading.run(0, write).await;
     let written = written.map_err(|error| AppError::internal(&error))?;
     let text = written.map_err(|error| AppError::internal(&error))?;
+    let told =
+        HeaderValue::try_from(told.to_string()).map_err(|error| AppError::internal(&error))?;
     let kind = (header::CONTENT_TYPE, format.media_type());
-    Ok(match format {
+    let mut answer = match format {
         Format::Html => (
             [kind, (header::CONTENT_SECURITY_POLICY, REPORT_POLICY)],
             text,
         )
             .into_response(),
         _ => ([kind], text).into_response(),
-    })
+    };
+    answer.headers_mut().insert(JOB_HEADER, told);
+    Ok(answer)
 }
 
 /// Every figure of a job, as far as they are there.

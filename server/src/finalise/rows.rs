@@ -68,6 +68,7 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
             .filter(|file| file.visits > 0 && report.confirms.is_none())
             .map(FileFact::from)
             .collect(),
+        news_since_unix_us: None,
         settled: loaded.fresh.clone(),
     })
 }

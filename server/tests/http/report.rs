@@ -22,12 +22,26 @@ const FORMATS: [(&str, &str); 9] = [
 
 /// Records a job that peaks at so many MB, on a branch.
 fn record(app: &App, name: &str, branch: &str, mb: i64) -> Uuid {
-    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    let path = format!("/api/v1/jobs/{uuid}");
     let mut begin = job(name);
     begin["run"]["branch"] = json!(branch);
-    begin["run"]["id"] = json!(uuid.to_string());
-    app.put_new(&path, &begin);
+    begin["run"]["id"] = json!(Uuid::new_v4().to_string());
+    recorded(app, &begin, mb)
+}
+
+/// Records a shard of a suite, of so many, in a run of main.
+fn record_shard(app: &App, run: &str, [index, total, attempt]: [u32; 3], mb: i64) {
+    let mut begin = job("unit");
+    begin["run"] = json!({"provider": "ci", "id": run, "branch": "main"});
+    begin["shard"] = json!({"index": index, "total": total});
+    begin["attempt"] = json!(attempt);
+    begin["budgetBytes"] = json!((1_000 * i64::from(index) * 1_048_576).to_string());
+    recorded(app, &begin, mb);
+}
+
+fn recorded(app: &App, begin: &Value, mb: i64) -> Uuid {
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, begin);
     let mut sent = batch(0, "tests/test_a.py");
     for series in sent["samples"][0]["series"].as_array_mut().unwrap() {
         let ticks = series["valueDelta"].as_array().unwrap().len();
@@ -55,6 +69,10 @@ fn every_form_is_answered_as_what_it_is() {
         let answer = app.get(&format!("/api/v1/jobs/{uuid}/report?format={format}"));
         assert_eq!(answer.status, 200, "{format}: {}", answer.text);
         assert_eq!(answer.header("content-type"), kind);
+        assert_eq!(
+            answer.header("highwater-job"),
+            format!("{uuid}; revision=1")
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         let policy = answer.header("content-security-policy");
         assert_eq!(
@@ -109,6 +127,33 @@ fn a_badge_tells_of_the_newest_job_beside_those_before_it() {
     assert_eq!(title(""), "memory: 858.3 MiB");
     assert_eq!(title("?branch=wild"), "memory: 858.3 MiB");
     assert_eq!(title("?name=none"), "memory: no job yet");
+}
+
+#[test]
+fn a_badge_of_a_suite_in_shards_tells_of_all_of_them() {
+    let app = App::start();
+    let title = || {
+        let svg = app
+            .get("/p/owner~repo/badge.svg?name=unit&branch=main")
+            .text;
+        let title = svg.split("<title>").nth(1).unwrap();
+        title.split("</title>").next().unwrap().to_owned()
+    };
+    for (run, highest) in [("1", 500), ("2", 510), ("3", 490)] {
+        record_shard(&app, run, [1, 2, 1], highest);
+        record_shard(&app, run, [2, 2, 1], 100);
+    }
+    // The highest peak is the first shard's, and so is the least headroom: 1000 MiB less 490 MB.
+    assert_eq!(title(), "memory: 467.3 MiB, 532.7 MiB left");
+    record_shard(&app, "4", [2, 2, 1], 1_500);
+    // Its other shard still runs, so its peak is beside no other.
+    assert_eq!(title(), "memory: 1430.5 MiB, 569.5 MiB left, 1 of 2 shards");
+    record_shard(&app, "4", [1, 2, 1], 700);
+    // The highest peak is the second one's, the least headroom the first one's.
+    assert_eq!(title(), "memory: 1430.5 MiB ↑ 200 %, 332.4 MiB left");
+    // It is run again, and does with less: that attempt counts.
+    record_shard(&app, "4", [2, 2, 2], 505);
+    assert_eq!(title(), "memory: 667.6 MiB ↑ 40 %, 332.4 MiB left");
 }
 
 #[test]

@@ -244,6 +244,7 @@ async fn keep_large(store: &Store, name: &str, days: i64) {
         pages: (0..2_000).map(page).collect(),
         details: Vec::new(),
         facts: Vec::new(),
+        news_since_unix_us: None,
         settled: vec![(STREAM, 0)],
     };
     assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);

@@ -50,6 +50,7 @@ async fn leave(database: &str, uuid: Uuid, rows: impl Fn(Vec<u8>) -> Vec<u8>) {
         pages: snapshot.value_pages(key.id).await.unwrap(),
         details,
         facts: Vec::new(),
+        news_since_unix_us: None,
         settled: Vec::new(),
     };
     drop(snapshot);

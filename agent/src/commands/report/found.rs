@@ -98,6 +98,6 @@ impl Found {
 fn ask(client: &Client, job: Uuid, format: Format) -> Result<String, CommandError> {
     let path = format!("/api/v1/jobs/{job}/report?format={}", format.as_str());
     client
-        .read(&path, PATIENCE, MOST_BYTES)
+        .read_report(&path, PATIENCE, MOST_BYTES)
         .map_err(|why| CommandError::NotRead(job, why))
 }

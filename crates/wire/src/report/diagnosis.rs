@@ -100,3 +100,18 @@ pub enum Why {
     /// The rest.
     Rest,
 }
+
+impl Why {
+    /// The word that every form uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Garbage => "garbage",
+            Self::Heap => "heap",
+            Self::Pymalloc => "pymalloc",
+            Self::Live => "live",
+            Self::Pytest => "pytest",
+            Self::Rest => "rest",
+        }
+    }
+}

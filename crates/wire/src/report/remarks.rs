@@ -43,6 +43,10 @@ pub enum RemarkKind {
     Culprit,
     /// Memory grew on and on, or in steps.
     Growth,
+    /// What memory comes to if it goes on so, or would have come to in a job that was cut short.
+    Forecast,
+    /// Why memory stays, of a job that was diagnosed.
+    Diagnosis,
     /// Little was left below a limit.
     Headroom,
     /// A figure got worse beside the jobs before, or is over a limit that was set.
@@ -57,6 +61,8 @@ impl RemarkKind {
             Self::Death => "death",
             Self::Culprit => "culprit",
             Self::Growth => "growth",
+            Self::Forecast => "forecast",
+            Self::Diagnosis => "diagnosis",
             Self::Headroom => "headroom",
             Self::Finding => "finding",
         }

@@ -290,7 +290,12 @@ fn confirm(operation: &mut Value) {
         "description": "Of a settled job: changes with its revision. `If-None-Match` gets 304.",
         "schema": {"type": "string"},
     }});
-    add(&mut operation["responses"]["200"], json!({"headers": tag}));
+    let headers = &mut operation["responses"]["200"]["headers"];
+    // The answer may have others.
+    if !headers.is_object() {
+        *headers = json!({});
+    }
+    add(headers, tag.clone());
     operation["responses"]["304"] =
         json!({"description": "what `If-None-Match` names is still so", "headers": tag});
 }

@@ -1,0 +1,53 @@
+//! What a diagnosed job left, taken apart, as tables show it.
+
+use highwater_analysis::{diagnosis::LEAST_SHOWN_BYTES, digest::Digest};
+use highwater_wire::report::{Diagnosis, FileRow, Grown};
+
+/// What a diagnosis does to the figures beside it; every form says it.
+pub(crate) const NOTE: &str = "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file.";
+/// What the columns of [`parts`] are called.
+pub(crate) const PARTS: [&str; 6] = [
+    "Stayed",
+    "Garbage",
+    "Free in the heap",
+    "Free in pymalloc",
+    "Live Python",
+    "Native rest",
+];
+
+/// The parts without the whole, by the words of `highwater_wire::report::Why`.
+pub(crate) const WHYS: [&str; 5] = ["garbage", "heap", "pymalloc", "live", "rest"];
+
+/// What stayed and its parts, bytes; what tracemalloc took itself is in none of them.
+pub(crate) fn parts(found: &Diagnosis) -> [i64; 6] {
+    [
+        found.retained_bytes,
+        found.garbage_bytes,
+        found.allocator_bytes.saturating_sub(found.pymalloc_bytes),
+        found.pymalloc_bytes,
+        found.live_bytes,
+        found.rest_bytes,
+    ]
+}
+
+/// The files whose end was looked at alone, what left most first.
+pub(crate) fn files(digest: &Digest) -> Vec<(&FileRow, &Diagnosis)> {
+    let files = digest.files.iter();
+    let mut diagnosed: Vec<_> = files
+        .filter_map(|file| Some((file, file.diagnosis.as_ref()?)))
+        .collect();
+    diagnosed.sort_by_key(|(_, found)| std::cmp::Reverse(found.retained_bytes));
+    diagnosed
+}
+
+/// Types of live objects and lines of the program that grew most over the job, each with what it is: those that are worth a row.
+pub(crate) fn grown(digest: &Digest) -> Vec<(&'static str, &Grown)> {
+    let Some(found) = &digest.job.diagnosis else {
+        return Vec::new();
+    };
+    let types = found.types.iter().map(|it| ("type", it));
+    let lines = found.lines.iter().map(|it| ("line", it));
+    let all = types.chain(lines);
+    all.filter(|(_, it)| it.bytes >= LEAST_SHOWN_BYTES)
+        .collect()
+}

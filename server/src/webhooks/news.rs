@@ -1,0 +1,149 @@
+//! What is to be told of jobs that were finalised.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use axum::http::StatusCode;
+use highwater_analysis::{digest::Digest, time::rfc3339};
+use highwater_report::{Telling, WebhookFormat, remarks};
+use highwater_store::{Message, News, WebhookRow};
+use highwater_wire::report::RemarkKind;
+use uuid::Uuid;
+
+use crate::{access::Access, error::AppError, reading::Job, state::AppState};
+
+/// Nobody is told of a job that ended longer ago when it is finalised.
+pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(86_400);
+/// How often is looked without being told to.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a job that could not be looked at is left alone.
+const REST: Duration = Duration::from_secs(60);
+
+/// Looks what is to be told of jobs, until the server stops.
+pub(crate) async fn tell_for_ever(state: AppState) {
+    let mut failures: HashMap<Uuid, (u32, Instant)> = HashMap::new();
+    loop {
+        match state.store.news().await {
+            Ok(_) if state.store.trouble().is_some() => {}
+            Ok(all) => {
+                failures.retain(|job, _| all.iter().any(|news| news.job_uuid == *job));
+                for news in all {
+                    let is_resting =
+                        failures
+                            .get(&news.job_uuid)
+                            .is_some_and(|(revision, since)| {
+                                *revision == news.revision && since.elapsed() < REST
+                            });
+                    if is_resting {
+                        continue;
+                    }
+                    if let Err(error) = tell(&state, news).await {
+                        tracing::error!(uuid = %news.job_uuid, %error, again_in_s = REST.as_secs(), "cannot tell webhooks of a job");
+                        failures.insert(news.job_uuid, (news.revision, Instant::now()));
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot look for jobs to tell of"),
+        }
+        let _ = tokio::time::timeout(LOOK, state.news.notified()).await;
+    }
+}
+
+async fn tell(state: &AppState, news: News) -> Result<(), AppError> {
+    let messages = match messages(state, news).await {
+        // Retention or somebody else removed it meanwhile.
+        Err(error) if matches!(error.status, StatusCode::NOT_FOUND | StatusCode::GONE) => {
+            Vec::new()
+        }
+        messages => messages?,
+    };
+    let is_any = !messages.is_empty();
+    if state.store.tell(news, messages).await? && is_any {
+        state.sending.notify_one();
+    }
+    Ok(())
+}
+
+/// A message for each webhook of the job's project that wants to know.
+async fn messages(state: &AppState, news: News) -> Result<Vec<Message>, AppError> {
+    let mut job = Job::find(state, &Access::Open, news.job_uuid).await?;
+    // More of it came in: once that is finalised too, it is news again.
+    if !job.stands_at(news.revision) {
+        return Ok(Vec::new());
+    }
+    let mut webhooks = state.store.webhooks().await?;
+    webhooks.retain(|it| it.project == job.project() && it.created_unix_us <= job.heard_unix_us());
+    if webhooks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let report = job.report().await?;
+    let files = job.files().await?;
+    let check = match webhooks.iter().any(|it| it.on_finding) {
+        true => job.beside_where_quick(&report, &files).await?,
+        false => None,
+    };
+    let digest = Digest {
+        job: report,
+        files,
+        processes: Vec::new(),
+        tests: Vec::new(),
+        fixtures: Vec::new(),
+        visits: Vec::new(),
+        tree: Vec::new(),
+    };
+    let mut remarks = remarks::of(&digest);
+    if let Some(check) = &check {
+        remarks::add_findings(&mut remarks, &digest.job, check);
+    }
+    let url = state.guard.public_url.as_deref();
+    let page = url.map(|url| format!("{}/jobs/{}", url.trim_end_matches('/'), news.job_uuid));
+    let mut messages = Vec::new();
+    for kind in [RemarkKind::Death, RemarkKind::Finding] {
+        let Some(telling) = Telling::of(kind, &digest.job, &remarks) else {
+            continue;
+        };
+        for webhook in webhooks.iter().filter(|it| wants(it, kind)) {
+            messages.push(message(state, webhook, &telling, news, page.as_deref())?);
+        }
+    }
+    Ok(messages)
+}
+
+fn wants(webhook: &WebhookRow, kind: RemarkKind) -> bool {
+    match kind {
+        RemarkKind::Death => webhook.on_death,
+        RemarkKind::Finding => webhook.on_finding,
+        RemarkKind::Culprit
+        | RemarkKind::Growth
+        | RemarkKind::Forecast
+        | RemarkKind::Diagnosis
+        | RemarkKind::Headroom => false,
+    }
+}
+
+fn message(
+    state: &AppState,
+    webhook: &WebhookRow,
+    telling: &Telling<'_>,
+    news: News,
+    page: Option<&str>,
+) -> Result<Message, AppError> {
+    let format: WebhookFormat = webhook
+        .format
+        .parse()
+        .map_err(|error: String| AppError::internal(&format!("webhook {}: {error}", webhook.id)))?;
+    let body = telling.body(format, page, &rfc3339(state.wall_unix_us()));
+    Ok(Message {
+        webhook: webhook.id,
+        id: Uuid::now_v7(),
+        kind: telling.kind().as_str().to_owned(),
+        job: Some((news.job_uuid, news.revision)),
+        told: telling.in_short(),
+        body: body
+            .map_err(|error| AppError::internal(&error))?
+            .into_bytes(),
+        created_unix_us: state.now_unix_us(),
+    })
+}
