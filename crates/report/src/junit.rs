@@ -47,6 +47,9 @@ fn job_case(out: &mut String, source: &Source<'_>) -> bool {
             format!("{}: {}", limits::name(it), limits::used(it)),
         )
     }));
+    if !source.files_gone.is_empty() {
+        properties.push(("files_gone", source.files_gone.clone()));
+    }
     properties.extend(source.page.map(|page| ("page", page.to_owned())));
     let failure = death(source).map(|ending| {
         let evidence = ending.evidence.iter().map(|line| line.sentence.as_str());
