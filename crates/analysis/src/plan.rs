@@ -11,6 +11,7 @@ mod eased;
 mod facts;
 mod fit;
 pub mod forms;
+mod given;
 mod ground;
 mod hint;
 mod report;

@@ -337,6 +337,7 @@ fn the_page_of_the_figures_says_what_the_constants_are() {
         format!("the peak as recorded over {SHARE}"),
         format!("from a {part}th of the budget on"),
         format!("As an alternative {workers} workers are told of"),
+        format!("more than {} of what all retained", given::LEAST_SHARE),
         format!("Up to {most} files that pass the budget alone are tried behind the {most} that"),
     ] {
         assert!(
