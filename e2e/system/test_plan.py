@@ -164,8 +164,8 @@ def test_shards_of_a_real_suite_stay_inside_a_budget_that_is_tight(recorder, wor
         peak, files = ran(words + shard)
         print("predicted %d, measured %d, budget %d" % (job["peak_bytes"], peak, budget))
         assert peak <= budget, (peak, job)
-        # A part imports less than the whole did, and among workers it is a bound.
-        assert 0.6 * job["peak_bytes"] <= peak <= 1.1 * job["peak_bytes"], (peak, job)
+        # A part imports less than the whole did, garbage waits for longer or shorter, and among workers it is a bound.
+        assert 0.6 * job["peak_bytes"] <= peak <= 1.2 * job["peak_bytes"], (peak, job)
         shards += files
     assert sorted(shards) == sorted(whole) and len(whole) > 30
 
