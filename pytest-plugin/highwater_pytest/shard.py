@@ -20,7 +20,7 @@ from .paths import Paths
 SHARD_VARIABLE, PLAN_VARIABLE = "HIGHWATER_SHARD", "HIGHWATER_PLAN"
 # Where a controller of xdist tells its workers both.
 _GIVEN = "highwater_shard"
-# Where a worker tells its controller that it left tests out.
+# Where a worker tells its controller that what it has no tests of is in other shards.
 _EMPTY = "highwater_shard_empty"
 _NO_TESTS = 5
 
@@ -77,8 +77,8 @@ class Plan:
         self.id = identity
         # The paths of each job's files, in order.
         self.jobs = jobs
-        # Of each group what its globs match, and its job.
-        self._groups = [(re.compile("|".join(map(_regex, globs)), re.DOTALL), job) for globs, job in groups]
+        # Of each group its globs, and its job.
+        self._groups = groups
         self._places = {path: (job, place) for job, paths in enumerate(jobs, 1) for place, path in enumerate(paths)}
 
     @classmethod
@@ -115,8 +115,8 @@ class Plan:
         place = self._places.get(path)
         if place is not None:
             return place[0]
-        for like, job in self._groups:
-            if like.fullmatch(path):
+        for globs, job in self._groups:
+            if any(_is_like(glob, path) for glob in globs):
                 return job
         digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % len(self.jobs) + 1
@@ -137,9 +137,28 @@ def _digest(recorded, jobs, groups):
     return str(uuid.uuid5(recorded, text))
 
 
-def _regex(glob):
-    """``*`` stands for any characters, ``/`` among them, ``?`` for one, and every other for itself."""
-    return "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in glob)
+def _is_like(glob, path):
+    """``*`` stands for any characters, ``/`` among them, ``?`` for one, and every other for itself. The agent has the same rule.
+
+    A regular expression of many stars could look for longer than anybody waits; this looks at each pair of places once at most.
+    """
+    at = in_path = 0
+    # Where the last star stands, and how far it reaches.
+    star, reach = None, 0
+    while in_path < len(path):
+        sign = glob[at] if at < len(glob) else None
+        if sign == "*":
+            star, reach = at, in_path
+            at += 1
+        elif sign is not None and sign in ("?", path[in_path]):
+            at += 1
+            in_path += 1
+        elif star is not None:
+            reach += 1
+            at, in_path = star + 1, reach
+        else:
+            return False
+    return not glob[at:].strip("*")
 
 
 class Shard:
@@ -158,6 +177,8 @@ class Shard:
         self._names = {}
         # Whether files or tests of other jobs were left out.
         self._left_out = False
+        # Whether -k, -m or the like left out tests of this one.
+        self._deselected = False
         self._ran = None
 
     def _name(self, path):
@@ -178,6 +199,12 @@ class Shard:
         self._left_out = self._left_out or is_test
         return True
 
+    def pytest_deselected(self, items):
+        """Tests are left out by this itself, all of other jobs, or by -k and -m, of any."""
+        is_own = [self.plan.job_of(self._name(_file_of(item))) == self.index for item in items]
+        self._deselected = self._deselected or any(is_own)
+        self._left_out = self._left_out or not all(is_own)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):
         """The last word on the order of files; that within a file stays."""
@@ -185,7 +212,6 @@ class Shard:
         own = [(name, item) for name, item in named if self.plan.job_of(name) == self.index]
         others = [item for name, item in named if self.plan.job_of(name) != self.index]
         if others:
-            self._left_out = True
             config.hook.pytest_deselected(items=others)
         own.sort(key=lambda pair: self.plan.order_of(pair[0]))
         items[:] = [item for _, item in own]
@@ -209,12 +235,11 @@ class Shard:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session, exitstatus):
-        """A shard of which every file was deleted is no failure; a suite without any test still is."""
+        """A shard of which every file was deleted is no failure. A suite without any test still is, and so is one of which -k or -m left none."""
         config = session.config
-        is_empty = exitstatus == _NO_TESTS and self._left_out
         if hasattr(config, "workeroutput"):
-            config.workeroutput[_EMPTY] = self._left_out
-        elif is_empty:
+            config.workeroutput[_EMPTY] = self._left_out and not self._deselected
+        elif exitstatus == _NO_TESTS and self._left_out and not self._deselected:
             session.exitstatus = 0
 
     @pytest.hookimpl(optionalhook=True)

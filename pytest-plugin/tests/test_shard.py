@@ -6,7 +6,7 @@ import re
 import uuid
 
 import pytest
-from highwater_pytest.shard import Plan, _digest, _regex
+from highwater_pytest.shard import Plan, _digest, _is_like
 
 RECORDED = "0197a7d4-0000-7000-8000-000000000001"
 BODY = """
@@ -102,6 +102,29 @@ def test_a_shard_whose_files_are_gone_is_no_failure(suite, options):
     assert done.returncode == 5, done.stdout.decode()
 
 
+@pytest.mark.parametrize("options", [[], ["-n", "1"]])
+@pytest.mark.parametrize(
+    "selected, code",
+    [
+        # It matches nothing anywhere, and nothing of this shard.
+        (["-k", "nowhere"], 5),
+        (["-m", "marked"], 5),
+        # It matches something of this shard.
+        (["-k", "test_other"], 0),
+        # This shard has no file among those that are asked for.
+        (["test_y.py"], 0),
+        (["test_y.py", "-k", "nowhere"], 0),
+    ],
+)
+def test_a_selection_that_leaves_no_test_of_a_shard_ends_as_without_a_plan(suite, options, selected, code):
+    if options:
+        pytest.importorskip("xdist")
+    suite.write(test_x=BODY, test_y=BODY)
+    plan(suite, [["test_x.py"], ["test_y.py"]])
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", "plan.json", *options, *selected)
+    assert done.returncode == code, done.stdout.decode()
+
+
 NESTED = """
 import os, subprocess, sys
 def test_starts_another(tmp_path):
@@ -170,10 +193,16 @@ GOLDEN = "2a2b0170-0df6-5fe7-9f61-fdb1e6127b53"
         ("test_[ab].py", "test_[ab].py", True),
         ("a*b*c", "aXbYbZc", True),
         ("a*b*c", "aXbYbZ", False),
+        ("", "", True),
+        ("", "a", False),
+        ("**", "", True),
+        ("a?", "a", False),
+        # A regular expression would look at this for years.
+        ("*a" * 40 + "b", "a" * 4000, False),
     ],
 )
 def test_a_glob_means_what_it_means_to_the_agent(glob, path, matches):
-    assert bool(re.compile(_regex(glob), re.DOTALL).fullmatch(path)) == matches
+    assert _is_like(glob, path) == matches
 
 
 def test_new_files_are_spread_over_the_jobs_and_stay_where_they_are():

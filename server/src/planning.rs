@@ -108,7 +108,9 @@ impl From<Refusal> for AppError {
         match refusal {
             Refusal::Infeasible { .. } => Self::infeasible(message),
             Refusal::TooFew { .. } => Self::too_few_jobs(message),
-            Refusal::Nothing | Refusal::OddPath(_) => Self::unplannable(message),
+            Refusal::Nothing | Refusal::Sampled(_) | Refusal::OddPath(_) => {
+                Self::unplannable(message)
+            }
             Refusal::OddGlob(_) | Refusal::Unmatched(_) => Self::bad_request(
                 message,
                 "name paths as `/api/v1/jobs/{uuid}/files` tells them",

@@ -5,6 +5,7 @@ mod check;
 mod figures;
 mod look;
 mod peers;
+mod plan;
 mod store;
 
 use std::{
@@ -58,6 +59,8 @@ enum Part {
     Look,
     /// How well `highwater check` tells what got worse, on histories made of the recordings in `xtask/data/regression`; only where it is named.
     Check,
+    /// Whether the jobs of a plan stay inside its budget, by running them, on parts of real suites; only where it is named.
+    Plan,
     /// Rate and bytes of the server beside VictoriaMetrics; only where it is named, as it needs Debian's package of that.
     Store,
 }
@@ -68,6 +71,9 @@ pub(crate) fn run(options: &Options) -> Done {
     }
     if options.part == Some(Part::Check) {
         return check::check(options.trials as usize);
+    }
+    if options.part == Some(Part::Plan) {
+        return plan::plan(options.quick);
     }
     if options.part == Some(Part::Store) {
         return store::store(options);

@@ -19,6 +19,18 @@ pub fn mebibytes(bytes: i64) -> String {
     }
 }
 
+/// The same with as many bytes or more: what is asked for by these figures is enough.
+#[must_use]
+pub fn mebibytes_at_least(bytes: i64) -> String {
+    let unit = match (bytes as f64 / 1_048_576.0).abs() < GIBIBYTES_FROM {
+        true => 1_i64 << 20,
+        false => 1 << 30,
+    };
+    // A tenth is shown, so this is of whole tenths, the next one up.
+    let tenths = (i128::from(bytes) * 10 + i128::from(unit) - 1).div_euclid(i128::from(unit));
+    mebibytes(i64::try_from((tenths * i128::from(unit)).div_euclid(10)).unwrap_or(i64::MAX))
+}
+
 /// `3GB` (10⁹), `200MiB` (2²⁰), a bare number is bytes.
 ///
 /// # Errors
@@ -127,7 +139,7 @@ pub fn peak_above_curve(peak_bytes: u64, highest_of_curve: i64) -> Option<String
 
 #[cfg(test)]
 mod tests {
-    use super::{mebibytes, peak_above_curve};
+    use super::{mebibytes, mebibytes_at_least, parse_bytes, peak_above_curve};
 
     #[test]
     fn a_curve_is_told_apart_from_a_peak_that_is_notably_higher() {
@@ -162,6 +174,26 @@ mod tests {
             (-20 << 30, "−20.0 GiB"),
         ] {
             assert_eq!(mebibytes(bytes), told);
+        }
+    }
+
+    #[test]
+    fn sizes_that_are_asked_for_by_their_words_are_enough() {
+        for (bytes, told) in [
+            (0, "0.0 MiB"),
+            (1, "0.1 MiB"),
+            (15_000_000, "14.4 MiB"),
+            (3 << 19, "1.5 MiB"),
+            ((3 << 19) + 1, "1.6 MiB"),
+            (20 << 30, "20.0 GiB"),
+            ((20 << 30) + 1, "20.1 GiB"),
+        ] {
+            assert_eq!(mebibytes_at_least(bytes), told);
+        }
+        for bytes in (0..40_000_000_000_i64).step_by(7_777_777) {
+            let words = mebibytes_at_least(bytes).replace(' ', "");
+            let asked = parse_bytes(&words).unwrap();
+            assert!(asked.cast_signed() >= bytes, "{words} {bytes}");
         }
     }
 }

@@ -7,9 +7,11 @@
 //! [`forms`] what programs read of it.
 
 mod alternatives;
+mod eased;
 mod facts;
 mod fit;
 pub mod forms;
+mod given;
 mod ground;
 mod hint;
 mod report;
@@ -21,7 +23,7 @@ use fit::{Bin, Unit};
 
 pub use facts::Facts;
 pub use ground::Ground;
-pub use hint::{SHARE, budget, hint};
+pub use hint::{SHARE, budget, hint, workers};
 pub use report::{Asked, Refusal, report};
 pub use together::{Group, groups, is_like};
 
@@ -54,13 +56,15 @@ pub struct Shard {
 pub enum Plan {
     /// The jobs, each with a file at least; none where there are no files.
     Shards(Vec<Shard>),
-    /// One file alone, or with those that stay together with it, needs more than the budget on top of the base.
+    /// One file, alone or with those that stay together with it, needs more than the budget on top of the base, also behind files that give back.
     Infeasible {
         /// The file that needs most.
         path: String,
         /// So many files stay together with it.
         with: usize,
-        /// The least budget that bears it, bytes.
+        /// What it needs without files that give back before it, bytes.
+        alone_bytes: i64,
+        /// The least budget that was found to bear all files, bytes.
         least_bytes: i64,
     },
     /// More jobs would be needed than were asked for.
@@ -118,17 +122,9 @@ fn top(file: &File) -> i64 {
 #[must_use]
 pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> Plan {
     let units = fit::units(files, groups);
-    let needs = |unit: &&Unit<'_>| ground.peak(unit.files());
-    if let Some(worst) = units.iter().max_by_key(needs)
-        && needs(&worst) > wanted.budget_bytes
-    {
-        let heaviest = worst.files().iter().max_by_key(|file| top(file));
-        return Plan::Infeasible {
-            path: heaviest.map_or_else(String::new, |file| file.path.clone()),
-            with: worst.files().len().saturating_sub(1),
-            least_bytes: needs(&worst),
-        };
-    }
+    let Some(units) = eased::eased(ground, units.clone(), wanted.budget_bytes) else {
+        return infeasible(ground, &units);
+    };
     if units.is_empty() {
         return Plan::Shards(Vec::new());
     }
@@ -146,6 +142,20 @@ pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> 
         None => Plan::TooFew {
             least_jobs: least(),
         },
+    }
+}
+
+/// Names what needs most, with the least budget.
+fn infeasible(ground: Ground, units: &[Unit<'_>]) -> Plan {
+    let needs = |unit: &&Unit<'_>| ground.peak(unit.files());
+    let worst = units.iter().max_by_key(needs);
+    let files = worst.map_or(&[][..], Unit::files);
+    let heaviest = files.iter().max_by_key(|file| top(file));
+    Plan::Infeasible {
+        path: heaviest.map_or_else(String::new, |file| file.path.clone()),
+        with: files.len().saturating_sub(1),
+        alone_bytes: ground.peak(files),
+        least_bytes: eased::least_budget(ground, units),
     }
 }
 

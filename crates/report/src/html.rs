@@ -62,6 +62,8 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     remarks: &'a [Remark],
     chart: Chart,
+    /// Why there are no tables; empty where they are there.
+    files_gone: &'a str,
     /// A table each: its heading, what it shows, its columns, its rows of a name and figures.
     tables: Vec<Table>,
     notices: Vec<String>,
@@ -100,6 +102,7 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         facts: facts(job),
         remarks: &source.remarks,
         chart: chart.map_err(|error| WriteError::Chart(error.to_string()))?,
+        files_gone: &source.files_gone,
         tables: vec![
             files(source),
             left(source),

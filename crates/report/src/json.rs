@@ -11,6 +11,7 @@ pub(crate) fn write(source: &Source<'_>) -> serde_json::Result<String> {
         job: source.digest.job.clone(),
         remarks: source.remarks.clone(),
         files: source.digest.files.clone(),
+        files_gone: source.files_gone.clone(),
     })
 }
 

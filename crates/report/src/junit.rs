@@ -57,6 +57,9 @@ fn job_case(out: &mut String, source: &Source<'_>) -> bool {
         let advice = found.advice.iter();
         properties.extend(advice.map(|it| ("advice", it.sentence.clone())));
     }
+    if !source.files_gone.is_empty() {
+        properties.push(("files_gone", source.files_gone.clone()));
+    }
     properties.extend(source.page.map(|page| ("page", page.to_owned())));
     let failure = death(source).map(|ending| {
         let evidence = ending.evidence.iter().map(|line| line.sentence.as_str());

@@ -51,6 +51,8 @@ pub struct Source<'a> {
     pub curves: Vec<Curve<'a>>,
     /// Why there are no samples; empty where there are.
     pub samples_gone: String,
+    /// Why there are no rows within the job (test files, tests, fixtures); empty where they are there.
+    pub files_gone: String,
     /// Address of the job's page, where there is one.
     pub page: Option<&'a str>,
     /// How a terminal shows it.
@@ -66,6 +68,7 @@ impl<'a> Source<'a> {
             remarks: remarks::of(digest),
             curves: Vec::new(),
             samples_gone: String::new(),
+            files_gone: String::new(),
             page,
             look: Look::default(),
         }

@@ -122,6 +122,9 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let limits = job.limits.iter();
     let limits = limits.map(|it| format!("{}: {}", sentence(&limits::name(it)), limits::used(it)));
     list(out, "Limits", limits)?;
+    if !source.files_gone.is_empty() {
+        writeln!(out, "{}\n", sentence(&source.files_gone))?;
+    }
     let files = rank::retained(source.digest);
     let rows = files.iter().take(MOST_FILES).map(|file| {
         let cut = if file.censored { " (cut short)" } else { "" };

@@ -15,6 +15,10 @@ pub(crate) fn write(source: &Source<'_>) -> String {
         of_job: of_job(&source.digest.job),
     };
     job(&mut out, &source.digest.job);
+    if !source.files_gone.is_empty() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out.text, "# {}", source.files_gone);
+    }
     files(&mut out, &rank::retained(source.digest));
     out.text
 }

@@ -7,7 +7,6 @@ import pytest
 
 _FOLDER = os.environ.get("SUITE_TRUTH", "")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_rows = []
 
 
 def rss():
@@ -16,6 +15,7 @@ def rss():
 
 
 if _FOLDER:
+    os.makedirs(_FOLDER, exist_ok=True)
     # The first call opens files and fills caches; it must not count for the first test.
     rss()
 
@@ -23,13 +23,10 @@ if _FOLDER:
     def pytest_runtest_protocol(item):
         before = rss()
         yield
-        _rows.append((str(item.path.relative_to(item.config.rootpath)), item.nodeid, before, rss()))
-
-    def pytest_sessionfinish(session):
-        os.makedirs(_FOLDER, exist_ok=True)
+        after = rss()
+        path = str(item.path.relative_to(item.config.rootpath))
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        if _rows:
-            with open(os.path.join(_FOLDER, "%d.jsonl" % os.getpid()), "w") as file:
-                for path, nodeid, before, after in _rows:
-                    row = {"pid": os.getpid(), "worker": worker, "path": path, "nodeid": nodeid, "before": before, "after": after}
-                    file.write(json.dumps(row) + "\n")
+        row = {"pid": os.getpid(), "worker": worker, "path": path, "nodeid": item.nodeid, "before": before, "after": after}
+        # At once, so that a process that is killed leaves the truth of all tests before.
+        with open(os.path.join(_FOLDER, "%d.jsonl" % os.getpid()), "a") as file:
+            file.write(json.dumps(row) + "\n")

@@ -60,7 +60,12 @@ pub(crate) async fn report(
         job: uuid,
         revision: report.revision,
     };
-    let within = job.within().await?.unwrap_or_default();
+    let within = job.within().await?;
+    let files_gone = match within {
+        Some(_) => String::new(),
+        None => removed.detail_words(),
+    };
+    let within = within.unwrap_or_default();
     let is_drawn = matches!(format, Format::Html | Format::Terminal);
     let columns = match is_drawn && !removed.has_no_samples() {
         true => job.series(Span::default()).await?,
@@ -78,6 +83,7 @@ pub(crate) async fn report(
             remarks,
             curves: curves::of(&columns),
             samples_gone: removed.samples_words(),
+            files_gone,
             ..Source::new(&digest, page.as_deref())
         };
         highwater_report::write(format, &source)

@@ -1,7 +1,7 @@
 //! The page of a plan: a suite cut into jobs, and what else could be done.
 
 use askama::Template;
-use highwater_analysis::plan::forms::selection_name;
+use highwater_analysis::plan::forms::{command, selection_name};
 use highwater_wire::report::{Alternative, JobReport, PlanReport, PlannedJob};
 
 use super::{filters, format, jobs::project_href};
@@ -105,7 +105,7 @@ impl Planned {
                 (
                     "plan.json",
                     download("json"),
-                    format!("pytest --highwater-shard 1/{all} --highwater-plan plan.json"),
+                    command(report, &format!("1/{all}"), "plan.json"),
                 ),
                 (
                     "Arguments of pytest, a line a job",
@@ -120,8 +120,7 @@ impl Planned {
                 (
                     "Matrix for GitLab",
                     download("gitlab"),
-                    "pytest --highwater-shard $HIGHWATER_SHARD --highwater-plan plan.json"
-                        .to_owned(),
+                    command(report, "$HIGHWATER_SHARD", "plan.json"),
                 ),
             ],
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Page, Path, Query, Visitor, as_sentence, no_job, show};
 use crate::{
-    planning::{self, PlanQuery},
+    planning::{self, MOST_WORKERS, PlanQuery},
     reading::Job,
     state::AppState,
     views::plan::page as view,
@@ -14,7 +14,7 @@ use crate::{
 
 const BYTES_A_MEGABYTE: u64 = 1_000_000;
 
-/// Where nothing is asked yet, the plan is for what the job's tightest limit bears.
+/// Where nothing is asked yet, the plan is for what the job's tightest limit bears, and for as many workers as ran.
 pub(super) async fn page(
     State(state): State<AppState>,
     Visitor(access): Visitor,
@@ -28,6 +28,10 @@ pub(super) async fn page(
         && let Some(bytes) = plan::budget(&report)
     {
         query.budget = format!("{}MB", bytes / BYTES_A_MEGABYTE);
+        let workers = plan::workers(&report).min(MOST_WORKERS);
+        if query.workers.trim().is_empty() && workers > 1 {
+            query.workers = workers.to_string();
+        }
     }
     let planned = match query.budget.trim() {
         "" => None,

@@ -102,7 +102,7 @@ fn what_cannot_be_planned_is_told_with_what_can() {
             "budget=12MB",
             422,
             "infeasible",
-            ".py alone brings it to 14.3 MiB, so that is the least budget (15000000 bytes)",
+            ".py alone brings it to 14.4 MiB, so that is the least budget (15000000 bytes)",
         ),
         (
             "budget=16MB&together=test_*",
@@ -184,6 +184,14 @@ fn the_page_of_a_plan_is_a_form_that_keeps_what_was_said() {
         "plan?budget=17MB&#38;format=github",
         "&#38;format=selection&#38;shard=2",
         "over the budget",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    // The commands run it as it was planned.
+    let told = page(&path, "?budget=60MB&workers=2").text;
+    for part in [
+        "pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan plan.json",
+        "pytest -n 2 --dist loadfile --highwater-shard $HIGHWATER_SHARD",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

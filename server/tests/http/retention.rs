@@ -160,6 +160,28 @@ fn each_kind_goes_in_its_time_and_what_is_left_says_what_is_gone() {
     assert_eq!(page.status, 200);
     assert!(page.text.contains("(test files, tests, fixtures"));
     assert!(!page.text.contains("No test was seen"), "{}", page.text);
+    for (format, files) in [
+        ("json", "\"files_gone\": \"The rows within the job"),
+        (
+            "html",
+            "<h2 id=\"files\">Test files</h2><p>The rows within the job",
+        ),
+        ("markdown", "\n\nThe rows within the job"),
+        ("terminal", "note: detail_removed: The rows within the job"),
+        (
+            "junit",
+            "name=\"files_gone\" value=\"The rows within the job",
+        ),
+        ("prometheus", "# The rows within the job"),
+    ] {
+        let of = |uuid| {
+            app.get(&format!("/api/v1/jobs/{uuid}/report?format={format}"))
+                .text
+        };
+        let gone = of(old);
+        assert!(gone.contains(files), "{format}: {gone}");
+        assert!(!of(grown).contains(files), "{format}");
+    }
     let history = |name: &str| {
         let path = format!("/api/v1/projects/owner~repo/files/{}", file_of(name));
         app.get(&path).status

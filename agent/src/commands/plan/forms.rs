@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use highwater_analysis::figures::{mebibytes, shown};
+use highwater_analysis::{
+    figures::{mebibytes, shown},
+    plan::forms::command,
+};
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
 pub(super) fn text(report: &PlanReport) -> String {
@@ -76,8 +79,8 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
     }
     write!(
         out,
-        "Predicted from one recording. `pytest --highwater-shard 1/{} --highwater-plan DIR/plan.json` runs the first job of what --write DIR writes.",
-        report.jobs.len()
+        "Predicted from one recording. `{}` runs the first job of what --write DIR writes.",
+        command(report, &format!("1/{}", report.jobs.len()), "DIR/plan.json")
     )
 }
 

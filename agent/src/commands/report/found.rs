@@ -75,6 +75,7 @@ impl Found {
                 job: digest.job.clone(),
                 remarks: remarks::of(digest),
                 files: Vec::new(),
+                files_gone: String::new(),
             }),
             Self::There(job, client) => {
                 let text = ask(client, *job, Format::Json)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::report::{FileRow, FixtureRow, SessionReport, WorkerFigures};
 
-use super::File;
+use super::{File, given};
 
 /// A suite, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,9 +66,11 @@ impl Facts {
                 let begin_us = first.started_us.saturating_sub(*began_us);
                 facts.begin_us = facts.begin_us.max(Some(begin_us.clamp(0, MOST)));
             }
+            let mut given = Vec::new();
             for row in rows {
-                facts.add(row, &shared, &mut places);
+                given.push(facts.add(row, &shared, started_bytes, &mut places));
             }
+            given::settle(&mut facts.files, &given);
             if sum(&facts.shared) < shared.taken_bytes {
                 facts.shared = shared.fixtures;
             }
@@ -77,12 +79,14 @@ impl Facts {
         facts
     }
 
+    /// Adds a file of a session that stood at so many bytes before its first. Answers its place and what it gave back that others had left.
     fn add<'a>(
         &mut self,
         row: &'a FileRow,
         shared: &Shared<'_>,
+        started_bytes: i64,
         places: &mut BTreeMap<&'a str, usize>,
-    ) {
+    ) -> (usize, i64) {
         let of = |files: &BTreeMap<&str, i64>| files.get(row.path.as_str()).copied().unwrap_or(0);
         let (taken, released) = (of(&shared.taken), of(&shared.released));
         let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
@@ -94,12 +98,14 @@ impl Facts {
             .retained_bytes
             .saturating_sub(taken)
             .saturating_add(released);
-        let file = File {
+        let below = started_bytes.saturating_sub(row.end_bytes.saturating_add(released));
+        let mut file = File {
             path: row.path.clone(),
             spike_bytes: spike.clamp(0, MOST),
             retained_bytes: retained.clamp(-MOST, MOST),
             duration_us: row.duration_us.clamp(0, MOST),
         };
+        let given = given::take_off(&mut file, below.clamp(0, MOST));
         if row.censored {
             self.cut_short.push(row.path.clone());
         }
@@ -108,10 +114,12 @@ impl Facts {
             known.spike_bytes = known.spike_bytes.max(file.spike_bytes);
             known.retained_bytes = known.retained_bytes.max(file.retained_bytes);
             known.duration_us = known.duration_us.max(file.duration_us);
-            return;
+            return (*at, given);
         }
-        places.insert(&row.path, self.files.len());
+        let at = self.files.len();
+        places.insert(&row.path, at);
         self.files.push(file);
+        (at, given)
     }
 
     fn add_what_did_not_run(&mut self, files: &[FileRow], ran: &BTreeMap<&str, usize>) {
@@ -237,164 +245,4 @@ fn spread<'a>(mut bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use highwater_wire::report::PeakKind;
-
-    use super::*;
-    use crate::samples;
-
-    fn row(path: &str, session: u32, start_bytes: i64, retained_bytes: i64) -> FileRow {
-        FileRow {
-            session,
-            started_us: start_bytes,
-            start_bytes,
-            end_bytes: start_bytes.wrapping_add(retained_bytes),
-            peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(50),
-            tree_peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(57),
-            spike_bytes: retained_bytes.wrapping_add(50),
-            retained_bytes,
-            duration_us: 9,
-            workers: vec![worker(start_bytes, retained_bytes)],
-            ..samples::file(path)
-        }
-    }
-
-    /// The only process, which began the file when it stood at so many bytes.
-    fn worker(started_us: i64, retained_bytes: i64) -> WorkerFigures {
-        WorkerFigures {
-            worker: None,
-            process: 1,
-            visits: 1,
-            started_us,
-            start_bytes: started_us,
-            end_bytes: started_us.wrapping_add(retained_bytes),
-            peak_bytes: 0,
-            peak_kind: PeakKind::Exact,
-            tree_peak_bytes: 0,
-            spike_bytes: 0,
-            retained_bytes,
-            import_bytes: 0,
-            late_import_bytes: 0,
-            fixture_bytes: 0,
-            between_bytes: 0,
-            tests: 1,
-            failed: 0,
-            duration_us: 9,
-            censored: false,
-        }
-    }
-
-    fn shared(session: u32, setup_bytes: i64, setups: u64) -> FixtureRow {
-        FixtureRow {
-            name: "shared".to_owned(),
-            scope: "session".to_owned(),
-            path: String::new(),
-            base: String::new(),
-            session,
-            setups,
-            setup_bytes,
-            released_bytes: setup_bytes,
-            retained_bytes: 0,
-            spike_bytes: 0,
-            duration_us: 0,
-            open: 0,
-        }
-    }
-
-    #[test]
-    fn fixtures_of_the_session_belong_to_the_base() {
-        let (mut a, mut c) = (row("a", 1, 100, 30), row("c", 1, 140, -10));
-        (a.fixture_bytes, c.fixture_bytes) = (20, -20);
-        let facts = Facts::of(&[], &[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
-        assert_eq!(facts.base_bytes, 120);
-        let told = |file: &File| (file.retained_bytes, file.spike_bytes);
-        let told: Vec<_> = facts.files.iter().map(told).collect();
-        // What children took at once is needed too.
-        assert_eq!(told, [(10, 67), (10, 67), (10, 47)]);
-    }
-
-    #[test]
-    fn what_is_released_with_the_last_file_hides_nothing_that_this_keeps() {
-        let (mut a, mut z) = (row("a", 1, 100, 60), row("z", 1, 160, 20));
-        // Its own fixture keeps 60 while the session's gives back 40.
-        (a.fixture_bytes, z.fixture_bytes) = (40, 20);
-        let facts = Facts::of(&[], &[a, z], &[shared(1, 40, 1)]);
-        let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
-        assert_eq!((facts.base_bytes, &told[..]), (140, &[20, 60][..]));
-    }
-
-    #[test]
-    fn figures_that_cannot_be_break_no_sum() {
-        let mut wild = row("a", 1, 100, i64::MAX);
-        (wild.spike_bytes, wild.start_bytes, wild.duration_us) = (i64::MAX, i64::MIN, i64::MAX);
-        let facts = Facts::of(
-            &[],
-            &[wild.clone(), row("b", 1, i64::MAX / 2, i64::MIN)],
-            &[shared(1, i64::MAX, 1)],
-        );
-        assert!(facts.base_bytes >= 0 && facts.files.iter().all(|file| file.spike_bytes <= MOST));
-    }
-
-    #[test]
-    fn fixtures_that_several_files_asked_for_are_taken_off_these() {
-        let (mut a, mut b) = (row("a", 1, 100, 30), row("b", 1, 130, 50));
-        // A little of the first was given back in the same file.
-        (a.fixture_bytes, b.fixture_bytes) = (19, 40);
-        let mut kept = shared(1, 20, 1);
-        kept.released_bytes = 0;
-        let mut other = shared(1, 40, 1);
-        other.released_bytes = 0;
-        let facts = Facts::of(&[], &[a, b], &[kept, other]);
-        assert_eq!(facts.base_bytes, 160);
-        let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
-        assert_eq!(told, [11, 10]);
-    }
-
-    #[test]
-    fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the_middle() {
-        let mut imported = row("x", 1, 50, 0);
-        imported.visits = 0;
-        let mut cut = row("a", 2, 200, 4);
-        cut.censored = true;
-        let facts = Facts::of(&[], &[row("a", 1, 100, 30), imported, cut], &[]);
-        assert_eq!(facts.base_bytes, 200);
-        assert_eq!(
-            (&facts.cut_short[..], &facts.not_run[..]),
-            (&["a".to_owned()][..], &["x".to_owned()][..])
-        );
-        let [file, other] = &facts.files[..] else {
-            panic!("{:?}", facts.files);
-        };
-        assert_eq!((other.path.as_str(), other.retained_bytes), ("x", 30));
-        assert_eq!(
-            (file.retained_bytes, file.spike_bytes, file.duration_us),
-            (30, 87, 9)
-        );
-    }
-
-    #[test]
-    fn what_a_further_pytest_and_a_controller_take_is_told() {
-        let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
-        (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
-        a.fixture_bytes = 20;
-        let session = SessionReport {
-            ordinal: 1,
-            id: String::new(),
-            root: String::new(),
-            args: Vec::new(),
-            dist: "no".to_owned(),
-            numprocesses: 0,
-            began_us: Some(100),
-            ended_us: None,
-            exit_status: None,
-            tests: 2,
-            failed: 0,
-            sampled: false,
-        };
-        let facts = Facts::of(&[session], &[a.clone(), b], &[shared(1, 20, 1)]);
-        // The rows start at as many µs as bytes.
-        assert_eq!((facts.controller_bytes, facts.begin_us), (80, Some(400)));
-        assert_eq!(facts.shared, [("shared".to_owned(), 20)]);
-        assert_eq!(Facts::of(&[], &[a], &[]).begin_us, None);
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ pub(super) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    fn of(mut files: Vec<&'a File>) -> Self {
+    pub(super) fn of(mut files: Vec<&'a File>) -> Self {
         order(&mut files);
         Self {
             retained_bytes: files.iter().map(|file| file.retained_bytes).sum(),
@@ -118,6 +118,22 @@ impl<'a, 'u> Bin<'a, 'u> {
         self.course = Course::of(self.ground, &self.files);
     }
 
+    /// Takes out what gives back and is not needed for the others to fit.
+    pub(super) fn let_go(&mut self, budget_bytes: i64) -> Vec<Unit<'a>> {
+        let mut gone = Vec::new();
+        let gives_back = |unit: &&Unit<'a>| unit.retained_bytes < 0;
+        for at in (0..self.units.len()).rev() {
+            if self.units.get(at).is_some_and(gives_back) {
+                let without = self.exchanged(Some(at), None);
+                if without.peak() <= budget_bytes {
+                    gone.push(self.units[at].clone());
+                    *self = without;
+                }
+            }
+        }
+        gone
+    }
+
     /// The job that it is with a unit less and a unit more.
     fn exchanged(&self, out: Option<usize>, unit: Option<&'u Unit<'a>>) -> Self {
         let mut exchanged = self.clone();
@@ -213,6 +229,15 @@ pub(super) fn into<'a, 'u>(
                 unit.retained_bytes.max(unit.top_bytes)
             }));
         }
+    }
+    if gives_back {
+        // In the order in which one job runs them, none is in the way of those before it.
+        let mut as_run: Vec<&'u Unit<'a>> = units.iter().collect();
+        as_run.sort_by_key(|unit| match unit.retained_bytes < 0 {
+            true => (0, unit.top_bytes, unit.path()),
+            false => (1, unit.retained_bytes - unit.top_bytes, unit.path()),
+        });
+        orders.push(as_run);
     }
     // The emptiest job leaves all about alike; the fullest that still takes a file leaves most room in the others.
     for units in &orders {

@@ -29,6 +29,15 @@ fn line(report: &PlanReport, job: &PlannedJob) -> String {
     workers(report) + &words.join(" ")
 }
 
+/// How a job is run by the plan's file: pytest's command, with the workers of a job.
+#[must_use]
+pub fn command(report: &PlanReport, shard: &str, plan: &str) -> String {
+    format!(
+        "pytest {}--highwater-shard {shard} --highwater-plan {plan}",
+        workers(report)
+    )
+}
+
 /// What the workers of a job are asked for with, with a space behind it; nothing where there is one process.
 fn workers(report: &PlanReport) -> String {
     match report.workers {
@@ -52,10 +61,10 @@ pub fn github(report: &PlanReport) -> String {
 pub fn gitlab(report: &PlanReport) -> String {
     let all = report.jobs.len();
     let mut out = format!(
-        "# Plan {} of job {}. In the script: pytest {}--highwater-shard $HIGHWATER_SHARD --highwater-plan plan.json\nparallel:\n  matrix:\n    - HIGHWATER_SHARD:\n",
+        "# Plan {} of job {}. In the script: {}\nparallel:\n  matrix:\n    - HIGHWATER_SHARD:\n",
         report.id,
         report.of,
-        workers(report)
+        command(report, "$HIGHWATER_SHARD", "plan.json")
     );
     for job in &report.jobs {
         // Writing to a string cannot fail.

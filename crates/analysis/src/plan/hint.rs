@@ -15,7 +15,15 @@ pub fn budget(job: &JobReport) -> Option<u64> {
     Some((limit.limit_bytes as f64 * SHARE) as u64)
 }
 
-/// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, or there is no limit to go by.
+/// Workers of each job: as many as ran; 0 or 1 without xdist.
+#[must_use]
+pub fn workers(job: &JobReport) -> u32 {
+    let sessions = job.sessions.iter();
+    sessions.map(|it| it.numprocesses).max().unwrap_or(0)
+}
+
+/// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, there is no limit to go by, or the
+/// recording is too coarse for a plan.
 #[must_use]
 pub fn hint(job: &JobReport) -> Option<String> {
     let of_memory = job.ending.as_ref().is_some_and(|ending| {
@@ -33,9 +41,19 @@ pub fn hint(job: &JobReport) -> Option<String> {
         let room = growth.room.as_ref();
         growth.course == Course::Steady && room.is_some_and(|room| room.files.value < ran)
     });
-    if !of_memory && !grows_near {
+    let is_sampled = job.sessions.iter().any(|session| session.sampled);
+    if !of_memory && !grows_near || is_sampled {
         return None;
     }
     let megabytes = budget(job)? / 1_000_000;
-    (megabytes > 0).then(|| format!("highwater plan --budget {megabytes}MB {}", job.uuid))
+    let workers = match workers(job) {
+        0 | 1 => String::new(),
+        workers => format!(" --workers {workers}"),
+    };
+    (megabytes > 0).then(|| {
+        format!(
+            "highwater plan --budget {megabytes}MB{workers} {}",
+            job.uuid
+        )
+    })
 }

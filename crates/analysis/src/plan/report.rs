@@ -7,7 +7,7 @@ use highwater_wire::report::{
 };
 
 use super::{Facts, File, Ground, Plan, Wanted, alternatives, cut, groups};
-use crate::figures::{mebibytes, shown};
+use crate::figures::{mebibytes, mebibytes_at_least, shown};
 
 /// What is asked of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,6 +27,8 @@ pub struct Asked {
 pub enum Refusal {
     /// No test file ran.
     Nothing,
+    /// This session was recorded without the plugin, so what its files take is not known.
+    Sampled(u32),
     /// The name of a test file can stand in no list of arguments, line or matrix.
     OddPath(String),
     /// A glob can stand in no document of a plan.
@@ -43,7 +45,9 @@ pub enum Refusal {
         budget_bytes: i64,
         /// What the processes stand at before their first file, bytes.
         idle_bytes: i64,
-        /// The least budget that bears it, bytes.
+        /// What it needs without files that give back before it, bytes.
+        alone_bytes: i64,
+        /// The least budget that was found to bear all files, bytes.
         least_bytes: i64,
     },
     /// So few jobs do not fit.
@@ -59,6 +63,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("it ran no test file, so there is nothing to plan"),
+            Self::Sampled(session) => write!(
+                f,
+                "its session {session} was recorded without the plugin: what its test files need and leave is not known, nor are those that ran between two samples, so a plan would not hold; record it with the plugin, as `highwater run -- pytest` does, and plan from that"
+            ),
             Self::OddPath(path) => write!(
                 f,
                 "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
@@ -76,6 +84,7 @@ impl fmt::Display for Refusal {
                 with,
                 budget_bytes,
                 idle_bytes,
+                alone_bytes,
                 least_bytes,
             } => {
                 let alone = match with {
@@ -85,12 +94,20 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "no plan fits into {}: a job stands at {} before its first file, and {} {alone} brings it to {}, so that is the least budget ({least_bytes} bytes)",
+                    "no plan fits into {}: a job stands at {} before its first file, and {} {alone} brings it to {}, ",
                     mebibytes(*budget_bytes),
                     mebibytes(*idle_bytes),
                     shown(path),
-                    mebibytes(*least_bytes)
-                )
+                    mebibytes_at_least(*alone_bytes)
+                )?;
+                match least_bytes < alone_bytes {
+                    true => write!(
+                        f,
+                        "or less behind files that give back: the least budget found is {} ({least_bytes} bytes)",
+                        mebibytes_at_least(*least_bytes)
+                    ),
+                    false => write!(f, "so that is the least budget ({least_bytes} bytes)"),
+                }
             }
             Self::TooFew {
                 budget_bytes,
@@ -113,6 +130,10 @@ impl std::error::Error for Refusal {}
 pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanReport, Refusal> {
     if facts.files.is_empty() {
         return Err(Refusal::Nothing);
+    }
+    let mut sessions = job.sessions.iter();
+    if let Some(session) = sessions.find(|it| it.sampled && it.tests > 0) {
+        return Err(Refusal::Sampled(session.ordinal));
     }
     let is_odd = |text: &str| text.is_empty() || text.contains(char::is_control);
     if let Some(file) = facts.files.iter().find(|file| is_odd(&file.path)) {
@@ -138,6 +159,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         Plan::Infeasible {
             path,
             with,
+            alone_bytes,
             least_bytes,
         } => {
             return Err(Refusal::Infeasible {
@@ -145,6 +167,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
                 with,
                 budget_bytes,
                 idle_bytes: ground.idle_bytes(),
+                alone_bytes,
                 least_bytes,
             });
         }

@@ -2,6 +2,8 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 
 use super::*;
 
+mod least;
+
 fn file(path: &str, spike_bytes: i64, retained_bytes: i64, duration_us: i64) -> File {
     File {
         path: path.to_owned(),
@@ -93,10 +95,13 @@ proptest! {
                 // Never more than one job above what is possible.
                 prop_assert!(shards.len() <= fewest_jobs(7, &files, budget) + 1);
             }
-            Plan::Infeasible { path, least_bytes, .. } => {
-                prop_assert!(least_bytes > budget);
+            Plan::Infeasible { path, alone_bytes, least_bytes, .. } => {
+                prop_assert!(budget < least_bytes && least_bytes <= alone_bytes);
                 let alone: Vec<File> = files.iter().filter(|it| it.path == path).cloned().collect();
-                prop_assert_eq!(peak(7, &alone), least_bytes);
+                prop_assert_eq!(peak(7, &alone), alone_bytes);
+                // Who follows it gets a plan.
+                let followed = cut(7, &files, Wanted { budget_bytes: least_bytes, jobs: None });
+                prop_assert!(matches!(followed, Plan::Shards(_)), "{:?}", followed);
             }
             Plan::TooFew { .. } => prop_assert!(false, "any number was allowed"),
         }
@@ -182,6 +187,7 @@ fn workers_share_the_time_and_each_has_a_base() {
     let least = Plan::Infeasible {
         path: "a".to_owned(),
         with: 0,
+        alone_bytes: 280,
         least_bytes: 280,
     };
     let tight = Wanted {
@@ -238,6 +244,7 @@ fn a_budget_that_one_file_passes_is_infeasible_with_the_least_that_is_not() {
     let least = Plan::Infeasible {
         path: "b".to_owned(),
         with: 0,
+        alone_bytes: 600,
         least_bytes: 600,
     };
     assert_eq!(cut(100, &files, wanted), least);
@@ -323,12 +330,15 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
 #[test]
 fn the_page_of_the_figures_says_what_the_constants_are() {
     const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+    let most = eased::MOST_LOOKED_AT;
     let (part, workers) = (alternatives::LEAST_SHARED_PART, alternatives::USUAL_WORKERS);
     for told in [
         format!("is {:.0} % of the limit that has least left", SHARE * 100.0),
         format!("the peak as recorded over {SHARE}"),
         format!("from a {part}th of the budget on"),
         format!("As an alternative {workers} workers are told of"),
+        format!("more than {} of what all retained", given::LEAST_SHARE),
+        format!("Up to {most} files that pass the budget alone are tried behind the {most} that"),
     ] {
         assert!(
             PAGE.contains(&told),

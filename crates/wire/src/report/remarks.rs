@@ -12,6 +12,9 @@ pub struct ReportDocument {
     pub remarks: Vec<Remark>,
     /// Its test files, in the order they first ran; empty where they are gone.
     pub files: Vec<FileRow>,
+    /// Why there are no test files where they are gone; empty where they are there.
+    #[serde(default)]
+    pub files_gone: String,
 }
 
 /// Something that a reader is to be told of a job.

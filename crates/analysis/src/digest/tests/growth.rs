@@ -55,6 +55,13 @@ fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
     );
     let hint = format!("highwater plan --budget 1360MB {}", job.uuid);
     assert_eq!(plan::hint(&job), Some(hint));
+    // Its jobs are for as many workers as ran, and a coarse recording is no ground for a plan.
+    let mut wide = job.clone();
+    wide.sessions[0].numprocesses = 4;
+    let hint = format!("highwater plan --budget 1360MB --workers 4 {}", job.uuid);
+    assert_eq!(plan::hint(&wide), Some(hint));
+    wide.sessions[0].sampled = true;
+    assert_eq!(plan::hint(&wide), None);
     let each = report.per_file_bytes;
     assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [40; 3]);
     assert_eq!(report.per_minute_bytes.value / MB, 2_400);

@@ -5,6 +5,8 @@ use highwater_wire::{
     v1::{Metric, Role},
 };
 
+use crate::plan::{self, Asked, Facts, Refusal};
+
 use super::builder::{MB, Story, sb, tb, te, tp, xx};
 
 /// Two tests on the ticks at 100, 200 and 300 ms, as samples show them.
@@ -30,6 +32,22 @@ fn story(exit_code: Option<i32>, ends_in_order: bool) -> Story {
         .marks(&marks)
         .samples(Metric::Rss, 100, &[10, 12, 30, 34, 35])
         .ends(exit_code, exit_code.is_none().then_some(9))
+}
+
+#[test]
+fn no_plan_is_made_of_what_was_sampled() {
+    let digest = story(Some(0), true).digest();
+    let facts = Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures);
+    let asked = Asked {
+        budget_bytes: 1 << 40,
+        ..Asked::default()
+    };
+    let refusal = plan::report(&digest.job, &facts, &asked).unwrap_err();
+    assert_eq!(refusal, Refusal::Sampled(1));
+    assert!(
+        refusal.to_string().contains("record it with the plugin"),
+        "{refusal}"
+    );
 }
 
 #[test]

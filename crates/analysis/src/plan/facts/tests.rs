@@ -1,0 +1,176 @@
+use highwater_wire::report::PeakKind;
+
+use super::*;
+use crate::samples;
+
+fn row(path: &str, session: u32, start_bytes: i64, retained_bytes: i64) -> FileRow {
+    FileRow {
+        session,
+        started_us: start_bytes,
+        start_bytes,
+        end_bytes: start_bytes.wrapping_add(retained_bytes),
+        peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(50),
+        tree_peak_bytes: start_bytes.wrapping_add(retained_bytes).wrapping_add(57),
+        spike_bytes: retained_bytes.wrapping_add(50),
+        retained_bytes,
+        duration_us: 9,
+        workers: vec![worker(start_bytes, retained_bytes)],
+        ..samples::file(path)
+    }
+}
+
+/// The only process, which began the file when it stood at so many bytes.
+fn worker(started_us: i64, retained_bytes: i64) -> WorkerFigures {
+    WorkerFigures {
+        worker: None,
+        process: 1,
+        visits: 1,
+        started_us,
+        start_bytes: started_us,
+        end_bytes: started_us.wrapping_add(retained_bytes),
+        peak_bytes: 0,
+        peak_kind: PeakKind::Exact,
+        tree_peak_bytes: 0,
+        spike_bytes: 0,
+        retained_bytes,
+        import_bytes: 0,
+        late_import_bytes: 0,
+        fixture_bytes: 0,
+        between_bytes: 0,
+        tests: 1,
+        failed: 0,
+        duration_us: 9,
+        censored: false,
+    }
+}
+
+fn shared(session: u32, setup_bytes: i64, setups: u64) -> FixtureRow {
+    FixtureRow {
+        name: "shared".to_owned(),
+        scope: "session".to_owned(),
+        path: String::new(),
+        base: String::new(),
+        session,
+        setups,
+        setup_bytes,
+        released_bytes: setup_bytes,
+        retained_bytes: 0,
+        spike_bytes: 0,
+        duration_us: 0,
+        open: 0,
+    }
+}
+
+#[test]
+fn fixtures_of_the_session_belong_to_the_base() {
+    let (mut a, mut c) = (row("a", 1, 100, 30), row("c", 1, 140, -10));
+    (a.fixture_bytes, c.fixture_bytes) = (20, -20);
+    let facts = Facts::of(&[], &[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
+    assert_eq!(facts.base_bytes, 120);
+    let told = |file: &File| (file.retained_bytes, file.spike_bytes);
+    let told: Vec<_> = facts.files.iter().map(told).collect();
+    // What children took at once is needed too.
+    assert_eq!(told, [(10, 67), (10, 67), (10, 47)]);
+}
+
+#[test]
+fn what_is_released_with_the_last_file_hides_nothing_that_this_keeps() {
+    let (mut a, mut z) = (row("a", 1, 100, 60), row("z", 1, 160, 20));
+    // Its own fixture keeps 60 while the session's gives back 40.
+    (a.fixture_bytes, z.fixture_bytes) = (40, 20);
+    let facts = Facts::of(&[], &[a, z], &[shared(1, 40, 1)]);
+    let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
+    assert_eq!((facts.base_bytes, &told[..]), (140, &[20, 60][..]));
+}
+
+#[test]
+fn what_a_file_gives_back_of_others_does_not_take_a_job_below_its_base() {
+    let files = [
+        row("a", 1, 100, 60),
+        row("heir", 1, 160, -40),
+        row("own", 1, 120, -50),
+    ];
+    let facts = Facts::of(&[], &files, &[]);
+    let told = |file: &File| (file.path.clone(), file.spike_bytes, file.retained_bytes);
+    let told: Vec<_> = facts.files.iter().map(told).collect();
+    let expected = [("a", 117, 0), ("heir", 57, 0), ("own", 27, -30)];
+    assert_eq!(
+        told,
+        expected.map(|(path, spike, retained)| (path.to_owned(), spike, retained))
+    );
+}
+
+#[test]
+fn figures_that_cannot_be_break_no_sum() {
+    let mut wild = row("a", 1, 100, i64::MAX);
+    (wild.spike_bytes, wild.start_bytes, wild.duration_us) = (i64::MAX, i64::MIN, i64::MAX);
+    let facts = Facts::of(
+        &[],
+        &[wild.clone(), row("b", 1, i64::MAX / 2, i64::MIN)],
+        &[shared(1, i64::MAX, 1)],
+    );
+    assert!(facts.base_bytes >= 0 && facts.files.iter().all(|file| file.spike_bytes <= MOST));
+}
+
+#[test]
+fn fixtures_that_several_files_asked_for_are_taken_off_these() {
+    let (mut a, mut b) = (row("a", 1, 100, 30), row("b", 1, 130, 50));
+    // A little of the first was given back in the same file.
+    (a.fixture_bytes, b.fixture_bytes) = (19, 40);
+    let mut kept = shared(1, 20, 1);
+    kept.released_bytes = 0;
+    let mut other = shared(1, 40, 1);
+    other.released_bytes = 0;
+    let facts = Facts::of(&[], &[a, b], &[kept, other]);
+    assert_eq!(facts.base_bytes, 160);
+    let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
+    assert_eq!(told, [11, 10]);
+}
+
+#[test]
+fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the_middle() {
+    let mut imported = row("x", 1, 50, 0);
+    imported.visits = 0;
+    let mut cut = row("a", 2, 200, 4);
+    cut.censored = true;
+    let facts = Facts::of(&[], &[row("a", 1, 100, 30), imported, cut], &[]);
+    assert_eq!(facts.base_bytes, 200);
+    assert_eq!(
+        (&facts.cut_short[..], &facts.not_run[..]),
+        (&["a".to_owned()][..], &["x".to_owned()][..])
+    );
+    let [file, other] = &facts.files[..] else {
+        panic!("{:?}", facts.files);
+    };
+    assert_eq!((other.path.as_str(), other.retained_bytes), ("x", 30));
+    assert_eq!(
+        (file.retained_bytes, file.spike_bytes, file.duration_us),
+        (30, 87, 9)
+    );
+}
+
+#[test]
+fn what_a_further_pytest_and_a_controller_take_is_told() {
+    let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
+    (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
+    a.fixture_bytes = 20;
+    let session = SessionReport {
+        ordinal: 1,
+        id: String::new(),
+        root: String::new(),
+        args: Vec::new(),
+        dist: "no".to_owned(),
+        numprocesses: 0,
+        began_us: Some(100),
+        ended_us: None,
+        exit_status: None,
+        tests: 2,
+        failed: 0,
+        sampled: false,
+    };
+    let facts = Facts::of(&[session], &[a.clone(), b], &[shared(1, 20, 1)]);
+    // The rows start at as many µs as bytes.
+    assert_eq!((facts.controller_bytes, facts.begin_us), (80, Some(400)));
+    assert_eq!(facts.shared, [("shared".to_owned(), 20)]);
+    assert_eq!(Facts::of(&[], &[a], &[]).begin_us, None);
+}
