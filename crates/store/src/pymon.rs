@@ -3,7 +3,7 @@
 //! They come from elsewhere, so nothing in them is believed: only tables count, no views and no generated columns; what is stored is asked for its
 //! type before it is taken; texts and rows have bounds. The schema is that of pytest-monitor 1.x.
 
-use std::path::Path;
+use std::{ffi::OsString, fs, path::Path};
 
 use highwater_wire::codec::MAX_TEXT_BYTES;
 use sqlx::{
@@ -13,6 +13,8 @@ use sqlx::{
 
 /// Most rows of a table.
 const MOST_ROWS: usize = 1_000_000;
+/// What a row of any of these tables takes at the least, bytes: a damaged file may lead through the same page again and again.
+const LEAST_ROW_BYTES: u64 = 8;
 
 pub(crate) const TABLES: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE name = $1 AND type = 'table'
@@ -141,13 +143,31 @@ pub async fn read(path: &Path) -> Result<Pymon, PymonError> {
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .disable_statement_logging();
+    let most_rows = most_rows(path).map_err(sqlx::Error::Io)?;
     let mut connection = options.connect().await?;
-    let read = read_all(&mut connection).await;
+    let read = read_all(&mut connection, most_rows).await;
     connection.close().await?;
     read
 }
 
-async fn read_all(connection: &mut SqliteConnection) -> Result<Pymon, PymonError> {
+/// How many rows a table may have, from the size of the database and of the log beside it.
+fn most_rows(path: &Path) -> std::io::Result<usize> {
+    let mut log = OsString::from(path);
+    log.push("-wal");
+    let log = match fs::metadata(log) {
+        Ok(log) => log.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let bytes = fs::metadata(path)?.len().saturating_add(log);
+    let rows = usize::try_from(bytes / LEAST_ROW_BYTES).unwrap_or(MOST_ROWS);
+    Ok(rows.min(MOST_ROWS))
+}
+
+async fn read_all(
+    connection: &mut SqliteConnection,
+    most_rows: usize,
+) -> Result<Pymon, PymonError> {
     sqlx::query(BEGIN).execute(&mut *connection).await?;
     for table in ["TEST_SESSIONS", "EXECUTION_CONTEXTS", "TEST_METRICS"] {
         let wrong = |reason: &str| PymonError::Table {
@@ -173,9 +193,16 @@ async fn read_all(connection: &mut SqliteConnection) -> Result<Pymon, PymonError
         }
     }
     Ok(Pymon {
-        sessions: rows(connection, "TEST_SESSIONS", SESSIONS, session).await?,
-        contexts: rows(connection, "EXECUTION_CONTEXTS", CONTEXTS, context).await?,
-        metrics: rows(connection, "TEST_METRICS", METRICS, metric).await?,
+        sessions: rows(connection, "TEST_SESSIONS", SESSIONS, most_rows, session).await?,
+        contexts: rows(
+            connection,
+            "EXECUTION_CONTEXTS",
+            CONTEXTS,
+            most_rows,
+            context,
+        )
+        .await?,
+        metrics: rows(connection, "TEST_METRICS", METRICS, most_rows, metric).await?,
     })
 }
 
@@ -184,6 +211,7 @@ async fn rows<T>(
     connection: &mut SqliteConnection,
     table: &'static str,
     statement: &'static str,
+    most_rows: usize,
     read: fn(&Fields<'_>) -> Result<T, PymonError>,
 ) -> Result<Vec<T>, PymonError> {
     let wrong = |reason: String| PymonError::Table { table, reason };
@@ -204,6 +232,9 @@ async fn rows<T>(
         }
         if all.len() > MOST_ROWS {
             return Err(wrong(format!("has more than {MOST_ROWS} rows")));
+        }
+        if all.len() > most_rows {
+            return Err(wrong("has more rows than its file has room for".to_owned()));
         }
     }
 }
@@ -307,6 +338,17 @@ mod tests {
             MACHINE_ARCH varchar(16), SYSTEM_INFO varchar(256), PYTHON_INFO varchar(512));
         INSERT INTO TEST_SESSIONS (SESSION_H, RUN_DATE) VALUES ('s', '2026-01-01T00:00:00');
         INSERT INTO EXECUTION_CONTEXTS (ENV_H, CPU_COUNT, RAM_TOTAL_MB) VALUES ('e', 'many', 24105);";
+
+    #[tokio::test]
+    async fn a_damaged_file_that_leads_through_its_pages_again_and_again_is_left_in_time() {
+        let findings = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/findings/pymon");
+        let found = Path::new(findings).join("timeout-6731f6cf1d5214705225b1196f48833a24a0aa24");
+        let why = read(&found).await.unwrap_err().to_string();
+        assert_eq!(
+            why,
+            "table TEST_SESSIONS: has more rows than its file has room for"
+        );
+    }
 
     #[tokio::test]
     async fn every_row_is_read_over_pages_and_whole_numbers_are_numbers() {

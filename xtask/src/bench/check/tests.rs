@@ -9,21 +9,20 @@ fn intervals_of_shares() {
     assert!((low - 0.066_7).abs() < 1e-3 && (high - 0.652_5).abs() < 1e-3);
 }
 
-/// Clean jobs in a hundred that may be told to be worse here, by distribution. One in two hundred is wanted; docs/BENCHMARKS.md says what is reached and why.
-const MOST_ALARMS: [f64; 2] = [0.2, 0.4];
 /// Steps that must be found, of one.
-const LEAST_FOUND: f64 = 0.85;
+const LEAST_FOUND: f64 = 0.95;
 
 /// The short form of the benchmark: a change of the method that breaks it is seen here.
 #[test]
-fn steps_are_found_and_clean_jobs_are_no_worse_told_than_they_were() {
+fn steps_are_found_and_no_clean_job_is_told_to_be_worse() {
     let cells = recordings::read(&root().join("xtask/data/regression")).unwrap();
-    for (dist, most) in DISTS.into_iter().zip(MOST_ALARMS) {
+    for dist in DISTS {
         let maker = maker(&cells, dist, Half::Second).unwrap();
         let figures = trial::figures(&maker, 60, 40, &mut Chance(SEED));
         println!("{dist}: {figures:?}");
         assert!(figures.found.share() >= LEAST_FOUND, "{dist}: {figures:?}");
         assert!(figures.exact.share() >= 0.95, "{dist}: {figures:?}");
-        assert!(figures.alarms.share() <= most, "{dist}: {figures:?}");
+        // One in two hundred may be, and so many are not tried here.
+        assert_eq!(figures.alarms.had, 0, "{dist}: {figures:?}");
     }
 }
