@@ -2,6 +2,7 @@
 
 use highwater_analysis::{
     check::figure_of,
+    figures::shown,
     time::{self, rfc3339},
 };
 use highwater_store::{AcknowledgedRow, MOST_ACKNOWLEDGED, NewAcknowledged};
@@ -238,7 +239,7 @@ fn words(what: &'static str, text: &str, most: usize) -> Result<String, AppError
         let message = format!("{what} has more than {most} characters");
         return Err(AppError::bad_request(message, hint));
     }
-    if text.chars().any(char::is_control) {
+    if shown(text) != text {
         let message = format!("{what} holds a character that is none to read");
         return Err(AppError::bad_request(message, hint));
     }

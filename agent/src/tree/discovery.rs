@@ -118,9 +118,10 @@ impl Discovery {
 
     fn find(&mut self, tree: &mut Tree, now_us: i64) -> Result<(), ProcError> {
         if now_us >= self.next_scan_us && !self.is_all_seen(tree) {
-            self.scanned_us = Some(now_us);
             let began = thread_cpu_us();
             let result = self.scan(tree, now_us);
+            // One that broke off has not seen everybody.
+            self.scanned_us = result.is_ok().then_some(now_us);
             let wait_us = (thread_cpu_us() - began) as f64 / CORRECTION_SHARE;
             self.next_scan_us = now_us + SCAN_EVERY_US.max(wait_us as i64);
             return result;

@@ -66,8 +66,10 @@ const ALONE: &str = " AND j.confirms IS NULL";
 const OF_RUN: &str = " AND j.run_id = ";
 // The last word counts.
 pub(crate) const CONFIRMING: &str =
-    "SELECT uuid FROM job WHERE project_id = $1 AND confirms = $2 AND revision > 0
-    AND verdict IN ('passed', 'tests_failed') ORDER BY id DESC LIMIT 1";
+    "SELECT c.uuid FROM job f JOIN job c ON c.project_id = f.project_id AND c.confirms = f.uuid AND c.run_id = f.run_id
+    AND c.name = f.name AND c.variant = f.variant AND c.shard_index = f.shard_index AND c.shard_total = f.shard_total
+    WHERE f.uuid = $2 AND f.project_id = $1 AND c.revision > 0 AND c.unsettled = 0
+    AND c.verdict IN ('passed', 'tests_failed') ORDER BY c.id DESC LIMIT 1";
 pub(crate) const RUNS: &str = "SELECT id, provider, provider_run_id, branch, head_commit, pull_request, event, url, started_unix_us
     FROM run WHERE project_id = $1 AND (started_unix_us, id) < ($2, $3)
     ORDER BY started_unix_us DESC, id DESC LIMIT $4";

@@ -30,6 +30,11 @@ pub(super) async fn back(Path(uuid): Path<Uuid>) -> Redirect {
     to_check(uuid)
 }
 
+/// The same from a form that withdraws one.
+pub(super) async fn back_of_one(Path((uuid, _)): Path<(Uuid, Uuid)>) -> Redirect {
+    to_check(uuid)
+}
+
 pub(super) async fn acknowledge(
     State(state): State<AppState>,
     Visitor(access): Visitor,

@@ -59,7 +59,7 @@ pub(crate) fn routes() -> Router<AppState> {
         )
         .route(
             "/jobs/{uuid}/acknowledgements/{id}/withdraw",
-            post(acknowledge::withdraw),
+            get(acknowledge::back_of_one).post(acknowledge::withdraw),
         )
         .route("/compare", get(compare::compare))
         .route("/api", get(reference::reference))

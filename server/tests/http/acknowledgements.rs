@@ -229,6 +229,9 @@ fn the_forms_of_a_page_are_for_who_may_and_from_this_site_alone() {
         (&json!("retained"), &json!("test_a.py"))
     );
     let withdraw = format!("{path}/{}/withdraw", known["id"].as_str().unwrap());
+    // Where somebody comes back to who was asked to sign in first.
+    let back = guarded.get(&withdraw, &guarded.all);
+    assert_eq!(back.status, 303, "{}", back.text);
     for (token, status) in [
         (&guarded.read, 403),
         (&guarded.other, 404),

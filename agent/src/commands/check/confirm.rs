@@ -131,11 +131,12 @@ impl Again<'_> {
             ("--event", &run.event),
         ] {
             if !value.is_empty() {
-                again.args([flag, value]);
+                // In one word: a value may look like a flag.
+                again.arg(format!("{flag}={value}"));
             }
         }
         for (key, value) in &first.variant {
-            again.arg("--variant").arg(format!("{key}={value}"));
+            again.arg(format!("--variant={key}={value}"));
         }
         if let Some(shard) = first.shard {
             let shard = format!("{}/{}", shard.index, shard.total);

@@ -91,6 +91,8 @@ pub(super) fn start<S>(
     command.args(arguments).envs(variables);
     if let Some(recording) = recording {
         command.env("HIGHWATER_JOB", recording.uuid.to_string());
+        // A recording that the command makes is none of this one's.
+        command.env_remove("HIGHWATER_CONFIRMS");
         if let Some(plugin) = &recording.plugin {
             let injection = Injection {
                 events: &recording.events,

@@ -72,9 +72,13 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
     }
     let ran = rows.iter().filter(|row| row.visits > 0);
     let mut second = by_path(ran.map(FileFigures::from));
-    second.retain(|_, file| file.is_whole);
     let ran = of.files.iter().filter(|row| row.visits > 0);
     let first = by_path(ran.map(FileFigures::from));
+    // Of a file of which fewer tests ran the second time nothing is known.
+    let is_measured = |path: &String, file: &FileFigures| {
+        file.is_whole && first.get(path).is_some_and(|one| file.tests >= one.tests)
+    };
+    second.retain(|path, file| is_measured(path, file));
     let mut files = first.clone();
     for (path, file) in &mut files {
         if let Some(other) = second.get(path) {

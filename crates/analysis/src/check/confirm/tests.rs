@@ -134,8 +134,13 @@ fn a_run_that_died_or_a_file_that_failed_in_it_confirms_nothing() {
         failed: 1,
         ..row("a.py", 22, 42)
     }];
+    let of_fewer_tests = [FileRow {
+        tests: 3,
+        ..row("a.py", 22, 42)
+    }];
     for (again, rows) in [
-        (&died, &calm[..]),
+        (&again(), &of_fewer_tests[..]),
+        (&died, &calm),
         (&cut_short, &calm),
         (&again(), &failed),
         (&again(), &[row("other.py", 1, 1)]),
