@@ -157,8 +157,12 @@ mod tests {
             Ok(())
         }
 
-        fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
-            self.noted.lock().unwrap().push("(read)".to_owned());
+        fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+            let how = match timeout.after {
+                time::Duration::Exact(left) if left.is_zero() => "(no time to read)",
+                _ => "(read)",
+            };
+            self.noted.lock().unwrap().push(how.to_owned());
             Ok(true)
         }
 
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_waits_longer_than_a_request_may_take() {
+    fn what_an_answer_waited_is_taken_off_what_its_request_may_take() {
         let mut scene = scene();
         scene.connection.leisure.set(Some(Bell::default()));
         let timeout = NextTimeout {
@@ -263,6 +267,6 @@ mod tests {
             ..NextTimeout::default()
         };
         assert!(scene.connection.await_input(timeout).unwrap());
-        assert_eq!(scene.noted(), ["(read)"]);
+        assert_eq!(scene.noted(), ["(no time to read)"]);
     }
 }
