@@ -195,7 +195,7 @@ fn until(new: &NewAcknowledgement, now_unix_us: i64) -> Result<i64, AppError> {
     };
     let most = i64::from(MOST_DAYS) * DAY_US;
     let lasts = match (new.days, new.until.as_deref().map(str::trim)) {
-        (Some(days), None) => i64::from(days) * DAY_US,
+        (Some(days), None) => i64::from(days).saturating_mul(DAY_US),
         (None, Some(until)) => {
             let end = moment(until)
                 .ok_or_else(|| wrong(format!("until {until:?} is neither a day nor a moment")))?;

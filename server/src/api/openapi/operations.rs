@@ -40,6 +40,10 @@ pub(super) fn complete(document: &mut Value) {
             if about.tag == "ingest" {
                 take_in(operation, &about);
             }
+            if about.id == "acknowledge" {
+                let content = &mut operation["requestBody"]["content"]["application/json"];
+                content["example"] = examples::acknowledgement(JOB);
+            }
             if about.is_shown && about.id != "live" {
                 confirm(operation);
             }
