@@ -252,9 +252,10 @@ impl Tree {
         if words.is_empty() {
             words = otherwise;
         }
+        let members = self.members.iter().map(|member| member.key);
         let is_copy = self
             .copies
-            .judge(&self.procfs, key, &words)
+            .judge(&self.procfs, key, &words, members)
             .unwrap_or(false);
         self.member_pids.insert(key.pid);
         let mut member = Member::new(key, statm, command_line(&words), now_us);
@@ -308,7 +309,7 @@ impl Tree {
             let before = member.is_copy;
             member.is_copy = self
                 .copies
-                .judge(&self.procfs, key, &words)
+                .judge(&self.procfs, key, &words, std::iter::empty())
                 .unwrap_or(before && !is_renamed);
             if is_renamed || (before != member.is_copy && !is_title(&words)) {
                 self.events.push(TreeEvent::Renamed {

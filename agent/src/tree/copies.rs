@@ -33,12 +33,14 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// Whether a process with such words is a fork of another member that was seen before; `None` where it cannot be told.
+    /// Whether a process with such words is a fork of another member that was seen before; `None` where it cannot be told. `members` are asked where none of
+    /// the pytests that were seen is its like: one of them may have called exec since it was.
     pub(super) fn judge(
         &mut self,
         procfs: &Procfs,
         key: ProcessKey,
         words: &[String],
+        members: impl Iterator<Item = ProcessKey>,
     ) -> Option<bool> {
         if !(is_pytest(words) || is_worker(words) || is_title(words)) {
             return Some(false);
@@ -49,8 +51,15 @@ impl Copies {
             if self.known.len() == MAX_REMEMBERED {
                 self.known.pop_front();
             }
-            self.known.push_back((key, origin));
-            return Some(false);
+            let began = |key: &ProcessKey| (key.start_ticks, key.pid);
+            let mut elders = members.filter(|member| began(member) < began(&key));
+            let is_alike = |elder: &ProcessKey| {
+                let of_elder = Origin::of(procfs, elder.pid);
+                of_elder.is_some_and(|it| it.is_of(&origin))
+            };
+            let first = elders.find(is_alike).unwrap_or(key);
+            self.known.push_back((first, origin));
+            return Some(first != key);
         };
         Some(*first != key)
     }

@@ -31,13 +31,18 @@ impl World {
     }
 
     fn judge(&mut self, pid: u32, line: &str) -> Option<bool> {
+        self.judge_beside(pid, line, &[])
+    }
+
+    fn judge_beside(&mut self, pid: u32, line: &str, members: &[u32]) -> Option<bool> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let key = ProcessKey {
+        let key_of = |pid| ProcessKey {
             pid,
             start_ticks: 1,
         };
+        let (key, members) = (key_of(pid), members.iter().copied().map(key_of));
         self.copies
-            .judge(&Procfs::new(self.root.path()), key, &words)
+            .judge(&Procfs::new(self.root.path()), key, &words, members)
     }
 }
 
@@ -53,6 +58,22 @@ fn a_fork_has_what_its_parent_got_at_exec() {
     assert_eq!(world.judge(7, "python -m pytest"), Some(false));
     assert_eq!(world.judge(8, "python -m pytest"), Some(true));
     assert_eq!(world.judge(9, "python -m pytest"), Some(false));
+}
+
+#[test]
+fn a_fork_that_is_seen_before_its_parents_exec_is_a_fork_all_the_same() {
+    let mut world = World::new();
+    world.process(6, 500, Some(4));
+    world.process(7, 1000, Some(5));
+    world.process(8, 1000, Some(5));
+    // What the parent was before it called exec.
+    assert_eq!(world.judge(7, "highwater run -- x"), Some(false));
+    assert_eq!(world.judge_beside(8, "pytest", &[6, 7, 8]), Some(true));
+    assert_eq!(world.judge(7, "pytest"), Some(false));
+    // One that is younger is no parent.
+    world.process(9, 3000, Some(7));
+    world.process(10, 3000, Some(7));
+    assert_eq!(world.judge_beside(9, "pytest", &[9, 10]), Some(false));
 }
 
 #[test]
