@@ -85,6 +85,7 @@ pub struct AcknowledgementsPage {
 /// What a finding says of its acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = AcknowledgedFinding))]
 pub struct Acknowledged {
     /// Identity of the acknowledgement.
     pub id: Uuid,
