@@ -1,10 +1,11 @@
--- A figure that somebody knows of: until `until_unix_us` as much of it fails no check. `variant` is NULL where it counts for every matrix leg, `path` for a figure of the job.
+-- A figure that somebody knows of: until `until_unix_us` as much of it fails no check. `variant` is NULL where it counts for every matrix leg, `path` for a figure of the job. `shard` is `i/n` for a figure of a job that is a part of its suite.
 CREATE TABLE acknowledgement (
     id                INTEGER PRIMARY KEY,
     uuid              BLOB NOT NULL UNIQUE,
     project_id        INTEGER NOT NULL REFERENCES project (id),
     name              TEXT NOT NULL,
     variant           TEXT,
+    shard             TEXT,
     figure            TEXT NOT NULL,
     path              TEXT,
     bytes             BIGINT NOT NULL,

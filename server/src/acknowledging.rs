@@ -8,6 +8,7 @@ use highwater_analysis::{
 use highwater_store::{AcknowledgedRow, MOST_ACKNOWLEDGED, NewAcknowledged};
 use highwater_wire::report::{
     Acknowledgement, CheckFigure, JobState, MOST_BY, MOST_DAYS, MOST_REASON, NewAcknowledgement,
+    ShardReport,
 };
 use jiff::{civil::Date, tz::TimeZone};
 use uuid::Uuid;
@@ -72,6 +73,7 @@ impl Project<'_> {
             project: self.id,
             name: report.name,
             variant,
+            shard: report.shard.filter(|_| path.is_none()).map(written),
             figure: new.figure.as_str().to_owned(),
             path,
             bytes,
@@ -135,6 +137,12 @@ pub(crate) fn of_row(row: AcknowledgedRow, now_unix_us: i64) -> Result<Acknowled
     Ok(Acknowledgement {
         id: row.uuid,
         variant: variant.transpose().map_err(|error| inside(&error))?,
+        shard: row
+            .shard
+            .as_deref()
+            .map(read_shard)
+            .transpose()
+            .map_err(|error| inside(&error))?,
         figure: row.figure.parse().map_err(|error| inside(&error))?,
         name: row.name,
         path: row.path,
@@ -146,6 +154,21 @@ pub(crate) fn of_row(row: AcknowledgedRow, now_unix_us: i64) -> Result<Acknowled
         until: rfc3339(row.until_unix_us),
         withdrawn_at: row.withdrawn_unix_us.map(rfc3339),
         counts: row.withdrawn_unix_us.is_none() && now_unix_us < row.until_unix_us,
+    })
+}
+
+/// A shard as the store keeps it.
+fn written(shard: ShardReport) -> String {
+    format!("{}/{}", shard.index, shard.total)
+}
+
+fn read_shard(text: &str) -> Result<ShardReport, String> {
+    let wrong = || format!("{text:?} is no shard");
+    let (index, total) = text.split_once('/').ok_or_else(wrong)?;
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    Ok(ShardReport {
+        index: number(index)?,
+        total: number(total)?,
     })
 }
 
@@ -263,6 +286,13 @@ mod tests {
             by: None,
             every_variant: false,
         }
+    }
+
+    #[test]
+    fn a_shard_is_read_as_it_was_written() {
+        let shard = ShardReport { index: 2, total: 3 };
+        assert_eq!(read_shard(&written(shard)), Ok(shard));
+        assert!(read_shard("2").is_err() && read_shard("2/x").is_err());
     }
 
     #[test]

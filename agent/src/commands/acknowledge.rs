@@ -161,8 +161,11 @@ fn line(known: &Acknowledgement) -> String {
         }
         _ => String::new(),
     };
+    let part = known.shard.map_or_else(String::new, |shard| {
+        format!(", shard {}/{}", shard.index, shard.total)
+    });
     format!(
-        "{}  {state}: {} {} of {} in job {}{leg}, by {}: {}",
+        "{}  {state}: {} {} of {} in job {}{leg}{part}, by {}: {}",
         known.id,
         known.figure.as_str(),
         mebibytes(known.bytes),

@@ -6,7 +6,7 @@ use highwater_wire::report::{Diagnosis, FileRow, Grown};
 /// What a diagnosis does to the figures beside it; every form says it.
 pub(crate) const NOTE: &str = "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file.";
 /// What the columns of [`parts`] are called.
-pub(crate) const PARTS: [&str; 6] = [
+pub const PARTS: [&str; 6] = [
     "Stayed",
     "Garbage",
     "Free in the heap",
@@ -19,7 +19,8 @@ pub(crate) const PARTS: [&str; 6] = [
 pub(crate) const WHYS: [&str; 5] = ["garbage", "heap", "pymalloc", "live", "rest"];
 
 /// What stayed and its parts, bytes; what tracemalloc took itself is in none of them.
-pub(crate) fn parts(found: &Diagnosis) -> [i64; 6] {
+#[must_use]
+pub fn parts(found: &Diagnosis) -> [i64; 6] {
     [
         found.retained_bytes,
         found.garbage_bytes,
@@ -31,13 +32,14 @@ pub(crate) fn parts(found: &Diagnosis) -> [i64; 6] {
 }
 
 /// The files whose end was looked at alone, what left most first.
-pub(crate) fn files(digest: &Digest) -> Vec<(&FileRow, &Diagnosis)> {
-    let files = digest.files.iter();
-    let mut diagnosed: Vec<_> = files
+#[must_use]
+pub fn diagnosed(files: &[FileRow]) -> Vec<(&FileRow, &Diagnosis)> {
+    let alone = files.iter();
+    let mut alone: Vec<_> = alone
         .filter_map(|file| Some((file, file.diagnosis.as_ref()?)))
         .collect();
-    diagnosed.sort_by_key(|(_, found)| std::cmp::Reverse(found.retained_bytes));
-    diagnosed
+    alone.sort_by_key(|(_, found)| std::cmp::Reverse(found.retained_bytes));
+    alone
 }
 
 /// Types of live objects and lines of the program that grew most over the job, each with what it is: those that are worth a row.

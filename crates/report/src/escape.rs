@@ -2,6 +2,9 @@
 
 use highwater_analysis::figures::shown;
 
+/// Behind it `@name` and `#1` are no longer what a forge or a chat looks for.
+const NO_WIDTH: char = '\u{200b}';
+
 /// Text or a quoted attribute of XML and HTML.
 pub(crate) fn markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -20,8 +23,6 @@ pub(crate) fn markup(text: &str) -> String {
 
 /// A sentence inside a line of markdown, as GitHub and GitLab read it: no markup, no link, nobody is called and nothing is referred to.
 pub(crate) fn markdown(text: &str) -> String {
-    /// Behind it `@name` and `#1` are no longer what a forge looks for.
-    const NO_WIDTH: char = '\u{200b}';
     let text = shown(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -60,7 +61,6 @@ fn entity(out: &mut String, c: char) {
 /// A sentence in a message of a chat: Slack takes `&`, `<` and `>` for markup and reads them as entities; nobody is called, no address becomes a link, and
 /// no code begins, in Slack and in chats that take what Slack does.
 pub(crate) fn chat(text: &str) -> String {
-    const NO_WIDTH: char = '\u{200b}';
     let text = shown(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();

@@ -219,7 +219,7 @@ fn left(source: &Source<'_>) -> Table {
         ["File", a, b, c, d, e, f]
     };
     let job = &source.digest.job;
-    let files = diagnosis::files(source.digest);
+    let files = diagnosis::diagnosed(&source.digest.files);
     let rows = files.iter().take(MOST_FILES).map(|(file, found)| {
         let cells: Vec<String> = diagnosis::parts(found).map(mebibytes).into();
         (named(&file.path, job, file.session), cells)

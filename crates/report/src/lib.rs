@@ -11,7 +11,7 @@
 
 mod badge;
 mod comment;
-mod diagnosis;
+pub mod diagnosis;
 mod escape;
 mod format;
 mod github;

@@ -168,7 +168,7 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
 
 /// What a diagnosed job left, taken apart.
 fn left(out: &mut String, digest: &Digest) -> std::fmt::Result {
-    let files = diagnosis::files(digest);
+    let files = diagnosis::diagnosed(&digest.files);
     let rows = files.iter().take(MOST_FILES).map(|(file, found)| {
         let session = rank::of_session(&digest.job, file.session);
         let parts = diagnosis::parts(found).map(mebibytes).join(" | ");

@@ -6,22 +6,23 @@ use uuid::Uuid;
 use crate::{Put, Snapshot, Store, StoreError};
 
 pub(crate) const INSERT: &str = "INSERT INTO acknowledgement
-    (uuid, project_id, name, variant, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    (uuid, project_id, name, variant, shard, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 /// What is acknowledged anew counts from then on, and what was said of the same before no longer.
-pub(crate) const REPLACE: &str = "UPDATE acknowledgement SET withdrawn_unix_us = $6
+pub(crate) const REPLACE: &str = "UPDATE acknowledgement SET withdrawn_unix_us = $7
     WHERE project_id = $1 AND name = $2 AND COALESCE(variant, '') = COALESCE($3, '') AND figure = $4
-    AND COALESCE(path, '') = COALESCE($5, '') AND withdrawn_unix_us IS NULL AND until_unix_us > $6";
+    AND COALESCE(path, '') = COALESCE($5, '') AND COALESCE(shard, '') = COALESCE($6, '')
+    AND withdrawn_unix_us IS NULL AND until_unix_us > $7";
 pub(crate) const WITHDRAW: &str = "UPDATE acknowledgement SET withdrawn_unix_us = $3
     WHERE uuid = $1 AND project_id = $2 AND withdrawn_unix_us IS NULL";
-pub(crate) const FIND: &str = "SELECT id, uuid, name, variant, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
+pub(crate) const FIND: &str = "SELECT id, uuid, name, variant, shard, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
     withdrawn_unix_us FROM acknowledgement WHERE uuid = $1 AND project_id = $2";
-pub(crate) const LIST: &str = "SELECT id, uuid, name, variant, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
+pub(crate) const LIST: &str = "SELECT id, uuid, name, variant, shard, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
     withdrawn_unix_us FROM acknowledgement
     WHERE project_id = $1 AND (created_unix_us < $2 OR (created_unix_us = $2 AND id < $3))
     ORDER BY created_unix_us DESC, id DESC LIMIT $4";
 // The newest first, so that of two of one figure the later word counts.
-pub(crate) const COUNTING: &str = "SELECT id, uuid, name, variant, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
+pub(crate) const COUNTING: &str = "SELECT id, uuid, name, variant, shard, figure, path, bytes, job, reason, by_whom, created_unix_us, until_unix_us,
     withdrawn_unix_us FROM acknowledgement INDEXED BY acknowledgement_by_name
     WHERE project_id = $1 AND name = $2 AND until_unix_us > $3 AND withdrawn_unix_us IS NULL
     ORDER BY id DESC LIMIT $4";
@@ -44,6 +45,8 @@ pub struct NewAcknowledged {
     pub name: String,
     /// The matrix leg, as JSON; `None` for every one.
     pub variant: Option<String>,
+    /// `i/n` for a figure of a job that is a shard.
+    pub shard: Option<String>,
     pub figure: String,
     pub path: Option<String>,
     pub bytes: i64,
@@ -67,6 +70,8 @@ pub struct AcknowledgedRow {
     pub name: String,
     /// The matrix leg, as JSON; `None` for every one.
     pub variant: Option<String>,
+    /// `i/n` for a figure of a job that is a shard.
+    pub shard: Option<String>,
     pub figure: String,
     pub path: Option<String>,
     pub bytes: i64,
@@ -125,6 +130,7 @@ async fn create(
         .bind(&new.variant)
         .bind(&new.figure)
         .bind(&new.path)
+        .bind(&new.shard)
         .bind(new.created_unix_us)
         .execute(&mut *connection)
         .await?;
@@ -142,6 +148,7 @@ async fn create(
         .bind(new.project)
         .bind(&new.name)
         .bind(&new.variant)
+        .bind(&new.shard)
         .bind(&new.figure)
         .bind(&new.path)
         .bind(new.bytes)
@@ -252,6 +259,7 @@ mod tests {
             project: 1,
             name: "unit".to_owned(),
             variant: None,
+            shard: None,
             figure: "retained".to_owned(),
             path: Some(path.to_owned()),
             bytes: 7,

@@ -92,7 +92,8 @@ impl Job<'_> {
             None => None,
         };
         let rows: usize = before.iter().map(|it| it.files.len()).sum();
-        let weight = FILE_WEIGHT * (rows + files.len()) as u64;
+        let measured_again = again.as_ref().map_or(0, |(_, files)| files.len());
+        let weight = FILE_WEIGHT * (rows + files.len() + measured_again) as u64;
         let work = move || {
             let limits = &against.limits;
             let mut checked = check::check(&report, &files, &branch, &before, limits);

@@ -1,6 +1,7 @@
 //! The part of a job's page that says why memory stays.
 
 use highwater_analysis::diagnosis::LEAST_SHOWN_BYTES;
+use highwater_report::diagnosis::{PARTS, diagnosed, parts};
 use highwater_wire::report::{Diagnosis, FileRow, Grown};
 
 use super::format;
@@ -32,20 +33,9 @@ pub(super) struct Line {
 
 pub(super) fn part(job: Option<&Diagnosis>, files: &[FileRow]) -> Option<DiagnosisPart> {
     let job = job?;
-    let mut diagnosed: Vec<(&FileRow, &Diagnosis)> = files
-        .iter()
-        .filter_map(|file| Some((file, file.diagnosis.as_ref()?)))
-        .collect();
-    diagnosed.sort_by_key(|(_, found)| std::cmp::Reverse(found.retained_bytes));
+    let diagnosed = diagnosed(files);
     let traced = job.tracing_bytes != 0;
-    let mut columns = vec![
-        "Stayed",
-        "Garbage",
-        "Free in the heap",
-        "Free in pymalloc",
-        "Live Python",
-        "Native rest",
-    ];
+    let mut columns = PARTS.to_vec();
     columns.extend(traced.then_some("tracemalloc"));
     Some(DiagnosisPart {
         sentence: job.sentence.clone(),
@@ -98,14 +88,7 @@ fn words(job: &Diagnosis) -> String {
 }
 
 fn file_line(file: &FileRow, found: &Diagnosis, traced: bool) -> Line {
-    let mut values = vec![
-        found.retained_bytes,
-        found.garbage_bytes,
-        found.allocator_bytes.saturating_sub(found.pymalloc_bytes),
-        found.pymalloc_bytes,
-        found.live_bytes,
-        found.rest_bytes,
-    ];
+    let mut values = parts(found).to_vec();
     values.extend(traced.then_some(found.tracing_bytes));
     let rows = match found.garbage_bytes > found.live_bytes {
         true => &found.garbage,

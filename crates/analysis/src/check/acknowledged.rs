@@ -12,7 +12,7 @@ use crate::regression::least_change;
 /// first: of several of one figure the newest counts.
 pub fn acknowledge(report: &mut CheckReport, job: &JobReport, known: &[Acknowledgement]) {
     for finding in &mut report.findings {
-        let of_it = known.iter().find(|it| it.is_of(finding, &job.variant));
+        let of_it = known.iter().find(|it| it.is_of(finding, job));
         let covers = of_it.filter(|it| !is_more(finding, it.bytes));
         finding.acknowledged = covers.map(Acknowledged::from);
     }

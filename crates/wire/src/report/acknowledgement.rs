@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CheckFigure, Finding};
+use super::{CheckFigure, Finding, JobReport, ShardReport};
 
 /// For so many days a figure can be acknowledged at the most.
 pub const MOST_DAYS: u32 = 365;
@@ -50,6 +50,8 @@ pub struct Acknowledgement {
     pub name: String,
     /// Their matrix leg; none where it counts for every one.
     pub variant: Option<BTreeMap<String, String>>,
+    /// For a figure of a job that is a part of its suite: which part. A file counts in whichever runs it.
+    pub shard: Option<ShardReport>,
     /// Which figure.
     pub figure: CheckFigure,
     /// Of which file; none for one of the job.
@@ -112,11 +114,12 @@ impl From<&Acknowledgement> for Acknowledged {
 }
 
 impl Acknowledgement {
-    /// Whether it is of the figure of a finding, in jobs of this matrix leg.
+    /// Whether it is of a finding of a job.
     #[must_use]
-    pub fn is_of(&self, finding: &Finding, variant: &BTreeMap<String, String>) -> bool {
+    pub fn is_of(&self, finding: &Finding, job: &JobReport) -> bool {
         self.figure == finding.figure
             && self.path == finding.path
-            && self.variant.as_ref().is_none_or(|own| own == variant)
+            && self.variant.as_ref().is_none_or(|own| *own == job.variant)
+            && (self.path.is_some() || self.shard == job.shard)
     }
 }

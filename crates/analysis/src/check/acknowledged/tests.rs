@@ -1,4 +1,4 @@
-use highwater_wire::report::CheckVerdict;
+use highwater_wire::report::{CheckVerdict, ShardReport};
 use uuid::Uuid;
 
 use super::{
@@ -14,6 +14,7 @@ fn known(figure: CheckFigure, path: Option<&str>, mib: i64) -> Acknowledgement {
         id: Uuid::from_u128(9),
         name: "unit".to_owned(),
         variant: None,
+        shard: None,
         figure,
         path: path.map(str::to_owned),
         bytes: mib * MIB,
@@ -80,6 +81,16 @@ fn what_is_acknowledged_is_told_and_fails_no_more() {
         let report = with_known(61, &[other, of_job.clone()]);
         assert_eq!(report.verdict, CheckVerdict::Regression);
     }
+    // The job's own figures are those of its shard, a file's are the same in each.
+    let second = Some(ShardReport { index: 2, total: 3 });
+    let [file_of_second, job_of_second] = [&of_file, &of_job].map(|it| Acknowledgement {
+        shard: second,
+        ..it.clone()
+    });
+    let report = with_known(61, &[file_of_second.clone(), of_job.clone()]);
+    assert_eq!(report.verdict, CheckVerdict::Clean);
+    let report = with_known(61, &[of_file.clone(), job_of_second]);
+    assert_eq!(report.verdict, CheckVerdict::Regression);
     let newer = known(Retained, Some("a.py"), 30);
     let report = with_known(61, &[newer, of_file, of_job]);
     assert_eq!(report.verdict, CheckVerdict::Regression);

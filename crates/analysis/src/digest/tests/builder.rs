@@ -132,6 +132,13 @@ pub(crate) fn re(fixture: u64) -> What {
     What::ReleaseEnd(FixtureRef { fixture })
 }
 
+/// A recording of one pytest without workers.
+pub(crate) fn one_process() -> Story {
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+}
+
 /// A recording of one batch, built up.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Story {

@@ -2,20 +2,14 @@
 
 use highwater_wire::{
     report::{PeakKind, Why},
-    v1::{Diagnosis, Grown, Role},
+    v1::{Diagnosis, Grown},
 };
 use proptest::prelude::*;
 
-use super::builder::{MB, Story, db, de, ib, ie, sb, se, tb, te, tp, xx};
+use super::builder::{MB, db, de, ib, ie, one_process, sb, se, tb, te, tp, xx};
 
 const A: &str = "tests/test_a.py";
 const B: &str = "tests/test_b.py";
-
-fn one_process() -> Story {
-    Story::new()
-        .session("s", 0)
-        .process(10, 1, Role::Pytest, "", "s")
-}
 
 fn row(name: &str, count: i64, bytes: i64) -> Grown {
     Grown {

@@ -3,16 +3,10 @@ use highwater_wire::{
     v1::{Metric, Role},
 };
 
-use super::builder::{MB, Story, ce, fb, fe, ib, ie, rb, re, sb, se, tb, te, tp};
+use super::builder::{MB, Story, ce, fb, fe, ib, ie, one_process, rb, re, sb, se, tb, te, tp};
 
 const A: &str = "tests/test_a.py";
 const B: &str = "tests/test_b.py";
-
-fn one_process() -> Story {
-    Story::new()
-        .session("s", 0)
-        .process(10, 1, Role::Pytest, "", "s")
-}
 
 #[test]
 fn a_file_retains_what_its_visit_leaves_and_spikes_to_the_kernels_mark() {

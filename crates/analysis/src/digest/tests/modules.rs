@@ -5,16 +5,10 @@ use highwater_wire::{
     v1::{Metric, Role},
 };
 
-use super::builder::{MB, Story, fb, fe, mb, me, sb, se, tb, te, tp};
+use super::builder::{MB, fb, fe, mb, me, one_process, sb, se, tb, te, tp};
 
 const A: &str = "tests/test_a.py";
 const B: &str = "tests/test_b.py";
-
-fn one_process() -> Story {
-    Story::new()
-        .session("s", 0)
-        .process(10, 1, Role::Pytest, "", "s")
-}
 
 #[test]
 fn what_a_module_takes_is_neither_retained_nor_a_spike_of_the_file_that_asked_first() {
@@ -71,7 +65,8 @@ fn what_a_fixture_imports_is_not_the_fixtures() {
         ])
         .ends(Some(0), None)
         .digest();
-    assert_eq!(digest.fixtures[0].setup_bytes, 5 * MB);
+    let fixture = &digest.fixtures[0];
+    assert_eq!((fixture.setup_bytes, fixture.spike_bytes), (5 * MB, 5 * MB));
     let file = &digest.files[0];
     assert_eq!(
         (

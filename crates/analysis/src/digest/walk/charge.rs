@@ -18,8 +18,14 @@ impl Walker<'_> {
             Some(Frame::Module(at)) => {
                 add(&mut self.books.import_bytes, change);
                 add(&mut self.walk.modules[*at].own_bytes, change);
-                if let Some(test) = self.open_test() {
-                    self.walk.tests[test].import(change);
+                for frame in &self.stack {
+                    match *frame {
+                        Frame::Test(at) => self.walk.tests[at].import(change),
+                        Frame::SetUp(at) => {
+                            add(&mut self.walk.fixtures[at].late_import_bytes, change);
+                        }
+                        _ => {}
+                    }
                 }
                 if let Some(visit) = self.walk.visits.last_mut() {
                     visit.span.import(change);
@@ -84,7 +90,9 @@ impl Walker<'_> {
             match *frame {
                 Frame::Import(_) | Frame::Module(_) | Frame::Diagnosis => {}
                 Frame::Test(at) => self.walk.tests[at].see(interval, end, is_importing),
-                Frame::SetUp(at) | Frame::Release(at) => self.walk.fixtures[at].see(interval),
+                Frame::SetUp(at) | Frame::Release(at) => {
+                    self.walk.fixtures[at].see(interval, is_importing)
+                }
             }
         }
         if !self.open_visit {

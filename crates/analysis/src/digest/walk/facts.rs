@@ -310,7 +310,9 @@ pub(in crate::digest) struct FixtureFacts<'a> {
     pub(in crate::digest) setup_bytes: i64,
     pub(in crate::digest) released_bytes: i64,
     pub(in crate::digest) start: i64,
+    /// Highest in its set-up, without what it imported until then.
     pub(in crate::digest) setup_peak: i64,
+    pub(in crate::digest) late_import_bytes: i64,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) release_began_us: Option<i64>,
     pub(in crate::digest) duration_us: i64,
@@ -336,6 +338,7 @@ impl<'a> FixtureFacts<'a> {
             released_bytes: 0,
             start: rss,
             setup_peak: rss,
+            late_import_bytes: 0,
             began_us: t_us,
             release_began_us: None,
             duration_us: 0,
@@ -349,9 +352,10 @@ impl<'a> FixtureFacts<'a> {
         self.setup_bytes.saturating_sub(self.released_bytes)
     }
 
-    pub(super) fn see(&mut self, interval: Interval) {
-        if !self.set_up {
-            self.setup_peak = self.setup_peak.max(interval.peak);
+    pub(super) fn see(&mut self, interval: Interval, is_importing: bool) {
+        if !self.set_up && !is_importing {
+            let own = interval.peak.saturating_sub(self.late_import_bytes);
+            self.setup_peak = self.setup_peak.max(own);
         }
     }
 
