@@ -20,7 +20,9 @@ impl Walker<'_> {
                 add(&mut self.walk.modules[*at].own_bytes, change);
                 for frame in &self.stack {
                     match *frame {
-                        Frame::Test(at) => self.walk.tests[at].import(change),
+                        Frame::Test(at) => {
+                            self.walk.tests[at].import(change);
+                        }
                         Frame::SetUp(at) => {
                             add(&mut self.walk.fixtures[at].late_import_bytes, change);
                         }
