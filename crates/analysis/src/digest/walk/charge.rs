@@ -93,7 +93,7 @@ impl Walker<'_> {
                 Frame::Import(_) | Frame::Module(_) | Frame::Diagnosis => {}
                 Frame::Test(at) => self.walk.tests[at].see(interval, end, is_importing),
                 Frame::SetUp(at) | Frame::Release(at) => {
-                    self.walk.fixtures[at].see(interval, is_importing)
+                    self.walk.fixtures[at].see(interval, is_importing);
                 }
             }
         }
