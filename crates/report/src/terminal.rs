@@ -333,6 +333,6 @@ fn provenance(out: &mut String, digest: &Digest) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "children of tests and the job's curve are sampled; retained is RSS after minus RSS before"
+        "children of tests and the job's curve are sampled\nretained is RSS after minus RSS before, without what tests were first to import"
     )
 }
