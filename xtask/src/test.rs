@@ -1,14 +1,12 @@
 //! `cargo xtask test`: every test of every language, with one closing line over all.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use crate::{
     chromium::chromium,
     dist::{self, Target},
     fuzz,
-    tools::{Done, apt_install, build, command, example, root, run_and_read, said},
+    tools::{Done, apt_install, build, command, example, on_path, root, run_and_read, said},
     venv::{python, venv},
 };
 
@@ -116,6 +114,10 @@ pub(crate) fn run(options: &Options) -> Done {
 
 fn rust(count: &mut Count) -> Done {
     println!("xtask: Rust");
+    // Where these cannot be had, the tests that need them say so.
+    if !on_path("musl-gcc") {
+        let _ = apt_install(&["musl-tools"]);
+    }
     let mut cargo = command(env!("CARGO"));
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -183,7 +185,7 @@ fn plugin(count: &mut Count) -> Done {
             "-m",
             "pytest",
             "-q",
-            "-rs",
+            "-rfEs",
             "-p",
             "no:cacheprovider",
             "-p",
@@ -202,7 +204,7 @@ fn plugin(count: &mut Count) -> Done {
                 "-m",
                 "pytest",
                 "-q",
-                "-rs",
+                "-rfEs",
                 "-p",
                 "no:cacheprovider",
                 "-p",
@@ -220,7 +222,7 @@ fn end_to_end(count: &mut Count) -> Done {
     let binaries = build(false)?;
     example("hostile", false)?;
     example("load", false)?;
-    if !Path::new("/usr/bin/strace").exists() {
+    if !on_path("strace") {
         // Where it cannot be had, the tests that need it say so.
         let _ = apt_install(&["strace"]);
     }
@@ -232,7 +234,7 @@ fn end_to_end(count: &mut Count) -> Done {
         "-m",
         "pytest",
         "-q",
-        "-rs",
+        "-rfEs",
         "-p",
         "no:cacheprovider",
         "-p",
@@ -287,6 +289,10 @@ fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) 
         &["failed", "error", "errors"],
         &["skipped"],
     );
+    count.names(&text, |line| {
+        line.strip_prefix("FAILED ")
+            .or_else(|| line.strip_prefix("ERROR "))
+    });
     if !good || last.is_none() {
         count.broken.push(name.to_owned());
     }
@@ -304,6 +310,9 @@ impl Count {
                 self.add(line, &["passed"], &["failed"], &["ignored"]);
             }
         }
+        self.names(text, |line| {
+            line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
+        });
         let not_run = self.not_run.len() as u64;
         self.passed -= not_run.min(self.passed);
         self.skipped += not_run;
@@ -329,6 +338,12 @@ impl Count {
         }
     }
 
+    /// Keeps the names of failed tests, so that they stand beside the closing line and not thousands of lines before it.
+    fn names(&mut self, text: &str, failed: impl Fn(&str) -> Option<&str>) {
+        let names = text.lines().filter_map(failed).map(str::to_owned);
+        self.broken.extend(names);
+    }
+
     fn one(&mut self, good: bool, name: &str) {
         if good {
             self.passed += 1;
@@ -352,6 +367,13 @@ mod tests {
         );
         assert_eq!((count.passed, count.failed, count.skipped), (1, 0, 1));
         assert_eq!(count.not_run, ["memory cgroup: needs root"]);
+    }
+
+    #[test]
+    fn a_failed_test_is_named_at_the_end() {
+        let mut count = Count::default();
+        count.rust("test a::b ... FAILED\ntest a::c ... ok\n");
+        assert_eq!(count.broken, ["a::b"]);
     }
 
     #[test]

@@ -169,6 +169,13 @@ pub(crate) fn path_with(first: &Path) -> OsString {
     path
 }
 
+/// Whether a program is found by its name.
+pub(crate) fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    })
+}
+
 /// Installs packages of the system, where it is Debian's kind and we may.
 pub(crate) fn apt_install(packages: &[&str]) -> Done {
     let hint = format!(
