@@ -68,6 +68,13 @@ held = []
 while True:
     held.append(bytearray(b"x" * len(part)))
 "#;
+/// Whether nothing is left of a process but its number.
+fn has_ended(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+        stat.rsplit_once(") ").unwrap().1.starts_with(['Z', 'X'])
+    })
+}
+
 /// Of the cgroup, bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -101,7 +108,19 @@ fn run_out_of_memory(place: &Place, protects: bool) -> Option<(std::process::Exi
         statm.unwrap().read().unwrap().unwrap().resident_bytes
     };
     let is_bigger = rss(agent.id()) > rss(filler) + (1 << 20);
+    // Whoever asks for memory while the one that was chosen is taken down may be taken as well: the kernel counts a process as gone a moment before
+    // its pages are given back. So the agent asks for none until then; the kernel can choose it all the same.
+    let signal = |signal| {
+        let pid = rustix::process::Pid::from_child(&agent);
+        // It may have been taken.
+        let _lived = rustix::process::kill_process(pid, signal).is_ok();
+    };
+    signal(rustix::process::Signal::STOP);
     fs::write(place.file("go"), "").unwrap();
+    wait_for("whom the kernel takes", || {
+        (has_ended(filler) || has_ended(agent.id())).then_some(())
+    });
+    signal(rustix::process::Signal::CONT);
     let status = agent.wait().unwrap();
     // Where the agent was taken, its command lives on.
     for pid in fs::read_to_string(cgroup.folder.join("cgroup.procs"))
