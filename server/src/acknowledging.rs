@@ -53,6 +53,12 @@ impl Project<'_> {
         if report.state == JobState::Running {
             return Err(AppError::unsettled(new.job));
         }
+        if let Some(of) = report.confirms {
+            return Err(AppError::bad_request(
+                format!("job {} ran files of job {of} again, and nothing else", new.job),
+                "acknowledge what that job has",
+            ));
+        }
         let files = match new.figure {
             CheckFigure::Peak | CheckFigure::Headroom => Vec::new(),
             _ => job.files().await?,

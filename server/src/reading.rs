@@ -78,6 +78,12 @@ impl<'a> Job<'a> {
         }))
     }
 
+    /// Gives back the connection of the store that it keeps, as whoever asks the store for more has to: were all of them kept by requests that wait for
+    /// one more, none would go on. What is read of the job after that is worked out anew.
+    pub(crate) fn let_go(&mut self) {
+        self.pages = None;
+    }
+
     /// Slug of its project.
     pub(crate) fn project(&self) -> &str {
         &self.key.project

@@ -68,8 +68,7 @@ impl Job<'_> {
         files: Vec<FileRow>,
         against: Against,
     ) -> Result<CheckReport, AppError> {
-        // One connection is enough for a request, and the job's holds a moment of its own.
-        self.pages = None;
+        self.let_go();
         let mut snapshot = self.state.store.snapshot().await?;
         let (branch, rows) = self
             .baseline(&mut snapshot, &report, against.branch)

@@ -393,6 +393,14 @@ async fn job_page(
 ) -> Page {
     let uuid = Uuid::parse_str(&uuid).map_err(|_| no_job())?;
     let mut job = Job::find(&state, &access, uuid).await?;
+    let report = job.report().await?;
+    let within = job.within().await?;
+    let columns = match job.removed().has_no_samples() {
+        true => Vec::new(),
+        false => job.series(Span::default()).await?,
+    };
+    // The rest is asked of the store.
+    job.let_go();
     let (project, run) = job.run();
     let of_run = JobFilter {
         run: Some(run),
@@ -400,17 +408,13 @@ async fn job_page(
         ..JobFilter::default()
     };
     let of_run = state.store.jobs(project, &of_run, JOBS_A_PAGE).await?;
-    let report = job.report().await?;
     let mut data = JobData {
         run,
         of_run,
         previous: job_before(&state, project, job.place(), &report).await?,
         job: report,
-        within: job.within().await?,
-        columns: match job.removed().has_no_samples() {
-            true => Vec::new(),
-            false => job.series(Span::default()).await?,
-        },
+        within,
+        columns,
         removed: job.removed(),
         is_pinned: job.is_pinned(),
         may_acknowledge: access.may(job.project(), Scope::Admin),

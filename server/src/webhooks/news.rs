@@ -68,12 +68,13 @@ async fn tell(state: &AppState, news: News) -> Result<(), AppError> {
 
 /// A message for each webhook of the job's project that wants to know.
 async fn messages(state: &AppState, news: News) -> Result<Vec<Message>, AppError> {
+    // Before the job, which keeps a connection of the store while it is read.
+    let mut webhooks = state.store.webhooks().await?;
     let mut job = Job::find(state, &Access::Open, news.job_uuid).await?;
     // More of it came in: once that is finalised too, it is news again.
     if !job.stands_at(news.revision) {
         return Ok(Vec::new());
     }
-    let mut webhooks = state.store.webhooks().await?;
     webhooks.retain(|it| it.project == job.project() && it.created_unix_us <= job.heard_unix_us());
     if webhooks.is_empty() {
         return Ok(Vec::new());

@@ -12,7 +12,7 @@ use highwater_wire::v1;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::app::{App, PATIENCE, batch, job, wait_for};
+use crate::app::{App, PATIENCE, batch, end, job, wait_for};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -54,6 +54,40 @@ fn whoever_looks_at_a_job_at_the_same_time_shares_the_work() {
         (&"rss".into(), &2_000_000.into())
     );
     assert_eq!(rss["t_us"].as_array().map(Vec::len), Some(7));
+}
+
+#[test]
+fn more_readers_than_the_store_has_connections_look_at_a_settled_job_at_once() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, &job("settled"));
+    app.put_new(
+        &format!("{path}/streams/{stream}/batches/0"),
+        &batch(0, "test_a.py"),
+    );
+    app.put_new(&format!("{path}/end"), &end(stream, 1));
+    app.settled(uuid, "finished");
+    let pages = [
+        format!("/jobs/{uuid}"),
+        format!("/jobs/{uuid}/plan"),
+        format!("{path}/check"),
+        format!("{path}/report?format=html"),
+        format!("{path}/plan?budget=1GB"),
+        format!("/p/owner~repo?job={uuid}"),
+        "/p/owner~repo/files/test_a.py".to_owned(),
+        format!("/compare?before={uuid}&after={uuid}"),
+    ];
+    for page in pages {
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    let answer = app.get(&page);
+                    assert!([200, 422].contains(&answer.status), "{page}: {}", answer.text);
+                });
+            }
+        });
+    }
 }
 
 /// Sends part of a request, and waits until the server gives up on it.
