@@ -13,8 +13,8 @@ import sys
 import threading
 
 _NAME = "_find_and_load"
-# So many names are remembered; what comes after is its test's.
-_MOST_NAMES = 10_000
+# So many names are remembered, wherever they were imported; what comes after is its test's.
+_MOST_NAMES = 50_000
 
 
 class LateImports:
@@ -36,16 +36,16 @@ class LateImports:
 
 
 def _watching(real, recorder):
-    thread_of, tests_on, known = threading.get_ident, threading.get_ident(), set()
+    thread_of, tests_on, known = threading.get_ident, threading.get_ident(), set(sys.modules)
     is_inside = False
 
     def _find_and_load(name, import_):
         nonlocal is_inside
-        if is_inside or not recorder.in_test() or name in sys.modules or name in known or thread_of() != tests_on:
+        is_first = name not in known and len(known) < _MOST_NAMES
+        if is_first:
+            known.add(name)
+        if not is_first or is_inside or name in sys.modules or thread_of() != tests_on or not recorder.in_test():
             return real(name, import_)
-        if len(known) >= _MOST_NAMES:
-            return real(name, import_)
-        known.add(name)
         is_inside = True
         try:
             begun = recorder.late_import_begins()

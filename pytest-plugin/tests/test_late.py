@@ -106,6 +106,33 @@ def test_a_module_that_is_thrown_out_and_imported_again_is_its_tests_own(suite):
     assert 88 * MB < file.retained < 96 * MB, file.retained
 
 
+@pytest.mark.parametrize("before", ["import heavy", "import outer"], ids=["collection", "nested"])
+def test_wherever_it_was_imported_first_again_is_its_tests_own(suite, before):
+    """At the top of the test file, or there by another module; thrown out and imported by the test, which keeps what the second copy takes."""
+    suite.write(
+        heavy=HEAVY,
+        outer="import heavy\n",
+        test_again="import sys\n" + before + "\nKEPT = []\n"
+        "def test_keeps(monkeypatch):\n    monkeypatch.delitem(sys.modules, 'heavy')\n    import heavy\n    KEPT.append(heavy)\n",
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert modules(records) == []
+    file = next(iter(add_up(records).files.values()))
+    assert 28 * MB < file.retained < 34 * MB, file.retained
+
+
+def test_what_a_late_module_imported_counts_as_imported(suite):
+    suite.write(
+        heavy=HEAVY,
+        outer="import heavy\n",
+        test_again="import sys\nKEPT = []\ndef test_first():\n    import outer\n"
+        "def test_keeps(monkeypatch):\n    monkeypatch.delitem(sys.modules, 'heavy')\n    import heavy\n    KEPT.append(heavy)\n",
+    )
+    assert suite.run().returncode == 0
+    assert [name for name, _ in modules(suite.only())] == ["outer"]
+
+
 def test_a_module_that_fails_is_its_tests_own(suite):
     suite.write(
         broken=MAPPED + "def load():\n    pages = mapped(50_000_000)\n    raise ImportError(str(len(pages)))\nload()\n",
