@@ -55,7 +55,10 @@ impl Project<'_> {
         }
         if let Some(of) = report.confirms {
             return Err(AppError::bad_request(
-                format!("job {} ran files of job {of} again, and nothing else", new.job),
+                format!(
+                    "job {} ran files of job {of} again, and nothing else",
+                    new.job
+                ),
                 "acknowledge what that job has",
             ));
         }

@@ -10,10 +10,15 @@ use highwater_wire::{
     ids::ProjectSlug,
     report::{Acknowledgement, AcknowledgementsPage, JobReport, NewAcknowledgement},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{CommandError, blame::as_recorded, environment, named, tell, working_folder};
+use super::{
+    CommandError,
+    answers::{Pages, understood},
+    blame::as_recorded,
+    environment, named, tell, working_folder,
+};
 use crate::{
     cli::{AcknowledgeTask, Acknowledging, CheckForm},
     exit_codes,
@@ -26,6 +31,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What its answer may weigh, bytes: an acknowledgement has some hundred.
 const MOST_BYTES: u64 = 16 << 20;
+/// How a list of them is read.
+const PAGES: Pages = Pages {
+    rows: 1_000,
+    patience: PATIENCE,
+    most_bytes: MOST_BYTES,
+};
 
 /// Does it, and prints what counts.
 ///
@@ -90,7 +101,10 @@ pub fn acknowledge(task: &AcknowledgeTask) -> Result<u8, CommandError> {
             one(task, &gone.map_err(CommandError::NotAcknowledged)?)?
         }
         Acknowledging::List(_) => {
-            let all = all(&client, &of_project(&settings.job.project));
+            let path = of_project(&settings.job.project);
+            let all = PAGES.all(&client, &path, |page: AcknowledgementsPage| {
+                (page.acknowledgements, page.next)
+            });
             let all = all.map_err(CommandError::NotAcknowledged)?;
             match task.form {
                 CheckForm::Json => json(&all)?,
@@ -102,32 +116,12 @@ pub fn acknowledge(task: &AcknowledgeTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
-/// All of a project, page by page.
-fn all(client: &Client, path: &str) -> Result<Vec<Acknowledgement>, String> {
-    let mut all = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page = client.read(&format!("{path}?limit=1000{after}"), PATIENCE, MOST_BYTES)?;
-        let page: AcknowledgementsPage = understood(&page)?;
-        all.extend(page.acknowledgements);
-        match page.next {
-            Some(next) => after = format!("&after={next}"),
-            None => return Ok(all),
-        }
-    }
-}
-
 fn one(task: &AcknowledgeTask, answer: &str) -> Result<String, CommandError> {
     let known: Acknowledgement = understood(answer).map_err(CommandError::NotAcknowledged)?;
     match task.form {
         CheckForm::Json => json(&known),
         CheckForm::Text => Ok(format!("{}\n", line(&known))),
     }
-}
-
-fn understood<T: DeserializeOwned>(answer: &str) -> Result<T, String> {
-    serde_json::from_str(answer)
-        .map_err(|error| format!("what it answers is not understood: {error}"))
 }
 
 fn json(value: &impl Serialize) -> Result<String, CommandError> {

@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use highwater_analysis::figures::shown;
 use highwater_wire::{ids::ProjectSlug, report::ChangesReport};
 use uuid::Uuid;
 
-use super::{CommandError, environment, tell, working_folder};
+use super::{CommandError, answers::understood, environment, tell, working_folder};
 use crate::{
     cli::{BlameTask, CheckForm},
     exit_codes,
@@ -49,8 +50,7 @@ pub fn blame(task: &BlameTask) -> Result<u8, CommandError> {
     let client = Client::new(server, places.token.as_ref(), &env, Uuid::nil());
     let path = address(&job.project, file.as_deref(), task);
     let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
-    let report: ChangesReport = serde_json::from_str(&answer)
-        .map_err(|error| unread(format!("what it answers is not understood: {error}")))?;
+    let report: ChangesReport = understood(&answer).map_err(unread)?;
     let answer = match task.form {
         CheckForm::Text => text(&report),
         CheckForm::Json => serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?,
@@ -97,10 +97,10 @@ fn address(project: &str, file: Option<&str>, task: &BlameTask) -> String {
 }
 
 fn text(report: &ChangesReport) -> String {
-    let mut text = format!("{}\n", report.sentence);
+    let mut text = format!("{}\n", shown(&report.sentence));
     // Writing into a string cannot fail.
     for change in &report.changes {
-        let _ = writeln!(text, "  {}", change.sentence);
+        let _ = writeln!(text, "  {}", shown(&change.sentence));
     }
     if report.left_out > 0 {
         let _ = writeln!(text, "  and {} older", report.left_out);
@@ -108,9 +108,9 @@ fn text(report: &ChangesReport) -> String {
     for jobs in &report.looked_at {
         let alike = match jobs.alike.as_str() {
             "" => String::new(),
-            alike => format!(" ({alike})"),
+            alike => format!(" ({})", shown(alike)),
         };
-        let name = &jobs.name;
+        let name = shown(&jobs.name);
         let _ = writeln!(text, "Looked at: {} of job {name}{alike}.", jobs.jobs);
     }
     text
@@ -118,7 +118,34 @@ fn text(report: &ChangesReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use highwater_analysis::figures;
+    use highwater_wire::report::JobsAlike;
+
     use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_as_text() {
+        let report = ChangesReport {
+            path: None,
+            branch: "main".to_owned(),
+            looked_at: vec![JobsAlike {
+                name: "unit\u{1b}[2J".to_owned(),
+                alike: "os=\u{202e}".to_owned(),
+                jobs: 9,
+                first: None,
+                last: None,
+            }],
+            sentence: "Nothing of test_\r\u{1b}]0;a changed.".to_owned(),
+            changes: Vec::new(),
+            left_out: 0,
+        };
+        let text = text(&report);
+        assert!(
+            text.lines()
+                .all(|line| figures::shown(line) == line && line.is_ascii()),
+            "{text:?}"
+        );
+    }
 
     #[test]
     fn a_file_is_named_as_it_is_recorded() {

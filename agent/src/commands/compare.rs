@@ -7,7 +7,7 @@ use std::time::Duration;
 use highwater_wire::{ids::ProjectSlug, report::ComparisonReport};
 use uuid::Uuid;
 
-use super::{CommandError, environment, tell, working_folder};
+use super::{CommandError, answers::understood, environment, tell, working_folder};
 use crate::{
     cli::{CompareForm, CompareTask},
     exit_codes,
@@ -54,9 +54,7 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
     let answer = client
         .read(&path, PATIENCE, MOST_ANSWER_BYTES)
         .map_err(CommandError::NotCompared)?;
-    let not_understood =
-        |error| CommandError::NotCompared(format!("what it answers is not understood: {error}"));
-    let report: ComparisonReport = serde_json::from_str(&answer).map_err(not_understood)?;
+    let report: ComparisonReport = understood(&answer).map_err(CommandError::NotCompared)?;
     let text = match task.form {
         CompareForm::Text => forms::text(&report),
         CompareForm::Json => {

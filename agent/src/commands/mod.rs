@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 pub mod acknowledge;
+mod answers;
 pub mod background;
 pub mod blame;
 pub mod check;

@@ -8,25 +8,25 @@ const MOST: u32 = 5;
 /// What was said.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    said: Option<LimitCrossing>,
+    /// The last of each limit.
+    said: Vec<LimitCrossing>,
     times: u32,
 }
 
 impl News {
-    /// Whether to say it: a warning, where there was none of this limit, or where the file lies before all that was held possible.
+    /// Whether to say it: a warning, where there was none of this limit, or where the file lies before all that was held possible when there was.
     pub(super) fn is_news(&mut self, report: &ForecastReport) -> bool {
         let first = report.crossings.first().filter(|_| report.is_warning);
         let Some(crossing) = first.filter(|_| self.times < MOST) else {
             return false;
         };
-        let is_worse = |said: &LimitCrossing| {
-            let is_other = (said.kind, &said.path) != (crossing.kind, &crossing.path);
-            is_other || crossing.file < said.file_low
-        };
-        if !self.said.as_ref().is_none_or(is_worse) {
-            return false;
+        let is_same =
+            |said: &&mut LimitCrossing| (said.kind, &said.path) == (crossing.kind, &crossing.path);
+        match self.said.iter_mut().find(is_same) {
+            Some(said) if crossing.file < said.file_low => *said = crossing.clone(),
+            Some(_) => return false,
+            None => self.said.push(crossing.clone()),
         }
-        self.said = Some(crossing.clone());
         self.times += 1;
         true
     }
@@ -77,6 +77,20 @@ mod tests {
         ];
         let said = said.map(|report| news.is_news(&report));
         assert_eq!(said, [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn two_limits_in_turn_are_said_once_each() {
+        let mut news = News::default();
+        let said = (0..6).map(|at| {
+            let mut report = report(true, 20, 30);
+            if at % 2 == 1 {
+                report.crossings[0].kind = LimitKind::Machine;
+            }
+            news.is_news(&report)
+        });
+        let said: Vec<bool> = said.collect();
+        assert_eq!(said, [true, true, false, false, false, false]);
     }
 
     #[test]

@@ -83,7 +83,11 @@ fn more_readers_than_the_store_has_connections_look_at_a_settled_job_at_once() {
             for _ in 0..32 {
                 scope.spawn(|| {
                     let answer = app.get(&page);
-                    assert!([200, 422].contains(&answer.status), "{page}: {}", answer.text);
+                    assert!(
+                        [200, 422].contains(&answer.status),
+                        "{page}: {}",
+                        answer.text
+                    );
                 });
             }
         });

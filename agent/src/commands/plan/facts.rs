@@ -11,6 +11,7 @@ use crate::{
     ci::Env,
     commands::{
         CommandError,
+        answers::{Pages, understood},
         recorded::{InSpool, in_spool},
     },
     settings::Places,
@@ -20,11 +21,14 @@ use crate::{
 
 /// How long the server may take for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows of a page, and what it may weigh, bytes: a row with many workers has some kilobytes.
-const ROWS: usize = 200;
-const MOST_PAGE_BYTES: u64 = 16 << 20;
-/// No suite has more files.
-const MOST_ROWS: usize = 200_000;
+/// What an answer may weigh, bytes.
+const MOST_BYTES: u64 = 16 << 20;
+/// A row with many workers has some kilobytes.
+const PAGES: Pages = Pages {
+    rows: 200,
+    patience: PATIENCE,
+    most_bytes: MOST_BYTES,
+};
 
 /// A recording to plan by.
 pub(super) struct Found {
@@ -43,12 +47,18 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
         .as_ref()
         .ok_or_else(|| CommandError::NoSuchJob(job, places.spool.clone()))?;
     let client = Client::new(server, places.token.as_ref(), env, job);
-    let files: Vec<FileRow> = all(&client, job, "files", |page: FilesPage| {
+    let unread = |why| CommandError::NotRead(job, why);
+    let path = format!("/api/v1/jobs/{job}");
+    let files = PAGES.all(&client, &format!("{path}/files"), |page: FilesPage| {
         (page.files, page.next)
-    })?;
-    let fixtures: Vec<FixtureRow> = all(&client, job, "fixtures", |page: FixturesPage| {
-        (page.fixtures, page.next)
-    })?;
+    });
+    let files: Vec<FileRow> = files.map_err(unread)?;
+    let fixtures = PAGES.all(
+        &client,
+        &format!("{path}/fixtures"),
+        |page: FixturesPage| (page.fixtures, page.next),
+    );
+    let fixtures: Vec<FixtureRow> = fixtures.map_err(unread)?;
     let report: JobReport = one(&client, job, "")?;
     Ok(Found {
         facts: Facts::of(&report.sessions, &files, &fixtures),
@@ -68,38 +78,7 @@ fn read(found: &InSpool) -> Result<Found, CommandError> {
 fn one<T: DeserializeOwned>(client: &Client, job: Uuid, what: &str) -> Result<T, CommandError> {
     let path = format!("/api/v1/jobs/{job}{what}");
     let answer = client
-        .read(&path, PATIENCE, MOST_PAGE_BYTES)
+        .read(&path, PATIENCE, MOST_BYTES)
         .map_err(|why| CommandError::NotRead(job, why))?;
-    serde_json::from_str(&answer).map_err(|error| {
-        CommandError::NotRead(job, format!("what it answers is not understood: {error}"))
-    })
-}
-
-/// All rows of a kind, page by page.
-fn all<P: DeserializeOwned, R>(
-    client: &Client,
-    job: Uuid,
-    kind: &str,
-    open: impl Fn(P) -> (Vec<R>, Option<String>),
-) -> Result<Vec<R>, CommandError> {
-    let mut rows = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page: P = one(client, job, &format!("/{kind}?limit={ROWS}{after}"))?;
-        let (more, next) = open(page);
-        let has_more = !more.is_empty();
-        rows.extend(more);
-        let Some(next) = next else {
-            return Ok(rows);
-        };
-        let is_key = next
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
-        let next = format!("&after={next}");
-        if !has_more || !is_key || next == after || rows.len() >= MOST_ROWS {
-            let why = format!("its list of {kind} has no end that can be reached");
-            return Err(CommandError::NotRead(job, why));
-        }
-        after = next;
-    }
+    understood(&answer).map_err(|why| CommandError::NotRead(job, why))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     ci::Env,
     cli::JobWord,
-    commands::{CommandError, named, recorded::in_spool},
+    commands::{CommandError, answers::understood, named, recorded::in_spool},
     settings::Places,
     shipper::Client,
     summary::{self, look},
@@ -79,10 +79,7 @@ impl Found {
             }),
             Self::There(job, client) => {
                 let text = ask(client, *job, Format::Json)?;
-                serde_json::from_str(&text).map_err(|error| {
-                    let why = format!("what it answers is not understood: {error}");
-                    CommandError::NotRead(*job, why)
-                })
+                understood(&text).map_err(|why| CommandError::NotRead(*job, why))
             }
         }
     }
