@@ -68,6 +68,23 @@ def test_keeps():
 """
 
 
+def test_modules_that_do_not_stay_take_nothing_off_what_leaks_beside_them(server, recorder, tmp_path):
+    """Generated modules, each thrown out by the test that imported it: had they stayed, the file would seem to give back memory, and they would hold it."""
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    for n in range(6):
+        (suite / ("gen_%d.py" % n)).write_text("BLOCK = bytearray(b'x' * 20_000_000)\n")
+    (suite / "test_gen.py").write_text(
+        "import importlib, sys\nimport pytest\nKEPT = []\n@pytest.mark.parametrize('n', range(6))\ndef test_leaks(n):\n"
+        "    importlib.import_module('gen_%d' % n)\n    del sys.modules['gen_%d' % n]\n    KEPT.append(bytearray(b'x' * 5_000_000))\n"
+    )
+    summary = recorder.run(PYTEST + ["test_gen.py"], server, cwd=suite)
+    [file] = server.rows(summary["uuid"], "files")
+    assert file["late_import_bytes"] < MB and not file["late_imports"], file
+    assert 28 * MB < file["retained_bytes"] < 36 * MB, file
+    assert 40 * MB < file["spike_bytes"] < 80 * MB, file
+
+
 def test_a_module_that_tests_import_late_is_charged_to_no_file(server, recorder, tmp_path):
     suite = tmp_path / "suite"
     suite.mkdir()

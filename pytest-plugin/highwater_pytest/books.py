@@ -30,7 +30,8 @@ class Books:
 def add_up(records):
     """The books of the marks of one process, in order."""
     books, stack, previous, visit = Books(), [], None, None
-    for mark in records:
+    gone = _modules_gone(records)
+    for at, mark in enumerate(records):
         if "rss_bytes" not in mark:
             continue
         rss, kind = mark["rss_bytes"], mark["kind"]
@@ -47,6 +48,8 @@ def add_up(records):
                 else:
                     visit.peak = max(visit.peak, peak - visit.late, rss - visit.late)
         previous = books.last = rss
+        if at in gone:
+            continue
         if kind == "tb":
             if visit is None or visit.path != mark["path"]:
                 visit = _visit(books, mark["path"], rss)
@@ -64,6 +67,19 @@ def add_up(records):
             visit.end = rss - visit.late
             visit.spike = max(visit.spike, visit.peak - visit.start)
     return books
+
+
+def _modules_gone(records):
+    """Places of the marks of late imports that are their tests' own after all, since their modules did not stay."""
+    gone, begun = set(), {}
+    for at, mark in enumerate(records):
+        if mark["kind"] == "mb":
+            begun.setdefault(mark["module"], []).append(at)
+        elif mark["kind"] == "mg" and begun.get(mark["module"]):
+            # Begin and end stand side by side.
+            first = begun[mark["module"]].pop()
+            gone.update((first, first + 1))
+    return gone
 
 
 def _charge(books, stack, change):

@@ -7,6 +7,7 @@ from functools import partial, wraps
 import pytest
 
 from .causes import MEMORY_ERROR, cause_of, has_timeouts, time_limit
+from .kernel import is_foreign
 from .nesting import SHARED
 
 # Wrappers of the newer form cost half as much, but pluggy knows them since 1.2 only. The bodies below are right in both forms: an error
@@ -40,6 +41,8 @@ def careful(method):
         try:
             return method(self, *args)
         except Exception as error:
+            if is_foreign(error):
+                raise
             self.recorder.fail(method.__name__, error)
             return None
 
@@ -235,6 +238,8 @@ class Hooks:
             # runs before that, but after those of the fixtures that asked for this one.
             fixturedef.addfinalizer(partial(recorder.release_ends, number))
         except Exception as error:
+            if is_foreign(error):
+                raise
             recorder.fail("pytest_fixture_setup", error)
             return None
         return number

@@ -11,6 +11,7 @@ opened afresh in a forked child. Functions of ``os`` and ``time`` are taken when
 import fcntl
 import os
 import resource
+import signal
 import sys
 import time
 import types
@@ -166,7 +167,9 @@ class Kernel:
         def rss_only():
             try:
                 return int(pread(statm, 96, 0).split(b" ", 2)[1]) * PAGE_BYTES, None
-            except (OSError, IndexError, ValueError):
+            except (OSError, IndexError, ValueError) as error:
+                if is_foreign(error):
+                    raise
                 return reopened()
 
         if not self.exact:
@@ -185,7 +188,9 @@ class Kernel:
                     if not _holds(clear_is_ours):
                         return reopened(peak)
                     write(clear, b"5")
-            except (OSError, IndexError, ValueError):
+            except (OSError, IndexError, ValueError) as error:
+                if is_foreign(error):
+                    raise
                 return reopened()
             return rss, peak
 
@@ -209,6 +214,20 @@ class Kernel:
             if _holds(is_ours):
                 real.close(descriptor)
         self._files = {}
+
+
+def is_foreign(error):
+    """Whether an error that is handled here is none of this package: the handler of a signal raised it, which Python runs wherever it is."""
+    handlers = set()
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        handlers.add(getattr(handler, "__code__", None) or getattr(getattr(handler, "__call__", None), "__code__", None))
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _reader_elsewhere():

@@ -76,7 +76,7 @@ class Recording:
         self.session = describe(config, root, self.recorder.paths.repo_root)
         if self.recorder.problem or self.recorder.writer.failed:
             raise OSError(self.recorder.problem or self.recorder.writer.failed)
-        self.late_imports = LateImports(self.recorder)
+        self.recorder.late = LateImports(self.recorder)
         self.plugins = [Hooks(self.recorder)]
         if self.session["role"] == "controller":
             self.plugins.append(ControllerHooks(self.session))
@@ -109,7 +109,7 @@ class Recording:
         global _recording
         if os.getpid() != self.recorder.pid:
             return
-        self.late_imports.end()
+        self.recorder.late.end()
         self.recorder.leave()
         self.recorder.close()
         if self.recorder.problem:

@@ -13,6 +13,7 @@ _MARKS = {
     "te": ("outcome", "setup", "call", "teardown"),
     "mb": ("module",),
     "me": (),
+    "mg": ("module",),
     "fb": ("fixture", "name", "scope", "path", "base"),
     "fe": ("fixture", "outcome"),
     "rb": ("fixture",),

@@ -31,7 +31,7 @@ _BLOCKS_SHARE = 0.001
 
 
 def guarded(method):
-    """Lets no error of the recording reach pytest: it ends the recording and is told at the end."""
+    """Lets no error of the recording reach pytest: it ends the recording and is told at the end. What a signal's handler raises is the tests' own."""
 
     @functools.wraps(method)
     def call(self, *args):
@@ -39,6 +39,8 @@ def guarded(method):
             if self.active or self._wakes():
                 return method(self, *args)
         except Exception as error:
+            if kernel.is_foreign(error):
+                raise
             self.fail(method.__name__, error)
         return None
 
@@ -69,6 +71,8 @@ class Recorder:
         self._blocks_since_us = kernel.monotonic_us()
         # What takes apart why memory stays, where that was asked for.
         self.diagnosis = None
+        # What knows of the modules that tests import.
+        self.late = None
         self._next_peak = None
         # The last reading: when, and its words in a line that repeats it.
         self._read_us, self._figures = 0, ""
@@ -141,6 +145,8 @@ class Recorder:
                     self.writer.follow()
                 self.writer.flush()
         except Exception as error:
+            if kernel.is_foreign(error):
+                raise
             self.fail(kind, error)
 
     def in_test(self):
@@ -155,13 +161,15 @@ class Recorder:
             self._next_peak = None if peak == "-" else peak
             return now, rss, peak
         except (OSError, IndexError, ValueError) as error:
+            if kernel.is_foreign(error):
+                raise
             self.fail("late_import_begins", error)
             return None
 
-    def late_import_ends(self, name, begun, is_loaded):
-        """Marks the import where it took memory and nothing was marked inside; else no peak is lost to the readings."""
-        if begun is None or not is_loaded or not self.active or self._read_us or begun[2] not in ("-", self._next_peak):
-            return
+    def late_import_ends(self, name, begun):
+        """Marks the import where it took memory and nothing was marked inside, and says whether; else no peak is lost to the readings."""
+        if not self.active or self._read_us or begun[2] not in ("-", self._next_peak):
+            return False
         began, before, peak_before = begun
         try:
             now = self._clock() // 1000
@@ -170,12 +178,22 @@ class Recorder:
             if rss - before < _LEAST_IMPORT_BYTES:
                 self._read_us = 0
                 self._next_peak = None if "-" in (peak, peak_before) else max(peak, peak_before)
-                return
-            self._put(f"mb\t{began}\t{before}\t{peak_before}\t{escape(name)}\nme\t{now}\t{rss}\t{peak}\n")
+                return False
+            # Of a text that says something else of itself its characters count.
+            module = escape(str.__str__(name))
+            self._put(f"mb\t{began}\t{before}\t{peak_before}\t{module}\nme\t{now}\t{rss}\t{peak}\n")
             # Who holds the memory matters most where the test does not live to its next mark.
             self.writer.flush()
         except (OSError, IndexError, ValueError) as error:
+            if kernel.is_foreign(error):
+                raise
             self.fail("late_import_ends", error)
+            return False
+        return True
+
+    def _modules_gone(self, names):
+        for name in names:
+            self.mark("mg", "\t" + escape(str.__str__(name)))
 
     def look(self):
         """The RSS of now in bytes, between two marks: the next mark takes a reading of its own, and no peak is lost to it."""
@@ -248,6 +266,8 @@ class Recorder:
 
     @guarded
     def session_ends(self, status):
+        if self.late is not None:
+            self._modules_gone(self.late.file_ends())
         self._blocks(None)
         self._diagnose()
         self.mark("se", f"\t{int(status)}", True)
@@ -269,6 +289,8 @@ class Recorder:
             self.writer.record("N", {"code": "descriptors_lost", "message": "a test closed descriptors that were not its own"})
         name = self.paths.word(path)
         if name != self._file:
+            if self.late is not None:
+                self._modules_gone(self.late.file_ends())
             self._blocks(name)
             self._diagnose()
         execution = self._executions.get(nodeid, 0) + 1
@@ -286,6 +308,8 @@ class Recorder:
         """``outcomes``: of the test, and of set-up, call and teardown as pytest reported them, as fields; then the cause, if one is known."""
         self._test = None
         self.mark("te", outcomes)
+        if self.late is not None:
+            self._modules_gone(self.late.test_ends())
 
     def _blocks(self, name):
         self._file = name

@@ -27,13 +27,16 @@ def test_keeps():
 
 
 def modules(records):
-    """Names and bytes of the late imports."""
+    """Names and bytes of the late imports that stayed."""
     found, begun = [], None
     for mark in records:
         if mark["kind"] == "mb":
             begun = mark
         elif mark["kind"] == "me":
             found.append((begun["module"], mark["rss_bytes"] - begun["rss_bytes"]))
+        elif mark["kind"] == "mg":
+            at = max(at for at, (name, _) in enumerate(found) if name == mark["module"])
+            del found[at]
     return found
 
 
@@ -101,9 +104,58 @@ def test_a_module_that_is_thrown_out_and_imported_again_is_its_tests_own(suite):
     )
     assert suite.run().returncode == 0
     records = suite.only()
-    assert [name for name, _ in modules(records)] == ["heavy"]
+    assert modules(records) == []
     file = next(iter(add_up(records).files.values()))
-    assert 88 * MB < file.retained < 96 * MB, file.retained
+    assert 118 * MB < file.retained < 126 * MB, file.retained
+
+
+def test_what_is_gone_after_its_test_takes_nothing_off_the_leak_beside_it(suite):
+    """Generated modules, each dropped by the test that imported it; the first of each kind, so that none was known before."""
+    suite.write(
+        **{"gen_%d" % n: HEAVY for n in range(5)},
+        test_gen=MAPPED + "import gc, importlib, sys\nimport pytest\nKEPT = []\n@pytest.mark.parametrize('n', range(5))\n"
+        "def test_drops(n):\n    importlib.import_module('gen_%d' % n)\n    del sys.modules['gen_%d' % n]\n    gc.collect()\n    KEPT.append(mapped(8_000_000))\n",
+    )
+    assert suite.run().returncode == 0
+    records = suite.only()
+    assert modules(records) == []
+    books = add_up(records)
+    file = next(iter(books.files.values()))
+    assert books.balance() and books.imports < 2 * MB
+    assert 38 * MB < file.retained < 46 * MB, file.retained
+    assert 28 * MB < file.spike - file.retained + 8 * MB < 36 * MB, file.spike
+
+
+def test_a_module_that_goes_with_its_file_is_the_files(suite):
+    suite.write(
+        heavy=HEAVY,
+        test_a="import sys, pytest\n@pytest.fixture(scope='module', autouse=True)\ndef clean():\n    yield\n    sys.modules.pop('heavy')\n"
+        "def test_imports(): import heavy\ndef test_more(): pass\n",
+        test_b="def test_other(): pass\n",
+    )
+    assert suite.run().returncode == 0
+    assert modules(suite.only()) == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "    with mock.patch.dict(sys.modules):\n        import heavy\n",
+        "    with mock.patch.dict(sys.modules, heavy=None), pytest.raises(ImportError):\n        import heavy\n",
+        "    class Blocks:\n        def find_spec(self, name, *_):\n            if name == 'heavy': raise ImportError(name)\n"
+        "    with mock.patch.object(sys, 'meta_path', [Blocks(), *sys.meta_path]), pytest.raises(ImportError):\n        import heavy\n",
+    ],
+    ids=["dropped", "blocked", "failed"],
+)
+def test_who_comes_after_one_that_did_not_stay_imports_it_late_all_the_same(suite, first):
+    suite.write(
+        heavy=HEAVY,
+        test_both="import sys\nfrom unittest import mock\nimport pytest\ndef test_first():\n" + first + "def test_for_good():\n    import heavy\n",
+    )
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+    [(name, took)] = modules(suite.only())
+    assert name == "heavy" and 29 * MB < took < 34 * MB
 
 
 @pytest.mark.parametrize("before", ["import heavy", "import outer"], ids=["collection", "nested"])
@@ -163,6 +215,21 @@ def test_what_a_signal_handler_raises_reaches_its_test(suite):
     assert b"broke off" not in done.stdout, done.stdout.decode()
 
 
+def test_a_time_limit_by_a_signal_is_no_problem_of_the_recording(suite):
+    """The handler raises what an error of the system would be too; Python's own import takes some for such an error, so it comes again."""
+    suite.write(
+        test_alarm="import signal, pytest\ndef late(*_): raise TimeoutError('too slow')\n"
+        "@pytest.mark.parametrize('n', range(60))\ndef test_a(n):\n    before = signal.signal(signal.SIGALRM, late)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.003, 0.5)\n    with pytest.raises(TimeoutError):\n        i = 0\n        while True:\n            i += 1\n"
+        "            try:\n                __import__(f'nowhere_{n}_{i}')\n            except ModuleNotFoundError:\n                pass\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0)\n    signal.signal(signal.SIGALRM, before)\n",
+    )
+    done = suite.run()
+    # Where an alarm comes a moment late it is another test's, with the recording as without.
+    assert b" passed" in done.stdout and b"broke off" not in done.stdout, done.stdout.decode()
+    assert not [record for record in suite.only() if record["kind"] == "N"]
+
+
 def test_other_threads_import_for_themselves(suite):
     suite.write(
         heavy=HEAVY,
@@ -183,7 +250,7 @@ def test_a_failing_import_looks_as_it_does_without(suite, module, error):
         test_late="import traceback, warnings\n"
         f"def test_a():\n    try:\n        import broken\n    except {error}:\n        print('seen', repr(traceback.format_exc()))\n"
         "    try:\n        __import__('importlib').import_module('broken')\n"
-        f"    except {error}:\n        print('also', traceback.format_exc().count('broken'))\n"
+        f"    except {error}:\n        print('also', traceback.format_exc())\n"
         "def test_fails():\n    import broken\n",
     )
     with_it, without = suite.run("-s"), suite.run("-s", HIGHWATER_EVENTS="")
@@ -193,6 +260,25 @@ def test_a_failing_import_looks_as_it_does_without(suite, module, error):
         return re.sub(rb"\d+\.\d+s", b"", done.stdout)
 
     assert plain(with_it) == plain(without)
+
+
+def test_a_module_sees_the_stack_that_it_sees_without(suite):
+    suite.write(
+        sees="import sys\nframe, STACK = sys._getframe(1), []\nwhile frame:\n    STACK.append((frame.f_code.co_name, frame.f_globals['__name__']))\n    frame = frame.f_back\n",
+        test_late="def test_a():\n    import sees\n    print('saw', sees.STACK[:sees.STACK.index(('test_a', __name__)) + 1])\n",
+    )
+    saw = [re.search(rb"saw .*", suite.run("-s", **events).stdout)[0] for events in ({}, {"HIGHWATER_EVENTS": ""})]
+    assert saw[0] == saw[1]
+
+
+def test_a_text_that_says_something_else_of_itself_is_told_by_its_characters(suite):
+    suite.write(
+        heavy=HEAVY,
+        test_late="class Name(str):\n    def __format__(self, _): return 'forged\\nte\\t1\\t1\\t1'\n    __str__ = __repr__ = lambda self: 'forged'\n"
+        "def test_a(): __import__(Name('heavy'))\n",
+    )
+    assert suite.run().returncode == 0
+    assert [name for name, _ in modules(suite.only())] == ["heavy"]
 
 
 def test_a_warning_of_a_module_names_who_imports_it(suite):
@@ -219,8 +305,8 @@ def test_an_import_at_the_bottom_of_a_recursion_ends_no_recording(suite):
 def test_after_the_session_imports_are_as_they_were(suite):
     suite.write(
         test_plain="def test_a(): pass\n",
-        run="import importlib._bootstrap as b, pytest\nreal = b._find_and_load\ncode = pytest.main(['-q', 'test_plain.py'])\n"
-        "assert b._find_and_load is real\nraise SystemExit(code)\n",
+        run="import importlib._bootstrap as b, pytest\nreal = dict(vars(b))\ncode = pytest.main(['-q', 'test_plain.py'])\n"
+        "assert vars(b) == real\nraise SystemExit(code)\n",
     )
     import sys
 

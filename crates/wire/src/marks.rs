@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::v1::{
     Blocks, CollectEnd, Empty, FixtureBegin, FixtureEnd, FixtureRef, ImportBegin, ImportEnd, Leave,
-    Mark, ModuleBegin, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
+    Mark, ModuleBegin, ModuleGone, SessionEnd, TestBegin, TestEnd, TestPhase, mark::What,
 };
 use fields::Fields;
 
@@ -151,7 +151,7 @@ pub fn parse(line: &[u8]) -> Result<Line, LineError> {
             ..Mark::default()
         }),
         "sb" | "cb" | "ce" | "ib" | "ie" | "tb" | "tp" | "te" | "fb" | "fe" | "rb" | "re"
-        | "se" | "mb" | "me" | "db" | "de" | "xx" => Line::Mark(Mark {
+        | "se" | "mb" | "me" | "mg" | "db" | "de" | "xx" => Line::Mark(Mark {
             process: 0,
             t_us: fields.int("t_us")?,
             rss_bytes: fields.int("rss_bytes")?,
@@ -181,6 +181,9 @@ fn what(kind: &str, fields: &mut Fields<'_>) -> Result<What, LineError> {
             module: fields.text("module")?,
         }),
         "me" => What::ModuleEnd(Empty {}),
+        "mg" => What::ModuleGone(ModuleGone {
+            module: fields.text("module")?,
+        }),
         "tb" => What::TestBegin(TestBegin {
             execution: fields.int("execution")?,
             path: fields.text("path")?,

@@ -89,6 +89,7 @@ pub(crate) fn batch(random: &mut Rng) -> v1::Batch {
         }),
         What::ModuleBegin(v1::ModuleBegin { module: words() }),
         What::ModuleEnd(v1::Empty {}),
+        What::ModuleGone(v1::ModuleGone { module: words() }),
         What::FixtureEnd(v1::FixtureEnd {
             fixture: 1,
             outcome: words(),

@@ -13,6 +13,7 @@ mod crashed;
 mod diagnosed;
 mod facts;
 mod forked;
+mod gone;
 
 use std::collections::HashMap;
 
@@ -79,16 +80,19 @@ pub(super) fn walk<'a>(
         memory,
         sessions,
     };
+    let gone = gone::modules(marks, texts);
     let mut previous: Option<&Mark> = None;
-    for mark in marks
-        .iter()
-        .filter(|mark| !matches!(mark.what, What::Unknown | What::Blocks { .. }))
+    let marks = marks.iter().enumerate();
+    for (at, mark) in
+        marks.filter(|(_, mark)| !matches!(mark.what, What::Unknown | What::Blocks { .. }))
     {
         match previous {
             Some(previous) => walker.interval(previous, mark),
             None => walker.first(mark),
         }
-        walker.take(mark);
+        if !gone.contains(&at) {
+            walker.take(mark);
+        }
         previous = Some(mark);
     }
     if let Some(last) = previous {
@@ -348,7 +352,7 @@ impl<'a> Walker<'a> {
                     self.walk.collected.push(Collected { session, files });
                 }
             }
-            What::Blocks { .. } | What::Unknown => {}
+            What::ModuleGone { .. } | What::Blocks { .. } | What::Unknown => {}
         }
     }
 

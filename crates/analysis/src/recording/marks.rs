@@ -77,6 +77,9 @@ pub(crate) enum What {
         module: Text,
     },
     ModuleEnd,
+    ModuleGone {
+        module: Text,
+    },
     TestBegin {
         execution: u32,
         path: Text,
@@ -227,6 +230,9 @@ impl What {
                 module: texts.keep(&import.module),
             },
             Some(Sent::ModuleEnd(_)) => Self::ModuleEnd,
+            Some(Sent::ModuleGone(gone)) => Self::ModuleGone {
+                module: texts.keep(&gone.module),
+            },
             Some(Sent::TestBegin(test)) => Self::TestBegin {
                 execution: test.execution,
                 path: texts.keep(&test.path),
@@ -298,6 +304,9 @@ impl What {
                 module: word(module),
             }),
             Self::ModuleEnd => Sent::ModuleEnd(v1::Empty {}),
+            Self::ModuleGone { module } => Sent::ModuleGone(v1::ModuleGone {
+                module: word(module),
+            }),
             Self::TestBegin {
                 execution,
                 path,

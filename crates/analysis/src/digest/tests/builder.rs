@@ -5,8 +5,8 @@ use highwater_wire::{
     report::{Confidence, Ending, JobState, Verdict},
     v1::{
         Batch, CollectEnd, Diagnosis, Empty, End, Event, FixtureBegin, FixtureEnd, FixtureRef,
-        ImportBegin, ImportEnd, Job, Leave, Mark, Metric, ModuleBegin, Process, Role, Samples,
-        Series, Session, SessionEnd, TestBegin, TestEnd, TestPhase, event, mark::What,
+        ImportBegin, ImportEnd, Job, Leave, Mark, Metric, ModuleBegin, ModuleGone, Process, Role,
+        Samples, Series, Session, SessionEnd, TestBegin, TestEnd, TestPhase, event, mark::What,
     },
 };
 use uuid::Uuid;
@@ -68,6 +68,11 @@ pub(crate) fn mb(module: &str) -> What {
 }
 pub(crate) fn me() -> What {
     What::ModuleEnd(Empty {})
+}
+pub(crate) fn mg(module: &str) -> What {
+    What::ModuleGone(ModuleGone {
+        module: module.to_owned(),
+    })
 }
 pub(crate) fn tb(path: &str, name: &str) -> What {
     What::TestBegin(TestBegin {

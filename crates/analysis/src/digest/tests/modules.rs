@@ -5,7 +5,7 @@ use highwater_wire::{
     v1::{Metric, Role},
 };
 
-use super::builder::{MB, fb, fe, mb, me, one_process, sb, se, tb, te, tp};
+use super::builder::{MB, fb, fe, mb, me, mg, one_process, sb, se, tb, te, tp};
 
 const A: &str = "tests/test_a.py";
 const B: &str = "tests/test_b.py";
@@ -47,6 +47,41 @@ fn what_a_module_takes_is_neither_retained_nor_a_spike_of_the_file_that_asked_fi
     );
     let books = digest.processes[0].books.unwrap();
     assert_eq!((books.import_bytes, books.test_bytes), (80 * MB, 6 * MB));
+    assert!(books.balance());
+}
+
+#[test]
+fn a_module_that_did_not_stay_is_its_tests_own() {
+    let digest = one_process()
+        .marks(&[
+            (0, 30, 30, sb()),
+            (1, 30, 30, tb(A, "one")),
+            (2, 30, 30, mb("stays")),
+            (3, 40, 40, me()),
+            (4, 40, 40, mb("made_up")),
+            (5, 60, 75, me()),
+            (6, 68, 68, te("passed")),
+            (7, 48, 68, tb(A, "two")),
+            (8, 48, 48, mb("made_up")),
+            (9, 58, 58, me()),
+            (10, 58, 58, te("passed")),
+            (11, 58, 58, mg("made_up")),
+            // Of one that was never told there is nothing to take back.
+            (12, 58, 58, mg("other")),
+            (13, 58, 58, mg("made_up")),
+            (14, 58, 58, se(0)),
+        ])
+        .ends(Some(0), None)
+        .digest();
+    let file = &digest.files[0];
+    assert_eq!(
+        (file.late_import_bytes, file.retained_bytes),
+        (10 * MB, 18 * MB)
+    );
+    // 75 at the highest, of which 30 stood before and 10 are a library.
+    assert_eq!(file.spike_bytes, 35 * MB);
+    let books = digest.processes[0].books.unwrap();
+    assert_eq!(books.import_bytes, 10 * MB);
     assert!(books.balance());
 }
 

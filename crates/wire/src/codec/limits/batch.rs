@@ -231,6 +231,7 @@ fn check_mark(mark: &Mark, processes: usize) -> Result<(), MarkProblem> {
         None => return Err(("what", "is missing or not known".to_owned())),
         Some(What::ImportBegin(import)) => &[&import.path],
         Some(What::ModuleBegin(import)) => &[&import.module],
+        Some(What::ModuleGone(gone)) => &[&gone.module],
         Some(What::TestBegin(test)) => &[&test.path, &test.nodeid],
         Some(What::FixtureBegin(fixture)) => {
             &[&fixture.name, &fixture.scope, &fixture.path, &fixture.base]
