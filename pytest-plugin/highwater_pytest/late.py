@@ -74,10 +74,11 @@ def _watching(real, recorder, late):
             nonlocal is_inside
             super().__enter__()
             name = self._module
-            if name in known or len(known) >= _MOST_NAMES:
+            # Or it is loaded by now, loaded again, or None, which keeps it from being loaded.
+            if name in known or name in sys.modules or len(known) >= _MOST_NAMES:
                 return
             known.add(name)
-            if is_inside or name in sys.modules or thread_of() != tests_on or not recorder.in_test():
+            if is_inside or thread_of() != tests_on or not recorder.in_test():
                 return
             try:
                 is_inside = True
