@@ -96,11 +96,12 @@ def _watching(real, recorder, late):
             try:
                 if kind is not None:
                     known.discard(self._module)
+                # What is imported meanwhile, by the handler of a signal, is still inside.
+                if begun is not None and kind is None and recorder.late_import_ends(self._module, begun):
+                    late.was_marked(self._module)
+            finally:
                 if begun is not None:
                     is_inside = False
-                    if kind is None and recorder.late_import_ends(self._module, begun):
-                        late.was_marked(self._module)
-            finally:
                 super().__exit__(kind, value, trace)
 
     return _ModuleLockManager

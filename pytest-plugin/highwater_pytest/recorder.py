@@ -73,6 +73,8 @@ class Recorder:
         self.diagnosis = None
         # What knows of the modules that tests import.
         self.late = None
+        # Whether a mark is being taken. What imports meanwhile, the handler of a signal or a finalizer, is not marked in between.
+        self._is_busy = False
         self._next_peak = None
         # The last reading: when, and its words in a line that repeats it.
         self._read_us, self._figures = 0, ""
@@ -132,6 +134,7 @@ class Recorder:
         """A mark; ``tail`` is the rest of its line, each field after a tab. It waits for the next that is flushed."""
         if not self.active and not self._wakes():
             return
+        self._is_busy = True
         try:
             now = self._clock() // 1000
             if now - self._read_us < _YOUNG_US:
@@ -148,10 +151,12 @@ class Recorder:
             if kernel.is_foreign(error):
                 raise
             self.fail(kind, error)
+        finally:
+            self._is_busy = False
 
     def in_test(self):
-        """Whether a test is open in a recording that goes on."""
-        return self._test is not None and self.active
+        """Whether a test is open in a recording that goes on, and nothing is marked just now."""
+        return self._test is not None and self.active and not self._is_busy
 
     def late_import_begins(self):
         """A reading between two marks, for `late_import_ends`; what a signal handler of the test raises meanwhile goes its way."""

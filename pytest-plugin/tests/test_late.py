@@ -230,6 +230,29 @@ def test_a_time_limit_by_a_signal_is_no_problem_of_the_recording(suite):
     assert not [record for record in suite.only() if record["kind"] == "N"]
 
 
+def test_what_the_handler_of_a_signal_imports_comes_between_no_marks(suite):
+    """Again and again, so that it hits the recording in the midst of a mark, of a write, and of another such import."""
+    suite.write(
+        test_alarm="import importlib.abc, importlib.machinery, itertools, mmap, signal, sys, pytest\nCOUNT, KEPT = itertools.count(), []\n"
+        "class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):\n"
+        "    def find_spec(self, name, path, target=None):\n        if name.startswith('made_'): return importlib.machinery.ModuleSpec(name, self)\n"
+        "    def create_module(self, spec): return None\n"
+        "    def exec_module(self, module):\n        KEPT.append(mmap.mmap(-1, 98304))\n        for at in range(0, 98304, 4096): KEPT[-1][at] = 1\n"
+        "def handler(*_):\n    importlib.import_module('made_%d' % next(COUNT))\n"
+        "@pytest.fixture(scope='module', autouse=True)\ndef alarms():\n    sys.meta_path.insert(0, Finder())\n    signal.signal(signal.SIGALRM, handler)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)\n    yield\n    signal.setitimer(signal.ITIMER_REAL, 0)\n    sys.meta_path.pop(0)\n"
+        "for k in range(20):\n    exec(f'@pytest.fixture\\ndef f{k}(): yield\\n')\n"
+        "@pytest.mark.usefixtures(*[f'f{k}' for k in range(20)])\n@pytest.mark.parametrize('n', range(60))\ndef test_n(n): pass\n",
+    )
+    done = suite.run()
+    assert done.returncode == 0, done.stdout.decode()
+    records = suite.only()
+    times = [mark["t_us"] for mark in records if "rss_bytes" in mark]
+    assert times == sorted(times)
+    names = [mark["module"] for mark in records if mark["kind"] == "mb"]
+    assert names and len(names) == len(set(names))
+
+
 def test_other_threads_import_for_themselves(suite):
     suite.write(
         heavy=HEAVY,
