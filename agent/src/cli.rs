@@ -35,7 +35,7 @@ pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
 pub use comparing::{CompareForm, CompareTask};
 pub use doctor::DoctorTask;
 pub use kept::UploadTask;
-pub use planning::{Form, PlanTask};
+pub use planning::{Form, PlanTask, Which};
 pub use report::ReportTask;
 pub use run::RunTask;
 

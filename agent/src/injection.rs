@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{diagnose::Diagnose, plugin_files::python_path, spool};
+use crate::{diagnose::Diagnose, plugin_files::python_path, settings, spool};
 
 /// The variables of a job that is being recorded.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub struct Injection<'a> {
     /// Whether the plugin takes apart why memory stays.
     pub diagnose: Diagnose,
 }
+
+/// Tells pytest its plan.
+pub const PLAN_VARIABLE: &str = "HIGHWATER_PLAN";
 
 /// Sections in which the versions and file formats of tox 4 keep what a test environment may see.
 const TOX_SECTIONS: [&str; 3] = ["testenv", "env_run_base", "tool.tox.env_run_base"];
@@ -77,9 +80,12 @@ pub fn of_plan(plan: Option<&Path>, shard: Option<(u32, u32)>) -> Vec<(&'static 
         return Vec::new();
     };
     // Tests are run in other folders too.
-    let whole = std::path::absolute(plan).unwrap_or_else(|_| plan.to_owned());
+    let whole = match settings::plan_id(plan) {
+        Some(_) => plan.to_owned(),
+        None => std::path::absolute(plan).unwrap_or_else(|_| plan.to_owned()),
+    };
     let shard = shard.map(|(index, total)| ("HIGHWATER_SHARD", format!("{index}/{total}").into()));
-    let plan = ("HIGHWATER_PLAN", whole.into_os_string());
+    let plan = (PLAN_VARIABLE, whole.into_os_string());
     [plan].into_iter().chain(shard).collect()
 }
 

@@ -79,7 +79,11 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
     replace_by(&path, &fresh, bytes)
 }
 
-fn replace_by(path: &Path, fresh: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
+/// The same as [`replace`], by a name beside it that is nobody else's.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_by(path: &Path, fresh: &Path, bytes: &[u8]) -> Result<(), (PathBuf, io::Error)> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let written = open_with(&mut options, fresh)

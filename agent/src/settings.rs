@@ -93,7 +93,7 @@ pub struct Settings {
     pub repo_root: PathBuf,
     /// Where the plugin's folder is laid out.
     pub plugin_root: PathBuf,
-    /// File of the plan of which the tests run their shard.
+    /// File or id of the plan of which the tests run their shard.
     pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,
@@ -267,6 +267,14 @@ pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
         spool: spool(given.spool.or(file.spool), env, folder),
         problems,
     }
+}
+
+/// The id of a plan that a server keeps, where that is named and no file; a file that is called so is named by its folder too (`./…`).
+#[must_use]
+pub fn plan_id(plan: &Path) -> Option<Uuid> {
+    let text = plan.to_str()?;
+    let is_hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
+    is_hyphenated.then(|| text.parse().ok())?
 }
 
 /// The project that a recording in a folder would be of.

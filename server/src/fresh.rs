@@ -9,7 +9,9 @@ use std::{
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::PathAndQuery,
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -63,7 +65,9 @@ pub(crate) async fn confirm(
 fn is_beside_others(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("", MatchedPath::as_str);
-    route == "/jobs/{uuid}" || route.ends_with("/{uuid}/check") || route.ends_with("/{uuid}/report")
+    matches!(route, "/jobs/{uuid}" | "/jobs/{uuid}/plan")
+        || route.ends_with("/{uuid}/check")
+        || route.ends_with("/{uuid}/report")
 }
 
 /// Answers with a tag made of the answer itself, behind the revision that a tag begins with.
@@ -122,10 +126,7 @@ async fn tag(state: &AppState, request: &mut Request) -> Result<Option<HeaderVal
     let mut hasher = DefaultHasher::new();
     (
         *PROGRAM,
-        request
-            .uri()
-            .path_and_query()
-            .map(axum::http::uri::PathAndQuery::as_str),
+        request.uri().path_and_query().map(PathAndQuery::as_str),
         access.is_nobody(),
         // What changes without being finalised again.
         (
@@ -149,7 +150,15 @@ fn head_of(request: &Request) -> Parts {
     head.into_parts().0
 }
 
-fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+/// The tag of something that is kept as it was made: it changes with the program that tells it alone.
+pub(crate) fn of_kept(asked: &Uri, id: Uuid, created_unix_us: i64) -> Option<HeaderValue> {
+    let mut hasher = DefaultHasher::new();
+    let asked = asked.path_and_query().map(PathAndQuery::as_str);
+    (*PROGRAM, asked, created_unix_us).hash(&mut hasher);
+    HeaderValue::from_str(&format!("W/\"{id}-{:016x}\"", hasher.finish())).ok()
+}
+
+pub(crate) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
     known
         .filter_map(|value| value.to_str().ok())

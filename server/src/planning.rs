@@ -1,4 +1,7 @@
-//! Plans: a suite that was recorded, cut into jobs that fit a budget. A plan is not kept: the same recording and the same question give the same one.
+//! Plans: a suite that was recorded, cut into jobs that fit a budget. The same recording and the same question give the same one, so a plan is kept
+//! only where somebody asks for it ([`kept`]).
+
+pub(crate) mod kept;
 
 use highwater_analysis::{
     figures::parse_bytes,

@@ -51,11 +51,15 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/v1/jobs/{uuid}/fixtures", get(api::fixtures))
         .route("/api/v1/jobs/{uuid}/check", get(api::check))
         .route("/api/v1/jobs/{uuid}/series", get(api::series))
-        .route("/api/v1/jobs/{uuid}/plan", get(api::plan))
+        .route(
+            "/api/v1/jobs/{uuid}/plan",
+            get(api::plan).post(api::keep_plan),
+        )
         .route("/api/v1/jobs/{uuid}/live", get(api::live))
         .route("/api/v1/jobs/{uuid}/pin", put(api::pin).delete(api::unpin))
         .route("/api/v1/jobs/{uuid}/export", get(api::export))
         .route("/api/v1/jobs/{uuid}/report", get(api::report))
+        .route("/api/v1/plans/{id}", get(api::kept_plan))
         .route("/api/v1/projects", get(api::projects))
         .route("/api/v1/projects/{project}/runs", get(api::runs))
         .route("/api/v1/projects/{project}/jobs", get(api::project_jobs))

@@ -13,8 +13,8 @@ const MOST_WORKERS: i64 = 1_024;
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// What a job may take at its peak, as 3GB or 512MiB.
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
-    budget: u64,
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, required_unless_present = "kept")]
+    budget: Option<u64>,
     /// How many jobs; the fewest that fit where it is not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
@@ -31,7 +31,13 @@ pub(super) struct PlanArgs {
     /// `pytest @test_selection_1.txt` reads it (from pytest 8.2 on).
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
-    /// Address of the server that has the recording.
+    /// Have the server that has the recording make the plan and keep it, so that shards find it by its id. Takes a token with the scope admin.
+    #[arg(long, requires = "job")]
+    keep: bool,
+    /// Take a plan that the server keeps, by its id, instead of making one.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["budget", "jobs", "workers", "together", "keep", "spool", "job"])]
+    kept: Option<uuid::Uuid>,
+    /// Address of the server that has the recording, or keeps the plan.
     #[arg(long, value_name = "URL", value_parser = ServerParser)]
     server: Option<String>,
     /// Folder that holds the recordings that are not sent.
@@ -60,15 +66,9 @@ pub enum Form {
 /// `highwater plan`.
 #[derive(Debug)]
 pub struct PlanTask {
-    /// What a job may take at its peak, bytes.
-    pub budget_bytes: u64,
-    /// How many jobs; the fewest where none.
-    pub jobs: Option<u32>,
-    /// Workers of each job; none of xdist where none.
-    pub workers: Option<u32>,
-    /// Globs of files that stay together.
-    pub together: Vec<String>,
-    /// How the plan is written.
+    /// Which plan.
+    pub which: Which,
+    /// How it is written.
     pub form: Form,
     /// Folder for the plan and a file a job.
     pub write: Option<PathBuf>,
@@ -76,22 +76,50 @@ pub struct PlanTask {
     pub server: Option<String>,
     /// Root of the spool.
     pub spool: Option<PathBuf>,
-    /// The job; the newest in the spool where none.
-    pub job: Option<uuid::Uuid>,
+}
+
+/// Which plan is wanted.
+#[derive(Debug)]
+pub enum Which {
+    /// One that is made.
+    Made {
+        /// What a job may take at its peak, bytes.
+        budget_bytes: u64,
+        /// How many jobs; the fewest where none.
+        jobs: Option<u32>,
+        /// Workers of each job; none of xdist where none.
+        workers: Option<u32>,
+        /// Globs of files that stay together.
+        together: Vec<String>,
+        /// The job; the newest in the spool where none.
+        job: Option<uuid::Uuid>,
+        /// Whether the server makes and keeps it.
+        keep: bool,
+    },
+    /// One that the server keeps.
+    Kept(uuid::Uuid),
 }
 
 impl From<PlanArgs> for PlanTask {
     fn from(args: PlanArgs) -> Self {
+        let which = match args.kept {
+            Some(id) => Which::Kept(id),
+            None => Which::Made {
+                // clap asks for it.
+                budget_bytes: args.budget.unwrap_or(0),
+                jobs: args.jobs,
+                workers: args.workers,
+                together: args.together,
+                job: args.job,
+                keep: args.keep,
+            },
+        };
         Self {
-            budget_bytes: args.budget,
-            jobs: args.jobs,
-            workers: args.workers,
-            together: args.together,
+            which,
             form: args.format,
             write: args.write,
             server: args.server.and_then(said),
             spool: args.spool,
-            job: args.job,
         }
     }
 }

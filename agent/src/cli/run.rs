@@ -11,9 +11,9 @@ use crate::settings::Given;
 pub(super) struct RunArgs {
     #[command(flatten)]
     recording: RecordingArgs,
-    /// Let pytest run only the files of its shard (`--shard`) of a plan that `highwater plan --write` wrote. The plugin does
-    /// that.
-    #[arg(long, value_name = "FILE", conflicts_with = "no_plugin")]
+    /// Let pytest run only the files of its shard (`--shard`) of a plan: a file that `highwater plan --write` wrote, or the id of one that the server keeps
+    /// (`highwater plan --keep`). The plugin does that.
+    #[arg(long, value_name = "FILE|ID", conflicts_with = "no_plugin")]
     plan: Option<PathBuf>,
     /// Write the summary as JSON to a file.
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ pub mod blame;
 pub mod check;
 pub mod compare;
 pub mod doctor;
+mod kept;
 mod lost;
 mod named;
 pub mod plan;
@@ -155,6 +156,17 @@ pub enum CommandError {
     /// There is no plan of it.
     #[error("job {0}: {1}")]
     Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),
+    /// A plan is named by its id, and no server.
+    #[error(
+        "plan {0}: a server keeps it, and none is named; give --server URL or set HIGHWATER_SERVER"
+    )]
+    NoServerForPlan(uuid::Uuid),
+    /// The server did not show a plan.
+    #[error("plan {0} cannot be fetched from the server: {1}")]
+    PlanNotFetched(uuid::Uuid, String),
+    /// The server did not keep a plan.
+    #[error("the plan of job {0} is not kept: {1}")]
+    PlanNotKept(uuid::Uuid, String),
     /// The server did not show a comparison.
     #[error("these jobs cannot be compared: {0}")]
     NotCompared(String),

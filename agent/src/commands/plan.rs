@@ -2,17 +2,19 @@
 
 mod facts;
 mod forms;
+mod keep;
 
 use std::path::Path;
 
 use highwater_analysis::plan::{self, Asked, forms as of_programs};
 use highwater_wire::report::PlanReport;
 
-use super::{CommandError, environment, tell, working_folder};
+use super::{CommandError, environment, kept, tell, working_folder};
 use crate::{
-    cli::{Form, PlanTask},
+    ci::Env,
+    cli::{Form, PlanTask, Which},
     exit_codes, regular,
-    settings::{self, Given},
+    settings::{self, Given, Places},
     terminal,
 };
 
@@ -21,7 +23,7 @@ const DIAGNOSED: &str = "the job was diagnosed: garbage was collected and free m
 /// Prints the plan, and writes its files.
 ///
 /// # Errors
-/// When the recording cannot be had, nothing fits, or a file cannot be written.
+/// When the recording or the plan cannot be had, nothing fits, the server does not keep it, or a file cannot be written.
 pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     let env = environment();
     let given = Given {
@@ -31,31 +33,60 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
     };
     let places = settings::places(given, &env, &working_folder());
     tell(&places.problems);
-    let found = facts::find(task.job, &places, &env)?;
-    if found.job.diagnosis.is_some() {
-        terminal::tell(DIAGNOSED);
-    }
-    let asked = Asked {
-        budget_bytes: i64::try_from(task.budget_bytes).unwrap_or(i64::MAX),
-        jobs: task.jobs.map(|jobs| jobs as usize),
-        workers: task.workers,
-        together: task.together.clone(),
+    let (report, is_kept) = match &task.which {
+        Which::Kept(id) => (kept::fetch(*id, &places, &env)?, true),
+        Which::Made {
+            budget_bytes,
+            jobs,
+            workers,
+            together,
+            job,
+            keep,
+        } => {
+            let asked = Asked {
+                budget_bytes: i64::try_from(*budget_bytes).unwrap_or(i64::MAX),
+                jobs: jobs.map(|jobs| jobs as usize),
+                workers: *workers,
+                together: together.clone(),
+            };
+            match job.filter(|_| *keep) {
+                Some(job) => (keep::keep(job, &asked, &places, &env)?, true),
+                None => (made(*job, &asked, &places, &env)?, false),
+            }
+        }
     };
-    let report = plan::report(&found.job, &found.facts, &asked)
-        .map_err(|why| CommandError::Unplannable(found.job.uuid, why))?;
     let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::other)?;
     if let Some(folder) = &task.write {
         write(folder, &report, &json)?;
     }
+    let named = match is_kept {
+        true => report.id.to_string(),
+        false => "plan.json".to_owned(),
+    };
     let text = match task.form {
-        Form::Text => forms::text(&report),
+        Form::Text => forms::text(&report, is_kept),
         Form::Json => json,
         Form::Args => of_programs::args(&report),
         Form::Github => of_programs::github(&report),
-        Form::Gitlab => of_programs::gitlab(&report).trim_end().to_owned(),
+        Form::Gitlab => of_programs::gitlab(&report, &named).trim_end().to_owned(),
     };
     terminal::print(&text).map_err(CommandError::NotPrinted)?;
     Ok(exit_codes::OK)
+}
+
+/// The plan of a recording, made here.
+fn made(
+    job: Option<uuid::Uuid>,
+    asked: &Asked,
+    places: &Places,
+    env: &Env,
+) -> Result<PlanReport, CommandError> {
+    let found = facts::find(job, places, env)?;
+    if found.job.diagnosis.is_some() {
+        terminal::tell(DIAGNOSED);
+    }
+    plan::report(&found.job, &found.facts, asked)
+        .map_err(|why| CommandError::Unplannable(found.job.uuid, why))
 }
 
 /// The plan, a file a job, and none of a plan of before that had more of them. Each is there whole or not at all, and what was in its place is

@@ -62,7 +62,7 @@ pub struct Given {
     pub protect: Option<bool>,
     /// Whether pytest is given the plugin.
     pub plugin: Option<bool>,
-    /// File of the plan of which the tests run their shard.
+    /// File or id of the plan of which the tests run their shard.
     pub plan: Option<PathBuf>,
     /// File for the summary as JSON.
     pub summary: Option<PathBuf>,

@@ -309,7 +309,15 @@ impl Client {
     /// # Errors
     /// When nothing comes, or a refusal.
     pub fn post(&self, path: &str, json: &str) -> Result<String, String> {
-        self.change("POST", path, json)
+        self.change("POST", path, json, MOST_ANSWER_BYTES)
+    }
+
+    /// The same with an answer of at most so many bytes.
+    ///
+    /// # Errors
+    /// When nothing comes, or a refusal.
+    pub fn post_up_to(&self, path: &str, json: &str, most_bytes: u64) -> Result<String, String> {
+        self.change("POST", path, json, most_bytes)
     }
 
     /// Has the server take something back; what it answers, or why it does not.
@@ -317,10 +325,16 @@ impl Client {
     /// # Errors
     /// When nothing comes, or a refusal.
     pub fn delete(&self, path: &str) -> Result<String, String> {
-        self.change("DELETE", path, "")
+        self.change("DELETE", path, "", MOST_ANSWER_BYTES)
     }
 
-    fn change(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+    fn change(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        most_bytes: u64,
+    ) -> Result<String, String> {
         let agent = self.agent.as_ref().map_err(Clone::clone)?;
         let mut request = ureq::http::Request::builder()
             .method(method)
@@ -333,7 +347,7 @@ impl Client {
             .body(body.to_owned())
             .map_err(|error| error.to_string())?;
         let sent = agent.run(request).and_then(|mut response| {
-            let body = response.body_mut().with_config().limit(MOST_ANSWER_BYTES);
+            let body = response.body_mut().with_config().limit(most_bytes);
             let body = body.read_to_string()?;
             Ok((response.status(), body))
         });

@@ -1,7 +1,7 @@
 //! Every SQL statement; nothing else knows a database.
 //!
 //! Rooms: `db` opens it, `pages` packs columns; `projects`, `jobs`, `batches`, `series`, `details`, `facts` and `tokens` each keep
-//! their own tables; `baselines` finds the jobs that a job is compared with, `acknowledgements` what is known of their figures; `good` the last one that ran to its end, `kinds` which jobs of a project are alike; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
+//! their own tables; `baselines` finds the jobs that a job is compared with, `acknowledgements` what is known of their figures; `plans` are those that somebody asked to keep; `good` the last one that ran to its end, `kinds` which jobs of a project are alike; `sizes` counts; `snapshot` is how a job is read, `writer` the one that writes, in groups, `finalised` what it writes of a job that
 //! is settled, `trouble` whether that comes to disk; `retention` removes what had its time, `space` gives room back to the file system, `backup` copies, `look` says how a database is, `whole`
 //! writes a recording at once, `webhooks` are addresses that are told of jobs and `deliveries` what they are told, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
@@ -24,6 +24,7 @@ mod jobs;
 mod kinds;
 mod look;
 pub mod pages;
+mod plans;
 mod projects;
 pub mod pymon;
 mod retention;
@@ -51,6 +52,7 @@ pub use finalised::Finalised;
 pub use jobs::{JobFigures, JobFilter, JobKey, JobRow, Moment, RunRow};
 pub use kinds::JobKind;
 pub use look::{Inside, Look, look, problems};
+pub use plans::{KeptPlan, MOST_KEPT_PLANS, NewPlan, PlanContent, PlanRow};
 pub use projects::{MOST_VISIBLE, ProjectKey, ProjectRow, Visible};
 pub use retention::{Expired, Expiry, Kind as RetentionKind};
 pub use series::{SeriesRow, StoredPage, TicksColumn, rate_columns};

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    acknowledgements, backup, baselines, batches, db, details, facts, good, jobs, kinds, projects,
-    retention, series, sizes, space, tokens, trouble, writer,
+    acknowledgements, backup, baselines, batches, db, details, facts, good, jobs, kinds, plans,
+    projects, retention, series, sizes, space, tokens, trouble, writer,
 };
 
 pub(crate) use made::{fact, plan_of};
@@ -131,6 +131,13 @@ async fn every_statement_can_be_prepared() {
         acknowledgements::LIST,
         acknowledgements::COUNTING,
         acknowledgements::COUNT,
+        plans::INSERT,
+        plans::USED,
+        plans::KNOWN,
+        plans::COUNT,
+        plans::MAKE_ROOM,
+        plans::FIND,
+        plans::OF_JOB,
         sizes::HEADS,
         sizes::PAGE_BYTES,
         sizes::TABLES,

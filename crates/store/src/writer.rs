@@ -21,8 +21,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Finalised, Moment, NewBatch, Store, StoreError, acknowledgements, finalised, jobs, retention,
-    space, tokens,
+    Finalised, Moment, NewBatch, Store, StoreError, acknowledgements, finalised, jobs, plans,
+    retention, space, tokens,
     trouble::{self, Health, Trouble},
     webhooks,
     whole::{self, Whole},
@@ -68,6 +68,7 @@ enum Request {
     Access(tokens::Change),
     Know(acknowledgements::Change),
     Keep(retention::Change),
+    Plan(Box<plans::Change>),
     Webhook(Box<webhooks::Change>),
     /// Changes nothing, and tells whether that can be written.
     Try,
@@ -172,6 +173,11 @@ impl Writer {
     /// Changes what is kept. [`Put::New`] when more of the same may be left to do.
     pub(crate) async fn keep(&self, change: retention::Change) -> Result<Put, StoreError> {
         self.ask(Request::Keep(change)).await
+    }
+
+    /// Changes which plans are kept.
+    pub(crate) async fn plan(&self, change: plans::Change) -> Result<Put, StoreError> {
+        self.ask(Request::Plan(Box::new(change))).await
     }
 
     /// Changes who is told of jobs, and what.
@@ -384,6 +390,7 @@ async fn write_one(
         Request::Access(change) => tokens::change(connection, change).await,
         Request::Know(change) => acknowledgements::change(connection, change).await,
         Request::Keep(change) => retention::change(connection, change).await,
+        Request::Plan(change) => plans::change(connection, change).await,
         Request::Webhook(change) => webhooks::change(connection, change).await,
         Request::Checkpoint | Request::Close => Ok(Put::Same),
     }

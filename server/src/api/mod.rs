@@ -29,7 +29,7 @@ pub(crate) use live::live;
 pub(crate) use openapi::document;
 pub(crate) use page::{MOST_ROWS, PageQuery, USUAL_ROWS, next_after};
 pub(crate) use pins::{pin, unpin};
-pub(crate) use plan::plan;
+pub(crate) use plan::{keep_plan, kept_plan, plan};
 pub(crate) use projects::{
     file_history, find as find_project, jobs as project_jobs, projects, runs,
 };

@@ -45,6 +45,8 @@ use crate::ingest;
         check::check,
         series::series,
         plan::plan,
+        plan::keep_plan,
+        plan::kept_plan,
         pins::pin,
         pins::unpin,
         export::export,
@@ -55,6 +57,7 @@ use crate::ingest;
     tags(
         (name = "ingest", description = "What agents send. Each may be repeated and may come late; what the answer names is on disk."),
         (name = "jobs", description = "One job, what is within it, and how it is kept."),
+        (name = "plans", description = "Plans that are kept, by their id."),
         (name = "projects", description = "What is asked across the jobs of a project."),
         (name = "access", description = "What whoever asks may do."),
     ),

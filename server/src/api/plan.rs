@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use highwater_analysis::plan::forms;
@@ -16,7 +16,8 @@ use crate::{
     access::Access,
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
-    planning::{self, PlanQuery},
+    fresh,
+    planning::{self, PlanQuery, kept},
     reading::Job,
     state::AppState,
 };
@@ -68,6 +69,60 @@ pub(crate) async fn plan(
 ) -> Result<Response, AppError> {
     let mut job = Job::find(&state, &access, uuid).await?;
     let report = planning::plan(&state, &mut job, &query).await?;
+    written(report, &form, "plan.json")
+}
+
+/// Keep such a plan, so that shards which start apart find it by its id.
+///
+/// Needs a token with the scope admin. It outlives what retention removes of its job. What is kept already stays as it was kept first. Where a project
+/// keeps as many as it may, the one that was not used for longest makes room.
+#[utoipa::path(post, path = "/api/v1/jobs/{uuid}/plan", tag = "jobs", params(("uuid" = Uuid, Path), PlanQuery),
+    responses((status = 200, description = "it is kept already", body = PlanReport), (status = 201, description = "it is kept", body = PlanReport),
+        (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+        (status = 410, description = "removed by retention", body = ErrorEnvelope),
+        (status = 422, description = "there is no such plan", body = ErrorEnvelope)))]
+pub(crate) async fn keep_plan(
+    State(state): State<AppState>,
+    access: Access,
+    Path(uuid): Path<Uuid>,
+    Query(query): Query<PlanQuery>,
+) -> Result<(StatusCode, Json<PlanReport>), AppError> {
+    let (report, is_new) = kept::keep(&state, &access, uuid, &query).await?;
+    let status = match is_new {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    Ok((status, Json(report)))
+}
+
+/// A plan that is kept, by its id, which is a digest of its jobs.
+///
+/// It is there whatever became of its job.
+#[utoipa::path(get, path = "/api/v1/plans/{id}", tag = "plans", params(("id" = Uuid, Path), FormQuery),
+    responses((status = 200, description = "the plan", content((PlanReport = "application/json"), (String = "text/plain"))),
+        (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn kept_plan(
+    State(state): State<AppState>,
+    access: Access,
+    Path(id): Path<Uuid>,
+    Query(form): Query<FormQuery>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let kept = kept::find(&state, &access, id).await?;
+    let tag = fresh::of_kept(&uri, id, kept.created_unix_us);
+    let tag = tag.map(|tag| [(header::ETAG, tag)]);
+    if let Some([(_, tag)]) = &tag
+        && fresh::is_known(&headers, tag)
+    {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.clone())]).into_response());
+    }
+    let answer = written(kept.report, &form, &id.to_string())?;
+    Ok((tag, answer).into_response())
+}
+
+/// A plan as it was asked for; `named` is how its own commands name it.
+fn written(report: PlanReport, form: &FormQuery, named: &str) -> Result<Response, AppError> {
     let (kind, name, text) = match form.format {
         PlanFormat::Json => {
             let name = (header::CONTENT_DISPOSITION, disposition("plan.json"));
@@ -86,7 +141,7 @@ pub(crate) async fn plan(
         PlanFormat::Gitlab => (
             "text/plain",
             "matrix.yml".to_owned(),
-            forms::gitlab(&report),
+            forms::gitlab(&report, named),
         ),
         PlanFormat::Selection => {
             let all = report.jobs.len();

@@ -1,11 +1,16 @@
-//! The page of a plan: a suite cut into jobs, and what else could be done.
+//! The pages of plans: a suite cut into jobs, and what else could be done; one that is asked for, and one that is kept.
 
 use askama::Template;
-use highwater_analysis::plan::forms::{command, selection_name};
+use highwater_analysis::{
+    plan::forms::{command, recorded, selection_name},
+    time::{day, rfc3339},
+};
+use highwater_store::PlanRow;
 use highwater_wire::report::{Alternative, JobReport, PlanReport, PlannedJob};
+use uuid::Uuid;
 
 use super::{filters, format, jobs::project_href};
-use crate::planning::PlanQuery;
+use crate::planning::{PlanQuery, kept::Kept};
 
 #[derive(Template)]
 #[template(path = "plan.html")]
@@ -19,17 +24,54 @@ pub(crate) struct PlanPage {
     /// Why there is no plan; empty where there is one, or nothing was asked.
     problem: String,
     plan: Option<Planned>,
+    kept: Vec<KeptLine>,
+}
+
+/// The page of one that is kept.
+#[derive(Template)]
+#[template(path = "kept_plan.html")]
+pub(crate) struct KeptPage {
+    project: String,
+    project_href: String,
+    /// Name and address of the job it rests on; empty where that is gone.
+    job: String,
+    job_href: String,
+    /// Where other plans of it are made.
+    again_href: String,
+    kept_at: String,
+    kept_day: String,
+    plan: Planned,
+}
+
+/// A kept plan in a list.
+struct KeptLine {
+    id: Uuid,
+    href: String,
+    at: String,
+    day: String,
 }
 
 struct Planned {
     words: String,
-    id: String,
+    id: Uuid,
     all: usize,
     jobs: Vec<JobLine>,
     instead: Vec<InsteadLine>,
     notes: Vec<String>,
+    /// Words and what to run, for one that is kept.
+    commands: Vec<(&'static str, String)>,
     /// Words, address and how to use it.
     downloads: Vec<(&'static str, String, String)>,
+    /// How to keep it; none of one that is shown as kept.
+    keep: Option<Keep>,
+}
+
+/// How to keep a plan.
+struct Keep {
+    /// Its page, where it is kept; else empty.
+    href: String,
+    /// Where the form is sent to; empty for who may not.
+    action: String,
 }
 
 struct JobLine {
@@ -49,13 +91,20 @@ struct InsteadLine {
     tone: &'static str,
 }
 
+/// `may_keep`: whether who looks may keep it.
 pub(crate) fn page(
     job: &JobReport,
     query: &PlanQuery,
     planned: Option<Result<PlanReport, String>>,
+    kept: Vec<PlanRow>,
+    may_keep: bool,
 ) -> PlanPage {
     let (plan, problem) = match planned {
-        Some(Ok(report)) => (Some(Planned::of(&report, query)), String::new()),
+        Some(Ok(report)) => {
+            let is_kept = kept.iter().any(|row| row.uuid == report.id);
+            let plan = Planned::asked(&report, query, is_kept, may_keep);
+            (Some(plan), String::new())
+        }
         Some(Err(problem)) => (None, problem),
         None => (None, String::new()),
     };
@@ -67,13 +116,88 @@ pub(crate) fn page(
         query: query.clone(),
         problem,
         plan,
+        kept: kept.into_iter().map(KeptLine::from).collect(),
+    }
+}
+
+/// The page of a kept plan; `job` is the name of the job it rests on, where that is there.
+pub(crate) fn kept_page(kept: &Kept, job: Option<String>) -> KeptPage {
+    let job_href = match job {
+        Some(_) => format!("/jobs/{}", kept.report.of),
+        None => String::new(),
+    };
+    let at = rfc3339(kept.created_unix_us);
+    KeptPage {
+        project_href: project_href(&kept.project),
+        project: kept.project.clone(),
+        job: job.unwrap_or_default(),
+        again_href: format!("{job_href}/plan"),
+        job_href,
+        kept_day: day(&at).to_owned(),
+        kept_at: at,
+        plan: Planned::kept(&kept.report),
+    }
+}
+
+fn kept_href(id: Uuid) -> String {
+    format!("/plans/{id}")
+}
+
+impl From<PlanRow> for KeptLine {
+    fn from(row: PlanRow) -> Self {
+        let at = rfc3339(row.created_unix_us);
+        Self {
+            id: row.uuid,
+            href: kept_href(row.uuid),
+            day: day(&at).to_owned(),
+            at,
+        }
     }
 }
 
 impl Planned {
-    fn of(report: &PlanReport, query: &PlanQuery) -> Self {
-        let at = format!("/api/v1/jobs/{}/plan?{}", report.of, query.in_address());
-        let download = |format: &str| format!("{at}&format={format}");
+    /// A plan that somebody asked for, which goes by its file.
+    fn asked(report: &PlanReport, query: &PlanQuery, is_kept: bool, may_keep: bool) -> Self {
+        let of = report.of;
+        let asked = query.in_address();
+        let at = format!("/api/v1/jobs/{of}/plan?{asked}&");
+        let keep = Keep {
+            href: match is_kept {
+                true => kept_href(report.id),
+                false => String::new(),
+            },
+            action: match may_keep {
+                true => format!("/jobs/{of}/plan?{asked}"),
+                false => String::new(),
+            },
+        };
+        let mut planned = Self::of(report, &at, "plan.json");
+        planned.keep = Some(keep);
+        planned
+    }
+
+    /// A plan that is kept, which goes by its id.
+    fn kept(report: &PlanReport) -> Self {
+        let id = report.id.to_string();
+        let mut planned = Self::of(report, &format!("/api/v1/plans/{id}?"), &id);
+        let first = format!("1/{}", report.jobs.len());
+        planned.commands = vec![
+            (
+                "The first of its jobs, recorded:",
+                recorded(report, &first, &id),
+            ),
+            ("Without the agent:", command(report, &first, &id)),
+            (
+                "Where these run, the server and a token that may read are named:",
+                "HIGHWATER_SERVER=… HIGHWATER_TOKEN=…".to_owned(),
+            ),
+        ];
+        planned
+    }
+
+    /// `at` is where its forms are, `named` how commands name it.
+    fn of(report: &PlanReport, at: &str, named: &str) -> Self {
+        let download = |format: &str| format!("{at}format={format}");
         let all = report.jobs.len();
         let job = |job: &PlannedJob| JobLine {
             index: job.index,
@@ -96,11 +220,12 @@ impl Planned {
                 format::mebibytes(report.budget_bytes),
                 format::mebibytes(report.base_bytes)
             ),
-            id: report.id.to_string(),
+            id: report.id,
             all,
             jobs: report.jobs.iter().map(job).collect(),
             instead: report.alternatives.iter().map(instead).collect(),
             notes: notes(report),
+            commands: Vec::new(),
             downloads: vec![
                 (
                     "plan.json",
@@ -120,9 +245,10 @@ impl Planned {
                 (
                     "Matrix for GitLab",
                     download("gitlab"),
-                    command(report, "$HIGHWATER_SHARD", "plan.json"),
+                    command(report, "$HIGHWATER_SHARD", named),
                 ),
             ],
+            keep: None,
         }
     }
 }

@@ -52,7 +52,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/p/{project}/badge.svg", get(badge::show))
         .route("/p/{project}/files/{*path}", get(file_page))
         .route("/jobs/{uuid}", get(job_page))
-        .route("/jobs/{uuid}/plan", get(plan::page))
+        .route("/jobs/{uuid}/plan", get(plan::page).post(plan::keep))
+        .route("/plans/{id}", get(plan::kept))
         .route(
             "/jobs/{uuid}/acknowledgements",
             get(acknowledge::back).post(acknowledge::acknowledge),

@@ -1,18 +1,24 @@
-//! The page of a plan.
+//! The pages of plans.
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode, response::Redirect};
 use highwater_analysis::plan;
 use uuid::Uuid;
 
-use super::{Page, Path, Query, Visitor, as_sentence, no_job, show};
+use super::{Page, PageError, Path, Query, Visitor, as_sentence, no_job, show};
 use crate::{
-    planning::{self, MOST_WORKERS, PlanQuery},
+    access::Scope,
+    planning::{
+        self, MOST_WORKERS, PlanQuery,
+        kept::{self, no_plan},
+    },
     reading::Job,
     state::AppState,
-    views::plan::page as view,
+    views::plan::{kept_page, page as view},
 };
 
 const BYTES_A_MEGABYTE: u64 = 1_000_000;
+/// Most kept plans of a job that its page names.
+const KEPT_SHOWN: u32 = 20;
 
 /// Where nothing is asked yet, the plan is for what the job's tightest limit bears, and for as many workers as ran.
 pub(super) async fn page(
@@ -50,5 +56,37 @@ pub(super) async fn page(
         Some(Ok(plan)) => Some(Ok(plan)),
         None => None,
     };
-    show(&view(&report, &query, planned))
+    let may_keep = access.may(job.project(), Scope::Admin);
+    // The list is read by a connection of its own.
+    drop(job);
+    let kept = state.store.plans_of_job(uuid, KEPT_SHOWN).await?;
+    show(&view(&report, &query, planned, kept, may_keep))
+}
+
+/// Keeps the plan that the page shows, and leads to its own.
+pub(super) async fn keep(
+    State(state): State<AppState>,
+    Visitor(access): Visitor,
+    Path(uuid): Path<String>,
+    Query(query): Query<PlanQuery>,
+) -> Result<Redirect, PageError> {
+    let uuid = Uuid::parse_str(&uuid).map_err(|_| no_job())?;
+    let (report, _) = kept::keep(&state, &access, uuid, &query).await?;
+    Ok(Redirect::to(&format!("/plans/{}", report.id)))
+}
+
+/// A plan that is kept.
+pub(super) async fn kept(
+    State(state): State<AppState>,
+    Visitor(access): Visitor,
+    Path(id): Path<String>,
+) -> Page {
+    let id = Uuid::parse_str(&id).map_err(|_| access.hidden(no_plan(&id)))?;
+    let kept = kept::find(&state, &access, id).await?;
+    let job = match Job::find(&state, &access, kept.report.of).await {
+        Ok(mut job) => Some(job.report().await?.name),
+        Err(error) if error.status == StatusCode::NOT_FOUND => None,
+        Err(error) => return Err(error.into()),
+    };
+    show(&kept_page(&kept, job))
 }

@@ -75,7 +75,11 @@ fn read(found: &InSpool) -> Result<Found, CommandError> {
 }
 
 /// What the server says of a job.
-fn one<T: DeserializeOwned>(client: &Client, job: Uuid, what: &str) -> Result<T, CommandError> {
+pub(super) fn one<T: DeserializeOwned>(
+    client: &Client,
+    job: Uuid,
+    what: &str,
+) -> Result<T, CommandError> {
     let path = format!("/api/v1/jobs/{job}{what}");
     let answer = client
         .read(&path, PATIENCE, MOST_BYTES)

@@ -4,18 +4,19 @@ use std::fmt::Write;
 
 use highwater_analysis::{
     figures::{mebibytes, shown},
-    plan::forms::command,
+    plan::forms::{command, recorded},
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
-pub(super) fn text(report: &PlanReport) -> String {
+/// `is_kept`: a server keeps it.
+pub(super) fn text(report: &PlanReport, is_kept: bool) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, report);
+    let _ = write(&mut out, report, is_kept);
     out
 }
 
-fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
+fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Result {
     let files: usize = report.jobs.iter().map(|job| job.files.len()).sum();
     let each = match report.workers {
         1 => "each begins".to_owned(),
@@ -77,10 +78,20 @@ fn write(out: &mut String, report: &PlanReport) -> std::fmt::Result {
             writeln!(out, "note: {}{more} {what}", shown(first))?;
         }
     }
+    let first = format!("1/{}", report.jobs.len());
+    if is_kept {
+        let id = report.id.to_string();
+        return write!(
+            out,
+            "Predicted from one recording, and kept on the server. `{}` runs the first job and records it, `{}` without the agent.",
+            recorded(report, &first, &id),
+            command(report, &first, &id)
+        );
+    }
     write!(
         out,
         "Predicted from one recording. `{}` runs the first job of what --write DIR writes.",
-        command(report, &format!("1/{}", report.jobs.len()), "DIR/plan.json")
+        command(report, &first, "DIR/plan.json")
     )
 }
 

@@ -29,13 +29,23 @@ fn line(report: &PlanReport, job: &PlannedJob) -> String {
     workers(report) + &words.join(" ")
 }
 
-/// How a job is run by the plan's file: pytest's command, with the workers of a job.
+/// How a job is run by the plan's file or id: pytest's command, with the workers of a job.
 #[must_use]
 pub fn command(report: &PlanReport, shard: &str, plan: &str) -> String {
     format!(
         "pytest {}--highwater-shard {shard} --highwater-plan {plan}",
         workers(report)
     )
+}
+
+/// The same below the agent, which records it.
+#[must_use]
+pub fn recorded(report: &PlanReport, shard: &str, plan: &str) -> String {
+    let command = format!(
+        "highwater run --plan {plan} --shard {shard} -- pytest {}",
+        workers(report)
+    );
+    command.trim_end().to_owned()
 }
 
 /// What the workers of a job are asked for with, with a space behind it; nothing where there is one process.
@@ -56,15 +66,16 @@ pub fn github(report: &PlanReport) -> String {
     json!({"include": legs}).to_string()
 }
 
-/// What a job of GitLab takes beside its script: as many of it as the plan has jobs, each with the variable that agent and plugin read.
+/// What a job of GitLab takes beside its script, which names the plan by its file or id: as many of it as the plan has jobs, each with the variable that
+/// agent and plugin read.
 #[must_use]
-pub fn gitlab(report: &PlanReport) -> String {
+pub fn gitlab(report: &PlanReport, plan: &str) -> String {
     let all = report.jobs.len();
     let mut out = format!(
         "# Plan {} of job {}. In the script: {}\nparallel:\n  matrix:\n    - HIGHWATER_SHARD:\n",
         report.id,
         report.of,
-        command(report, "$HIGHWATER_SHARD", "plan.json")
+        command(report, "$HIGHWATER_SHARD", plan)
     );
     for job in &report.jobs {
         // Writing to a string cannot fail.

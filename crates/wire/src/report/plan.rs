@@ -53,6 +53,18 @@ impl PlanReport {
         }
         Uuid::new_v5(&self.of, text.as_bytes())
     }
+
+    /// Whether its jobs count from 1, each name is a line and each group is in one of the jobs: else its id could stand for another plan too.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_line = |text: &String| !text.is_empty() && !text.contains('\n');
+        let mut jobs = self.jobs.iter().zip(1..);
+        let mut groups = self.together.iter();
+        jobs.all(|(job, index)| job.index == index && job.files.iter().all(is_line))
+            && groups.all(|group| {
+                (1..=self.jobs.len()).contains(&group.job) && group.globs.iter().all(is_line)
+            })
+    }
 }
 
 /// One job of a plan.
@@ -162,8 +174,7 @@ pub enum AlternativeKind {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_id_is_worked_out_as_the_plugin_does() {
+    fn plan() -> PlanReport {
         let job = |index, files: &[&str]| PlannedJob {
             index,
             files: files.iter().map(|path| (*path).to_owned()).collect(),
@@ -172,7 +183,7 @@ mod tests {
                 duration_us: 1,
             },
         };
-        let mut plan = PlanReport {
+        PlanReport {
             id: Uuid::nil(),
             of: Uuid::from_u128(0x0197_a7d4_0000_7000_8000_0000_0000_0001),
             budget_bytes: 1,
@@ -191,7 +202,12 @@ mod tests {
             is_partial: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn an_id_is_worked_out_as_the_plugin_does() {
+        let mut plan = plan();
         // The same figures stand in the plugin's tests/test_shard.py.
         let golden = "2a2b0170-0df6-5fe7-9f61-fdb1e6127b53";
         assert_eq!(plan.digest().to_string(), golden);
@@ -199,5 +215,24 @@ mod tests {
         assert_eq!(plan.digest().to_string(), golden);
         plan.jobs[0].files.swap(0, 1);
         assert_ne!(plan.digest().to_string(), golden);
+    }
+
+    #[test]
+    fn a_plan_whose_id_could_stand_for_another_is_not_whole() {
+        let whole = plan();
+        assert!(whole.is_whole());
+        let spoil: [fn(&mut PlanReport); 6] = [
+            |plan| plan.jobs[1].index = 3,
+            |plan| plan.jobs[0].files[0] = "a.py\njob 2\n b.py".to_owned(),
+            |plan| plan.jobs[0].files[0].clear(),
+            |plan| plan.together[0].globs[0].push('\n'),
+            |plan| plan.together[0].job = 0,
+            |plan| plan.together[0].job = 3,
+        ];
+        for spoil in spoil {
+            let mut plan = plan();
+            spoil(&mut plan);
+            assert!(!plan.is_whole(), "{plan:?}");
+        }
     }
 }

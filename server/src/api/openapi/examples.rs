@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::error::JOB;
+
 pub(super) const PROJECT: &str = "example/api";
 pub(super) const FILE: &str = "test_example.py";
 pub(super) const STREAM: Uuid = Uuid::from_u128(0x0197_a7d4_0000_4000_8000_0000_0000_0002);
@@ -51,6 +53,11 @@ pub(super) fn acknowledgement(job: Uuid) -> Value {
         "reason": "the new parser keeps its tables",
         "days": 30,
     })
+}
+
+/// The id of its plan of one job with its one file.
+pub(super) fn plan() -> Uuid {
+    Uuid::new_v5(&JOB, format!("job 1\n {FILE}\n").as_bytes())
 }
 
 /// How it ends.

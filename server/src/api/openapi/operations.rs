@@ -45,7 +45,10 @@ pub(super) fn complete(document: &mut Value) {
                 content["example"] = examples::acknowledgement(JOB);
             }
             if about.is_shown && about.id != "live" {
-                confirm(operation);
+                confirm(operation, "Of a settled job: changes with its revision.");
+            }
+            if about.id == "kept_plan" {
+                confirm(operation, "Changes with the version of the server alone.");
             }
             refuse(operation, &about);
             operation["security"] = json!([{}, {"token": [about.scope()]}]);
@@ -99,7 +102,9 @@ impl About {
             "forbidden" | "cross_origin" | "disk_full" | "unwritable" => !self.is_safe,
             "not_found" => self.has_parameters && id != "projects",
             "unsettled" => matches!(id, "export" | "acknowledge"),
-            "infeasible" | "too_few_jobs" | "unplannable" => id == "plan",
+            "infeasible" | "too_few_jobs" | "unplannable" => {
+                matches!(id, "plan" | "keep_plan")
+            }
             "removed" => match self.tag.as_str() {
                 "ingest" => id != "put_job",
                 "projects" => id == "acknowledge",
@@ -121,6 +126,9 @@ fn describe(parameter: &mut Value, about: &About) {
             json!({}),
             json!(JOB),
         ),
+        "id" if about.id == "kept_plan" => {
+            ("The plan, by its id.", json!({}), json!(examples::plan()))
+        }
         "id" => (
             "The acknowledgement, by its identity.",
             json!({}),
@@ -179,7 +187,9 @@ fn describe(parameter: &mut Value, about: &About) {
             json!({"minimum": 1, "maximum": MOST_POINTS, "default": USUAL_POINTS}),
             json!(100),
         ),
-        "format" if about.id == "plan" => ("", json!({"default": "json"}), json!("json")),
+        "format" if matches!(about.id.as_str(), "plan" | "kept_plan") => {
+            ("", json!({"default": "json"}), json!("json"))
+        }
         "format" if about.id == "report" => ("", json!({}), json!("markdown")),
         "format" => ("", json!({}), json!("csv")),
         "budget" => ("", json!({"minLength": 1}), json!("1GB")),
@@ -262,7 +272,7 @@ fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
                 },
             })
         }),
-        "plan" => Some(|kind| match kind {
+        "plan" | "kept_plan" => Some(|kind| match kind {
             "application/json" => json!({"anyOf": [
                 {"$ref": "#/components/schemas/PlanReport"},
                 {"type": "object", "description": "What `strategy.matrix` takes.", "required": ["include"]},
@@ -288,10 +298,10 @@ fn answer_of(about: &About) -> Option<fn(&str) -> Value> {
     }
 }
 
-/// What is shown of a settled job has a tag.
-fn confirm(operation: &mut Value) {
+/// What is shown of a settled job has a tag, and so has what is kept.
+fn confirm(operation: &mut Value, changes: &str) {
     let tag = json!({"ETag": {
-        "description": "Of a settled job: changes with its revision. `If-None-Match` gets 304.",
+        "description": format!("{changes} `If-None-Match` gets 304."),
         "schema": {"type": "string"},
     }});
     let headers = &mut operation["responses"]["200"]["headers"];
