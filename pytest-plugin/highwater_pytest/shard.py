@@ -1,4 +1,4 @@
-"""``--highwater-shard I/N --highwater-plan FILE``: runs the files of one job of a plan, in the plan's order.
+"""``--highwater-shard I/N --highwater-plan FILE|ID``: runs the files of one job of a plan, in the plan's order.
 
 Shards start apart and never talk; they agree because each decides for every file alone, by the plan and the file's name. A file of the plan
 belongs to the job that lists it. One that is not in the plan, since it is newer, belongs to the job of the first group whose globs its name looks
@@ -23,32 +23,52 @@ _GIVEN = "highwater_shard"
 # Where a worker tells its controller that what it has no tests of is in other shards.
 _EMPTY = "highwater_shard_empty"
 _NO_TESTS = 5
+# A plan that a server keeps. A file that is called so is named by its folder too (``./…``).
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
 def add_options(parser):
     group = parser.getgroup("highwater", "memory recording")
     group.addoption("--highwater-shard", metavar="I/N", default=None, help="run job I of the N jobs of a plan (--highwater-plan)")
-    group.addoption("--highwater-plan", metavar="FILE", default=None, help="plan.json, as `highwater plan --write` wrote it")
+    group.addoption("--highwater-plan", metavar="FILE|ID", default=None, help="plan.json, as `highwater plan --write` wrote it, or the id of a plan that the server of HIGHWATER_SERVER keeps")
 
 
 def configure(config):
     """Registers the shard that flags or variables ask for, if they do."""
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None:
-        shard, plan = workerinput.get(_GIVEN) or (None, None)
+        shard, plan, text = workerinput.get(_GIVEN) or (None, None, None)
     else:
-        shard, plan = config.getoption("highwater_shard", None), config.getoption("highwater_plan", None)
+        shard, plan, text = config.getoption("highwater_shard", None), config.getoption("highwater_plan", None), None
         if shard is None and plan is None:
             shard, plan = _take_variables(config)
     if shard is None and plan is None:
         return
     if not shard or not plan:
-        missing = "--highwater-plan FILE (or %s)" % PLAN_VARIABLE if shard else "--highwater-shard I/N (or %s)" % SHARD_VARIABLE
+        missing = "--highwater-plan FILE|ID (or %s)" % PLAN_VARIABLE if shard else "--highwater-shard I/N (or %s)" % SHARD_VARIABLE
         raise pytest.UsageError("a shard of a plan needs %s too" % missing)
-    # A worker of xdist may stand elsewhere.
-    plan = os.path.abspath(plan)
+    index = _index(shard)
+    if _ID.match(plan):
+        # Workers of xdist get it from their controller, which asked once.
+        text = _fetched(plan) if text is None else text
+        read = Plan.parse(text, plan)
+        if read.id != plan.lower():
+            raise pytest.UsageError("--highwater-plan %s: the server answered with plan %s" % (plan, read.id))
+    else:
+        # A worker of xdist may stand elsewhere.
+        plan = os.path.abspath(plan)
+        read = Plan.read(plan)
     root = str(getattr(config, "rootpath", None) or config.rootdir)
-    config.pluginmanager.register(Shard(_index(shard), Plan.read(plan), Paths(root), [shard, plan]))
+    config.pluginmanager.register(Shard(index, read, Paths(root), [shard, plan, text]))
+
+
+def _fetched(plan):
+    from . import fetching
+
+    try:
+        return fetching.fetch(plan)
+    except fetching.NotFetched as why:
+        raise pytest.UsageError("--highwater-plan %s: %s" % (plan, why))
 
 
 def _take_variables(config):
@@ -85,12 +105,19 @@ class Plan:
     def read(cls, path):
         """Reads a plan's file; raises ``UsageError`` where it is none, or not as it was written."""
         try:
-            with open(path, encoding="utf-8") as file:
-                document = json.load(file)
+            with open(path, "rb") as file:
+                text = file.read()
         except OSError as error:
             raise pytest.UsageError("--highwater-plan %s: %s" % (path, error.strerror or error))
+        return cls.parse(text, path)
+
+    @classmethod
+    def parse(cls, text, path):
+        """The same of its text; ``path`` is how the plan was named."""
+        try:
+            document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan --write` wrote: %s" % (path, error))
+            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan` made: %s" % (path, error))
         try:
             jobs = [[str(path) for path in job["files"]] for job in document["jobs"]]
             groups = [([str(glob) for glob in group["globs"]], int(group["job"])) for group in document.get("together", [])]
@@ -102,7 +129,7 @@ class Plan:
                 raise ValueError("a group of a job that is not there")
             digest = _digest(recorded, jobs, groups)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan --write` wrote (%r)" % (path, error))
+            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan` made (%r)" % (path, error))
         if digest != identity:
             raise pytest.UsageError(
                 "--highwater-plan %s: this plan was changed after it was made: its id is %s, and that of its content %s; make a new one with `highwater plan`"
