@@ -193,6 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_is_named_by_its_whole_path_or_its_id() {
+        let id = "20ae0677-d026-5218-8f01-9ba3b2a9777e";
+        let named = |plan: &str| of_plan(Some(Path::new(plan)), Some((1, 3)));
+        assert_eq!(
+            named(id),
+            [
+                (PLAN_VARIABLE, id.into()),
+                ("HIGHWATER_SHARD", "1/3".into())
+            ]
+        );
+        for file in ["plan.json", &format!("./{id}"), &id.replace('-', "")] {
+            let (_, path) = &named(file)[0];
+            assert!(Path::new(path).is_absolute(), "{path:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_path_does_not_add_the_working_folder() {
         for present in [&[][..], &[("PYTHONPATH", "")]] {
             assert_eq!(variables(present)["PYTHONPATH"], "/cache/plugin");

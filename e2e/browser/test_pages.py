@@ -1,6 +1,8 @@
 """Every page in a real Chromium: light and dark, wide and narrow, by keyboard, without JavaScript."""
 
+import json
 import pathlib
+import urllib.request
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -36,6 +38,9 @@ def recorded(server, tmp_path_factory):
         summary = recorder.run(PYTEST + ["-n", "2"], server, flags=["--job", "<b>job</b> & co", "--variant", "python=3.11"])
         job = server.job(summary["uuid"])
         jobs.append(job["uuid"])
+    keep = urllib.request.Request("%s/api/v1/jobs/%s/plan?budget=500MB&workers=2&together=*orders*" % (server.url, job["uuid"]), method="POST")
+    with urllib.request.urlopen(keep, timeout=30) as answer:
+        plan = json.load(answer)["id"]
     run = server.get("/api/v1/projects/test~suite/runs")["runs"][0]["run"]
     return {
         "home": "/",
@@ -44,6 +49,7 @@ def recorded(server, tmp_path_factory):
         "job": "/jobs/" + job["uuid"],
         "job by spike": "/jobs/%s?sort=spike" % job["uuid"],
         "plan": "/jobs/%s/plan?budget=500MB&jobs=2&together=*orders*" % job["uuid"],
+        "kept plan": "/plans/" + plan,
         "no such plan": "/jobs/%s/plan?budget=1MB" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
         "compare": "/compare?before=%s&after=%s" % tuple(jobs),
@@ -55,7 +61,7 @@ def recorded(server, tmp_path_factory):
     }
 
 
-PAGES = ["home", "project", "run", "job", "job by spike", "plan", "file", "compare", "choose", "sign in", "api"]
+PAGES = ["home", "project", "run", "job", "job by spike", "plan", "kept plan", "file", "compare", "choose", "sign in", "api"]
 PAGES += ["no such plan", "no such page", "no such job"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from conftest import PYTEST
+from guarded import GuardedServer, make_token, settled
 
 MIB = 1 << 20
 CONFTEST = """
@@ -41,9 +42,9 @@ def suite(recorder):
     return recorder
 
 
-def planned(recorder, server, arguments, ok=True):
+def planned(recorder, server, arguments, ok=True, **variables):
     command = recorder.command([], server)[:1] + ["plan"] + [str(word) for word in arguments]
-    done = subprocess.run(command, cwd=str(recorder.folder), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(command, cwd=str(recorder.folder), env=recorder.environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done
 
@@ -132,6 +133,110 @@ def test_workers_have_a_base_each(server, suite):
         assert run["peak_bytes"] <= job["peak_bytes"] <= 330 * MIB, (run["peak_bytes"], job)
         tests += run["sessions"][0]["tests"]
     assert tests == 24
+
+
+def test_shards_by_id_are_cut_as_those_by_file(suite, tmp_path):
+    """By a server that asks for tokens: kept by one who may, run by those who may read."""
+    (tmp_path / "guarded").mkdir()
+    server = GuardedServer(tmp_path / "guarded")
+    try:
+        ingest, read, other = (make_token(server, *flags) for flags in (("--project", "test/suite", "--scope", "ingest"), ("--project", "test/suite", "--scope", "read"), ("--project", "other/suite", "--scope", "admin")))
+        summary = suite.run(PYTEST + ["-p", "no:randomly"], server, HIGHWATER_TOKEN=ingest)
+        settled(server, summary["uuid"], read)
+        where = ["--server", server.url, summary["uuid"], "--budget", "170MiB", "--together", "test_*0.py", "--jobs", "3", "--keep"]
+        told = planned(suite, server, where, ok=False, HIGHWATER_TOKEN=read).stderr
+        assert "is not kept: the server answered 403 Forbidden: this token is for read of test/suite, not for admin" in told, told
+        told = planned(suite, server, where, ok=False, HIGHWATER_TOKEN=other).stderr
+        assert "it is not there, or not for whoever asks" in told, told
+        kept = planned(suite, server, where, HIGHWATER_TOKEN=server.admin).stdout
+        plan = re.search("^plan ([0-9a-f-]{36})$", kept, re.MULTILINE).group(1)
+        assert "`highwater run --plan %s --shard 1/3 -- pytest` runs the first job" % plan in kept, kept
+        # Again it is the same one, and it is the one that is made here of the same recording.
+        assert "plan %s\n" % plan in planned(suite, server, where, HIGHWATER_TOKEN=server.admin).stdout
+        planned(suite, server, where[:-1] + ["--write", "by-file"], HIGHWATER_TOKEN=read)
+        by_file = json.loads((suite.folder / "by-file" / "plan.json").read_text())
+        assert by_file["id"] == plan
+        document = json.loads(planned(suite, server, ["--kept", plan, "--server", server.url, "--write", "kept", "--format", "json"], HIGHWATER_TOKEN=read).stdout)
+        assert document == by_file == json.loads((suite.folder / "kept" / "plan.json").read_text())
+        assert (suite.folder / "kept" / "test_selection_3.txt").read_text() == (suite.folder / "by-file" / "test_selection_3.txt").read_text()
+        gitlab = planned(suite, server, ["--kept", plan, "--server", server.url, "--format", "gitlab"], HIGHWATER_TOKEN=read).stdout
+        assert "--highwater-plan %s\n" % plan in gitlab
+
+        (suite.folder / "test_new.py").write_text("def test_new(): pass\n")
+        pytest_v = PYTEST + ["-v", "-v", "-p", "no:randomly"]
+        # What records may not read.
+        tokens = {"HIGHWATER_TOKEN": ingest, "HIGHWATER_READ_TOKEN": read}
+        ways = {
+            "file": lambda shard: suite.run(pytest_v, server, ["--plan", "by-file/plan.json", "--shard", shard], HIGHWATER_TOKEN=ingest),
+            "agent": lambda shard: suite.run(pytest_v, server, ["--plan", plan, "--shard", shard], **tokens),
+            "variable": lambda shard: suite.run(pytest_v, server, HIGHWATER_PLAN=plan, HIGHWATER_SHARD=shard, **tokens),
+            "plugin": lambda shard: suite.run(pytest_v + ["--highwater-plan", plan, "--highwater-shard", shard], HIGHWATER_SERVER=server.url, **tokens),
+        }
+        ran = {}
+        for way, run in ways.items():
+            parts = []
+            for shard in ("1/3", "2/3", "3/3"):
+                recorded = run(shard)
+                told = suite.done.stdout.decode()
+                assert suite.done.returncode == 0 and "shard %s of plan %s" % (shard, plan) in told, told + suite.done.stderr.decode()
+                parts.append(re.findall(r"^(\S+::\S+) PASSED", told, re.MULTILINE))
+                assert settled(server, recorded["uuid"], read)["ending"]["verdict"] == "passed"
+            assert len(sum(parts, [])) == len(set(sum(parts, []))) == 25
+            ran[way] = parts
+        assert ran["agent"] == ran["variable"] == ran["plugin"] == ran["file"]
+
+        # A plan never changes: what was fetched once is there without the server, and what was changed there is fetched again.
+        [cached] = (suite.spool / "plans").iterdir()
+        assert json.loads(cached.read_text()) == by_file
+        text = cached.read_text()
+        cached.write_text(text.replace("test_00.py", "test_0x.py"))
+        assert suite.run(pytest_v, server, ["--plan", plan, "--shard", "1/3"], HIGHWATER_TOKEN=read) and cached.read_text() == text
+        nobody = ["--server", "http://127.0.0.1:9", "--plan", plan, "--shard", "1/3"]
+        suite.run(pytest_v, None, nobody)
+        assert suite.done.returncode == 0 and "of plan " + plan in suite.done.stdout.decode()
+        cached.unlink()
+
+        # Without the plan nothing of the suite runs.
+        for flags, variables, why in [
+            (nobody, {}, "plan %s cannot be fetched from the server: " % plan),
+            (["--plan", plan, "--shard", "1/3"], {}, "a server keeps it, and none is named; give --server URL or set HIGHWATER_SERVER"),
+            (["--server", server.url, "--plan", plan, "--shard", "1/3"], {}, "asked without a token (HIGHWATER_READ_TOKEN takes one that may read): the server asks for a token"),
+            (["--server", server.url, "--plan", plan, "--shard", "1/3"], {"HIGHWATER_TOKEN": ingest}, "asked with HIGHWATER_TOKEN: it is not there, or not for whoever asks: there is no plan " + plan),
+            (["--server", server.url, "--plan", plan, "--shard", "1/3"], {"HIGHWATER_TOKEN": read, "HIGHWATER_READ_TOKEN": other}, "asked with HIGHWATER_READ_TOKEN: it is not there, or not for whoever asks: there is no plan " + plan),
+            (["--server", server.url, "--plan", summary["uuid"], "--shard", "1/3"], {"HIGHWATER_TOKEN": read}, "there is no plan " + summary["uuid"]),
+        ]:
+            assert suite.run(pytest_v, None, flags, **variables) is None
+            told = suite.done.stderr.decode()
+            assert suite.done.returncode == 2 and why in told and suite.done.stdout == b"", told
+        # Where a variable names it, what is no pytest runs, and pytest refuses.
+        named = {"HIGHWATER_PLAN": plan, "HIGHWATER_SHARD": "1/3", "HIGHWATER_SERVER": "http://127.0.0.1:9"}
+        suite.run(["true"], None, **named)
+        assert suite.done.returncode == 0 and "HIGHWATER_PLAN: plan %s cannot be fetched" % plan in suite.done.stderr.decode()
+        suite.run(pytest_v, None, **named)
+        assert suite.done.returncode == 4 and b"passed" not in suite.done.stdout
+        assert "--highwater-plan %s: the server cannot be asked" % plan in (suite.done.stdout + suite.done.stderr).decode()
+    finally:
+        server.stop()
+
+
+def test_a_plan_that_cannot_be_kept_is_told(server, suite):
+    suite.run(PYTEST + ["-p", "no:randomly"])
+    [job] = [path.name for path in suite.spool.iterdir() if len(path.name) == 36]
+    for where, why in [
+        (["--budget", "170MiB", "--keep"], "<JOB>"),
+        (["--budget", "170MiB", "--keep", job], "no server is named"),
+        (["--budget", "170MiB", "--keep", job, "--server", server.url], "there is no job " + job),
+        (["--kept", job], "a server keeps it, and none is named"),
+        (["--kept", job, "--server", server.url], "there is no plan " + job),
+        (["--kept", job, "--budget", "1GB"], "cannot be used with"),
+        ([], "--budget"),
+    ]:
+        told = planned(suite, None, where + ["--spool", suite.spool] if "--kept" not in where else where, ok=False)
+        assert told.returncode == 2 and why in told.stderr, told.stderr
+    suite.upload(server)
+    server.job(job)
+    infeasible = planned(suite, None, ["--budget", "40MiB", "--keep", job, "--server", server.url], ok=False).stderr
+    assert "is not kept: the server answered 422" in infeasible and "so that is the least budget" in infeasible, infeasible
 
 
 @pytest.mark.parametrize("workers", [1, 2])

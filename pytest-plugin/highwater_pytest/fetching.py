@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 
-# Variables that say where the plan is, and prove who asks.
-SERVER_VARIABLE, TOKEN_VARIABLE = "HIGHWATER_SERVER", "HIGHWATER_TOKEN"
+# Variables that say where the plan is, and prove who asks: the first that is set. Whoever records has often a token that may do that alone.
+SERVER_VARIABLE, TOKEN_VARIABLES = "HIGHWATER_SERVER", ("HIGHWATER_READ_TOKEN", "HIGHWATER_TOKEN")
 # How long the server may be silent, and how long all of it may take, s.
 SILENCE_S, WHOLE_S = 10, 30
 # What a plan may weigh, bytes.
@@ -46,7 +46,7 @@ def fetch(plan):
 def main(plan):
     """Writes the plan's text to standard output, or why there is none to standard error."""
     try:
-        answer = _ask(plan, os.environ[SERVER_VARIABLE].strip().rstrip("/"), os.environ.get(TOKEN_VARIABLE, "").strip())
+        answer = _ask(plan, os.environ[SERVER_VARIABLE].strip().rstrip("/"), *_token())
     except NotFetched as why:
         sys.stderr.write("%s\n" % why)
         return 1
@@ -54,7 +54,16 @@ def main(plan):
     return 0
 
 
-def _ask(plan, server, token):
+def _token():
+    """The token that the server is asked with, and the variable that holds it."""
+    for name in TOKEN_VARIABLES:
+        token = os.environ.get(name, "").strip()
+        if token:
+            return token, name
+    return "", None
+
+
+def _ask(plan, server, token, variable=None):
     import http.client
     import urllib.error
     import urllib.parse
@@ -68,9 +77,9 @@ def _ask(plan, server, token):
     if not is_address:
         raise NotFetched("%s is no address such as https://highwater.example" % SERVER_VARIABLE)
     if "@" in address.netloc:
-        raise NotFetched("%s holds a password: give a token in %s instead" % (SERVER_VARIABLE, TOKEN_VARIABLE))
+        raise NotFetched("%s holds a password: give a token in %s instead" % (SERVER_VARIABLE, TOKEN_VARIABLES[0]))
     if not re.match(r"[!-~]*\Z", token):
-        raise NotFetched("%s: a token is one word of ASCII letters, digits and signs" % TOKEN_VARIABLE)
+        raise NotFetched("%s: a token is one word of ASCII letters, digits and signs" % variable)
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
         """A token goes nowhere but to the server that was named."""
@@ -92,7 +101,8 @@ def _ask(plan, server, token):
         with urllib.request.build_opener(*handlers).open(request, timeout=SILENCE_S) as answer:
             text = answer.read(MOST_BYTES + 1)
     except urllib.error.HTTPError as error:
-        raise NotFetched(_refusal(error))
+        asked = "with %s" % variable if variable else "without a token (%s takes one that may read)" % TOKEN_VARIABLES[0]
+        raise NotFetched("asked %s: %s" % (asked, _refusal(error)))
     except (OSError, ValueError, http.client.HTTPException) as error:
         # Where nobody listens, no name is known, a certificate is not trusted, or what answers speaks no HTTP.
         raise NotFetched("the server cannot be asked: %s" % (getattr(error, "reason", None) or error))
@@ -120,7 +130,7 @@ def _refusal(error):
         # Not the words of a server of ours.
         said = ""
     if error.code == 401:
-        return "the server asks for a token that may read (%s)" % TOKEN_VARIABLE
+        return "the server asks for a token that may read"
     if error.code == 404:
         return "it is not there, or not for whoever asks" + said
     if 300 <= error.code < 400:

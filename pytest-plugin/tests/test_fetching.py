@@ -62,7 +62,7 @@ def test_shards_by_id_are_those_of_the_plan_and_ask_once_each(suite, keeper, opt
     if options:
         pytest.importorskip("xdist")
     suite.write(test_a=BODY, test_b=BODY, test_c=BODY)
-    told = {"HIGHWATER_SERVER": keeper.url + "/", "HIGHWATER_TOKEN": " secret\n", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    told = {"HIGHWATER_SERVER": keeper.url + "/", "HIGHWATER_TOKEN": "records", "HIGHWATER_READ_TOKEN": " secret\n", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
     parts = [ran(suite, "-v", "--highwater-shard", "%d/2" % index, "--highwater-plan", PLAN, *options, **told) for index in (1, 2)]
     files = [set(id.split("::")[0] for id in part) for part in parts]
     assert files == [set(JOBS[0]), set(JOBS[1])]
@@ -97,8 +97,8 @@ REFUSED = json.dumps({"error": {"code": "x", "message": "there is no plan", "hin
 @pytest.mark.parametrize(
     "answer, why",
     [
-        ((404, {}, REFUSED), "it is not there, or not for whoever asks: there is no plan"),
-        ((401, {}, REFUSED), "the server asks for a token that may read (HIGHWATER_TOKEN)"),
+        ((404, {}, REFUSED), "asked with HIGHWATER_TOKEN: it is not there, or not for whoever asks: there is no plan"),
+        ((401, {}, REFUSED), "asked with HIGHWATER_TOKEN: the server asks for a token that may read"),
         ((500, {}, REFUSED), "the server answered 500: there is no plan"),
         ((503, {}, b"[]"), "the server answered 503"),
         ((302, {"Location": "/elsewhere"}, b""), "the server answered 302: a redirect is not followed"),
@@ -132,7 +132,7 @@ def test_a_whole_plan_under_another_id_is_refused(suite, keeper):
         ({"HIGHWATER_SERVER": "127.0.0.1:1"}, "HIGHWATER_SERVER is no address such as https://"),
         ({"HIGHWATER_SERVER": "http://[::1"}, "HIGHWATER_SERVER is no address such as https://"),
         ({"HIGHWATER_SERVER": "http://127.0.0.1:port"}, "HIGHWATER_SERVER is no address such as https://"),
-        ({"HIGHWATER_SERVER": "http://me:hunter2@127.0.0.1:1"}, "HIGHWATER_SERVER holds a password: give a token in HIGHWATER_TOKEN instead"),
+        ({"HIGHWATER_SERVER": "http://me:hunter2@127.0.0.1:1"}, "HIGHWATER_SERVER holds a password: give a token in HIGHWATER_READ_TOKEN instead"),
         ({"HIGHWATER_SERVER": "http://127.0.0.1:1", "HIGHWATER_TOKEN": "two words"}, "a token is one word"),
         ({"HIGHWATER_SERVER": "http://127.0.0.1:1"}, "the server cannot be asked: [Errno 111] Connection refused"),
         ({"HIGHWATER_SERVER": "https://127.0.0.1:1", "HIGHWATER_CA_FILE": "/none.pem"}, "HIGHWATER_CA_FILE: /none.pem: "),

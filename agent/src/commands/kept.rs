@@ -16,7 +16,7 @@ use super::CommandError;
 use crate::{
     ci::Env,
     regular,
-    settings::{self, Places},
+    settings::{self, Places, Token},
     shipper::Client,
     terminal,
 };
@@ -25,6 +25,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What a plan may weigh, bytes: a server plans 5,000 files at most.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
+/// The token that plans are fetched with, where the one that records may not read.
+const READ_TOKEN: &str = "HIGHWATER_READ_TOKEN";
 /// Folder below the spool.
 const FOLDER: &str = "plans";
 /// One that nobody named for so long is removed.
@@ -37,11 +39,29 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn fetch(id: Uuid, places: &Places, env: &Env) -> Result<PlanReport, CommandError> {
     let server = places.server.as_ref();
     let server = server.ok_or(CommandError::NoServerForPlan(id))?;
-    let client = Client::new(server, places.token.as_ref(), env, Uuid::nil());
+    let not_fetched = |why| CommandError::PlanNotFetched(id, why);
+    let (token, by) = read_token(places, env).map_err(not_fetched)?;
+    let client = Client::new(server, token.as_ref(), env, Uuid::nil());
     let path = format!("/api/v1/plans/{id}");
     let answer = client.read(&path, PATIENCE, MOST_BYTES);
-    let answer = answer.map_err(|why| CommandError::PlanNotFetched(id, why))?;
-    understood(&answer, Some(id)).map_err(|why| CommandError::PlanNotFetched(id, why))
+    let answer = answer.map_err(|why| not_fetched(format!("asked {by}: {why}")))?;
+    understood(&answer, Some(id)).map_err(not_fetched)
+}
+
+/// The token that may read, and what is asked with, in words. Whoever records has often one that may do that alone.
+fn read_token(places: &Places, env: &Env) -> Result<(Option<Token>, &'static str), String> {
+    if let Some(text) = env.get(READ_TOKEN).filter(|text| !text.trim().is_empty()) {
+        let token = Token::new(text).map_err(|why| format!("{READ_TOKEN}: {why}"))?;
+        return Ok((Some(token), "with HIGHWATER_READ_TOKEN"));
+    }
+    let by = match (&places.token, env.contains_key("HIGHWATER_OIDC_AUDIENCE")) {
+        (Some(_), _) => "with HIGHWATER_TOKEN",
+        (None, true) => {
+            "with what the CI proves of itself, which may record alone (HIGHWATER_READ_TOKEN takes a token that may read)"
+        }
+        (None, false) => "without a token (HIGHWATER_READ_TOKEN takes one that may read)",
+    };
+    Ok((places.token.clone(), by))
 }
 
 /// A plan that a server answered, which is what its id says; `wanted` where that is known.
@@ -123,4 +143,126 @@ fn remove_old(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::report::{Bound, PlannedJob, Predicted};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn plan() -> PlanReport {
+        let mut plan = PlanReport {
+            id: Uuid::nil(),
+            of: Uuid::from_u128(7),
+            budget_bytes: 1,
+            base_bytes: 1,
+            workers: 1,
+            jobs: vec![PlannedJob {
+                index: 1,
+                files: vec!["test_a.py".to_owned()],
+                predicted: Predicted {
+                    peak_bytes: 1,
+                    duration_us: 1,
+                },
+            }],
+            bound: Bound::About,
+            together: Vec::new(),
+            alternatives: Vec::new(),
+            is_partial: false,
+            not_run: Vec::new(),
+            cut_short: Vec::new(),
+        };
+        plan.id = plan.digest();
+        plan
+    }
+
+    #[test]
+    fn only_what_the_id_says_is_its_plan() {
+        let plan = plan();
+        let id = plan.id;
+        let told = serde_json::to_string(&plan).unwrap();
+        assert_eq!(understood(&told, None), Ok(plan.clone()));
+        assert_eq!(understood(&told, Some(id)), Ok(plan));
+        let other = understood(&told, Some(Uuid::nil())).unwrap_err();
+        assert!(other.contains("it answers with plan "), "{other}");
+        for (from, to) in [
+            ("test_a.py", "test_b.py"),
+            ("test_a.py", "test_a.py\\n b.py"),
+        ] {
+            let changed = told.replace(from, to);
+            let why = understood(&changed, Some(id)).unwrap_err();
+            assert!(why.contains("was changed"), "{why}");
+        }
+        let why = understood("<html>", Some(id)).unwrap_err();
+        assert!(why.contains("is not understood"), "{why}");
+    }
+
+    #[test]
+    fn a_plan_of_before_is_taken_from_beside_the_spool_and_the_old_go() {
+        let root = TempDir::new().unwrap();
+        let places = Places {
+            server: None,
+            token: None,
+            spool: root.path().to_owned(),
+            problems: Vec::new(),
+        };
+        let plan = plan();
+        // There is none elsewhere either.
+        let home = root.path().display().to_string();
+        let env = Env::from([("XDG_STATE_HOME".to_owned(), home)]);
+        let nobody = file(plan.id, &places, &env).unwrap_err();
+        assert!(matches!(nobody, CommandError::NoServerForPlan(id) if id == plan.id));
+        let folder = root.path().join(FOLDER);
+        let old = folder.join("old.json");
+        fs::create_dir(&folder).unwrap();
+        fs::write(&old, "").unwrap();
+        let month_ago = SystemTime::now() - KEPT_FOR - Duration::from_secs(60);
+        let at = |path: &Path| File::options().append(true).open(path).unwrap();
+        at(&old).set_modified(month_ago).unwrap();
+        let json = serde_json::to_vec(&plan).unwrap();
+        let path = write(&folder, &format!("{}.json", plan.id), &json).unwrap();
+        assert!(!old.exists());
+        // One that is named stays.
+        at(&path).set_modified(month_ago).unwrap();
+        assert_eq!(file(plan.id, &places, &env).unwrap(), path);
+        remove_old(&folder).unwrap();
+        assert!(path.exists());
+        fs::write(&path, "{}").unwrap();
+        file(plan.id, &places, &env).unwrap_err();
+    }
+
+    #[test]
+    fn the_token_that_may_read_goes_before_the_one_that_records() {
+        let places = |token: Option<&str>| Places {
+            server: None,
+            token: token.map(|text| Token::new(text).unwrap()),
+            spool: PathBuf::new(),
+            problems: Vec::new(),
+        };
+        let env = |pairs: &[(&str, &str)]| -> Env {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            pairs.iter().map(owned).collect()
+        };
+        let read = [(READ_TOKEN, "reads")];
+        let oidc = [("HIGHWATER_OIDC_AUDIENCE", "x")];
+        for (token, env, expected, by) in [
+            (Some("records"), env(&read), Some("reads"), READ_TOKEN),
+            (
+                Some("records"),
+                env(&[(READ_TOKEN, " ")]),
+                Some("records"),
+                "HIGHWATER_TOKEN",
+            ),
+            (None, env(&oidc), None, "what the CI proves"),
+            (None, env(&[]), None, "without a token"),
+        ] {
+            let (found, words) = read_token(&places(token), &env).unwrap();
+            assert_eq!(found.as_ref().map(Token::reveal), expected);
+            assert!(words.contains(by), "{words}");
+        }
+        let odd = read_token(&places(None), &env(&[(READ_TOKEN, "two words")])).unwrap_err();
+        assert!(odd.starts_with("HIGHWATER_READ_TOKEN: a token is"), "{odd}");
+    }
 }

@@ -276,6 +276,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_many_are_kept_is_as_the_documentation_says() {
+        let said = [
+            include_str!("../../../migrations/README.md")
+                .contains(&format!("of more than {MOST_KEPT_PLANS} of a project")),
+            include_str!("../../../docs/planning.md")
+                .contains(&format!("A project keeps {MOST_KEPT_PLANS}.")),
+        ];
+        assert_eq!(said, [true, true]);
+    }
+
     #[tokio::test]
     async fn they_are_read_by_an_index() {
         let (_folder, store) = store().await;

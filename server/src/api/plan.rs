@@ -123,6 +123,10 @@ pub(crate) async fn kept_plan(
 
 /// A plan as it was asked for; `named` is how its own commands name it.
 fn written(report: PlanReport, form: &FormQuery, named: &str) -> Result<Response, AppError> {
+    let (shard, all) = (form.shard, report.jobs.len());
+    if let Some(shard) = shard.filter(|shard| !(1..=all).contains(shard)) {
+        return Err(no_shard(shard, all));
+    }
     let (kind, name, text) = match form.format {
         PlanFormat::Json => {
             let name = (header::CONTENT_DISPOSITION, disposition("plan.json"));
@@ -144,18 +148,12 @@ fn written(report: PlanReport, form: &FormQuery, named: &str) -> Result<Response
             forms::gitlab(&report, named),
         ),
         PlanFormat::Selection => {
-            let all = report.jobs.len();
-            let shard = form.shard.unwrap_or(0);
+            let shard = shard.unwrap_or(0);
             let job = report.jobs.iter().find(|job| job.index == shard);
-            let job = job.ok_or_else(|| {
-                AppError::bad_request(
-                    format!("shard {shard} is not between 1 and {all}"),
-                    "name one of the plan's jobs, by its index",
-                )
-            })?;
+            let job = job.ok_or_else(|| no_shard(shard, all))?;
             (
                 "text/plain",
-                forms::selection_name(shard),
+                forms::selection_name(job.index),
                 forms::selection(job),
             )
         }
@@ -165,6 +163,13 @@ fn written(report: PlanReport, form: &FormQuery, named: &str) -> Result<Response
         (header::CONTENT_DISPOSITION, disposition(&name)),
     ];
     Ok((headers, text).into_response())
+}
+
+fn no_shard(shard: usize, all: usize) -> AppError {
+    AppError::bad_request(
+        format!("shard {shard} is not between 1 and {all}"),
+        "name one of the plan's jobs, by its index",
+    )
 }
 
 fn disposition(name: &str) -> String {

@@ -187,10 +187,6 @@ impl Planned {
                 recorded(report, &first, &id),
             ),
             ("Without the agent:", command(report, &first, &id)),
-            (
-                "Where these run, the server and a token that may read are named:",
-                "HIGHWATER_SERVER=… HIGHWATER_TOKEN=…".to_owned(),
-            ),
         ];
         planned
     }

@@ -16,6 +16,7 @@ mod compare;
 mod errors;
 mod export;
 mod fresh;
+mod kept_plans;
 mod load;
 mod pages;
 mod pins;

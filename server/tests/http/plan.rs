@@ -3,13 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
-    access::Guarded,
-    app::{App, batch, end, job},
-};
+use crate::app::{App, batch, end, job};
 
 /// Four files that start at 10 to 13 MB, retain 1 MB each and spike by 5.
-fn recorded(app: &App, names: [&str; 4], budget_bytes: Value) -> String {
+pub(crate) fn recorded(app: &App, names: [&str; 4], budget_bytes: Value) -> String {
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
     let path = format!("/api/v1/jobs/{uuid}");
     let mut begin = job("unit");
@@ -24,7 +21,7 @@ fn recorded(app: &App, names: [&str; 4], budget_bytes: Value) -> String {
     path
 }
 
-const NAMES: [&str; 4] = ["test_a.py", "test_b.py", "test_c.py", "-k it's.py"];
+pub(crate) const NAMES: [&str; 4] = ["test_a.py", "test_b.py", "test_c.py", "-k it's.py"];
 
 #[test]
 fn a_plan_is_answered_in_each_form_that_a_ci_takes() {
@@ -144,6 +141,12 @@ fn what_cannot_be_planned_is_told_with_what_can() {
             "bad_request",
             "is not between 1 and 2",
         ),
+        (
+            "budget=17MB&shard=0",
+            400,
+            "bad_request",
+            "shard 0 is not between 1 and 2",
+        ),
         ("budget=17MB&format=odd", 400, "bad_request", "odd"),
     ] {
         let answer = app.get(&format!("{path}/plan?{query}"));
@@ -225,156 +228,4 @@ fn the_page_of_a_plan_is_a_form_that_keeps_what_was_said() {
         "{told}"
     );
     assert_eq!(page("/jobs/none", "").status, 404);
-}
-
-#[test]
-fn a_plan_is_kept_once_and_answered_by_its_id() {
-    let app = App::start();
-    let path = recorded(&app, NAMES, json!(0));
-    let asked = app.get(&format!("{path}/plan?budget=17MB")).json();
-    let id = asked["id"].as_str().unwrap();
-    let at = format!("/api/v1/plans/{id}");
-    let none = app.get(&at);
-    assert_eq!(none.status, 404, "{}", none.text);
-    assert!(
-        none.text.contains(&format!("there is no plan {id}")),
-        "{}",
-        none.text
-    );
-    let keep = |query: &str| app.ask("POST", &format!("{path}/plan?{query}"), &[], "");
-    let kept = keep("budget=17MB");
-    assert_eq!((kept.status, kept.json()), (201, asked.clone()));
-    // Another budget that leads to the same jobs: what was kept first stays.
-    for budget in ["17MB", "17000001"] {
-        let same = keep(&format!("budget={budget}"));
-        assert_eq!((same.status, same.json()), (200, asked.clone()));
-    }
-    let answer = app.get(&at);
-    assert_eq!((answer.status, answer.json()), (200, asked.clone()));
-    // Who has it already is not sent it again.
-    let tag = answer.header("etag").to_owned();
-    assert!(tag.starts_with(&format!("W/\"{id}")), "{tag}");
-    let again = app.ask("GET", &at, &[("If-None-Match", &tag)], "");
-    assert_eq!((again.status, again.text.as_str()), (304, ""));
-    // In each form, and by its id.
-    let gitlab = app.get(&format!("{at}?format=gitlab"));
-    assert_ne!(gitlab.header("etag"), tag);
-    let command = format!("--highwater-shard $HIGHWATER_SHARD --highwater-plan {id}\n");
-    assert!(gitlab.text.contains(&command), "{}", gitlab.text);
-    let selection = app.get(&format!("{at}?format=selection&shard=2"));
-    let files = asked["jobs"][1]["files"].as_array().unwrap().len();
-    assert_eq!(selection.text.lines().count(), files);
-    let odd = app.get(&format!("{at}?format=selection&shard=3"));
-    assert_eq!(odd.status, 400, "{}", odd.text);
-    for (query, status, says) in [
-        ("", 400, "a plan needs a budget"),
-        ("budget=12MB", 422, "so that is the least budget"),
-    ] {
-        let refused = keep(query);
-        assert_eq!(refused.status, status, "{query}: {}", refused.text);
-        assert!(refused.text.contains(says), "{query}: {}", refused.text);
-    }
-    let nobodys = format!("/api/v1/jobs/{}/plan?budget=17MB", Uuid::now_v7());
-    assert_eq!(app.ask("POST", &nobodys, &[], "").status, 404);
-    assert_eq!(app.get("/api/v1/plans/none").status, 400);
-}
-
-#[test]
-fn a_kept_plan_has_a_page_that_the_plan_of_its_job_leads_to() {
-    let app = App::start();
-    let names = ["test_a.py", "test_<b>.py", "test_c.py", "test_d.py"];
-    let path = recorded(&app, names, json!(0));
-    let page = format!("{}/plan?budget=60MB&workers=2", path.replace("/api/v1", ""));
-    let before = app.get(&page);
-    assert!(
-        before
-            .text
-            .contains("<button type=\"submit\">Keep this plan</button>")
-            && !before.text.contains("/plans/"),
-        "{}",
-        before.text
-    );
-    let kept = app.ask("POST", &page, &[], "");
-    assert_eq!(kept.status, 303, "{}", kept.text);
-    let at = kept.header("location").to_owned();
-    let id = at.strip_prefix("/plans/").unwrap();
-    // Though the job did not change, its page did.
-    let tag = before.header("etag").to_owned();
-    let after = app.ask("GET", &page, &[("If-None-Match", &tag)], "");
-    assert_eq!(after.status, 200);
-    assert!(
-        after
-            .text
-            .contains(&format!("<a href=\"{at}\">how its shards name it</a>"))
-            && !after.text.contains("Keep this plan"),
-        "{}",
-        after.text
-    );
-    let told = app.get(&at).text;
-    for part in [
-        format!("highwater run --plan {id} --shard 1/1 -- pytest -n 2 --dist loadfile</code>"),
-        format!("pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan {id}</code>"),
-        format!("\"/api/v1/plans/{id}?format=github\""),
-        "test_<wbr>&lt;b&gt;.py".to_owned(),
-        "<bdi>unit</bdi></a> (<a href=".to_owned(),
-    ] {
-        assert!(told.contains(&part), "{part}: {told}");
-    }
-    assert!(!told.contains("Keep this plan"), "{told}");
-    for none in [Uuid::now_v7().to_string(), "none".to_owned()] {
-        let answer = app.get(&format!("/plans/{none}"));
-        assert_eq!(answer.status, 404, "{}", answer.text);
-        assert!(answer.text.contains("There is no plan"), "{}", answer.text);
-    }
-}
-
-#[test]
-fn a_kept_plan_is_for_who_may_read_its_project() {
-    let guarded = Guarded::start();
-    let Guarded {
-        app,
-        all,
-        ingest,
-        read,
-        other,
-        job,
-        ..
-    } = &guarded;
-    app.wait_settled(*job, read);
-    let at = format!("/api/v1/jobs/{job}/plan?budget=1GB");
-    let ask = |method: &str, path: &str, token: &str| {
-        let bearer = format!("Bearer {token}");
-        let headers = [("Authorization", bearer.as_str())];
-        let headers = if token.is_empty() { &[][..] } else { &headers };
-        app.ask(method, path, headers, "")
-    };
-    for (token, status) in [("", 401), (read, 403), (ingest, 404), (other, 404)] {
-        let refused = ask("POST", &at, token);
-        assert_eq!(refused.status, status, "{}", refused.text);
-    }
-    let page = format!("/jobs/{job}/plan?budget=1GB");
-    let told = ask("GET", &page, read).text;
-    assert!(
-        told.contains("takes a token with the scope admin") && !told.contains("Keep this plan"),
-        "{told}"
-    );
-    assert_eq!(ask("POST", &page, read).status, 403);
-    let kept = ask("POST", &at, all);
-    assert_eq!(kept.status, 201, "{}", kept.text);
-    let id = kept.json()["id"].as_str().unwrap().to_owned();
-    for place in ["/api/v1/plans", "/plans"] {
-        let nothing = format!("{place}/{}", Uuid::now_v7());
-        for (token, status) in [(all, 200), (read, 200), (ingest, 404), (other, 404)] {
-            let answer = ask("GET", &format!("{place}/{id}"), token);
-            assert_eq!(answer.status, status, "{place}: {}", answer.text);
-            if status == 404 {
-                // Word for word as what is not there.
-                let unknown = ask("GET", &nothing, token);
-                let there = answer.text.replace(&id, "ID");
-                let known = unknown.text.replace(&nothing[place.len() + 1..], "ID");
-                assert_eq!(there, known);
-            }
-        }
-    }
-    assert_eq!(ask("GET", &format!("/api/v1/plans/{id}"), "").status, 401);
 }
