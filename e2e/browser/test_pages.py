@@ -168,15 +168,25 @@ def test_a_plan_is_asked_for_by_a_form(opened, server):
     page.get_by_role("link", name="Cut th").first.click()
     page.get_by_label("Budget of a job").fill("500MB")
     page.get_by_label("Jobs", exact=True).fill("3")
-    page.get_by_role("button", name="Plan").click()
+    page.get_by_role("button", name="Plan", exact=True).click()
     assert page.locator("#jobs-of-it ~ div tbody tr").count() == 3
     page.get_by_text("Files of job 1, in order").click()
     assert page.locator("details[open] ol li").count() == 1
     with page.expect_download() as download:
         page.get_by_role("link", name="test_selection_2.txt").click()
     assert len(download.value.path().read_text().splitlines()) == 1
+    asked = page.url
+    page.get_by_role("button", name="Keep this plan").click()
+    plan = page.url.rsplit("/plans/", 1)[1]
+    assert "highwater run --plan %s --shard 1/3 -- pytest" % plan in page.locator("pre").first.inner_text()
+    page.get_by_role("link", name="other plans of it").click()
+    assert page.locator("#kept ~ ul").get_by_role("link", name=plan).count() == 1
+    page.goto(asked)
+    page.get_by_role("link", name="how its shards name it").click()
+    assert page.url.endswith("/plans/" + plan)
+    page.goto(asked)
     page.get_by_label("Jobs", exact=True).fill("none")
-    page.get_by_role("button", name="Plan").click()
+    page.get_by_role("button", name="Plan", exact=True).click()
     assert "is not a number" in page.get_by_role("alert").inner_text()
 
 
