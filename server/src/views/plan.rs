@@ -133,7 +133,7 @@ pub(crate) fn kept_page(kept: &Kept, job: Option<String>) -> KeptPage {
         job: job.unwrap_or_default(),
         again_href: format!("{job_href}/plan"),
         job_href,
-        kept_day: day(&at).to_owned(),
+        kept_day: day(&at),
         kept_at: at,
         plan: Planned::kept(&kept.report),
     }
@@ -149,7 +149,7 @@ impl From<PlanRow> for KeptLine {
         Self {
             id: row.uuid,
             href: kept_href(row.uuid),
-            day: day(&at).to_owned(),
+            day: day(&at),
             at,
         }
     }
