@@ -12,7 +12,7 @@ use std::{
 use highwater_wire::report::PlanReport;
 use uuid::Uuid;
 
-use super::CommandError;
+use super::{CommandError, answers::understood};
 use crate::{
     ci::Env,
     regular,
@@ -45,7 +45,7 @@ pub(super) fn fetch(id: Uuid, places: &Places, env: &Env) -> Result<PlanReport, 
     let path = format!("/api/v1/plans/{id}");
     let answer = client.read(&path, PATIENCE, MOST_BYTES);
     let answer = answer.map_err(|why| not_fetched(format!("asked {by}: {why}")))?;
-    understood(&answer, Some(id)).map_err(not_fetched)
+    checked(&answer, Some(id)).map_err(not_fetched)
 }
 
 /// The token that may read, and what is asked with, in words. Whoever records has often one that may do that alone.
@@ -65,9 +65,8 @@ fn read_token(places: &Places, env: &Env) -> Result<(Option<Token>, &'static str
 }
 
 /// A plan that a server answered, which is what its id says; `wanted` where that is known.
-pub(super) fn understood(answer: &str, wanted: Option<Uuid>) -> Result<PlanReport, String> {
-    let plan: PlanReport = serde_json::from_str(answer)
-        .map_err(|error| format!("what it answers is not understood: {error}"))?;
+pub(super) fn checked(answer: &str, wanted: Option<Uuid>) -> Result<PlanReport, String> {
+    let plan: PlanReport = understood(answer)?;
     if let Some(wanted) = wanted.filter(|wanted| *wanted != plan.id) {
         return Err(format!("it answers with plan {}, not {wanted}", plan.id));
     }
@@ -112,7 +111,7 @@ pub(super) fn file(id: Uuid, places: &Places, env: &Env) -> Result<PathBuf, Comm
 fn is_there(path: &Path, id: Uuid) -> bool {
     let is_it = regular::open(path)
         .and_then(io::read_to_string)
-        .is_ok_and(|text| understood(&text, Some(id)).is_ok());
+        .is_ok_and(|text| checked(&text, Some(id)).is_ok());
     if is_it && let Ok(file) = File::options().append(true).open(path) {
         // Who cannot write it cannot remove it either.
         let _ = file.set_modified(SystemTime::now());
@@ -183,19 +182,19 @@ mod tests {
         let plan = plan();
         let id = plan.id;
         let told = serde_json::to_string(&plan).unwrap();
-        assert_eq!(understood(&told, None), Ok(plan.clone()));
-        assert_eq!(understood(&told, Some(id)), Ok(plan));
-        let other = understood(&told, Some(Uuid::nil())).unwrap_err();
+        assert_eq!(checked(&told, None), Ok(plan.clone()));
+        assert_eq!(checked(&told, Some(id)), Ok(plan));
+        let other = checked(&told, Some(Uuid::nil())).unwrap_err();
         assert!(other.contains("it answers with plan "), "{other}");
         for (from, to) in [
             ("test_a.py", "test_b.py"),
             ("test_a.py", "test_a.py\\n b.py"),
         ] {
             let changed = told.replace(from, to);
-            let why = understood(&changed, Some(id)).unwrap_err();
+            let why = checked(&changed, Some(id)).unwrap_err();
             assert!(why.contains("was changed"), "{why}");
         }
-        let why = understood("<html>", Some(id)).unwrap_err();
+        let why = checked("<html>", Some(id)).unwrap_err();
         assert!(why.contains("is not understood"), "{why}");
     }
 

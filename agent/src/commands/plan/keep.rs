@@ -29,7 +29,7 @@ pub(super) fn keep(
     let path = format!("/api/v1/jobs/{job}/plan?{}", in_address(asked));
     let not_kept = |why| CommandError::PlanNotKept(job, why);
     let answer = client.post_up_to(&path, "", kept::MOST_BYTES);
-    kept::understood(&answer.map_err(not_kept)?, None).map_err(not_kept)
+    kept::checked(&answer.map_err(not_kept)?, None).map_err(not_kept)
 }
 
 /// What is asked, as part of an address.
