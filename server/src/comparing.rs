@@ -11,15 +11,20 @@ use uuid::Uuid;
 
 use which::Find;
 
-use crate::{access::Access, error::AppError, reading::Job, state::AppState};
+use crate::{
+    access::Access,
+    error::AppError,
+    reading::{Job, MOST_ROWS, ROW_WEIGHT},
+    state::AppState,
+};
 
 pub(crate) use query::{CompareQuery, MOST_FILES, USUAL_FILES};
 pub(crate) use which::MOST_JOBS;
 
 /// Most fixtures that are told.
 const MOST_FIXTURES: usize = 100;
-/// What a file or fixture takes in memory while it is compared, bytes.
-const ROW_WEIGHT: u64 = 512;
+/// Room for so many fixtures is claimed on top of what files are known of: these are not counted where jobs are kept.
+const FIXTURES: u64 = 10_000;
 
 /// The jobs of either side; `project` is that of runs and branches, which may be seen. Whether a job may be seen is asked where it is read.
 pub(crate) async fn jobs(
@@ -50,13 +55,61 @@ pub(crate) async fn jobs(
 pub(crate) async fn compare(
     state: &AppState,
     access: &Access,
-    [before, after]: &[Vec<Uuid>; 2],
+    jobs: &[Vec<Uuid>; 2],
     most_files: usize,
 ) -> Result<ComparisonReport, AppError> {
-    let mut sides = [
-        read(state, access, before).await?,
-        read(state, access, after).await?,
-    ];
+    let counted = count(state, jobs).await?.saturating_add(FIXTURES);
+    for most_rows in [counted.min(MOST_ROWS), MOST_ROWS] {
+        let room = state.comparing.claim(ROW_WEIGHT * most_rows).await;
+        // Jobs that are not finalised were not counted, and some have very many fixtures.
+        let Some(sides) = sides(state, access, jobs, most_rows).await? else {
+            continue;
+        };
+        let most = Most {
+            files: most_files,
+            fixtures: MOST_FIXTURES,
+        };
+        let report = room.run(move || {
+            let [before, after] = &sides;
+            compare::compare(before, after, most)
+        });
+        return report.await.map_err(|error| AppError::internal(&error));
+    }
+    Err(AppError::bad_request(
+        format!("these jobs have more than {MOST_ROWS} test files and fixtures together"),
+        "compare fewer jobs at once, or those of one name",
+    ))
+}
+
+/// How many rows are known of the files of jobs that are finalised.
+async fn count(state: &AppState, jobs: &[Vec<Uuid>; 2]) -> Result<u64, AppError> {
+    let mut snapshot = state.store.snapshot().await?;
+    let mut rows = 0;
+    for uuid in jobs.iter().flatten() {
+        if let Some(key) = snapshot.job(*uuid).await? {
+            rows += u64::from(snapshot.count_file_facts(key.id).await?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Both sides; `None` where they have more files and fixtures than so many.
+async fn sides(
+    state: &AppState,
+    access: &Access,
+    [before, after]: &[Vec<Uuid>; 2],
+    most_rows: u64,
+) -> Result<Option<[Side; 2]>, AppError> {
+    let mut sides = [Side::default(), Side::default()];
+    for (at, jobs) in [before, after].into_iter().enumerate() {
+        for uuid in jobs {
+            add(state, access, *uuid, &mut sides[at]).await?;
+            let rows: usize = sides.iter().map(Side::rows).sum();
+            if rows as u64 > most_rows {
+                return Ok(None);
+            }
+        }
+    }
     let [was, is] = &sides;
     let lonely = [compare::only_here(was, is), compare::only_here(is, was)];
     // The tests of a file are asked for only where it may have moved.
@@ -68,28 +121,20 @@ pub(crate) async fn compare(
             }
         }
     }
-    let most = Most {
-        files: most_files,
-        fixtures: MOST_FIXTURES,
-    };
-    let rows: usize = sides.iter().map(Side::rows).sum();
-    let work = move || {
-        let [before, after] = &sides;
-        compare::compare(before, after, most)
-    };
-    let report = state.reading.run(ROW_WEIGHT * rows as u64, work).await;
-    report.map_err(|error| AppError::internal(&error))
+    Ok(Some(sides))
 }
 
-async fn read(state: &AppState, access: &Access, jobs: &[Uuid]) -> Result<Side, AppError> {
-    let mut side = Side::default();
-    for uuid in jobs {
-        let mut job = Job::find(state, access, *uuid).await?;
-        let report = job.report().await?;
-        match job.files_and_fixtures().await? {
-            Some((files, fixtures)) => side.add(&report, Some((&files, &fixtures))),
-            None => side.add(&report, None),
-        }
+async fn add(
+    state: &AppState,
+    access: &Access,
+    uuid: Uuid,
+    side: &mut Side,
+) -> Result<(), AppError> {
+    let mut job = Job::find(state, access, uuid).await?;
+    let report = job.report().await?;
+    match job.files_and_fixtures().await? {
+        Some((files, fixtures)) => side.add(&report, Some((&files, &fixtures))),
+        None => side.add(&report, None),
     }
-    Ok(side)
+    Ok(())
 }

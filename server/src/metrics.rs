@@ -75,6 +75,8 @@ pub(crate) struct Metrics {
     pub(crate) failed: Counter,
     /// Times that the figures of a job that is not finalised were worked out.
     pub(crate) live: Counter,
+    /// Times that jobs alike were looked through for changes.
+    pub(crate) histories: Counter,
     answered: Family<Answered, Counter>,
     took: Family<Routed, Histogram, fn() -> Histogram>,
     refused: Family<Coded, Counter>,
@@ -103,6 +105,7 @@ impl Default for Metrics {
             finalised: Counter::default(),
             failed: Counter::default(),
             live: Counter::default(),
+            histories: Counter::default(),
             answered: Family::default(),
             took: Family::new_with_constructor(histogram),
             refused: Family::default(),
@@ -193,6 +196,11 @@ impl Metrics {
             "live_digests",
             "Times that the figures of a job that is not finalised were worked out",
             self.live.clone(),
+        );
+        registry.register(
+            "histories",
+            "Times that jobs alike were looked through for changes",
+            self.histories.clone(),
         );
         registry.register(
             "webhook_tries",

@@ -2,6 +2,8 @@
 //! retention took something from, from what is left.
 
 mod check;
+mod facts;
+mod histories;
 mod history;
 mod removed;
 mod settled;
@@ -22,6 +24,8 @@ use crate::{
 };
 
 pub(crate) use check::Against;
+pub(crate) use facts::{MOST_ROWS, ROW_WEIGHT};
+pub(crate) use histories::Histories;
 pub(crate) use history::Wanted;
 pub(crate) use removed::Removed;
 pub(crate) use settled::{PieceError, Settled};

@@ -16,7 +16,8 @@ use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use uuid::Uuid;
 
 use crate::{
-    access::Guard, config::Config, finalise::Live, intake::Intake, metrics::Metrics, work::Room,
+    access::Guard, config::Config, finalise::Live, intake::Intake, metrics::Metrics,
+    reading::Histories, work::Room,
 };
 
 /// Unsettled jobs of which the figures are kept for the next look.
@@ -25,6 +26,8 @@ const MOST_LIVE: usize = 16;
 const PIECES: u32 = 4;
 /// Rows of finalised jobs that are read at once; most are read in no time.
 const ROWS: u32 = 64;
+/// What jobs take that are compared at once, bytes: two comparisons of the largest kind, or many usual ones.
+const MAX_COMPARED_BYTES: u64 = 1 << 30;
 
 /// A use of a token is noted once in so long, µs.
 const NOTED_EACH_US: i64 = 60_000_000;
@@ -76,6 +79,11 @@ pub(crate) struct Shared {
     pub(crate) digesting: Room,
     /// Where rows of finalised jobs are read.
     pub(crate) reading: Room,
+    /// Where the figures of jobs are that others are set beside. Whoever has room here may wait for the store and for the other rooms; who keeps a
+    /// connection of the store must not wait for room here.
+    pub(crate) comparing: Room,
+    /// What was found of jobs alike.
+    pub(crate) histories: Histories,
     /// Where jobs are written for other programs, as fast as these take it.
     pub(crate) exporting: Room,
     live: Mutex<Vec<(LiveKey, LiveCell)>>,
@@ -124,6 +132,8 @@ impl AppState {
             decoding: Room::new(MAX_BATCH_BYTES as u64 * u64::from(PIECES), PIECES),
             digesting: Room::new(MAX_JOB_WEIGHT, PIECES),
             reading: Room::new(MAX_JOB_WEIGHT, ROWS),
+            comparing: Room::new(MAX_COMPARED_BYTES, ROWS),
+            histories: Histories::default(),
             exporting: Room::new(MAX_JOB_WEIGHT, PIECES),
             live: Mutex::default(),
             noted: Mutex::default(),

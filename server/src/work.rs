@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{
-    sync::Semaphore,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     task::{JoinError, spawn_blocking},
 };
 
@@ -36,11 +36,32 @@ impl Room {
         bytes: u64,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JoinError> {
+        self.claim(bytes).await.run(work).await
+    }
+
+    /// Claims so many bytes for what is read before it is worked on, once there is room.
+    pub(crate) async fn claim(&self, bytes: u64) -> Claimed {
         let claim = units(bytes).clamp(self.least, self.all);
-        // Fails only when it was closed, which nobody does.
-        let claimed = Arc::clone(&self.free).acquire_many_owned(claim).await;
+        Claimed {
+            _permit: Arc::clone(&self.free).acquire_many_owned(claim).await,
+        }
+    }
+}
+
+/// Room that was claimed, until it is dropped or the work in it is done. An error only where the room was closed, which nobody does.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    _permit: Result<OwnedSemaphorePermit, AcquireError>,
+}
+
+impl Claimed {
+    /// Does work in it, as [`Room::run`].
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
         spawn_blocking(move || {
-            let _claimed = claimed;
+            let _claimed = self;
             work()
         })
         .await
@@ -93,5 +114,17 @@ mod tests {
             last.await.unwrap().unwrap();
             half.as_mut().await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn room_is_taken_from_the_claim_on_and_free_after_the_work() {
+        let room = Room::new(1 << 20, 1);
+        let claimed = room.claim(1).await;
+        let mut next = pin!(room.claim(1));
+        let waits = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+        assert!(waits.is_pending());
+        claimed.run(|| ()).await.unwrap();
+        drop(next.await);
+        room.run(1, || ()).await.unwrap();
     }
 }

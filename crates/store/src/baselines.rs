@@ -6,14 +6,15 @@ use uuid::Uuid;
 use crate::{FileFact, Snapshot, StoreError};
 
 // In the order of an index, newest commit first.
-pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, r.head_commit, j.ordered_unix_us, j.peak_bytes, j.headroom_bytes, j.failed
+pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, j.revision, r.head_commit, j.ordered_unix_us, j.peak_bytes, j.headroom_bytes, j.failed
     FROM job j JOIN run r ON r.id = j.run_id
     WHERE j.project_id = $1 AND j.name = $2 AND j.branch = $3 AND j.comparable = $4 AND j.comparable IS NOT NULL
     AND r.pull_request = '' AND j.ordered_unix_us <= $5 AND j.id != $6 AND (r.head_commit != $7 OR $7 = '')
     ORDER BY j.ordered_unix_us DESC, j.id DESC LIMIT $8";
 pub(crate) const FILES: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
     f.retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored
-    FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1";
+    FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 LIMIT $2";
+pub(crate) const COUNT_FILES: &str = "SELECT COUNT(*) FROM file_fact WHERE job_id = $1";
 
 /// Which jobs may be compared with a job.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,8 @@ pub struct BaselineRow {
     pub id: i64,
     /// Identity.
     pub uuid: Uuid,
+    /// How often it was finalised: its figures change with that alone.
+    pub revision: u32,
     /// Its commit; empty when not known.
     pub head_commit: String,
     /// What it is ordered by, µs since 1970.
@@ -76,14 +79,27 @@ impl Snapshot {
             .await?)
     }
 
-    /// The figures of the test files of a job.
+    /// How many rows [`Self::file_facts`] has of a job.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn file_facts(&mut self, job: i64) -> Result<Vec<FileFact>, StoreError> {
+    pub async fn count_file_facts(&mut self, job: i64) -> Result<u32, StoreError> {
+        let connection: &mut SqliteConnection = self.connection();
+        Ok(sqlx::query_scalar(COUNT_FILES)
+            .bind(job)
+            .fetch_one(connection)
+            .await?)
+    }
+
+    /// The figures of the test files of a job, so many rows at most.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn file_facts(&mut self, job: i64, limit: u32) -> Result<Vec<FileFact>, StoreError> {
         let connection: &mut SqliteConnection = self.connection();
         Ok(sqlx::query_as(FILES)
             .bind(job)
+            .bind(limit)
             .fetch_all(connection)
             .await?)
     }
@@ -168,7 +184,11 @@ mod tests {
     #[tokio::test]
     async fn they_are_read_in_the_order_of_an_index() {
         let (_folder, store) = store().await;
-        for (statement, index) in [(BASELINE, "job_by_baseline"), (FILES, "file_fact_by_job")] {
+        for (statement, index) in [
+            (BASELINE, "job_by_baseline"),
+            (FILES, "file_fact_by_job"),
+            (COUNT_FILES, "file_fact_by_job"),
+        ] {
             let steps = plan_of(&store, statement).await;
             assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
             let is_slow = |step: &String| step.contains("SCAN") || step.contains("TEMP B-TREE");

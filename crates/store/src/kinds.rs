@@ -39,7 +39,7 @@ pub(crate) const KINDS_OF_FILE: &str = "SELECT name, branch, comparable FROM (SE
 pub(crate) const FILE: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
     f.retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored
     FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 AND f.project_id = $2
-    AND f.file_id = (SELECT id FROM file WHERE project_id = $2 AND path = $3)";
+    AND f.file_id = (SELECT id FROM file WHERE project_id = $2 AND path = $3) LIMIT $4";
 /// So many of the newest jobs are looked at.
 const MOST_LOOKED_AT: u32 = 1_000;
 
@@ -113,7 +113,7 @@ impl Snapshot {
             .await?)
     }
 
-    /// The figures of a test file in a job, one row a session.
+    /// The figures of a test file in a job, one row a session, so many at most.
     ///
     /// # Errors
     /// When the database fails.
@@ -122,11 +122,13 @@ impl Snapshot {
         job: i64,
         project: i64,
         path: &str,
+        limit: u32,
     ) -> Result<Vec<FileFact>, StoreError> {
         Ok(sqlx::query_as(FILE)
             .bind(job)
             .bind(project)
             .bind(path)
+            .bind(limit)
             .fetch_all(self.connection())
             .await?)
     }
@@ -199,7 +201,7 @@ mod tests {
             ("feature", &None)
         );
         assert_eq!(snapshot.kinds_of_file(1, "c.py").await.unwrap(), []);
-        let facts = snapshot.facts_of_file(last, 1, "b.py").await.unwrap();
+        let facts = snapshot.facts_of_file(last, 1, "b.py", 9).await.unwrap();
         let paths: Vec<&str> = facts.iter().map(|fact| fact.path.as_str()).collect();
         assert_eq!(paths, ["b.py"]);
     }

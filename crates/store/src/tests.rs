@@ -102,6 +102,7 @@ async fn every_statement_can_be_prepared() {
         facts::DELETE,
         baselines::BASELINE,
         baselines::FILES,
+        baselines::COUNT_FILES,
         facts::HISTORY,
         facts::HISTORY_OF_NAME,
         facts::NEWEST,

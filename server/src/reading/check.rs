@@ -10,7 +10,10 @@ use highwater_wire::report::{
     Acknowledgement, BaselineJob, CheckReport, FileRow, JobReport, JobState,
 };
 
-use super::Job;
+use super::{
+    Job,
+    facts::{Counted, Of, ROW_WEIGHT},
+};
 use crate::{
     acknowledging::of_row as of_known, error::AppError, finalise::FinaliseError, state::AppState,
 };
@@ -22,8 +25,6 @@ pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
 const MOST_LOOKED_AT: u32 = 200;
 /// A job of more files is checked only where that is asked for.
 const MOST_CHECKED: usize = 1_000;
-/// What a file of a job takes in memory while it is compared, bytes.
-pub(super) const FILE_WEIGHT: u64 = 512;
 
 /// What a job is to be checked against.
 #[derive(Debug, Clone, Default)]
@@ -73,11 +74,7 @@ impl Job<'_> {
         let (branch, rows) = self
             .baseline(&mut snapshot, &report, against.branch)
             .await?;
-        let mut before = Vec::new();
-        for row in rows {
-            let facts = snapshot.file_facts(row.id).await?;
-            before.push(of_row(row, &facts));
-        }
+        let counted = Counted::count(&mut snapshot, rows, Of::All).await?;
         let now = self.state.wall_unix_us();
         let confirming = snapshot
             .confirming(self.key.project_id, report.uuid)
@@ -85,14 +82,23 @@ impl Job<'_> {
         let known = snapshot.acknowledged(self.key.project_id, &report.name, now);
         let known = known.await?.into_iter().map(|row| of_known(row, now));
         let known: Vec<Acknowledgement> = known.collect::<Result<_, AppError>>()?;
+        let mut measured_again = 0;
+        if let Some(uuid) = confirming
+            && let Some(key) = snapshot.job(uuid).await?
+        {
+            measured_again = key.weight.cast_unsigned();
+        }
+        drop(snapshot);
+        let own = ROW_WEIGHT * files.len() as u64;
+        let weight = counted.weight() + own + measured_again;
+        let room = self.state.comparing.claim(weight).await;
+        let mut snapshot = self.state.store.snapshot().await?;
+        let before = counted.read(&mut snapshot, &room, Of::All).await?;
         drop(snapshot);
         let again = match confirming {
             Some(uuid) => of_again(self.state, uuid).await?,
             None => None,
         };
-        let rows: usize = before.iter().map(|it| it.files.len()).sum();
-        let measured_again = again.as_ref().map_or(0, |(_, files)| files.len());
-        let weight = FILE_WEIGHT * (rows + files.len() + measured_again) as u64;
         let work = move || {
             let limits = &against.limits;
             let mut checked = check::check(&report, &files, &branch, &before, limits);
@@ -109,11 +115,11 @@ impl Job<'_> {
             check::acknowledge(&mut checked, &report, &known);
             checked
         };
-        let checked = self.state.reading.run(weight, work).await;
+        let checked = room.run(work).await;
         Ok(checked.map_err(FinaliseError::from)?)
     }
 
-    /// The jobs that it may be compared with, in the order of their commits, and their branch.
+    /// The jobs that it may be compared with, the newest commit first, and their branch.
     async fn baseline(
         &self,
         snapshot: &mut Snapshot,
@@ -152,7 +158,6 @@ impl Job<'_> {
                 rows.drain(..base);
             }
             rows.truncate(check::MOST_JOBS);
-            rows.reverse();
             if most.0.is_empty() || rows.len() > most.1.len() {
                 most = (branch, rows);
             }

@@ -1,13 +1,19 @@
 //! Where figures changed for good over jobs alike: of a whole suite, or of one file.
 
+use std::sync::Arc;
+
 use highwater_analysis::{
     check::Before,
     history::{self, LEAST_JOBS, MOST_JOBS, Series},
 };
-use highwater_store::{Alike, JobKind, Snapshot, StoreError};
+use highwater_store::{Alike, BaselineRow, JobKind, Snapshot, StoreError};
 use highwater_wire::report::{Change, ChangesReport, JobsAlike};
 
-use super::check::{FILE_WEIGHT, USUAL_BRANCHES, of_row};
+use super::{
+    check::USUAL_BRANCHES,
+    facts::{Counted, Of},
+    histories::{Found, Key},
+};
 use crate::{error::AppError, finalise::FinaliseError, state::AppState};
 
 /// Of so many kinds of jobs a suite's changes are told, the newest: names, matrix legs and shards.
@@ -40,8 +46,7 @@ impl Wanted {
             // The jobs of one kind are let go of before those of the next are read.
             let mut found = Vec::new();
             for kind in kinds {
-                let of_kind = Kind::read(state, project, kind, None).await?;
-                found.push(of_kind.changes(state, None).await?);
+                found.push(of_kind(state, project, kind).await?.as_ref().clone());
             }
             if jobs(&most.1) <= jobs(&found) {
                 most = (branch, found);
@@ -86,8 +91,10 @@ impl Wanted {
         }
         for kind in tried {
             let branch = kind.branch.clone();
-            let of_kind = Kind::read(state, project, kind, Some(path)).await?;
-            let found = vec![of_kind.changes(state, Some(path)).await?];
+            let mut snapshot = state.store.snapshot().await?;
+            let rows = jobs_of(&mut snapshot, project, &kind).await?;
+            drop(snapshot);
+            let found = vec![changes(state, kind, rows, Of::One(project, path)).await?];
             if most.1.is_empty() || jobs(&most.1) < jobs(&found) {
                 most = (branch, found);
             }
@@ -116,71 +123,34 @@ fn usual(newest: Option<String>) -> Vec<String> {
     branches
 }
 
-/// The changes of one kind of jobs.
-type Found = (JobsAlike, Vec<Change>);
-
 /// Jobs of the kind that has most of them.
 fn jobs(found: &[Found]) -> u64 {
     found.iter().map(|(alike, _)| alike.jobs).max().unwrap_or(0)
 }
 
-/// Jobs alike, in the order of their commits.
-struct Kind {
-    kind: JobKind,
-    jobs: Vec<Before>,
+/// What changed in the suites of one kind of jobs; worked out once for the same jobs.
+async fn of_kind(state: &AppState, project: i64, kind: JobKind) -> Result<Arc<Found>, AppError> {
+    let mut snapshot = state.store.snapshot().await?;
+    let rows = jobs_of(&mut snapshot, project, &kind).await?;
+    drop(snapshot);
+    let key = Key::of(project, &kind, &rows);
+    let cell = state.histories.cell(&key);
+    let work_out = async || {
+        state.metrics.histories.inc();
+        let found = changes(state, kind, rows, Of::All).await?;
+        Ok::<_, AppError>(Arc::new(found))
+    };
+    let found = Arc::clone(cell.get_or_try_init(work_out).await?);
+    state.histories.weigh(&key, &found);
+    Ok(found)
 }
 
-impl Kind {
-    /// The newest of them, with all their files or one.
-    async fn read(
-        state: &AppState,
-        project: i64,
-        kind: JobKind,
-        path: Option<&str>,
-    ) -> Result<Self, AppError> {
-        let mut snapshot = state.store.snapshot().await?;
-        let jobs = read(&mut snapshot, project, &kind, path).await?;
-        Ok(Self { kind, jobs })
-    }
-
-    async fn changes(self, state: &AppState, path: Option<&str>) -> Result<Found, AppError> {
-        let rows: usize = self.jobs.iter().map(|job| job.files.len()).sum();
-        let path = path.map(str::to_owned);
-        let work = move || {
-            let alike = self.kind.comparable.unwrap_or_default();
-            // What is not known of a machine is empty.
-            let words = alike.split(", ").filter(|word| !word.is_empty());
-            let alike = words.collect::<Vec<&str>>().join(", ");
-            let series = Series {
-                name: &self.kind.name,
-                alike: &alike,
-                jobs: &self.jobs,
-            };
-            let changes = match &path {
-                Some(path) => history::of_file(&series, path),
-                None => history::of_suite(&series),
-            };
-            let job = |job: &Before| job.job.clone();
-            let looked_at = JobsAlike {
-                jobs: self.jobs.len() as u64,
-                first: self.jobs.first().map(job),
-                last: self.jobs.last().map(job),
-                name: self.kind.name,
-                alike,
-            };
-            (looked_at, changes)
-        };
-        let found = state.reading.run(FILE_WEIGHT * rows as u64, work).await;
-        Ok(found.map_err(FinaliseError::from)?)
-    }
-}
-
-async fn read(
+/// The newest jobs of a kind, that of the newest commit first.
+async fn jobs_of(
     snapshot: &mut Snapshot,
     project: i64,
     kind: &JobKind,
-    path: Option<&str>,
-) -> Result<Vec<Before>, StoreError> {
+) -> Result<Vec<BaselineRow>, StoreError> {
     let alike = Alike {
         job: 0,
         project,
@@ -190,17 +160,54 @@ async fn read(
         until_unix_us: i64::MAX,
         other_than: "",
     };
-    let mut rows = snapshot.baseline(alike, MOST_JOBS as u32).await?;
-    rows.reverse();
-    let mut jobs = Vec::with_capacity(rows.len());
-    for row in rows {
-        let facts = match path {
-            Some(path) => snapshot.facts_of_file(row.id, project, path).await?,
-            None => snapshot.file_facts(row.id).await?,
-        };
-        jobs.push(of_row(row, &facts));
-    }
-    Ok(jobs)
+    snapshot.baseline(alike, MOST_JOBS as u32).await
+}
+
+/// What changed over jobs of a kind, in all their files or in one.
+async fn changes(
+    state: &AppState,
+    kind: JobKind,
+    rows: Vec<BaselineRow>,
+    of: Of<'_>,
+) -> Result<Found, AppError> {
+    let mut snapshot = state.store.snapshot().await?;
+    let counted = Counted::count(&mut snapshot, rows, of).await?;
+    drop(snapshot);
+    let room = state.comparing.claim(counted.weight()).await;
+    let mut snapshot = state.store.snapshot().await?;
+    let jobs = counted.read(&mut snapshot, &room, of).await?;
+    drop(snapshot);
+    let path = match of {
+        Of::All => None,
+        Of::One(_, path) => Some(path.to_owned()),
+    };
+    let found = room.run(move || found(kind, &jobs, path.as_deref())).await;
+    Ok(found.map_err(FinaliseError::from)?)
+}
+
+fn found(kind: JobKind, jobs: &[Before], path: Option<&str>) -> Found {
+    let alike = kind.comparable.unwrap_or_default();
+    // What is not known of a machine is empty.
+    let words = alike.split(", ").filter(|word| !word.is_empty());
+    let alike = words.collect::<Vec<&str>>().join(", ");
+    let series = Series {
+        name: &kind.name,
+        alike: &alike,
+        jobs,
+    };
+    let changes = match path {
+        Some(path) => history::of_file(&series, path),
+        None => history::of_suite(&series),
+    };
+    let job = |job: &Before| job.job.clone();
+    let looked_at = JobsAlike {
+        jobs: jobs.len() as u64,
+        first: jobs.first().map(job),
+        last: jobs.last().map(job),
+        name: kind.name,
+        alike,
+    };
+    (looked_at, changes)
 }
 
 fn report(path: Option<&str>, branch: String, found: Vec<Found>, limit: usize) -> ChangesReport {

@@ -101,6 +101,30 @@ fn a_change_is_told_with_its_commit_in_the_api_and_on_the_pages() {
 }
 
 #[test]
+fn the_same_jobs_are_looked_through_once_however_often_their_project_is_shown() {
+    let app = App::start();
+    let looked_through = || {
+        let figures = app.get("/metrics").text;
+        let mut lines = figures.lines();
+        let line = lines.find_map(|line| line.strip_prefix("highwater_histories_total "));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    for day in 0..6 {
+        record(&app, "unit", ("main", day), "a.py", 10 * MIB);
+    }
+    let first = app.get("/p/owner~repo").text;
+    assert_eq!(looked_through(), 1);
+    assert_eq!(app.get("/p/owner~repo").text, first);
+    let suite = app.get(CHANGES).json();
+    assert_eq!(suite["looked_at"][0]["jobs"], 6);
+    assert_eq!(looked_through(), 1);
+    record(&app, "unit", ("main", 6), "a.py", 10 * MIB);
+    let suite = app.get(CHANGES).json();
+    assert_eq!(suite["looked_at"][0]["jobs"], 7);
+    assert_eq!(looked_through(), 2);
+}
+
+#[test]
 fn jobs_of_other_names_and_branches_are_told_apart() {
     let app = App::start();
     for day in 0..8 {
