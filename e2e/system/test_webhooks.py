@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from conftest import BINARIES, PYTEST, ROOT, wait_for
+from conftest import BINARIES, PYTEST, ROOT, Server, wait_for
 
 LIMIT = ["--memory-limit", "150MiB", "--on-limit", "stop"]
 HOLDS = """
@@ -172,6 +172,37 @@ def test_a_death_is_told_once_signed_and_in_the_form_that_was_asked_for(own_serv
     assert "/slack" not in listed and len(listed.splitlines()) == 4 and number not in [line.split()[0] for line in listed.splitlines()], listed
     again = webhook(server, "remove", number, status=2)
     assert "webhook list" in again.stderr
+
+
+def test_what_cannot_be_found_out_is_tried_again_with_rests_and_told_once_it_can(tmp_path, recorder, receiver):
+    log = tmp_path / "log"
+    server = Server(tmp_path, silence=2, log=log)
+    try:
+        rests_between_tries(server, log, recorder, receiver)
+    finally:
+        server.stop()
+
+
+def rests_between_tries(server, log, recorder, receiver):
+    _, number = add(server, receiver.url)
+
+    def is_of(form):
+        with sqlite3.connect(str(server.database), timeout=30) as database:
+            database.execute("UPDATE webhook SET format = ? WHERE id = ?", (form, number))
+
+    def failures():
+        return int(re.search(r"^highwater_webhook_news_failures_total (\d+)$", server.text("/metrics"), re.M).group(1))
+
+    is_of("of a later server")
+    dies(recorder, server)
+    wait_for("a second failure", lambda: failures() >= 2)
+    assert receiver.posts == []
+    is_of("json")
+    wait_for("the post", lambda: receiver.posts)
+    settled_and_told(server)
+    assert len(receiver.posts) == 1
+    rests = [int(rest) for rest in re.findall(r"again_in_s=(\d+)", log.read_text())]
+    assert rests == [2**at for at in range(len(rests))] and len(rests) == failures(), rests
 
 
 def test_what_got_worse_is_told_with_the_commit_that_did_it_and_not_after(own_server, recorder, receiver):

@@ -25,6 +25,7 @@ mod intake;
 mod metrics;
 mod planning;
 mod reading;
+mod rests;
 mod retention;
 mod router;
 mod serve;

@@ -127,7 +127,7 @@ async fn serve_until_asked(config: Config) -> Result<(), Box<dyn std::error::Err
         "highwater-server: listening on http://{}",
         listener.local_addr()?
     );
-    serve(&config, store, listener, asked_to_stop()).await;
+    serve(&config, store, listener, asked_to_stop()).await?;
     Ok(())
 }
 

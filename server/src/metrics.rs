@@ -91,6 +91,8 @@ pub(crate) struct Metrics {
     webhook_tries: Family<Tried, Counter>,
     webhook_queue: Gauge,
     webhook_dropped: Gauge,
+    /// Times that it could not be found out what webhooks are to be told of a job.
+    pub(crate) untold: Counter,
 }
 
 impl Default for Metrics {
@@ -120,6 +122,7 @@ impl Default for Metrics {
             webhook_tries: Family::default(),
             webhook_queue: Gauge::default(),
             webhook_dropped: Gauge::default(),
+            untold: Counter::default(),
         };
         metrics.register();
         metrics
@@ -216,6 +219,11 @@ impl Metrics {
             "webhook_dropped",
             "Messages that found the queue of their webhook full",
             self.webhook_dropped.clone(),
+        );
+        registry.register(
+            "webhook_news_failures",
+            "Times that it could not be found out what webhooks are to be told of a job",
+            self.untold.clone(),
         );
     }
 

@@ -3,10 +3,7 @@
 //! A job is settled when its end is there and every batch that the end announced, or when it has been silent for long. What comes
 //! later reopens it: pages and residue give the recording back, the late batch joins it, and it is settled again.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use highwater_store::{Finalised, Put, StoreError};
 use highwater_wire::report::JobState;
@@ -14,32 +11,24 @@ use uuid::Uuid;
 
 use crate::{
     finalise::{self, FinaliseError},
+    rests::Rests,
     state::AppState,
     webhooks::TOLD_WITHIN,
 };
 
 /// How often silent jobs are looked for.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a job that could not be settled is left alone: doubled with each failure, up to the longest.
-const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(600);
-
-/// A job that could not be settled, as it was then: it is tried again when more arrives, or after a rest.
-struct Failure {
-    arrivals: i64,
-    rest: Duration,
-    since: Instant,
-}
 
 /// Settles jobs as they become ready, until the server stops.
 pub(crate) async fn settle_for_ever(state: AppState) {
-    let mut failures: HashMap<Uuid, Failure> = HashMap::new();
+    // Of jobs that could not be settled: how often something of them had arrived.
+    let mut failures: Rests<i64> = Rests::new();
     loop {
         match state.store.unsettled(state.silent_since()).await {
             // What was worked out now would be thrown away.
             Ok(_) if state.store.trouble().is_some() => {}
             Ok(jobs) => {
-                failures.retain(|uuid, _| jobs.iter().any(|(job, _)| job == uuid));
+                failures.keep(|uuid| jobs.iter().any(|(job, _)| job == uuid));
                 for (uuid, arrivals) in jobs {
                     settle_or_rest(&state, uuid, arrivals, &mut failures).await;
                 }
@@ -52,35 +41,18 @@ pub(crate) async fn settle_for_ever(state: AppState) {
     }
 }
 
-async fn settle_or_rest(
-    state: &AppState,
-    uuid: Uuid,
-    arrivals: i64,
-    failures: &mut HashMap<Uuid, Failure>,
-) {
-    let known = failures.get(&uuid);
-    if known.is_some_and(|known| known.arrivals == arrivals && known.since.elapsed() < known.rest) {
+async fn settle_or_rest(state: &AppState, uuid: Uuid, arrivals: i64, failures: &mut Rests<i64>) {
+    if failures.is_resting(uuid, &arrivals, Instant::now()) {
         return;
     }
     match settle(state, uuid).await {
-        Ok(()) => {
-            failures.remove(&uuid);
-        }
+        Ok(()) => failures.done(uuid),
         // No fault of this job: it is tried again as soon as something can be written.
         Err(FinaliseError::Store(StoreError::Unwritten { .. })) => {}
         Err(error) => {
             state.metrics.failed.inc();
-            let rest = known.map_or(FIRST_REST, |known| (known.rest * 2).min(LONGEST_REST));
-            tracing::error!(%uuid, %error, again_in_s = rest.as_secs(), "cannot finalise");
-            let since = Instant::now();
-            failures.insert(
-                uuid,
-                Failure {
-                    arrivals,
-                    rest,
-                    since,
-                },
-            );
+            let rest = failures.failed(uuid, arrivals, Instant::now());
+            tracing::error!(%uuid, %error, again_in_s = rest.lasts.as_secs(), "cannot finalise");
         }
     }
 }

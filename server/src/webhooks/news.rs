@@ -1,9 +1,6 @@
 //! What is to be told of jobs that were finalised.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use highwater_analysis::{digest::Digest, time::rfc3339};
@@ -12,43 +9,62 @@ use highwater_store::{Message, News, WebhookRow};
 use highwater_wire::report::RemarkKind;
 use uuid::Uuid;
 
-use crate::{access::Access, error::AppError, reading::Job, state::AppState};
+use crate::{
+    access::Access,
+    error::AppError,
+    reading::Job,
+    rests::{Rest, Rests},
+    state::AppState,
+};
 
 /// Nobody is told of a job that ended longer ago when it is finalised.
 pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(86_400);
 /// How often is looked without being told to.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a job that could not be looked at is left alone.
-const REST: Duration = Duration::from_secs(60);
 
 /// Looks what is to be told of jobs, until the server stops.
 pub(crate) async fn tell_for_ever(state: AppState) {
-    let mut failures: HashMap<Uuid, (u32, Instant)> = HashMap::new();
+    // Of jobs that could not be looked at: how often they had been finalised.
+    let mut failures: Rests<u32> = Rests::new();
     loop {
         match state.store.news().await {
             Ok(_) if state.store.trouble().is_some() => {}
             Ok(all) => {
-                failures.retain(|job, _| all.iter().any(|news| news.job_uuid == *job));
+                failures.keep(|job| all.iter().any(|news| news.job_uuid == *job));
                 for news in all {
-                    let is_resting =
-                        failures
-                            .get(&news.job_uuid)
-                            .is_some_and(|(revision, since)| {
-                                *revision == news.revision && since.elapsed() < REST
-                            });
-                    if is_resting {
-                        continue;
-                    }
-                    if let Err(error) = tell(&state, news).await {
-                        tracing::error!(uuid = %news.job_uuid, %error, again_in_s = REST.as_secs(), "cannot tell webhooks of a job");
-                        failures.insert(news.job_uuid, (news.revision, Instant::now()));
-                    }
+                    tell_or_rest(&state, news, &mut failures).await;
                 }
             }
             Err(error) => tracing::error!(%error, "cannot look for jobs to tell of"),
         }
         let _ = tokio::time::timeout(LOOK, state.news.notified()).await;
     }
+}
+
+async fn tell_or_rest(state: &AppState, news: News, failures: &mut Rests<u32>) {
+    let (uuid, revision) = (news.job_uuid, news.revision);
+    if failures.is_resting(uuid, &revision, Instant::now()) {
+        return;
+    }
+    let Err(error) = tell(state, news).await else {
+        failures.done(uuid);
+        return;
+    };
+    state.metrics.untold.inc();
+    let rest = failures.failed(uuid, revision, Instant::now());
+    if !is_last_try(rest) {
+        tracing::error!(%uuid, %error, again_in_s = rest.lasts.as_secs(), "cannot tell webhooks of a job");
+        return;
+    }
+    tracing::error!(%uuid, %error, "cannot tell webhooks of a job, and that is given up");
+    if let Err(error) = state.store.tell(news, Vec::new()).await {
+        tracing::error!(%uuid, %error, "cannot forget that webhooks are to be told of a job");
+    }
+}
+
+/// Whether it failed for so long that nobody wants to be told any more.
+fn is_last_try(rest: Rest) -> bool {
+    rest.failing_for >= TOLD_WITHIN
 }
 
 async fn tell(state: &AppState, news: News) -> Result<(), AppError> {

@@ -91,7 +91,7 @@ impl App {
                 let shutdown = async {
                     let _ = stopped.await;
                 };
-                serve(&config, store, listener, shutdown).await;
+                serve(&config, store, listener, shutdown).await.unwrap();
             });
         });
         let config = ureq::Agent::config_builder()
