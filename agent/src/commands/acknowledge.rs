@@ -8,7 +8,7 @@ use highwater_analysis::{
 };
 use highwater_wire::{
     ids::ProjectSlug,
-    report::{Acknowledgement, AcknowledgementsPage, JobReport, NewAcknowledgement},
+    report::{Acknowledgement, AcknowledgementsPage, JobReport, NewAcknowledgement, leg},
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -150,8 +150,7 @@ fn line(known: &Acknowledgement) -> String {
     let of = known.path.as_deref().map_or("the job", |path| path);
     let leg = match &known.variant {
         Some(variant) if !variant.is_empty() => {
-            let pairs = variant.iter().map(|(key, value)| format!("{key}={value}"));
-            format!(" ({})", shown(&pairs.collect::<Vec<String>>().join(", ")))
+            format!(" ({})", shown(&leg(variant).join(", ")))
         }
         _ => String::new(),
     };

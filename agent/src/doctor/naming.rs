@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use highwater_wire::report::leg;
+
 use super::Check;
 use crate::{
     ci::Env,
@@ -26,11 +28,7 @@ pub(super) fn naming(given: Given, env: &Env, folder: &Path) -> Check {
         Some(provider) if provider != "local" => format!("CI {provider}"),
         _ => "no CI".to_owned(),
     };
-    let variant: Vec<String> = job
-        .variant
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let variant = leg(&job.variant);
     let variant = match variant.is_empty() {
         true => String::new(),
         false => format!(" ({})", variant.join(", ")),

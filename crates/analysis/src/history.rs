@@ -9,8 +9,6 @@ mod words;
 
 use highwater_wire::report::Confidence;
 
-use crate::regression::{LEAST_CHANGE_BYTES, LEAST_CHANGE_SHARE};
-
 use pieces::{Cut, Piece};
 
 pub use suite::{Series, newest_first, of_file, of_suite};
@@ -56,12 +54,6 @@ pub struct Shift {
     pub noise: f64,
     /// How sure that is.
     pub confidence: Confidence,
-}
-
-/// From which change on a figure of something that takes so much at its peak is worth telling, bytes.
-#[must_use]
-pub fn floor(peak_bytes: f64) -> f64 {
-    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * peak_bytes)
 }
 
 /// The changes of a series by `floor` or more, in order.

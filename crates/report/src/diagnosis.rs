@@ -1,7 +1,7 @@
 //! What a diagnosed job left, taken apart, as tables show it.
 
 use highwater_analysis::{diagnosis::LEAST_SHOWN_BYTES, digest::Digest};
-use highwater_wire::report::{Diagnosis, FileRow, Grown};
+use highwater_wire::report::{Diagnosis, FileRow, Grown, Why};
 
 /// What a diagnosis does to the figures beside it; every form says it.
 pub(crate) const NOTE: &str = "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file.";
@@ -15,8 +15,8 @@ pub const PARTS: [&str; 6] = [
     "Native rest",
 ];
 
-/// The parts without the whole, by the words of `highwater_wire::report::Why`.
-pub(crate) const WHYS: [&str; 5] = ["garbage", "heap", "pymalloc", "live", "rest"];
+/// The parts without the whole.
+pub(crate) const WHYS: [Why; 5] = [Why::Garbage, Why::Heap, Why::Pymalloc, Why::Live, Why::Rest];
 
 /// What stayed and its parts, bytes; what tracemalloc took itself is in none of them.
 #[must_use]

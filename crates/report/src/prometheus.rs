@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use highwater_wire::report::{FileRow, JobReport};
+use highwater_wire::report::{FileRow, JobReport, Why, leg};
 
 use crate::{Source, diagnosis, escape::label, limits, rank};
 
@@ -49,14 +49,10 @@ fn of_job(job: &JobReport) -> String {
     let shard = job
         .shard
         .map(|shard| format!("{}/{}", shard.index, shard.total));
-    let variant = job
-        .variant
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"));
     let labels = [
         ("project", job.project.clone()),
         ("job", job.name.clone()),
-        ("variant", variant.collect::<Vec<_>>().join(",")),
+        ("variant", leg(&job.variant).join(",")),
         ("shard", shard.unwrap_or_default()),
         ("branch", job.branch.clone()),
     ];
@@ -121,7 +117,7 @@ fn job(out: &mut Exposition, job: &JobReport) {
     forecast(out, job);
     let parts = job.diagnosis.iter().flat_map(|found| {
         let [_, parts @ ..] = diagnosis::parts(found);
-        diagnosis::WHYS.into_iter().zip(parts)
+        diagnosis::WHYS.map(Why::as_str).into_iter().zip(parts)
     });
     out.gauge(
         "job_diagnosis_bytes",
@@ -172,7 +168,7 @@ fn files(out: &mut Exposition, files: &[&FileRow]) {
         ),
         (
             "file_spike_bytes",
-            "Largest peak minus start of a visit.",
+            "Largest peak of a visit above its start and what modules that its tests imported had taken.",
             |file| file.spike_bytes,
         ),
     ];

@@ -1,7 +1,7 @@
 //! The rows that a report has room for.
 
 use highwater_analysis::digest::Digest;
-use highwater_wire::report::{FileRow, JobReport, TestRow};
+use highwater_wire::report::{FileRow, JobReport, TestRow, leg};
 
 /// What retains or spikes less is not worth a row.
 const LEAST_SHOWN_BYTES: i64 = 100 << 10;
@@ -37,14 +37,11 @@ pub(crate) fn of_session(job: &JobReport, session: u32) -> String {
 
 /// A job's name with its matrix leg and shard.
 pub(crate) fn job_name(job: &JobReport) -> String {
-    let variant = job
-        .variant
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"));
+    let variant = leg(&job.variant);
     let shard = job
         .shard
         .map(|shard| format!("{}/{}", shard.index, shard.total));
-    let detail: Vec<String> = variant.chain(shard).collect();
+    let detail: Vec<String> = variant.into_iter().chain(shard).collect();
     match detail.is_empty() {
         true => job.name.clone(),
         false => format!("{} ({})", job.name, detail.join(", ")),

@@ -19,6 +19,8 @@ pub(crate) const LIST: &str = "SELECT w.id, p.slug AS project, w.url, w.on_death
 pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE webhook_id = $1";
 pub(crate) const DELETE: &str = "DELETE FROM webhook WHERE id = $1";
 /// Only jobs that ended a short time ago, were recorded here and not imported, run no files of another again, and were heard of since somebody wanted to be told.
+// By its secret, which no other has.
+pub(crate) const ADDED: &str = "SELECT id FROM webhook WHERE secret = $1";
 pub(crate) const INSERT_NEWS: &str = "INSERT INTO news (job_uuid, revision) SELECT j.uuid, $2 FROM job j
     WHERE j.id = $1 AND j.imported = 0 AND j.confirms IS NULL AND j.started_unix_us + j.duration_us >= $3 AND EXISTS
     (SELECT 1 FROM webhook w WHERE w.project_id = j.project_id AND w.created_unix_us <= j.heard_unix_us)
@@ -191,9 +193,9 @@ impl Store {
     pub async fn add_webhook(&self, webhook: NewWebhook) -> Result<i64, StoreError> {
         let secret = webhook.secret.clone();
         self.writer.webhook(Change::Add(webhook)).await?;
-        let all = self.webhooks().await?;
-        let added = all.iter().find(|it| it.secret == secret);
-        added.map(|it| it.id).ok_or_else(|| {
+        let added = sqlx::query_scalar(ADDED).bind(secret);
+        let id: Option<i64> = added.fetch_optional(&self.readers).await?;
+        id.ok_or_else(|| {
             StoreError::inconsistent(0, "webhook", "it was added and is not there any more")
         })
     }

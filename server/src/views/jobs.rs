@@ -2,7 +2,7 @@
 
 use highwater_analysis::time::rfc3339;
 use highwater_store::{HistoryPoint, JobRow};
-use highwater_wire::ids::ProjectSlug;
+use highwater_wire::{ids::ProjectSlug, report::leg};
 
 use super::format;
 
@@ -113,10 +113,7 @@ pub(crate) fn detail_of(
     shard: Option<(u32, u32)>,
     attempt: u32,
 ) -> String {
-    let mut parts: Vec<String> = variant
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let mut parts = leg(variant);
     parts.extend(shard.map(|(index, total)| format!("shard {index}/{total}")));
     parts.extend((attempt > 1).then(|| format!("attempt {attempt}")));
     parts.join(", ")

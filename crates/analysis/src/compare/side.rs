@@ -226,13 +226,7 @@ fn gravity(verdict: Option<Verdict>) -> u8 {
     let Some(verdict) = verdict else { return 4 };
     match verdict {
         Verdict::Passed => 0,
-        Verdict::OomCgroup
-        | Verdict::OomMachine
-        | Verdict::OomDaemon
-        | Verdict::OomChild
-        | Verdict::RunnerLostMemory
-        | Verdict::MemoryError
-        | Verdict::GuardStopped => 3,
+        verdict if verdict.is_of_memory() => 3,
         verdict if verdict.is_early() => 2,
         _ => 1,
     }

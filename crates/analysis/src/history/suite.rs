@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use highwater_wire::report::{Change, ChangeKind, CheckFigure, Direction};
 
-use super::{Shift, floor, shifts, words};
+use super::{Shift, shifts, words};
 use crate::{
     check::{Before, FileFigures, imports},
+    regression::least_change,
     robust,
 };
 
@@ -114,7 +115,7 @@ fn of_figures(
     let mut changes = told(series, CheckFigure::Retained, Some(path), &retained);
     // What is still held at the end was needed for a while too, and is told already.
     let is_told = |spike: &Change| {
-        let least = floor(peak(&spikes)) as i64;
+        let least = least_change(peak(&spikes)) as i64;
         changes.iter().any(|held: &Change| {
             let differ = spike.change_bytes.saturating_sub(held.change_bytes);
             held.since == spike.since && held.kind == spike.kind && differ.saturating_abs() < least
@@ -139,7 +140,7 @@ fn told(
     values: &[Value],
 ) -> Vec<Change> {
     let bytes: Vec<f64> = values.iter().map(|value| value.bytes as f64).collect();
-    let shifts = shifts(&bytes, floor(peak(values)));
+    let shifts = shifts(&bytes, least_change(peak(values)));
     let job = |place: usize| {
         let value = values.get(place)?;
         Some(&series.jobs.get(value.at)?.job)

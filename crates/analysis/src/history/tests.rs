@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     chance::Chance,
     check::{Before, FileFigures},
+    regression::least_change,
     time::rfc3339,
 };
 
@@ -160,8 +161,8 @@ fn few_values_and_small_changes_are_left_alone() {
         .map(|at| if at < 20 { 0.0 } else { 3.9 * MB })
         .collect();
     assert_eq!(shifts(&small, FLOOR), []);
-    assert!((floor(200.0 * MB) - 10.0 * MB).abs() < 1.0);
-    assert!((floor(0.0) - FLOOR).abs() < 1.0);
+    assert!((least_change(200.0 * MB) - 10.0 * MB).abs() < 1.0);
+    assert!((least_change(0.0) - FLOOR).abs() < 1.0);
 }
 
 /// The job of a day, with one file.

@@ -220,6 +220,7 @@ async fn statements_about_webhooks_can_be_prepared() {
         webhooks::LIST,
         webhooks::DELETE_DELIVERIES,
         webhooks::DELETE,
+        webhooks::ADDED,
         webhooks::INSERT_NEWS,
         webhooks::NEWS,
         webhooks::DELETE_NEWS,

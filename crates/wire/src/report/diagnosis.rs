@@ -104,7 +104,7 @@ pub enum Why {
 impl Why {
     /// The word that every form uses.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Garbage => "garbage",
             Self::Heap => "heap",

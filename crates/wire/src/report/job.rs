@@ -187,6 +187,13 @@ pub struct RunReport {
     pub url: String,
 }
 
+/// A matrix leg as people write it: `key=value` of each of its parts.
+#[must_use]
+pub fn leg(variant: &BTreeMap<String, String>) -> Vec<String> {
+    let parts = variant.iter();
+    parts.map(|(key, value)| format!("{key}={value}")).collect()
+}
+
 /// Shard `index` of `total`, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
