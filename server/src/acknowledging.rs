@@ -222,22 +222,22 @@ fn until(new: &NewAcknowledgement, now_unix_us: i64) -> Result<i64, AppError> {
     let wrong = |message: String| {
         AppError::bad_request(
             message,
-            "give days, or until as a day (2026-12-31) or a moment (RFC 3339), a year from now at the most",
+            "give days, or until as a day (2026-12-31) or a moment (RFC 3339), 365 days from now at the most; a day counts to its end",
         )
     };
     let most = i64::from(MOST_DAYS) * DAY_US;
-    let lasts = match (new.days, new.until.as_deref().map(str::trim)) {
-        (Some(days), None) => i64::from(days).saturating_mul(DAY_US),
+    let (lasts, most) = match (new.days, new.until.as_deref().map(str::trim)) {
+        (Some(days), None) => (i64::from(days).saturating_mul(DAY_US), most),
         (None, Some(until)) => {
-            let end = moment(until)
+            let (end, is_day) = moment(until)
                 .ok_or_else(|| wrong(format!("until {until:?} is neither a day nor a moment")))?;
-            end.saturating_sub(now_unix_us)
+            let most = if is_day { most + DAY_US } else { most };
+            (end.saturating_sub(now_unix_us), most)
         }
         (Some(_), Some(_)) => return Err(wrong("both days and until are given".to_owned())),
         (None, None) => return Err(wrong(format!("no end is given: {days}"))),
     };
-    // The day that is a year from now counts to its end.
-    if (1..=most + DAY_US).contains(&lasts) && new.days.is_none_or(|days| days <= MOST_DAYS) {
+    if (1..=most).contains(&lasts) {
         Ok(now_unix_us.saturating_add(lasts))
     } else if lasts < 1 {
         Err(wrong("it would have ended already".to_owned()))
@@ -248,15 +248,16 @@ fn until(new: &NewAcknowledgement, now_unix_us: i64) -> Result<i64, AppError> {
     }
 }
 
-/// A moment, or the end of a day in UTC, µs since 1970.
-fn moment(text: &str) -> Option<i64> {
+/// A moment, or the end of a day in UTC, µs since 1970, and whether it is a day's.
+fn moment(text: &str) -> Option<(i64, bool)> {
     let day: Result<Date, _> = text.parse();
     match day {
         Ok(day) if text.len() == "2026-12-31".len() => {
             let next = day.tomorrow().ok()?.at(0, 0, 0, 0);
-            Some(TimeZone::UTC.to_timestamp(next).ok()?.as_microsecond())
+            let end = TimeZone::UTC.to_timestamp(next).ok()?.as_microsecond();
+            Some((end, true))
         }
-        _ => time::unix_us(text),
+        _ => Some((time::unix_us(text)?, false)),
     }
 }
 
@@ -323,6 +324,11 @@ mod tests {
             (new(Some(3), Some("2026-02-01")), None),
             (new(None, Some("2025-12-31")), None),
             (new(None, Some("2027-01-02")), None),
+            (
+                new(None, Some("2027-01-01T00:00:00Z")),
+                Some("2027-01-01T00:00:00Z"),
+            ),
+            (new(None, Some("2027-01-01T00:00:01Z")), None),
             (new(None, Some("2026-02-30")), None),
             (new(None, Some("tomorrow")), None),
             (new(None, Some("")), None),

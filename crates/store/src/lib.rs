@@ -6,8 +6,8 @@
 //! writes a recording at once, `webhooks` are addresses that are told of jobs and `deliveries` what they are told, `rows` is many rows in one statement. `pymon` reads databases that are not ours.
 //!
 //! Conventions: what is absent is `Ok(None)`; rows are plain structs; a stored value that cannot
-//! be is [`StoreError::Inconsistent`]. Statements are constants in the portable subset with `$1` parameters, and a test
-//! prepares each of them; around many rows a statement is two constants, and tests write them.
+//! be is [`StoreError::Inconsistent`]. Statements are constants with `$1` parameters, in the subset that SQLite and PostgreSQL share but for
+//! `INDEXED BY`, which stands where the planner would take another index; a test prepares each of them; around many rows a statement is two constants, and tests write them.
 
 mod acknowledgements;
 mod backup;

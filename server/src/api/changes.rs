@@ -42,7 +42,7 @@ pub(crate) struct LimitQuery {
     limit: Option<u32>,
 }
 
-/// What changed for good in a suite, the newest first: the peak of its jobs and what each of its files retains and needs for a while, over the newest 60 jobs
+/// What changed for good in a suite, the newest first: the peak of its jobs, what they import, and what each of their files retains and needs for a while, over the newest 60 jobs
 /// alike of each of the 4 newest kinds of jobs.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/changes", tag = "projects", params(("project" = String, Path), ChangesQuery, LimitQuery),
     responses((status = 200, body = ChangesReport), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]

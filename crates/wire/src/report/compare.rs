@@ -225,11 +225,11 @@ pub struct ComparedFile {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of a worker and its descendants inside a visit; sampled.
     pub tree_peak_bytes: i64,
-    /// Largest peak minus start of a visit.
+    /// Largest peak of a visit above its start and above what modules that its tests imported had taken until then.
     pub spike_bytes: i64,
     /// The same with what children took at their highest; sampled where that is more.
     pub tree_spike_bytes: i64,
-    /// End minus start, summed over visits.
+    /// End minus start, summed over visits, without what modules that its tests imported late took.
     pub retained_bytes: i64,
     /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed, those of the session included.
     pub fixture_bytes: i64,

@@ -34,10 +34,10 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Culprit {
-    /// `file`, `fixture`, `process`, or `other` for a process outside the job.
+    /// `file`, `fixture`, `module`, `process`, or `other` for a process outside the job.
     pub kind: String,
-    /// Path of a file, name of a fixture with its file (or `session`) in brackets, or command of a process;
-    /// of one outside the job with its number in brackets.
+    /// Path of a file, name of a fixture with its file (or `session`) in brackets, name of a module that tests imported while they ran, or command of a
+    /// process; of one outside the job with its number in brackets.
     pub name: String,
     /// What it held then. A file's imports count, and its fixtures of a wider scope than a test do not: these are told by themselves.
     pub bytes: i64,

@@ -41,7 +41,7 @@ pub struct JobsAlike {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
-    /// Which figure: `peak`, `retained` or `spike`.
+    /// Which figure: `peak` or `imports` of the job, `retained` or `spike` of a file.
     pub figure: CheckFigure,
     /// Of which file; none for one of the job.
     pub path: Option<String>,
