@@ -1,6 +1,6 @@
 //! Keeps recordings of pytest memory, draws them and answers questions about them.
 //!
-//! Rooms: `durations`, `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `webhooks` tell others of it, `retention` removes, `reading` answers, `acknowledging` takes what somebody knows of figures, `export` writes
+//! Rooms: `durations`, `config`, `error`, `access`, `work`, `finalise`, `state`; `ingest` takes in what `intake` has room for, `metrics` counts, `fresh` confirms what somebody has already, `settle` finalises, `rests` says how long what failed is left alone, `webhooks` tell others of it, `retention` removes, `reading` answers, `acknowledging` takes what somebody knows of figures, `export` writes
 //! a job for other programs, `import` reads recordings that come as files; `foreign` opens a door to all of these that take foreign bytes; `views` turn answers into what a
 //! page shows; `api` and `web` speak HTTP; `router` holds every route; `serve` runs it all.
 //! `cli` reads the command line; `commands` is what the program does besides serving.
