@@ -71,3 +71,26 @@ def test_a_child_of_one_test_leaves_its_outcome_to_the_parent(suite):
     found = {bool(records[0]["forked_from"]): suite.outcomes(records) for records in suite.records().values()}
     assert found[False] == [("test_a", "passed"), ("test_fails", "failed")]
     assert [outcome for _, outcome in found[True]] == ["unknown"]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["begin at once", "begin while the first runs"])
+def test_of_two_in_two_threads_at_once_one_is_recorded_and_the_other_told_of(suite, at_once):
+    for name in ("one", "other"):
+        meets = "import meeting\ndef test_meets(): meeting.MET.wait()\n" if at_once else "import meeting\ndef test_meets(): meeting.meet()\n"
+        suite.write(**{"test_" + name: meets + "def test_%s(): pass\n" % name})
+    suite.write(
+        meeting="import threading\nMET = threading.Barrier(2, timeout=60)\nFIRST = threading.Event()\n"
+        "def meet():\n    FIRST.set()\n    MET.wait()\n",
+        both="import sys, threading, meeting, pytest\nsys.path.insert(0, '.')\ncodes = []\n"
+        "def run(path):\n    codes.append(pytest.main(['-p', 'no:cacheprovider', '-p', 'no:randomly', path]))\n"
+        "threads = [threading.Thread(target=run, args=(path,)) for path in ('test_one.py', 'test_other.py')]\n"
+        "threads[0].start()\n" + ("" if at_once else "meeting.FIRST.wait()\n") + "threads[1].start()\n"
+        "for thread in threads: thread.join()\nsys.exit(max(codes))\n",
+    )
+    done = suite.call([sys.executable, "both.py"], HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0, done.stdout.decode()
+    records = suite.only()
+    kinds = [record["kind"] for record in records]
+    assert [kinds.count(kind) for kind in ("H", "S", "sb", "se", "xx")] == [1] * 5
+    assert [outcome for _, outcome in suite.outcomes(records)] == ["passed", "passed"]
+    assert [record["code"] for record in records if record["kind"] == "N"] == ["another_pytest"]
