@@ -1,5 +1,6 @@
 """Deaths for real, where the exit code says one thing and the evidence another."""
 
+import os
 import shutil
 
 import pytest
@@ -113,3 +114,40 @@ def test_a_test_that_is_refused_memory_by_a_limit_of_data(recorder):
     assert verdict(summary) == ("memory_error", "likely"), summary["ending"]
     assert any("was limited to 195.3 MiB (ulimit -d)" in it["sentence"] for it in summary["ending"]["evidence"]), summary["ending"]
     assert "ulimit -d" in summary["ending"]["next_step"]
+
+
+TWO_TESTS = "def test_a():\n    pass\n\ndef test_fails():\n    assert 0\n"
+BECOMES_ANOTHER = """import os, sys
+def pytest_sessionstart(session):
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+"""
+GOES_ON_IN_A_CHILD = """import os
+def pytest_sessionstart(session):
+    pid = os.fork()
+    if pid:
+        os._exit(os.WEXITSTATUS(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("conftest", [BECOMES_ANOTHER, GOES_ON_IN_A_CHILD, ""], ids=["exec", "fork", "left over"])
+def test_who_goes_on_with_a_session_is_heard(recorder, conftest):
+    (recorder.folder / "conftest.py").write_text(conftest)
+    (recorder.folder / "test_it.py").write_text(TWO_TESTS)
+    summary = recorder.run(PYTEST, PYTHONHASHSEED="1", HIGHWATER_RECORDING=str(os.getpid()))
+    assert recorder.done.returncode == 1, recorder.done.stderr
+    assert verdict(summary) == ("tests_failed", "certain"), summary["ending"]
+    assert summary["ending"]["sentence"] == "1 of 2 tests failed.", summary["ending"]
+    assert sum(session["tests"] for session in summary["sessions"]) == 2
+    assert not any(session["sampled"] for session in summary["sessions"]), summary["sessions"]
+
+
+def test_workers_that_end_in_two_ways_are_told_with_both(recorder):
+    pytest.importorskip("xdist")
+    (recorder.folder / "test_it.py").write_text(
+        "import os, signal\n\ndef test_leaves():\n    os._exit(0)\n\ndef test_crashes():\n    os.kill(os.getpid(), signal.SIGSEGV)\n\ndef test_a():\n    pass\n"
+    )
+    summary = recorder.run(PYTEST + ["-n", "2"])
+    assert verdict(summary) == ("worker_crashed", "certain"), summary["ending"]
+    assert "(1 by SIGSEGV, 1 with exit code 0)" in summary["ending"]["sentence"], summary["ending"]

@@ -194,12 +194,28 @@ def test_stop_beside_a_pytest_that_goes_on_without_its_agent(server, recorder):
         os.kill(job.agents[0], signal.SIGKILL)
         wait_for("its end", lambda: is_gone(job.agents[0]))
         first = job.stop()
-        assert "still runs" in job.stopped.stderr and first["uuid"], job.stopped.stderr
+        assert "still runs" in job.stopped.stderr and verdict(first) == ("agent_lost", "certain"), (job.stopped.stderr, first["ending"])
         os.kill(pid, signal.SIGKILL)
         job.going.end()
         second = job.stop()
     assert second["uuid"] == first["uuid"]
     check(second, "agent_lost", "certain", server)
+
+
+def test_an_upload_knows_what_stop_found_beside_a_pytest_that_goes_on(server, recorder):
+    write_suite(recorder.folder)
+    with recorded(Steps, recorder, server) as job:
+        job.begin()
+        pid = victim_pid(recorder.folder)
+        wait_for("some samples", lambda: knows_the_victim(server))
+        os.kill(job.agents[0], signal.SIGKILL)
+        wait_for("its end", lambda: is_gone(job.agents[0]))
+        uuid = job.stop()["uuid"]
+        os.kill(pid, signal.SIGKILL)
+        job.going.end()
+    done = recorder.upload(server)
+    assert done.returncode == 0, done.stderr
+    check(server.job(uuid), "agent_lost", "certain", server)
 
 
 #: Each of its processes starts a child that lives as long as it does, and both write themselves down.

@@ -1,4 +1,4 @@
-"""What looks like a secret does not leave the machine: not in a command, not in an argument, not in a child, not in the id of a test."""
+"""What looks like a secret does not leave the machine: not in a command, not in an argument, not in a child, not in the id of a test nor the path of its file."""
 
 import pytest
 
@@ -31,8 +31,9 @@ def test_a(x):
 @pytest.mark.parametrize("way", [[], ["--no-plugin"]], ids=["plugin", "sampled"])
 def test_no_secret_leaves_the_machine(server, recorder, tmp_path, way):
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_a.py").write_text(SUITE)
-    arguments = ["test_a.py", "--db-password", SECRETS[1], "--dsn=postgres://user:%s@db/x" % SECRETS[3]]
+    (tmp_path / TOKEN).mkdir()
+    (tmp_path / TOKEN / "test_a.py").write_text(SUITE)
+    arguments = [TOKEN, "--db-password", SECRETS[1], "--dsn=postgres://user:%s@db/x" % SECRETS[3]]
     summary = recorder.run(PYTEST + arguments, server, way)
     assert summary["exit_code"] == 0, recorder.done.stderr
     uuid = server.job(summary["uuid"])["uuid"]
@@ -44,4 +45,5 @@ def test_no_secret_leaves_the_machine(server, recorder, tmp_path, way):
     processes = server.rows(uuid, "processes")
     assert any("--api-token=***" in process["command"] for process in processes), processes
     ids = {test["nodeid"] for test in server.rows(uuid, "tests")}
-    assert {"test_a.py::test_a[***]", "test_a.py::test_a[password=***]", "test_a.py::test_a[plain]"} == ids
+    assert {"***/test_a.py::test_a[***]", "***/test_a.py::test_a[password=***]", "***/test_a.py::test_a[plain]"} == ids
+    assert {file["path"] for file in server.rows(uuid, "files")} == {"***/test_a.py"}

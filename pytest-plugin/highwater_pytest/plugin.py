@@ -1,11 +1,16 @@
 """Where the recording begins and ends."""
 
+import _thread
 import os
 import sys
 
 from . import limits, nesting, shard
 
 _recording = None
+# Held while a recording begins: a process has one mark of the kernel, and so one recording at a time.
+_beginning = _thread.allocate_lock()
+# Whether another thread began a pytest meanwhile.
+_has_another = False
 
 
 def pytest_addoption(parser):
@@ -23,17 +28,34 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     _begin_recording(config)
     # A pytest inside the process of a recorded one shares its kernel's mark, and so its recorder.
-    config.pluginmanager.register(limits.Limits(config, _recording.recorder if _recording is not None else None))
+    recording = _recording
+    config.pluginmanager.register(limits.Limits(config, recording.recorder if recording is not None else None))
     shard.configure(config)
 
 
 def _begin_recording(config):
     """Begins a recording, if one is wanted and this is no pytest inside a recorded one."""
-    global _recording
+    global _has_another
+    # Whoever holds it is a pytest of another thread, which will be the recorded one. To wait would be for ever in a child forked meanwhile.
+    if not _beginning.acquire(False):
+        _has_another = True
+        return
+    try:
+        _begin_the_only_one(config)
+    finally:
+        _beginning.release()
+
+
+def _begin_the_only_one(config):
+    global _recording, _has_another
     folder = os.environ.get("HIGHWATER_EVENTS", "")
     wanted = config.getoption("highwater", False)
     workerinput = getattr(config, "workerinput", None)
-    if _recording is not None or not (folder or wanted) or not nesting.is_outermost(workerinput):
+    if _recording is not None:
+        # What a test calls in its own thread is told as part of that test.
+        _has_another = _has_another or _recording.thread != _thread.get_ident()
+        return
+    if not (folder or wanted) or not nesting.is_outermost(workerinput):
         return
     if not hasattr(os, "register_at_fork"):
         return
@@ -61,6 +83,7 @@ class Recording:
         from .recorder import Recorder
 
         self.config = config
+        self.thread = _thread.get_ident()
         self.own_folder = None
         if not folder:
             import tempfile
@@ -106,10 +129,13 @@ class Recording:
 
     def end(self):
         """The session is over: pytest unconfigures."""
-        global _recording
+        global _recording, _has_another
         if os.getpid() != self.recorder.pid:
             return
         self.recorder.late.end()
+        if _has_another:
+            _has_another = False
+            self.recorder.notice("another_pytest", "another thread of the process ran a pytest at the same time, which was not recorded")
         self.recorder.leave()
         self.recorder.close()
         if self.recorder.problem:

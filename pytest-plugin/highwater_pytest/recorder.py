@@ -87,6 +87,8 @@ class Recorder:
 
     def _begin_process(self, forked_from):
         self._forked = forked_from != 0
+        # Forked within that test, as under pytest-forked: the parent tells how it ended.
+        self._parents_test = self._test if self._forked else None
         self._next_peak = kernel.life_peak()
         self.kernel = kernel.Kernel(self._exact_wanted)
         if not self.kernel.exact:
@@ -304,9 +306,9 @@ class Recorder:
         self.mark("tb", self._test, True)
 
     def teardown_ends(self, cause):
-        """In a forked child this is the last that is seen of the test; how it ended is for its parent to say, which does not see why."""
-        if self._forked:
-            self._test = None
+        """In a child that was forked for the test this is the last that is seen of it; how it ended is for its parent to say, which does not see why."""
+        if self._parents_test is not None:
+            self._test = self._parents_test = None
             self.mark("te", f"\tunknown\t-\t-\t-{cause}", True)
 
     def test_ends(self, outcomes):
@@ -315,6 +317,9 @@ class Recorder:
         self.mark("te", outcomes)
         if self.late is not None:
             self._modules_gone(self.late.test_ends())
+        if self._forked:
+            # It may leave by ``os._exit`` after any test.
+            self.tests_end()
 
     def _blocks(self, name):
         self._file = name

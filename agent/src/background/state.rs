@@ -112,6 +112,9 @@ pub struct Stop {
     pub exit_code: Option<i32>,
     /// The CI's own word.
     pub ci_status: String,
+    /// It found the agent gone, and a pytest that still ran, so that the end stays open; those of before do not say it.
+    #[serde(default)]
+    pub agent_lost: bool,
 }
 
 /// What became of the sending.
@@ -328,6 +331,7 @@ mod tests {
         let stop = Stop {
             exit_code: Some(3),
             ci_status: "failure".to_owned(),
+            agent_lost: false,
         };
         // Where a folder stands, no new file can be made, as on a full disk.
         fs::create_dir(folder.path().join(format!("{STOP}.new"))).unwrap();

@@ -5,8 +5,10 @@ use std::path::Path;
 use highwater_wire::{VERSION, codec, v1};
 
 use crate::{
+    background::state::Stop,
     clock, rescue,
     spool::{self, SpoolError, Unwritten},
+    terminal,
 };
 
 /// Completes the spool of an agent that died; whoever calls holds its lock. `say` adds to its end what is known of it. Answers what the disk has no room for: it is sent all the same, since sending is what makes room.
@@ -25,6 +27,30 @@ pub(super) fn complete(
         })?);
     }
     Ok(unwritten)
+}
+
+/// How a recording whose agent died, and to which a pytest still writes, would end by what is in its spool now.
+pub(super) fn so_far(folder: &Path, say: impl FnOnce(&mut v1::End)) -> Result<v1::End, SpoolError> {
+    let mut end = end_of_lost(folder, &Unwritten::default())?;
+    say(&mut end);
+    Ok(end)
+}
+
+/// Adds what `highwater stop` found and was told.
+pub(super) fn say(end: &mut v1::End, word: &Stop) {
+    end.set_ended_by(v1::EndedBy::Stop);
+    end.exit_code = word.exit_code;
+    end.ci_status.clone_from(&word.ci_status);
+}
+
+/// Adds what a `highwater stop` that could not complete the recording left, if there was one.
+pub(super) fn say_left(end: &mut v1::End, folder: &Path) {
+    match Stop::read(folder) {
+        Ok(Some(word)) if word.agent_lost => say(end, &word),
+        // Whoever told an agent that lived to end does not know what became of both.
+        Ok(_) => {}
+        Err(error) => terminal::tell(error),
+    }
 }
 
 /// The end of a recording whose agent died: when it is known to have lived last, and what it left.

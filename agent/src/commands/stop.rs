@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use highwater_wire::{codec, v1};
+use highwater_wire::codec;
 
 use super::{
     CommandError, environment, lost, step_summary, tell,
@@ -84,6 +84,7 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     let word = Stop {
         exit_code: task.exit_code,
         ci_status: task.status.unwrap_or_else(|| ci_status(&env)),
+        agent_lost: false,
     };
     let folder = started.folder.as_path();
     let page = started.agent.page.as_deref().map(shown);
@@ -96,11 +97,11 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
         tell_gone(server.as_deref(), page.as_deref());
         return Ok(exit_codes::OK);
     }
-    let left = match (&sent, spool::read_end(folder)) {
-        (None, Ok(None)) => complete(folder, &word)?,
-        _ => Unwritten::default(),
+    let (left, end) = match (&sent, spool::read_end(folder)) {
+        (None, Ok(None)) => complete(folder, word)?,
+        _ => (Unwritten::default(), summary::End::InSpool),
     };
-    let digest = match summary::digest_of(folder, Vec::new(), end_of(&left)) {
+    let digest = match summary::digest_of(folder, Vec::new(), end) {
         Ok(digest) => Some(digest),
         Err(error) => {
             terminal::tell(format_args!("no summary: {error}"));
@@ -267,21 +268,29 @@ fn end_agent(started: &Started, word: &Stop) -> Result<Option<Sent>, CommandErro
     }))
 }
 
-/// Completes the recording of an agent that is gone.
-fn complete(folder: &Path, word: &Stop) -> Result<Unwritten, CommandError> {
+/// Completes the recording of an agent that is gone; what the disk has no room for, and how it ended.
+fn complete(folder: &Path, word: Stop) -> Result<(Unwritten, summary::End), CommandError> {
     terminal::tell("the agent is gone: what it recorded until then is told");
     let _lock = spool::lock_of_gone(folder)?;
-    let say = |end: &mut v1::End| {
-        end.set_ended_by(v1::EndedBy::Stop);
-        end.exit_code = word.exit_code;
-        end.ci_status.clone_from(&word.ci_status);
+    let word = Stop {
+        agent_lost: true,
+        ..word
     };
-    match lost::complete(folder, say) {
+    match lost::complete(folder, |end| lost::say(end, &word)) {
         Err(SpoolError::Busy(_)) => {
             terminal::tell("a pytest of it still runs, so its end stays open");
-            Ok(Unwritten::default())
+            // Whoever completes it later cannot know what was found here.
+            if let Err(error) = word.write(folder) {
+                terminal::tell(error);
+            }
+            let end = lost::so_far(folder, |end| lost::say(end, &word))?;
+            Ok((Unwritten::default(), summary::End::Known(end)))
         }
-        completed => Ok(completed?),
+        completed => {
+            let left = completed?;
+            let end = end_of(&left);
+            Ok((left, end))
+        }
     }
 }
 

@@ -91,7 +91,7 @@ fn send(folder: &Path, client: &dyn Fn(Uuid) -> Client) -> Result<String, Comman
     let uuid = spool::uuid_of(folder)?;
     let unwritten = match spool::read_end(folder)? {
         Some(_) => Unwritten::default(),
-        None => lost::complete(folder, |_| {})?,
+        None => lost::complete(folder, |end| lost::say_left(end, folder))?,
     };
     let client = client(uuid);
     let page = client.page();

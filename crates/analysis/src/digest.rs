@@ -34,6 +34,7 @@ use crate::{
     recording::{ProcessKey, Recording},
 };
 
+pub(crate) use limits::headroom;
 pub use memory::TreePoint;
 pub use visits::Visit;
 

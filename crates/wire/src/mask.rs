@@ -1,9 +1,10 @@
-//! Masks what looks like a secret in command lines, arguments and test ids: the agent before it writes its spool, so that nothing of it leaves the
+//! Masks what looks like a secret in command lines, arguments, paths and test ids: the agent before it writes its spool, so that nothing of it leaves the
 //! machine, and whoever brings in what other recorders wrote.
 //!
 //! Five things look like one: what has the form of a well-known token ([`tokens`]), the password in an address ([`addresses`]), the value of
 //! what is called a password, token or key ([`named`]), the password in a statement of SQL ([`statements`]), and what stands where a flag or a
 //! program takes a secret ([`commands`], [`programs`], [`verbs`]).
+//! In the path of a file, as in what stands before the parameters in the id of a test, only tokens are looked for, so that the one still begins with the other.
 //! In the id of a test the value of a name counts only where it is no plain word, since suites have many parameters of such names. A secret
 //! that looks like nothing is not found.
 //!
@@ -50,6 +51,7 @@ pub fn batch(batch: &mut Batch) {
     }
     for session in &mut batch.sessions {
         all(&mut session.args, Walk::among_arguments());
+        only_tokens(&mut session.root);
     }
     for notice in &mut batch.notices {
         text(&mut notice.message);
@@ -63,8 +65,19 @@ pub fn batch(batch: &mut Batch) {
     }
     for mark in &mut batch.marks {
         match &mut mark.what {
-            Some(mark::What::TestBegin(begin)) => test_id(&mut begin.nodeid),
-            Some(mark::What::FixtureBegin(begin)) => only_tokens(&mut begin.name),
+            Some(mark::What::TestBegin(begin)) => {
+                only_tokens(&mut begin.path);
+                test_id(&mut begin.nodeid);
+            }
+            Some(mark::What::FixtureBegin(begin)) => {
+                for word in [&mut begin.name, &mut begin.path, &mut begin.base] {
+                    only_tokens(word);
+                }
+            }
+            Some(mark::What::CollectEnd(end)) => only_tokens(&mut end.files),
+            Some(mark::What::ImportBegin(begin)) => only_tokens(&mut begin.path),
+            Some(mark::What::ModuleBegin(begin)) => only_tokens(&mut begin.module),
+            Some(mark::What::ModuleGone(gone)) => only_tokens(&mut gone.module),
             _ => {}
         }
     }

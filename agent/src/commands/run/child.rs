@@ -102,6 +102,8 @@ pub(super) fn start<S>(
                 diagnose: recording.diagnose,
             };
             command.envs(injection.variables(|name| std::env::var_os(name)));
+            // By this a pytest knows that it runs inside a recorded one, which is none of this recording.
+            command.env_remove("HIGHWATER_RECORDING");
         }
     }
     signals::hand_on(&mut command);

@@ -8,7 +8,7 @@ use highwater_wire::report::{
 };
 
 use super::{Before, FileFigures, Limits, by_path, judge, judged};
-use crate::figures::mebibytes;
+use crate::{digest::headroom, figures::mebibytes};
 
 /// So many files run again at the most, those with the largest findings.
 pub const MOST_CONFIRMED: usize = 20;
@@ -152,7 +152,7 @@ fn relieved(job: &JobReport, relief: i64) -> JobReport {
             limit.worst_used_bytes = less(limit.worst_used_bytes);
         }
     }
-    job.headroom_bytes = job.headroom_bytes.map(|bytes| bytes.saturating_add(relief));
+    job.headroom_bytes = headroom(&job.limits);
     job
 }
 

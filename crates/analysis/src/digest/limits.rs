@@ -54,7 +54,7 @@ pub(super) fn of_job(recording: &Recording, cgroups: &Cgroups, peak_bytes: i64) 
 }
 
 /// The smallest room left under any limit; negative where one was passed.
-pub(super) fn headroom(limits: &[LimitUse]) -> Option<i64> {
+pub(crate) fn headroom(limits: &[LimitUse]) -> Option<i64> {
     limits
         .iter()
         .map(|limit| limit.limit_bytes.cast_signed() - limit.worst_used_bytes.cast_signed())

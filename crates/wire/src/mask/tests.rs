@@ -82,6 +82,88 @@ fn what_a_batch_says_is_masked_wherever_a_secret_may_stand() {
 }
 
 #[test]
+fn the_path_of_a_file_is_masked_as_the_id_of_its_tests_is() {
+    let secret = token("ghp_", 36);
+    let mark = |what| v1::Mark {
+        what: Some(what),
+        ..v1::Mark::default()
+    };
+    for path in [
+        format!("{secret}/test_a.py"),
+        format!("tests/of-{secret}/test_a.py"),
+        format!("tests/test_{secret}.py"),
+        format!("tests/{}.py", token("AKIA", 16).to_uppercase()),
+        format!("hooks.slack.com/services/{}/test_a.py", token("T", 20)),
+        "tests/test_password=hunter2-x.py".to_owned(),
+        "tests/test_a.py".to_owned(),
+    ] {
+        let nodeid = format!("{path}::test_x[{secret}]");
+        let mut batch = Batch {
+            sessions: vec![v1::Session {
+                root: format!("/work/{secret}"),
+                ..v1::Session::default()
+            }],
+            marks: vec![
+                mark(mark::What::TestBegin(v1::TestBegin {
+                    path: path.clone(),
+                    nodeid,
+                    ..v1::TestBegin::default()
+                })),
+                mark(mark::What::ImportBegin(v1::ImportBegin {
+                    path: path.clone(),
+                })),
+                mark(mark::What::FixtureBegin(v1::FixtureBegin {
+                    path: path.clone(),
+                    base: format!("{path}::TestX"),
+                    ..v1::FixtureBegin::default()
+                })),
+                mark(mark::What::CollectEnd(v1::CollectEnd {
+                    files: format!("3 {path}\n+2"),
+                    ..v1::CollectEnd::default()
+                })),
+                mark(mark::What::ModuleBegin(v1::ModuleBegin {
+                    module: format!("helpers.{secret}"),
+                })),
+                mark(mark::What::ModuleGone(v1::ModuleGone {
+                    module: format!("helpers.{secret}"),
+                })),
+            ],
+            ..Batch::default()
+        };
+        super::batch(&mut batch);
+        let said = format!("{batch:?}");
+        assert!(!said.contains(&secret), "{said}");
+        let mut whats = batch.marks.into_iter().filter_map(|mark| mark.what);
+        let Some(mark::What::TestBegin(test)) = whats.next() else {
+            panic!("{said}")
+        };
+        let path = test.path;
+        assert_eq!(test.nodeid, format!("{path}::test_x[***]"));
+        assert_eq!(
+            whats.collect::<Vec<_>>(),
+            [
+                mark::What::ImportBegin(v1::ImportBegin { path: path.clone() }),
+                mark::What::FixtureBegin(v1::FixtureBegin {
+                    path: path.clone(),
+                    base: format!("{path}::TestX"),
+                    ..v1::FixtureBegin::default()
+                }),
+                mark::What::CollectEnd(v1::CollectEnd {
+                    files: format!("3 {path}\n+2"),
+                    ..v1::CollectEnd::default()
+                }),
+                mark::What::ModuleBegin(v1::ModuleBegin {
+                    module: "helpers.***".to_owned(),
+                }),
+                mark::What::ModuleGone(v1::ModuleGone {
+                    module: "helpers.***".to_owned(),
+                }),
+            ]
+        );
+    }
+}
+
+#[test]
 fn of_a_job_the_command_its_variant_and_its_addresses_are_masked() {
     let mut job = v1::Job {
         command: ["curl", "-u", "me:hunter2", "https://h"]

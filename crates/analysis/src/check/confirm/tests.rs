@@ -1,4 +1,4 @@
-use highwater_wire::report::{CheckVerdict, Ending};
+use highwater_wire::report::{CheckVerdict, Ending, LimitUse};
 use uuid::Uuid;
 
 use super::{
@@ -185,4 +185,38 @@ fn of_several_files_the_peak_is_relieved_of_what_each_held_and_of_the_greatest_n
     let second = of([("a.py", 20, 30), ("b.py", 10, 50), ("c.py", 5, 20)]);
     assert_eq!(relief(&first, &second), 70 * MIB);
     assert_eq!(relief(&first, &first), 0);
+}
+
+#[test]
+fn headroom_is_that_of_the_limits_once_those_of_the_jobs_own_are_relieved() {
+    let limit = |kind, used: u64, limit: u64| LimitUse {
+        kind,
+        path: String::new(),
+        limit_bytes: limit << 20,
+        worst_used_bytes: used << 20,
+    };
+    let of = |limits: &[LimitUse]| {
+        let job = JobReport {
+            headroom_bytes: headroom(limits),
+            limits: limits.to_vec(),
+            ..samples::job()
+        };
+        relieved(&job, 50 * MIB).headroom_bytes
+    };
+    let own = |used, bytes| limit(LimitKind::Cgroup, used, bytes);
+    let machine = |used| limit(LimitKind::Machine, used, 1000);
+    assert_eq!(of(&[own(100, 120)]), Some(70 * MIB));
+    assert_eq!(of(&[own(100, 120), machine(900)]), Some(70 * MIB));
+    assert_eq!(
+        of(&[own(100, 120), machine(990)]),
+        Some(10 * MIB),
+        "what others take of the machine is not relieved"
+    );
+    assert_eq!(of(&[own(100, 120), machine(960)]), Some(40 * MIB));
+    assert_eq!(
+        of(&[own(30, 120)]),
+        Some(120 * MIB),
+        "no more is left than the limit"
+    );
+    assert_eq!(of(&[]), None);
 }

@@ -43,6 +43,9 @@ impl OpenSessions {
             let leader = leader_of(parts, session, sampled || !torn);
             let process = leader.map(|at| &parts.processes[at]);
             let walk = leader.and_then(|at| walk_of(parts, at));
+            if !torn && walk.is_some_and(|walk| gave_way(walk, session.ordinal)) {
+                continue;
+            }
             if process.is_none_or(|process| process.ended_us.is_none()) {
                 open.not_gone += 1;
             }
@@ -102,6 +105,13 @@ fn leader_of(parts: &Parts<'_>, session: &SessionReport, enough: bool) -> Option
 
 pub(super) fn walk_of<'a>(parts: &Parts<'a>, process: usize) -> Option<&'a Walk<'a>> {
     parts.walks.iter().find(|walk| walk.process == process)
+}
+
+/// True where another session of the same process followed: pytest began anew in the middle, as by `os.exec`, and what it says then counts.
+fn gave_way(leader: &Walk<'_>, ordinal: u32) -> bool {
+    let mut begun = leader.session_begins.iter();
+    let is_known = begun.any(|begun| *begun == ordinal);
+    is_known && begun.any(|later| *later != ordinal) && !leader.session_leaves.contains(&ordinal)
 }
 
 /// The exit code of a process that left its session in order, as far as it is known; none when it did not leave so. Where the recording

@@ -1,5 +1,7 @@
 //! Nobody ended the job from without: what pytest said, what it did not say, and the command's exit code behind it.
 
+use std::collections::BTreeMap;
+
 use highwater_wire::report::{Confidence, LimitKind, Verdict};
 
 use super::{
@@ -86,7 +88,8 @@ fn by_status(worst: i32, evidence: &Evidence) -> Decision {
             if evidence.failed <= evidence.vanished_workers() as u64
                 && evidence.vanished_workers() > 0 =>
         {
-            let seen = evidence.deaths.iter().any(|death| death.signal.is_some());
+            let mut workers = evidence.deaths.iter().filter(|death| death.is_worker);
+            let seen = workers.any(|death| death.signal.is_some());
             (Verdict::WorkerCrashed, if seen { Certain } else { Likely })
         }
         status::OK if evidence.open.torn + evidence.open.unseen > 0 => (Verdict::Passed, Likely),
@@ -267,12 +270,31 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
 }
 
 fn worker_crashed(evidence: &Evidence, tests: &str) -> String {
-    let who = match evidence.vanished_workers() {
+    let gone = evidence.vanished_workers();
+    let who = match gone {
         1 => "A worker process was".to_owned(),
         several => format!("{several} worker processes were"),
     };
-    let signal = evidence.deaths.iter().find_map(|death| death.signal);
-    let by = signal.map_or_else(String::new, |signal| format!(" by {}", signal_name(signal)));
+    let mut ways = BTreeMap::<String, usize>::new();
+    for worker in evidence.deaths.iter().filter(|death| death.is_worker) {
+        let way = match (worker.signal, worker.exit_code) {
+            (Some(signal), _) => format!("by {}", signal_name(signal)),
+            (None, Some(code)) => format!("with exit code {code}"),
+            (None, None) => continue,
+        };
+        *ways.entry(way).or_default() += 1;
+    }
+    // Who was not seen to go is told in no other's words.
+    let is_one_way = ways.len() == 1 && ways.values().sum::<usize>() == gone;
+    let each = ways.iter().map(|(way, count)| match is_one_way {
+        true => way.clone(),
+        false => format!("{count} {way}"),
+    });
+    let by = match each.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => none,
+        way if is_one_way => format!(" {way}"),
+        ways => format!(" ({ways})"),
+    };
     format!("{who} gone{by} in the middle of a test; pytest went on without, and {tests} ran.")
 }
 

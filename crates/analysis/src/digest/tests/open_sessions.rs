@@ -1,6 +1,6 @@
 use highwater_wire::{
     report::{Confidence, Verdict},
-    v1::{Metric, Role},
+    v1::{Metric, Role, mark::What},
 };
 
 use super::{
@@ -204,4 +204,31 @@ fn a_plugin_that_stopped_between_two_tests_says_nothing_of_the_end() {
         Confidence::Likely,
     );
     assert!(ending.sentence.contains("broke off"), "{ending:?}");
+}
+
+#[test]
+fn a_session_that_gave_way_to_another_of_its_process_is_none_without_an_end() {
+    let anew = |marks: &[(i64, i64, i64, What)]| {
+        Story::new()
+            .session("s", 0)
+            .session("t", 10)
+            .process(10, 1, Role::Pytest, "", "s")
+            .process(10, 1, Role::Pytest, "", "t")
+            .marks(&[&[(0, 10, 10, sb()), (10, 10, 10, sb())], marks].concat())
+    };
+    let failed = [
+        (11, 10, 10, tb("a.py", "x")),
+        (12, 10, 10, te("failed")),
+        (13, 10, 10, se(1)),
+    ];
+    let ending = anew(&failed).gone(15, Some(1)).ends(Some(1), None).ends_as(
+        "anew, and to its end",
+        Verdict::TestsFailed,
+        Confidence::Certain,
+    );
+    assert_eq!(ending.sentence, "1 of 1 test failed.");
+    anew(&failed[..1])
+        .gone(15, Some(9))
+        .ends(Some(9), None)
+        .ends_as("anew, and gone", Verdict::Crashed, Confidence::Likely);
 }

@@ -384,3 +384,39 @@ fn a_worker_that_crashed_is_told_with_its_signal() {
     assert!(ending.sentence.contains("by SIGSEGV"), "{ending:?}");
     assert_eq!(ending.victim.as_deref(), Some("a.py::crashes"));
 }
+
+#[test]
+fn each_worker_is_told_with_its_own_end() {
+    type Way = (Option<i32>, Option<i32>);
+    let told = |ways: [Way; 2]| {
+        let mut story = Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Controller, "", "s")
+            .marks(&[(0, 10, 10, sb()), (9, 10, 10, se(1))]);
+        for (pid, (signal, exit_code)) in (11..).zip(ways) {
+            let test = format!("of_{pid}");
+            story = story
+                .process(pid, 10, Role::Worker, &format!("gw{pid}"), "s")
+                .gone(4, exit_code)
+                .with(|process| process.signal = signal)
+                .marks(&[(1, 10, 10, sb()), (2, 10, 10, tb("a.py", &test))]);
+        }
+        let ending = story.ends(Some(1), None).digest().job.ending.unwrap();
+        assert_eq!(ending.verdict, Verdict::WorkerCrashed);
+        let (told, _) = ending.sentence.split_once(" in the middle").unwrap();
+        told.to_owned()
+    };
+    let (crashed, left, unseen) = ((Some(11), None), (None, Some(0)), (None, None));
+    for (ways, expected) in [
+        ([crashed, crashed], " by SIGSEGV"),
+        ([left, crashed], " (1 by SIGSEGV, 1 with exit code 0)"),
+        ([left, left], " with exit code 0"),
+        ([crashed, unseen], " (1 by SIGSEGV)"),
+        ([unseen, unseen], ""),
+    ] {
+        assert_eq!(
+            told(ways),
+            format!("2 worker processes were gone{expected}")
+        );
+    }
+}
