@@ -5,6 +5,7 @@
 
 mod acknowledged;
 mod confirm;
+mod file_limits;
 mod found;
 mod limits;
 mod moved;
@@ -21,7 +22,10 @@ use highwater_wire::report::{
 
 pub use acknowledged::{acknowledge, figure_of};
 pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well};
-pub use limits::{FileLimits, Limits, MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS, few_enough};
+pub use file_limits::{
+    FileLimits, MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS, few_enough, quick_enough,
+};
+pub use limits::Limits;
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 
 use found::Found;
@@ -164,8 +168,8 @@ fn judged(
         .map(|it| by_path(it.files.iter().cloned()))
         .collect();
     let mut found = Found::new(before, 2 * files.len() + 3);
-    found.worse = limits.broken(job, &files);
-    let unmatched_limits = limits.unmatched(&files);
+    let broken = limits.broken(job, &files);
+    found.worse = broken.findings;
     found.of_job(job, imports(files.values()));
     let left_out: Vec<String> = files
         .values()
@@ -210,7 +214,7 @@ fn judged(
         gone_files,
         too_few,
         left_out,
-        unmatched_limits,
+        unmatched_limits: broken.unmatched,
     };
     report.better.sort_by_key(largest_first);
     judge(&mut report, job);
