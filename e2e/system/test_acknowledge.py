@@ -51,7 +51,7 @@ def test_what_cannot_be_acknowledged_is_refused_with_what_is_wrong(own_server, s
     why = ["--reason", "known", "--days", "3", "--in", job]
     for words, says in [
         (["--figure", "retained", "gone.py", *why], "ran no test file"),
-        (["--figure", "peak", "test_1.py", *why], "peak is a figure of the job, and test_1.py is a file"),
+        (["--figure", "headroom", "test_1.py", *why], "headroom is a figure of the job, and test_1.py is a file"),
         (["--figure", "weight", *why], "peak, headroom, imports, retained or spike"),
         (["--figure", "peak", "--reason", "known", "--in", job], "--days"),
         (["--figure", "peak", "--reason", "known", "--days", "400", "--in", job], "365"),

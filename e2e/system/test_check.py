@@ -164,3 +164,74 @@ def test_what_a_check_goes_by_stands_in_the_project_too(own_server, suite):
     # The tests run all the same, and are told of it.
     summary = recorder.run(PYTEST, server)
     assert summary["ending"]["verdict"] == "passed" and b"max-spikes: there is no such setting" in recorder.done.stderr, recorder.done
+
+
+FILES = "[[tool.highwater.check.files]]\n"
+
+
+def test_a_file_that_is_known_to_need_more_has_limits_of_its_own(own_server, suite):
+    server, recorder = own_server, suite.recorder
+    # test_2.py retains 45 MiB and needs more than 90, each of the others less than 40.
+    job = suite(server, "1", retained=40, spike=60)
+    project = recorder.folder / "pyproject.toml"
+    of_each = "[tool.highwater.check]\nfail-on = 'limit'\nmax-retained = '40MiB'\nmax-spike = '64MiB'\n"
+    project.write_text(of_each)
+    over = checked(suite, server, job)
+    assert over.returncode == 1 and over.stdout.count("  limit ") == 2, over
+    lifted = of_each + FILES + "path = 'test_2*'\nmax-retained = '50MiB'\nmax-spike = 'off'\n"
+    project.write_text(lifted)
+    done = checked(suite, server, job)
+    assert done.returncode == 0 and "  limit " not in done.stdout and "Limits for files" not in done.stdout, done
+    # The last table that says something of the figure counts, and one that is for no file is told.
+    project.write_text(lifted + FILES + "path = 'test_?.py'\nmax-retained = '44MiB'\n" + FILES + "path = 'e2e/**'\nmax-peak = '1GB'\n")
+    done = checked(suite, server, job)
+    assert done.returncode == 1, done
+    told = re.findall(r"  limit +(\S+) retains 45\.\d MiB, above the limit of 44\.0 MiB \(max-retained of test_\?\.py\)\.\n", done.stdout)
+    assert told == ["test_2.py"] and done.stdout.count("  limit ") == 1, done.stdout
+    assert "Limits for files that the job did not run: e2e/**\n" in done.stdout, done.stdout
+    report = json.loads(checked(suite, server, job, "--format", "json").stdout)
+    assert [it["limit"] for it in report["findings"]] == [{"name": "max_retained", "files": "test_?.py"}], report
+    assert report["unmatched_limits"] == ["e2e/**"]
+    # A variable comes after the file, and a flag after both.
+    variable = "\ntest_2.py=max-retained:1GB\ntest_4.py=max-spike:off\n"
+    assert checked(suite, server, job, HIGHWATER_FILE_LIMIT=variable).returncode == 0
+    flags = ["--file-limit", "test_0.py=max-peak:off", "--file-limit", "test_4*=max-retained:1MB,max-spike:1GB"]
+    done = checked(suite, server, job, *flags, HIGHWATER_FILE_LIMIT=variable)
+    assert done.returncode == 1 and done.stdout.count("  limit ") == 1 and "(max-retained of test_4*)" in done.stdout, done
+    # Without any of it a flag is enough.
+    project.unlink()
+    done = checked(suite, server, job, "--fail-on", "limit", "--file-limit", "test_3.py=max-peak:8MB")
+    assert done.returncode == 1 and re.search(r"  limit +test_3\.py peaks at [\d.]+ MiB, above the limit of 7\.6 MiB \(max-peak of test_3\.py\)\.\n", done.stdout), done
+    acknowledge = recorder.command([], server)[:1] + ["acknowledge", "--server", server.url, "test_3.py", "--figure", "peak"]
+    acknowledge += ["--reason", "known", "--days", "3", "--in", job]
+    subprocess.run(acknowledge, cwd=str(recorder.folder), env=recorder.environment(), check=True)
+    done = checked(suite, server, job, "--fail-on", "limit", "--file-limit", "test_3.py=max-peak:8MB")
+    assert done.returncode == 0 and "  acknowledged test_3.py peaks at " in done.stdout, done
+
+
+def test_limits_of_files_that_cannot_be_are_told_with_what_is_allowed(own_server, suite):
+    server, recorder = own_server, suite.recorder
+    job = suite(server, "1")
+    for flag, says in [
+        ("tests/**", '"tests/**" is no limit of files, such as tests/e2e/**=max-retained:5MB,max-spike:off'),
+        ("tests/**=max-retaind:5MB", "tests/**: max-retaind: there is no such limit of files; there are max-retained, max-spike and max-peak"),
+        ("tests/**=max-spike:much", 'tests/**: max-spike: "much" is not a size such as 3GB or 200MiB, nor off'),
+    ]:
+        wrong = checked(suite, server, job, "--file-limit", flag)
+        assert wrong.returncode == 2 and says in wrong.stderr and "--file-limit" in wrong.stderr, wrong
+        wrong = checked(suite, server, job, HIGHWATER_FILE_LIMIT=flag)
+        assert wrong.returncode == 2 and "HIGHWATER_FILE_LIMIT: " + says in wrong.stderr, wrong
+    many = checked(suite, server, job, *["--file-limit", "a=max-peak:1"] * 101)
+    assert many.returncode == 2 and "101 limits of files are more than 100" in many.stderr, many
+    project = recorder.folder / "pyproject.toml"
+    for table, says in [
+        ("max-peak = '1GB'\n", "number 1: path is missing"),
+        ("path = 'a'\nmax-peek = '1GB'\n", "number 1: max-peek: there is no such setting; there are path, max-retained, max-spike, max-peak"),
+        ("path = 'a'\n", "number 1: a: no limit is given; give max-retained, max-spike or max-peak"),
+    ]:
+        project.write_text(FILES + table)
+        wrong = checked(suite, server, job)
+        assert wrong.returncode == 2 and "pyproject.toml: [[tool.highwater.check.files]], " + says in wrong.stderr, wrong
+    # The tests run all the same, and are told of it.
+    summary = recorder.run(PYTEST, server)
+    assert summary["ending"]["verdict"] == "passed" and b"number 1: a: no limit is given" in recorder.done.stderr, recorder.done

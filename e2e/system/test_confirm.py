@@ -98,3 +98,20 @@ def test_a_job_without_findings_runs_nothing_again(own_server, suite):
     history(suite, server)
     clean = checked(suite, server, suite(server, "6"), "--confirm", "--", sys.executable, "-c", "open('ran', 'w')")
     assert clean.returncode == 0 and not (suite.recorder.folder / "ran").exists(), clean
+
+
+def test_a_limit_of_some_files_is_confirmed_or_not_as_the_others_are(own_server, suite):
+    server = own_server
+    (suite.recorder.folder / "test_9.py").write_text(WILD)
+    job = worse(suite, server, "1")
+    # test_4.py retains 7 MiB each time, test_9.py 60 MiB once.
+    peak = next(it["tree_peak_bytes"] for it in server.rows(job, "files") if it["path"] == "test_9.py") - (30 << 20)
+    flags = ["--fail-on", "limit", "--file-limit", "*_9.py=max-retained:20MB,max-peak:%d" % peak, "--file-limit", "test_4.py=max-retained:1MB"]
+    done = checked(suite, server, job, *flags, "--confirm", "--", *PYTEST)
+    assert done.returncode == 1, done
+    assert "running again, to confirm: test_9.py test_4.py" in done.stderr, done.stderr
+    report = json.loads(checked(suite, server, job, *flags, "--format", "json").stdout)
+    found = {(it["path"], it["figure"]): it["again"]["confirms"] for it in report["findings"]}
+    assert found == {("test_4.py", "retained"): True, ("test_9.py", "retained"): False, ("test_9.py", "peak"): False}, report
+    assert "With what the file needed when it ran again it is " in done.stdout, done.stdout
+    assert checked(suite, server, job, *flags[:4]).returncode == 0

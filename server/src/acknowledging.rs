@@ -62,8 +62,8 @@ impl Project<'_> {
                 "acknowledge what that job has",
             ));
         }
-        let files = match new.figure {
-            CheckFigure::Peak | CheckFigure::Headroom => Vec::new(),
+        let files = match (new.figure, &path) {
+            (CheckFigure::Peak | CheckFigure::Headroom, None) => Vec::new(),
             _ => job.files().await?,
         };
         // Nobody keeps a connection of the store while the writer has others to serve.
@@ -183,8 +183,13 @@ fn read_shard(text: &str) -> Result<ShardReport, String> {
 
 /// Whether a figure is one of a file where a file is named, and of the job where none is.
 fn is_of(figure: CheckFigure, path: Option<&str>) -> Result<(), AppError> {
-    let is_of_file = matches!(figure, CheckFigure::Retained | CheckFigure::Spike);
-    if is_of_file == path.is_some() {
+    use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
+    let is_right = match figure {
+        Peak => true,
+        Headroom | Imports => path.is_none(),
+        Retained | Spike => path.is_some(),
+    };
+    if is_right {
         return Ok(());
     }
     let message = match path {
@@ -199,7 +204,7 @@ fn is_of(figure: CheckFigure, path: Option<&str>) -> Result<(), AppError> {
     };
     Err(AppError::bad_request(
         message,
-        "of a file acknowledge retained or spike, of the job peak, headroom or imports, without a path",
+        "of a file acknowledge retained, spike or peak, of the job peak, headroom or imports, without a path",
     ))
 }
 
@@ -355,15 +360,15 @@ mod tests {
     #[test]
     fn a_figure_of_a_file_has_a_file_and_one_of_the_job_has_none() {
         use CheckFigure::{Headroom, Imports, Peak, Retained, Spike};
-        for (figure, is_of_file) in [
-            (Peak, false),
-            (Headroom, false),
-            (Imports, false),
-            (Retained, true),
-            (Spike, true),
+        for (figure, of_file, of_job) in [
+            (Peak, true, true),
+            (Headroom, false, true),
+            (Imports, false, true),
+            (Retained, true, false),
+            (Spike, true, false),
         ] {
-            assert_eq!(is_of(figure, Some("a.py")).is_ok(), is_of_file);
-            assert_eq!(is_of(figure, None).is_ok(), !is_of_file);
+            assert_eq!(is_of(figure, Some("a.py")).is_ok(), of_file);
+            assert_eq!(is_of(figure, None).is_ok(), of_job);
         }
     }
 }

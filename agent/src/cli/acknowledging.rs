@@ -13,7 +13,7 @@ use crate::settings::{parse_project, said};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["figure", "list", "withdraw"]))]
 pub(super) struct AcknowledgeArgs {
-    /// The figure: retained or spike of a file, peak, headroom or imports of the job.
+    /// The figure: retained, spike or peak of a file, or peak, headroom or imports of the job.
     #[arg(long, value_name = "FIGURE", requires = "reason", requires = "end")]
     figure: Option<CheckFigure>,
     /// Why nothing is to be done about it now.

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
+use highwater_analysis::check::FileLimits;
 use uuid::Uuid;
 
 use super::server::ServerParser;
@@ -28,6 +29,9 @@ pub(super) struct CheckArgs {
     /// What each file needs for a while at the most.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_spike: Option<u64>,
+    /// Limits of the files that GLOB is like, which go before those of each: any of max-retained, max-spike and max-peak with a size or off, as tests/e2e/**=max-retained:5MB,max-spike:off. May be repeated; the last for a file counts.
+    #[arg(long, value_name = "GLOB=LIMIT:SIZE", value_parser = FileLimits::from_str)]
+    file_limit: Vec<FileLimits>,
     /// Run the files of findings again with CMD, 20 of them at the most, as a job of its own; what that does not show too does not fail the check.
     #[arg(long, requires = "command")]
     confirm: bool,
@@ -121,6 +125,7 @@ impl From<CheckArgs> for CheckTask {
                 min_headroom: args.min_headroom,
                 max_retained: args.max_retained,
                 max_spike: args.max_spike,
+                files: args.file_limit,
             },
             confirm: args.confirm.then_some(args.command),
             form: args.format,

@@ -75,6 +75,9 @@ fn ask(job: Uuid, judged: &Judged, client: &Client) -> Result<CheckReport, Comma
             query.append_pair(name, &limit.to_string());
         }
     }
+    for limits in &judged.files {
+        query.append_pair("file_limit", &limits.to_string());
+    }
     let path = format!("/api/v1/jobs/{job}/check?{}", query.finish());
     let unread = |why| CommandError::NotRead(job, why);
     let answer = client.read(&path, PATIENCE, MOST_BYTES).map_err(unread)?;
@@ -135,22 +138,26 @@ fn text(report: &CheckReport) -> String {
         let sentence = shown(&finding.sentence);
         let _ = writeln!(text, "  {mark:<12} {sentence}{tests}{known}");
     }
-    for (what, files) in [
-        ("new, not compared", &report.new_files),
-        ("gone", &report.gone_files),
-        ("with too few jobs before", &report.too_few),
+    for (what, names) in [
+        ("Files new, not compared", &report.new_files),
+        ("Files gone", &report.gone_files),
+        ("Files with too few jobs before", &report.too_few),
         (
-            "left out, as tests failed or were cut short",
+            "Files left out, as tests failed or were cut short",
             &report.left_out,
         ),
+        (
+            "Limits for files that the job did not run",
+            &report.unmatched_limits,
+        ),
     ] {
-        if !files.is_empty() {
-            let names: Vec<String> = files.iter().take(MOST_NAMES).map(|it| shown(it)).collect();
-            let more = match files.len().saturating_sub(MOST_NAMES) {
+        if !names.is_empty() {
+            let told: Vec<String> = names.iter().take(MOST_NAMES).map(|it| shown(it)).collect();
+            let more = match names.len().saturating_sub(MOST_NAMES) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let _ = writeln!(text, "Files {what}: {}{more}", names.join(", "));
+            let _ = writeln!(text, "{what}: {}{more}", told.join(", "));
         }
     }
     let _ = writeln!(

@@ -2,19 +2,26 @@
 //!
 //! Otherwise than where tests are to run, what cannot be is an error: a limit that is left out is a gate that stands open.
 
+mod files;
+
 use std::path::Path;
+
+use highwater_analysis::check::{FileLimits, few_enough};
+
+use files::FILES;
 
 use super::{parse_bytes, pyproject, said};
 use crate::{ci::Env, cli::FailOn};
 
 /// Every key of the table, in the order that they are told in.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "fail-on",
     "baseline",
     "max-peak",
     "min-headroom",
     "max-retained",
     "max-spike",
+    FILES,
 ];
 
 /// What a check goes by; `None` where nothing was said.
@@ -32,6 +39,8 @@ pub struct Judged {
     pub max_retained: Option<u64>,
     /// What each file needs for a while at the most, bytes.
     pub max_spike: Option<u64>,
+    /// Limits of some files; of several for a file the last that says something counts.
+    pub files: Vec<FileLimits>,
 }
 
 impl Judged {
@@ -41,25 +50,32 @@ impl Judged {
     /// With the place, the key and what is allowed, where a variable or the file says what cannot be.
     pub fn resolve(self, env: &Env, folder: &Path) -> Result<Self, String> {
         let mut variables = Self::default();
-        for key in KEYS {
+        for key in KEYS.into_iter().filter(|key| *key != FILES) {
             let name = format!("HIGHWATER_{}", key.replace('-', "_").to_ascii_uppercase());
             if let Some(text) = env.get(&name).and_then(said) {
                 let taken = variables.take(key, &text);
                 taken.map_err(|problem| format!("{name}: {problem}"))?;
             }
         }
+        variables.files = files::of_variable(env)?;
         let file = match pyproject::check_table(folder)? {
             Some((path, table)) => Self::of_table(&table)
                 .map_err(|problem| format!("{}: {problem}", path.display()))?,
             None => Self::default(),
         };
-        Ok(self.or(variables).or(file))
+        let judged = self.or(variables).or(file);
+        few_enough(&judged.files)?;
+        Ok(judged)
     }
 
     /// What the table says.
     pub(super) fn of_table(table: &toml::Table) -> Result<Self, String> {
         let mut judged = Self::default();
         for (key, value) in table {
+            if key == FILES {
+                judged.files = files::of_tables(value)?;
+                continue;
+            }
             let wrong = |problem: String| format!("[tool.highwater.check] {key}: {problem}");
             let text = value
                 .as_str()
@@ -96,6 +112,8 @@ impl Judged {
             min_headroom: self.min_headroom.or(other.min_headroom),
             max_retained: self.max_retained.or(other.max_retained),
             max_spike: self.max_spike.or(other.max_spike),
+            // What comes last counts.
+            files: [other.files, self.files].concat(),
         }
     }
 

@@ -5,7 +5,9 @@
 
 mod acknowledged;
 mod confirm;
+mod file_limits;
 mod found;
+mod limits;
 mod moved;
 mod words;
 
@@ -20,6 +22,10 @@ use highwater_wire::report::{
 
 pub use acknowledged::{acknowledge, figure_of};
 pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well};
+pub use file_limits::{
+    FileLimits, MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS, few_enough, quick_enough,
+};
+pub use limits::Limits;
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 
 use found::Found;
@@ -135,19 +141,6 @@ impl From<&FileRow> for FileFigures {
     }
 }
 
-/// What a job may take, bytes; each is kept by everybody where it is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Limits {
-    /// The job's peak at the most.
-    pub peak_bytes: Option<i64>,
-    /// The job's headroom at the least.
-    pub headroom_bytes: Option<i64>,
-    /// What each file retains at the most.
-    pub retained_bytes: Option<i64>,
-    /// What each file needs for a while at the most.
-    pub spike_bytes: Option<i64>,
-}
-
 /// Checks a job against the jobs of a baseline, which are in the order of their commits.
 #[must_use]
 pub fn check(
@@ -175,7 +168,8 @@ fn judged(
         .map(|it| by_path(it.files.iter().cloned()))
         .collect();
     let mut found = Found::new(before, 2 * files.len() + 3);
-    found.of_limits(job, &files, limits);
+    let broken = limits.broken(job, &files);
+    found.worse = broken.findings;
     found.of_job(job, imports(files.values()));
     let left_out: Vec<String> = files
         .values()
@@ -220,6 +214,7 @@ fn judged(
         gone_files,
         too_few,
         left_out,
+        unmatched_limits: broken.unmatched,
     };
     report.better.sort_by_key(largest_first);
     judge(&mut report, job);

@@ -232,6 +232,7 @@ fn of_words(inputs: &mut Inputs) -> io::Result<()> {
         "/api/v1/projects/owner~repo/files/a/test_b.py?limit=9".to_owned(),
         format!("/api/v1/jobs/{job}/series?from=-5&to=9000000&points=7"),
         format!("/api/v1/jobs/{job}/tests?limit=3&after=2"),
+        format!("/api/v1/jobs/{job}/check?max_peak=9&file_limit=a/*=max-spike:1kB,max-peak:off"),
         format!("/api/v1/jobs/{job}/export?format=csv&what=series"),
         format!("/jobs/{job}?sort=peak&files=all\ncookie: highwater=abc"),
         "/projects/owner~repo?after=1_2\naccept-encoding: gzip".to_owned(),

@@ -49,9 +49,14 @@ pub fn add_findings(remarks: &mut Vec<Remark>, job: &JobReport, check: &CheckRep
             false => Severity::Notice,
         };
         let path = found.path.clone();
+        // A figure may be over its limit, and worse besides.
+        let what = match &found.limit {
+            Some(set) => set.name.as_str(),
+            None => found.figure.as_str(),
+        };
         let subject = match &path {
-            Some(path) => format!("{} of {path}", found.figure.as_str()),
-            None => found.figure.as_str().to_owned(),
+            Some(path) => format!("{what} of {path}"),
+            None => what.to_owned(),
         };
         let known = found.acknowledged.as_ref().map_or_else(String::new, |it| {
             let until = time::day(&it.until);

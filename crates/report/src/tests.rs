@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 
+mod broken_limits;
 mod forecast_and_diagnosis;
 
 const MB: u64 = 1_000_000;

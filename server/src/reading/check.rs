@@ -45,6 +45,8 @@ impl Job<'_> {
             ));
         }
         let files = self.files().await?;
+        check::quick_enough(&against.limits.files, &files)
+            .map_err(|what| AppError::bad_request(what, "name several files by one glob"))?;
         self.beside(report, files, against).await
     }
 

@@ -80,6 +80,8 @@ pub(crate) fn section(
         gone_files,
         too_few,
         left_out,
+        // A page knows of no limits.
+        unmatched_limits: _,
     } = check;
     let newest = baseline.jobs.last()?;
     let jobs = match baseline.jobs.len() {

@@ -161,9 +161,9 @@ fn what_cannot_be_acknowledged_is_told_with_what_is_wrong() {
             "a figure of a file, and none is named",
         ),
         (
-            with("path", json!("test_a.py")),
+            json!({"job": guarded.job, "figure": "headroom", "path": "test_a.py", "reason": "a", "days": 1}),
             400,
-            "peak is a figure of the job",
+            "headroom is a figure of the job",
         ),
         (with("reason", json!(" ")), 400, "reason is empty"),
         (with("reason", json!("x".repeat(501))), 400, "more than 500"),

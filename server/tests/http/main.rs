@@ -12,6 +12,7 @@ mod app;
 mod arrival;
 mod backup;
 mod changes;
+mod check;
 mod compare;
 mod errors;
 mod export;

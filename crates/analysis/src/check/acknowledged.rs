@@ -53,7 +53,8 @@ pub fn figure_of(
     match figure {
         CheckFigure::Retained => Some(file.retained_bytes),
         CheckFigure::Spike => Some(file.spike_bytes),
-        CheckFigure::Peak | CheckFigure::Headroom | CheckFigure::Imports => None,
+        CheckFigure::Peak => Some(file.tree_peak_bytes),
+        CheckFigure::Headroom | CheckFigure::Imports => None,
     }
 }
 

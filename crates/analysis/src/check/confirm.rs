@@ -65,7 +65,8 @@ pub struct Checked<'a> {
 
 /// Says of each finding that fails a check whether it is one of the lesser of two measurements too, where its file was measured again by a job that went well.
 ///
-/// The job's own figures were not measured again: from its peak is taken off what these files took less the second time.
+/// The job's own figures were not measured again: from its peak is taken off what these files took less the second time. So it is with the peak of a file, which rests on what ran
+/// before it: what it needed for a while less is taken off.
 pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, rows: &[FileRow]) {
     if !went_well(again) {
         return;
@@ -87,12 +88,18 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
     }
     let relief = relief(&first, &files);
     let job = relieved(of.job, relief);
-    let both = judged(&job, files, of.branch, of.before, of.limits);
+    let both = judged(&job, files.clone(), of.branch, of.before, of.limits);
     for finding in report.findings.iter_mut().filter(|it| it.fails()) {
         let bytes = match (&finding.path, finding.figure) {
-            (Some(path), figure) => second.get(path).map(|file| match figure {
-                CheckFigure::Spike => file.spike_bytes,
-                _ => file.retained_bytes,
+            (Some(path), figure) => second.get(path).and_then(|file| match figure {
+                CheckFigure::Spike => Some(file.spike_bytes),
+                // What ran before it is in its peak, and did not run as then.
+                CheckFigure::Peak => {
+                    let needed = first.get(path)?.spike_bytes;
+                    let less = needed.saturating_sub(files.get(path)?.spike_bytes);
+                    Some(finding.bytes.saturating_sub(less))
+                }
+                _ => Some(file.retained_bytes),
             }),
             // Another file may have been the first to import a library.
             (None, CheckFigure::Imports) => None,
@@ -101,7 +108,10 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
             (None, _) => Some(job.peak_bytes.cast_signed()),
         };
         let Some(bytes) = bytes else { continue };
-        let confirms = both.findings.iter().any(|it| is_same(it, finding));
+        let confirms = match is_peak_of_file(finding) {
+            true => bytes > finding.least_bytes,
+            false => both.findings.iter().any(|it| is_same(it, finding)),
+        };
         finding.sentence.push_str(&words(finding, bytes, confirms));
         finding.again = Some(Remeasured {
             job: again.uuid,
@@ -110,6 +120,11 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
         });
     }
     judge(report, of.job);
+}
+
+/// It is held to a limit alone.
+fn is_peak_of_file(finding: &Finding) -> bool {
+    finding.figure == CheckFigure::Peak && finding.path.is_some()
 }
 
 fn is_same(one: &Finding, other: &Finding) -> bool {
@@ -123,6 +138,9 @@ fn words(finding: &Finding, bytes: i64, confirms: bool) -> String {
     let bytes = mebibytes(bytes);
     let not = if confirms { "" } else { " Not confirmed." };
     match finding.path {
+        Some(_) if is_peak_of_file(finding) => {
+            format!(" With what the file needed when it ran again it is {bytes}.{not}")
+        }
         Some(_) => format!(" When the file ran again it was {bytes}.{not}"),
         None => format!(" Without what files took less when they ran again it is {bytes}.{not}"),
     }

@@ -1,12 +1,10 @@
 //! What a check finds, figure by figure.
 
-use std::collections::BTreeMap;
-
 use highwater_wire::report::{
     CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, TestCounts,
 };
 
-use super::{Before, FileFigures, Limits, imports, moved::Moved, words};
+use super::{Before, FileFigures, imports, moved::Moved, words};
 use crate::regression::{self, Compared, Course, Figure, Told};
 
 /// What was found so far.
@@ -207,6 +205,7 @@ impl<'a> Found<'a> {
                 Course::WorseBefore => FindingCause::ChangedBefore,
                 _ => FindingCause::Changed,
             },
+            limit: None,
             sentence: words::of_change(history.figure, history.path, history.now, &compared, sign),
             bytes: history.now,
             before_bytes: Some((sign * compared.before_bytes) as i64),
@@ -222,62 +221,6 @@ impl<'a> Found<'a> {
             _ => self.worse.push(finding),
         }
         Some(compared)
-    }
-
-    pub(super) fn of_limits(
-        &mut self,
-        job: &JobReport,
-        files: &BTreeMap<String, FileFigures>,
-        limits: &Limits,
-    ) {
-        let peak = (
-            CheckFigure::Peak,
-            None,
-            Some(job.peak_bytes.cast_signed()),
-            limits.peak_bytes,
-        );
-        let headroom = (
-            CheckFigure::Headroom,
-            None,
-            job.headroom_bytes,
-            limits.headroom_bytes,
-        );
-        let of_files = files.values().flat_map(|file| {
-            let of = |figure, bytes, limit| (figure, Some(file.path.as_str()), Some(bytes), limit);
-            [
-                of(
-                    CheckFigure::Retained,
-                    file.retained_bytes,
-                    limits.retained_bytes,
-                ),
-                of(CheckFigure::Spike, file.spike_bytes, limits.spike_bytes),
-            ]
-        });
-        for (figure, path, bytes, limit) in [peak, headroom].into_iter().chain(of_files) {
-            let (Some(bytes), Some(limit)) = (bytes, limit) else {
-                continue;
-            };
-            let is_kept = match figure {
-                CheckFigure::Headroom => bytes >= limit,
-                _ => bytes <= limit,
-            };
-            if !is_kept {
-                self.worse.push(Finding {
-                    figure,
-                    path: path.map(str::to_owned),
-                    cause: FindingCause::Limit,
-                    sentence: words::of_limit(figure, path, bytes, limit),
-                    bytes,
-                    before_bytes: None,
-                    least_bytes: limit,
-                    noise_bytes: None,
-                    since: None,
-                    tests: None,
-                    acknowledged: None,
-                    again: None,
-                });
-            }
-        }
     }
 }
 

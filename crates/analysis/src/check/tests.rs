@@ -295,7 +295,7 @@ fn limits_hold_whatever_was_before() {
         peak_bytes: Some(250 * MIB),
         headroom_bytes: Some(100 * MIB),
         retained_bytes: Some(10 * MIB),
-        spike_bytes: None,
+        ..Limits::default()
     };
     let report = check(
         &job(300, 99),

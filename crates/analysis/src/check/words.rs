@@ -1,7 +1,7 @@
 //! A check in plain sentences.
 
 use highwater_wire::report::{
-    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState,
+    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState, SetLimit,
 };
 
 use crate::{
@@ -104,22 +104,33 @@ pub(super) fn of_change(
     )
 }
 
-pub(super) fn of_limit(figure: CheckFigure, path: Option<&str>, bytes: i64, limit: i64) -> String {
-    let (is, limit) = match figure {
-        CheckFigure::Headroom => ("below", mebibytes(limit)),
-        _ => ("above", mebibytes(limit)),
+pub(super) fn of_limit(
+    figure: CheckFigure,
+    path: Option<&str>,
+    bytes: i64,
+    limit: i64,
+    set: &SetLimit,
+) -> String {
+    let is = match figure {
+        CheckFigure::Headroom => "below",
+        _ => "above",
+    };
+    let set = match &set.files {
+        Some(files) => format!(" ({} of {files})", set.name.as_str()),
+        None => String::new(),
     };
     format!(
-        "{} {}, {is} the limit of {limit}.",
+        "{} {}, {is} the limit of {}{set}.",
         what(figure, path),
-        mebibytes(bytes)
+        mebibytes(bytes),
+        mebibytes(limit),
     )
 }
 
 fn what(figure: CheckFigure, path: Option<&str>) -> String {
-    let of = path.unwrap_or("the job");
+    let of = path.unwrap_or("The job");
     match figure {
-        CheckFigure::Peak => "The job peaks at".to_owned(),
+        CheckFigure::Peak => format!("{of} peaks at"),
         CheckFigure::Headroom => "The job leaves a headroom of".to_owned(),
         CheckFigure::Imports => "The job's test files import modules of".to_owned(),
         CheckFigure::Retained => format!("{of} retains"),

@@ -29,6 +29,8 @@ pub struct CheckReport {
     pub too_few: Vec<String>,
     /// Files that are not compared, since tests of them failed or were cut short.
     pub left_out: Vec<String>,
+    /// Globs that limits of files were given for and no file of the job is like.
+    pub unmatched_limits: Vec<String>,
 }
 
 /// What came out of a check.
@@ -76,6 +78,9 @@ pub struct Finding {
     pub path: Option<String>,
     /// Why it is told.
     pub cause: FindingCause,
+    /// The limit that it is over; none where no limit is the cause.
+    #[serde(default)]
+    pub limit: Option<SetLimit>,
     /// It in a plain sentence.
     pub sentence: String,
     /// The figure of this job.
@@ -98,13 +103,51 @@ pub struct Finding {
     pub again: Option<Remeasured>,
 }
 
+/// A limit of a check, and whom it was set for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetLimit {
+    /// Which limit.
+    pub name: LimitName,
+    /// The files that it was set for, a glob; none where it is of the job or of every file.
+    pub files: Option<String>,
+}
+
+/// A limit of a check, by the name that the query has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LimitName {
+    /// What a peak is at the most: of the job, or of files the tree peak.
+    MaxPeak,
+    /// The job's headroom at the least.
+    MinHeadroom,
+    /// What a file retains at the most.
+    MaxRetained,
+    /// What a file needs for a while at the most.
+    MaxSpike,
+}
+
+impl LimitName {
+    /// The word that settings and flags use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxPeak => "max-peak",
+            Self::MinHeadroom => "min-headroom",
+            Self::MaxRetained => "max-retained",
+            Self::MaxSpike => "max-spike",
+        }
+    }
+}
+
 /// A second measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Remeasured {
     /// The job that made it.
     pub job: Uuid,
-    /// What the figure was then; of a figure of the job what it is without what files took less.
+    /// What the figure was then; of a peak, and of the job's headroom, what it is without what files took less.
     pub bytes: i64,
     /// Whether the lesser of both measurements is a finding too.
     pub confirms: bool,
@@ -135,7 +178,7 @@ pub struct TestCounts {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckFigure {
-    /// The job's peak.
+    /// The peak of the job, or the tree peak of a file, which is held to limits alone.
     Peak,
     /// The job's headroom; less is worse.
     Headroom,

@@ -10,6 +10,7 @@ use crate::{
     finalise::USUAL_POINTS,
     planning::MOST_WORKERS,
 };
+use highwater_analysis::check::{MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS};
 use highwater_wire::codec::{MAX_BATCHES, MAX_COMPRESSED_BYTES};
 
 /// A number in a key of a list.
@@ -160,6 +161,17 @@ fn describe(parameter: &mut Value, about: &About) {
                 "",
                 json!({"minItems": 1, "maxItems": MOST_JOBS, "items": {"type": "string", "pattern": which}}),
                 json!([JOB]),
+            )
+        }
+        "file_limit" => {
+            let each = "^.+=\\s*(max-retained|max-spike|max-peak)\\s*:.+$";
+            (
+                "",
+                json!({"maxItems": MOST_FILE_LIMITS, "items": {"type": "string", "maxLength": MOST_FILE_LIMIT_BYTES, "pattern": each}}),
+                json!([format!(
+                    "{}=max-retained:64MB,max-spike:off",
+                    examples::FILE
+                )]),
             )
         }
         "limit" if about.id == "compare" => (

@@ -137,16 +137,36 @@ fn a_figure_is_that_of_the_check() {
     let of = |path, figure| figure_of(&job, &files, path, figure).map(|bytes| bytes / MIB);
     assert_eq!(of(Some("a.py"), Retained), Some(23));
     assert_eq!(of(Some("a.py"), Spike), Some(41));
+    assert_eq!(of(Some("a.py"), Peak), Some(150));
     assert_eq!(of(None, Peak), Some(301));
     assert_eq!(of(None, Headroom), Some(100));
     assert_eq!(of(None, Imports), Some(0));
     for (path, figure) in [
-        (Some("a.py"), Peak),
+        (Some("a.py"), Headroom),
         (Some("a.py"), Imports),
         (None, Retained),
         (Some("gone.py"), Retained),
         (Some("b.py"), Spike),
     ] {
         assert_eq!(of(path, figure), None);
+    }
+}
+
+#[test]
+fn the_peak_of_a_file_is_known_up_to_what_it_was() {
+    let (job, files) = (job(300, 700), [row("a.py", 1, 30)]);
+    let figure = CheckFigure::Peak;
+    let now = figure_of(&job, &files, Some("a.py"), figure);
+    assert_eq!(now, Some(150 * MIB));
+    let limits = Limits {
+        files: vec!["a*=max-peak:99MiB".parse().unwrap()],
+        ..Limits::default()
+    };
+    let mut report = check(&job, &files, "main", &[], &limits);
+    for (mib, fails) in [(150, false), (120, true)] {
+        // That of the job is another figure.
+        let known = [known(figure, None, 400), known(figure, Some("a.py"), mib)];
+        acknowledge(&mut report, &job, &known);
+        assert_eq!(report.findings[0].fails(), fails, "{report:?}");
     }
 }

@@ -117,6 +117,35 @@ fn a_limit_is_confirmed_as_a_change_is() {
 }
 
 #[test]
+fn of_the_peak_of_a_file_only_what_it_needs_itself_is_measured_again() {
+    let limits = Limits {
+        files: vec!["b*=max-peak:140MiB".parse().unwrap()],
+        ..Limits::default()
+    };
+    // It began at 60 MiB, after others, and needed 90; alone it begins and peaks lower.
+    for (spike, is, confirms) in [(95, 150, true), (84, 144, true), (79, 139, false)] {
+        let alone = FileRow {
+            peak_bytes: 100 * MIB,
+            tree_peak_bytes: 100 * MIB,
+            ..row("b.py", 1, spike)
+        };
+        let report = confirmed(&limits, &again(), &[alone]);
+        let mut findings = report.findings.iter();
+        let limit = findings.find(|it| it.limit.is_some()).unwrap();
+        let second = limit.again.unwrap();
+        assert_eq!((second.bytes / MIB, second.confirms), (is, confirms));
+        let not = if confirms { "" } else { " Not confirmed." };
+        assert!(
+            limit.sentence.ends_with(&format!(
+                "above the limit of 140.0 MiB (max-peak of b*). With what the file needed when it ran again it is {is}.0 MiB.{not}"
+            )),
+            "{}",
+            limit.sentence
+        );
+    }
+}
+
+#[test]
 fn a_run_that_died_or_a_file_that_failed_in_it_confirms_nothing() {
     let died = JobReport {
         ending: Some(Ending {
