@@ -221,6 +221,50 @@ def test_an_error_of_the_recording_ends_the_recording_alone(suite):
     assert notice["code"] == "plugin_stopped" and "no path" in notice["message"]
 
 
+# What fails while a recording begins, and what of it is still there in a test.
+FAILING = """
+import highwater_pytest.{module} as module
+
+class Broken:
+    def __init__(self, *args): raise RuntimeError("no such luck")
+module.{name} = Broken
+"""
+LEFT = """
+import importlib._bootstrap as bootstrap, os, glob, tempfile
+
+def test_a(request):
+    plugins = [type(plugin).__module__ for plugin in request.config.pluginmanager.get_plugins()]
+    assert "highwater_pytest.hooks" not in plugins
+    assert "HIGHWATER_RECORDING" not in os.environ
+    assert "HIGHWATER_EVENTS" not in os.environ or os.environ["HIGHWATER_EVENTS"] == os.environ.get("GIVEN")
+    assert not glob.glob(os.path.join(tempfile.gettempdir(), "highwater-*"))
+"""
+
+
+@pytest.mark.parametrize("module, name", [("recorder", "Recorder"), ("hooks", "Hooks"), ("recorder", "Paths"), ("summary", "Summary")])
+@pytest.mark.parametrize("given", [True, False], ids=["agent", "alone"])
+def test_a_recording_that_cannot_begin_leaves_nothing_behind(suite, tmp_path, module, name, given):
+    suite.write(broken=FAILING.format(module=module, name=name), test_left=LEFT)
+    (tmp_path / "tmp").mkdir()
+    folder = str(suite.events) if given else ""
+    done = suite.run("-p", "broken", "--highwater", HIGHWATER_EVENTS=folder, GIVEN=folder, TMPDIR=str(tmp_path / "tmp"))
+    text = done.stdout.decode()
+    assert done.returncode == 0 and "Nothing was recorded: RuntimeError: no such luck" in text, text
+    for records in suite.records().values():
+        assert not [record for record in records if record["kind"] == "S"]
+        if name != "Paths":
+            assert [record["code"] for record in records if record["kind"] == "N"] == ["plugin_stopped"]
+
+
+def test_late_imports_that_cannot_be_watched_cost_nothing_else(suite):
+    suite.write(broken=FAILING.format(module="late", name="LateImports"), test_plain=PLAIN)
+    assert suite.run("-p", "broken").returncode == 0
+    records = suite.only()
+    assert suite.outcomes(records) == [("test_a", "passed"), ("test_b", "passed")]
+    notices = [record for record in records if record["kind"] == "N"]
+    assert [notice["code"] for notice in notices] == ["late_imports_failed"] and "no such luck" in notices[0]["message"]
+
+
 def test_a_line_torn_by_whoever_wrote_before_spoils_no_other(suite):
     suite.write(test_plain=PLAIN)
     # What the shell replaces itself by keeps its number.
