@@ -390,6 +390,23 @@ def test_a_recording_that_cannot_be_written_any_more_tells_its_reader_by_the_mod
     assert modes == [0o400]
 
 
+def test_a_part_that_was_still_written_has_the_reason_of_the_rest(suite):
+    suite.write(
+        test_full="import resource, glob, os\n\ndef test_a():\n"
+        "    size = sum(map(os.path.getsize, glob.glob(os.environ['HIGHWATER_EVENTS'] + '/*')))\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, size + 5))\n\n\ndef test_b():\n    pass\n"
+    )
+    told = suite.run("-s").stdout.decode()
+    assert "broke off: File too large" in told, told
+
+
+def test_a_umask_that_leaves_nothing_does_not_look_like_a_recording_that_broke_off(suite):
+    suite.write(test_plain=PLAIN)
+    done = suite.call(["sh", "-c", 'umask 0777; exec "$@"', "sh"] + suite.command(), HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0
+    assert [path.stat().st_mode & 0o777 for path in suite.events.glob("*.events")] == [0o600]
+
+
 def test_who_leaves_at_the_end_of_the_session_has_no_test_open(suite):
     suite.write(conftest="import os\ndef pytest_sessionfinish(): os._exit(0)\n", test_plain=PLAIN)
     assert suite.run().returncode == 0
