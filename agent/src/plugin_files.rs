@@ -289,7 +289,7 @@ mod tests {
                 fs::write(at, "")
             }),
             ("highwater_pytest/re.so", |at| fs::write(at, "")),
-            ("json", fs::create_dir),
+            ("json", |at| fs::create_dir(at)),
             ("link", |at| std::os::unix::fs::symlink("/tmp", at)),
             ("six.pth", |at| fs::write(at, "")),
         ];
