@@ -103,12 +103,21 @@ pub fn can_record(checks: &[Check]) -> bool {
 #[must_use]
 pub fn examine(given: Given, env: &Env, folder: &Path) -> Vec<Check> {
     let pid = std::process::id();
-    let places = settings::places(given.clone(), env, folder);
-    let plugin_root = settings::plugin_root(&places.spool, env);
     let backend = settings::backend(given.clone(), env, folder);
     let mut checks = match backend {
         Backend::Linux => of_the_kernel(pid),
         Backend::Sysinfo => portable::all(pid),
+    };
+    let places = settings::places(given.clone(), env, folder);
+    let roots = places.and_then(|places| {
+        settings::plugin_root(&places.spool, env).map(|plugin_root| (places, plugin_root))
+    });
+    let (places, plugin_root) = match roots {
+        Ok(roots) => roots,
+        Err(error) => {
+            checks.push(spool::refused(&error));
+            return checks;
+        }
     };
     checks.push(spool::spool(&places.spool));
     checks.extend(python::all(&plugin_root, env, folder));

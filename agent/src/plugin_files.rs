@@ -2,26 +2,32 @@
 //!
 //! The folder's name holds a hash of the content, so agents of different versions do not meet. It is written under another
 //! name and renamed, so it is there whole or not at all, however many agents do this at once. What is found there already is
-//! compared byte by byte and changes places with a fresh folder when it differs. A folder that no agent has used for a week, of
+//! compared byte by byte and changes places with a fresh folder when it differs, holds anything else (Python's caches of these modules aside), or
+//! others may write to it: it comes first where Python looks for modules. A folder that no agent has used for a week, of
 //! another version or half written, is removed.
 
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::geteuid;
 use uuid::Uuid;
 
 /// A folder is used anew by each run, and no run is this long.
 const UNUSED_AFTER: Duration = Duration::from_secs(7 * 86_400);
 /// How the names of these folders begin.
 const PREFIX: &str = "plugin-";
+/// Whoever may write besides a file's owner.
+const OTHERS_WRITE: u32 = 0o022;
+/// Where Python 3 keeps what it compiled; Python 2 keeps it beside the module.
+const CACHE: &str = "__pycache__";
 
 /// Files and `NAME`, made by the build script from `pytest-plugin/`.
 mod embedded {
@@ -44,7 +50,7 @@ pub struct PluginFilesError {
 /// When a file cannot be written.
 pub fn unpack(root: &Path) -> Result<PathBuf, PluginFilesError> {
     let settled = root.join(embedded::NAME);
-    let folder = if is_whole(&settled) {
+    let folder = if is_whole(&settled) && is_ours(&settled) {
         settled
     } else {
         settle(root, settled)?
@@ -75,6 +81,8 @@ fn settle(root: &Path, settled: PathBuf) -> Result<PathBuf, PluginFilesError> {
         discard(&fresh);
         return Err(failed(&fresh)(error));
     }
+    // On some filesystems everybody owns everything.
+    let tells_owners = is_ours(&fresh);
     match fs::rename(&fresh, &settled) {
         Ok(()) => Ok(settled),
         Err(source) if !settled.exists() => {
@@ -82,7 +90,11 @@ fn settle(root: &Path, settled: PathBuf) -> Result<PathBuf, PluginFilesError> {
             Err(failed(&settled)(source))
         }
         // Another agent was quicker, and its folder is as good; or what lies there is damaged and may be in use this very moment.
-        Err(_) if is_whole(&settled) || exchange(&fresh, &settled).is_ok() => {
+        Err(_) if is_whole(&settled) && (is_ours(&settled) || !tells_owners) => {
+            discard(&fresh);
+            Ok(settled)
+        }
+        Err(_) if exchange(&fresh, &settled).is_ok() => {
             discard(&fresh);
             Ok(settled)
         }
@@ -123,10 +135,64 @@ fn sweep(root: &Path, used: &Path) {
     }
 }
 
+/// Whether a folder holds the plugin and nothing that Python would take for another module.
 fn is_whole(folder: &Path) -> bool {
     embedded::FILES
         .iter()
         .all(|(name, content)| fs::read(folder.join(name)).is_ok_and(|found| found == *content))
+        && all_below(folder, &mut |path, _| {
+            path.strip_prefix(folder).is_ok_and(is_expected)
+        })
+}
+
+/// Whether nobody else may write to a folder and what is in it; root's is as good as the user's own.
+fn is_ours(folder: &Path) -> bool {
+    let own = geteuid().as_raw();
+    let mut is_safe = |_: &Path, found: &Metadata| {
+        [0, own].contains(&found.uid()) && found.mode() & OTHERS_WRITE == 0 && !found.is_symlink()
+    };
+    fs::symlink_metadata(folder).is_ok_and(|found| is_safe(folder, &found))
+        && all_below(folder, &mut is_safe)
+}
+
+/// Whether something holds for all that is in a folder, links themselves; not where that cannot be seen.
+fn all_below(folder: &Path, holds: &mut impl FnMut(&Path, &Metadata) -> bool) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.into_iter().all(|entry| {
+        let Ok(path) = entry.map(|entry| entry.path()) else {
+            return false;
+        };
+        match fs::symlink_metadata(&path) {
+            Ok(found) => holds(&path, &found) && (!found.is_dir() || all_below(&path, holds)),
+            // Python writes its caches under a passing name.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    })
+}
+
+/// Whether this is a file of the plugin, a folder of one, or a cache of what Python compiled from one.
+fn is_expected(name: &Path) -> bool {
+    let is_of = |(file, _): &(&str, &[u8])| {
+        let file = Path::new(file);
+        let package = file.parent().unwrap_or(file);
+        if file.starts_with(name) || name == package.join(CACHE) {
+            return true;
+        }
+        let module = file.file_stem().and_then(|stem| stem.to_str());
+        let is_module = file.extension().is_some_and(|it| it == "py");
+        let compiled = name
+            .parent()
+            .is_some_and(|parent| parent == package || parent == package.join(CACHE));
+        is_module
+            && compiled
+            && name.file_name().zip(module).is_some_and(|(name, module)| {
+                let rest = name.to_str().and_then(|name| name.strip_prefix(module));
+                rest.is_some_and(|rest| rest.starts_with('.') && rest.contains(".pyc"))
+            })
+    };
+    embedded::FILES.iter().any(is_of)
 }
 
 fn write(folder: &Path) -> io::Result<()> {
@@ -138,13 +204,20 @@ fn write(folder: &Path) -> io::Result<()> {
                 .mode(0o755)
                 .create(parent)?;
         }
-        fs::write(path, content)?;
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(path)?
+            .write_all(content)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown};
+
     use super::*;
 
     #[test]
@@ -202,6 +275,64 @@ mod tests {
             assert!(is_whole(&settled));
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn a_folder_that_holds_more_or_is_others_to_write_is_replaced() {
+        type Spoil = fn(&Path) -> io::Result<()>;
+        let set_mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let spoils: [(&str, Spoil); 6] = [
+            ("sitecustomize.py", |at| fs::write(at, "")),
+            ("highwater_pytest/__pycache__/sitecustomize.pyc", |at| {
+                fs::write(at, "")
+            }),
+            ("highwater_pytest/re.so", |at| fs::write(at, "")),
+            ("json", |at| fs::create_dir(at)),
+            ("link", |at| std::os::unix::fs::symlink("/tmp", at)),
+            ("six.pth", |at| fs::write(at, "")),
+        ];
+        let root = tempfile::tempdir().unwrap();
+        let settled = unpack(root.path()).unwrap();
+        let cache = settled.join("highwater_pytest/__pycache__");
+        for (name, spoil) in spoils {
+            fs::create_dir_all(&cache).unwrap();
+            spoil(&settled.join(name)).unwrap();
+            assert_eq!(unpack(root.path()).unwrap(), settled);
+            assert!(fs::symlink_metadata(settled.join(name)).is_err(), "{name}");
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        }
+        for name in ["", "highwater_pytest", "highwater_pytest/plugin.py"] {
+            let before = fs::metadata(&settled).unwrap().ino();
+            set_mode(&settled.join(name), 0o777);
+            assert_eq!(unpack(root.path()).unwrap(), settled);
+            assert!(is_ours(&settled), "{name}");
+            assert_ne!(fs::metadata(&settled).unwrap().ino(), before, "{name}");
+        }
+        if chown(settled.join("highwater_pytest"), Some(12_345), None).is_ok() {
+            assert_eq!(unpack(root.path()).unwrap(), settled);
+            assert!(is_ours(&settled));
+        }
+    }
+
+    #[test]
+    fn what_python_compiled_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let settled = unpack(root.path()).unwrap();
+        let before = fs::metadata(&settled).unwrap().ino();
+        fs::create_dir(settled.join("highwater_pytest/__pycache__")).unwrap();
+        for name in [
+            "__init__.pyc",
+            "__pycache__/plugin.cpython-311.pyc",
+            "__pycache__/plugin.cpython-311.pyc.139872",
+            "__pycache__/__init__.cpython-312-pytest-8.3.4.pyc",
+            "__pycache__/hooks.pypy310.opt-1.pyc",
+        ] {
+            fs::write(settled.join("highwater_pytest").join(name), "").unwrap();
+        }
+        assert_eq!(unpack(root.path()).unwrap(), settled);
+        assert_eq!(fs::metadata(&settled).unwrap().ino(), before);
     }
 
     #[test]

@@ -40,7 +40,7 @@ use crate::{
     guard::Limit,
 };
 
-pub(crate) use folders::{plugin_root, spool_elsewhere};
+pub(crate) use folders::{claim, spool_elsewhere};
 
 pub use folders::default_spool;
 pub use given::Given;
@@ -107,12 +107,20 @@ pub enum SettingsError {
     /// The settings together make no job.
     #[error("{0}")]
     Job(#[from] highwater_wire::codec::Problem),
+    /// The folder below `/var/tmp` is not this user's alone.
+    #[error("{} {source}; name a folder by --spool or HIGHWATER_SPOOL", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
 }
 
 /// Works out the settings of a command in a folder.
 ///
 /// # Errors
-/// When the outcome is no valid job.
+/// When the outcome is no valid job, or there is no folder for it.
 pub fn resolve(
     given: Given,
     env: &Env,
@@ -222,9 +230,9 @@ pub fn resolve(
     };
     mask::job(&mut job);
     job.check()?;
-    let spool = spool(given.spool.or(file.spool), env, folder);
+    let spool = spool(given.spool.or(file.spool), env, folder, &mut problems)?;
     Ok(Settings {
-        plugin_root: plugin_root(&spool, env),
+        plugin_root: folders::plugin_root(&spool, env)?,
         places: Places {
             server: given.server.or(file.server),
             token: given.token,
@@ -258,15 +266,28 @@ fn out_of_reach(guarded: &mut Option<Limit>, plugin: bool) -> Vec<String> {
 }
 
 /// Works out where recordings are and where they go.
-#[must_use]
-pub fn places(given: Given, env: &Env, folder: &Path) -> Places {
+///
+/// # Errors
+/// When recordings are where others may write.
+pub fn places(given: Given, env: &Env, folder: &Path) -> Result<Places, SettingsError> {
     let (given, file, problems) = gather(given, env, folder);
-    Places {
+    Ok(Places {
         server: given.server.or(file.server),
         token: given.token,
-        spool: spool(given.spool.or(file.spool), env, folder),
+        spool: folders::spool_to_read(given.spool.or(file.spool), env, folder)?,
         problems,
-    }
+    })
+}
+
+/// Where the plugin of what is recorded to a spool is laid out.
+pub(crate) fn plugin_root(spool: &Path, env: &Env) -> Result<PathBuf, SettingsError> {
+    folders::plugin_root(spool, env)
+}
+
+/// What is sent to the server as a bearer token.
+#[must_use]
+pub fn token(env: &Env, folder: &Path) -> Option<Token> {
+    gather(Given::default(), env, folder).0.token
 }
 
 /// The id of a plan that a server keeps, where that is named and no file; a file that is called so is named by its folder too (`./…`).

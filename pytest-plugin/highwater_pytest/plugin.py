@@ -3,6 +3,7 @@
 import _thread
 import os
 import sys
+from functools import partial
 
 from . import limits, nesting, shard
 
@@ -59,12 +60,13 @@ def _begin_the_only_one(config):
         return
     if not hasattr(os, "register_at_fork"):
         return
+    recording = Recording(config, wanted and workerinput is None)
     try:
-        _recording = Recording(config, folder, wanted and workerinput is None)
-        _recording.begin()
+        recording.begin(folder)
+        _recording = recording
     except Exception as error:
         # Nothing is lost but the recording; a summary that was asked for says why it is not there.
-        _recording = None
+        recording.undo(error)
         if wanted and workerinput is None:
             from .summary import Unrecorded
 
@@ -74,56 +76,96 @@ def _begin_the_only_one(config):
 class Recording:
     """One session of pytest in this process."""
 
-    def __init__(self, config, folder, summary):
+    def __init__(self, config, summary):
+        self.config = config
+        self.thread = _thread.get_ident()
+        self.summary = summary
+        self.own_folder = None
+        self.recorder = None
+        # What undoes each step of the begin, in the order of the steps.
+        self._undoing = []
+
+    def begin(self, folder):
         import pytest
 
         from . import __version__
         from .hooks import ControllerHooks, Hooks
-        from .late import LateImports
         from .recorder import Recorder
 
-        self.config = config
-        self.thread = _thread.get_ident()
-        self.own_folder = None
         if not folder:
             import tempfile
 
             folder = self.own_folder = tempfile.mkdtemp(prefix="highwater-")
-            if summary:
+            self._undoing.append(self._remove_own_folder)
+            if self.summary:
                 os.environ["HIGHWATER_EVENTS"] = folder
         self.folder = folder
-        self.summary = summary
-        root = str(getattr(config, "rootpath", None) or config.rootdir)
+        root = str(getattr(self.config, "rootpath", None) or self.config.rootdir)
         exact = os.environ.get("HIGHWATER_EXACT", "1") != "0"
         self.recorder = Recorder(folder, root, exact, {"pytest": pytest.__version__, "plugin": __version__})
-        self.session = describe(config, root, self.recorder.paths.repo_root)
+        self.session = describe(self.config, root, self.recorder.paths.repo_root)
         if self.recorder.problem or self.recorder.writer.failed:
             raise OSError(self.recorder.problem or self.recorder.writer.failed)
-        self.recorder.late = LateImports(self.recorder)
-        self.plugins = [Hooks(self.recorder)]
+        plugins = [Hooks(self.recorder)]
         if self.session["role"] == "controller":
-            self.plugins.append(ControllerHooks(self.session))
-
-    def begin(self):
-        self.before = nesting.enter()
-        for plugin in self.plugins:
-            self.config.pluginmanager.register(plugin)
-        self.recorder.session_begins(self.session)
-        self._diagnose()
-        add_cleanup = getattr(self.config, "add_cleanup", None) or self.config._cleanup.append
-        add_cleanup(self.end)
+            plugins.append(ControllerHooks(self.session))
         if self.summary:
             from .summary import Summary
 
-            self.config.pluginmanager.register(Summary(self))
+            plugins.append(Summary(self))
+        before = nesting.enter()
+        self._leave_the_environment = partial(nesting.leave, before)
+        self._undoing.append(self._leave_the_environment)
+        for plugin in plugins:
+            self.config.pluginmanager.register(plugin)
+            self._undoing.append(partial(self.config.pluginmanager.unregister, plugin))
+        add_cleanup = getattr(self.config, "add_cleanup", None) or self.config._cleanup.append
+        # From here on nothing fails: whoever reads the session takes the tests for recorded.
+        self.recorder.session_begins(self.session)
+        self._watch_imports()
+        self._diagnose()
+        add_cleanup(self.end)
+
+    def undo(self, error):
+        """The recording did not begin: nothing of it stays but what it says of itself, if it can."""
+        if self.recorder is not None:
+            self.recorder.fail("begin", error)
+            self.recorder.close()
+        for undo in reversed(self._undoing):
+            undo()
+
+    def _watch_imports(self):
+        """What tests import late is told apart from them; where that cannot be watched, it is theirs."""
+        try:
+            from .late import LateImports
+
+            self.recorder.late = LateImports(self.recorder)
+        except Exception as error:
+            message = "%s: %s; what tests import counts as theirs" % (type(error).__name__, error)
+            self.recorder.notice("late_imports_failed", message[:1000])
+
+    def _leave_imports(self):
+        if self.recorder.late is not None:
+            self.recorder.late.end()
+
+    def _remove_own_folder(self):
+        if self.own_folder:
+            if os.environ.get("HIGHWATER_EVENTS") == self.own_folder:
+                del os.environ["HIGHWATER_EVENTS"]
+            import shutil
+
+            shutil.rmtree(self.own_folder, ignore_errors=True)
 
     def _diagnose(self):
         """Sees to it that why memory stays is looked into, where that is asked for and tests run in this process."""
         if os.environ.get("HIGHWATER_DIAGNOSE", "0") in ("", "0") or self.session["role"] == "controller":
             return
-        from . import diagnosis
+        try:
+            from . import diagnosis
 
-        self.recorder.diagnosis, problem = diagnosis.begin(self.config)
+            self.recorder.diagnosis, problem = diagnosis.begin(self.config)
+        except Exception as error:
+            problem = ("%s: %s; memory is recorded without it" % (type(error).__name__, error))[:1000]
         if problem:
             self.recorder.notice("diagnosis_failed", problem)
 
@@ -132,7 +174,7 @@ class Recording:
         global _recording, _has_another
         if os.getpid() != self.recorder.pid:
             return
-        self.recorder.late.end()
+        self._leave_imports()
         if _has_another:
             _has_another = False
             self.recorder.notice("another_pytest", "another thread of the process ran a pytest at the same time, which was not recorded")
@@ -140,12 +182,9 @@ class Recording:
         self.recorder.close()
         if self.recorder.problem:
             _complain("highwater: the recording of process %d broke off: %s\n" % (os.getpid(), self.recorder.problem))
-        nesting.leave(self.before)
-        if self.own_folder:
-            os.environ.pop("HIGHWATER_EVENTS", None)
-            import shutil
-
-            shutil.rmtree(self.own_folder, ignore_errors=True)
+        # What pytest registered goes with its configuration.
+        self._leave_the_environment()
+        self._remove_own_folder()
         _recording = None
 
 

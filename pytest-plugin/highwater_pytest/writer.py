@@ -39,6 +39,12 @@ def plain(value):
     return value
 
 
+def _write_all(descriptor, content):
+    """All of it, or the ``OSError`` that says why not: what finds no room for the rest takes a part without a word."""
+    while content:
+        content = content[real.write(descriptor, content) :]
+
+
 class Writer:
     """An events file that only grows. When it cannot be written any more, it says so by ``failed`` and stays silent.
 
@@ -62,7 +68,12 @@ class Writer:
 
     def _open(self):
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return lifted(real.open(self.path, flags, 0o600))
+        descriptor = lifted(real.open(self.path, flags, 0o600))
+        status = real.fstat(descriptor)
+        # Its mode says whether it can be written, whatever the umask leaves of it.
+        if not status.st_size and status.st_mode & 0o777 != 0o600:
+            real.fchmod(descriptor, 0o600)
+        return descriptor
 
     def _take(self, descriptor):
         self._descriptor = descriptor
@@ -110,8 +121,7 @@ class Writer:
                 if not chunk:
                     break
                 at += len(chunk)
-                if real.write(new, chunk) != len(chunk):
-                    raise OSError("no space left")
+                _write_all(new, chunk)
         except OSError as error:
             self._take(new)
             self._break_off(error.strerror or str(error))
@@ -156,13 +166,10 @@ class Writer:
             if self.failed:
                 return
         try:
-            written = real.write(self._descriptor, content)
+            _write_all(self._descriptor, content)
         except OSError as error:
+            # A line may be torn; what writes to this file next begins a new one.
             self._break_off(error.strerror or "cannot write")
-            return
-        if written != len(content):
-            # The line is torn; what writes to this file next begins a new one.
-            self._break_off("no space left")
 
     def _break_off(self, reason):
         """No word of it fits into the file any more, so the file's mode tells: the reader may not take silence for a crash."""

@@ -221,6 +221,50 @@ def test_an_error_of_the_recording_ends_the_recording_alone(suite):
     assert notice["code"] == "plugin_stopped" and "no path" in notice["message"]
 
 
+# What fails while a recording begins, and what of it is still there in a test.
+FAILING = """
+import highwater_pytest.{module} as module
+
+class Broken:
+    def __init__(self, *args): raise RuntimeError("no such luck")
+module.{name} = Broken
+"""
+LEFT = """
+import importlib._bootstrap as bootstrap, os, glob, tempfile
+
+def test_a(request):
+    plugins = [type(plugin).__module__ for plugin in request.config.pluginmanager.get_plugins()]
+    assert "highwater_pytest.hooks" not in plugins
+    assert "HIGHWATER_RECORDING" not in os.environ
+    assert "HIGHWATER_EVENTS" not in os.environ or os.environ["HIGHWATER_EVENTS"] == os.environ.get("GIVEN")
+    assert not glob.glob(os.path.join(tempfile.gettempdir(), "highwater-*"))
+"""
+
+
+@pytest.mark.parametrize("module, name", [("recorder", "Recorder"), ("hooks", "Hooks"), ("recorder", "Paths"), ("summary", "Summary")])
+@pytest.mark.parametrize("given", [True, False], ids=["agent", "alone"])
+def test_a_recording_that_cannot_begin_leaves_nothing_behind(suite, tmp_path, module, name, given):
+    suite.write(broken=FAILING.format(module=module, name=name), test_left=LEFT)
+    (tmp_path / "tmp").mkdir()
+    folder = str(suite.events) if given else ""
+    done = suite.run("-p", "broken", "--highwater", HIGHWATER_EVENTS=folder, GIVEN=folder, TMPDIR=str(tmp_path / "tmp"))
+    text = done.stdout.decode()
+    assert done.returncode == 0 and "Nothing was recorded: RuntimeError: no such luck" in text, text
+    for records in suite.records().values():
+        assert not [record for record in records if record["kind"] == "S"]
+        if name != "Paths":
+            assert [record["code"] for record in records if record["kind"] == "N"] == ["plugin_stopped"]
+
+
+def test_late_imports_that_cannot_be_watched_cost_nothing_else(suite):
+    suite.write(broken=FAILING.format(module="late", name="LateImports"), test_plain=PLAIN)
+    assert suite.run("-p", "broken").returncode == 0
+    records = suite.only()
+    assert suite.outcomes(records) == [("test_a", "passed"), ("test_b", "passed")]
+    notices = [record for record in records if record["kind"] == "N"]
+    assert [notice["code"] for notice in notices] == ["late_imports_failed"] and "no such luck" in notices[0]["message"]
+
+
 def test_a_line_torn_by_whoever_wrote_before_spoils_no_other(suite):
     suite.write(test_plain=PLAIN)
     # What the shell replaces itself by keeps its number.
@@ -344,6 +388,23 @@ def test_a_recording_that_cannot_be_written_any_more_tells_its_reader_by_the_mod
     assert suite.run().returncode == 0
     modes = [path.stat().st_mode & 0o777 for path in suite.events.glob("*.events")]
     assert modes == [0o400]
+
+
+def test_a_part_that_was_still_written_has_the_reason_of_the_rest(suite):
+    suite.write(
+        test_full="import resource, glob, os\n\ndef test_a():\n"
+        "    size = sum(map(os.path.getsize, glob.glob(os.environ['HIGHWATER_EVENTS'] + '/*')))\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, size + 5))\n\n\ndef test_b():\n    pass\n"
+    )
+    told = suite.run("-s").stdout.decode()
+    assert "broke off: File too large" in told, told
+
+
+def test_a_umask_that_leaves_nothing_does_not_look_like_a_recording_that_broke_off(suite):
+    suite.write(test_plain=PLAIN)
+    done = suite.call(["sh", "-c", 'umask 0777; exec "$@"', "sh"] + suite.command(), HIGHWATER_EVENTS=str(suite.events))
+    assert done.returncode == 0
+    assert [path.stat().st_mode & 0o777 for path in suite.events.glob("*.events")] == [0o600]
 
 
 def test_who_leaves_at_the_end_of_the_session_has_no_test_open(suite):

@@ -6,9 +6,7 @@ use super::{environment, start::READY};
 use crate::{
     background::agent::{AgentError, BackgroundAgent},
     cli::BackgroundTask,
-    exit_codes,
-    settings::{self, Given},
-    terminal,
+    exit_codes, settings, terminal,
 };
 
 /// Records until it is over. Standard output tells whoever started it that it records, or why not; from then on all goes to the log.
@@ -38,7 +36,7 @@ fn begin(task: &BackgroundTask) -> Result<BackgroundAgent, AgentError> {
     std::env::set_current_dir(&task.folder)?;
     let env = environment();
     // Not the settings' other sources: the orders say the rest.
-    let token = settings::places(Given::default(), &env, &task.folder).token;
+    let token = settings::token(&env, &task.folder);
     BackgroundAgent::begin(&task.folder, &env, token.as_ref())
 }
 

@@ -37,7 +37,7 @@ pub fn check(task: &CheckTask) -> Result<u8, CommandError> {
         ..Given::default()
     };
     let folder = working_folder();
-    let places = settings::places(given, &env, &folder);
+    let places = settings::places(given, &env, &folder)?;
     tell(&places.problems);
     let judged = task.judged.clone().resolve(&env, &folder);
     let judged = judged.map_err(CommandError::NotJudged)?;

@@ -36,7 +36,7 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
         project: task.project.clone(),
         ..Given::default()
     };
-    let places = settings::places(given.clone(), &env, &folder);
+    let places = settings::places(given.clone(), &env, &folder)?;
     tell(&places.problems);
     let server = places.server.as_ref().ok_or(CommandError::NoServer)?;
     let needs_project = |side: &str| side.starts_with("run:") || side.starts_with("branch:");

@@ -31,7 +31,7 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
         spool: task.spool.clone(),
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let places = settings::places(given, &env, &working_folder())?;
     tell(&places.problems);
     let (report, is_kept) = match &task.which {
         Which::Kept(id) => (kept::fetch(*id, &places, &env)?, true),

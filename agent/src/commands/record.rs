@@ -122,7 +122,10 @@ fn fetch_plan(given: &mut Given, env: &Env) -> Result<(), CommandError> {
     };
     let Some(id) = id else { return Ok(()) };
     let places = settings::places(given.clone(), env, &working_folder());
-    match kept::file(id, &places, env) {
+    let fetched = places
+        .map_err(CommandError::from)
+        .and_then(|places| kept::file(id, &places, env));
+    match fetched {
         Ok(file) => given.plan = Some(file),
         Err(error) if by_flag.is_some() => return Err(error),
         Err(error) => terminal::tell(format_args!("{PLAN_VARIABLE}: {error}")),

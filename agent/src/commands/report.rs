@@ -28,7 +28,7 @@ pub fn report(task: &ReportTask) -> Result<u8, CommandError> {
         spool: task.spool.clone(),
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let places = settings::places(given, &env, &working_folder())?;
     tell(&places.problems);
     let found = found::find(task.job.as_ref(), places, &env)?;
     if let Some(format) = task.format {

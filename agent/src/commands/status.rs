@@ -23,7 +23,7 @@ pub fn status(task: StatusTask) -> Result<u8, CommandError> {
         spool: task.spool,
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let places = settings::places(given, &env, &working_folder())?;
     tell(&places.problems);
     let started = stop::one(&places.spool, task.job.as_deref())?;
     let has_ended = spool::read_end(&started.folder)?.is_some();

@@ -75,7 +75,7 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     let quiet = settings::quiet(&given, &env);
     let summary = settings::summary(&given, &env);
     let step_summary = settings::step_summary(given.clone(), &env, &working_folder());
-    let places = settings::places(given, &env, &working_folder());
+    let places = settings::places(given, &env, &working_folder())?;
     tell(&places.problems);
     let started = match one(&places.spool, task.job.as_deref()) {
         Err(CommandError::WithoutFolder { agent, .. }) => return end_without_folder(agent),

@@ -28,7 +28,7 @@ pub fn upload(task: UploadTask) -> Result<u8, CommandError> {
         spool: task.spool,
         ..Given::default()
     };
-    let places = settings::places(given, &env, &working_folder());
+    let places = settings::places(given, &env, &working_folder())?;
     tell(&places.problems);
     let root = places.spool;
     let server = places.server.ok_or(CommandError::NoServer)?;

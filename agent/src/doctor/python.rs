@@ -19,6 +19,8 @@ use crate::{ci::Env, plugin_files};
 
 /// What a Python may take to answer: a cold disk takes seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The plugin is made for this Python and newer ones; below, its first module does nothing.
+const OLDEST_PYTHON: (u32, u32) = (3, 8);
 /// Longest head of a script that is looked at for its interpreter, bytes.
 const MOST_HEAD_BYTES: u64 = 4096;
 
@@ -112,7 +114,7 @@ fn probe(python: &Path, plugin: Option<&Path>, folder: &Path) -> Result<Probed, 
     let said = ask(&mut command, PATIENCE)?;
     // A `sitecustomize` may have said something before.
     let last = said.lines().last().unwrap_or_default();
-    serde_json::from_str(last).map_err(|_| "is no Python 3 that answers".to_owned())
+    serde_json::from_str(last).map_err(|_| "is no Python that answers".to_owned())
 }
 
 pub(super) fn python_check(path: Option<&Path>, probed: Option<&Result<Probed, String>>) -> Check {
@@ -170,6 +172,14 @@ pub(super) fn pytest_check(
     }
 }
 
+fn is_too_old(python: &str) -> bool {
+    let mut parts = python.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST_PYTHON,
+        _ => false,
+    }
+}
+
 fn is_old(version: &str) -> bool {
     let major = version.split('.').next().and_then(|part| part.parse().ok());
     major.is_some_and(|major: u32| major < 7)
@@ -200,6 +210,17 @@ pub(super) fn plugin_check(
             PLUGIN,
             format!("{autoload} keeps pytest from loading it"),
             format!("unset {autoload}, or add `-p highwater_pytest` to the pytest command"),
+        );
+    }
+    if is_too_old(&probed.python) {
+        let (major, minor) = OLDEST_PYTHON;
+        return Check::limited(
+            PLUGIN,
+            format!(
+                "Python {} is older than {major}.{minor}: its tests are read from memory at each sample",
+                probed.python
+            ),
+            format!("use Python {major}.{minor} and pytest 7 or newer for exact figures"),
         );
     }
     match (&probed.plugin, &probed.error) {

@@ -11,6 +11,7 @@ use rustix::fs::statvfs;
 use uuid::Uuid;
 
 use super::{Check, machine::size};
+use crate::settings::SettingsError;
 
 /// Below this a recording of a long suite may not fit, bytes.
 const SCARCE_BYTES: u64 = 256 << 20;
@@ -56,9 +57,20 @@ impl Drop for Trial {
     }
 }
 
+const NAME: &str = "spool";
+const NAME_ANOTHER: &str = "name a folder that can be written by --spool or HIGHWATER_SPOOL";
+
+/// The folder of recordings is one in which others may write.
+pub(super) fn refused(error: &SettingsError) -> Check {
+    let seen = match error {
+        SettingsError::Folder { path, source } => format!("{} {source}", path.display()),
+        SettingsError::Job(problem) => problem.to_string(),
+    };
+    Check::missing(NAME, seen, NAME_ANOTHER)
+}
+
 /// Whether the spool can be made and written, and what room is on its disk. Nothing is recorded without it.
 pub(super) fn spool(root: &Path) -> Check {
-    const NAME: &str = "spool";
     match try_out(root) {
         Ok(free_bytes) => {
             let seen = format!("{} free in {}", size(free_bytes), root.display());
@@ -67,11 +79,7 @@ pub(super) fn spool(root: &Path) -> Check {
                 false => Check::works(NAME, seen),
             }
         }
-        Err(error) => Check::missing(
-            NAME,
-            format!("{}: {error}", root.display()),
-            "name a folder that can be written by --spool or HIGHWATER_SPOOL",
-        ),
+        Err(error) => Check::missing(NAME, format!("{}: {error}", root.display()), NAME_ANOTHER),
     }
 }
 

@@ -185,7 +185,7 @@ fn what_keeps_a_test_from_being_read_is_told_with_what_to_do() {
 
 #[test]
 fn the_plugin_is_judged_by_what_pytest_would_find() {
-    use Status::{Missing, NotChecked, Works};
+    use Status::{Limited, Missing, NotChecked, Works};
     let folder = Path::new("/spool/plugin");
     let env = Env::new();
     let off = Env::from([("PYTEST_DISABLE_PLUGIN_AUTOLOAD".to_owned(), "1".to_owned())]);
@@ -198,7 +198,25 @@ fn the_plugin_is_judged_by_what_pytest_would_find() {
         error: Some("SyntaxError: x".to_owned()),
         ..probed(Some("8"), None).unwrap()
     });
+    let old = |python: &str| {
+        Ok(Probed {
+            python: python.to_owned(),
+            ..probed(Some("4.6.11"), None).unwrap()
+        })
+    };
     for (probed, env, expected, seen) in [
+        (
+            Some(old("2.7.18")),
+            &env,
+            Limited,
+            "Python 2.7.18 is older than 3.8",
+        ),
+        (
+            Some(old("3.6.15")),
+            &env,
+            Limited,
+            "Python 3.6.15 is older than 3.8",
+        ),
         (None, &env, NotChecked, "no pytest"),
         (Some(Err(String::new())), &env, NotChecked, "no pytest"),
         (Some(probed(None, None)), &env, NotChecked, "no pytest"),

@@ -67,7 +67,7 @@ pub(super) fn without_plugin(
 /// What a process without the plugin costs the recording, and what to do about it; nothing where its tests are read and nobody wanted the
 /// plugin.
 fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<String> {
-    let mend = "something between replaced PYTHONPATH, or plugins are not loaded by themselves (PYTEST_DISABLE_PLUGIN_AUTOLOAD, python -I). \
+    let mend = "its Python is older than 3.8, something between replaced PYTHONPATH, or plugins are not loaded by themselves (PYTEST_DISABLE_PLUGIN_AUTOLOAD, python -I). \
         Let PYTHONPATH and HIGHWATER_* through, or install the package `highwater-pytest` where pytest is and, without autoload, add \
         `-p highwater_pytest`";
     match (known.is_sampled, &known.unseen, wanted) {

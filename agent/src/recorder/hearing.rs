@@ -24,11 +24,11 @@ impl<S: BatchSink> Recorder<S> {
                     self.writers.name(key.pid);
                 }
                 self.table.plugin(&header, now_us);
-                self.sights.has_plugin(key);
             }
             Told::Session(key, line) => {
                 let key = self.names.outside(key);
                 self.table.joined(key, &line, now_us);
+                self.sights.has_plugin(key);
                 // There may be one for each test, and whoever forked it leads.
                 if let Some(roster) = &self.roster
                     && !self.table.is_forked(key)

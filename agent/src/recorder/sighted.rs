@@ -139,7 +139,7 @@ fn leader_of(table: &Table, key: ProcessKey, sighted: &Sighted) -> Option<Proces
         .get(controller)
         .is_some_and(|runner| runner.has_run);
     let is_of_a_test = runs_tests
-        || table.has_plugin(*controller)
+        || table.speaks(*controller)
         || is_worker(table.words_of(*controller))
         || is_title(table.words_of(*controller))
         || above.iter().any(is_pytest_process);
@@ -238,9 +238,9 @@ impl<S: BatchSink> Recorder<S> {
         self.begin_runner(key, leader, first.folder, t_us, rss_bytes);
     }
 
-    /// Whether a process has the plugin.
+    /// Whether a process has the plugin, and told its session: that is on disk before the first test.
     fn speaks(&self, key: ProcessKey) -> bool {
-        self.table.has_plugin(key) || self.tailer.has_file_of(key.pid)
+        self.table.speaks(key)
     }
 
     /// Begins the session of who was waiting, unless its plugin has come meanwhile.

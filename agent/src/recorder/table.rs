@@ -53,6 +53,8 @@ pub(super) struct Known {
     pub(super) is_copy: bool,
     /// Whether its plugin wrote a header.
     pub(super) has_plugin: bool,
+    /// Whether its plugin told of a session.
+    pub(super) speaks: bool,
     /// Whether its tests are read from its memory.
     pub(super) is_sampled: bool,
     /// Why they cannot be.
@@ -182,6 +184,7 @@ impl Table {
 
     pub(super) fn joined(&mut self, key: ProcessKey, line: &SessionLine, t_us: i64) {
         let known = self.change(key, t_us);
+        known.speaks = true;
         known.leave_session();
         // Whoever reads this puts the sessions of a process in the order of their words.
         known.joined_us = t_us.max(known.joined_us + 1);
@@ -279,6 +282,11 @@ impl Table {
     pub(super) fn newest(&self, pid: u32) -> Option<ProcessKey> {
         let born = self.known.iter().filter(|(_, known)| known.was_born());
         born.map(|(key, _)| *key).filter(|key| key.pid == pid).max()
+    }
+
+    /// Whether its plugin told of a session; one that failed as it began has a header alone.
+    pub(super) fn speaks(&self, key: ProcessKey) -> bool {
+        self.known.get(&key).is_some_and(|known| known.speaks)
     }
 
     pub(super) fn has_plugin(&self, key: ProcessKey) -> bool {

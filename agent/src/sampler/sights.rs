@@ -254,9 +254,12 @@ impl Sights {
         if !std::mem::take(&mut watch.is_due) {
             return;
         }
-        // Until it is known as a pytest without the plugin, its plugin may come: its file is there before the first test.
-        if !watch.has_begun && self.events.join(format!("{}.events", key.pid)).exists() {
-            self.watched.remove(&key);
+        // Until it is known as a pytest without the plugin, its plugin may come: its file is there before the first test. The recorder says when
+        // its session is heard; of a plugin that failed as it began none is.
+        if !watch.has_begun
+            && now_us - watch.born_us < PATIENCE_US
+            && self.events.join(format!("{}.events", key.pid)).exists()
+        {
             return;
         }
         let began = thread_cpu_us();

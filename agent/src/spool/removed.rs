@@ -34,7 +34,7 @@ use super::{
     segments::path_of,
     write::{lock, write_bytes},
 };
-use crate::regular;
+use crate::{regular, settings::claim};
 
 /// How long whoever removes a folder is left alone with it.
 pub(super) const SETTLES: Duration = Duration::from_millis(500);
@@ -300,7 +300,7 @@ impl Spool {
             (Some(root), Some(name)) if !is_full(&refused) => root.join(name),
             _ => return Err(at(&own)(refused)),
         };
-        if make_folder(&other).is_ok() {
+        if claim(&other).and_then(|()| make_folder(&other)).is_ok() {
             if let Ok(missing) = self.make_in(&other) {
                 self.handoff.move_to(&other);
                 return Ok(missing);

@@ -64,6 +64,10 @@ fn begun(worker: Option<&str>) -> Seeing {
     }
 }
 
+fn session(id: &str) -> String {
+    format!("S\t{{\"session\": \"{id}\", \"role\": \"pytest\"}}\n")
+}
+
 fn running(nodeid: &str, phase: Phase) -> Seeing {
     Seeing::Running {
         nodeid: nodeid.to_owned(),
@@ -376,10 +380,38 @@ fn a_plugin_that_comes_late_leaves_nothing_said() {
     scene.sights(100, 7, vec![begun(None), Seeing::Idle]);
     scene.hear_all();
     scene.recorder.settle_sighted(false);
-    scene.write(7, &header(7));
+    scene.write(7, &format!("{}{}", header(7), session("its own")));
     scene.gone(2_000_000, 7, Some(0), None);
     let told = told(scene);
-    assert_eq!((told.sessions.len(), told.marks.len()), (0, 0));
+    assert!(told.sessions.keys().eq(["its own"]), "{:?}", told.sessions);
+    assert_eq!(told.marks.len(), 0);
+}
+
+#[test]
+fn a_plugin_that_failed_as_it_began_does_not_keep_its_tests_from_being_seen() {
+    let scene = scene(0);
+    scene.born(7, 1, "pytest", 5);
+    scene.write(
+        7,
+        &format!(
+            "{}N\t{{\"code\": \"plugin_stopped\", \"message\": \"begin: no\"}}\n",
+            header(7)
+        ),
+    );
+    scene.begins(100, 7, "a.py::x", Phase::Call);
+    scene.gone(2_000_000, 7, Some(0), None);
+    let told = told(scene);
+    assert_eq!(
+        told.of(7),
+        [
+            "100 session 100",
+            "100 a.py::x in a.py 100",
+            "100 call 100",
+            "2000000 end unknown 100",
+            "2000000 leave 100"
+        ]
+    );
+    assert_eq!(told.notices, [""; 0], "the plugin said it itself");
 }
 
 #[test]
@@ -471,7 +503,7 @@ fn a_worker_in_whose_place_another_came_had_died() {
 fn whoever_has_the_plugin_or_belongs_to_a_test_is_left_alone() {
     let scene = scene(0);
     scene.born(7, 1, "pytest", 5);
-    scene.write(7, &header(7));
+    scene.write(7, &format!("{}{}", header(7), session("its own")));
     scene.begins(100, 7, "a.py::x", Phase::Call);
     // A pytest that a recorded test starts, a fork of it, and one that a sampled test starts.
     scene.born(8, 7, "pytest inner", 6);
@@ -482,7 +514,7 @@ fn whoever_has_the_plugin_or_belongs_to_a_test_is_left_alone() {
     scene.begins(130, 21, "b.py::x", Phase::Call);
     let unwatched = scene.unwatched.clone();
     let told = told(scene);
-    assert_eq!(told.sessions.len(), 1);
+    assert_eq!(told.sessions.len(), 2);
     assert_eq!(told.roles.keys().copied().collect::<Vec<_>>(), [20]);
     assert!(told.marks.iter().all(|(pid, _)| *pid == 20));
     let left: Vec<_> = [7, 8, 21].map(key).into();

@@ -114,8 +114,13 @@ fn the_plugin_lies_where_no_colon_cuts_its_path() {
         );
         settings.plugin_root.display().to_string()
     };
-    assert_eq!(at("/s", "/h"), "/s/plugin");
-    assert_eq!(at("/a:b", "/h"), "/h/.local/state/highwater/plugin");
+    let home = TempDir::new().unwrap();
+    let home = home.path().to_str().unwrap();
+    assert_eq!(at("/s", home), "/s/plugin");
+    assert_eq!(
+        at("/a:b", home),
+        format!("{home}/.local/state/highwater/plugin")
+    );
     assert!(at("/a:b", "/c:d").starts_with("/var/tmp/highwater-"));
 }
 

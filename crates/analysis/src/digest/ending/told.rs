@@ -352,7 +352,7 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
             "Record the suite with `highwater run` to see how it ends."
         }
         Verdict::NoSession => {
-            "If pytest did run, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest`."
+            "If pytest did run, its Python is older than 3.8, its plugins were switched off or its PYTHONPATH replaced: see the notices, and add `-p highwater_pytest`."
         }
         Verdict::Crashed | Verdict::WorkerCrashed => LOOK_AT_CRASH,
         Verdict::AgentLost => {
