@@ -95,18 +95,23 @@ pub(crate) fn run(options: &Options) -> Done {
         .chain(pyargs.iter().copied())
         .collect();
     pages.push(recorder.record("networkx/networkx", "two-workers", &data, &parallel)?);
+    if options.no_wait {
+        println!("\nThe server ends with this command. It serves what was recorded again with");
+        println!(
+            "  {} --database sqlite://{} --listen {}",
+            binaries.join("highwater-server").display(),
+            database.display(),
+            server.url.trim_start_matches("http://")
+        );
+        println!("at");
+        for page in pages {
+            println!("  {page}");
+        }
+        return Ok(());
+    }
     println!("\nOpen {} in a browser. What was recorded:", server.url);
     for page in pages {
         println!("  {page}");
-    }
-    if options.no_wait {
-        println!("The server ends with this command. To look at it later:");
-        println!(
-            "  {} --database sqlite://{}",
-            binaries.join("highwater-server").display(),
-            database.display()
-        );
-        return Ok(());
     }
     println!("The server runs until Ctrl-C.");
     server.wait()
