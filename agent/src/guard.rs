@@ -14,7 +14,7 @@ mod words;
 
 use highwater_wire::v1::GuardAction;
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::SIGKILL;
+use signal_hook::consts::{SIGINT, SIGKILL};
 
 use crate::{
     procfs::Procfs,
@@ -164,6 +164,14 @@ impl Guard {
         let others = self.told.iter().filter(|key| !whom.contains(key));
         let others: Vec<_> = others.copied().collect();
         whom.extend(others);
+        let is_deaf = |key: &ProcessKey| signals::ignores(&self.procfs, key.pid, SIGINT);
+        // As whoever runs in the background of a shell. Memory is short, and to wait for them is in vain.
+        let signal = match signal {
+            SIGINT if !whom.is_empty() && whom.iter().all(is_deaf) => {
+                self.ladder.pass_over_asking()
+            }
+            signal => signal,
+        };
         if signal == SIGKILL {
             whom = whom::with_descendants(&self.procfs, members, &whom);
         }

@@ -43,14 +43,16 @@ pub use inherited::hand_on;
 /// # Errors
 /// When the system refuses a handler.
 pub fn outlive_the_file_limit() -> io::Result<()> {
-    if is_ignored(SIGXFSZ) {
+    if ignores(&Procfs::system(), std::process::id(), SIGXFSZ) {
         return Ok(());
     }
     flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
-fn is_ignored(signal: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Whether a process ignores a signal; not, where that cannot be read.
+#[must_use]
+pub fn ignores(procfs: &Procfs, pid: u32, signal: i32) -> bool {
+    let status = fs::read_to_string(procfs.path_of(pid, "status")).unwrap_or_default();
     ignored_signals(&status).unwrap_or(0) & (1 << (signal - 1)) != 0
 }
 
@@ -130,7 +132,7 @@ impl Signals {
     pub fn take_over() -> io::Result<Self> {
         let taken: Vec<i32> = FORWARDED
             .into_iter()
-            .filter(|signal| !is_ignored(*signal))
+            .filter(|signal| !ignores(&Procfs::system(), std::process::id(), *signal))
             .collect();
         let info = SignalsInfo::new(taken.iter().chain([&SIGCHLD]))?;
         Ok(Self { taken, info })

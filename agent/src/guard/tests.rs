@@ -18,6 +18,15 @@ print('ready', flush=True)
 while True:
     signal.pause()
 ";
+/// The same in the background of a shell, which has it ignored.
+const BEHIND: &str = "
+import signal
+held = bytearray(b'x') * 40_000_000
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print('ready', flush=True)
+while True:
+    signal.pause()
+";
 /// Less than that.
 const LIMIT: LimitSize = LimitSize::Bytes(20_000_000);
 
@@ -31,6 +40,10 @@ struct World {
 
 impl World {
     fn new(name: &str, size: LimitSize, on_limit: OnLimit) -> Self {
+        Self::running(DEAF, name, size, on_limit)
+    }
+
+    fn running(program: &str, name: &str, size: LimitSize, on_limit: OnLimit) -> Self {
         // What is called python3 may be a script that looks for it, and would not hand on the name.
         let python = Command::new("python3")
             .args(["-c", "import sys; print(sys.executable)"])
@@ -38,7 +51,7 @@ impl World {
             .unwrap();
         let mut child = Command::new(String::from_utf8(python.stdout).unwrap().trim())
             .arg0(name)
-            .args(["-c", DEAF])
+            .args(["-c", program])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -118,6 +131,15 @@ fn who_does_not_stop_is_told_again_and_then_told_to_end() {
     assert_eq!(status.signal(), Some(SIGTERM));
     // Nobody is left, so nothing is held.
     assert_eq!(world.look(3 * GRACE_US), None);
+}
+
+#[test]
+fn who_ignores_sigint_is_not_waited_for() {
+    let mut world = World::running(BEHIND, "pytest", LIMIT, OnLimit::Stop);
+    assert_eq!(told(world.look(0)).1, SIGTERM);
+    let status = world.child.wait().unwrap();
+    assert_eq!(status.signal(), Some(SIGTERM));
+    assert_eq!(world.look(GRACE_US), None);
 }
 
 /// Goes up the ladder until a process that neither stops nor ends was told to end.

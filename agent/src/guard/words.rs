@@ -60,6 +60,9 @@ pub(super) fn deed(signal: i32, pids: &[u32], is_first: bool) -> String {
     match signal {
         SIGINT if is_first => format!("pytest ({pids}) is told to stop (SIGINT)"),
         SIGINT => format!("pytest ({pids}) has not stopped and is told again (SIGINT)"),
+        SIGTERM if is_first => {
+            format!("pytest ({pids}) ignores SIGINT and is told to end (SIGTERM)")
+        }
         SIGTERM => format!("pytest ({pids}) has not stopped and is told to end (SIGTERM)"),
         SIGKILL => format!("{pids} are killed before the kernel chooses (SIGKILL)"),
         other => format!("{pids} are sent signal {other}"),
