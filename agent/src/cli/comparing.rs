@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::server::ServerParser;
 use crate::settings::{parse_name, parse_project, said};
 
-const SIDES: &str = "BEFORE and AFTER are each the uuid of a job, several of them with commas between (the shards of one suite), run:NUMBER for the jobs of \
+const SIDES: &str = "BEFORE and AFTER are each the uuid of a job or the file that --summary wrote of it, several of them with commas between (the shards of one suite), run:NUMBER for the jobs of \
 a run (as the address of its page has it), or branch:NAME for its newest job that passed.";
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::server::ServerParser;
+use super::{checking::JobWord, server::ServerParser};
 use crate::settings::{parse_bytes, said};
 
 /// No runner has room for more.
@@ -43,9 +43,10 @@ pub(super) struct PlanArgs {
     /// Folder that holds the recordings that are not sent.
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
-    /// The job whose recording the plan rests on, by uuid; the newest that is not sent where none is named.
+    /// The job whose recording the plan rests on, by uuid or by the file that `--summary` wrote; HIGHWATER_JOB where it is not named, else the
+    /// newest that is not sent.
     #[arg(value_name = "JOB")]
-    job: Option<uuid::Uuid>,
+    job: Option<JobWord>,
 }
 
 /// How a plan is written.
@@ -92,7 +93,7 @@ pub enum Which {
         /// Globs of files that stay together.
         together: Vec<String>,
         /// The job; the newest in the spool where none.
-        job: Option<uuid::Uuid>,
+        job: Option<JobWord>,
         /// Whether the server makes and keeps it.
         keep: bool,
     },

@@ -2,12 +2,12 @@
 
 mod forms;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use highwater_wire::{ids::ProjectSlug, report::ComparisonReport};
 use uuid::Uuid;
 
-use super::{CommandError, answers::understood, environment, tell, working_folder};
+use super::{CommandError, answers::understood, environment, named, tell, working_folder};
 use crate::{
     cli::{CompareForm, CompareTask},
     exit_codes,
@@ -50,7 +50,8 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
         false => None,
     };
     let client = Client::new(server, places.token.as_ref(), &env, Uuid::nil());
-    let path = address(task, project.as_deref());
+    let sides = [jobs_of(&task.before)?, jobs_of(&task.after)?];
+    let path = address(task, &sides, project.as_deref());
     let answer = client
         .read(&path, PATIENCE, MOST_ANSWER_BYTES)
         .map_err(CommandError::NotCompared)?;
@@ -66,15 +67,28 @@ pub fn compare(task: &CompareTask) -> Result<u8, CommandError> {
     Ok(exit_codes::OK)
 }
 
+/// A side, with the job of each file that `--summary` wrote in its place.
+fn jobs_of(side: &[String]) -> Result<Vec<String>, CommandError> {
+    let one = |word: &String| match Path::new(word).is_file() {
+        true => named::of_summary(Path::new(word)).map(|job| job.to_string()),
+        false => Ok(word.clone()),
+    };
+    side.iter().map(one).collect()
+}
+
 /// What is asked of the server.
-fn address(task: &CompareTask, project: Option<&str>) -> String {
+fn address(
+    task: &CompareTask,
+    [before, after]: &[Vec<String>; 2],
+    project: Option<&str>,
+) -> String {
     let files = match task.form {
         CompareForm::Json => ALL_FILES,
         CompareForm::Text | CompareForm::Markdown => SHOWN_FILES,
     };
     let mut address = format!("/api/v1/compare?limit={files}");
-    let before = task.before.iter().map(|value| ("before", value.as_str()));
-    let after = task.after.iter().map(|value| ("after", value.as_str()));
+    let before = before.iter().map(|value| ("before", value.as_str()));
+    let after = after.iter().map(|value| ("after", value.as_str()));
     let project = project.map(ProjectSlug::path_of);
     let once = [
         ("project", project.as_deref()),
@@ -104,6 +118,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_summary_stands_for_its_job() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("other.json");
+        std::fs::write(&path, "{}").unwrap();
+        let words = ["branch:main".to_owned(), path.display().to_string()];
+        assert_eq!(jobs_of(&words[..1]).unwrap(), &words[..1]);
+        let why = jobs_of(&words).unwrap_err().to_string();
+        assert!(why.contains("other.json: this is neither"), "{why}");
+    }
+
+    #[test]
     fn what_is_asked_stands_in_the_address() {
         let task = CompareTask {
             before: vec!["branch:fix/ü&x".to_owned()],
@@ -114,7 +139,11 @@ mod tests {
             server: None,
         };
         assert_eq!(
-            address(&task, Some("owner/repo")),
+            address(
+                &task,
+                &[task.before.clone(), task.after.clone()],
+                Some("owner/repo")
+            ),
             "/api/v1/compare?limit=10000&before=branch%3Afix%2F%C3%BC%26x&after=a&after=b&project=owner~repo&name=unit%20tests"
         );
     }

@@ -26,7 +26,7 @@ pub(super) fn job(word: Option<&JobWord>, env: &Env) -> Result<Option<Uuid>, Com
 }
 
 /// The job of which `--summary` wrote a file.
-fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
+pub(super) fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
     let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
     let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
     let report: JobReport = serde_json::from_str(&text)

@@ -9,7 +9,7 @@ use std::path::Path;
 use highwater_analysis::plan::{self, Asked, forms as of_programs};
 use highwater_wire::report::PlanReport;
 
-use super::{CommandError, environment, kept, tell, working_folder};
+use super::{CommandError, environment, kept, named, tell, working_folder};
 use crate::{
     ci::Env,
     cli::{Form, PlanTask, Which},
@@ -49,9 +49,10 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
                 workers: *workers,
                 together: together.clone(),
             };
+            let job = named::job(job.as_ref(), &env)?;
             match job.filter(|_| *keep) {
                 Some(job) => (keep::keep(job, &asked, &places, &env)?, true),
-                None => (made(*job, &asked, &places, &env)?, false),
+                None => (made(job, &asked, &places, &env)?, false),
             }
         }
     };
