@@ -3,7 +3,7 @@ use highwater_wire::{
     v1::{Metric, Role},
 };
 
-use super::builder::{MB, Story, sb, se, tb, te};
+use super::builder::{MB, Story, fb, fe, rb, re, sb, se, tb, te};
 use crate::plan;
 
 /// A worker that ends its files at so many MB each, one every `every` ms.
@@ -92,6 +92,40 @@ fn what_comes_before_the_first_file_ends_is_nobodys_growth() {
     };
     assert_eq!((report.course, report.grown_bytes), (Course::Level, 0));
     assert_eq!(report.room, None);
+}
+
+#[test]
+fn a_fixture_of_the_session_is_nobodys_growth_wherever_it_comes_and_goes() {
+    let paths = files(20);
+    let mut marks = vec![(0, 50, 50, sb())];
+    let mut rss = 50;
+    for (at, path) in (1..).zip(&paths) {
+        let began = at * 100;
+        marks.push((began, rss, rss, tb(path, "it")));
+        if at == 3 {
+            marks.push((began + 1, rss, rss, fb(1, "database", "session", "")));
+            rss += 200;
+            marks.push((began + 2, rss, rss, fe(1)));
+        }
+        rss += 5;
+        if at == 20 {
+            marks.push((began + 90, rss, rss, rb(1)));
+            rss -= 200;
+            marks.push((began + 91, rss, rss, re(1)));
+        }
+        marks.push((began + 99, rss, rss, te("passed")));
+    }
+    marks.push((2_200, rss, rss, se(0)));
+    let story = Story::new().session("s", 0);
+    let [report] = &growth(story.process(10, 1, Role::Pytest, "", "s").marks(&marks))[..] else {
+        panic!("one session");
+    };
+    assert_eq!(
+        (report.course, report.grown_bytes / MB),
+        (Course::Steady, 95)
+    );
+    let each = report.per_file_bytes;
+    assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [5; 3]);
 }
 
 #[test]
