@@ -2,7 +2,7 @@
 
 use crate::{FileFact, Snapshot, StoreError};
 
-/// Kinds among the newest jobs of a project on a branch, so many jobs at most, however long its history; the newest kind first.
+/// Kinds among the newest jobs of a project on a branch, so many jobs at most, however long its history; those of enough jobs first, of these the newest.
 macro_rules! kinds {
     ($and_name:literal) => {
         concat!(
@@ -10,7 +10,7 @@ macro_rules! kinds {
             WHERE j.project_id = $1 AND j.branch = $2",
             $and_name,
             " ORDER BY j.started_unix_us DESC, j.id DESC LIMIT $3) AS newest WHERE comparable IS NOT NULL
-            GROUP BY name, branch, comparable ORDER BY MAX(started_unix_us) DESC, name, comparable"
+            GROUP BY name, branch, comparable ORDER BY COUNT(*) >= $4 DESC, MAX(started_unix_us) DESC, name, comparable"
         )
     };
 }
@@ -27,7 +27,7 @@ macro_rules! branch {
 }
 
 pub(crate) const KINDS: &str = kinds!("");
-pub(crate) const KINDS_OF_NAME: &str = kinds!(" AND j.name = $4");
+pub(crate) const KINDS_OF_NAME: &str = kinds!(" AND j.name = $5");
 pub(crate) const BRANCH: &str = branch!("");
 pub(crate) const BRANCH_OF_NAME: &str = branch!(" AND j.name = $3");
 // The newest rows only, so that a long history costs no more.
@@ -55,7 +55,8 @@ pub struct JobKind {
 }
 
 impl Snapshot {
-    /// The kinds of jobs that went well among the newest of a project on a branch, or of those the ones of a name; that of the newest first.
+    /// The kinds of jobs that went well among the newest of a project on a branch, or of those the ones of a name; those of enough jobs first, that of
+    /// the newest job before others.
     ///
     /// # Errors
     /// When the database fails.
@@ -64,12 +65,14 @@ impl Snapshot {
         project: i64,
         branch: &str,
         name: Option<&str>,
+        enough: u32,
     ) -> Result<Vec<JobKind>, StoreError> {
         let query = match name {
             None => sqlx::query_as(KINDS),
             Some(_) => sqlx::query_as(KINDS_OF_NAME),
         };
-        let mut query = query.bind(project).bind(branch).bind(MOST_LOOKED_AT);
+        let query = query.bind(project).bind(branch);
+        let mut query = query.bind(MOST_LOOKED_AT).bind(enough);
         if let Some(name) = name {
             query = query.bind(name);
         }
@@ -181,14 +184,14 @@ mod tests {
             kinds.into_iter().map(of).collect()
         };
         let pair = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
-        let all = snapshot.kinds(1, "main", None).await.unwrap();
+        let all = snapshot.kinds(1, "main", None, 1).await.unwrap();
         assert_eq!(
             told(all),
             [pair("unit", "x"), pair("unit", "y"), pair("e2e", "x")]
         );
-        let named = snapshot.kinds(1, "main", Some("e2e")).await.unwrap();
+        let named = snapshot.kinds(1, "main", Some("e2e"), 1).await.unwrap();
         assert_eq!(told(named), [pair("e2e", "x")]);
-        assert_eq!(snapshot.kinds(1, "other", None).await.unwrap(), []);
+        assert_eq!(snapshot.kinds(1, "other", None, 1).await.unwrap(), []);
         let branch = snapshot.newest_branch(1, None).await.unwrap();
         assert_eq!(branch.as_deref(), Some("feature"));
         let branch = snapshot.newest_branch(1, Some("e2e")).await.unwrap();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{error::AppError, finalise::FinaliseError, state::AppState};
 
-/// Of so many kinds of jobs a suite's changes are told, the newest: names, matrix legs and shards.
+/// Of so many kinds of jobs (names, matrix legs and shards) a suite's changes are told: the newest of those that make series.
 const MOST_KINDS: usize = 4;
 
 /// Of which jobs changes are wanted.
@@ -40,7 +40,9 @@ impl Wanted {
         for branch in self.branches(state, project).await? {
             let name = self.name.as_deref();
             let mut snapshot = state.store.snapshot().await?;
-            let mut kinds = snapshot.kinds(project, &branch, name).await?;
+            let mut kinds = snapshot
+                .kinds(project, &branch, name, LEAST_JOBS as u32)
+                .await?;
             drop(snapshot);
             kinds.truncate(MOST_KINDS);
             // The jobs of one kind are let go of before those of the next are read.

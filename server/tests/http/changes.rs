@@ -125,6 +125,25 @@ fn the_same_jobs_are_looked_through_once_however_often_their_project_is_shown() 
 }
 
 #[test]
+fn newer_jobs_of_which_there_are_few_push_none_out_of_which_there_are_many() {
+    let app = App::start();
+    for day in 0..8 {
+        let kept = if day < 4 { 10 } else { 40 } * MIB;
+        record(&app, "unit", ("main", day), "a.py", kept);
+    }
+    for (at, name) in ["diagnosed", "shard 1", "shard 2", "xdist", "nightly"]
+        .iter()
+        .enumerate()
+    {
+        record(&app, name, ("main", 20 + at as i64), "a.py", 10 * MIB);
+    }
+    let suite = app.get(CHANGES).json();
+    let fifth = format!("{:040x}", 4);
+    assert!(told(&suite).contains(&("retained", &fifth)), "{suite}");
+    assert_eq!(suite["looked_at"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
 fn jobs_of_other_names_and_branches_are_told_apart() {
     let app = App::start();
     for day in 0..8 {
