@@ -185,14 +185,20 @@ def test_an_agent_that_was_killed_is_told_or_the_jobs_own_ending_with_the_gap(se
     assert "The agent was gone" in evidence(summary), summary["ending"]
 
 
+def without_its_agent(job, recorder, server):
+    """Begins a job and kills its agent; the pytest goes on. Its number."""
+    job.begin()
+    pid = victim_pid(recorder.folder)
+    wait_for("some samples", lambda: knows_the_victim(server))
+    os.kill(job.agents[0], signal.SIGKILL)
+    wait_for("its end", lambda: is_gone(job.agents[0]))
+    return pid
+
+
 def test_stop_beside_a_pytest_that_goes_on_without_its_agent(server, recorder):
     write_suite(recorder.folder)
     with recorded(Steps, recorder, server) as job:
-        job.begin()
-        pid = victim_pid(recorder.folder)
-        wait_for("some samples", lambda: knows_the_victim(server))
-        os.kill(job.agents[0], signal.SIGKILL)
-        wait_for("its end", lambda: is_gone(job.agents[0]))
+        pid = without_its_agent(job, recorder, server)
         first = job.stop()
         assert "still runs" in job.stopped.stderr and verdict(first) == ("agent_lost", "certain"), (job.stopped.stderr, first["ending"])
         os.kill(pid, signal.SIGKILL)
@@ -205,11 +211,7 @@ def test_stop_beside_a_pytest_that_goes_on_without_its_agent(server, recorder):
 def test_an_upload_knows_what_stop_found_beside_a_pytest_that_goes_on(server, recorder):
     write_suite(recorder.folder)
     with recorded(Steps, recorder, server) as job:
-        job.begin()
-        pid = victim_pid(recorder.folder)
-        wait_for("some samples", lambda: knows_the_victim(server))
-        os.kill(job.agents[0], signal.SIGKILL)
-        wait_for("its end", lambda: is_gone(job.agents[0]))
+        pid = without_its_agent(job, recorder, server)
         uuid = job.stop()["uuid"]
         os.kill(pid, signal.SIGKILL)
         job.going.end()

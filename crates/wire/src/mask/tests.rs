@@ -100,7 +100,7 @@ fn the_path_of_a_file_is_masked_as_the_id_of_its_tests_is() {
         let nodeid = format!("{path}::test_x[{secret}]");
         let mut batch = Batch {
             sessions: vec![v1::Session {
-                root: format!("/work/{secret}"),
+                root: format!("/repo/{secret}"),
                 ..v1::Session::default()
             }],
             marks: vec![
