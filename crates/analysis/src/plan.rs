@@ -114,8 +114,8 @@ fn top(file: &File) -> i64 {
     file.spike_bytes.max(file.retained_bytes).max(0)
 }
 
-/// Cuts a suite into the fewest jobs found whose peaks are inside the budget, of about the same duration. Each file goes to one job, whole, and each
-/// group of files that stay together too.
+/// Cuts a suite into the fewest jobs found whose peaks are inside the budget, of about the same duration, and leaves room below the budget where that takes
+/// no job more. Each file goes to one job, whole, and each group of files that stay together too.
 ///
 /// The fewest jobs are a packing problem that nobody solves in time; the number found is held against the sum of what is retained, below which it
 /// cannot be, and against every way to cut, for few files, by the tests.
@@ -134,11 +134,8 @@ pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> 
         Some(jobs) => jobs.clamp(1, units.len()),
         None => least(),
     };
-    match fit::into(ground, &units, budget_bytes, jobs) {
-        Some(mut bins) => {
-            fit::balance(&mut bins, budget_bytes);
-            Plan::Shards(shards(ground, bins))
-        }
+    match fit::with_room(ground, &units, budget_bytes, jobs) {
+        Some(bins) => Plan::Shards(shards(ground, bins)),
         None => Plan::TooFew {
             least_jobs: least(),
         },

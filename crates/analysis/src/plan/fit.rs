@@ -5,6 +5,12 @@ use super::{File, Ground, Group, key, order, peak, top};
 /// So much is looked at to make durations alike at most, in files: what is left between the longest and the others then is little.
 const MOST_LOOKED_AT: usize = 10_000_000;
 
+/// Shares of the budget that the same number of jobs is put into, the least first. A job takes some hundredths more or less than was predicted, since
+/// garbage waits for longer or shorter, so it had better not end at the budget.
+pub(super) const SHARES: [f64; 2] = [0.9, 0.95];
+/// So much longer than without that room the longest job may take for it.
+pub(super) const LONGER: f64 = 1.1;
+
 /// Files that go into one job: one, or those that stay together. In the order with the lowest peak.
 #[derive(Debug, Clone)]
 pub(super) struct Unit<'a> {
@@ -265,6 +271,30 @@ pub(super) fn into<'a, 'u>(
         }
     }
     None
+}
+
+/// Puts everything into so many jobs of about the same duration, with the most room below the budget that does not make the longest much longer.
+pub(super) fn with_room<'a, 'u>(
+    ground: Ground,
+    units: &'u [Unit<'a>],
+    budget_bytes: i64,
+    jobs: usize,
+) -> Option<Vec<Bin<'a, 'u>>> {
+    let inside = |share: f64| {
+        let bytes = (budget_bytes as f64 * share) as i64;
+        let mut bins = into(ground, units, bytes, jobs)?;
+        balance(&mut bins, bytes);
+        Some(bins)
+    };
+    let longest_us = |bins: &[Bin<'_, '_>]| {
+        let durations = bins.iter().map(|bin| ground.duration_us(&bin.files));
+        durations.max().unwrap_or(0) as f64
+    };
+    let full = inside(1.0)?;
+    let most_us = longest_us(&full) * LONGER;
+    let roomy = SHARES.into_iter().filter_map(inside);
+    let found = { roomy }.find(|bins| longest_us(bins) <= most_us);
+    Some(found.unwrap_or(full))
 }
 
 /// Makes durations alike, inside the budget: moves what goes together out of a long job, or exchanges it, as long as that makes the longer of the

@@ -235,6 +235,34 @@ fn eighty_five_files_of_forty_megabytes_in_a_budget_of_three_gigabytes() {
 }
 
 #[test]
+fn room_is_left_below_the_budget_where_it_takes_no_more_jobs_and_little_time() {
+    let wanted = |budget_bytes| Wanted {
+        budget_bytes,
+        jobs: None,
+    };
+    let peaks = |files: &[File], budget_bytes| match cut(0, files, wanted(budget_bytes)) {
+        Plan::Shards(shards) => shards.iter().map(|it| it.peak_bytes).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    // All of what takes time retains little, so alike durations alone would fill one job to the brim.
+    let mut files: Vec<File> = (0..10)
+        .map(|at| file(&format!("{at}"), 10, 10, 2))
+        .collect();
+    files.extend([file("x", 1, 1, 10), file("y", 1, 1, 10)]);
+    assert!(peaks(&files, 100).iter().all(|peak| *peak <= 90));
+    // Two jobs of 96 take all of 192: no room is to be had.
+    let heavy: Vec<File> = (0..6).map(|at| file(&format!("{at}"), 32, 32, 1)).collect();
+    assert_eq!(peaks(&heavy, 100), [96, 96]);
+    // What takes all the time would not be apart.
+    let slow = [
+        file("a", 46, 46, 9),
+        file("b", 46, 46, 9),
+        file("c", 46, 46, 1),
+    ];
+    assert_eq!(peaks(&slow, 100), [92, 46]);
+}
+
+#[test]
 fn a_budget_that_one_file_passes_is_infeasible_with_the_least_that_is_not() {
     let files = [file("a", 10, 5, 1), file("b", 500, 0, 1)];
     let wanted = Wanted {
@@ -338,6 +366,12 @@ fn the_page_of_the_figures_says_what_the_constants_are() {
         format!("from a {part}th of the budget on"),
         format!("As an alternative {workers} workers are told of"),
         format!("more than {} of what all retained", given::LEAST_SHARE),
+        format!(
+            "into {} and {} of the budget",
+            fit::SHARES[0],
+            fit::SHARES[1]
+        ),
+        format!("at most {} times as long", fit::LONGER),
         format!("Up to {most} files that pass the budget alone are tried behind the {most} that"),
     ] {
         assert!(
