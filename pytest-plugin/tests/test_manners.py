@@ -1,5 +1,6 @@
 """The plugin changes nothing and gets along: outcomes, output, other plugins, tests that break what is under them."""
 
+import json
 import os
 import re
 import subprocess
@@ -437,3 +438,16 @@ def test_what_the_plugin_costs_can_be_measured():
     done = subprocess.run([sys.executable, script, "1", "3"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" us  ") == 4
+
+
+def test_what_the_plugin_takes_of_a_suite_can_be_measured(suite):
+    suite.write(test_a="import pytest\n@pytest.fixture\ndef one(): yield 1\n@pytest.mark.parametrize('n', range(50))\ndef test_n(one, n): pass\n")
+    bench = os.path.join(os.path.dirname(__file__), os.pardir, "bench")
+    told = suite.folder / "told.json"
+    done = suite.run("-p", "inside", PYTHONPATH=os.pathsep.join([bench, suite.environment().get("PYTHONPATH", "")]), HIGHWATER_INSIDE=str(told))
+    assert done.returncode == 0, done.stdout.decode()
+    told = json.loads(told.read_text())
+    calls = {name: part["calls"] for name, part in told["parts"].items()}
+    # Before and after what they wrap; what `n` stands for is set up like a fixture.
+    assert calls["pytest_runtest_protocol"] == 100 and calls["pytest_fixture_setup"] == 200 and calls["release_ends"] == 50, calls
+    assert 0 < told["own_us"] < told["suite_us"] and told["own_share"] == told["own_us"] / told["suite_us"]

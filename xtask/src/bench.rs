@@ -189,6 +189,7 @@ fn of_suite(
     let with = ratios(&recorded, &plain);
     let against_itself = ratios(&null.1, &null.0);
     let storage = bench.storage()?;
+    let inside = bench.inside()?;
     println!("                        CPU ratio (min median max)      wall ratio (min median max)");
     println!("recorded / plain        {}        {}", with.cpu, with.wall);
     println!(
@@ -203,6 +204,10 @@ fn of_suite(
         agent_rss / 1e6
     );
     println!(
+        "plugin: {:.3} % of the CPU time of the suite's process, measured inside it (pytest's calls of its hooks apart)",
+        inside["own_share"].as_f64().unwrap_or(f64::NAN) * 100.0
+    );
+    println!(
         "database: {:.2} bytes a sample with its pyramid; {:.0} kB a recording, marks and all",
         storage.bytes_per_sample,
         storage.bytes_per_job / 1e3
@@ -211,7 +216,7 @@ fn of_suite(
         "marks": text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next(),
         "suite": bench.suite, "pairs": pairs,
         "recorded_over_plain": with.to_json(), "null": against_itself.to_json(),
-        "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
+        "plugin": inside, "agent_core_share": agent_cpu, "agent_rss_bytes": agent_rss, "bytes_per_sample": storage.bytes_per_sample, "bytes_per_job": storage.bytes_per_job,
     }))
 }
 
@@ -239,6 +244,23 @@ impl Bench {
 
     fn plain(&self) -> Done<Cost> {
         self.pytest(&mut Command::new(&self.python))
+    }
+
+    /// What the plugin's own takes inside a recorded run, which no noise of the machine hides.
+    fn inside(&self) -> Done<Value> {
+        let told = self.data.join("inside.json");
+        let bench = root().join("pytest-plugin/bench");
+        let mut highwater = Command::new("env");
+        highwater.arg(format!("HIGHWATER_INSIDE={}", told.display()));
+        highwater.arg(format!("PYTHONPATH={}", bench.display()));
+        highwater.arg("PYTEST_ADDOPTS=-p inside");
+        highwater.arg(self.binaries.join("highwater"));
+        highwater.args(["run", "--quiet", "--project", "bench/inside", "--server"]);
+        highwater.arg(&self.url).arg("--spool");
+        highwater.arg(self.data.join("spool")).arg("--");
+        highwater.arg(&self.python);
+        self.pytest(&mut highwater)?;
+        read_json(&told)
     }
 
     /// Cost with Highwater, and the agent's own share of a core and RSS.

@@ -1,0 +1,91 @@
+"""A plugin of pytest that says what Highwater's own takes of a real suite's CPU time, whatever else the machine does: µs of the thread, by part.
+
+    HIGHWATER_INSIDE=out.json PYTHONPATH=pytest-plugin/bench highwater run -- pytest -p inside ...
+
+Each of its hooks and what it adds to fixtures' ends is measured from its begin to its end, without what runs in between; what the measuring takes is
+in it, what pytest takes to call them is not.
+"""
+
+import functools
+import inspect
+import json
+import os
+import time
+
+import pytest
+
+OWN = "highwater_pytest"
+#: What runs outside of the hooks: the finalizers of fixtures, and the lock of Python's imports.
+OUTSIDE = ("release_begins", "release_ends", "late_import_begins", "late_import_ends")
+now = time.thread_time_ns
+
+
+class Inside:
+    def __init__(self):
+        self.took_ns, self.calls = {}, {}
+        self.began_ns = time.process_time_ns()
+
+    def add(self, name, began_ns):
+        self.took_ns[name] = self.took_ns.get(name, 0) + now() - began_ns
+        self.calls[name] = self.calls.get(name, 0) + 1
+
+    def plain(self, name, function):
+        @functools.wraps(function)
+        def timed(*arguments):
+            began_ns = now()
+            try:
+                return function(*arguments)
+            finally:
+                self.add(name, began_ns)
+
+        return timed
+
+    def wrapper(self, name, function):
+        """Of a hook that wraps others only what is before and after these."""
+
+        @functools.wraps(function)
+        def timed(*arguments):
+            began_ns = now()
+            generator = function(*arguments)
+            step = functools.partial(next, generator)
+            while True:
+                try:
+                    step()
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    self.add(name, began_ns)
+                try:
+                    sent = yield
+                except BaseException as error:
+                    began_ns, step = now(), functools.partial(generator.throw, error)
+                else:
+                    began_ns, step = now(), functools.partial(generator.send, sent)
+
+        return timed
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session):
+        hooks = vars(session.config.hook)
+        for name, caller in hooks.items():
+            for implementation in getattr(caller, "get_hookimpls", list)():
+                function = implementation.function
+                if function.__module__.partition(".")[0] == OWN:
+                    of = self.wrapper if inspect.isgeneratorfunction(function) else self.plain
+                    implementation.function = of(name, function)
+        from highwater_pytest.recorder import Recorder
+
+        for name in OUTSIDE:
+            setattr(Recorder, name, self.plain(name, getattr(Recorder, name)))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        suite_us = (time.process_time_ns() - self.began_ns) // 1000
+        parts = {name: {"calls": self.calls[name], "us": round(took / 1000)} for name, took in sorted(self.took_ns.items())}
+        own_us = sum(part["us"] for part in parts.values())
+        with open(os.environ["HIGHWATER_INSIDE"], "w") as file:
+            json.dump({"suite_us": suite_us, "own_us": own_us, "own_share": own_us / suite_us, "parts": parts}, file)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Inside(), "highwater-inside")
