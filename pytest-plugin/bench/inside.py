@@ -7,14 +7,17 @@ in it, what pytest takes to call them is not.
 """
 
 import functools
+import importlib
 import inspect
 import json
 import os
 import time
 
 import pytest
+from highwater_pytest.recorder import Recorder
 
-OWN = "highwater_pytest"
+#: Where its hooks are.
+MODULES = ("enforcer", "hooks", "limits", "shard", "summary")
 #: What runs outside of the hooks: the finalizers of fixtures, and the lock of Python's imports.
 OUTSIDE = ("release_begins", "release_ends", "late_import_begins", "late_import_ends")
 now = time.thread_time_ns
@@ -64,22 +67,18 @@ class Inside:
 
         return timed
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self, session):
-        hooks = vars(session.config.hook)
-        for name, caller in hooks.items():
-            for implementation in getattr(caller, "get_hookimpls", list)():
-                function = implementation.function
-                if function.__module__.partition(".")[0] == OWN:
-                    of = self.wrapper if inspect.isgeneratorfunction(function) else self.plain
-                    implementation.function = of(name, function)
-        from highwater_pytest.recorder import Recorder
-
+    def measure(self):
+        for module in MODULES:
+            classes = vars(importlib.import_module("highwater_pytest." + module)).values()
+            for owner in filter(inspect.isclass, classes):
+                for name, function in list(vars(owner).items()):
+                    if name.startswith("pytest_"):
+                        of = self.wrapper if inspect.isgeneratorfunction(function) else self.plain
+                        setattr(owner, name, of(name, function))
         for name in OUTSIDE:
             setattr(Recorder, name, self.plain(name, getattr(Recorder, name)))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_unconfigure(self):
+    def tell(self):
         suite_us = (time.process_time_ns() - self.began_ns) // 1000
         parts = {name: {"calls": self.calls[name], "us": round(took / 1000)} for name, took in sorted(self.took_ns.items())}
         own_us = sum(part["us"] for part in parts.values())
@@ -87,5 +86,11 @@ class Inside:
             json.dump({"suite_us": suite_us, "own_us": own_us, "own_share": own_us / suite_us, "parts": parts}, file)
 
 
-def pytest_configure(config):
-    config.pluginmanager.register(Inside(), "highwater-inside")
+# Before Highwater registers its own, so that pytest never sees them unmeasured.
+INSIDE = Inside()
+INSIDE.measure()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    INSIDE.tell()
