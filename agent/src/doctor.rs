@@ -8,7 +8,6 @@ mod kernel;
 mod machine;
 mod naming;
 mod portable;
-mod program;
 mod python;
 mod server;
 mod spool;

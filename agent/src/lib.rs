@@ -1,6 +1,6 @@
 //! Records the memory of pytest runs and ships it to a Highwater server.
 //!
-//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `signals`, `witness`, `guard`,
+//! Rooms, from foundations to the top: `terminal`, `bounds`, `bell`, `pool`, `pace`, `clock`, `pidfd`, `regular`, `program`, `pytest`, `procfs`, `memlock`, `cgroup`, `spool`, `marks`, `environ`, `ci`, `injection`, `backend` | `tree`, `signals`, `witness`, `guard`,
 //! `sampler`, `portable`, `shipper`, `github` | `recorder`, `rescue`, `recording`, `closing`, `summary` | `doctor` | `background` | `commands` | `cli` | `main`.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -32,6 +32,7 @@ pub mod plugin_files;
 pub mod pool;
 pub mod portable;
 pub mod procfs;
+mod program;
 pub mod pytest;
 pub mod recorder;
 pub mod recording;

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -40,6 +40,43 @@ pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     } else {
         Err(irregular())
     }
+}
+
+/// More than that no file has that the CI or its user names, bytes.
+const MOST_TEXT_BYTES: u64 = 32 << 20;
+
+/// All of a file that somebody named, through links too.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or has more than 32 MiB.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is no regular file",
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_TEXT_BYTES {
+        let told = format!("has more than {} MiB", MOST_TEXT_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, told));
+    }
+    Ok(bytes)
+}
+
+/// As [`read`], of text.
+///
+/// # Errors
+/// As [`read`], and when it is no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
 }
 
 /// Writes a file so that it is there whole or not at all; what stood under its name is replaced, not followed.
@@ -121,6 +158,28 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_a_file_of_a_bounded_size_is_read() {
+        let place = TempDir::new().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("text"), "said").unwrap();
+        symlink(at("text"), at("link")).unwrap();
+        assert_eq!(read_text(&at("link")).unwrap(), "said");
+        fs::write(at("bytes"), [0xff]).unwrap();
+        let told = |path: &Path| read_text(path).unwrap_err().to_string();
+        assert!(told(&at("bytes")).contains("utf-8"));
+        // Nobody writes to it, and what it would say has no end.
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        for path in [&at("pipe"), Path::new("/dev/zero"), place.path()] {
+            assert_eq!(told(path), "is no regular file");
+        }
+        File::create(at("large"))
+            .unwrap()
+            .set_len(MOST_TEXT_BYTES + 1)
+            .unwrap();
+        assert_eq!(told(&at("large")), "has more than 32 MiB");
+    }
 
     #[test]
     fn what_is_replaced_is_not_followed() {

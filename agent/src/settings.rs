@@ -38,6 +38,7 @@ use crate::{
     diagnose::Diagnose,
     forecaster::Forewarn,
     guard::Limit,
+    regular,
 };
 
 pub(crate) use folders::{claim, spool_elsewhere};
@@ -128,7 +129,7 @@ pub fn resolve(
     command: &[String],
 ) -> Result<Settings, SettingsError> {
     let (given, file, mut problems) = gather(given, env, folder);
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let read = |path: &Path| regular::read_text(path).ok();
     let ci = ci::detect(env, &read).map(|ci| {
         let provider = ci.provider.clone();
         possible(ci, &provider, &mut problems)
@@ -302,7 +303,7 @@ pub fn plan_id(plan: &Path) -> Option<Uuid> {
 #[must_use]
 pub fn project(given: Given, env: &Env, folder: &Path) -> String {
     let (given, file, mut problems) = gather(given, env, folder);
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let read = |path: &Path| regular::read_text(path).ok();
     let of_ci = || said(possible(ci::detect(env, &read)?, "ci", &mut problems).project);
     let named = given.project.or(file.project).or_else(of_ci);
     let of_git = || said(possible(ci::from_git(folder), "git", &mut Vec::new()).project);

@@ -36,15 +36,41 @@ pub enum End {
     Known(v1::End),
 }
 
+/// Why a recording has no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    /// The spool cannot be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A fault of the analysis must not become one of the command that was recorded.
+    #[error(
+        "working out the figures broke off: {0}; the recording is as it was, and this is a fault of Highwater's that is worth a report"
+    )]
+    Fault(String),
+}
+
+/// Does what may panic, and tells of it as an error.
+///
+/// # Errors
+/// When it panicked, with what that said.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, SummaryError> {
+    // What it leaves behind half done is not looked at again.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        SummaryError::Fault(text.unwrap_or("it panicked").to_owned())
+    })
+}
+
 /// Reads a recording back from the spool and works out its figures; `beside` is what the spool had no room for.
 ///
 /// # Errors
-/// When the spool cannot be read.
+/// When the spool cannot be read, or the analysis has a fault.
 pub fn digest_of(
     folder: &Path,
     beside: Vec<(Uuid, u64, v1::Batch)>,
     end: End,
-) -> Result<Digest, SpoolError> {
+) -> Result<Digest, SummaryError> {
     let mut recorded = spool::read(folder)?;
     recorded.batches.extend(beside);
     let agent_lives = end == End::NotYet;
@@ -74,7 +100,7 @@ pub fn digest_of(
         revision: 1,
         clock_skew_us: None,
     };
-    let mut digest = digest(&recording, &context);
+    let mut digest = guarded(|| digest(&recording, &context))?;
     digest.job.notices.extend(shortfall);
     Ok(digest)
 }

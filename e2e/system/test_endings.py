@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from conftest import PYTEST
@@ -72,6 +73,45 @@ def test_a_daemon_that_a_test_forks_is_no_pytest(recorder, flags):
     assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
     assert summary["ending"]["verdict"] == "passed", summary["ending"]
     assert [session["tests"] for session in summary["sessions"]] == [2], summary["sessions"]
+
+
+IN_CHILDREN = """
+import os, pytest
+@pytest.fixture
+def late(): return 1
+def in_child(request, end):
+    pid = os.fork()
+    if pid == 0:
+        request.getfixturevalue("late")
+        end()
+    os.waitpid(pid, 0)
+def test_leaves(request): in_child(request, lambda: os._exit(0))
+def test_is_killed(request): in_child(request, lambda: os.kill(os.getpid(), 9))
+"""
+
+
+def test_a_forked_child_that_dies_in_its_parents_test_is_no_test_of_its_own(recorder, server):
+    (recorder.folder / "test_it.py").write_text(IN_CHILDREN)
+    summary = recorder.run(PYTEST, server)
+    assert recorder.done.returncode == 0, recorder.done.stdout + recorder.done.stderr
+    assert summary["ending"]["verdict"] == "passed", summary["ending"]
+    assert [session["tests"] for session in summary["sessions"]] == [2], summary["sessions"]
+    assert server.job(summary["uuid"])["ending"]["verdict"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "variables, made",
+    [({}, ".git/HEAD"), ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "event"}, "event"), ({"HIGHWATER_CA_FILE": "ca"}, "ca")],
+)
+def test_no_pipe_keeps_the_command_from_its_begin(recorder, variables, made):
+    """Whatever is asked before it: git, the CI's event, the authorities of a server."""
+    pipe = recorder.folder / made
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(str(pipe))
+    command = recorder.command(["echo", "ran"])
+    command[2:2] = ["--server", "https://127.0.0.1:9"]
+    done = subprocess.run(command, cwd=str(recorder.folder), env=recorder.environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 0 and b"ran" in done.stdout, done.stderr
 
 
 ABORTS_AT_EXIT = "import atexit, os\n\ndef test_a():\n    atexit.register(os.abort)\n"

@@ -1,22 +1,25 @@
 //! What git says of the folder, outside CI or where the CI leaves something out.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use super::{Metadata, slug_of_remote};
+use crate::program;
+
+/// What git may take to answer; one that takes longer is asked nothing more: its folder hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks git; what it does not know stays empty.
 #[must_use]
 pub fn from_git(folder: &Path) -> Metadata {
-    let ask = |args: &[&str]| -> String {
-        Command::new("git")
-            .arg("-C")
-            .arg(folder)
-            .args(args)
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .output()
-            .ok()
-            .filter(|output| output.status.success())
-            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let mut is_asked = true;
+    let mut ask = |args: &[&str]| -> String {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(folder).args(args);
+        git.env("GIT_OPTIONAL_LOCKS", "0");
+        let said = is_asked.then(|| program::ask(&mut git, PATIENCE));
+        is_asked &= !matches!(&said, Some(Err(error)) if program::was_slow(error));
+        said.and_then(Result::ok)
+            .map(|said| said.trim().to_owned())
             .unwrap_or_default()
     };
     let mut metadata = Metadata::default();

@@ -24,7 +24,7 @@ pub mod upload;
 
 use std::path::PathBuf;
 
-use crate::{ci::Env, spool::SpoolError, terminal, tree::ProcessKey};
+use crate::{ci::Env, spool::SpoolError, summary::SummaryError, terminal, tree::ProcessKey};
 
 /// Why a subcommand could not do its work. `highwater: ` is written before it.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum CommandError {
     /// The spool cannot be used.
     #[error("spool: {0}")]
     Spool(#[from] SpoolError),
+    /// A recording has no figures.
+    #[error(transparent)]
+    Summary(#[from] SummaryError),
     /// No server was named.
     #[error("no server is named; give --server URL or set HIGHWATER_SERVER")]
     NoServer,

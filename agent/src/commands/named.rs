@@ -6,7 +6,7 @@ use highwater_wire::report::JobReport;
 use uuid::Uuid;
 
 use super::CommandError;
-use crate::{ci::Env, cli::JobWord};
+use crate::{ci::Env, cli::JobWord, regular};
 
 /// What `highwater start` leaves to the next steps.
 const VARIABLE: &str = "HIGHWATER_JOB";
@@ -28,7 +28,7 @@ pub(super) fn job(word: Option<&JobWord>, env: &Env) -> Result<Option<Uuid>, Com
 /// The job of which `--summary` wrote a file.
 pub(super) fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
     let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
-    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
+    let text = regular::read_text(path).map_err(|error| unread(error.to_string()))?;
     let report: JobReport = serde_json::from_str(&text)
         .map_err(|error| unread(format!("it is no summary: {error}")))?;
     Ok(report.uuid)

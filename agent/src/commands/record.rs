@@ -104,7 +104,12 @@ pub fn record(mut task: RunTask) -> u8 {
         } else {
             let quiet = quiet || outcome.not_started.is_some();
             match outcome.batches {
-                Some(batches) => conclude(prepared, &mut outcome, batches, quiet),
+                Some(batches) => {
+                    let concluding = || conclude(prepared, &mut outcome, batches, quiet);
+                    if let Err(fault) = summary::guarded(concluding) {
+                        terminal::tell(fault);
+                    }
+                }
                 None => leave(prepared, &outcome),
             }
         }

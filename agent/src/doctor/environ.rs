@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Check, program::find, python::interpreter};
+use super::{Check, python::interpreter};
+use crate::program::find;
 use crate::{
     ci::Env,
     clock::thread_cpu_us,

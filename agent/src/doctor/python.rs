@@ -10,12 +10,12 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{
-    Check,
+use super::{Check, spool::Trial};
+use crate::{
+    ci::Env,
+    plugin_files,
     program::{ask, find},
-    spool::Trial,
 };
-use crate::{ci::Env, plugin_files};
 
 /// What a Python may take to answer: a cold disk takes seconds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{backend::Backend, diagnose::Diagnose};
+use crate::{backend::Backend, diagnose::Diagnose, regular};
 
 use super::{
     Guarded, Judged, parse_bytes, parse_ci_timeout, parse_interval, parse_memory_limit, parse_name,
@@ -60,7 +60,7 @@ pub(super) fn check_table(folder: &Path) -> Result<Option<(PathBuf, toml::Table)
         return Ok(None);
     };
     let wrong = |problem: String| format!("{}: {problem}", path.display());
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let text = regular::read_text(&path).map_err(|error| wrong(error.to_string()))?;
     let all: toml::Table =
         toml::from_str(&text).map_err(|error| wrong(in_a_line(&text, &error)))?;
     let table = all.get("tool").and_then(|tool| tool.get("highwater"));
@@ -86,7 +86,7 @@ pub(super) fn read(folder: &Path) -> (File, Vec<String>) {
         return (file, Vec::new());
     };
     let told = |problem: String| format!("{}: {problem}; it is left out", path.display());
-    let text = match std::fs::read_to_string(&path) {
+    let text = match regular::read_text(&path) {
         Ok(text) => text,
         Err(error) => return (file, vec![told(error.to_string())]),
     };

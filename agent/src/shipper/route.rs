@@ -3,7 +3,7 @@
 //! The usual variables are read as curl reads them, except that a server on this machine is never asked through a proxy: what is
 //! recorded here would leave the machine, or not arrive.
 
-use std::{fs, net::IpAddr};
+use std::{net::IpAddr, path::Path};
 
 use ureq::{
     Proxy, ProxyProtocol,
@@ -11,7 +11,7 @@ use ureq::{
     tls::{Certificate, PemItem, RootCerts, parse_pem},
 };
 
-use crate::ci::Env;
+use crate::{ci::Env, regular};
 
 /// Files with certificates to trust, the first that is set counts.
 const CERTIFICATES: [&str; 2] = ["HIGHWATER_CA_FILE", "SSL_CERT_FILE"];
@@ -65,7 +65,7 @@ pub(super) fn roots(env: &Env) -> Result<RootCerts, String> {
     let Some((name, path)) = set(CERTIFICATES, env) else {
         return Ok(RootCerts::WebPki);
     };
-    let pem = fs::read(path).map_err(|error| format!("{name}: {path}: {error}"))?;
+    let pem = regular::read(Path::new(path)).map_err(|error| format!("{name}: {path}: {error}"))?;
     let mut found: Vec<Certificate<'static>> = Vec::new();
     for item in parse_pem(&pem) {
         let item = item.map_err(|error| format!("{name}: {path}: {error}"))?;

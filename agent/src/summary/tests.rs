@@ -169,3 +169,10 @@ fn names_fit_by_width_and_cannot_steer_the_terminal() {
     assert_eq!(fitted("日本語のテスト名前", 9), "日本…名前");
     assert_eq!(fitted("a\x1b[31mb\u{202e}c", 40), "a\\u{1b}[31mb\\u{202e}c");
 }
+
+#[test]
+fn a_fault_of_the_analysis_is_an_error_and_no_panic() {
+    let fault = guarded(|| vec![1, 2].remove(7)).unwrap_err().to_string();
+    assert!(fault.contains("removal index (is 7)"), "{fault}");
+    assert_eq!(guarded(|| 7).unwrap(), 7);
+}

@@ -137,7 +137,7 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
         .last_tick(at)
         .max(marked.map(|interval| interval.to_us));
     let from_us = last_seen.unwrap_or(process.started_us);
-    let open_test = walk.and_then(|walk| Some(&walk.tests[walk.open_test?]));
+    let open_test = walk.and_then(Walk::open_test);
     Death {
         process: Some(at),
         is_worker,

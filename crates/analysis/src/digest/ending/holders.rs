@@ -167,7 +167,7 @@ fn hold<'a>(
 /// The file of the test that runs in a process, and what the process has grown by since that test began, without the named fixtures that were
 /// set up in it.
 fn taken_by_running<'a>(walk: &Walk<'a>) -> Option<(&'a str, i64)> {
-    let test = &walk.tests[walk.open_test?];
+    let test = walk.open_test()?;
     let visit = walk.visits.last()?;
     let fixtures = walk
         .fixtures

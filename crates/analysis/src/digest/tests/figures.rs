@@ -368,6 +368,35 @@ fn a_forked_childs_peak_is_given_to_the_test_of_its_parent() {
 }
 
 #[test]
+fn a_forked_child_that_dies_in_its_test_leaves_the_test_to_its_parent() {
+    let mut story = one_process().marks(&[
+        (0, 50, 50, sb()),
+        (1, 50, 50, tb(A, "one")),
+        (9, 50, 50, te("failed")),
+        (10, 50, 50, tb(A, "two")),
+    ]);
+    story = story
+        .process(11, 10, Role::Pytest, "", "s")
+        .marks(&[(2, 40, 40, tb(A, "one")), (3, 40, 40, tp("call"))]);
+    story = story.process(12, 10, Role::Pytest, "", "s").marks(&[
+        (11, 40, 40, tb(A, "else")),
+        (12, 41, 41, te("passed")),
+        (13, 41, 41, tb(A, "two")),
+        (14, 60, 60, tp("call")),
+    ]);
+    story.batch.processes[1].forked_from = 10;
+    story.batch.processes[2].forked_from = 10;
+    let digest = story.ends(Some(1), None).digest();
+    let told: Vec<&str> = digest
+        .tests
+        .iter()
+        .map(|test| test.nodeid.as_str())
+        .collect();
+    let of = |name: &str| told.iter().filter(|nodeid| nodeid.ends_with(name)).count();
+    assert_eq!((of("one"), of("two"), of("else")), (1, 1, 1), "{told:?}");
+}
+
+#[test]
 fn sums_over_marks_of_what_cannot_be_saturate() {
     let most = 1_i64 << 56;
     let mut story = one_process().marks(&[(0, 0, 0, sb())]);

@@ -51,8 +51,15 @@ pub(in crate::digest) struct Walk<'a> {
     pub(in crate::digest) session_begins: Vec<u32>,
     /// What was running at the last mark: a test or an import.
     pub(in crate::digest) running: Option<&'a str>,
-    /// The test that was open at the last mark, by its place in `tests`.
+    /// The test that was open at the last mark, by its place in `tests`; none where that is the test of the process that this one was forked from.
     pub(in crate::digest) open_test: Option<usize>,
+}
+
+impl<'a> Walk<'a> {
+    /// The test that was open at the last mark.
+    pub(in crate::digest) fn open_test(&self) -> Option<&TestFacts<'a>> {
+        self.tests.get(self.open_test?)
+    }
 }
 
 /// The test files that a session is to run.

@@ -25,10 +25,21 @@ pub(in crate::digest) fn adopt(walks: &mut [Walk<'_>], processes: &[ProcessFacts
         let Some(parent) = parents.find(has_tests).filter(|parent| *parent != child) else {
             continue;
         };
-        let tests = std::mem::take(&mut walks[child].tests);
-        let (given, kept): (Vec<_>, Vec<_>) = tests
+        let open = walks[child].open_test.take();
+        let (mut given, mut kept) = (Vec::new(), Vec::new());
+        for (at, test) in std::mem::take(&mut walks[child].tests)
             .into_iter()
-            .partition(|test| same_test(&walks[parent].tests, test).is_some());
+            .enumerate()
+        {
+            if same_test(&walks[parent].tests, &test).is_some() {
+                given.push(test);
+                continue;
+            }
+            if open == Some(at) {
+                walks[child].open_test = Some(kept.len());
+            }
+            kept.push(test);
+        }
         if kept.is_empty() {
             walks[child].visits.clear();
             // With the process went what its test imported.

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 const MOST_BYTES: u64 = 64 << 10;
 
 /// The first executable file of a name in the folders of a `PATH`, whose empty and relative parts begin at `folder`.
-pub(super) fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
+pub(crate) fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
     path.split(':')
         .map(|part| folder.join(part).join(name))
         .find(|file| {
@@ -26,11 +26,18 @@ pub(super) fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
         })
 }
 
+const STOPPED: &str = " and was stopped";
+
+/// Whether what [`ask`] says is that the program took too long.
+pub(crate) fn was_slow(error: &str) -> bool {
+    error.ends_with(STOPPED)
+}
+
 /// What a program writes to its standard output until it ends it. One that takes longer is killed, with all of its process group.
 ///
 /// # Errors
 /// In words, when it cannot be started, takes too long or does not end well.
-pub(super) fn ask(command: &mut Command, patience: Duration) -> Result<String, String> {
+pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, String> {
     let name = Path::new(command.get_program())
         .file_name()
         .unwrap_or(OsStr::new(""))
@@ -70,7 +77,7 @@ pub(super) fn ask(command: &mut Command, patience: Duration) -> Result<String, S
         (Ok(_), Ok(Some(status))) => Err(format!("{name} ended with {status}")),
         (Ok(_), Err(error)) => Err(format!("{name} was lost: {error}")),
         _ => Err(format!(
-            "{name} said nothing for {} s and was stopped",
+            "{name} said nothing for {} s{STOPPED}",
             patience.as_secs()
         )),
     }
