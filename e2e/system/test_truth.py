@@ -22,10 +22,11 @@ def truth_of(folder):
 
 
 def wrong(files, kept):
-    """The files that are off by more than 2 MB and more than a twentieth. The truth is taken around each test, and without what it imports."""
+    """The files that are off by more than 2 MB and more than a twentieth. The truth is taken around each test, with what it imports and whatever fixtures come and go in it."""
     off = {}
     for path, size in kept.items():
-        told = files[path]["retained_bytes"] - files[path]["between_bytes"] + files[path].get("late_import_bytes", 0)
+        of_others = files[path].get("late_import_bytes", 0) + files[path].get("shared_fixture_bytes", 0)
+        told = files[path]["retained_bytes"] - files[path]["between_bytes"] + of_others
         if abs(told - size) > max(2 * MB, abs(size) // 20):
             off[path] = (told, size)
     return off

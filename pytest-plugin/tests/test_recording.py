@@ -167,6 +167,40 @@ def test_two(inner, asked): pass
     assert abs(torn_down[outer] + 30 * MB) < MB and abs(torn_down[inner] + 10 * MB) < MB
 
 
+def test_fixtures_that_files_share_are_charged_to_none_of_them(suite):
+    suite.write(
+        conftest=KINDS
+        + """
+import pytest
+
+@pytest.fixture(scope="session")
+def database():
+    mapped(60 * 1000 * 1000).close()
+    held = mapped(30 * 1000 * 1000)
+    yield held
+    held.close()
+""",
+        test_a="def test_one(database): pass\n",
+        test_b=KINDS
+        + """
+import pytest
+KEPT = []
+
+@pytest.fixture(scope="session")
+def own():
+    KEPT.append(mapped(10 * 1000 * 1000))
+
+def test_two(database, own): pass
+""",
+    )
+    assert suite.run().returncode == 0
+    books = add_up(suite.only())
+    told = {file.path: (file.retained // MB, file.spike // MB) for file in books.files.values()}
+    assert books.balance() and set(told) == {"test_a.py", "test_b.py"}, told
+    # What a test file itself defines no other asks for.
+    assert max(map(abs, told["test_a.py"])) <= 1 and all(9 <= size <= 11 for size in told["test_b.py"]), told
+
+
 def test_imports_are_charged_to_the_file(suite):
     suite.write(test_heavy=KINDS + "KEPT.append(mapped(20 * 1000 * 1000))\ndef test_a(): pass\n")
     suite.run()

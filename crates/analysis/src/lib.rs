@@ -24,5 +24,6 @@ pub mod regression;
 pub mod robust;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+pub mod scopes;
 pub mod time;
 pub mod trend;

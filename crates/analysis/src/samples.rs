@@ -80,6 +80,7 @@ pub fn file(path: &str) -> FileRow {
         import_bytes: 0,
         late_import_bytes: 0,
         late_imports: Vec::new(),
+        shared_fixture_bytes: 0,
         fixture_bytes: 0,
         between_bytes: 0,
         tests: 1,

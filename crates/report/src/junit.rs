@@ -87,6 +87,7 @@ fn file_case(out: &mut String, source: &Source<'_>, file: &FileRow) -> bool {
         ("start_bytes", file.start_bytes),
         ("import_bytes", file.import_bytes),
         ("late_import_bytes", file.late_import_bytes),
+        ("shared_fixture_bytes", file.shared_fixture_bytes),
         ("fixture_bytes", file.fixture_bytes),
         ("between_bytes", file.between_bytes),
     ];

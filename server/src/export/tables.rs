@@ -42,6 +42,9 @@ pub(super) const TESTS: &[Column<TestRow>] = &[
     int("tree_spike_bytes", |row| row.tree_spike_bytes.into()),
     int("retained_bytes", |row| row.retained_bytes.into()),
     int("late_import_bytes", |row| row.late_import_bytes.into()),
+    int("shared_fixture_bytes", |row| {
+        row.shared_fixture_bytes.into()
+    }),
     int("fixture_bytes", |row| row.fixture_bytes.into()),
     text("setup_outcome", |row| outcome(row, "setup")),
     int("setup_duration_us", |row| {
@@ -111,6 +114,9 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     int("retained_bytes", |row| row.retained_bytes.into()),
     int("import_bytes", |row| row.import_bytes.into()),
     int("late_import_bytes", |row| row.late_import_bytes.into()),
+    int("shared_fixture_bytes", |row| {
+        row.shared_fixture_bytes.into()
+    }),
     int("fixture_bytes", |row| row.fixture_bytes.into()),
     int("between_bytes", |row| row.between_bytes.into()),
     int("tests", |row| row.tests.into()),

@@ -49,9 +49,8 @@ fn pair(
     let was = before.files.get(from.unwrap_or(path));
     let is = after.files.get(path);
     let (one, other) = (was.copied().flatten(), is.copied().flatten());
-    let shared_bytes = before.shared_bytes.max(after.shared_bytes);
     let beyond_noise = match (&one, &other) {
-        (Some(one), Some(other)) => beyond(one, other, shared_bytes),
+        (Some(one), Some(other)) => beyond(one, other),
         _ => Vec::new(),
     };
     let change = match (&one, &other) {
@@ -90,21 +89,14 @@ const FIGURES: [(ComparedFigure, Figure); 3] = [
 ];
 
 /// The figures that changed by more than noise. Of a file that was cut short they are lower bounds: only what the other one passes them by is known.
-///
-/// What fixtures of the session take stands with the file that happened to ask first, and what they give back with the last: where a file's fixtures
-/// took or gave back something, so much of it as they may have is allowed for.
-fn beyond(before: &ComparedFile, after: &ComparedFile, shared_bytes: u64) -> Vec<ComparedFigure> {
-    let of_fixtures = |file: &ComparedFile| file.fixture_bytes.unsigned_abs();
-    let allowed = of_fixtures(before)
-        .max(of_fixtures(after))
-        .min(shared_bytes);
+fn beyond(before: &ComparedFile, after: &ComparedFile) -> Vec<ComparedFigure> {
     let has_children = [before, after].iter().any(|file| {
         let children = file.tree_spike_bytes.saturating_sub(file.spike_bytes);
         children > NOISE_BYTES
     });
     let allowed = |figure: ComparedFigure| match figure {
-        ComparedFigure::TreeSpike if has_children => allowed.saturating_add(CHILDREN_BYTES),
-        _ => allowed,
+        ComparedFigure::TreeSpike if has_children => CHILDREN_BYTES,
+        _ => 0,
     };
     let is_known = |name: ComparedFigure, one: i64, other: i64| {
         beyond_noise(one, other, allowed(name))

@@ -25,8 +25,6 @@ pub struct Side {
     pub(super) tests: BTreeMap<String, BTreeSet<u64>>,
     /// Jobs of which the rows within are not there any more.
     pub(super) without_files: Vec<Uuid>,
-    /// What fixtures that several files share took or gave back: it stands with whichever file asked first, and with the last.
-    pub(super) shared_bytes: u64,
     pub(super) around: Around,
     limit_bytes: Option<(i64, u64)>,
     growth: Option<Span>,
@@ -109,10 +107,6 @@ impl Side {
     }
 
     fn add_fixture(&mut self, row: &FixtureRow) {
-        if matches!(row.scope.as_str(), "session" | "package") {
-            let moved = row.setup_bytes.max(row.released_bytes).max(0);
-            self.shared_bytes = self.shared_bytes.saturating_add(moved.unsigned_abs());
-        }
         let key = (row.name.clone(), row.base.clone());
         let known = self.fixtures.entry(key).or_default();
         if !known.scope.split(", ").any(|scope| scope == row.scope) {

@@ -37,7 +37,7 @@ pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Di
         let found = of_files.get(&(row.session, row.path.as_str()));
         row.diagnosis = found.cloned().map(|mut found| {
             let around = Around {
-                fixture_bytes: row.fixture_bytes,
+                fixture_bytes: row.fixture_bytes.saturating_add(row.shared_fixture_bytes),
                 files: Vec::new(),
             };
             settle(&mut found, &around);

@@ -94,6 +94,7 @@ fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerF
         retained_bytes: 0,
         import_bytes: 0,
         late_import_bytes: 0,
+        shared_fixture_bytes: 0,
         fixture_bytes: 0,
         between_bytes: 0,
         tests: 0,
@@ -128,6 +129,7 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     for (sum, change) in [
         (&mut own.retained_bytes, visit.retained_bytes()),
         (&mut own.late_import_bytes, visit.late_import_bytes),
+        (&mut own.shared_fixture_bytes, visit.shared_fixture_bytes),
         (&mut own.fixture_bytes, visit.fixture_bytes),
         (&mut own.between_bytes, visit.between_bytes),
     ] {
@@ -168,6 +170,7 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
         import_bytes: sum(|worker| worker.import_bytes),
         late_import_bytes: sum(|worker| worker.late_import_bytes),
         late_imports: Vec::new(),
+        shared_fixture_bytes: sum(|worker| worker.shared_fixture_bytes),
         fixture_bytes: sum(|worker| worker.fixture_bytes),
         between_bytes: sum(|worker| worker.between_bytes),
         tests: workers.iter().map(|worker| worker.tests).sum(),

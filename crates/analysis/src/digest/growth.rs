@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::report::{Course, GrowthReport, GrowthStep, LimitKind, LimitUse, Room, Span};
 
-use super::{processes::ProcessFacts, visits::Visit, walk::Walk};
+use super::visits::Visit;
 use crate::{
     figures::mebibytes,
     growth::{self, Growth, Point},
@@ -21,27 +21,6 @@ const LEAST_TOLD_BYTES: i64 = growth::LEAST_GROWTH_BYTES as i64;
 /// Room for more than so many times the files that ran is no news.
 const NEWS: i64 = 4;
 
-/// What fixtures that outlive files took (above 0) and gave back (below 0) in each process, by its number, and when, in that order: µs since the job's start, bytes.
-pub(super) type Lasting = BTreeMap<u32, Vec<(i64, i64)>>;
-
-/// Those of a session or a package. Which file sets them up, and in which they are torn down, is a matter of order.
-pub(super) fn lasting(walks: &[Walk<'_>], processes: &[ProcessFacts]) -> Lasting {
-    let mut lasting = Lasting::new();
-    for walk in walks {
-        let changes = lasting.entry(processes[walk.process].number).or_default();
-        for fixture in &walk.fixtures {
-            if matches!(fixture.scope, "function" | "class" | "module") {
-                continue;
-            }
-            changes.push((fixture.began_us, fixture.setup_bytes));
-            let released_us = fixture.release_began_us;
-            changes.extend(released_us.map(|at_us| (at_us, -fixture.released_bytes)));
-        }
-        changes.sort_unstable();
-    }
-    lasting
-}
-
 /// The visits of one worker in a session, in order.
 struct Worker<'a> {
     visits: Vec<&'a Visit>,
@@ -49,21 +28,14 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn of(visits: Vec<&'a Visit>, lasting: &[(i64, i64)]) -> Self {
-        // What modules take that tests import is no growth that goes on.
-        let mut late_import_bytes: i64 = 0;
-        let mut lasting = lasting.iter().peekable();
-        let mut lasting_bytes: i64 = 0;
+    fn of(visits: Vec<&'a Visit>) -> Self {
+        // What modules take that tests import is no growth that goes on, nor what fixtures take that several files share.
+        let mut others_bytes: i64 = 0;
         let point = |visit: &&Visit| {
-            late_import_bytes = late_import_bytes.saturating_add(visit.late_import_bytes);
-            let t_us = visit.ended_us.unwrap_or(visit.began_us);
-            while let Some((_, bytes)) = lasting.next_if(|(at_us, _)| *at_us <= t_us) {
-                lasting_bytes = lasting_bytes.saturating_add(*bytes);
-            }
-            let others = late_import_bytes.saturating_add(lasting_bytes);
+            others_bytes = others_bytes.saturating_add(visit.of_others_bytes());
             Point {
-                t_us,
-                bytes: visit.end_bytes.saturating_sub(others),
+                t_us: visit.ended_us.unwrap_or(visit.began_us),
+                bytes: visit.end_bytes.saturating_sub(others_bytes),
             }
         };
         let points: Vec<Point> = visits.iter().map(point).collect();
@@ -83,11 +55,7 @@ impl<'a> Worker<'a> {
 }
 
 /// One report a session of which enough files ran. It is of the workers that had enough visits, and of their files alone.
-pub(super) fn reports(
-    visits: &[Visit],
-    lasting: &Lasting,
-    limits: &[LimitUse],
-) -> Vec<GrowthReport> {
+pub(super) fn reports(visits: &[Visit], limits: &[LimitUse]) -> Vec<GrowthReport> {
     let mut sessions: BTreeMap<u32, BTreeMap<u32, Vec<&Visit>>> = BTreeMap::new();
     // What is cut short has no end to count from.
     for visit in visits.iter().filter(|visit| visit.ended_us.is_some()) {
@@ -95,11 +63,7 @@ pub(super) fn reports(
         workers.entry(visit.process).or_default().push(visit);
     }
     let report = |(session, workers): (u32, BTreeMap<u32, Vec<&Visit>>)| {
-        let of = |(process, visits)| {
-            let lasting = lasting.get(&process).map_or(&[][..], Vec::as_slice);
-            Worker::of(visits, lasting)
-        };
-        let workers: Vec<Worker<'_>> = workers.into_iter().map(of).collect();
+        let workers: Vec<Worker<'_>> = workers.into_values().map(Worker::of).collect();
         let visits = |workers: &[Worker<'_>]| workers.iter().map(|it| it.visits.len()).sum();
         let all: usize = visits(&workers);
         let mut workers = workers;

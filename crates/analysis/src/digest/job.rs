@@ -67,11 +67,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         growth: match parts.is_imported() {
             // What others recorded has no memory between the files.
             true => Vec::new(),
-            false => growth::reports(
-                parts.visits,
-                &growth::lasting(parts.walks, parts.processes),
-                &limits,
-            ),
+            false => growth::reports(parts.visits, &limits),
         },
         diagnosis: parts.diagnosis.clone(),
         forecast: match parts.is_imported() {

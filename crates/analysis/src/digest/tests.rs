@@ -21,6 +21,7 @@ mod open_sessions;
 mod outside;
 mod same_code;
 mod sampled;
+mod shared_fixtures;
 mod signals;
 mod silence;
 mod time;

@@ -46,10 +46,13 @@ fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &M
     let until = test.ended_us.unwrap_or(i64::MAX);
     let subtree = memory.highest_subtree_in(position, test.began_us, until);
     let spike = test.forked_spike.unwrap_or(test.span.spike_bytes);
+    // What was given back in it was there when it began.
+    let others = test.span.shared_fixture_bytes.max(0);
     let before = memory
         .subtree_at(position, test.began_us)
         .unwrap_or(test.span.start)
-        .saturating_add(test.span.late_import_bytes);
+        .saturating_add(test.span.late_import_bytes)
+        .saturating_add(others);
     TestRow {
         nodeid: test.nodeid.to_owned(),
         path: test.path.to_owned(),
@@ -67,8 +70,9 @@ fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &M
         tree_peak_bytes: subtree.unwrap_or(0).max(test.span.peak),
         spike_bytes: spike,
         tree_spike_bytes: subtree.map_or(spike, |peak| peak.saturating_sub(before).max(spike)),
-        retained_bytes: (test.end - test.span.start).saturating_sub(test.span.late_import_bytes),
+        retained_bytes: test.retained(),
         late_import_bytes: test.span.late_import_bytes,
+        shared_fixture_bytes: test.span.shared_fixture_bytes,
         fixture_bytes: test.fixture_bytes,
         phases: test.phases.iter().map(phase).collect(),
     }

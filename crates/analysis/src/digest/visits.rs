@@ -34,13 +34,16 @@ pub struct Visit {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of the process and its descendants inside.
     pub tree_peak_bytes: i64,
-    /// Its highest above its start and above what modules that its tests imported had taken until then.
+    /// Its highest above its start and above what modules that its tests imported, and fixtures that several files share, had taken until then.
     #[serde(default)]
     pub spike_bytes: i64,
     /// The part of its change that modules which its tests imported made.
     #[serde(default)]
     pub late_import_bytes: i64,
-    /// The part of its change that fixtures' set-ups and teardowns made.
+    /// The part of its change that fixtures made which several files share: set-ups, and teardowns of those that outlive files.
+    #[serde(default)]
+    pub shared_fixture_bytes: i64,
+    /// The part of its change that set-ups and teardowns of other fixtures made.
     pub fixture_bytes: i64,
     /// The part of its change that fell between its tests.
     pub between_bytes: i64,
@@ -51,9 +54,15 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// What it left behind, bytes; the modules that its tests imported are nobody's.
+    /// What it left behind, bytes.
     pub(super) fn retained_bytes(&self) -> i64 {
-        (self.end_bytes - self.start_bytes).saturating_sub(self.late_import_bytes)
+        (self.end_bytes - self.start_bytes).saturating_sub(self.of_others_bytes())
+    }
+
+    /// The part of its change that is nobody's: of modules that its tests imported, and of fixtures that several files share.
+    pub(super) fn of_others_bytes(&self) -> i64 {
+        self.late_import_bytes
+            .saturating_add(self.shared_fixture_bytes)
     }
 }
 
@@ -87,6 +96,7 @@ pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memo
                     tree_peak_bytes: subtree.unwrap_or(0).max(visit.span.peak),
                     spike_bytes: visit.span.spike_bytes,
                     late_import_bytes: visit.span.late_import_bytes,
+                    shared_fixture_bytes: visit.span.shared_fixture_bytes,
                     fixture_bytes: visit.fixture_bytes,
                     between_bytes: visit.between_bytes,
                     tests: visit.tests,

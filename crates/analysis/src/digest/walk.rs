@@ -7,6 +7,9 @@
 //!
 //! One refinement: pytest lets go of a fixture's value only after its teardown, and of the test's arguments after all teardowns. What
 //! a test gives back after a teardown in it is therefore a release of the fixtures torn down, up to what their set-up took.
+//!
+//! Which file sets up a fixture that several of them share, and which one meets the end of it, is a matter of order: what such fixtures take and give
+//! back is gathered beside what the visit did itself.
 
 mod charge;
 mod crashed;
@@ -169,10 +172,10 @@ impl<'a> Walker<'a> {
         };
         self.walk.intervals.push(interval);
         self.higher(interval.peak, exact, to.t_us);
-        self.attribute(rss(to) - rss(from));
         if !self.is_diagnosed() {
             self.spread(interval, rss(to));
         }
+        self.attribute(rss(to) - rss(from));
     }
 
     fn open_test(&self) -> Option<usize> {
@@ -399,13 +402,11 @@ impl<'a> Walker<'a> {
         self.torn_down.clear();
         self.tail = Span::default();
         self.stack.push(Frame::Test(self.walk.tests.len()));
-        self.walk.tests.push(TestFacts::begin(
-            session,
-            path,
-            nodeid,
-            mark.t_us,
-            rss(mark),
-        ));
+        let visit = self.walk.visits.last();
+        self.walk.tests.push(TestFacts {
+            visit_above: visit.map_or(0, |visit| visit.span.above(rss(mark))),
+            ..TestFacts::begin(session, path, nodeid, mark.t_us, rss(mark))
+        });
     }
 
     /// Ends the open test, if there is one; without a word of how, its outcome stays unknown.

@@ -27,8 +27,7 @@ impl History {
         {
             let above = file.workers.iter().filter(|worker| worker.visits > 0);
             let known = Known {
-                // What its tests import the next job may import too.
-                retained_bytes: file.retained_bytes.saturating_add(file.late_import_bytes),
+                retained_bytes: held_after(file),
                 above_bytes: above.map(above_bytes).max().unwrap_or(0),
             };
             if history.known.insert(file.path.clone(), known).is_none() {
@@ -41,6 +40,14 @@ impl History {
     fn of_file(&self, path: &str) -> Option<Known> {
         self.known.get(path).copied()
     }
+}
+
+/// What its tests import the next job may import too, and what it set up for others this may. What it tore down for others stays until then: in the next
+/// job it may not be the last.
+fn held_after(file: &FileRow) -> i64 {
+    let set_up = file.workers.iter().map(|it| it.shared_fixture_bytes.max(0));
+    let others = set_up.fold(file.late_import_bytes, i64::saturating_add);
+    file.retained_bytes.saturating_add(others)
 }
 
 fn above_bytes(worker: &WorkerFigures) -> i64 {

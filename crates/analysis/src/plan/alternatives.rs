@@ -2,7 +2,7 @@
 
 use highwater_wire::report::{Alternative, AlternativeKind, Bound, Predicted};
 
-use super::{Facts, File, Ground, SHARE, order, peak, report::predicted};
+use super::{Facts, File, Ground, SHARE, order, report::predicted};
 use crate::figures::mebibytes;
 
 /// So many workers are told of where nobody asks for a number.
@@ -14,7 +14,7 @@ const MOST_NAMED: usize = 3;
 
 /// All that is known of, for comparison. `ground` is that of the plan's jobs.
 pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Alternative> {
-    let alone = Ground::alone(facts.base_bytes);
+    let alone = alone(facts);
     let mut ordered = facts.files.clone();
     order(&mut ordered);
     let recorded = predicted(alone, &facts.files);
@@ -100,9 +100,18 @@ fn fits(peak_bytes: i64, bound: Bound, budget_bytes: i64) -> Option<bool> {
     }
 }
 
+/// One process that runs all files.
+fn alone(facts: &Facts) -> Ground {
+    Ground {
+        set_up_bytes: facts.set_up_bytes,
+        ..Ground::alone(facts.base_bytes)
+    }
+}
+
 /// The fewest restarts after equal numbers of files that stay inside the budget; none where none is needed, or one file alone passes it.
 fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
-    if peak(facts.base_bytes, &facts.files) <= budget_bytes {
+    let alone = alone(facts);
+    if alone.peak(&facts.files) <= budget_bytes {
         return None;
     }
     let all = facts.files.len();
@@ -115,7 +124,7 @@ fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
         before = files;
         let parts = facts.files.chunks(files);
         let begins = i64::try_from(parts.len()).unwrap_or(i64::MAX) - 1;
-        let highest = parts.map(|part| peak(facts.base_bytes, part)).max()?;
+        let highest = parts.map(|part| alone.peak(part)).max()?;
         if highest <= budget_bytes {
             let work_us: i64 = facts.files.iter().map(|file| file.duration_us).sum();
             let begin_us = facts.begin_us.unwrap_or(0).saturating_mul(begins);
@@ -131,7 +140,7 @@ fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
     None
 }
 
-/// Fixtures of the session in the scope of a module. Which files ask for them is not recorded: this is what the others lead to.
+/// Fixtures that files share in the scope of a module. Which files ask for them is not recorded: this is what the others lead to.
 fn narrowed(facts: &Facts, ordered: &[File], budget_bytes: i64) -> Option<(String, Predicted)> {
     let taken: i64 = facts.shared.iter().map(|(_, bytes)| bytes).sum();
     if taken <= 0 || taken < budget_bytes / LEAST_SHARED_PART {
@@ -179,6 +188,7 @@ mod tests {
     ) -> Option<Alternative> {
         let ground = Ground {
             base_bytes: facts.base_bytes,
+            set_up_bytes: facts.set_up_bytes,
             controller_bytes: facts.controller_bytes,
             workers,
         };

@@ -1,21 +1,28 @@
 //! What a recording tells of the files of a suite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use highwater_wire::report::{FileRow, FixtureRow, SessionReport, WorkerFigures};
 
 use super::{File, given};
+use crate::scopes;
 
 /// A suite, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// What a process stood at before its first file, with the session's fixtures and the modules that tests import, bytes; of several the most.
+    /// What a process stood at before its first file, with the fixtures that files share and the modules that tests import, bytes; of several the most.
     pub base_bytes: i64,
+    /// What such a fixture needs for a while above what it holds, while it is set up, bytes; of several the most.
+    pub set_up_bytes: i64,
     /// What of that pytest and its plugins took, before any test file was imported: what a process takes that hands out tests and runs none.
     pub controller_bytes: i64,
     /// From the begin of a session to its first file, µs, of several the most: what a further pytest costs. None where that was not seen.
     pub begin_us: Option<i64>,
-    /// The fixtures of the session that took most in one session, with their names, what took most first.
+    /// The fixtures that files share, of the session in which they took most, with their names, what took most first.
     pub shared: Vec<(String, i64)>,
     /// The files that ran, in the order they first did.
     pub files: Vec<File>,
@@ -28,18 +35,17 @@ pub struct Facts {
 /// Figures beyond this are nobody's, bytes and µs: sums of them stay whole numbers.
 const MOST: i64 = 1 << 50;
 
-/// What the fixtures of a session took and gave back, and how much of it each file tells.
+/// What the fixtures of a session that files share hold at once, need while they are set up, and take each. No file tells of it.
 #[derive(Debug, Default)]
-struct Shared<'a> {
+struct Shared {
     taken_bytes: i64,
+    set_up_bytes: i64,
     fixtures: Vec<(String, i64)>,
-    taken: BTreeMap<&'a str, i64>,
-    released: BTreeMap<&'a str, i64>,
 }
 
 impl Facts {
-    /// Gathers them from the rows of a job. A file that ran in several sessions, which are processes of their own, is taken as the most of each. A session's
-    /// fixtures are set up for the file that happens to ask first and torn down with the last, and needed by whichever does: they belong to the base.
+    /// Gathers them from the rows of a job. A file that ran in several sessions, which are processes of their own, is taken as the most of each. Fixtures
+    /// that files share are set up for the one that happens to ask first, and needed by whichever does: they belong to the base.
     #[must_use]
     pub fn of(sessions: &[SessionReport], files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
         let begins = sessions.iter().map(|it| (it.ordinal, it.began_us));
@@ -52,7 +58,8 @@ impl Facts {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for (session, rows) in &sessions {
             let own = fixtures.iter().filter(|it| it.session == *session);
-            let shared = Shared::of(own, rows);
+            let shared = Shared::of(own);
+            facts.set_up_bytes = facts.set_up_bytes.max(shared.set_up_bytes);
             let first = rows.iter().min_by_key(|row| row.started_us);
             let started_bytes = first.map_or(0, |row| row.start_bytes);
             let base_bytes = started_bytes
@@ -68,7 +75,7 @@ impl Facts {
             }
             let mut given = Vec::new();
             for row in rows {
-                given.push(facts.add(row, &shared, started_bytes, &mut places));
+                given.push(facts.add(row, started_bytes, &mut places));
             }
             given::settle(&mut facts.files, &given);
             if sum(&facts.shared) < shared.taken_bytes {
@@ -83,26 +90,19 @@ impl Facts {
     fn add<'a>(
         &mut self,
         row: &'a FileRow,
-        shared: &Shared<'_>,
         started_bytes: i64,
         places: &mut BTreeMap<&'a str, usize>,
     ) -> (usize, i64) {
-        let of = |files: &BTreeMap<&str, i64>| files.get(row.path.as_str()).copied().unwrap_or(0);
-        let (taken, released) = (of(&shared.taken), of(&shared.released));
+        // With the last file of a process went what others had set up.
+        let of_others = row.workers.iter().map(|it| it.shared_fixture_bytes);
+        let released = of_others.min().unwrap_or(0).min(0);
         let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
-        let spike = row
-            .spike_bytes
-            .saturating_add(children)
-            .saturating_sub(taken);
-        let retained = row
-            .retained_bytes
-            .saturating_sub(taken)
-            .saturating_add(released);
-        let below = started_bytes.saturating_sub(row.end_bytes.saturating_add(released));
+        let spike = row.spike_bytes.saturating_add(children);
+        let below = started_bytes.saturating_sub(row.end_bytes.saturating_sub(released));
         let mut file = File {
             path: row.path.clone(),
             spike_bytes: spike.clamp(0, MOST),
-            retained_bytes: retained.clamp(-MOST, MOST),
+            retained_bytes: row.retained_bytes.clamp(-MOST, MOST),
             duration_us: row.duration_us.clamp(0, MOST),
         };
         let given = given::take_off(&mut file, below.clamp(0, MOST));
@@ -183,65 +183,47 @@ fn imported_late(session: u32, files: &[FileRow]) -> i64 {
     processes.into_values().max().unwrap_or(0)
 }
 
-impl<'a> Shared<'a> {
-    /// All of what they took belongs to the base. Which files asked for them is not told: those whose fixtures took most, until it is all of it. Where
-    /// that cannot be, it counts twice, and a job is predicted too high rather than too low.
-    fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>, rows: &[&'a FileRow]) -> Self {
-        let (mut taken_bytes, mut released_bytes) = (0, 0);
+impl Shared {
+    fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>) -> Self {
+        let mut shared = Self::default();
         let mut own: BTreeMap<&str, i64> = BTreeMap::new();
-        for fixture in fixtures.filter(|it| it.scope == "session") {
+        let mut packages: BTreeMap<&str, i64> = BTreeMap::new();
+        for fixture in fixtures.filter(|it| scopes::is_shared(&it.scope, &it.base)) {
             // Over several workers it is summed; each has its own.
-            let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
-            let took = each(fixture.setup_bytes).clamp(0, MOST);
-            taken_bytes += took;
+            let setups = i64::try_from(fixture.setups.max(1)).unwrap_or(1);
+            let took = (fixture.setup_bytes / setups).clamp(0, MOST);
+            let need = fixture.spike_bytes.saturating_sub(took).clamp(0, MOST);
+            shared.set_up_bytes = shared.set_up_bytes.max(need);
             *own.entry(&fixture.name).or_default() += took;
-            released_bytes += each(fixture.released_bytes).clamp(0, MOST);
+            if fixture.scope == "package" {
+                *packages.entry(&fixture.base).or_default() += took;
+            } else {
+                shared.taken_bytes += took;
+            }
         }
         let own = own
             .into_iter()
             .map(|(name, bytes)| (name.to_owned(), bytes));
-        let mut fixtures: Vec<(String, i64)> = own.collect();
-        fixtures.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        Self {
-            taken_bytes,
-            fixtures,
-            taken: spread(taken_bytes, rows),
-            released: in_the_last(released_bytes, rows),
-        }
+        shared.fixtures = own.collect();
+        shared.fixtures.sort_by_key(|(_, bytes)| Reverse(*bytes));
+        shared.taken_bytes += at_once(&packages);
+        shared
     }
 }
 
-/// A session's fixtures are torn down with the last file of each process.
-fn in_the_last<'a>(bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
-    let mut last: BTreeMap<u32, (i64, &str)> = BTreeMap::new();
-    for row in rows {
-        for worker in row.workers.iter().filter(|worker| worker.visits > 0) {
-            let at = (worker.started_us, row.path.as_str());
-            let known = last.entry(worker.process).or_insert(at);
-            *known = at.max(*known);
-        }
-    }
-    let mut files = BTreeMap::new();
-    for (_, path) in last.into_values() {
-        *files.entry(path).or_default() += bytes;
-    }
-    files
-}
-
-/// Spreads what was taken over files, those whose fixtures took most first and no more than they did.
-fn spread<'a>(mut bytes: i64, rows: &[&'a FileRow]) -> BTreeMap<&'a str, i64> {
-    let mut rows: Vec<&'a FileRow> = rows.to_vec();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.fixture_bytes));
-    let mut parts = BTreeMap::new();
-    for row in rows {
-        let part = row.fixture_bytes.clamp(0, bytes);
-        if part == 0 {
-            break;
-        }
-        parts.insert(row.path.as_str(), part);
-        bytes -= part;
-    }
-    parts
+/// What fixtures of packages hold at once at the most, by the folder of each: those of a package are torn down before one beside it begins, and stay for those
+/// inside it.
+fn at_once(packages: &BTreeMap<&str, i64>) -> i64 {
+    let holds = |package: &str| -> i64 {
+        let inside = |outer: &str| outer.is_empty() || Path::new(package).starts_with(outer);
+        let around = packages.iter().filter(|(outer, _)| inside(outer));
+        around.map(|(_, bytes)| bytes).sum()
+    };
+    packages
+        .keys()
+        .map(|package| holds(package))
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

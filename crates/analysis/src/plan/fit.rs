@@ -181,7 +181,7 @@ impl Course {
             course.peak = ground.peak(files);
             return course;
         }
-        let (mut level, mut highest) = (ground.base_bytes, ground.base_bytes);
+        let (mut level, mut highest) = (ground.base_bytes, ground.begin_bytes());
         for file in files {
             course.levels.push(level);
             course.before.push(highest);

@@ -9,6 +9,8 @@ use super::{File, peak, top};
 pub struct Ground {
     /// What each that runs tests stands at before its first file, bytes.
     pub base_bytes: i64,
+    /// What it needs above that for a while as it sets up the fixtures that files share, bytes.
+    pub set_up_bytes: i64,
     /// What the one that hands out the tests takes, where there are several that run them, bytes.
     pub controller_bytes: i64,
     /// How many run tests; 1 without xdist.
@@ -21,6 +23,7 @@ impl Ground {
     pub fn alone(base_bytes: i64) -> Self {
         Self {
             base_bytes,
+            set_up_bytes: 0,
             controller_bytes: 0,
             workers: 1,
         }
@@ -37,12 +40,18 @@ impl Ground {
         }
     }
 
+    /// The peak of one process before its first file, bytes.
+    pub(super) fn begin_bytes(self) -> i64 {
+        self.base_bytes.saturating_add(self.set_up_bytes)
+    }
+
     /// The peak of files on top of it, bytes. In one process they run in their order. Among workers nobody knows which runs when: a file that is over holds
-    /// what it retains, one that runs needs what it takes at most, and no more run at once than there are workers; so no order and no share leads higher.
+    /// what it retains, one that runs or sets up what files share needs what it takes at most, and no more do at once than there are workers; so no order and
+    /// no share leads higher.
     #[must_use]
     pub fn peak<F: Borrow<File>>(self, files: &[F]) -> i64 {
         if self.workers <= 1 {
-            return peak(self.base_bytes, files);
+            return peak(self.base_bytes, files).max(self.begin_bytes());
         }
         let workers = usize::try_from(self.workers).unwrap_or(usize::MAX);
         let (mut kept, mut highest) = (0, BinaryHeap::new());
@@ -54,7 +63,8 @@ impl Ground {
                 highest.pop();
             }
         }
-        let at_once: i64 = highest.into_iter().map(|above| above.0).sum();
+        let at_once = highest.into_iter().map(|above| above.0);
+        let at_once: i64 = at_once.map(|above| above.max(self.set_up_bytes)).sum();
         self.idle_bytes()
             .saturating_add(kept)
             .saturating_add(at_once)

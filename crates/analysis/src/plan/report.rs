@@ -147,6 +147,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
     let budget_bytes = asked.budget_bytes;
     let ground = Ground {
         base_bytes: facts.base_bytes,
+        set_up_bytes: facts.set_up_bytes,
         controller_bytes: facts.controller_bytes,
         workers: asked.workers.unwrap_or(1).max(1),
     };

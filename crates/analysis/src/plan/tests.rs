@@ -108,10 +108,11 @@ proptest! {
     }
 
     #[test]
-    fn no_share_among_workers_and_no_order_leads_higher(files in files(), workers in 2..4_u32, seed in 0..u64::MAX) {
-        let ground = Ground { base_bytes: 7, controller_bytes: 3, workers };
+    fn no_share_among_workers_and_no_order_leads_higher(files in files(), workers in 2..4_u32, set_up_bytes in 0..90_i64, seed in 0..u64::MAX) {
+        let ground = Ground { base_bytes: 7, set_up_bytes, controller_bytes: 3, workers };
         let most = ground.peak(&files);
-        // Each worker takes the next file when it likes: at each moment it stands between two files, or runs one.
+        // Each worker takes the next file when it likes: at each moment it stands between two files, or runs one, with the first of which it may set up what
+        // files share.
         let mut chance = seed;
         let mut pick = |below: usize| {
             chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -119,14 +120,19 @@ proptest! {
         };
         let mut left: Vec<&File> = files.iter().collect();
         let mut levels = vec![7; workers as usize];
-        let mut runs: Vec<Option<&File>> = vec![None; workers as usize];
+        let mut runs: Vec<Option<(&File, i64)>> = vec![None; workers as usize];
+        let mut needs_set_up = vec![set_up_bytes; workers as usize];
         loop {
-            let now: i64 = levels.iter().zip(&runs).map(|(level, run)| level + run.map_or(0, top)).sum();
+            let needed = |(file, set_up): (&File, i64)| top(file).max(set_up);
+            let now: i64 = levels.iter().zip(&runs).map(|(level, run)| level + run.map_or(0, needed)).sum();
             prop_assert!(3 + now <= most, "{} {most}", 3 + now);
             let at = pick(levels.len());
             match runs[at].take() {
-                Some(file) => levels[at] += file.retained_bytes,
-                None if !left.is_empty() => runs[at] = Some(left.remove(pick(left.len()))),
+                Some((file, _)) => levels[at] += file.retained_bytes,
+                None if !left.is_empty() => {
+                    let set_up = std::mem::take(&mut needs_set_up[at]);
+                    runs[at] = Some((left.remove(pick(left.len())), set_up));
+                }
                 None if runs.iter().all(Option::is_none) => break,
                 None => {}
             }
@@ -154,6 +160,26 @@ proptest! {
 }
 
 #[test]
+fn what_files_share_is_set_up_before_the_first() {
+    let files = [file("a", 50, 10, 4), file("b", 20, 10, 3)];
+    let ground = |set_up_bytes| Ground {
+        set_up_bytes,
+        ..Ground::alone(100)
+    };
+    for (set_up_bytes, expected) in [(0, 150), (50, 150), (70, 170)] {
+        assert_eq!(ground(set_up_bytes).peak(&files), expected);
+        let wanted = Wanted {
+            budget_bytes: 1_000,
+            jobs: None,
+        };
+        let Plan::Shards(shards) = super::cut(ground(set_up_bytes), &files, &[], wanted) else {
+            panic!("it fits");
+        };
+        assert_eq!(shards[0].peak_bytes, expected);
+    }
+}
+
+#[test]
 fn workers_share_the_time_and_each_has_a_base() {
     let files = [
         file("a", 50, 10, 4),
@@ -162,6 +188,7 @@ fn workers_share_the_time_and_each_has_a_base() {
     ];
     let two = Ground {
         base_bytes: 100,
+        set_up_bytes: 0,
         controller_bytes: 30,
         workers: 2,
     };

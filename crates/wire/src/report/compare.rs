@@ -231,7 +231,7 @@ pub struct ComparedFile {
     pub tree_spike_bytes: i64,
     /// End minus start, summed over visits, without what modules that its tests imported late took.
     pub retained_bytes: i64,
-    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed, those of the session included.
+    /// The part of `retained_bytes` that set-ups and teardowns of the file's own fixtures changed.
     pub fixture_bytes: i64,
     /// Change across its imports and those of modules that its tests imported late.
     pub import_bytes: i64,

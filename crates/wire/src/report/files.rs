@@ -37,9 +37,10 @@ pub struct FileRow {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of a worker and its descendants inside a visit; sampled.
     pub tree_peak_bytes: i64,
-    /// Largest peak of a visit above its start and above what modules that its tests imported had taken until then.
+    /// Largest peak of a visit above its start and above what had been taken until then by modules that its tests imported and by fixtures that several files
+    /// share; what these needed for a while is not in it.
     pub spike_bytes: i64,
-    /// End minus start, summed over visits, without `late_import_bytes`: still held afterwards.
+    /// End minus start, summed over visits, without `late_import_bytes` and `shared_fixture_bytes`: still held afterwards.
     pub retained_bytes: i64,
     /// Change across the imports of this file, summed over workers; not part of `retained_bytes`.
     pub import_bytes: i64,
@@ -50,7 +51,12 @@ pub struct FileRow {
     /// Of these the modules that took most, each with what it imported in turn; at most 5.
     #[serde(default)]
     pub late_imports: Vec<LateImport>,
-    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
+    /// Change across set-ups of fixtures of scope `session` and `package` that no test file defines, and across teardowns of all of these scopes, summed over
+    /// visits; below 0 where more was given back. Not part of `retained_bytes`: which file sets such a fixture up, and which one meets its teardown, is a
+    /// matter of order. 0 of jobs that were settled by a server which did not know it, whose files have it in `retained_bytes`.
+    #[serde(default)]
+    pub shared_fixture_bytes: i64,
+    /// The part of `retained_bytes` that set-ups and teardowns of other fixtures changed.
     pub fixture_bytes: i64,
     /// The part of `retained_bytes` that fell between its tests.
     pub between_bytes: i64,
@@ -118,6 +124,9 @@ pub struct WorkerFigures {
     /// See [`FileRow::late_import_bytes`].
     #[serde(default)]
     pub late_import_bytes: i64,
+    /// See [`FileRow::shared_fixture_bytes`].
+    #[serde(default)]
+    pub shared_fixture_bytes: i64,
     /// See [`FileRow::fixture_bytes`].
     pub fixture_bytes: i64,
     /// See [`FileRow::between_bytes`].

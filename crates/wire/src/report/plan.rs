@@ -13,7 +13,7 @@ pub struct PlanReport {
     pub of: Uuid,
     /// What a job may take at its peak.
     pub budget_bytes: i64,
-    /// What each process stands at before its first file, imports and session fixtures included.
+    /// What each process stands at before its first file, imports and fixtures that files share included.
     pub base_bytes: i64,
     /// Processes of each job that run tests: `-n` of xdist, 1 without.
     pub workers: u32,

@@ -44,16 +44,19 @@ pub struct TestRow {
     pub peak_kind: PeakKind,
     /// Highest simultaneous memory of the process and its descendants inside; sampled.
     pub tree_peak_bytes: i64,
-    /// Highest above the start and above what modules that it imported had taken until then.
+    /// Highest above the start and above what had been taken until then by modules that it imported and by fixtures that several files share.
     pub spike_bytes: i64,
     /// How far the process and its descendants together rose above what they held at the begin; sampled where it is more than `spike_bytes`.
     pub tree_spike_bytes: i64,
-    /// End minus start, without `late_import_bytes`.
+    /// End minus start, without `late_import_bytes` and `shared_fixture_bytes`.
     pub retained_bytes: i64,
     /// Change across the imports of modules that it made first in its process.
     #[serde(default)]
     pub late_import_bytes: i64,
-    /// The part of `retained_bytes` that fixtures' set-ups and teardowns changed.
+    /// Change in it across set-ups and teardowns of fixtures that several files share, as in the row of a file.
+    #[serde(default)]
+    pub shared_fixture_bytes: i64,
+    /// The part of `retained_bytes` that set-ups and teardowns of other fixtures changed.
     pub fixture_bytes: i64,
     /// Change and peak of each phase that ran: set-up, call, teardown.
     pub phases: Vec<PhaseRow>,
@@ -120,7 +123,7 @@ pub struct FixtureRow {
     pub released_bytes: i64,
     /// `setup_bytes` minus `released_bytes`.
     pub retained_bytes: i64,
-    /// Largest RSS above its start that one set-up reached, by peaks inside it.
+    /// Largest RSS above its start that one set-up reached, by peaks inside it, without the fixtures it asks for.
     pub spike_bytes: i64,
     /// Time in set-ups and teardowns, summed.
     pub duration_us: i64,

@@ -54,7 +54,7 @@ pub(super) fn files_words(files: &[FileRow]) -> String {
     }
 }
 
-/// A module that tests of a file imported is named from here on, and so many of them.
+/// A module that tests of a file imported is named from here on, and so many of them; of fixtures that files share it is told.
 const LEAST_NAMED_BYTES: i64 = 4 << 20;
 const MOST_NAMED: usize = 2;
 
@@ -75,6 +75,12 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
         .collect();
     if !modules.is_empty() {
         notes.push(format!("first to import {}", modules.join(", ")));
+    }
+    let shared = file.shared_fixture_bytes;
+    if shared.abs() >= LEAST_NAMED_BYTES {
+        let what = if shared > 0 { "set up" } else { "tore down" };
+        let size = format::mebibytes(shared.abs());
+        notes.push(format!("{what} shared fixtures ({size})"));
     }
     match (file.censored, job.state) {
         (true, JobState::Running) => notes.push("still running".to_owned()),

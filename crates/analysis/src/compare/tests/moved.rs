@@ -22,6 +22,7 @@ fn ran(path: &str, names: &[&str]) -> Vec<TestRow> {
         tree_spike_bytes: 0,
         retained_bytes: 0,
         late_import_bytes: 0,
+        shared_fixture_bytes: 0,
         fixture_bytes: 0,
         phases: Vec::new(),
     };

@@ -93,7 +93,7 @@ pub(in crate::digest) struct LeftBehind {
     pub(in crate::digest) middle_bytes: i64,
 }
 
-/// `None` where so few files were finished that they say nothing of the suite. What a file's fixtures keep is among it.
+/// `None` where so few files were finished that they say nothing of the suite. What a file's own fixtures keep is among it.
 pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehind> {
     let walks = || {
         let there = |walk: &&Walk<'_>| is_there(&parts.processes[walk.process], moment_us);
@@ -155,10 +155,13 @@ fn hold<'a>(
     for fixture in walk.fixtures.iter().filter(|fixture| is_named(fixture)) {
         let held = fixtures.entry((fixture.name, fixture.path)).or_default();
         *held = held.saturating_add(fixture.held());
-        if let Some(path) = visited_at(walk, fixture.began_us) {
+        // Of those that several files share a visit has neither.
+        let set_up = visited_at(walk, fixture.began_us).filter(|_| !fixture.is_shared());
+        if let Some(path) = set_up {
             add(path, fixture.setup_bytes.saturating_neg());
         }
-        if let Some(path) = fixture.release_began_us.and_then(|t| visited_at(walk, t)) {
+        let released = fixture.release_began_us.and_then(|t| visited_at(walk, t));
+        if let Some(path) = released.filter(|_| !fixture.outlives_files()) {
             add(path, fixture.released_bytes);
         }
     }

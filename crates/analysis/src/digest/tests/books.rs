@@ -24,13 +24,17 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(tp("call")),
         Just(tp("teardown")),
         Just(te("passed")),
-        fixture.clone().prop_map(|n| fb(n, "f", "module", "0.py")),
+        (fixture.clone(), any_scope()).prop_map(|(n, scope)| fb(n, "f", scope, "0.py")),
         fixture.clone().prop_map(fe),
         fixture.clone().prop_map(rb),
         fixture.prop_map(re),
         Just(db()),
         any_diagnosis().prop_map(de),
     ]
+}
+
+fn any_scope() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("function"), Just("module"), Just("session")]
 }
 
 fn any_diagnosis() -> impl Strategy<Value = Diagnosis> {
@@ -219,7 +223,19 @@ proptest! {
                 file.workers.iter().map(|worker| worker.retained_bytes).sum::<i64>()
             );
             prop_assert!(file.visits == 0 || file.peak_bytes >= file.start_bytes.max(file.end_bytes));
+            let visits = digest.visits.iter();
+            let visits = visits.filter(|visit| visit.path == file.path && visit.session == file.session);
+            prop_assert_eq!(
+                file.retained_bytes + file.late_import_bytes + file.shared_fixture_bytes,
+                visits.map(|visit| visit.end_bytes - visit.start_bytes).sum::<i64>()
+            );
         }
+        // Everything that fixtures changed is told of one of them.
+        let books = digest.processes.iter().filter_map(|process| process.books);
+        prop_assert_eq!(
+            books.map(|books| books.fixture_bytes).sum::<i64>(),
+            digest.fixtures.iter().map(|fixture| fixture.retained_bytes).sum::<i64>()
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn what_a_fixture_imports_is_not_the_fixtures() {
         .marks(&[
             (0, 10, 10, sb()),
             (1, 10, 10, tb(A, "one")),
-            (2, 10, 10, fb(1, "data", "session", "")),
+            (2, 10, 10, fb(1, "data", "module", A)),
             (3, 10, 10, mb("numpy")),
             (4, 40, 40, me()),
             (5, 45, 45, fe(1)),

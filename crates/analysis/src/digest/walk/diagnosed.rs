@@ -15,7 +15,7 @@ pub(in crate::digest) struct DiagnosisFacts<'a> {
     pub(in crate::digest) start: i64,
     /// RSS where the diagnosis began.
     pub(in crate::digest) end: i64,
-    /// What fixtures changed in these visits.
+    /// What fixtures changed in these visits, shared or not.
     pub(in crate::digest) fixture_bytes: i64,
     /// RSS after the C library gave back.
     pub(in crate::digest) trimmed: i64,
@@ -58,7 +58,7 @@ impl<'a> Walker<'a> {
             end,
             fixture_bytes: visits
                 .iter()
-                .map(|visit| visit.fixture_bytes)
+                .flat_map(|visit| [visit.fixture_bytes, visit.span.shared_fixture_bytes])
                 .fold(0, i64::saturating_add),
             trimmed: trimmed.cast_signed(),
             found,

@@ -3,6 +3,7 @@
 use highwater_wire::report::{Books, Collection, PeakKind};
 
 use super::DiagnosisFacts;
+use crate::scopes;
 
 /// An interval between two marks.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +100,9 @@ pub(in crate::digest) struct Span {
     pub(in crate::digest) sampled: bool,
     /// What modules that tests imported took in it.
     pub(in crate::digest) late_import_bytes: i64,
-    /// The highest above its start and above what such modules had taken until then.
+    /// What fixtures took (above 0) or gave back (below 0) in it that belong to no file.
+    pub(in crate::digest) shared_fixture_bytes: i64,
+    /// The highest above its start and above what such modules and fixtures had taken until then.
     pub(in crate::digest) spike_bytes: i64,
 }
 
@@ -115,29 +118,40 @@ impl From<i64> for Span {
 }
 
 impl Span {
-    /// What an import needs for a while is no spike of whoever asked for it.
-    pub(in crate::digest) fn see(&mut self, interval: Interval, end: i64, is_importing: bool) {
+    /// What an import needs for a while is no spike of whoever asked for it, and neither is what a fixture needs that belongs to no file.
+    pub(in crate::digest) fn see(&mut self, interval: Interval, end: i64, is_of_others: bool) {
         self.peak = self.peak.max(interval.peak);
         self.sampled |= !interval.exact;
         self.end = end;
-        if !is_importing {
+        if !is_of_others {
             self.reach(interval.peak);
         }
     }
 
     /// Something in it stood as high.
-    pub(in crate::digest) fn reach(&mut self, peak: i64) {
-        let before = self.start.saturating_add(self.late_import_bytes);
-        self.spike_bytes = self.spike_bytes.max(peak.saturating_sub(before));
+    fn reach(&mut self, peak: i64) {
+        self.spike_bytes = self.spike_bytes.max(self.above(peak));
+    }
+
+    /// How far so much lies above its start and what modules and fixtures hold that are nobody's, bytes.
+    pub(super) fn above(&self, rss: i64) -> i64 {
+        let others = self
+            .late_import_bytes
+            .saturating_add(self.shared_fixture_bytes);
+        rss.saturating_sub(self.start.saturating_add(others))
     }
 
     pub(in crate::digest) fn import(&mut self, change: i64) {
         self.late_import_bytes = self.late_import_bytes.saturating_add(change);
     }
 
-    /// What was left behind at its end, bytes; the modules that tests imported are nobody's.
+    pub(in crate::digest) fn share(&mut self, change: i64) {
+        self.shared_fixture_bytes = self.shared_fixture_bytes.saturating_add(change);
+    }
+
+    /// What was left behind at its end, bytes; modules that tests imported are nobody's, and so are fixtures that several files share.
     pub(in crate::digest) fn retained(&self) -> i64 {
-        (self.end - self.start).saturating_sub(self.late_import_bytes)
+        self.above(self.end)
     }
 
     pub(in crate::digest) fn extend(&mut self, tail: Self, end: i64) {
@@ -197,6 +211,8 @@ pub(in crate::digest) struct TestFacts<'a> {
     pub(in crate::digest) ended_us: Option<i64>,
     pub(in crate::digest) end: i64,
     pub(in crate::digest) span: Span,
+    /// How far its visit stood above its own start when it began, bytes.
+    pub(super) visit_above: i64,
     pub(in crate::digest) fixture_bytes: i64,
     pub(in crate::digest) phases: Vec<PhaseFacts<'a>>,
     /// Peak above its own start, where a forked child ran the test.
@@ -219,6 +235,7 @@ impl<'a> TestFacts<'a> {
             ended_us: None,
             end: rss,
             span: Span::from(rss),
+            visit_above: 0,
             fixture_bytes: 0,
             phases: Vec::with_capacity(3),
             forked_spike: None,
@@ -247,11 +264,11 @@ impl<'a> TestFacts<'a> {
         }
     }
 
-    pub(super) fn see(&mut self, interval: Interval, end: i64, is_importing: bool) {
-        self.span.see(interval, end, is_importing);
+    pub(super) fn see(&mut self, interval: Interval, end: i64, is_of_others: bool) {
+        self.span.see(interval, end, is_of_others);
         self.end = end;
         if let Some(phase) = self.phases.last_mut() {
-            phase.span.see(interval, end, is_importing);
+            phase.span.see(interval, end, is_of_others);
         }
     }
 
@@ -259,6 +276,13 @@ impl<'a> TestFacts<'a> {
         self.span.import(change);
         if let Some(phase) = self.phases.last_mut() {
             phase.span.import(change);
+        }
+    }
+
+    pub(super) fn share(&mut self, change: i64) {
+        self.span.share(change);
+        if let Some(phase) = self.phases.last_mut() {
+            phase.span.share(change);
         }
     }
 
@@ -278,6 +302,11 @@ impl<'a> TestFacts<'a> {
                 _ => end.teardown,
             };
         }
+    }
+
+    /// What it left behind, bytes.
+    pub(in crate::digest) fn retained(&self) -> i64 {
+        self.span.above(self.end)
     }
 
     /// Failed or in error; an outcome of `rerun` has another chance.
@@ -317,9 +346,10 @@ pub(in crate::digest) struct FixtureFacts<'a> {
     pub(in crate::digest) setup_bytes: i64,
     pub(in crate::digest) released_bytes: i64,
     pub(in crate::digest) start: i64,
-    /// Highest in its set-up, without what it imported until then.
+    /// Highest in its set-up, without what others took until then.
     pub(in crate::digest) setup_peak: i64,
-    pub(in crate::digest) late_import_bytes: i64,
+    /// What modules that it imported and fixtures that it asked for took while it was set up.
+    pub(in crate::digest) others_bytes: i64,
     pub(in crate::digest) began_us: i64,
     pub(in crate::digest) release_began_us: Option<i64>,
     pub(in crate::digest) duration_us: i64,
@@ -345,7 +375,7 @@ impl<'a> FixtureFacts<'a> {
             released_bytes: 0,
             start: rss,
             setup_peak: rss,
-            late_import_bytes: 0,
+            others_bytes: 0,
             began_us: t_us,
             release_began_us: None,
             duration_us: 0,
@@ -359,9 +389,19 @@ impl<'a> FixtureFacts<'a> {
         self.setup_bytes.saturating_sub(self.released_bytes)
     }
 
-    pub(super) fn see(&mut self, interval: Interval, is_importing: bool) {
-        if !self.set_up && !is_importing {
-            let own = interval.peak.saturating_sub(self.late_import_bytes);
+    /// See [`scopes::outlives_files`].
+    pub(in crate::digest) fn outlives_files(&self) -> bool {
+        scopes::outlives_files(self.scope)
+    }
+
+    /// See [`scopes::is_shared`].
+    pub(in crate::digest) fn is_shared(&self) -> bool {
+        scopes::is_shared(self.scope, self.base)
+    }
+
+    pub(super) fn see(&mut self, interval: Interval) {
+        if !self.set_up {
+            let own = interval.peak.saturating_sub(self.others_bytes);
             self.setup_peak = self.setup_peak.max(own);
         }
     }

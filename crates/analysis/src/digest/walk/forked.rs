@@ -72,12 +72,12 @@ fn give<'a>(parent: &mut Walk<'a>, at: usize, child: TestFacts<'a>) {
     test.span.sampled |= child.span.sampled;
     test.phases = child.phases;
     let (began_us, peak, sampled) = (test.began_us, test.span.peak, test.span.sampled);
-    let spike_to = test.span.start.saturating_add(spike);
+    let visit_spike = test.visit_above.saturating_add(spike);
     if let Some(visit) = parent.visits.iter_mut().rfind(|visit| {
         visit.began_us <= began_us && visit.ended_us.is_none_or(|ended| ended >= began_us)
     }) {
         visit.span.peak = visit.span.peak.max(peak);
-        visit.span.reach(spike_to);
+        visit.span.spike_bytes = visit.span.spike_bytes.max(visit_spike);
         visit.span.sampled |= sampled;
     }
 }

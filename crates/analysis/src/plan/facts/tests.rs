@@ -35,6 +35,7 @@ fn worker(started_us: i64, retained_bytes: i64) -> WorkerFigures {
         retained_bytes,
         import_bytes: 0,
         late_import_bytes: 0,
+        shared_fixture_bytes: 0,
         fixture_bytes: 0,
         between_bytes: 0,
         tests: 1,
@@ -61,26 +62,64 @@ fn shared(session: u32, setup_bytes: i64, setups: u64) -> FixtureRow {
     }
 }
 
-#[test]
-fn fixtures_of_the_session_belong_to_the_base() {
-    let (mut a, mut c) = (row("a", 1, 100, 30), row("c", 1, 140, -10));
-    (a.fixture_bytes, c.fixture_bytes) = (20, -20);
-    let facts = Facts::of(&[], &[a, row("b", 1, 130, 10), c], &[shared(1, 40, 2)]);
-    assert_eq!(facts.base_bytes, 120);
-    let told = |file: &File| (file.retained_bytes, file.spike_bytes);
-    let told: Vec<_> = facts.files.iter().map(told).collect();
-    // What children took at once is needed too.
-    assert_eq!(told, [(10, 67), (10, 67), (10, 47)]);
+/// A file that set shared fixtures up, or tore them down, which its row has apart.
+fn with_shared(mut row: FileRow, bytes: i64) -> FileRow {
+    row.end_bytes += bytes;
+    row.peak_bytes += bytes.max(0);
+    row.tree_peak_bytes += bytes.max(0);
+    row.shared_fixture_bytes = bytes;
+    row.workers[0].shared_fixture_bytes = bytes;
+    row
 }
 
 #[test]
-fn what_is_released_with_the_last_file_hides_nothing_that_this_keeps() {
-    let (mut a, mut z) = (row("a", 1, 100, 60), row("z", 1, 160, 20));
-    // Its own fixture keeps 60 while the session's gives back 40.
-    (a.fixture_bytes, z.fixture_bytes) = (40, 20);
-    let facts = Facts::of(&[], &[a, z], &[shared(1, 40, 1)]);
+fn fixtures_that_files_share_belong_to_the_base_and_are_taken_off_no_file() {
+    let files = [
+        with_shared(row("a", 1, 100, 10), 20),
+        row("b", 1, 130, 10),
+        with_shared(row("c", 1, 140, 10), -20),
+    ];
+    let mut fixture = shared(1, 40, 2);
+    fixture.spike_bytes = 90;
+    let facts = Facts::of(&[], &files, &[fixture]);
+    assert_eq!((facts.base_bytes, facts.set_up_bytes), (120, 70));
+    let told = |file: &File| (file.retained_bytes, file.spike_bytes);
+    let told: Vec<_> = facts.files.iter().map(told).collect();
+    // What children took at once is needed too.
+    assert_eq!(told, [(10, 67), (10, 67), (10, 67)]);
+}
+
+#[test]
+fn what_is_released_with_the_last_file_is_no_ground_for_less_than_the_base() {
+    // It gave back what others had left, and with it went the fixture.
+    let files = [
+        row("a", 1, 100, 60),
+        with_shared(row("z", 1, 160, -50), -40),
+    ];
+    let facts = Facts::of(&[], &files, &[shared(1, 40, 1)]);
     let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
-    assert_eq!((facts.base_bytes, &told[..]), (140, &[20, 60][..]));
+    assert_eq!((facts.base_bytes, &told[..]), (140, &[10, 0][..]));
+}
+
+#[test]
+fn of_packages_one_inside_another_holds_at_once_and_one_beside_another_does_not() {
+    let of = |scope: &str, base: &str, setup_bytes| FixtureRow {
+        scope: scope.to_owned(),
+        base: base.to_owned(),
+        ..shared(1, setup_bytes, 1)
+    };
+    let fixtures = [
+        of("session", "tests/unit", 1),
+        of("package", "tests", 10),
+        of("package", "tests/unit", 200),
+        of("package", "tests/units", 300),
+        of("package", "tests/unit/deep", 50),
+        // Its file's own.
+        of("session", "tests/test_a.py", 5_000),
+    ];
+    let facts = Facts::of(&[], &[row("a", 1, 100, 0)], &fixtures);
+    assert_eq!(facts.base_bytes, 100 + 1 + 310);
+    assert_eq!(facts.shared, [("shared".to_owned(), 561)]);
 }
 
 #[test]
@@ -113,21 +152,6 @@ fn figures_that_cannot_be_break_no_sum() {
 }
 
 #[test]
-fn fixtures_that_several_files_asked_for_are_taken_off_these() {
-    let (mut a, mut b) = (row("a", 1, 100, 30), row("b", 1, 130, 50));
-    // A little of the first was given back in the same file.
-    (a.fixture_bytes, b.fixture_bytes) = (19, 40);
-    let mut kept = shared(1, 20, 1);
-    kept.released_bytes = 0;
-    let mut other = shared(1, 40, 1);
-    other.released_bytes = 0;
-    let facts = Facts::of(&[], &[a, b], &[kept, other]);
-    assert_eq!(facts.base_bytes, 160);
-    let told: Vec<_> = facts.files.iter().map(|file| file.retained_bytes).collect();
-    assert_eq!(told, [11, 10]);
-}
-
-#[test]
 fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the_middle() {
     let mut imported = row("x", 1, 50, 0);
     imported.visits = 0;
@@ -153,7 +177,6 @@ fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the
 fn what_a_further_pytest_and_a_controller_take_is_told() {
     let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
     (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
-    a.fixture_bytes = 20;
     let session = SessionReport {
         ordinal: 1,
         id: String::new(),
