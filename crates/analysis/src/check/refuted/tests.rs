@@ -49,7 +49,7 @@ fn what_was_refuted_of_the_newest_job_covers_no_real_change() {
     let before = FindingCause::ChangedBefore;
     assert_eq!(
         told(&regressed(&jobs)),
-        [(CheckFigure::Retained, before), (CheckFigure::Peak, before)],
+        [(CheckFigure::Peak, before), (CheckFigure::Retained, before)],
         "nobody knows yet that it was wild"
     );
     jobs[11].again = Some(again(21, 41));
