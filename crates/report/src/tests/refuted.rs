@@ -10,6 +10,7 @@ fn told(digest: &Digest, confirms: bool) -> Vec<Remark> {
         ..Limits::default()
     };
     let mut check = check(&digest.job, &digest.files, "main", &[], &limits);
+    check.findings.truncate(1);
     check.findings[0].again = Some(Remeasured {
         job: digest.job.uuid,
         bytes: 1,
