@@ -4,7 +4,7 @@ import json
 import sys
 
 from conftest import PYTEST
-from test_check import checked, suite  # noqa: F401: a fixture
+from test_check import blamed, checked, suite  # noqa: F401: a fixture
 
 # Takes 60 MiB more for as long as there is a file of this name beside it, which it removes where it is told to.
 WILD = """
@@ -49,7 +49,8 @@ def test_what_a_second_run_does_not_show_does_not_fail_the_check(own_server, sui
     report = server.get("/api/v1/jobs/%s/check" % job)
     assert report["verdict"] == "clean" and not any(it["again"]["confirms"] for it in report["findings"]), report
     again = report["findings"][0]["again"]["job"]
-    assert ">unconfirmed<" in server.text("/jobs/%s" % job)
+    page = server.text("/jobs/%s" % job)
+    assert ">unconfirmed<" in page and 'refuted by a <a href="/jobs/%s">confirming run</a>' % again in page, page
     assert "files of job %s" % job in server.text("/jobs/%s" % again)
     assert checked(suite, server, job, "--confirm", "--", "false").returncode == 0
     # The second run is told apart, and is nobody's baseline, history or forecast.
@@ -60,6 +61,57 @@ def test_what_a_second_run_does_not_show_does_not_fail_the_check(own_server, sui
     assert again not in [it["job"] for it in server.get("/api/v1/projects/test~suite/files/test_9.py")["history"]]
     refused = checked(suite, server, again)
     assert refused.returncode == 2 and "ran files of job %s again" % job in refused.stderr, refused
+
+
+def test_what_was_refuted_covers_no_later_change_and_is_the_begin_of_none(own_server, suite):
+    server, folder = own_server, suite.recorder.folder
+    jobs = history(suite, server)
+    wild = worse(suite, server, "6")
+    assert checked(suite, server, wild, "--confirm", "--", *PYTEST).returncode == 0
+    # From the next commit on the file takes as much for good.
+    (folder / "test_9.py").write_text(WILD.replace('if os.path.exists("wild"):', "if True:").replace('os.remove("wild")', "pass"))
+    real = suite(server, "7")
+    done = checked(suite, server, real)
+    assert done.returncode == 1 and "  worse        test_9.py retains 6" in done.stdout, done
+    assert "came with an earlier job" not in done.stdout, done.stdout
+    says = "Refuted by a confirming run, in jobs before, and taken as it measured: test_9.py retains "
+    assert says in done.stdout and says.split(":")[0] in server.text("/jobs/%s" % real), done.stdout
+    report = server.get("/api/v1/jobs/%s/check" % real)
+    refuted = {(it["figure"], it["path"], it["job"]): (it["bytes"] >> 20, it["again"]["bytes"] >> 20) for it in report["baseline"]["refuted"]}
+    first, then = refuted[("retained", "test_9.py", wild)]
+    assert first >= 59 and then <= 10, report
+    worse_now = {it["path"]: it["cause"] for it in report["findings"]}
+    assert worse_now == {"test_9.py": "changed", None: "changed"}, report
+    # It is confirmed, so it came with that commit, and the next has it already.
+    confirmed = checked(suite, server, real, "--confirm", "--", *PYTEST)
+    assert confirmed.returncode == 1, confirmed
+    after = checked(suite, server, suite(server, "8"))
+    assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after
+    told = [(it["figure"], it["since"]["uuid"]) for it in server.get("/api/v1/projects/test~suite/changes/test_9.py")["changes"]]
+    assert told == [("retained", real)], told
+    text = blamed(suite, server, "test_9.py").stdout
+    assert "Since 7777777777 (" in text and " more than in the %d jobs before" % (len(jobs) + 1) in text, text
+    assert [it["job"] for it in server.get("/api/v1/projects/test~suite/files/test_9.py")["history"]][2] == wild, "what it took is shown as it was"
+
+
+def test_what_was_refuted_is_forgotten_where_another_second_run_shows_it(own_server, suite):
+    server, folder = own_server, suite.recorder.folder
+    history(suite, server)
+    before = server.get("/api/v1/projects/test~suite/changes/test_9.py")
+    wild = worse(suite, server, "6")
+    assert checked(suite, server, wild, "--confirm", "--", *PYTEST).returncode == 0
+    after = worse(suite, server, "7", "always")
+    assert checked(suite, server, after).returncode == 1
+    # The last word counts: a run by hand, as a CI that runs the job again may make one.
+    again = {"HIGHWATER_CONFIRMS": wild}
+    run = server.get("/api/v1/jobs/%s" % wild)["run"]
+    flags = ["--commit", "6" * 40, "--branch", "main", "--run-id", run["id"], "--provider", run["provider"]]
+    summary = suite.recorder.run([*PYTEST, "test_9.py"], server, flags=flags, **again)
+    server.job(summary["uuid"])
+    known = checked(suite, server, after)
+    assert known.returncode == 0 and "It came with an earlier job." in known.stdout, known
+    assert before["changes"] == []
+    assert [it["since"]["uuid"] for it in server.get("/api/v1/projects/test~suite/changes/test_9.py")["changes"]] == [wild]
 
 
 def test_what_a_second_run_shows_too_fails_it_under_the_same_workers(own_server, suite):

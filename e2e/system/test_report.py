@@ -287,6 +287,42 @@ def test_one_comment_is_kept_and_nothing_is_said_where_there_is_nothing(server, 
         assert "secret" not in path, (method, path)
 
 
+# Takes 60 MiB more where there is a file of its name, which it removes.
+WILD = """
+import os
+kept = []
+
+def test_holds():
+    if os.path.exists("wild"):
+        kept.append(b"x" * (60 << 20))
+        os.remove("wild")
+"""
+
+
+def test_a_comment_says_what_a_confirming_run_refuted(own_server, recorder, github):
+    server, folder = own_server, recorder.folder
+    (folder / "test_wild.py").write_text(WILD)
+    for commit in "12345":
+        server.job(recorder.run(COMMAND, server, ["--job", "unit", "--commit", commit * 40, "--branch", "main"])["uuid"])
+    (folder / "wild").write_text("")
+    job = recorder.run(COMMAND, server, ["--job", "unit", "--commit", "6" * 40, "--branch", "feature", "--pull-request", "7"])["uuid"]
+    server.job(job)
+    access = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": "ghs_secret"}
+
+    def comment():
+        return told(recorder, [job, "--server", server.url, "--comment"], **access)
+
+    assert "commented: " in comment()[1]
+    [first] = github.ours()
+    assert "test&#95;wild.py retains" in first and "efuted" not in first, first
+    check = [str(BINARIES / "highwater"), "check", job, "--server", server.url, "--confirm", "--"] + COMMAND
+    subprocess.run(check, cwd=str(folder), env=recorder.environment(), check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert "comment changed" in comment()[1]
+    [second] = github.ours()
+    assert "Refuted by a confirming run:\n\n- " in second and "test&#95;wild.py retains" in second and "When the file ran again it was " in second, second
+    assert comment() == ("", "")
+
+
 def test_where_a_comment_may_not_be_one_line_says_so(suite, github):
     access = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": "ghs_secret"}
     suite.run(COMMAND, flags=LIMIT + ["--pull-request", "7"])

@@ -229,6 +229,67 @@ def test_what_got_worse_is_told_with_the_commit_that_did_it_and_not_after(own_se
     assert [row[0] for row in log(server)] == ["finding"]
 
 
+# Takes 60 MiB more where there is a file of its name, which it removes.
+WILD = """
+import os
+kept = []
+
+def test_holds():
+    if os.path.exists("%(name)s"):
+        kept.append(b"x" * (60 << 20))
+        if not os.path.exists("always_%(name)s"):
+            os.remove("%(name)s")
+"""
+
+
+def test_what_a_confirming_run_refutes_is_taken_back_and_not_told_as_a_finding_again(own_server, recorder, receiver):
+    server, folder = own_server, recorder.folder
+    for name in ["wild", "real"]:
+        (folder / ("test_%s.py" % name)).write_text(WILD % {"name": name})
+
+    def record(commit):
+        uuid = recorder.run(PYTEST, server, flags=["--commit", commit * 40, "--branch", "main"])["uuid"]
+        server.job(uuid)
+        settled_and_told(server)
+        return uuid
+
+    def confirm(job):
+        command = [str(BINARIES / "highwater"), "check", job, "--server", server.url, "--confirm", "--"] + PYTEST
+        done = subprocess.run(command, cwd=str(folder), env=recorder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        settled_and_told(server)
+        return done.returncode
+
+    for commit in "12345":
+        record(commit)
+    add(server, receiver.url + "/json")
+    add(server, receiver.url + "/slack", "--format", "slack")
+    add(server, receiver.url + "/deaths", "--on", "death")
+    for name in ["wild", "real", "always_real"]:
+        (folder / name).write_text("")
+    job = record("6")
+    wait_for("the finding", lambda: receiver.at("/json") and receiver.at("/slack"))
+    add(server, receiver.url + "/late")
+    assert confirm(job) == 1
+    wait_for("what is taken back", lambda: len(receiver.at("/json")) == 2 and len(receiver.at("/slack")) == 2)
+    finding, back = [json.loads(body) for _, body in receiver.at("/json")]
+    assert finding["type"] == "finding" and {it["path"] for it in finding["data"]["remarks"]} >= {"test_wild.py", "test_real.py"}, finding
+    assert not any(it["is_refuted"] for it in finding["data"]["remarks"]), finding
+    assert back["type"] == "refuted" and back["data"]["uuid"] == job and back["data"]["commit"] == "6" * 40, back
+    assert [(it["path"], it["is_refuted"]) for it in back["data"]["remarks"]] == [("test_wild.py", True)], back
+    assert "When the file ran again it was " in back["data"]["remarks"][0]["sentence"], back
+    text = json.loads(receiver.at("/slack")[1][1])["text"]
+    assert " has findings that a confirming run refuted" in text and "test_wild.py" in text and "test_real.py" not in text, text
+    # Finalised again, as more of it came in, neither is told anew; nor is what another second run says too.
+    with sqlite3.connect(str(server.database), timeout=30) as database:
+        database.execute("UPDATE job SET unsettled = 1")
+    settled_and_told(server)
+    wait_for("the job to be finalised again", lambda: server.get("/api/v1/jobs/%s" % job)["revision"] > back["data"]["revision"])
+    settled_and_told(server)
+    kinds = [(kind, uuid) for kind, uuid, *_ in log(server)]
+    assert sorted(kinds) == [("finding", job)] * 2 + [("refuted", job)] * 2, kinds
+    assert receiver.at("/deaths") == receiver.at("/late") == []
+
+
 def test_a_receiver_that_fails_and_a_server_that_is_killed_lose_nothing(own_server, recorder, receiver, verify):
     server = own_server
     secret, number = add(server, receiver.url + "/a")

@@ -4,7 +4,7 @@ mod confirm;
 
 use std::{fmt::Write as _, time::Duration};
 
-use highwater_analysis::{figures::shown, time};
+use highwater_analysis::{check::of_refuted, figures::shown, time};
 use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
 
@@ -170,5 +170,8 @@ fn text(report: &CheckReport) -> String {
             branch => format!(" of {}", shown(branch)),
         }
     );
+    if let Some(refuted) = of_refuted(&report.baseline.refuted) {
+        let _ = writeln!(text, "{}", shown(&refuted));
+    }
     text
 }

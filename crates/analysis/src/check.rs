@@ -9,6 +9,7 @@ mod file_limits;
 mod found;
 mod limits;
 mod moved;
+mod refuted;
 mod words;
 
 use std::{
@@ -27,9 +28,12 @@ pub use file_limits::{
 };
 pub use limits::Limits;
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
+pub use refuted::Again;
+pub use words::of_refuted;
 
 use found::Found;
 use moved::Moved;
+pub(crate) use refuted::taken;
 
 use crate::time;
 
@@ -99,6 +103,8 @@ pub struct Before {
     pub failed: u64,
     /// Its files.
     pub files: Vec<FileFigures>,
+    /// What was measured when files of it ran again, to confirm what was found of them.
+    pub again: Option<Again>,
 }
 
 /// The figures of a file that are compared.
@@ -163,11 +169,12 @@ fn judged(
     before: &[Before],
     limits: &Limits,
 ) -> CheckReport {
+    let (before, refuted) = taken(before);
     let earlier: Vec<BTreeMap<String, FileFigures>> = before
         .iter()
         .map(|it| by_path(it.files.iter().cloned()))
         .collect();
-    let mut found = Found::new(before, 2 * files.len() + 3);
+    let mut found = Found::new(&before, tested(files.len()));
     let broken = limits.broken(job, &files);
     found.worse = broken.findings;
     found.of_job(job, imports(files.values()));
@@ -206,6 +213,7 @@ fn judged(
         baseline: Baseline {
             branch: branch.to_owned(),
             jobs: before.iter().map(|it| it.job.clone()).collect(),
+            refuted,
         },
         compared: found.compared,
         findings: found.worse,
@@ -219,6 +227,11 @@ fn judged(
     report.better.sort_by_key(largest_first);
     judge(&mut report, job);
     report
+}
+
+/// How many figures of a job of so many files are tested at once: two of each, and three of its own.
+fn tested(files: usize) -> usize {
+    2 * files + 3
 }
 
 /// Says what its findings come to.

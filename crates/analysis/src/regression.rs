@@ -20,6 +20,8 @@ pub const LEAST_CHANGE_SHARE: f64 = 0.05;
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
 /// Where so many jobs are of the level, one of them may be as wild as it likes; of fewer none was as high as what is called worse.
 pub const MANY_JOBS: usize = 10;
+/// What is less than this part of what the newest job had above the level did not come with that job.
+pub const SAME_CHANGE_SHARE: f64 = 0.5;
 
 /// A figure of a new job, with what it is judged by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,7 +67,7 @@ pub enum Course {
     Better,
     /// More than before, and surely.
     Worse,
-    /// More than the level before, as in the newest job before this one: it came with that job.
+    /// More than the level before, and about as in the newest job before this one: it came with that job.
     WorseBefore,
 }
 
@@ -91,11 +93,16 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         |bytes: f64| bytes - level.value > least_bytes && bytes > highest(before, &level);
     let change_bytes = figure.bytes - level.value;
     let newest = before[before.len() - 1];
+    // One wild job is no cover for whatever comes below it.
+    let is_alike = |newest: f64| {
+        figure.bytes - newest < least_bytes
+            && change_bytes >= SAME_CHANGE_SHARE * (newest - level.value)
+    };
     let course = if -change_bytes > least_bytes {
         Course::Better
     } else if !is_surely(figure.bytes) {
         Course::Same
-    } else if is_surely(newest) && figure.bytes - newest < least_bytes {
+    } else if is_surely(newest) && is_alike(newest) {
         Course::WorseBefore
     } else {
         Course::Worse

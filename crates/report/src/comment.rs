@@ -28,11 +28,20 @@ pub fn comment(job: &JobReport, remarks: &[Remark], page: Option<&str>) -> Optio
 
 /// What stands where something was said before and nothing is to be said now.
 #[must_use]
-pub fn taken_back(job: &JobReport) -> String {
-    format!(
+pub fn taken_back(job: &JobReport, remarks: &[Remark]) -> String {
+    let mut text = format!(
         "{}\n### Memory of {}\n\nNothing to say any more: what was told here before is gone as of {}.\n",
         marker(job),
         code(&rank::job_name(job)),
         code(&job.commit.chars().take(10).collect::<String>())
-    )
+    );
+    let refuted = remarks.iter().filter(|remark| remark.is_refuted);
+    let refuted: Vec<String> = refuted
+        .map(|it| format!("- {}\n", markdown::sentence(&it.sentence)))
+        .collect();
+    if !refuted.is_empty() {
+        text.push_str("\nRefuted by a confirming run:\n\n");
+        text.extend(refuted);
+    }
+    text
 }

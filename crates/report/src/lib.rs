@@ -38,7 +38,7 @@ pub use format::{Format, WriteError, write};
 pub use names::fitted;
 pub use terminal::{Look, terminal};
 pub use timeline::{Chart, Curve, Of, chart};
-pub use webhook::{Telling, WebhookFormat, webhook_test};
+pub use webhook::{Telling, Told, WebhookFormat, webhook_test};
 
 /// What a report is written of.
 #[derive(Debug)]

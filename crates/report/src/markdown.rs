@@ -236,7 +236,7 @@ fn name(name: &str) -> String {
     code(&fitted(name, MOST_NAME_COLUMNS))
 }
 
-fn sentence(sentence: &str) -> String {
+pub(crate) fn sentence(sentence: &str) -> String {
     markdown(&fitted(sentence, MOST_SENTENCE_COLUMNS))
 }
 

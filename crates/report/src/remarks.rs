@@ -63,7 +63,10 @@ pub fn add_findings(remarks: &mut Vec<Remark>, job: &JobReport, check: &CheckRep
             format!(" Acknowledged until {until} by {}: {}", it.by, it.reason)
         });
         let sentence = format!("{}{known}", found.sentence);
-        remark(job, RemarkKind::Finding, severity, &subject, path, sentence)
+        Remark {
+            is_refuted: found.again.is_some_and(|again| !again.confirms),
+            ..remark(job, RemarkKind::Finding, severity, &subject, path, sentence)
+        }
     }));
     remarks.sort_by_key(|remark| remark.severity);
 }
@@ -238,5 +241,6 @@ fn remark(
         path,
         sentence,
         fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_URL, of.as_bytes()),
+        is_refuted: false,
     }
 }

@@ -17,6 +17,7 @@ use super::*;
 
 mod broken_limits;
 mod forecast_and_diagnosis;
+mod refuted;
 
 const MB: u64 = 1_000_000;
 /// A path that is markup, a command, the end of a comment and several lines at once.
@@ -294,7 +295,7 @@ fn hostile_names_are_text_in_every_form() {
     let marked = comment(&digest.job, &remarks::of(&digest), None).unwrap();
     assert!(marked.starts_with(&marker(&digest.job)));
     assert_eq!(marked.matches("-->").count(), 1, "{marked}");
-    assert_eq!(taken_back(&digest.job).matches("-->").count(), 1);
+    assert_eq!(taken_back(&digest.job, &[]).matches("-->").count(), 1);
 }
 
 #[test]

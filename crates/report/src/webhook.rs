@@ -60,10 +60,38 @@ impl FromStr for WebhookFormat {
     }
 }
 
-/// What a webhook is told of a job, of one kind: its death, or what is new beside the jobs before.
+/// Of what a webhook is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// A job died.
+    Death,
+    /// Something of it is new beside the jobs before.
+    Finding,
+    /// A confirming run refuted what was told as a finding.
+    Refuted,
+}
+
+impl Told {
+    /// Each of them, in the order in which they are told of one job.
+    pub const ALL: [Self; 3] = [Self::Death, Self::Finding, Self::Refuted];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Death => "death",
+            Self::Finding => "finding",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
+/// What a webhook is told of a job, of one kind.
 #[derive(Debug)]
 pub struct Telling<'a> {
-    kind: RemarkKind,
+    told: Told,
+    /// What it was told before and is told no more.
+    refuted: Vec<&'a Remark>,
     job: &'a JobReport,
     remarks: Vec<&'a Remark>,
 }
@@ -110,30 +138,42 @@ struct Chat {
 impl<'a> Telling<'a> {
     /// What there is to tell; `None` where there is nothing. What an earlier job had already is nothing.
     #[must_use]
-    pub fn of(kind: RemarkKind, job: &'a JobReport, remarks: &'a [Remark]) -> Option<Self> {
-        let is_told = |remark: &&Remark| match kind {
-            RemarkKind::Death => matches!(remark.kind, RemarkKind::Death | RemarkKind::Culprit),
-            _ => remark.kind == kind && remark.severity < Severity::Notice,
+    pub fn of(told: Told, job: &'a JobReport, remarks: &'a [Remark]) -> Option<Self> {
+        let is_told = |remark: &&Remark| match told {
+            Told::Death => matches!(remark.kind, RemarkKind::Death | RemarkKind::Culprit),
+            Told::Finding => {
+                remark.kind == RemarkKind::Finding && remark.severity < Severity::Notice
+            }
+            Told::Refuted => remark.is_refuted,
         };
-        let remarks: Vec<&Remark> = remarks.iter().filter(is_told).collect();
-        let telling = Self { kind, job, remarks };
+        let refuted = remarks.iter().filter(|remark| remark.is_refuted);
+        let telling = Self {
+            told,
+            refuted: refuted.collect(),
+            job,
+            remarks: remarks.iter().filter(is_told).collect(),
+        };
         (!telling.remarks.is_empty()).then_some(telling)
     }
 
     /// What it tells of.
     #[must_use]
-    pub fn kind(&self) -> RemarkKind {
-        self.kind
+    pub fn told(&self) -> Told {
+        self.told
     }
 
-    /// What is told, in short: the same where the same is told again.
+    /// What is told, in short: the same where the same is told again. Findings of which some were refuted since are the same.
     #[must_use]
     pub fn in_short(&self) -> String {
-        if self.kind == RemarkKind::Death {
-            let ending = self.job.ending.as_ref();
-            return ending.map_or("", |it| it.verdict.as_str()).to_owned();
-        }
-        let mut marks: Vec<Uuid> = self.remarks.iter().map(|it| it.fingerprint).collect();
+        let all = match self.told {
+            Told::Death => {
+                let ending = self.job.ending.as_ref();
+                return ending.map_or("", |it| it.verdict.as_str()).to_owned();
+            }
+            Told::Finding => self.remarks.iter().chain(&self.refuted),
+            Told::Refuted => self.remarks.iter().chain(&[]),
+        };
+        let mut marks: Vec<Uuid> = all.map(|it| it.fingerprint).collect();
         marks.sort_unstable();
         let all: Vec<u8> = marks.iter().flat_map(|it| *it.as_bytes()).collect();
         Uuid::new_v5(&Uuid::NAMESPACE_OID, &all).to_string()
@@ -151,7 +191,7 @@ impl<'a> Telling<'a> {
     ) -> serde_json::Result<String> {
         match format {
             WebhookFormat::Json => serde_json::to_string(&Envelope {
-                r#type: self.kind.as_str(),
+                r#type: self.told.as_str(),
                 timestamp: made_at,
                 data: self.data(page),
             }),
@@ -189,9 +229,10 @@ impl<'a> Telling<'a> {
     fn text(&self, page: Option<&str>) -> String {
         let job = self.job;
         let name = |text: &str| chat(&fitted(text, CHAT_NAME));
-        let what = match self.kind {
-            RemarkKind::Death => "died",
-            _ => "got worse",
+        let what = match self.told {
+            Told::Death => "died",
+            Told::Finding => "got worse",
+            Told::Refuted => "has findings that a confirming run refuted",
         };
         let mut head = format!(
             "{}: {} {what}",

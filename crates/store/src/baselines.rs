@@ -5,9 +5,13 @@ use uuid::Uuid;
 
 use crate::{FileFact, Snapshot, StoreError};
 
-// In the order of an index, newest commit first.
-pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, j.revision, r.head_commit, j.ordered_unix_us, j.peak_bytes, j.headroom_bytes, j.failed
-    FROM job j JOIN run r ON r.id = j.run_id
+// In the order of an index, newest commit first, each with the last job that ran files of it again.
+pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, j.revision, r.head_commit, j.ordered_unix_us, j.peak_bytes, j.headroom_bytes, j.failed,
+    c.id AS again, c.uuid AS again_uuid, c.revision AS again_revision
+    FROM job j JOIN run r ON r.id = j.run_id LEFT JOIN job c ON c.id =
+    (SELECT n.id FROM job n WHERE n.project_id = j.project_id AND n.confirms = j.uuid AND n.run_id = j.run_id
+    AND n.name = j.name AND n.variant = j.variant AND n.shard_index = j.shard_index AND n.shard_total = j.shard_total
+    AND n.revision > 0 AND n.unsettled = 0 AND n.verdict IN ('passed', 'tests_failed') ORDER BY n.id DESC LIMIT 1)
     WHERE j.project_id = $1 AND j.name = $2 AND j.branch = $3 AND j.comparable = $4 AND j.comparable IS NOT NULL
     AND r.pull_request = '' AND j.ordered_unix_us <= $5 AND j.id != $6 AND (r.head_commit != $7 OR $7 = '')
     ORDER BY j.ordered_unix_us DESC, j.id DESC LIMIT $8";
@@ -54,6 +58,12 @@ pub struct BaselineRow {
     pub headroom_bytes: Option<i64>,
     /// Tests of it that failed.
     pub failed: i64,
+    /// Number of the job that ran files of it again to confirm what was found of them, as [`Snapshot::confirming`] has it.
+    pub again: Option<i64>,
+    /// Identity of that.
+    pub again_uuid: Option<Uuid>,
+    /// How often that was finalised.
+    pub again_revision: Option<u32>,
 }
 
 impl Snapshot {
@@ -181,11 +191,65 @@ mod tests {
         assert_eq!(ids(other, 9).await, [0_i64; 0]);
     }
 
+    /// What ran files of a job again, in its run or another, and ended so.
+    async fn ran_again(store: &Store, first: Uuid, run: Uuid, verdict: &str) -> Uuid {
+        let uuid = Uuid::now_v7();
+        let mut job = job("unit");
+        if let Some(of) = &mut job.run {
+            of.id = run.to_string();
+            of.branch = "main".to_owned();
+        }
+        job.confirms = first.to_string();
+        store.put_job(uuid, job, at(9)).await.unwrap();
+        let key = key_of(store, uuid).await;
+        let done = Finalised {
+            verdict: Some(verdict.to_owned()),
+            ..finalised(&key, 1, key.arrivals, Vec::new())
+        };
+        store.put_finalised(done).await.unwrap();
+        uuid
+    }
+
+    #[tokio::test]
+    async fn each_comes_with_the_last_job_that_went_well_and_ran_files_of_it_again() {
+        let (_folder, store) = store().await;
+        let id = settled(&store, "c1", 10, Some("x")).await;
+        let other = settled(&store, "c2", 20, Some("x")).await;
+        let alike = Alike {
+            job: 0,
+            project: 1,
+            name: "unit",
+            branch: "main",
+            comparable: "x",
+            until_unix_us: 40,
+            other_than: "",
+        };
+        let first = async || {
+            let mut snapshot = store.snapshot().await.unwrap();
+            let rows = snapshot.baseline(alike, 9).await.unwrap();
+            assert_eq!((rows.len(), rows[0].id, rows[0].again), (2, other, None));
+            rows[1].clone()
+        };
+        let uuid = first().await.uuid;
+        assert_eq!((first().await.id, first().await.again), (id, None));
+        // The run of a job has its name here.
+        let early = ran_again(&store, uuid, uuid, "passed").await;
+        assert_eq!(first().await.again_uuid, Some(early));
+        let last = ran_again(&store, uuid, uuid, "tests_failed").await;
+        ran_again(&store, uuid, Uuid::now_v7(), "passed").await;
+        ran_again(&store, uuid, uuid, "oom_cgroup").await;
+        let row = first().await;
+        assert_eq!((row.again_uuid, row.again_revision), (Some(last), Some(1)));
+        let confirming = store.snapshot().await.unwrap().confirming(1, uuid).await;
+        assert_eq!(confirming.unwrap(), Some(last));
+    }
+
     #[tokio::test]
     async fn they_are_read_in_the_order_of_an_index() {
         let (_folder, store) = store().await;
         for (statement, index) in [
             (BASELINE, "job_by_baseline"),
+            (BASELINE, "job_by_confirms"),
             (FILES, "file_fact_by_job"),
             (COUNT_FILES, "file_fact_by_job"),
         ] {

@@ -16,6 +16,8 @@ const MOST_FORGOTTEN: i64 = 500;
 pub(crate) const IS_TOLD: &str =
     "SELECT EXISTS (SELECT 1 FROM delivery WHERE webhook_id = $1 AND job_uuid = $2 AND kind = $3
     AND (told = $4 OR revision = $5))";
+pub(crate) const WAS_TOLD: &str =
+    "SELECT EXISTS (SELECT 1 FROM delivery WHERE webhook_id = $1 AND job_uuid = $2 AND kind = $3)";
 pub(crate) const WAITING_FOR: &str =
     "SELECT COUNT(*) FROM delivery WHERE webhook_id = $1 AND next_unix_us IS NOT NULL";
 pub(crate) const DROP: &str = "UPDATE webhook SET dropped = dropped + 1 WHERE id = $1";
@@ -52,6 +54,8 @@ pub struct Message {
     pub job: Option<(Uuid, u32)>,
     /// What it tells in short: of a job the same is told once.
     pub told: String,
+    /// It takes back what was told of the job as this kind, and is for nobody who was not told of it.
+    pub takes_back: Option<String>,
     /// What is sent.
     pub body: Vec<u8>,
     /// When it was made, µs since 1970.
@@ -136,7 +140,7 @@ pub struct Outcome {
     pub problem: String,
 }
 
-/// Lets a message wait, unless the same was told of its job or too many wait already.
+/// Lets a message wait, unless the same was told of its job, there is nothing that it could take back, or too many wait already.
 pub(crate) async fn add(
     connection: &mut SqliteConnection,
     message: &Message,
@@ -152,6 +156,17 @@ pub(crate) async fn add(
             .await?;
         if is_told {
             return Ok(());
+        }
+        if let Some(kind) = &message.takes_back {
+            let was_told: bool = sqlx::query_scalar(WAS_TOLD)
+                .bind(message.webhook)
+                .bind(job)
+                .bind(kind)
+                .fetch_one(&mut *connection)
+                .await?;
+            if !was_told {
+                return Ok(());
+            }
         }
     }
     let waiting: i64 = sqlx::query_scalar(WAITING_FOR)

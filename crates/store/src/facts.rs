@@ -25,7 +25,7 @@ const INSERT: Statement = Statement {
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
-/// A statement for the history of a file, from where its rows come on.
+/// A statement for the history of a file, from where its rows come on. What ran files of another job again is no part of it.
 macro_rules! history {
     ($from:literal) => {
         concat!(
@@ -42,6 +42,7 @@ pub(crate) const HISTORY: &str = history!(
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us <= $3
     AND (f.started_unix_us < $3 OR (f.started_unix_us = $3 AND (f.job_id < $4 OR (f.job_id = $4 AND f.session > $5))))
+    AND j.confirms IS NULL
     ORDER BY f.started_unix_us DESC, f.job_id DESC, f.session LIMIT $6"
 );
 // From the jobs of the name, which an index holds in this order, to what the file did in each of them. For the span of time alone another index
@@ -52,6 +53,7 @@ pub(crate) const HISTORY_OF_NAME: &str = history!(
     AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us = j.started_unix_us AND f.job_id = j.id
     AND (j.started_unix_us < $3 OR (j.started_unix_us = $3 AND (j.id < $4 OR (j.id = $4 AND f.session > $5))))
+    AND j.confirms IS NULL
     ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
 );
 pub(crate) const NEWEST: &str = "SELECT started_unix_us FROM file_fact
@@ -64,7 +66,7 @@ pub(crate) const JOB_OF_NAME: &str =
 const MOST_JOBS: u32 = 20_000;
 // The newest rows only, so that a long history costs no more.
 pub(crate) const JOB_NAMES: &str = "SELECT name FROM (SELECT j.name, f.started_unix_us FROM file_fact f JOIN job j ON j.id = f.job_id
-    WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2) AND j.confirms IS NULL
     ORDER BY f.started_unix_us DESC LIMIT $3) AS newest GROUP BY name ORDER BY MAX(started_unix_us) DESC, name";
 
 /// Figures of one test file in one session of a job.

@@ -33,7 +33,7 @@ pub(crate) const BRANCH_OF_NAME: &str = branch!(" AND j.name = $3");
 // The newest rows only, so that a long history costs no more.
 pub(crate) const KINDS_OF_FILE: &str = "SELECT name, branch, comparable FROM (SELECT j.name, j.branch, j.comparable, f.started_unix_us
     FROM file_fact f JOIN job j ON j.id = f.job_id
-    WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2) AND j.confirms IS NULL
     ORDER BY f.started_unix_us DESC LIMIT $3) AS newest
     GROUP BY name, branch, comparable ORDER BY MAX(started_unix_us) DESC, name, branch, comparable";
 pub(crate) const FILE: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,

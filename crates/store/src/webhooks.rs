@@ -18,11 +18,11 @@ pub(crate) const LIST: &str = "SELECT w.id, p.slug AS project, w.url, w.on_death
     FROM webhook w JOIN project p ON p.id = w.project_id ORDER BY w.id";
 pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE webhook_id = $1";
 pub(crate) const DELETE: &str = "DELETE FROM webhook WHERE id = $1";
-/// Only jobs that ended a short time ago, were recorded here and not imported, run no files of another again, and were heard of since somebody wanted to be told.
 // By its secret, which no other has.
 pub(crate) const ADDED: &str = "SELECT id FROM webhook WHERE secret = $1";
+/// Only jobs that ended a short time ago, were recorded here and not imported, and were heard of since somebody wanted to be told. One that ran files of another again is news of that other.
 pub(crate) const INSERT_NEWS: &str = "INSERT INTO news (job_uuid, revision) SELECT j.uuid, $2 FROM job j
-    WHERE j.id = $1 AND j.imported = 0 AND j.confirms IS NULL AND j.started_unix_us + j.duration_us >= $3 AND EXISTS
+    WHERE j.id = $1 AND j.imported = 0 AND j.started_unix_us + j.duration_us >= $3 AND EXISTS
     (SELECT 1 FROM webhook w WHERE w.project_id = j.project_id AND w.created_unix_us <= j.heard_unix_us)
     ON CONFLICT (job_uuid) DO UPDATE SET revision = excluded.revision";
 pub(crate) const NEWS: &str = "SELECT job_uuid, revision FROM news";

@@ -24,7 +24,7 @@ pub use acknowledgement::{
 };
 pub use check::{
     Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
-    LimitName, Remeasured, SetLimit, TestCounts,
+    LimitName, Refuted, Remeasured, SetLimit, TestCounts,
 };
 pub use compare::{
     ComparedFigure, ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport,

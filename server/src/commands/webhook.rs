@@ -133,6 +133,7 @@ async fn test(store: &Store, id: i64, now_unix_us: i64, out: &mut impl Write) ->
         kind: "test".to_owned(),
         job: None,
         told: String::new(),
+        takes_back: None,
         body: webhook_test(format, &webhook.project, &rfc3339(now_unix_us))?.into_bytes(),
         created_unix_us: now_unix_us,
     };

@@ -64,8 +64,9 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
         facts: digest
             .files
             .iter()
-            // What runs files of another job again is no part of their history.
-            .filter(|file| file.visits > 0 && report.confirms.is_none())
+            // What runs files of another job again is no part of their history; it says what those of that job are worth.
+            .filter(|file| file.visits > 0)
+            .filter(|_| report.confirms.is_none() || check::went_well(report))
             .map(FileFact::from)
             .collect(),
         news_since_unix_us: None,

@@ -1,7 +1,7 @@
 //! A job beside the jobs of its baseline.
 
 use highwater_analysis::{
-    check::{self, Before, Checked, FileFigures, Limits},
+    check::{self, Again, Before, Checked, FileFigures, Limits},
     regression::LEAST_JOBS,
     time::{self, rfc3339},
 };
@@ -121,6 +121,14 @@ impl Job<'_> {
         Ok(checked.map_err(FinaliseError::from)?)
     }
 
+    /// Whether that job is the one that ran files of it again, as far as anybody goes by what it measured.
+    pub(crate) async fn is_run_again_by(&mut self, again: Uuid) -> Result<bool, AppError> {
+        self.let_go();
+        let mut snapshot = self.state.store.snapshot().await?;
+        let confirming = snapshot.confirming(self.key.project_id, self.uuid).await?;
+        Ok(confirming == Some(again))
+    }
+
     /// The jobs that it may be compared with, the newest commit first, and their branch.
     async fn baseline(
         &self,
@@ -196,7 +204,7 @@ fn until(report: &JobReport, branch: &str) -> i64 {
     }
 }
 
-pub(super) fn of_row(row: BaselineRow, facts: &[FileFact]) -> Before {
+pub(super) fn of_row(row: BaselineRow, facts: &[FileFact], again: Option<Again>) -> Before {
     Before {
         job: BaselineJob {
             uuid: row.uuid,
@@ -207,10 +215,11 @@ pub(super) fn of_row(row: BaselineRow, facts: &[FileFact]) -> Before {
         headroom_bytes: row.headroom_bytes,
         failed: row.failed.cast_unsigned(),
         files: facts.iter().map(figures).collect(),
+        again,
     }
 }
 
-fn figures(fact: &FileFact) -> FileFigures {
+pub(super) fn figures(fact: &FileFact) -> FileFigures {
     FileFigures {
         path: fact.path.clone(),
         retained_bytes: fact.retained_bytes,

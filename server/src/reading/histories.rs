@@ -1,4 +1,5 @@
-//! What was found of jobs alike, for whoever looks next: the figures of a job change with its revision alone, so the same jobs give the same changes.
+//! What was found of jobs alike, for whoever looks next: the figures of a job change with its revision, and with that of a job that ran files of it
+//! again, alone. So the same of both give the same changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,20 +18,26 @@ pub(super) type Found = (JobsAlike, Vec<Change>);
 /// Worked out by the first who looks; others wait for it.
 type Cell = Arc<OnceCell<Arc<Found>>>;
 
-/// Which jobs something was found of: their kind, and each with its revision.
+/// Which jobs something was found of: their kind, and each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     project: i64,
     kind: JobKind,
-    jobs: Vec<(i64, u32)>,
+    jobs: Vec<OfJob>,
 }
+
+/// A job with its revision, and what ran files of it again with its own.
+type OfJob = (i64, u32, Option<i64>, Option<u32>);
 
 impl Key {
     pub(super) fn of(project: i64, kind: &JobKind, jobs: &[BaselineRow]) -> Self {
         Self {
             project,
             kind: kind.clone(),
-            jobs: jobs.iter().map(|job| (job.id, job.revision)).collect(),
+            jobs: jobs
+                .iter()
+                .map(|job| (job.id, job.revision, job.again, job.again_revision))
+                .collect(),
         }
     }
 
@@ -70,7 +77,7 @@ impl Histories {
 mod tests {
     use super::*;
 
-    fn key(name: &str, jobs: &[(i64, u32)]) -> Key {
+    fn key(name: &str, jobs: &[OfJob]) -> Key {
         Key {
             project: 1,
             kind: JobKind {
@@ -85,11 +92,18 @@ mod tests {
     #[test]
     fn the_same_jobs_have_one_place_and_others_of_the_kind_take_it() {
         let histories = Histories::default();
-        let unit = key("unit", &[(1, 1)]);
+        let first = (1, 1, None, None);
+        let unit = key("unit", &[first]);
         let cell = histories.cell(&unit);
-        histories.cell(&key("e2e", &[(1, 1)]));
+        histories.cell(&key("e2e", &[first]));
         assert!(Arc::ptr_eq(&cell, &histories.cell(&unit)));
-        for changed in [key("unit", &[(2, 1), (1, 1)]), key("unit", &[(1, 2)])] {
+        for changed in [
+            key("unit", &[(2, 1, None, None), first]),
+            key("unit", &[(1, 2, None, None)]),
+            // It was run again, and what did that was finalised again.
+            key("unit", &[(1, 1, Some(3), Some(1))]),
+            key("unit", &[(1, 1, Some(3), Some(2))]),
+        ] {
             assert!(!Arc::ptr_eq(&cell, &histories.cell(&changed)));
         }
         assert!(!Arc::ptr_eq(&cell, &histories.cell(&unit)));

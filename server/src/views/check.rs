@@ -1,6 +1,6 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
-use highwater_analysis::time;
+use highwater_analysis::{check::of_refuted, time};
 use highwater_wire::report::{
     CheckReport, CheckVerdict, Finding, FindingCause, JobReport, Verdict,
 };
@@ -45,6 +45,15 @@ pub(crate) struct Known {
     pub(crate) withdraw: Option<String>,
 }
 
+/// What a row says of a second measurement.
+pub(crate) struct AgainWords {
+    pub(crate) bytes: String,
+    /// Address of the job that made it.
+    pub(crate) href: String,
+    /// Whether it takes the finding back.
+    pub(crate) is_refuted: bool,
+}
+
 pub(crate) struct Row {
     pub(crate) tone: &'static str,
     pub(crate) mark: &'static str,
@@ -58,8 +67,8 @@ pub(crate) struct Row {
     /// The job that has it already: words and address.
     pub(crate) since: Option<(String, String)>,
     pub(crate) known: Option<Known>,
-    /// What it was when its file ran again, and the address of the job that did.
-    pub(crate) again: Option<(String, String)>,
+    /// What it was when its file ran again.
+    pub(crate) again: Option<AgainWords>,
 }
 
 /// The section; none where there is nothing to compare with at all.
@@ -94,12 +103,14 @@ pub(crate) fn section(
     } else {
         format!(", the newest of commit {commit}")
     };
+    let refuted = of_refuted(&baseline.refuted);
     let beside = format!(
-        "{compared} figures beside {jobs} {}{until}.",
+        "{compared} figures beside {jobs} {}{until}.{}",
         match baseline.branch.as_str() {
             "" => "without a branch".to_owned(),
             branch => format!("of {branch}"),
-        }
+        },
+        refuted.map_or_else(String::new, |words| format!(" {words}")),
     );
     let project_href = project_href(&of.project);
     let files = |path: &str| file_href(&project_href, path, &of.name);
@@ -195,9 +206,10 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
             (words, format!("/jobs/{}", job.uuid))
         }),
         known: None,
-        again: finding.again.map(|again| {
-            let bytes = format::mebibytes(again.bytes);
-            (bytes, format!("/jobs/{}", again.job))
+        again: finding.again.map(|again| AgainWords {
+            bytes: format::mebibytes(again.bytes),
+            href: format!("/jobs/{}", again.job),
+            is_refuted: !again.confirms,
         }),
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use highwater_analysis::{digest::Digest, time::rfc3339};
-use highwater_report::{Telling, WebhookFormat, remarks};
+use highwater_report::{Telling, Told, WebhookFormat, remarks};
 use highwater_store::{Message, News, WebhookRow};
-use highwater_wire::report::RemarkKind;
+use highwater_wire::report::{FileRow, JobReport, Remark};
 use uuid::Uuid;
 
 use crate::{
@@ -96,8 +96,45 @@ async fn messages(state: &AppState, news: News) -> Result<Vec<Message>, AppError
         return Ok(Vec::new());
     }
     let report = job.report().await?;
+    // What it measured again is news of the job whose files these are.
+    if let Some(first) = report.confirms {
+        drop(job);
+        return refuted(state, &webhooks, first, news.job_uuid).await;
+    }
     let files = job.files().await?;
-    let check = match webhooks.iter().any(|it| it.on_finding) {
+    let is_checked = webhooks.iter().any(|it| it.on_finding);
+    let (report, remarks) = remarks_of(job, report, files, is_checked).await?;
+    let about = (news.job_uuid, news.revision);
+    let tellings = [Told::Death, Told::Finding].map(|told| Telling::of(told, &report, &remarks));
+    let tellings = tellings.into_iter().flatten();
+    of_each(state, &webhooks, tellings.collect(), about)
+}
+
+/// What is taken back of a job, as one that ran files of it again refuted it.
+async fn refuted(
+    state: &AppState,
+    webhooks: &[WebhookRow],
+    first: Uuid,
+    again: Uuid,
+) -> Result<Vec<Message>, AppError> {
+    let mut job = Job::find(state, &Access::Open, first).await?;
+    let report = job.report().await?;
+    let files = job.files().await?;
+    let is_checked = webhooks.iter().any(|it| it.on_finding) && job.is_run_again_by(again).await?;
+    let (report, remarks) = remarks_of(job, report, files, is_checked).await?;
+    let about = (first, report.revision);
+    let telling = Telling::of(Told::Refuted, &report, &remarks);
+    of_each(state, webhooks, telling.into_iter().collect(), about)
+}
+
+/// A job with what is to be said of it.
+async fn remarks_of(
+    job: Job<'_>,
+    report: JobReport,
+    files: Vec<FileRow>,
+    is_checked: bool,
+) -> Result<(JobReport, Vec<Remark>), AppError> {
+    let check = match is_checked {
         true => job.beside_where_quick(&report, &files).await?,
         false => None,
     };
@@ -114,29 +151,31 @@ async fn messages(state: &AppState, news: News) -> Result<Vec<Message>, AppError
     if let Some(check) = &check {
         remarks::add_findings(&mut remarks, &digest.job, check);
     }
+    Ok((digest.job, remarks))
+}
+
+/// What is to be told to each webhook that wants to know.
+fn of_each(
+    state: &AppState,
+    webhooks: &[WebhookRow],
+    tellings: Vec<Telling<'_>>,
+    about: (Uuid, u32),
+) -> Result<Vec<Message>, AppError> {
     let url = state.guard.public_url.as_deref();
-    let page = url.map(|url| format!("{}/jobs/{}", url.trim_end_matches('/'), news.job_uuid));
+    let page = url.map(|url| format!("{}/jobs/{}", url.trim_end_matches('/'), about.0));
     let mut messages = Vec::new();
-    for kind in [RemarkKind::Death, RemarkKind::Finding] {
-        let Some(telling) = Telling::of(kind, &digest.job, &remarks) else {
-            continue;
-        };
-        for webhook in webhooks.iter().filter(|it| wants(it, kind)) {
-            messages.push(message(state, webhook, &telling, news, page.as_deref())?);
+    for telling in &tellings {
+        for webhook in webhooks.iter().filter(|it| wants(it, telling.told())) {
+            messages.push(message(state, webhook, telling, about, page.as_deref())?);
         }
     }
     Ok(messages)
 }
 
-fn wants(webhook: &WebhookRow, kind: RemarkKind) -> bool {
-    match kind {
-        RemarkKind::Death => webhook.on_death,
-        RemarkKind::Finding => webhook.on_finding,
-        RemarkKind::Culprit
-        | RemarkKind::Growth
-        | RemarkKind::Forecast
-        | RemarkKind::Diagnosis
-        | RemarkKind::Headroom => false,
+fn wants(webhook: &WebhookRow, told: Told) -> bool {
+    match told {
+        Told::Death => webhook.on_death,
+        Told::Finding | Told::Refuted => webhook.on_finding,
     }
 }
 
@@ -144,7 +183,7 @@ fn message(
     state: &AppState,
     webhook: &WebhookRow,
     telling: &Telling<'_>,
-    news: News,
+    about: (Uuid, u32),
     page: Option<&str>,
 ) -> Result<Message, AppError> {
     let format: WebhookFormat = webhook
@@ -155,9 +194,13 @@ fn message(
     Ok(Message {
         webhook: webhook.id,
         id: Uuid::now_v7(),
-        kind: telling.kind().as_str().to_owned(),
-        job: Some((news.job_uuid, news.revision)),
+        kind: telling.told().as_str().to_owned(),
+        job: Some(about),
         told: telling.in_short(),
+        takes_back: match telling.told() {
+            Told::Death | Told::Finding => None,
+            Told::Refuted => Some(Told::Finding.as_str().to_owned()),
+        },
         body: body
             .map_err(|error| AppError::internal(&error))?
             .into_bytes(),

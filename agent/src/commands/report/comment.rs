@@ -23,8 +23,13 @@ pub(super) fn comment(
         return Ok(());
     };
     let text = text_of(job, &document.remarks, page);
-    let said = Comments::of(pull_request, env)
-        .and_then(|comments| comments.say(&marker(job), text.as_deref(), &taken_back(job)));
+    let said = Comments::of(pull_request, env).and_then(|comments| {
+        comments.say(
+            &marker(job),
+            text.as_deref(),
+            &taken_back(job, &document.remarks),
+        )
+    });
     match said {
         Ok(Commented::Nothing | Commented::Unchanged) => {}
         Ok(Commented::Written(url)) => terminal::tell(format_args!("commented: {url}")),

@@ -147,7 +147,10 @@ fn words(finding: &Finding, bytes: i64, confirms: bool) -> String {
 }
 
 /// What the job would have taken less at its peak, bytes: of each file what it retained less, and of the one that needed the most less for a while that, where it is no part of the former.
-fn relief(first: &BTreeMap<String, FileFigures>, lesser: &BTreeMap<String, FileFigures>) -> i64 {
+pub(super) fn relief(
+    first: &BTreeMap<String, FileFigures>,
+    lesser: &BTreeMap<String, FileFigures>,
+) -> i64 {
     let pairs = first.iter().filter_map(|(path, one)| {
         let other = lesser.get(path)?;
         let held = one.retained_bytes.saturating_sub(other.retained_bytes);

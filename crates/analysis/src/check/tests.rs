@@ -9,7 +9,7 @@ use crate::{regression::LEAST_JOBS, samples};
 
 pub(super) const MIB: i64 = 1 << 20;
 
-fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
+pub(super) fn figures(path: &str, retained: i64, spike: i64) -> FileFigures {
     FileFigures {
         path: path.to_owned(),
         retained_bytes: retained * MIB,
@@ -49,6 +49,7 @@ pub(super) fn before(count: usize) -> Vec<Before> {
                 figures("a.py", 20 + moved, 40 + moved),
                 figures("b.py", 1, 90),
             ],
+            again: None,
         }
     };
     (0..count).map(job).collect()

@@ -1,7 +1,7 @@
 //! A check in plain sentences.
 
 use highwater_wire::report::{
-    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState, SetLimit,
+    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState, Refuted, SetLimit,
 };
 
 use crate::{
@@ -78,6 +78,27 @@ fn of_known(finding: &Finding) -> String {
         ),
         None => format!(" What came before this job: {}", finding.sentence),
     }
+}
+
+/// What confirming runs refuted of the jobs before; none where they refuted nothing.
+#[must_use]
+pub fn of_refuted(refuted: &[Refuted]) -> Option<String> {
+    let one = |it: &Refuted| {
+        let then = mebibytes(it.again.bytes);
+        let first = mebibytes(it.bytes);
+        format!("{} {then} and not {first}", what(it.figure, Some(&it.path)))
+    };
+    let told = refuted.iter().take(MOST_TOLD).map(one);
+    let told = told.collect::<Vec<String>>().join(", ");
+    let more = match refuted.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    (!refuted.is_empty()).then(|| {
+        format!(
+            "Refuted by a confirming run, in jobs before, and taken as it measured: {told}{more}."
+        )
+    })
 }
 
 /// What changed, with what it is judged by. `sign` is -1 for a figure of which less is worse.

@@ -6,7 +6,7 @@ use highwater_wire::report::{Change, ChangeKind, CheckFigure, Direction};
 
 use super::{Shift, shifts, words};
 use crate::{
-    check::{Before, FileFigures, imports},
+    check::{Before, FileFigures, imports, taken},
     regression::least_change,
     robust,
 };
@@ -28,6 +28,11 @@ type OfJob = fn(&Before) -> i64;
 /// What changed in jobs alike: their peak, what they import, and each of their files; the newest first.
 #[must_use]
 pub fn of_suite(series: &Series<'_>) -> Vec<Change> {
+    let (jobs, _) = taken(series.jobs);
+    let series = &Series {
+        jobs: &jobs,
+        ..*series
+    };
     let mut changes = Vec::new();
     let of_job: [(CheckFigure, OfJob); 2] = [
         (CheckFigure::Peak, |job| job.peak_bytes),
@@ -53,6 +58,11 @@ pub fn of_suite(series: &Series<'_>) -> Vec<Change> {
 /// What changed of a file in jobs alike, the newest first.
 #[must_use]
 pub fn of_file(series: &Series<'_>, path: &str) -> Vec<Change> {
+    let (jobs, _) = taken(series.jobs);
+    let series = &Series {
+        jobs: &jobs,
+        ..*series
+    };
     let mut files = by_file(series.jobs);
     let figures = files.remove(path).unwrap_or_default();
     let mut changes = of_figures(series, path, &figures);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     chance::Chance,
-    check::{Before, FileFigures},
+    check::{Again, Before, FileFigures},
     regression::least_change,
     time::rfc3339,
 };
@@ -185,6 +185,7 @@ fn job(at: usize, retained: i64, spike: i64, peak: i64) -> Before {
             tests: 3,
             is_whole: true,
         }],
+        again: None,
     }
 }
 
@@ -240,6 +241,37 @@ fn a_file_that_retains_more_is_told_with_its_commit_and_once() {
     };
     assert_eq!(of_file(&series, "tests/test_a.py"), found[1..]);
     assert_eq!(of_file(&series, "tests/test_b.py"), []);
+}
+
+#[test]
+fn a_change_begins_with_no_job_that_was_refuted() {
+    let mut jobs: Vec<Before> = (0..12)
+        .map(|at| match at < 7 {
+            true => job(at, 21, 30, 200),
+            false => job(at, 61, 70, 240),
+        })
+        .collect();
+    // The job before the change was wild by as much; nothing of the two tells them apart but that its file ran again.
+    jobs[6] = job(6, 61, 70, 240);
+    let since = |jobs: &[Before]| {
+        let found = of(jobs);
+        found.iter().map(|it| it.since.clone()).collect::<Vec<_>>()
+    };
+    let (wild, real) = (jobs[6].job.clone(), jobs[7].job.clone());
+    assert_eq!(since(&jobs), [wild.clone(), wild]);
+    let calm = job(6, 21, 30, 200).files;
+    jobs[6].again = Some(Again {
+        job: Uuid::from_u128(77),
+        of_files: 1,
+        files: calm,
+    });
+    assert_eq!(since(&jobs), [real.clone(), real]);
+    let series = Series {
+        name: "unit",
+        alike: "linux",
+        jobs: &jobs,
+    };
+    assert_eq!(of_file(&series, "tests/test_a.py"), of(&jobs)[1..]);
 }
 
 #[test]

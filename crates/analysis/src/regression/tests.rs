@@ -21,6 +21,7 @@ fn the_page_tells_the_figures_that_count() {
         format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
         format!("where {MANY_JOBS} or more are of it"),
         format!("With fewer than {LEAST_JOBS} jobs"),
+        format!("at least {SAME_CHANGE_SHARE} of what that one was above it"),
         format!(
             "lie beside their levels by {} MiB or more, changed by {LEAST_NET} of it",
             LEAST_SHARE * LEAST_CHANGE_BYTES / MB
@@ -96,6 +97,49 @@ fn a_step_that_the_newest_job_made_is_not_made_again() {
     );
     assert_eq!(course(&before, 90.0), Some(Course::Worse));
     assert_eq!(course(&before, 32.0), Some(Course::Better));
+}
+
+#[test]
+fn a_wild_newest_job_is_no_cover_for_a_smaller_step() {
+    let mut before = calm(20);
+    before.push(400.0 * MB);
+    assert_eq!(course(&before, 90.0), Some(Course::Worse));
+    assert_eq!(course(&before, 300.0), Some(Course::WorseBefore));
+    assert_eq!(course(&before, 405.0), Some(Course::WorseBefore));
+    // Two jobs that have it are the level, whichever of them was higher.
+    before.push(90.0 * MB);
+    before.push(92.0 * MB);
+    assert_eq!(course(&before, 91.0), Some(Course::Same));
+}
+
+/// It is told at once, and from the next job on it fails none.
+#[test]
+fn a_step_of_an_earlier_job_fails_none_after_it() {
+    let mut chance = Chance(11);
+    for _ in 0..200 {
+        let sigma = chance.between(0.05, 1.5) * MB;
+        let step = chance.between(21.0, 80.0) * MB;
+        let mut value = |step: f64| 30.0 * MB + step + sigma * chance.normal();
+        let mut before: Vec<f64> = (0..20).map(|_| value(0.0)).collect();
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let bytes = value(step);
+            match compare(
+                &before,
+                Figure {
+                    bytes,
+                    ..figure(0.0)
+                },
+                170,
+            ) {
+                Told::TooFew => panic!("there are enough"),
+                Told::Compared(it) => told.push(it.course),
+            }
+            before.push(bytes);
+        }
+        assert_eq!(told[..2], [Course::Worse, Course::WorseBefore]);
+        assert!(!told[2..].contains(&Course::Worse), "{told:?}");
+    }
 }
 
 #[test]

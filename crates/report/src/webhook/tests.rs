@@ -17,6 +17,7 @@ fn finding(sentence: &str, severity: Severity, n: u128) -> Remark {
         path: Some("tests/test_a.py".to_owned()),
         sentence: sentence.to_owned(),
         fingerprint: Uuid::from_u128(n),
+        is_refuted: false,
     }
 }
 
@@ -28,7 +29,7 @@ fn body(telling: &Telling<'_>, format: WebhookFormat) -> Value {
 fn a_death_is_told_with_what_held_the_memory() {
     let digest = died("tests/test_a.py");
     let remarks = remarks::of(&digest);
-    let telling = Telling::of(RemarkKind::Death, &digest.job, &remarks).unwrap();
+    let telling = Telling::of(Told::Death, &digest.job, &remarks).unwrap();
     assert_eq!(telling.in_short(), "oom_cgroup");
     let told = body(&telling, WebhookFormat::Json);
     assert_eq!(
@@ -58,12 +59,48 @@ fn only_what_is_new_is_told() {
     let job = &digest.job;
     let of = |kind, remarks: &[Remark]| Telling::of(kind, job, remarks).map(|it| it.in_short());
     let before = finding("had it before", Severity::Notice, 1);
-    assert_eq!(of(RemarkKind::Finding, std::slice::from_ref(&before)), None);
-    assert_eq!(of(RemarkKind::Death, &remarks::of(&digest)), None);
+    assert_eq!(of(Told::Finding, std::slice::from_ref(&before)), None);
+    assert_eq!(of(Told::Death, &remarks::of(&digest)), None);
     let [a, b] = [2, 3].map(|n| finding("retains more", Severity::Warning, n));
-    let both = of(RemarkKind::Finding, &[a.clone(), before, b.clone()]);
-    assert_eq!(both, of(RemarkKind::Finding, &[b, a.clone()]));
-    assert_ne!(both, of(RemarkKind::Finding, &[a]));
+    let both = of(Told::Finding, &[a.clone(), before, b.clone()]);
+    assert_eq!(both, of(Told::Finding, &[b, a.clone()]));
+    assert_ne!(both, of(Told::Finding, &[a]));
+}
+
+#[test]
+fn what_is_refuted_is_told_by_itself_and_makes_no_other_finding_of_the_rest() {
+    let digest = recorded("tests/test_a.py");
+    let job = &digest.job;
+    let [wild, real] = [2, 3].map(|n| finding("retains more", Severity::Warning, n));
+    let refuted = Remark {
+        severity: Severity::Notice,
+        sentence: "retained more. Not confirmed.".to_owned(),
+        is_refuted: true,
+        ..wild.clone()
+    };
+    let of = |told, remarks: &[Remark]| {
+        Telling::of(told, job, remarks).map(|it| (it.in_short(), body(&it, WebhookFormat::Json)))
+    };
+    let before = [wild, real.clone()];
+    assert_eq!(of(Told::Refuted, &before), None);
+    assert_eq!(of(Told::Finding, std::slice::from_ref(&refuted)), None);
+    let after = [real, refuted];
+    let (told, finding) = of(Told::Finding, &after).unwrap();
+    assert_eq!(told, of(Told::Finding, &before).unwrap().0);
+    assert_eq!(finding["data"]["remarks"].as_array().unwrap().len(), 1);
+    let (_, back) = of(Told::Refuted, &after).unwrap();
+    assert_eq!(back["type"], "refuted");
+    assert_eq!(
+        back["data"]["remarks"],
+        json!([serde_json::to_value(&after[1]).unwrap()])
+    );
+    let telling = Telling::of(Told::Refuted, job, &after).unwrap();
+    let chat = body(&telling, WebhookFormat::Slack);
+    let text = chat["text"].as_str().unwrap();
+    assert!(
+        text.contains(" has findings that a confirming run refuted") && text.contains("• retained"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -71,7 +108,7 @@ fn names_in_a_chat_stay_text_and_call_nobody() {
     let mut digest = died(HOSTILE);
     digest.job.branch = "<!channel> @here <https://evil.example|click> `".to_owned();
     let remarks = remarks::of(&digest);
-    let telling = Telling::of(RemarkKind::Death, &digest.job, &remarks).unwrap();
+    let telling = Telling::of(Told::Death, &digest.job, &remarks).unwrap();
     let told = body(&telling, WebhookFormat::Slack);
     assert_eq!(told.as_object().unwrap().len(), 1);
     let text = told["text"].as_str().unwrap();
@@ -99,7 +136,7 @@ fn what_is_sent_is_bounded() {
     let remarks: Vec<Remark> = (0..20)
         .map(|n| finding(&long, Severity::Warning, n))
         .collect();
-    let telling = Telling::of(RemarkKind::Finding, &digest.job, &remarks).unwrap();
+    let telling = Telling::of(Told::Finding, &digest.job, &remarks).unwrap();
     let document = telling.body(WebhookFormat::Json, None, AT).unwrap();
     assert!(document.len() < 64 << 10, "{}", document.len());
     let told = body(&telling, WebhookFormat::Slack);
@@ -130,7 +167,7 @@ fn the_documentation_shows_every_field() {
     let shown: Value = serde_json::from_str(shown.split_once("```").unwrap().0).unwrap();
     let digest = died("tests/test_a.py");
     let remarks = remarks::of(&digest);
-    let telling = Telling::of(RemarkKind::Death, &digest.job, &remarks).unwrap();
+    let telling = Telling::of(Told::Death, &digest.job, &remarks).unwrap();
     let sent = body(&telling, WebhookFormat::Json);
     let fields = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&shown), fields(&sent));

@@ -30,6 +30,7 @@ fn message(webhook: i64, job: Uuid, revision: u32, told: &str) -> Message {
         kind: "death".to_owned(),
         job: Some((job, revision)),
         told: told.to_owned(),
+        takes_back: None,
         body: b"{}".to_vec(),
         created_unix_us: NOW,
     }
@@ -175,6 +176,33 @@ async fn a_try_is_one_servers_and_runs_out_by_itself() {
 }
 
 #[tokio::test]
+async fn what_was_told_is_taken_back_from_whoever_was_told() {
+    let (_folder, store) = store().await;
+    let told = webhook(&store, NOW).await;
+    let other = webhook(&store, NOW).await;
+    let uuid = ended(&store, NOW).await;
+    tell(&store, message(told, uuid, 1, "x")).await;
+    let again = ended(&store, NOW).await;
+    let news = store.news().await.unwrap();
+    assert_eq!(news[0].job_uuid, again);
+    let back = |webhook| Message {
+        kind: "refuted".to_owned(),
+        takes_back: Some("death".to_owned()),
+        ..message(webhook, uuid, 1, "x")
+    };
+    let messages = vec![back(told), back(told), back(other)];
+    assert!(store.tell(news[0], messages).await.unwrap());
+    let kinds = async |webhook| {
+        let rows = store.deliveries(Some(webhook), 9).await.unwrap();
+        rows.into_iter()
+            .map(|row| row.kind)
+            .collect::<Vec<String>>()
+    };
+    assert_eq!(kinds(told).await, ["refuted", "death"]);
+    assert_eq!(kinds(other).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_full_queue_takes_no_more_and_counts_what_it_dropped() {
     let (_folder, store) = store().await;
     let webhook = webhook(&store, NOW).await;
@@ -205,6 +233,7 @@ async fn what_waits_is_found_by_an_index() {
         (DUE, "delivery_waiting"),
         (WAITING_FOR, "delivery_waiting"),
         (IS_TOLD, "delivery_once"),
+        (WAS_TOLD, "delivery_once"),
         (FORGET, "delivery_done"),
     ] {
         let steps = plan_of(&store, statement).await;

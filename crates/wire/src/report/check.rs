@@ -54,6 +54,25 @@ pub struct Baseline {
     pub branch: String,
     /// They, in the order of their commits, the newest last.
     pub jobs: Vec<BaselineJob>,
+    /// Figures of them that confirming runs refuted: each counts as what it was then.
+    #[serde(default)]
+    pub refuted: Vec<Refuted>,
+}
+
+/// A figure of a file that was worse than in the jobs before, and was not so when its file ran again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Refuted {
+    /// The job that it was of.
+    pub job: Uuid,
+    /// Which figure.
+    pub figure: CheckFigure,
+    /// Of which file.
+    pub path: String,
+    /// What it was in that job.
+    pub bytes: i64,
+    /// What it was when the file ran again.
+    pub again: Remeasured,
 }
 
 /// A job of a baseline.

@@ -33,6 +33,9 @@ pub struct Remark {
     pub sentence: String,
     /// The same for the same thing in each job of that name, variant and shard, so that others can tell what is new.
     pub fingerprint: uuid::Uuid,
+    /// Whether it was a finding and is none any more, since a confirming run refuted it.
+    #[serde(default)]
+    pub is_refuted: bool,
 }
 
 /// What a remark tells of.

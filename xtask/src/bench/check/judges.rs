@@ -69,6 +69,7 @@ fn told(before: &[Job], now: &Job, again: Option<&Job>) -> Vec<Option<String>> {
             headroom_bytes: None,
             failed: 0,
             files: job.files.clone(),
+            again: None,
         })
         .collect();
     let limits = Limits::default();
