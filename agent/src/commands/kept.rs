@@ -172,6 +172,7 @@ mod tests {
             is_partial: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
+            recalled: Vec::new(),
         };
         plan.id = plan.digest();
         plan

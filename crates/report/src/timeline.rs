@@ -206,13 +206,8 @@ pub(crate) fn name_of(process: &ProcessRow) -> String {
 }
 
 fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
-    let label = match limit.kind {
-        LimitKind::Cgroup => "cgroup",
-        LimitKind::Machine => "machine",
-        LimitKind::Budget => "budget",
-    };
     Limit {
-        label: label.to_owned(),
+        label: limit.kind.as_str().to_owned(),
         bytes: limit.limit_bytes.cast_signed(),
     }
 }

@@ -11,6 +11,8 @@ use super::{File, given};
 pub struct Facts {
     /// What a process stood at before its first file, with the session's fixtures and the modules that tests import, bytes; of several the most.
     pub base_bytes: i64,
+    /// What of that the imports of all test files took, and modules that tests import, bytes; of several the most.
+    pub imported_bytes: i64,
     /// What of that pytest and its plugins took, before any test file was imported: what a process takes that hands out tests and runs none.
     pub controller_bytes: i64,
     /// From the begin of a session to its first file, µs, of several the most: what a further pytest costs. None where that was not seen.
@@ -19,20 +21,24 @@ pub struct Facts {
     pub shared: Vec<(String, i64)>,
     /// The files that ran, in the order they first did.
     pub files: Vec<File>,
-    /// Those of them that were cut short: they need more than was seen.
+    /// Those of them that were cut short: they need no less than was seen, and maybe more.
     pub cut_short: Vec<String>,
+    /// Those that were cut short and of which other jobs tell more.
+    pub recalled: Vec<String>,
     /// Files that were imported and did not run, behind those that did: they are taken to be as those in the middle.
     pub not_run: Vec<String>,
 }
 
 /// Figures beyond this are nobody's, bytes and µs: sums of them stay whole numbers.
-const MOST: i64 = 1 << 50;
+pub(super) const MOST: i64 = 1 << 50;
 
 /// What the fixtures of a session took and gave back, and how much of it each file tells.
 #[derive(Debug, Default)]
 struct Shared<'a> {
+    /// In one process.
     taken_bytes: i64,
     fixtures: Vec<(String, i64)>,
+    /// In all of them, by the files that tell it.
     taken: BTreeMap<&'a str, i64>,
     released: BTreeMap<&'a str, i64>,
 }
@@ -55,11 +61,14 @@ impl Facts {
             let shared = Shared::of(own, rows);
             let first = rows.iter().min_by_key(|row| row.started_us);
             let started_bytes = first.map_or(0, |row| row.start_bytes);
+            let late_bytes = imported_late(*session, files);
             let base_bytes = started_bytes
                 .saturating_add(shared.taken_bytes)
-                .saturating_add(imported_late(*session, files));
+                .saturating_add(late_bytes);
             facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
             let imported = first.map_or(0, |first| imported_beside(first, *session, files));
+            let imported_bytes = imported.saturating_add(late_bytes).clamp(0, MOST);
+            facts.imported_bytes = facts.imported_bytes.max(imported_bytes);
             let controller_bytes = started_bytes.saturating_sub(imported).clamp(0, MOST);
             facts.controller_bytes = facts.controller_bytes.max(controller_bytes);
             if let (Some(first), Some(Some(began_us))) = (first, begins.get(session)) {
@@ -90,10 +99,11 @@ impl Facts {
         let of = |files: &BTreeMap<&str, i64>| files.get(row.path.as_str()).copied().unwrap_or(0);
         let (taken, released) = (of(&shared.taken), of(&shared.released));
         let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
+        // Sums are over all workers, a spike is of one.
         let spike = row
             .spike_bytes
             .saturating_add(children)
-            .saturating_sub(taken);
+            .saturating_sub(taken.min(shared.taken_bytes));
         let retained = row
             .retained_bytes
             .saturating_sub(taken)
@@ -106,7 +116,7 @@ impl Facts {
             duration_us: row.duration_us.clamp(0, MOST),
         };
         let given = given::take_off(&mut file, below.clamp(0, MOST));
-        if row.censored {
+        if row.censored && !self.cut_short.contains(&row.path) {
             self.cut_short.push(row.path.clone());
         }
         if let Some(at) = places.get(row.path.as_str()) {
@@ -187,13 +197,14 @@ impl<'a> Shared<'a> {
     /// All of what they took belongs to the base. Which files asked for them is not told: those whose fixtures took most, until it is all of it. Where
     /// that cannot be, it counts twice, and a job is predicted too high rather than too low.
     fn of<'f>(fixtures: impl Iterator<Item = &'f FixtureRow>, rows: &[&'a FileRow]) -> Self {
-        let (mut taken_bytes, mut released_bytes) = (0, 0);
+        let (mut taken_bytes, mut released_bytes, mut all_bytes) = (0, 0, 0_i64);
         let mut own: BTreeMap<&str, i64> = BTreeMap::new();
         for fixture in fixtures.filter(|it| it.scope == "session") {
             // Over several workers it is summed; each has its own.
             let each = |bytes: i64| bytes / i64::try_from(fixture.setups.max(1)).unwrap_or(1);
             let took = each(fixture.setup_bytes).clamp(0, MOST);
             taken_bytes += took;
+            all_bytes = all_bytes.saturating_add(fixture.setup_bytes.clamp(0, MOST));
             *own.entry(&fixture.name).or_default() += took;
             released_bytes += each(fixture.released_bytes).clamp(0, MOST);
         }
@@ -205,7 +216,7 @@ impl<'a> Shared<'a> {
         Self {
             taken_bytes,
             fixtures,
-            taken: spread(taken_bytes, rows),
+            taken: spread(all_bytes, rows),
             released: in_the_last(released_bytes, rows),
         }
     }
