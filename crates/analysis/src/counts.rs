@@ -63,7 +63,10 @@ impl Counts {
         if self.is_whole() {
             return number(self.tests);
         }
-        let mut words = format!("{} finished", number(self.tests.saturating_sub(self.unfinished)));
+        let mut words = format!(
+            "{} finished",
+            number(self.tests.saturating_sub(self.unfinished))
+        );
         match (self.unfinished, self.goes_on) {
             (0, _) => {}
             (running, true) => words += &format!(", {running} running"),
@@ -86,7 +89,13 @@ mod tests {
             (85, 0, 0, false, "85 tests"),
             (1, 0, 0, false, "1 test"),
             (0, 0, 0, false, "0 tests"),
-            (13, 1, 72, false, "12 tests finished, 1 did not finish, 72 did not begin"),
+            (
+                13,
+                1,
+                72,
+                false,
+                "12 tests finished, 1 did not finish, 72 did not begin",
+            ),
             (2, 1, 0, false, "1 test finished, 1 did not finish"),
             (12, 0, 3, false, "12 tests finished, 3 did not begin"),
             (13, 1, 72, true, "12 tests finished, 1 running"),

@@ -111,8 +111,12 @@ fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {
     let bytes = mebibytes(culprit.bytes);
     let name = &culprit.name;
     let sentence = match culprit.kind.as_str() {
-        RUNNING => format!("{bytes} had been taken so far by the running test {name} when the job died"),
-        "other" => format!("{bytes} was held by a process outside the job {name} when the job died"),
+        RUNNING => {
+            format!("{bytes} had been taken so far by the running test {name} when the job died")
+        }
+        "other" => {
+            format!("{bytes} was held by a process outside the job {name} when the job died")
+        }
         kind => format!("{bytes} was held by {kind} {name} when the job died"),
     };
     // A process has another number each time.

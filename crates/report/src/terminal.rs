@@ -180,7 +180,7 @@ fn sessions(out: &mut String, job: &JobReport, look: &Look) -> std::fmt::Result 
             (true, _) => "outcomes not known".to_owned(),
             (false, failed) => format!("{failed} failed"),
         };
-        let line = format!("session {}: {tests}, {failed}", session.ordinal);
+        let line = format!("session {}: {tests}; {failed}", session.ordinal);
         let asked = session.asked();
         if asked.is_empty() {
             writeln!(out, "{line}")?;

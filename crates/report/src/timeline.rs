@@ -9,7 +9,7 @@ use highwater_analysis::{
 use highwater_charts::{
     Band, Block, BlockKind, Lane, Limit, Line, Outlook, Timeline, bytes_label, time_label, timeline,
 };
-use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role, Span};
+use highwater_wire::report::{JobReport, JobState, ProcessRow, Role, Span};
 
 const MOST_PROCESSES: usize = 4;
 const MOST_LANES: usize = 16;

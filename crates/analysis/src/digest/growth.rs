@@ -280,7 +280,9 @@ fn sentence(report: &GrowthReport, workers: usize) -> String {
                 more => format!(" and {more} files more"),
             };
             let beside = beside_steps(report);
-            format!("Memory stepped up by {grown} over {files} files{on}: in {named}{more}{beside}.")
+            format!(
+                "Memory stepped up by {grown} over {files} files{on}: in {named}{more}{beside}."
+            )
         }
         Course::Steady => {
             let Span { value, low, high } = report.per_file_bytes;

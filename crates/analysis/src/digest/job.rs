@@ -201,7 +201,10 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
 /// The tests of each session that never ended, each once: a forked child tells its parent's again.
 fn unfinished<'a>(walks: &[Walk<'a>]) -> BTreeMap<u32, BTreeSet<&'a str>> {
     let mut open: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
-    for test in walks.iter().filter_map(|walk| walk.tests.get(walk.open_test?)) {
+    for test in walks
+        .iter()
+        .filter_map(|walk| walk.tests.get(walk.open_test?))
+    {
         open.entry(test.session).or_default().insert(test.nodeid);
     }
     open

@@ -91,7 +91,10 @@ mod tests {
         let mut facts = facts();
         facts.recall("killed.py", &[earlier(120, 4), earlier(90, 6)]);
         assert_eq!(told(&facts), [(48, 48, 3), (127, 6, 9)]);
-        assert_eq!((facts.cut_short.len(), &facts.recalled[..]), (0, &["killed.py".to_owned()][..]));
+        assert_eq!(
+            (facts.cut_short.len(), &facts.recalled[..]),
+            (0, &["killed.py".to_owned()][..])
+        );
     }
 
     #[test]

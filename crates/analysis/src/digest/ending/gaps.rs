@@ -10,6 +10,9 @@ use super::{
 };
 use crate::figures::{duration, mebibytes};
 
+/// A limit of which less than this part is left is full, as the verdict takes it.
+const FULL_PART: i64 = 20;
+
 /// What is needed to tell of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::digest) struct Gaps {
@@ -69,7 +72,9 @@ impl Gaps {
             (several, _) => format!("{} of the job were outside of that cgroup, and the peak is of all", count(several, "process")),
         };
         let limit = mebibytes(above.limit_bytes);
-        Some(format!("The peak is above the limit {whose} ({limit}): {why}."))
+        Some(format!(
+            "The peak is above the limit {whose} ({limit}): {why}."
+        ))
     }
 
     /// That the kernel struck at a limit though less was sampled of it.
@@ -84,7 +89,14 @@ impl Gaps {
             Verdict::OomMachine => LimitKind::Machine,
             _ => return None,
         };
-        if room.kind != kind || room.was_seen_full() {
+        let read = evidence.tightest.as_ref().filter(|it| it.kind == kind);
+        let was_read_full = read.is_some_and(|it| {
+            is_full(
+                it.worst_used_bytes.cast_signed(),
+                it.limit_bytes.cast_signed(),
+            )
+        });
+        if room.kind != kind || was_read_full || is_full(room.used_bytes, room.limit_bytes) {
             return None;
         }
         let (sampled_us, gone_us) = self.last_sample?;
@@ -110,6 +122,11 @@ impl Gaps {
     }
 }
 
+/// Whether next to nothing was left by what was read.
+fn is_full(used_bytes: i64, limit_bytes: i64) -> bool {
+    used_bytes >= limit_bytes - limit_bytes / FULL_PART
+}
+
 /// The processes of the job that were never in a cgroup or below it.
 fn outside(parts: &Parts<'_>, limit: &LimitUse) -> u64 {
     if limit.kind != LimitKind::Cgroup {
@@ -117,8 +134,7 @@ fn outside(parts: &Parts<'_>, limit: &LimitUse) -> u64 {
     }
     let is_in = |cgroup: &String| *cgroup == limit.path || is_above(&limit.path, cgroup);
     let members = parts.processes.iter().filter(|it| it.role != Role::Other);
-    let outside = members.filter(|process| {
-        !process.cgroups.is_empty() && !process.cgroups.iter().any(is_in)
-    });
+    let outside =
+        members.filter(|process| !process.cgroups.is_empty() && !process.cgroups.iter().any(is_in));
     outside.count() as u64
 }

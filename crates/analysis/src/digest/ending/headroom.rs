@@ -24,8 +24,6 @@ const SHORT_PERCENT: i64 = 10;
 const SHORT_FOR_DAEMONS_PERCENT: i64 = 20;
 /// Share of time in which everything waited for memory, hundredths of a percent, from which daemons act.
 const PRESSURE_FOR_DAEMONS: i64 = 4_000;
-/// A limit of which less than this part is left is full, as the verdict takes it.
-const FULL_PART: i64 = 20;
 const MOST_OTHERS: usize = 3;
 /// What holds less than this is not worth a word.
 const LEAST_OTHER_BYTES: i64 = 16 << 20;
@@ -50,11 +48,6 @@ impl Room {
 
     pub(super) fn is_short(&self) -> bool {
         self.left_percent() < SHORT_PERCENT
-    }
-
-    /// Whether next to nothing was left by what was read.
-    pub(super) fn was_seen_full(&self) -> bool {
-        self.used_bytes >= self.limit_bytes - self.limit_bytes / FULL_PART
     }
 
     /// As "the machine had used 6.1 GiB of 6.8 GiB (90 %)".

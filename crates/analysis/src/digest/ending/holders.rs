@@ -205,9 +205,8 @@ fn running_in<'a>(parts: &Parts<'a>, walk: &Walk<'a>, moment_us: i64) -> Option<
     let within = |t_us: i64| t_us >= test.began_us && test.ended_us.is_none_or(|it| t_us <= it);
     let others = |until_us: i64| {
         let fixtures = walk.fixtures.iter();
-        let fixtures = fixtures.filter(|it| {
-            is_named(it) && within(it.began_us) && it.began_us <= until_us
-        });
+        let fixtures =
+            fixtures.filter(|it| is_named(it) && within(it.began_us) && it.began_us <= until_us);
         let fixtures: i64 = fixtures.map(|it| it.setup_bytes).sum();
         let modules = walk.modules.iter();
         let modules = modules.filter(|it| within(it.began_us) && it.began_us <= until_us);

@@ -121,7 +121,10 @@ fn the_victim_is_named_however_many_hold_more() {
         .marks(&marks)
         .gone(200, None);
     let holders = killed(story);
-    assert_eq!((holders.len(), &holders[4]), (5, &("victim.py::y".to_owned(), 5)));
+    assert_eq!(
+        (holders.len(), &holders[4]),
+        (5, &("victim.py::y".to_owned(), 5))
+    );
 }
 
 #[test]

@@ -243,9 +243,13 @@ fn told(story: &Story) -> String {
 #[test]
 fn a_limit_that_no_sample_came_near_is_explained() {
     let text = told(&struck());
-    let words = "The last sample was 300.0 ms before the end, and the use rose faster than it was sampled.";
+    let words =
+        "The last sample was 300.0 ms before the end, and the use rose faster than it was sampled.";
     assert!(text.contains(words), "{text}");
-    assert!(text.contains("150.7 MiB of 219.3 MiB used at the worst that was read"), "{text}");
+    assert!(
+        text.contains("150.7 MiB of 219.3 MiB used at the worst that was read"),
+        "{text}"
+    );
     let marked = struck().series(Metric::CgroupPeak, None, "/job", 0, &[20, 230], MB);
     let words = "faster than it was sampled: the cgroup's own mark, page cache among it, came to 219.3 MiB of 219.3 MiB.";
     let text = told(&marked);

@@ -104,7 +104,11 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
             figures.at(evidence.peak_at_us, why);
         }
     }
-    if let Some(limit) = evidence.tightest.as_ref().filter(|it| bears(evidence, verdict, it.kind)) {
+    if let Some(limit) = evidence
+        .tightest
+        .as_ref()
+        .filter(|it| bears(evidence, verdict, it.kind))
+    {
         let name = limit.kind.as_str();
         figures.say(format!(
             "The tightest limit was the {name}'s: {} of {} used at the worst that was read.",
@@ -171,7 +175,8 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
 /// Whether what is known of a limit speaks for the verdict: what the guard did rests on the one limit that it met.
 fn bears(evidence: &Evidence, verdict: Verdict, kind: LimitKind) -> bool {
     let stop = evidence.seen.guard_stop();
-    verdict != Verdict::GuardStopped || stop.is_none_or(|stop| stop.limit.is_empty() || stop.limit == kind.as_str())
+    verdict != Verdict::GuardStopped
+        || stop.is_none_or(|stop| stop.limit.is_empty() || stop.limit == kind.as_str())
 }
 
 /// What was there before the test that ran, and what that test added.
