@@ -7,7 +7,7 @@ use highwater_analysis::{
     figures::parse_bytes,
     plan::{self, Asked, Earlier, Facts, MOST_EARLIER, Refusal},
 };
-use highwater_wire::report::{JobReport, JobState, PlanReport};
+use highwater_wire::report::{JobReport, PlanReport};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -143,10 +143,8 @@ pub(crate) async fn plan(
     let work = move || (Facts::of(&report.sessions, &files, &fixtures), report);
     let gathered = state.reading.run(0, work).await;
     let (mut facts, report) = gathered.map_err(|error| AppError::internal(&error))?;
-    if report.state != JobState::Running {
-        for path in facts.to_recall() {
-            facts.recall(&path, &earlier(state, project, &report, &path).await?);
-        }
+    for path in facts.to_recall() {
+        facts.recall(&path, &earlier(state, project, &report, &path).await?);
     }
     let work = move || plan::report(&report, &facts, &asked);
     let planned = state.reading.run(0, work).await;

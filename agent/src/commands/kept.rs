@@ -165,6 +165,7 @@ mod tests {
                     peak_bytes: 1,
                     duration_us: 1,
                 },
+                bound: None,
             }],
             bound: Bound::About,
             together: Vec::new(),

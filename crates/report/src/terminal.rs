@@ -65,10 +65,13 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             let head = if at == 0 { "Held the memory:" } else { "" };
             let name = fitted(&culprit.name, look.name_columns.saturating_sub(40));
             let bytes = mebibytes(culprit.bytes);
-            let so_far = culprit.so_far();
+            let so_far = match culprit.so_far().trim() {
+                "" => String::new(),
+                words => format!(" ({words})"),
+            };
             writeln!(
                 out,
-                "{head:<17}{bytes:>11}{so_far}  {} {name}",
+                "{head:<17}{bytes:>11}  {} {name}{so_far}",
                 culprit.what()
             )?;
         }
@@ -88,7 +91,8 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
         }
     }
     let counts = Counts::of_job(job);
-    if !counts.is_whole() {
+    let told = job.ending.as_ref().map_or("", |ending| &ending.sentence);
+    if !counts.is_whole() && !told.contains(&counts.words()) {
         writeln!(out, "{}", counts.words())?;
     }
     if let Some(hint) = plan::hint(job) {

@@ -198,7 +198,7 @@ impl Planned {
         let job = |job: &PlannedJob| JobLine {
             index: job.index,
             files: job.files.clone(),
-            peak: job.bound.unwrap_or(report.bound).words().to_owned()
+            peak: job.bound_words(report.bound).to_owned()
                 + &format::mebibytes(job.predicted.peak_bytes),
             duration: format::duration(job.predicted.duration_us),
             selection: format!("{}&shard={}", download("selection"), job.index),
@@ -251,17 +251,17 @@ impl Planned {
 }
 
 fn instead(alternative: &Alternative) -> InsteadLine {
-    let tone = match alternative.fits {
-        Some(true) => "good",
-        Some(false) => "bad",
-        None => "warn",
+    let (fits, tone) = match alternative.fits {
+        Some(true) => (alternative.fits_words(), "good"),
+        Some(false) => (alternative.fits_words(), "bad"),
+        None => ("not known", "warn"),
     };
     InsteadLine {
         sentence: sentence(&alternative.sentence),
         peak: alternative.bound.words().to_owned()
             + &format::mebibytes(alternative.predicted.peak_bytes),
         duration: format::duration(alternative.predicted.duration_us),
-        fits: alternative.fits_words(),
+        fits,
         tone,
     }
 }

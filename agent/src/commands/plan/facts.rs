@@ -5,7 +5,7 @@ use std::time::Duration;
 use highwater_analysis::plan::{Earlier, Facts, MOST_EARLIER};
 use highwater_wire::{
     ids::ProjectSlug,
-    report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport, JobState},
+    report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -64,11 +64,9 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
     let fixtures: Vec<FixtureRow> = fixtures.map_err(unread)?;
     let report: JobReport = one(&client, job, "")?;
     let mut facts = Facts::of(&report.sessions, &files, &fixtures);
-    if report.state != JobState::Running {
-        for path in facts.to_recall() {
-            let earlier = earlier(&client, &report, &path).map_err(unread)?;
-            facts.recall(&path, &earlier);
-        }
+    for path in facts.to_recall() {
+        let earlier = earlier(&client, &report, &path).map_err(unread)?;
+        facts.recall(&path, &earlier);
     }
     Ok(Found { facts, job: report })
 }
@@ -103,7 +101,10 @@ fn earlier(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Earlier>,
         ProjectSlug::path_of(&job.project),
         encoded.replace('+', "%20")
     );
-    let answer = client.read(&address, PATIENCE, MOST_BYTES)?;
+    // There is none before the server has settled the first job that ran the file.
+    let Some(answer) = client.read_if_there(&address, PATIENCE, MOST_BYTES)? else {
+        return Ok(Vec::new());
+    };
     let History { history } = understood(&answer)?;
     let others = history
         .into_iter()

@@ -45,11 +45,7 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             "{:>4} {:>6} {:>22} {:>10}",
             job.index,
             job.files.len(),
-            format!(
-                "{}{}",
-                job.bound.unwrap_or(report.bound).words(),
-                mebibytes(peak_bytes)
-            ),
+            format!("{}{}", job.bound_words(report.bound), mebibytes(peak_bytes)),
             duration(duration_us)
         )?;
     }

@@ -86,6 +86,19 @@ pub struct PlannedJob {
     pub bound: Option<Bound>,
 }
 
+impl PlannedJob {
+    /// How its peak is meant, in words before a size; `plan` is how those of the plan are.
+    #[must_use]
+    pub fn bound_words(&self, plan: Bound) -> &'static str {
+        match self.bound {
+            // Among others that are bounds, or beside one that is known to be too low.
+            Some(Bound::About) => "about ",
+            Some(bound) => bound.words(),
+            None => plan.words(),
+        }
+    }
+}
+
 /// What files lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
