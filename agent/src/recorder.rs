@@ -356,8 +356,8 @@ impl<S: BatchSink> Recorder<S> {
     }
 
     fn flush_now(&mut self) {
-        self.advise(false);
         self.settle_sighted(false);
+        self.advise(false);
         self.flush(false);
     }
 

@@ -5,7 +5,7 @@ pub(crate) mod kept;
 
 use highwater_analysis::{
     figures::parse_bytes,
-    plan::{self, Asked, Facts, Refusal},
+    plan::{self, Asked, Earlier, Facts, MOST_EARLIER, Refusal},
 };
 use highwater_wire::report::{JobReport, PlanReport};
 use serde::Deserialize;
@@ -137,10 +137,39 @@ pub(crate) async fn plan(
             files.len()
         )));
     }
-    let work = move || {
-        let facts = Facts::of(&report.sessions, &files, &fixtures);
-        plan::report(&report, &facts, &asked)
-    };
+    let (project, _) = job.run();
+    // Nobody keeps a connection of the store while they ask for another.
+    job.let_go();
+    let work = move || (Facts::of(&report.sessions, &files, &fixtures), report);
+    let gathered = state.reading.run(0, work).await;
+    let (mut facts, report) = gathered.map_err(|error| AppError::internal(&error))?;
+    for path in facts.to_recall() {
+        facts.recall(&path, &earlier(state, project, &report, &path).await?);
+    }
+    let work = move || plan::report(&report, &facts, &asked);
     let planned = state.reading.run(0, work).await;
     Ok(planned.map_err(|error| AppError::internal(&error))??)
+}
+
+/// What a file needed in other jobs of the name, the newest that ran it to its end.
+async fn earlier(
+    state: &AppState,
+    project: i64,
+    job: &JobReport,
+    path: &str,
+) -> Result<Vec<Earlier>, AppError> {
+    let history = state
+        .store
+        .file_history(project, path, Some(&job.name), None, MOST_EARLIER)
+        .await?;
+    let others = history
+        .into_iter()
+        .filter(|point| point.uuid != job.uuid && !point.censored);
+    let figures = others.map(|point| Earlier {
+        spike_bytes: point.spike_bytes,
+        children_bytes: point.tree_peak_bytes.saturating_sub(point.peak_bytes),
+        retained_bytes: point.retained_bytes,
+        duration_us: point.duration_us,
+    });
+    Ok(figures.collect())
 }

@@ -165,6 +165,7 @@ mod tests {
                     peak_bytes: 1,
                     duration_us: 1,
                 },
+                bound: None,
             }],
             bound: Bound::About,
             together: Vec::new(),
@@ -172,6 +173,7 @@ mod tests {
             is_partial: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
+            recalled: Vec::new(),
         };
         plan.id = plan.digest();
         plan

@@ -13,7 +13,7 @@ pub(super) const PATIENCE_US: i64 = 30_000_000;
 /// A process that ended sooner may never have come to load a plugin (`pytest --version`), µs.
 const TOO_SHORT_US: i64 = 1_000_000;
 
-/// One sentence for each pytest process that is found to have no plugin; each process is decided on once.
+/// One sentence for each pytest process that is found to have no plugin; each process is decided on once, when it is known what can be told of its tests.
 pub(super) fn without_plugin(
     table: &mut Table,
     now_us: i64,
@@ -43,8 +43,10 @@ pub(super) fn without_plugin(
         .map(|(_, known)| known.word.parent_pid)
         .collect();
     for (key, known) in table.iter_mut() {
-        // Workers may collect for long before the first test shows whether they can be read.
-        let may_be_sampled = !known.is_sampled && controllers.contains(&key.pid);
+        // Workers may come late and collect for long before the first test shows whether they can be read, and nobody takes back what was said: of
+        // whoever is not sampled is said what came of it once it is gone, and its workers are.
+        let may_be_sampled =
+            !known.is_sampled && (!known.is_gone() || controllers.contains(&key.pid));
         if !is_due(known) || (may_be_sampled && !at_the_end) {
             continue;
         }

@@ -278,6 +278,23 @@ impl Client {
         read(self.get_up_to(path, patience, most_bytes)?, most_bytes)
     }
 
+    /// The same; `None` where nothing is there.
+    ///
+    /// # Errors
+    /// When nothing comes within the time, or a refusal.
+    pub fn read_if_there(
+        &self,
+        path: &str,
+        patience: Duration,
+        most_bytes: u64,
+    ) -> Result<Option<String>, String> {
+        let page = self.get_up_to(path, patience, most_bytes)?;
+        match page.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => read(page, most_bytes).map(Some),
+        }
+    }
+
     /// The same of a report of the job, which says of itself that it is one.
     ///
     /// # Errors

@@ -139,8 +139,8 @@ fn rows_of_several_sessions_are_told_apart() {
     digest.tests[1].session = 2;
     let text = terminal(&digest, None, &look(100, true));
     for line in [
-        "session 1: 2 tests, 1 failed",
-        "session 2: 2 tests, 1 failed: tests/e2e -q",
+        "session 1: 2 tests; 1 failed",
+        "session 2: 2 tests; 1 failed: tests/e2e -q",
         "   114.4 MiB    152.6 MiB      1  tests/test_keeps.py (session 1)",
         "   114.4 MiB    152.6 MiB      1  tests/test_keeps.py (session 2)",
     ] {

@@ -12,6 +12,7 @@ pub mod chance;
 pub mod changepoint;
 pub mod check;
 pub mod compare;
+pub mod counts;
 pub mod diagnosis;
 pub mod digest;
 pub mod figures;

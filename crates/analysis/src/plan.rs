@@ -14,6 +14,7 @@ pub mod forms;
 mod given;
 mod ground;
 mod hint;
+mod recalled;
 mod report;
 mod together;
 
@@ -24,7 +25,8 @@ use fit::{Bin, Unit};
 pub use facts::Facts;
 pub use ground::Ground;
 pub use hint::{SHARE, budget, hint, workers};
-pub use report::{Asked, Refusal, report};
+pub use recalled::{Earlier, MOST_EARLIER};
+pub use report::{Asked, Each, Refusal, report};
 pub use together::{Group, groups, is_like};
 
 /// What a test file takes, as it was recorded.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use highwater_analysis::{
+    counts::Counts,
     figures::{duration, mebibytes, shown, web_address, whole_moment},
     plan,
 };
@@ -156,7 +157,8 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
             true => "outcomes not known".to_owned(),
             false => format!("{} failed", session.failed),
         };
-        let text = format!("{}: {} tests, {outcome}", session.ordinal, session.tests);
+        let tests = Counts::of_session(session, job).words();
+        let text = format!("{}: {tests}; {outcome}", session.ordinal);
         facts.push(("Session", text));
     }
     let told = [

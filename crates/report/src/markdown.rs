@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use highwater_analysis::{
+    counts::Counts,
     digest::Digest,
     figures::{count, duration, mebibytes, web_address},
     plan,
@@ -64,7 +65,11 @@ fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Resu
     }
     let kind = job.peak_kind.as_str();
     let peak = mebibytes(job.peak_bytes.cast_signed());
-    let tests: u64 = job.sessions.iter().map(|session| session.tests).sum();
+    let counts = Counts::of_job(job);
+    let tests = match counts.is_whole() {
+        true => counts.tests.to_string(),
+        false => counts.words(),
+    };
     let failed: u64 = job.sessions.iter().map(|session| session.failed).sum();
     let headroom = job.headroom_bytes.map_or("–".to_owned(), mebibytes);
     let took = duration(job.duration_us);

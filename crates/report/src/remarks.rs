@@ -4,7 +4,7 @@
 use highwater_analysis::{digest::Digest, figures::mebibytes, time};
 use highwater_wire::report::{
     CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
-    JobState, Remark, RemarkKind, Severity, Verdict,
+    JobState, RUNNING, Remark, RemarkKind, Severity, Verdict,
 };
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ fn is_death(ending: &Ending) -> bool {
 fn death(digest: &Digest, ending: &Ending) -> Remark {
     let victim = ending.victim.as_deref();
     let running = victim.map_or_else(String::new, |test| format!(" Running at the end: {test}."));
-    let named = ending.culprits.iter().find_map(|it| path_of(digest, it));
+    let named = most_blamed(digest, ending);
     let sentence = format!("{}{running} Next: {}", ending.sentence, ending.next_step);
     // The line that a reader is led to is of what held the memory, not of whom it hit.
     let path = named.or_else(|| Some(victim?.split_once("::")?.0.to_owned()));
@@ -101,16 +101,27 @@ fn death(digest: &Digest, ending: &Ending) -> Remark {
     )
 }
 
+/// The test file of what held most. The test that ran found no room, unless it had taken more than all that was held before it.
+fn most_blamed(digest: &Digest, ending: &Ending) -> Option<String> {
+    let (running, held): (Vec<&Culprit>, Vec<&Culprit>) =
+        ending.culprits.iter().partition(|it| it.kind == RUNNING);
+    let all_held = held.iter().map(|it| it.bytes).fold(0, i64::saturating_add);
+    let running = running.into_iter().filter(|it| it.bytes > all_held);
+    running.chain(held).find_map(|it| path_of(digest, it))
+}
+
 fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {
-    let what = match culprit.kind.as_str() {
-        "other" => "a process outside the job",
-        kind => kind,
+    let bytes = mebibytes(culprit.bytes);
+    let name = &culprit.name;
+    let sentence = match culprit.kind.as_str() {
+        RUNNING => {
+            format!("{bytes} had been taken so far by the running test {name} when the job died")
+        }
+        "other" => {
+            format!("{bytes} was held by a process outside the job {name} when the job died")
+        }
+        kind => format!("{bytes} was held by {kind} {name} when the job died"),
     };
-    let sentence = format!(
-        "{} was held by {what} {} when the job died",
-        mebibytes(culprit.bytes),
-        culprit.name
-    );
     // A process has another number each time.
     let subject = match culprit.name.rsplit_once(" (process ") {
         Some((command, _)) if culprit.kind == "other" => command,
@@ -130,6 +141,7 @@ fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {
 fn path_of(digest: &Digest, culprit: &Culprit) -> Option<String> {
     let path = match culprit.kind.as_str() {
         "file" => culprit.name.as_str(),
+        RUNNING => culprit.name.split_once("::")?.0,
         "fixture" => culprit.name.strip_suffix(')')?.rsplit_once(" (")?.1,
         _ => return None,
     };

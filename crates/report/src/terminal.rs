@@ -5,7 +5,7 @@ mod look;
 
 use std::fmt::Write;
 
-use highwater_analysis::{digest::Digest, figures::mebibytes, plan};
+use highwater_analysis::{counts::Counts, digest::Digest, figures::mebibytes, plan};
 use highwater_wire::report::{
     Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
 };
@@ -65,7 +65,15 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             let head = if at == 0 { "Held the memory:" } else { "" };
             let name = fitted(&culprit.name, look.name_columns.saturating_sub(40));
             let bytes = mebibytes(culprit.bytes);
-            writeln!(out, "{head:<17}{bytes:>11}  {} {name}", culprit.kind)?;
+            let so_far = match culprit.so_far().trim() {
+                "" => String::new(),
+                words => format!(" ({words})"),
+            };
+            writeln!(
+                out,
+                "{head:<17}{bytes:>11}  {} {name}{so_far}",
+                culprit.what()
+            )?;
         }
         if let Some(victim) = &ending.victim {
             writeln!(
@@ -81,6 +89,11 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
                 fitted(&ending.next_step, MOST_NOTICE_COLUMNS)
             )?;
         }
+    }
+    let counts = Counts::of_job(job);
+    let told = job.ending.as_ref().map_or("", |ending| &ending.sentence);
+    if !counts.is_whole() && !told.contains(&counts.words()) {
+        writeln!(out, "{}", counts.words())?;
     }
     if let Some(hint) = plan::hint(job) {
         writeln!(out, "To cut the suite into jobs that fit: {hint}")?;
@@ -166,15 +179,12 @@ fn sessions(out: &mut String, job: &JobReport, look: &Look) -> std::fmt::Result 
         return Ok(());
     }
     for session in job.sessions.iter().take(MOST_SESSIONS) {
-        let tests = match session.tests {
-            1 => "1 test".to_owned(),
-            tests => format!("{tests} tests"),
-        };
+        let tests = Counts::of_session(session, job).words();
         let failed = match (session.sampled, session.failed) {
             (true, _) => "outcomes not known".to_owned(),
             (false, failed) => format!("{failed} failed"),
         };
-        let line = format!("session {}: {tests}, {failed}", session.ordinal);
+        let line = format!("session {}: {tests}; {failed}", session.ordinal);
         let asked = session.asked();
         if asked.is_empty() {
             writeln!(out, "{line}")?;

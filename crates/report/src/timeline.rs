@@ -9,7 +9,7 @@ use highwater_analysis::{
 use highwater_charts::{
     Band, Block, BlockKind, Lane, Limit, Line, Outlook, Timeline, bytes_label, time_label, timeline,
 };
-use highwater_wire::report::{JobReport, JobState, LimitKind, ProcessRow, Role, Span};
+use highwater_wire::report::{JobReport, JobState, ProcessRow, Role, Span};
 
 const MOST_PROCESSES: usize = 4;
 const MOST_LANES: usize = 16;
@@ -206,13 +206,8 @@ pub(crate) fn name_of(process: &ProcessRow) -> String {
 }
 
 fn limit(limit: &highwater_wire::report::LimitUse) -> Limit {
-    let label = match limit.kind {
-        LimitKind::Cgroup => "cgroup",
-        LimitKind::Machine => "machine",
-        LimitKind::Budget => "budget",
-    };
     Limit {
-        label: label.to_owned(),
+        label: limit.kind.as_str().to_owned(),
         bytes: limit.limit_bytes.cast_signed(),
     }
 }

@@ -31,7 +31,7 @@ pub use compare::{
     FileChange, FileComparison, FileCounts, FixtureComparison,
 };
 pub use diagnosis::{Advice, Diagnosis, Grown, PytestKeeps, Why};
-pub use ending::{Confidence, Culprit, Ending, Evidence, Verdict};
+pub use ending::{Confidence, Culprit, Ending, Evidence, RUNNING, Verdict};
 pub use files::{FileRow, FilesPage, LateImport, WorkerFigures};
 pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};

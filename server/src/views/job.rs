@@ -3,7 +3,7 @@
 mod files;
 
 use askama::Template;
-use highwater_analysis::{plan, time::by_the_server};
+use highwater_analysis::{counts::Counts, plan, time::by_the_server};
 use highwater_charts::time_label;
 use highwater_store::JobRow;
 use highwater_wire::{
@@ -374,9 +374,9 @@ fn facts(job: &JobReport, processes: &[ProcessRow]) -> Vec<(&'static str, String
         facts.push((
             "Session",
             format!(
-                "{}{asked}: {}, {}{workers}",
+                "{}{asked}: {}; {}{workers}",
                 session.ordinal,
-                format::count(usize::try_from(session.tests).unwrap_or(usize::MAX), "test"),
+                Counts::of_session(session, job).words(),
                 match session.sampled {
                     true => "outcomes not known (sampled without the plugin)".to_owned(),
                     false => format!("{} failed", session.failed),

@@ -198,7 +198,8 @@ impl Planned {
         let job = |job: &PlannedJob| JobLine {
             index: job.index,
             files: job.files.clone(),
-            peak: report.bound.words().to_owned() + &format::mebibytes(job.predicted.peak_bytes),
+            peak: job.bound_words(report.bound).to_owned()
+                + &format::mebibytes(job.predicted.peak_bytes),
             duration: format::duration(job.predicted.duration_us),
             selection: format!("{}&shard={}", download("selection"), job.index),
             selection_name: selection_name(job.index),
@@ -251,8 +252,8 @@ impl Planned {
 
 fn instead(alternative: &Alternative) -> InsteadLine {
     let (fits, tone) = match alternative.fits {
-        Some(true) => ("inside the budget", "good"),
-        Some(false) => ("over the budget", "bad"),
+        Some(true) => (alternative.fits_words(), "good"),
+        Some(false) => (alternative.fits_words(), "bad"),
         None => ("not known", "warn"),
     };
     InsteadLine {
@@ -284,7 +285,11 @@ fn notes(report: &PlanReport) -> Vec<String> {
         ),
         (
             &report.cut_short,
-            "did not finish in that recording, and need more than is predicted for them",
+            "did not finish in that recording, and nothing else is known: planned with what was seen to be needed until then, more may be",
+        ),
+        (
+            &report.recalled,
+            "did not finish in that recording; planned with the most that was needed in other jobs",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {

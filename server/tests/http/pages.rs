@@ -190,8 +190,8 @@ fn the_rows_of_several_sessions_say_which_they_are_of() {
     app.settled(uuid, "finished");
     let page = app.get(&format!("/jobs/{uuid}")).text;
     for words in [
-        "1 (part0 -q): 1 test, 0 failed",
-        "2 (part1 -q): 1 test, 0 failed",
+        "1 (part0 -q): 1 test; 0 failed",
+        "2 (part1 -q): 1 test; 0 failed",
         "\nsession 1\n",
         "\nsession 2\n",
     ] {

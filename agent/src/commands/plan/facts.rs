@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use highwater_analysis::plan::Facts;
-use highwater_wire::report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport};
-use serde::de::DeserializeOwned;
+use highwater_analysis::plan::{Earlier, Facts, MOST_EARLIER};
+use highwater_wire::{
+    ids::ProjectSlug,
+    report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport},
+};
+use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
@@ -60,10 +63,59 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
     );
     let fixtures: Vec<FixtureRow> = fixtures.map_err(unread)?;
     let report: JobReport = one(&client, job, "")?;
-    Ok(Found {
-        facts: Facts::of(&report.sessions, &files, &fixtures),
-        job: report,
-    })
+    let mut facts = Facts::of(&report.sessions, &files, &fixtures);
+    for path in facts.to_recall() {
+        let earlier = earlier(&client, &report, &path).map_err(unread)?;
+        facts.recall(&path, &earlier);
+    }
+    Ok(Found { facts, job: report })
+}
+
+/// A file in one job of its history.
+#[derive(Debug, Deserialize)]
+struct Point {
+    job: Uuid,
+    peak_bytes: i64,
+    tree_peak_bytes: i64,
+    spike_bytes: i64,
+    retained_bytes: i64,
+    duration_us: i64,
+    censored: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct History {
+    history: Vec<Point>,
+}
+
+/// What a file needed in other jobs of the name, the newest that ran it to its end.
+fn earlier(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Earlier>, String> {
+    // In a path a blank is no plus.
+    let encoded: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("name", &job.name)
+        .append_pair("limit", &MOST_EARLIER.to_string())
+        .finish();
+    let address = format!(
+        "/api/v1/projects/{}/files/{}?{query}",
+        ProjectSlug::path_of(&job.project),
+        encoded.replace('+', "%20")
+    );
+    // There is none before the server has settled the first job that ran the file.
+    let Some(answer) = client.read_if_there(&address, PATIENCE, MOST_BYTES)? else {
+        return Ok(Vec::new());
+    };
+    let History { history } = understood(&answer)?;
+    let others = history
+        .into_iter()
+        .filter(|point| point.job != job.uuid && !point.censored);
+    let figures = others.map(|point| Earlier {
+        spike_bytes: point.spike_bytes,
+        children_bytes: point.tree_peak_bytes.saturating_sub(point.peak_bytes),
+        retained_bytes: point.retained_bytes,
+        duration_us: point.duration_us,
+    });
+    Ok(figures.collect())
 }
 
 fn read(found: &InSpool) -> Result<Found, CommandError> {

@@ -45,7 +45,7 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             "{:>4} {:>6} {:>22} {:>10}",
             job.index,
             job.files.len(),
-            format!("{}{}", report.bound.words(), mebibytes(peak_bytes)),
+            format!("{}{}", job.bound_words(report.bound), mebibytes(peak_bytes)),
             duration(duration_us)
         )?;
     }
@@ -67,7 +67,11 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
         ),
         (
             &report.cut_short,
-            "did not finish in that recording, and needs more than is predicted for it",
+            "did not finish in that recording, and nothing else is known of it: it is planned with what it was seen to need until then, and may need more",
+        ),
+        (
+            &report.recalled,
+            "did not finish in that recording, and is planned with the most that it needed in other jobs",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {
@@ -100,11 +104,7 @@ fn sentence(alternative: &Alternative) -> String {
         peak_bytes,
         duration_us,
     } = alternative.predicted;
-    let fits = match alternative.fits {
-        Some(true) => "inside the budget",
-        Some(false) => "over the budget",
-        None => "whether that fits is not known",
-    };
+    let fits = alternative.fits_words();
     format!(
         "{}: {}{} in {}, {fits}",
         alternative.sentence,

@@ -330,6 +330,8 @@ fn jobs_are_alike_that_share_what_memory_hangs_on() {
         ended_us: None,
         exit_status: None,
         tests: 0,
+        unfinished: 0,
+        not_begun: None,
         failed: 0,
         sampled: false,
     };

@@ -9,6 +9,7 @@ mod deaths;
 mod evidence;
 mod failures;
 mod figures;
+mod gaps;
 mod guard;
 mod headroom;
 mod holders;
@@ -105,5 +106,6 @@ fn culprits(evidence: &Evidence, verdict: Verdict) -> Vec<Culprit> {
                 .as_ref()
                 .is_some_and(|room| room.kind == LimitKind::Machine));
     let others = headroom.culprits().filter(|_| of_machine);
-    holders::most(evidence.holders.iter().cloned().chain(others).collect())
+    let all = evidence.holders.iter().cloned().chain(others).collect();
+    holders::most(all, evidence.running.as_deref())
 }

@@ -18,6 +18,8 @@ const MOST_FILES: f64 = 1e6;
 
 /// A change that is worth a figure, bytes.
 const LEAST_TOLD_BYTES: i64 = growth::LEAST_GROWTH_BYTES as i64;
+/// Growth in steps has hardly anything between them where that is less than this share of it.
+const HARDLY: f64 = 0.1;
 /// Room for more than so many times the files that ran is no news.
 const NEWS: i64 = 4;
 
@@ -241,8 +243,9 @@ fn sentence(report: &GrowthReport, workers: usize) -> String {
                 1 => " and 1 file more".to_owned(),
                 more => format!(" and {more} files more"),
             };
+            let beside = beside_steps(report);
             format!(
-                "Memory stepped up by {grown} over {files} files{on}: in {named}{more}, and hardly between."
+                "Memory stepped up by {grown} over {files} files{on}: in {named}{more}{beside}."
             )
         }
         Course::Steady => {
@@ -259,6 +262,24 @@ fn sentence(report: &GrowthReport, workers: usize) -> String {
             let room = room.map_or_else(String::new, room_sentence);
             format!("Memory grew on and on: {each}, {grown} over {files} files{on}.{room}")
         }
+    }
+}
+
+/// What of growth in steps is none of them.
+fn beside_steps(report: &GrowthReport) -> String {
+    let stepped = report.steps.iter();
+    let stepped = stepped.fold(0, |sum: i64, step| sum.saturating_add(step.bytes));
+    let grown = report.grown_bytes.max(1);
+    let rest = grown.saturating_sub(stepped);
+    let share = rest as f64 / grown as f64;
+    if share.abs() < HARDLY {
+        return ", and hardly between".to_owned();
+    }
+    let bytes = mebibytes(rest.saturating_abs());
+    let percent = share.abs() * 100.0;
+    match rest > 0 {
+        true => format!(", and by {bytes} ({percent:.0} %) in all others"),
+        false => format!(", of which all others gave back {bytes}"),
     }
 }
 

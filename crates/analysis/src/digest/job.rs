@@ -1,6 +1,6 @@
 //! The job as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::{
     report::{
@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::Job,
 };
 
-use super::{ending, forecast, growth, limits, parts::Parts};
+use super::{ending, forecast, growth, limits, parts::Parts, walk::Walk};
 use crate::{
     recording::Recording,
     time::{by_the_server, rfc3339},
@@ -155,14 +155,17 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             statuses.extend(walk.session_ends.iter().copied());
         }
     }
-    let mut counts: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let mut counts: BTreeMap<u32, (u64, u64, u64)> = BTreeMap::new();
     for test in parts.tests {
-        let (tests, failed) = counts.entry(test.session).or_default();
+        let (tests, firsts, failed) = counts.entry(test.session).or_default();
         *tests += 1;
+        *firsts += u64::from(test.execution <= 1);
         *failed += u64::from(matches!(test.outcome.as_str(), "failed" | "error"));
     }
+    let unfinished = unfinished(parts.walks);
+    let collected = collected(parts.walks);
     let report = |(session, ordinal): (&highwater_wire::v1::Session, u32)| {
-        let (tests, failed) = counts.get(&ordinal).copied().unwrap_or_default();
+        let (tests, firsts, failed) = counts.get(&ordinal).copied().unwrap_or_default();
         SessionReport {
             ordinal,
             id: session.id.clone(),
@@ -174,6 +177,10 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             ended_us: session.ended_us,
             exit_status: statuses.get(&ordinal).copied().or(session.exit_status),
             tests,
+            unfinished: unfinished.get(&ordinal).map_or(0, |open| open.len() as u64),
+            not_begun: collected
+                .get(&ordinal)
+                .map(|tests| tests.saturating_sub(firsts)),
             failed,
             sampled: session.sampled,
         }
@@ -185,6 +192,28 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
         .zip(1..)
         .map(report)
         .collect()
+}
+
+/// The tests of each session that never ended, each once: a forked child tells its parent's again.
+fn unfinished<'a>(walks: &[Walk<'a>]) -> BTreeMap<u32, BTreeSet<&'a str>> {
+    let mut open: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+    for test in walks
+        .iter()
+        .filter_map(|walk| walk.tests.get(walk.open_test?))
+    {
+        open.entry(test.session).or_default().insert(test.nodeid);
+    }
+    open
+}
+
+/// How many tests each session was to run, where it told.
+fn collected(walks: &[Walk<'_>]) -> BTreeMap<u32, u64> {
+    let mut collected: BTreeMap<u32, u64> = BTreeMap::new();
+    for list in walks.iter().flat_map(|walk| &walk.collected) {
+        let known = collected.entry(list.session).or_default();
+        *known = list.items.max(*known);
+    }
+    collected
 }
 
 /// Codes of the notices in which an agent says what it took itself.

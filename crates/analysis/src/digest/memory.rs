@@ -222,6 +222,13 @@ impl Memory {
         self.curves[process].points.last().map(|point| point.1)
     }
 
+    /// The last sample of a process at or before an instant.
+    pub(super) fn rss_at(&self, process: usize, t_us: i64) -> Option<i64> {
+        let points = &self.curves[process].points;
+        let after = points.partition_point(|point| self.ticks[point.0] <= t_us);
+        points.get(after.checked_sub(1)?).map(|point| point.1)
+    }
+
     /// When a process was sampled last.
     pub(super) fn last_tick(&self, process: usize) -> Option<i64> {
         let (tick, _, _) = self.curves[process].points.last()?;

@@ -347,12 +347,16 @@ impl<'a> Walker<'a> {
             }
             What::DiagnosisBegin => self.begin_diagnosis(mark),
             What::DiagnosisEnd { found } => self.end_diagnosis(texts.found(found)),
-            What::CollectEnd { files, .. } => {
+            What::CollectEnd { items, files } => {
                 self.end_collection(mark);
                 let files = texts.get(files);
                 if !files.is_empty() {
                     let session = self.session();
-                    self.walk.collected.push(Collected { session, files });
+                    self.walk.collected.push(Collected {
+                        session,
+                        items,
+                        files,
+                    });
                 }
             }
             What::ModuleGone { .. } | What::Blocks { .. } | What::Unknown => {}

@@ -18,12 +18,20 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
     let mut ordered = facts.files.clone();
     order(&mut ordered);
     let recorded = predicted(alone, &facts.files);
+    // A file that was cut short needs no less than is known of it: nothing that counts it is expected, or a bound from above.
+    let (about, at_most) = match facts.cut_short.is_empty() {
+        true => (Bound::About, Bound::AtMost),
+        false => (Bound::AtLeast, Bound::About),
+    };
     let told = |kind, sentence: String, predicted: Predicted, bound| Alternative {
         kind,
         sentence,
         predicted,
         bound,
-        fits: fits(predicted.peak_bytes, bound, budget_bytes),
+        fits: match (kind, at_most) {
+            (AlternativeKind::Workers, Bound::About) => None,
+            _ => fits(predicted.peak_bytes, bound, budget_bytes),
+        },
         workers: None,
         files: None,
         needed_bytes: None,
@@ -37,13 +45,13 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
             AlternativeKind::AsRecorded,
             "all files in one process, in the order in which they were recorded".to_owned(),
             recorded,
-            Bound::About,
+            about,
         ),
         told(
             AlternativeKind::BestOrder,
             "all files in one process, in the best order".to_owned(),
             predicted(alone, &ordered),
-            Bound::About,
+            about,
         ),
         Alternative {
             workers: Some(workers),
@@ -51,7 +59,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
                 AlternativeKind::Workers,
                 format!("all files in one job of {workers} workers (-n {workers} --dist loadfile)"),
                 predicted(Ground { workers, ..ground }, &facts.files),
-                Bound::AtMost,
+                at_most,
             )
         },
     ];
@@ -66,7 +74,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
                 AlternativeKind::Restart,
                 format!("all files in one job, with a fresh pytest after each {files} in the order in which they were recorded{cost}"),
                 predicted,
-                Bound::About,
+                about,
             )
         });
     }
@@ -77,6 +85,8 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
     let needed_bytes = (recorded.peak_bytes as f64 / SHARE).ceil() as i64;
     all.push(Alternative {
         needed_bytes: Some(needed_bytes),
+        // It is made so; the budget is of another runner.
+        fits: (about == Bound::About).then_some(true),
         ..told(
             AlternativeKind::LargerRunner,
             format!(
@@ -85,7 +95,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
                 (1.0 - SHARE) * 100.0
             ),
             recorded,
-            Bound::About,
+            about,
         )
     });
     all
@@ -242,7 +252,7 @@ mod tests {
                 519,
                 1_000,
                 Bound::About,
-                Some(false),
+                Some(true),
             ),
         ] {
             let told = told(&facts, 1, 280, kind).unwrap();
@@ -282,6 +292,19 @@ mod tests {
             None
         );
         assert_eq!(told(&facts(), 1, 1_000, AlternativeKind::Restart), None);
+        // Of a file that was cut short only the least is known.
+        let cut_short = Facts {
+            cut_short: vec!["test_9.py".to_owned()],
+            ..facts()
+        };
+        for (kind, bound, fits) in [
+            (AlternativeKind::AsRecorded, Bound::AtLeast, None),
+            (AlternativeKind::Workers, Bound::About, None),
+            (AlternativeKind::LargerRunner, Bound::AtLeast, None),
+        ] {
+            let told = told(&cut_short, 1, 1_000, kind).unwrap();
+            assert_eq!((told.bound, told.fits), (bound, fits), "{kind:?}");
+        }
         let unseen = Facts {
             begin_us: None,
             ..facts()

@@ -18,6 +18,8 @@ pub struct Facts {
     pub base_bytes: i64,
     /// What such a fixture needs for a while above what it holds, while it is set up, bytes; of several the most.
     pub set_up_bytes: i64,
+    /// What of that the imports of all test files took, and modules that tests import, bytes; of several the most.
+    pub imported_bytes: i64,
     /// What of that pytest and its plugins took, before any test file was imported: what a process takes that hands out tests and runs none.
     pub controller_bytes: i64,
     /// From the begin of a session to its first file, µs, of several the most: what a further pytest costs. None where that was not seen.
@@ -26,14 +28,16 @@ pub struct Facts {
     pub shared: Vec<(String, i64)>,
     /// The files that ran, in the order they first did.
     pub files: Vec<File>,
-    /// Those of them that were cut short: they need more than was seen.
+    /// Those of them that were cut short: they need no less than was seen, and maybe more.
     pub cut_short: Vec<String>,
+    /// Those that were cut short and of which other jobs tell more.
+    pub recalled: Vec<String>,
     /// Files that were imported and did not run, behind those that did: they are taken to be as those in the middle.
     pub not_run: Vec<String>,
 }
 
 /// Figures beyond this are nobody's, bytes and µs: sums of them stay whole numbers.
-const MOST: i64 = 1 << 50;
+pub(super) const MOST: i64 = 1 << 50;
 
 /// What the fixtures of a session that files share hold at once, need while they are set up, and take each. No file tells of it.
 #[derive(Debug, Default)]
@@ -62,11 +66,14 @@ impl Facts {
             facts.set_up_bytes = facts.set_up_bytes.max(shared.set_up_bytes);
             let first = rows.iter().min_by_key(|row| row.started_us);
             let started_bytes = first.map_or(0, |row| row.start_bytes);
+            let late_bytes = imported_late(*session, files);
             let base_bytes = started_bytes
                 .saturating_add(shared.taken_bytes)
-                .saturating_add(imported_late(*session, files));
+                .saturating_add(late_bytes);
             facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
             let imported = first.map_or(0, |first| imported_beside(first, *session, files));
+            let imported_bytes = imported.saturating_add(late_bytes).clamp(0, MOST);
+            facts.imported_bytes = facts.imported_bytes.max(imported_bytes);
             let controller_bytes = started_bytes.saturating_sub(imported).clamp(0, MOST);
             facts.controller_bytes = facts.controller_bytes.max(controller_bytes);
             if let (Some(first), Some(Some(began_us))) = (first, begins.get(session)) {
@@ -106,7 +113,7 @@ impl Facts {
             duration_us: row.duration_us.clamp(0, MOST),
         };
         let given = given::take_off(&mut file, below.clamp(0, MOST));
-        if row.censored {
+        if row.censored && !self.cut_short.contains(&row.path) {
             self.cut_short.push(row.path.clone());
         }
         if let Some(at) = places.get(row.path.as_str()) {

@@ -6,8 +6,11 @@ use highwater_wire::report::{
     Bound, JobReport, JobState, PlanReport, PlannedJob, Predicted, Together,
 };
 
-use super::{Facts, File, Ground, Plan, Wanted, alternatives, cut, groups};
+use super::{Facts, File, Ground, Plan, Shard, Wanted, alternatives, cut, groups};
 use crate::figures::{mebibytes, mebibytes_at_least, shown};
+
+/// What is less is not worth a word.
+const LEAST_TOLD_BYTES: i64 = 1 << 20;
 
 /// What is asked of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +23,35 @@ pub struct Asked {
     pub workers: Option<u32>,
     /// Globs: the files that look like one stay together.
     pub together: Vec<String>,
+}
+
+/// What a process is taken to hold before its first file, whichever files it runs: what it needs less in a job of few files is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Each {
+    /// Processes that run tests.
+    pub workers: u32,
+    /// Imports of all test files and of modules that tests import, bytes.
+    pub imported_bytes: i64,
+    /// Fixtures of the session, bytes.
+    pub shared_bytes: i64,
+}
+
+impl Each {
+    /// In words behind what the processes stand at; nothing where it is little.
+    fn words(self) -> String {
+        if self.imported_bytes.max(self.shared_bytes) < LEAST_TOLD_BYTES {
+            return String::new();
+        }
+        let whom = match self.workers {
+            0 | 1 => String::new(),
+            workers => format!("in each of its {workers} workers "),
+        };
+        format!(
+            " (among it {whom}{} for the imports of all test files and {} for fixtures of the session: a job whose files need less of them takes less)",
+            mebibytes(self.imported_bytes),
+            mebibytes(self.shared_bytes)
+        )
+    }
 }
 
 /// Why there is no plan.
@@ -45,6 +77,8 @@ pub enum Refusal {
         budget_bytes: i64,
         /// What the processes stand at before their first file, bytes.
         idle_bytes: i64,
+        /// Of that what each process takes for the imports of all test files and for the session's fixtures, and how many there are.
+        each: Each,
         /// What it needs without files that give back before it, bytes.
         alone_bytes: i64,
         /// The least budget that was found to bear all files, bytes.
@@ -84,6 +118,7 @@ impl fmt::Display for Refusal {
                 with,
                 budget_bytes,
                 idle_bytes,
+                each,
                 alone_bytes,
                 least_bytes,
             } => {
@@ -94,9 +129,10 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "no plan fits into {}: a job stands at {} before its first file, and {} {alone} brings it to {}, ",
+                    "no plan fits into {}: a job stands at {} before its first file{}, and {} {alone} brings it to {}, ",
                     mebibytes(*budget_bytes),
                     mebibytes(*idle_bytes),
+                    each.words(),
                     shown(path),
                     mebibytes_at_least(*alone_bytes)
                 )?;
@@ -168,6 +204,11 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
                 with,
                 budget_bytes,
                 idle_bytes: ground.idle_bytes(),
+                each: Each {
+                    workers: ground.workers,
+                    imported_bytes: facts.imported_bytes,
+                    shared_bytes: facts.shared.iter().map(|(_, bytes)| bytes).sum(),
+                },
                 alone_bytes,
                 least_bytes,
             });
@@ -180,7 +221,16 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         }
     };
     let jobs = shards.into_iter().zip(1..);
+    let has_cut_short = |shard: &Shard| {
+        let mut files = shard.files.iter();
+        files.any(|file| facts.cut_short.contains(&file.path))
+    };
     let jobs = jobs.map(|(shard, index)| PlannedJob {
+        bound: has_cut_short(&shard).then_some(match ground.workers {
+            1 => Bound::AtLeast,
+            // What all need at once is not reached, what one needs is not known.
+            _ => Bound::About,
+        }),
         index,
         predicted: Predicted {
             peak_bytes: shard.peak_bytes,
@@ -204,6 +254,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         is_partial: job.censored || job.state == JobState::Running,
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
+        recalled: facts.recalled.clone(),
     };
     let group = |group: super::Group| {
         let first = group.files.first().and_then(|at| facts.files.get(*at))?;

@@ -34,13 +34,36 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Culprit {
-    /// `file`, `fixture`, `module`, `process`, or `other` for a process outside the job.
+    /// `file`, `fixture`, `module`, `process`, `running` for a test that ran then, or `other` for a process outside the job.
     pub kind: String,
-    /// Path of a file, name of a fixture with its file (or `session`) in brackets, name of a module that tests imported while they ran, or command of a
+    /// Path of a file, node id of a test that ran, name of a fixture with its file (or `session`) in brackets, name of a module that tests imported while they ran, or command of a
     /// process; of one outside the job with its number in brackets.
     pub name: String,
-    /// What it held then. A file's imports count, and its fixtures of a wider scope than a test do not: these are told by themselves.
+    /// What it held then; a test that ran, what its process had grown by since it began, by the samples until then. A file's imports count, and its fixtures of a wider scope than a test do not: these are told by themselves.
     pub bytes: i64,
+}
+
+/// Kind of a [`Culprit`] that is a test which ran.
+pub const RUNNING: &str = "running";
+
+impl Culprit {
+    /// What it is, as it stands before the name.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        match self.kind.as_str() {
+            "other" => "outside the job",
+            kind => kind,
+        }
+    }
+
+    /// What stands behind the figure: of a test that ran nobody knows what more it would have taken.
+    #[must_use]
+    pub fn so_far(&self) -> &'static str {
+        match self.kind.as_str() {
+            RUNNING => " so far",
+            _ => "",
+        }
+    }
 }
 
 /// The closed set of endings.

@@ -35,7 +35,7 @@ pub enum Course {
     Level,
     /// It grew and levelled off.
     LevelsOff,
-    /// It grew in steps, and hardly between them.
+    /// It grew in steps for the most part.
     Steps,
     /// It grew on and on.
     Steady,

@@ -252,7 +252,13 @@ pub struct SessionReport {
     pub exit_status: Option<i32>,
     /// Executions of tests.
     pub tests: u64,
-    /// Of them failed or in error.
+    /// Of them without an end: they ran when their process was gone, or the job still runs.
+    #[serde(default)]
+    pub unfinished: u64,
+    /// Tests that were to run and never began; none where that is not known.
+    #[serde(default)]
+    pub not_begun: Option<u64>,
+    /// Of the executions failed or in error.
     pub failed: u64,
     /// Its tests were read from the memory of its processes, without the plugin: their outcomes are not known, what lies between two samples is
     /// missing, and there are no fixtures and imports.
@@ -310,6 +316,18 @@ pub enum LimitKind {
     Machine,
     /// A budget set by the user; use is the tree's memory.
     Budget,
+}
+
+impl LimitKind {
+    /// The word that the API, the wire and the pages use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cgroup => "cgroup",
+            Self::Machine => "machine",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,8 +29,11 @@ pub struct PlanReport {
     pub is_partial: bool,
     /// Files that were imported and did not run in that recording: planned with the figures of those in the middle.
     pub not_run: Vec<String>,
-    /// Files whose recording was cut short, so that they need more than is known.
+    /// Files whose recording was cut short and of which no other job tells: planned with what they were seen to need until then, which is the least.
     pub cut_short: Vec<String>,
+    /// Files whose recording was cut short: planned with the most that they needed in other jobs of the name, or until then.
+    #[serde(default)]
+    pub recalled: Vec<String>,
 }
 
 impl PlanReport {
@@ -78,6 +81,22 @@ pub struct PlannedJob {
     /// What it leads to.
     #[serde(flatten)]
     pub predicted: Predicted,
+    /// How that is meant, where it is meant otherwise than in the other jobs of the plan: one of its files was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
+}
+
+impl PlannedJob {
+    /// How its peak is meant, in words before a size; `plan` is how those of the plan are.
+    #[must_use]
+    pub fn bound_words(&self, plan: Bound) -> &'static str {
+        match self.bound {
+            // Among others that are bounds, or beside one that is known to be too low.
+            Some(Bound::About) => "about ",
+            Some(bound) => bound.words(),
+            None => plan.words(),
+        }
+    }
 }
 
 /// What files lead to.
@@ -138,7 +157,7 @@ pub struct Alternative {
     pub predicted: Predicted,
     /// How that is meant.
     pub bound: Bound,
-    /// Whether its peak is inside the budget; none where the prediction does not tell.
+    /// Whether its peak is inside the budget, of `larger_runner` inside what that runner has for it; none where the prediction does not tell.
     pub fits: Option<bool>,
     /// Processes that run tests, for `workers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +168,19 @@ pub struct Alternative {
     /// Memory of the runner that is needed, for `larger_runner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed_bytes: Option<i64>,
+}
+
+impl Alternative {
+    /// Whether it fits, in words.
+    #[must_use]
+    pub fn fits_words(&self) -> &'static str {
+        match (self.kind, self.fits) {
+            (AlternativeKind::LargerRunner, Some(true)) => "inside what that runner has",
+            (_, Some(true)) => "inside the budget",
+            (_, Some(false)) => "over the budget",
+            (_, None) => "whether that fits is not known",
+        }
+    }
 }
 
 /// What else can be done.
@@ -182,6 +214,7 @@ mod tests {
                 peak_bytes: 1,
                 duration_us: 1,
             },
+            bound: None,
         };
         PlanReport {
             id: Uuid::nil(),
@@ -202,6 +235,7 @@ mod tests {
             is_partial: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
+            recalled: Vec::new(),
         }
     }
 

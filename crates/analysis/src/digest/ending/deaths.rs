@@ -30,8 +30,6 @@ pub(in crate::digest) struct Death {
     pub(in crate::digest) cgroups: Vec<String>,
     /// The test or import that ran.
     pub(in crate::digest) running: Option<String>,
-    /// What the process had grown by since that test began, at its last sample.
-    pub(in crate::digest) took_bytes: Option<i64>,
     /// Whether `until_us` is when its end was seen.
     pub(in crate::digest) seen_to_end: bool,
     /// What pytest-timeout allowed that test.
@@ -151,10 +149,6 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
         exit_code: process.exit_code,
         cgroups: process.cgroups.clone(),
         running: walk.and_then(|walk| walk.running).map(str::to_owned),
-        took_bytes: open_test.and_then(|test| {
-            let last = parts.memory.last_rss(at)?;
-            Some(last - test.span.start)
-        }),
         seen_to_end: process.ended_us.is_some(),
         time_limit: open_test.and_then(|test| {
             Some(TimeLimit {

@@ -1,7 +1,5 @@
 //! What speaks for one ending or another.
 
-use std::collections::BTreeSet;
-
 use highwater_wire::{
     report::{Culprit, JobState, LimitUse, MARKS_MISSING, SessionReport},
     v1::EndedBy,
@@ -11,6 +9,7 @@ use super::{
     super::parts::Parts,
     deaths::{self, Death, EndOfCommand},
     failures::Failures,
+    gaps::Gaps,
     headroom::Headroom,
     holders::{self, LeftBehind},
     oom::OomKills,
@@ -20,6 +19,7 @@ use super::{
     time::TimeLimits,
     words::count,
 };
+use crate::counts::Counts;
 
 /// An agent that dies takes no more samples with it than of this time.
 const LAST_BLOCK_US: i64 = 2_000_000;
@@ -51,9 +51,10 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) deaths: Vec<Death>,
     /// Those that a signal ended when their sessions had told an end, without the command's ending by it.
     pub(in crate::digest) afterwards: Vec<Death>,
-    /// Executions of tests that began, and how many of them still ran at the last that was heard.
+    /// Executions of tests that began, how many of them still ran at the last that was heard, and what was to run and did not begin.
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) tests_running: u64,
+    pub(in crate::digest) not_begun: u64,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
     pub(in crate::digest) failures: Failures,
@@ -80,6 +81,9 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) left_behind: Option<LeftBehind>,
     /// What the process of that test had grown by since the test began.
     pub(in crate::digest) running_took_bytes: Option<i64>,
+    /// The instant of which holders and headroom tell.
+    pub(in crate::digest) moment_us: i64,
+    pub(in crate::digest) gaps: Gaps,
 }
 
 impl Evidence {
@@ -91,6 +95,7 @@ impl Evidence {
         let recording = parts.recording;
         let end = recording.end();
         let torn = is_torn(parts);
+        let counts = Counts::of_sessions(sessions);
         let mut evidence = Self {
             background: recording.job().background,
             imported: parts.is_imported(),
@@ -105,8 +110,9 @@ impl Evidence {
                 .collect(),
             open: OpenSessions::of(parts, sessions, torn),
             torn,
-            tests: sessions.iter().map(|session| session.tests).sum(),
-            tests_running: tests_running(parts),
+            tests: counts.tests,
+            tests_running: counts.unfinished,
+            not_begun: counts.not_begun,
             failed: sessions.iter().map(|session| session.failed).sum(),
             skipped: skipped(parts),
             failures: Failures::of(parts),
@@ -150,9 +156,15 @@ impl Evidence {
         if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
             evidence.running = broken_off(parts);
         }
-        evidence.running_took_bytes = evidence.main_death().and_then(|death| death.took_bytes);
+        let running = holders::running(parts, moment_us);
+        evidence.running_took_bytes = running
+            .iter()
+            .find(|test| Some(test.nodeid) == evidence.running.as_deref())
+            .map(|test| test.taken_bytes);
+        evidence.moment_us = moment_us;
         evidence.headroom = Headroom::at(parts, moment_us);
-        evidence.holders = holders::at(parts, moment_us);
+        evidence.gaps = Gaps::of(parts, limits, evidence.main_death());
+        evidence.holders = holders::at(parts, &running, moment_us);
         evidence.left_behind = holders::left_behind(parts, moment_us);
         evidence
     }
@@ -258,6 +270,17 @@ impl Evidence {
         }
     }
 
+    /// How the tests of a session that went on without a worker came out.
+    pub(super) fn tests_all_told(&self) -> String {
+        let counts = Counts {
+            tests: self.tests,
+            unfinished: self.tests_running,
+            not_begun: self.not_begun,
+            goes_on: false,
+        };
+        counts.words()
+    }
+
     /// Workers were gone, and the session did not end well for it.
     pub(super) fn fell_by_its_workers(&self) -> bool {
         self.vanished_workers() > 0 && self.worst_status() != Some(status::OK)
@@ -298,14 +321,6 @@ fn outlived_the_agent(parts: &Parts<'_>) -> bool {
     let other_boot = parts.recording.end().is_some_and(|end| end.other_boot);
     let lost_us = LAST_BLOCK_US + if other_boot { WRITTEN_BACK_US } else { 0 };
     last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(lost_us))
-}
-
-/// Tests without an end, each once: a forked child tells its parent's again.
-fn tests_running(parts: &Parts<'_>) -> u64 {
-    let open = parts.walks.iter().filter(|walk| walk.open_test.is_some());
-    open.filter_map(|walk| walk.running)
-        .collect::<BTreeSet<_>>()
-        .len() as u64
 }
 
 /// What ran last in a process that never left pytest; of several the one whose word is the latest.

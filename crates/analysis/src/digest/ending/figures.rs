@@ -35,10 +35,12 @@ pub(super) fn of(evidence: &Evidence, verdict: Verdict) -> Vec<Figure> {
     deaths(evidence, &mut figures);
     failures(evidence, &mut figures);
     memory::kernel(evidence, verdict, &mut figures);
-    seen(evidence, &mut figures);
+    seen(evidence, verdict, &mut figures);
     memory::room(evidence, verdict, &mut figures);
     time(evidence, verdict, &mut figures);
     recording(evidence, &mut figures);
+    // First what is of no instant, then as it happened.
+    figures.0.sort_by_key(|figure| figure.at_us);
     figures.0
 }
 
@@ -165,11 +167,11 @@ fn failures(evidence: &Evidence, figures: &mut Figures) {
     }
 }
 
-fn seen(evidence: &Evidence, figures: &mut Figures) {
+fn seen(evidence: &Evidence, verdict: Verdict, figures: &mut Figures) {
     for taken in &evidence.seen.signals {
         figures.at(taken.at_us, taken.words());
     }
-    for action in &evidence.seen.guard {
+    for action in evidence.seen.guarded(verdict == Verdict::GuardStopped) {
         let did = match (action.stopped, action.signal) {
             (false, _) => "warned".to_owned(),
             (true, 0) => "told pytest to end".to_owned(),

@@ -37,6 +37,8 @@ pub(in crate::digest) struct Room {
     pub(in crate::digest) used_bytes: i64,
     pub(in crate::digest) grown_bytes: i64,
     pub(in crate::digest) at_us: i64,
+    /// The kernel's own mark of a cgroup's use, page cache among it, and when it was read first; where it rose during the job.
+    pub(in crate::digest) mark: Option<(i64, i64)>,
 }
 
 impl Room {
@@ -144,6 +146,8 @@ struct Gauge {
     read: Vec<(i64, i64)>,
     /// The limit from a time on.
     limits: Vec<(i64, i64)>,
+    /// See [`Room::mark`].
+    mark: Option<(i64, i64)>,
 }
 
 impl<'a> Gauges<'a> {
@@ -156,6 +160,7 @@ impl<'a> Gauges<'a> {
                 kind: LimitKind::Cgroup,
                 read: points(Metric::CgroupWorkingSet),
                 limits: points(Metric::CgroupLimit),
+                mark: risen(readings::points(recording, &subject, Metric::CgroupPeak)),
             }
         });
         let machine = Subject::Machine;
@@ -164,6 +169,7 @@ impl<'a> Gauges<'a> {
             kind: LimitKind::Machine,
             read: readings::points(recording, &machine, Metric::MachineAvailable).collect(),
             limits: total.map(|total| (i64::MIN, total)).into_iter().collect(),
+            mark: None,
         };
         Self {
             parts,
@@ -175,7 +181,11 @@ impl<'a> Gauges<'a> {
     pub(super) fn tightest(&self, moment_us: i64) -> Option<Room> {
         let rooms = self.gauges.iter().filter_map(|gauge| {
             let (limit_bytes, used) = gauge.worst(moment_us)?;
-            Some(room(self.parts, gauge.kind, limit_bytes, used, moment_us))
+            let room = room(self.parts, gauge.kind, limit_bytes, used, moment_us);
+            Some(Room {
+                mark: gauge.mark,
+                ..room
+            })
         });
         rooms
             .filter(|room| room.limit_bytes > 0)
@@ -236,7 +246,20 @@ fn room(
         used_bytes: used_bytes + grown_bytes,
         grown_bytes,
         at_us,
+        mark: None,
     }
+}
+
+/// The highest of a mark that rose; one that stood before the job began is none of it.
+fn risen(mut points: impl Iterator<Item = (i64, i64)>) -> Option<(i64, i64)> {
+    let (_, first) = points.next()?;
+    let mut highest = None;
+    for (at_us, bytes) in points {
+        if bytes > highest.map_or(first, |(_, highest)| highest) {
+            highest = Some((at_us, bytes));
+        }
+    }
+    highest
 }
 
 fn others(parts: &Parts<'_>, moment_us: i64) -> Vec<(String, u32, i64)> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater_wire::report::{Culprit, Role};
+use highwater_wire::report::{Culprit, RUNNING, Role};
 
 use super::super::{
     parts::Parts,
@@ -19,37 +19,32 @@ const FEW_FILES: usize = 3;
 /// Who ended no longer before the moment than this may have been taken by the same shortage.
 const SAME_DEATH_US: i64 = 1_000_000;
 
-/// Files, fixtures and modules that tests imported with what they still hold in the processes that were there at a moment, and processes outside pytest
-/// with what they had then; the most first. What the running test has taken since it began is its file's only where it is more than all that
-/// was there before: else it is the one that found no room, not the one that holds it.
-pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
+/// Files, fixtures and modules that tests imported with what they still hold in the processes that were there at a moment, the tests that ran then
+/// with what they had taken so far, and processes outside pytest with what they had; the most first. What a running test has taken is its own: no
+/// file is blamed for what found no room.
+pub(super) fn at(parts: &Parts<'_>, running: &[Running<'_>], moment_us: i64) -> Vec<Culprit> {
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
     let mut fixtures: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     let mut modules: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut running: BTreeMap<&str, i64> = BTreeMap::new();
-    for walk in parts.walks {
-        if is_there(&parts.processes[walk.process], moment_us) {
-            hold(walk, &mut files, &mut fixtures);
-            for module in &walk.modules {
-                let held = modules.entry(module.module).or_default();
-                *held = held.saturating_add(module.own_bytes);
-            }
-            if let Some((path, taken)) = taken_by_running(walk) {
-                let sum = running.entry(path).or_default();
-                *sum = sum.saturating_add(taken);
-            }
+    for walk in there(parts, moment_us) {
+        hold(walk, &mut files, &mut fixtures);
+        for module in &walk.modules {
+            let held = modules.entry(module.module).or_default();
+            *held = held.saturating_add(module.own_bytes);
         }
     }
-    for (path, taken) in &running {
-        let held = files.entry(path).or_default();
-        *held = held.saturating_sub(*taken);
+    let mut tests: BTreeMap<&str, i64> = BTreeMap::new();
+    for test in running {
+        let held = files.entry(test.path).or_default();
+        *held = held.saturating_sub(test.of_file_bytes);
+        let taken = tests.entry(test.nodeid).or_default();
+        *taken = taken.saturating_add(test.taken_bytes);
     }
-    let held = files.values().chain(fixtures.values());
-    let held = held.chain(modules.values());
-    let held: i64 = held.filter(|bytes| **bytes > 0).sum();
-    for (path, taken) in running.into_iter().filter(|(_, taken)| *taken > held) {
-        *files.entry(path).or_default() += taken;
-    }
+    let tests = tests.into_iter().map(|(nodeid, bytes)| Culprit {
+        kind: RUNNING.to_owned(),
+        name: nodeid.to_owned(),
+        bytes,
+    });
     let files = files.into_iter().map(|(path, bytes)| Culprit {
         kind: "file".to_owned(),
         name: path.to_owned(),
@@ -80,8 +75,17 @@ pub(super) fn at(parts: &Parts<'_>, moment_us: i64) -> Vec<Culprit> {
                 bytes: parts.memory.last_held(position, moment_us)?,
             })
         });
-    let named = files.chain(fixtures).chain(modules);
-    most(named.chain(processes).collect())
+    let named = files.chain(fixtures).chain(modules).chain(tests);
+    named.chain(processes).collect()
+}
+
+/// The walks of the processes that were there at a moment.
+fn there<'p, 'a>(
+    parts: &'p Parts<'a>,
+    moment_us: i64,
+) -> impl Iterator<Item = &'p Walk<'a>> + use<'p, 'a> {
+    let there = move |walk: &&Walk<'_>| is_there(&parts.processes[walk.process], moment_us);
+    parts.walks.iter().filter(there)
 }
 
 /// What finished test files left behind in the processes that were there at a moment.
@@ -95,10 +99,7 @@ pub(in crate::digest) struct LeftBehind {
 
 /// `None` where so few files were finished that they say nothing of the suite. What a file's own fixtures keep is among it.
 pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehind> {
-    let walks = || {
-        let there = |walk: &&Walk<'_>| is_there(&parts.processes[walk.process], moment_us);
-        parts.walks.iter().filter(there)
-    };
+    let walks = || there(parts, moment_us);
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
     for visit in walks().flat_map(|walk| &walk.visits) {
         let left = files.entry(visit.path).or_default();
@@ -123,10 +124,17 @@ pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehin
     })
 }
 
-/// The largest of several holders, the most first.
-pub(super) fn most(mut holders: Vec<Culprit>) -> Vec<Culprit> {
+/// The largest of several holders, the most first; the victim, where it holds anything, is among them however little that is beside the others.
+pub(super) fn most(mut holders: Vec<Culprit>, victim: Option<&str>) -> Vec<Culprit> {
     holders.retain(|holder| holder.bytes >= LEAST_CULPRIT_BYTES);
     holders.sort_by(|a, b| (b.bytes, &a.kind, &a.name).cmp(&(a.bytes, &b.kind, &b.name)));
+    let is_victim =
+        |holder: &Culprit| holder.kind == RUNNING && Some(holder.name.as_str()) == victim;
+    if let Some(at) = holders.iter().position(is_victim)
+        && at >= MOST_CULPRITS
+    {
+        holders.swap(MOST_CULPRITS - 1, at);
+    }
     holders.truncate(MOST_CULPRITS);
     holders
 }
@@ -167,23 +175,61 @@ fn hold<'a>(
     }
 }
 
-/// The file of the test that runs in a process, and what the process has grown by since that test began, without the named fixtures that were
-/// set up in it.
-fn taken_by_running<'a>(walk: &Walk<'a>) -> Option<(&'a str, i64)> {
-    let test = walk.open_test()?;
-    let visit = walk.visits.last()?;
-    let fixtures = walk
-        .fixtures
-        .iter()
-        .filter(|fixture| is_named(fixture) && fixture.began_us >= test.began_us);
-    let fixtures: i64 = fixtures.map(|fixture| fixture.setup_bytes).sum();
-    let modules = walk
-        .modules
-        .iter()
-        .filter(|module| module.began_us >= test.began_us);
-    let modules: i64 = modules.map(|module| module.own_bytes).sum();
-    let taken = visit.span.end - test.span.start - fixtures - modules;
-    (visit.path == test.path && taken > 0).then_some((test.path, taken))
+/// A test that ran at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Running<'a> {
+    pub(super) nodeid: &'a str,
+    path: &'a str,
+    /// What its process had grown by since it began, without the named fixtures that were set up and the modules that were imported in it.
+    pub(super) taken_bytes: i64,
+    /// What of that stands with its file.
+    of_file_bytes: i64,
+}
+
+/// The tests that ran at a moment, each with what it had taken by the samples until then.
+pub(super) fn running<'a>(parts: &Parts<'a>, moment_us: i64) -> Vec<Running<'a>> {
+    let walks = there(parts, moment_us);
+    let running = walks.filter_map(|walk| running_in(parts, walk, moment_us));
+    running.filter(|test| test.taken_bytes > 0).collect()
+}
+
+fn running_in<'a>(parts: &Parts<'a>, walk: &Walk<'a>, moment_us: i64) -> Option<Running<'a>> {
+    let begun = walk
+        .tests
+        .partition_point(|test| test.began_us <= moment_us);
+    let at = begun.checked_sub(1)?;
+    let test = &walk.tests[at];
+    let is_open = test.ended_us.is_none();
+    // What was interrupted gave back as it ended what it had at the moment.
+    let went_on = test.ended_us.is_some_and(|ended| ended > moment_us);
+    if !is_open && !went_on {
+        return None;
+    }
+    let within = |t_us: i64| t_us >= test.began_us && test.ended_us.is_none_or(|it| t_us <= it);
+    let others = |until_us: i64| {
+        let fixtures = walk.fixtures.iter();
+        let fixtures =
+            fixtures.filter(|it| is_named(it) && within(it.began_us) && it.began_us <= until_us);
+        let fixtures: i64 = fixtures.map(|it| it.setup_bytes).sum();
+        let modules = walk.modules.iter();
+        let modules = modules.filter(|it| within(it.began_us) && it.began_us <= until_us);
+        let modules: i64 = modules.map(|it| it.own_bytes).sum();
+        fixtures.saturating_add(modules)
+    };
+    let changed = test.end - test.span.start - others(i64::MAX);
+    let taken_bytes = match went_on {
+        true => {
+            let held = parts.memory.rss_at(walk.process, moment_us)?;
+            held - test.span.start - others(moment_us)
+        }
+        false => changed,
+    };
+    Some(Running {
+        nodeid: test.nodeid,
+        path: test.path,
+        taken_bytes,
+        of_file_bytes: changed.max(0),
+    })
 }
 
 /// What a test's own fixtures hold is told with its file.

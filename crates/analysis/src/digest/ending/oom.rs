@@ -308,15 +308,15 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     } else {
         "the machine ran out of memory"
     };
-    let tests = count(evidence.tests, "test");
     let so_far = evidence.tests_so_far();
     let sentence = if death.is_worker {
         format!(
-            "The kernel killed {} because {shortage}; pytest went on without, and {tests} ran.",
+            "The kernel killed {} because {shortage}; pytest went on without: {}.",
             match evidence.vanished_workers() {
                 1 => "a worker process".to_owned(),
                 several => format!("{several} worker processes"),
-            }
+            },
+            evidence.tests_all_told()
         )
     } else {
         format!("The kernel killed the job because {shortage}, after {so_far}.")

@@ -104,6 +104,17 @@ impl Seen {
         self.guard.iter().find(|action| action.stopped)
     }
 
+    /// What the guard did. Where it decided how the job ended: what it did at the limit at which it told pytest to end, the first warning and from that on.
+    pub(super) fn guarded(&self, decided: bool) -> Vec<&Guarded> {
+        let Some(stop) = self.guard_stop().filter(|_| decided) else {
+            return self.guard.iter().collect();
+        };
+        let mut warned = self.guard.iter();
+        let warned = warned.find(|it| !it.stopped && it.limit == stop.limit);
+        let stops = self.guard.iter().filter(|it| it.stopped);
+        warned.into_iter().chain(stops).collect()
+    }
+
     /// The signals by which a CI ends a step that was cancelled: SIGINT, and SIGTERM where that did not help, from no terminal. In a job of
     /// GitHub, which alone begins with SIGINT, one that helped is enough.
     pub(super) fn cancel(&self) -> Option<(&Taken, Option<&Taken>)> {

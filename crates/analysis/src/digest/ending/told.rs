@@ -233,7 +233,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
         Verdict::TestsFailed => {
             format!("{} of {tests} failed.{}", evidence.failed, over_budget(evidence))
         }
-        Verdict::WorkerCrashed => worker_crashed(evidence, &tests),
+        Verdict::WorkerCrashed => worker_crashed(evidence),
         Verdict::NoSession if evidence.imported => {
             let what = match evidence.tests {
                 0 => "This job".to_owned(),
@@ -269,7 +269,7 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
     }
 }
 
-fn worker_crashed(evidence: &Evidence, tests: &str) -> String {
+fn worker_crashed(evidence: &Evidence) -> String {
     let gone = evidence.vanished_workers();
     let who = match gone {
         1 => "A worker process was".to_owned(),
@@ -295,7 +295,8 @@ fn worker_crashed(evidence: &Evidence, tests: &str) -> String {
         way if is_one_way => format!(" {way}"),
         ways => format!(" ({ways})"),
     };
-    format!("{who} gone{by} in the middle of a test; pytest went on without, and {tests} ran.")
+    let tests = evidence.tests_all_told();
+    format!("{who} gone{by} in the middle of a test; pytest went on without: {tests}.")
 }
 
 fn none_failed(evidence: &Evidence) -> String {

@@ -300,3 +300,40 @@ fn what_the_ci_calls_a_failure_is_not_said_to_need_nothing() {
     let ending = job("success").ends_as("success", Verdict::Passed, Confidence::Certain);
     assert_eq!(ending.next_step, "Nothing to do.");
 }
+
+#[test]
+fn of_the_guards_stop_only_what_bears_on_it_is_told() {
+    let story = |limit: &'static str| {
+        let of = move |action: &str| {
+            let What::Guard(taken) = guard(action) else {
+                panic!("an action");
+            };
+            What::Guard(GuardAction {
+                limit: limit.to_owned(),
+                ..taken
+            })
+        };
+        let other = What::Guard(GuardAction {
+            action: "warned".to_owned(),
+            limit: "cgroup".to_owned(),
+            ..GuardAction::default()
+        });
+        session(Some(2), "passed")
+            .event(1, other)
+            .event(2, of("stopped"))
+            .machine(0, &[50, 2])
+            .series(Metric::MachineSwapUsed, None, "", 0, &[7, 7], MB)
+            .series(Metric::MachineOthers, None, "", 0, &[40, 40], MB)
+            .ends(Some(2), None)
+            .ends_as(limit, Verdict::GuardStopped, Confidence::Certain)
+    };
+    let noise = ["warned", "the machine", "swap", "outside the job"];
+    let told = |limit| {
+        let ending = story(limit);
+        let text: Vec<_> = ending.evidence.into_iter().map(|it| it.sentence).collect();
+        let text = text.join("\n");
+        noise.map(|word| text.contains(word))
+    };
+    assert_eq!(told("budget"), [false; 4]);
+    assert_eq!(told("machine"), [false, true, true, true]);
+}

@@ -155,6 +155,27 @@ fn steps_are_named_by_their_files() {
 }
 
 #[test]
+fn what_grew_beside_steps_is_told_as_much_as_it_is() {
+    // One step of 64, and 36 little by little behind it.
+    let paths = files(60);
+    let ends: Vec<(&str, i64)> = (0..)
+        .zip(&paths)
+        .map(|(at, path)| match at {
+            ..50 => (path.as_str(), 200),
+            _ => (path.as_str(), 264 + 4 * (at - 50)),
+        })
+        .collect();
+    let [report] = &growth(worker(Story::new().session("s", 0), 10, "", 100, &ends))[..] else {
+        panic!("one session");
+    };
+    assert_eq!(report.course, Course::Steps, "{report:?}");
+    assert_eq!(
+        report.sentence,
+        "Memory stepped up by 95.4 MiB over 60 files: in test_50.py (61.0 MiB), and by 34.3 MiB (36 %) in all others."
+    );
+}
+
+#[test]
 fn workers_grow_together_and_a_file_in_parts_counts_once() {
     // Two workers share ten files under `load`: each visit of each leaves 5 MB.
     let paths = files(10);

@@ -1,6 +1,12 @@
-use highwater_wire::v1::{Metric, Role};
+use highwater_wire::{
+    report::{Confidence, Verdict},
+    v1::{Metric, Role},
+};
 
-use super::builder::{MB, Story, fb, fe, ib, ie, sb, tb, te};
+use super::{
+    background::guard,
+    builder::{MB, Story, fb, fe, ib, ie, sb, se, tb, te},
+};
 
 fn killed(story: Story) -> Vec<(String, i64)> {
     let story = story
@@ -73,7 +79,7 @@ fn growth_from_file_to_file_and_what_ran_are_figures() {
 }
 
 #[test]
-fn the_running_test_holds_it_where_it_took_more_than_all_before_it() {
+fn the_running_test_is_named_with_what_it_had_taken_so_far() {
     let story = |taken: i64| {
         let marks = [
             (0, 10, 10, sb()),
@@ -88,10 +94,65 @@ fn the_running_test_holds_it_where_it_took_more_than_all_before_it() {
             .marks(&marks)
             .gone(100, None)
     };
-    assert_eq!(killed(story(90)), named(&[("holder.py", 100)]));
+    assert_eq!(
+        killed(story(90)),
+        named(&[("holder.py", 100), ("victim.py::y", 90)])
+    );
     assert_eq!(
         killed(story(120)),
-        named(&[("victim.py", 120), ("holder.py", 100)])
+        named(&[("victim.py::y", 120), ("holder.py", 100)])
+    );
+    assert_eq!(killed(story(0)), named(&[("holder.py", 100)]));
+}
+
+#[test]
+fn the_victim_is_named_however_many_hold_more() {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for at in 0..6 {
+        let held = 10 + 50 * at;
+        marks.push((at * 10 + 1, held, held, tb(&format!("f{at}.py"), "x")));
+        marks.push((at * 10 + 2, held + 50, held + 50, te("passed")));
+    }
+    marks.push((90, 310, 310, tb("victim.py", "y")));
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 100, &[310, 315])
+        .marks(&marks)
+        .gone(200, None);
+    let holders = killed(story);
+    assert_eq!(
+        (holders.len(), &holders[4]),
+        (5, &("victim.py::y".to_owned(), 5))
+    );
+}
+
+#[test]
+fn of_a_test_that_was_interrupted_counts_what_it_had_then_and_its_file_nothing_of_it() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[10, 110, 190, 110])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("holder.py", "x")),
+            (40, 110, 110, te("passed")),
+            (60, 110, 110, tb("victim.py", "y")),
+            // Of 80 that it had it keeps 15.
+            (140, 125, 190, te("failed")),
+            (160, 125, 125, se(2)),
+        ])
+        .event(101, guard("stopped"))
+        .ends(Some(2), None);
+    let ending = story.ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    let holders: Vec<_> = ending
+        .culprits
+        .iter()
+        .map(|it| (it.kind.as_str(), it.name.as_str(), it.bytes / MB))
+        .collect();
+    assert_eq!(
+        holders,
+        [("file", "holder.py", 100), ("running", "victim.py::y", 80)]
     );
 }
 

@@ -178,7 +178,7 @@ fn a_worker_that_the_kernel_killed_is_told_with_what_held_the_memory() {
     );
     assert_eq!(
         ending.sentence,
-        "The kernel killed a worker process because its cgroup reached its memory limit; pytest went on without, and 2 tests ran."
+        "The kernel killed a worker process because its cgroup reached its memory limit; pytest went on without: 1 test finished, 1 did not finish."
     );
     assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
     let named: Vec<_> = ending
@@ -187,6 +187,8 @@ fn a_worker_that_the_kernel_killed_is_told_with_what_held_the_memory() {
         .map(|holder| (holder.name.as_str(), holder.bytes / MB))
         .collect();
     assert_eq!(named, [("holder.py", 400)]);
+    let times: Vec<_> = ending.evidence.iter().map(|it| it.at_us).collect();
+    assert!(times.is_sorted(), "{ending:?}");
     assert!(!ending.next_step.contains("faulthandler"), "{ending:?}");
 }
 
@@ -213,4 +215,67 @@ fn a_child_that_the_kernel_killed_is_told_beside_the_jobs_ending() {
             "{ending:?}"
         );
     }
+}
+
+/// One pytest that was killed in a cgroup of 230 MB of which 158 were read.
+fn struck() -> Story {
+    let limit = [230, 230];
+    Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .with(|process| process.cgroup = "/job".to_owned())
+        .samples(Metric::Rss, 0, &[20, 158])
+        .marks(&[(0, 20, 20, sb()), (1, 20, 20, tb("victim.py", "y"))])
+        .gone(350, None)
+        .series(Metric::CgroupLimit, None, "/job", 0, &limit, MB)
+        .series(Metric::CgroupWorkingSet, None, "/job", 0, &[20, 158], MB)
+        .series(Metric::CgroupOomKills, None, "/job", 300, &[0, 1], 1)
+        .series(Metric::CgroupOoms, None, "/job", 300, &[0, 1], 1)
+        .ends(None, Some(9))
+}
+
+fn told(story: &Story) -> String {
+    let ending = story.ends_as("struck", Verdict::OomCgroup, Confidence::Certain);
+    let told: Vec<_> = ending.evidence.into_iter().map(|it| it.sentence).collect();
+    told.join("\n")
+}
+
+#[test]
+fn a_limit_that_no_sample_came_near_is_explained() {
+    let text = told(&struck());
+    let words =
+        "The last sample was 300.0 ms before the end, and the use rose faster than it was sampled.";
+    assert!(text.contains(words), "{text}");
+    assert!(
+        text.contains("150.7 MiB of 219.3 MiB used at the worst that was read"),
+        "{text}"
+    );
+    let marked = struck().series(Metric::CgroupPeak, None, "/job", 0, &[20, 230], MB);
+    let words = "faster than it was sampled: the cgroup's own mark, page cache among it, came to 219.3 MiB of 219.3 MiB.";
+    let text = told(&marked);
+    assert!(text.contains(words), "{text}");
+    // Where the use was seen to come near, nothing is to be explained.
+    let seen = struck().series(Metric::CgroupWorkingSet, None, "/job", 320, &[225], MB);
+    assert!(!told(&seen).contains("faster"), "{}", told(&seen));
+}
+
+#[test]
+fn a_peak_above_the_limit_says_why() {
+    let two = |sums: &[i64]| {
+        struck()
+            .process(11, 10, Role::Child, "", "s")
+            .with(|process| process.cgroup = "/job".to_owned())
+            .samples(Metric::Rss, 0, sums)
+    };
+    let text = told(&two(&[20, 120]));
+    assert!(
+        text.contains("The peak is above the limit of the cgroup (219.3 MiB): it adds up the RSS of the processes"),
+        "{text}"
+    );
+    let text = told(&two(&[20, 120]).with(|process| process.cgroup = "/other".to_owned()));
+    assert!(
+        text.contains("a process of the job was outside of that cgroup, and the peak is of all."),
+        "{text}"
+    );
+    assert!(!told(&two(&[20, 30])).contains("above the limit"));
 }

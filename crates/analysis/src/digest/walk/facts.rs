@@ -67,6 +67,8 @@ impl<'a> Walk<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::digest) struct Collected<'a> {
     pub(in crate::digest) session: u32,
+    /// How many tests.
+    pub(in crate::digest) items: u64,
     /// As `pytest-plugin/FORMAT.md` has it.
     pub(in crate::digest) files: &'a str,
 }

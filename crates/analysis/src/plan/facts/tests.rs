@@ -188,6 +188,8 @@ fn what_a_further_pytest_and_a_controller_take_is_told() {
         ended_us: None,
         exit_status: None,
         tests: 2,
+        unfinished: 0,
+        not_begun: None,
         failed: 0,
         sampled: false,
     };
@@ -196,4 +198,24 @@ fn what_a_further_pytest_and_a_controller_take_is_told() {
     assert_eq!((facts.controller_bytes, facts.begin_us), (80, Some(400)));
     assert_eq!(facts.shared, [("shared".to_owned(), 20)]);
     assert_eq!(Facts::of(&[], &[a], &[]).begin_us, None);
+}
+
+#[test]
+fn a_fixture_that_each_worker_set_up_is_in_the_base_and_in_no_file() {
+    // Two workers, each with a file of its own that asked first: 40 for the fixture of each.
+    let mut a = row("a", 1, 100, 10);
+    let mut b = row("b", 1, 100, 20);
+    for row in [&mut a, &mut b] {
+        (row.fixture_bytes, row.shared_fixture_bytes) = (40, 40);
+        row.workers[0].shared_fixture_bytes = 40;
+    }
+    b.workers[0].process = 2;
+    let mut fixture = shared(1, 80, 2);
+    fixture.released_bytes = 0;
+    let facts = Facts::of(&[], &[a, b], &[fixture]);
+    assert_eq!(facts.base_bytes, 140);
+    let told = |file: &File| (file.retained_bytes, file.spike_bytes);
+    let told: Vec<_> = facts.files.iter().map(told).collect();
+    // 50 more for a while, and 7 of children.
+    assert_eq!(told, [(10, 67), (20, 77)]);
 }

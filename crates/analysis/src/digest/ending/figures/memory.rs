@@ -100,15 +100,18 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
         let peak = mebibytes(evidence.peak_bytes);
         let sentence = format!("The job's memory was highest with {peak}.");
         figures.at(evidence.peak_at_us, sentence);
+        if let Some(why) = evidence.gaps.peak_words() {
+            figures.at(evidence.peak_at_us, why);
+        }
     }
-    if let Some(limit) = &evidence.tightest {
-        let name = match limit.kind {
-            LimitKind::Cgroup => "cgroup",
-            LimitKind::Machine => "machine",
-            LimitKind::Budget => "budget",
-        };
+    if let Some(limit) = evidence
+        .tightest
+        .as_ref()
+        .filter(|it| bears(evidence, verdict, it.kind))
+    {
+        let name = limit.kind.as_str();
         figures.say(format!(
-            "The tightest limit was the {name}'s: {} of {} used at the worst.",
+            "The tightest limit was the {name}'s: {} of {} used at the worst that was read.",
             mebibytes(limit.worst_used_bytes.cast_signed()),
             mebibytes(limit.limit_bytes.cast_signed())
         ));
@@ -119,10 +122,17 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
     let headroom = &evidence.headroom;
     if ended_early(verdict, evidence)
         && let Some(room) = &headroom.tightest
+        && bears(evidence, verdict, room.kind)
     {
         figures.at(room.at_us, format!("Near the end {}.", room.words()));
+        if let Some((at_us, sentence)) = evidence.gaps.unsampled_words(evidence, verdict) {
+            figures.at(at_us, sentence);
+        }
     }
     if !is_of_memory(verdict) && !headroom.is_short() {
+        return;
+    }
+    if !bears(evidence, verdict, LimitKind::Machine) {
         return;
     }
     if let Some((at_us, some, full)) = headroom
@@ -162,22 +172,33 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
     }
 }
 
+/// Whether what is known of a limit speaks for the verdict: what the guard did rests on the one limit that it met.
+fn bears(evidence: &Evidence, verdict: Verdict, kind: LimitKind) -> bool {
+    let stop = evidence.seen.guard_stop();
+    verdict != Verdict::GuardStopped
+        || stop.is_none_or(|stop| stop.limit.is_empty() || stop.limit == kind.as_str())
+}
+
 /// What was there before the test that ran, and what that test added.
 fn holders(evidence: &Evidence, figures: &mut Figures) {
     if let Some(left) = evidence.left_behind {
-        figures.say(format!(
-            "{} test files had left {} behind, {} each in the middle.",
-            left.files,
-            mebibytes(left.bytes),
-            mebibytes(left.middle_bytes)
-        ));
+        figures.at(
+            evidence.moment_us,
+            format!(
+                "{} test files had left {} behind, {} each in the middle.",
+                left.files,
+                mebibytes(left.bytes),
+                mebibytes(left.middle_bytes)
+            ),
+        );
     }
     if let (Some(running), Some(took)) = (&evidence.running, evidence.running_took_bytes)
         && took > 0
     {
-        figures.say(format!(
-            "{running} had taken {} since it began.",
-            mebibytes(took)
-        ));
+        let took = mebibytes(took);
+        figures.at(
+            evidence.moment_us,
+            format!("{running} had taken {took} since it began."),
+        );
     }
 }
