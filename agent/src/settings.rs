@@ -298,6 +298,15 @@ pub fn plan_id(plan: &Path) -> Option<Uuid> {
     is_hyphenated.then(|| text.parse().ok())?
 }
 
+/// Which shard of a split suite a recording would be, index and total.
+#[must_use]
+pub fn shard(given: &Given, env: &Env) -> Option<(u32, u32)> {
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let of_ci = || possible(ci::detect(env, &read)?, "ci", &mut Vec::new()).shard;
+    let named = given.shard.or(variables::read(env).0.shard);
+    named.or_else(of_ci)
+}
+
 /// The project that a recording in a folder would be of.
 #[must_use]
 pub fn project(given: Given, env: &Env, folder: &Path) -> String {
