@@ -52,6 +52,8 @@ pub use units::{
     parse_pair, parse_project, parse_server, parse_shard, parse_url,
 };
 
+/// Name of a job that nobody named, whatever runs in it.
+const DEFAULT_JOB: &str = "pytest";
 /// Most keys of a variant.
 const MAX_VARIANT: usize = 32;
 
@@ -204,7 +206,7 @@ pub fn resolve(
         version: VERSION,
         project,
         run: Some(run),
-        name: text(given.job, file.job, &ci.job, &default_name(command)),
+        name: text(given.job, file.job, &ci.job, DEFAULT_JOB),
         variant,
         shard: shard.map(|(index, total)| v1::Shard { index, total }),
         attempt: given.attempt.unwrap_or(ci.attempt).max(1),
@@ -399,17 +401,6 @@ fn local_project(root: &Path) -> String {
     } else {
         "local/project".to_owned()
     }
-}
-
-/// The command's own name, without its folder.
-fn default_name(command: &[String]) -> String {
-    command
-        .first()
-        .and_then(|word| Path::new(word).file_name())
-        .map_or_else(
-            || "job".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        )
 }
 
 #[cfg(test)]
