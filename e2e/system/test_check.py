@@ -147,6 +147,17 @@ def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
         assert wrong.returncode == 2 and wrong.stderr.strip(), wrong
 
 
+def test_blame_counts_the_job_that_was_sent_a_moment_ago(own_server, suite):
+    """The server figures out a job after it took it: who asks in between waits."""
+    recorder = suite.recorder
+    suite(own_server, "1")
+    for at, commit in enumerate("23456789abcdef", 2):
+        recorder.run(PYTEST, own_server, flags=["--commit", commit * 40, "--branch", "main"])
+        whole, of_file = json.loads(blamed(suite, own_server, "--format", "json").stdout), json.loads(blamed(suite, own_server, "test_1.py", "--format", "json").stdout)
+        counted = [jobs["jobs"] for jobs in whole["looked_at"] + of_file["looked_at"]]
+        assert counted == [at, at], (at, counted)
+
+
 def test_what_a_check_goes_by_stands_in_the_project_too(own_server, suite):
     server, recorder = own_server, suite.recorder
     job = suite(server, "1", spike=60)

@@ -76,6 +76,7 @@ async fn every_statement_can_be_prepared() {
         good::LAST_GOOD,
         good::WHICH,
         jobs::UNSETTLED,
+        jobs::JUST_ENDED,
         jobs::SETTLE,
         jobs::RUNS,
         jobs::RUN,
