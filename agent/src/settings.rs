@@ -202,6 +202,16 @@ pub fn resolve(
         problems.extend(out_of_reach(&mut guarded, plugin));
     }
     let budget_bytes = given.budget_bytes.or(file.budget_bytes);
+    let check_limits = match Judged::default().resolve(env, folder) {
+        Ok(judged) => judged.brought_along(),
+        Err(problem) => {
+            // What is wrong with the file was told with the rest of it.
+            if !problem.contains("pyproject.toml: ") {
+                problems.push(format!("{problem}; the limits are left out"));
+            }
+            None
+        }
+    };
     let mut job = v1::Job {
         version: VERSION,
         project,
@@ -220,6 +230,7 @@ pub fn resolve(
         url: text(given.url, None, &ci.job_url, ""),
         // A limit that is guarded is one that is shown.
         budget_bytes: budget_bytes.or(guard.size_bytes()).unwrap_or(0),
+        check_limits,
         ci_timeout_us: given
             .ci_timeout
             .or(file.ci_timeout)

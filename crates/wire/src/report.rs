@@ -23,7 +23,7 @@ pub use acknowledgement::{
     NewAcknowledgement,
 };
 pub use check::{
-    Baseline, BaselineJob, CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause,
+    Baseline, BaselineJob, CheckFigure, CheckLimits, CheckReport, CheckVerdict, Finding, FindingCause,
     LimitName, Remeasured, SetLimit, TestCounts,
 };
 pub use compare::{

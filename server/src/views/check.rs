@@ -1,9 +1,7 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
 use highwater_analysis::time;
-use highwater_wire::report::{
-    CheckReport, CheckVerdict, Finding, FindingCause, JobReport, Verdict,
-};
+use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause, JobReport};
 use uuid::Uuid;
 
 use super::{
@@ -17,6 +15,7 @@ const MOST_NAMES: usize = 10;
 
 /// What the section shows.
 pub(crate) struct CheckSection {
+    pub(crate) heading: &'static str,
     pub(crate) tone: &'static str,
     pub(crate) sentence: String,
     pub(crate) beside: String,
@@ -80,15 +79,18 @@ pub(crate) fn section(
         gone_files,
         too_few,
         left_out,
-        // A page knows of no limits.
+        // The job may be one shard of many.
         unmatched_limits: _,
     } = check;
-    let newest = baseline.jobs.last()?;
+    let newest = baseline.jobs.last();
+    if newest.is_none() && findings.is_empty() {
+        return None;
+    }
     let jobs = match baseline.jobs.len() {
         1 => "1 job".to_owned(),
         jobs => format!("{jobs} jobs"),
     };
-    let commit = format::commit(&newest.commit);
+    let commit = newest.map_or_else(String::new, |newest| format::commit(&newest.commit));
     let until = if commit.is_empty() {
         String::new()
     } else {
@@ -126,6 +128,10 @@ pub(crate) fn section(
     let open = findings.iter().filter(|finding| finding.fails());
     let open: Vec<(String, String)> = open.take(MOST_FINDINGS).map(choice).collect();
     Some(CheckSection {
+        heading: match newest {
+            Some(_) => "Beside the jobs before",
+            None => "Beside its limits",
+        },
         acknowledge: match may_acknowledge && !open.is_empty() {
             true => Some(AcknowledgeForm {
                 action: format!("/jobs/{job}/acknowledgements"),
@@ -163,6 +169,7 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
         FindingCause::Changed => ("bad", "worse"),
         FindingCause::ChangedBefore => ("warn", "worse before"),
         FindingCause::Limit => ("bad", "over the limit"),
+        FindingCause::NearLimit => ("warn", "near the limit"),
     };
     let before = finding.before_bytes;
     let change = before.map(|before| finding.bytes.saturating_sub(before));
@@ -238,15 +245,6 @@ fn note(what: &str, files: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     (!files.is_empty()).then(|| format!("{what}: {named}{more}."))
-}
-
-/// Whether there is nothing to do but for what a check found.
-pub(crate) fn is_only_worse(job: &JobReport, check: Option<&CheckReport>) -> bool {
-    let passed = job
-        .ending
-        .as_ref()
-        .is_some_and(|it| it.verdict == Verdict::Passed);
-    passed && check.is_some_and(|it| it.verdict == CheckVerdict::Regression)
 }
 
 /// What the page of a job says that runs files of another again.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use highwater_analysis::{digest::Digest, time::rfc3339};
-use highwater_report::{Telling, WebhookFormat, remarks};
+use highwater_report::{Source, Telling, WebhookFormat};
 use highwater_store::{Message, News, WebhookRow};
 use highwater_wire::report::RemarkKind;
 use uuid::Uuid;
@@ -110,10 +110,7 @@ async fn messages(state: &AppState, news: News) -> Result<Vec<Message>, AppError
         visits: Vec::new(),
         tree: Vec::new(),
     };
-    let mut remarks = remarks::of(&digest);
-    if let Some(check) = &check {
-        remarks::add_findings(&mut remarks, &digest.job, check);
-    }
+    let remarks = Source::beside(&digest, None, check.as_ref()).remarks;
     let url = state.guard.public_url.as_deref();
     let page = url.map(|url| format!("{}/jobs/{}", url.trim_end_matches('/'), news.job_uuid));
     let mut messages = Vec::new();

@@ -13,7 +13,7 @@ use super::{
     time::EXIT_CODE_OF_TIMEOUT,
     words::{count, is_of_crash, signal_name},
 };
-use crate::figures::mebibytes;
+use crate::{figures::mebibytes, next_step::NOTHING};
 
 const LOOK_AT_CRASH: &str =
     "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.";
@@ -335,7 +335,7 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::Passed if !over_budget(evidence).is_empty() => {
             "Look at the files and fixtures that retained the most, or raise the budget."
         }
-        Verdict::Passed => "Nothing to do.",
+        Verdict::Passed => NOTHING,
         Verdict::TestsFailed if evidence.oom.own.sum() > 0 => {
             "Look at the failed tests in pytest's own report, and at what they started: the kernel killed a process of the job for memory."
         }
