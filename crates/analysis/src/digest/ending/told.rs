@@ -231,7 +231,12 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             format!("pytest reports failures; of the {tests} that were recorded none failed.")
         }
         Verdict::TestsFailed => {
-            format!("{} of {tests} failed.{}", evidence.failed, over_budget(evidence))
+            format!(
+                "{} of {tests} failed.{}{}",
+                evidence.failed,
+                evidence.failures.limits_passed(evidence.failed),
+                over_budget(evidence)
+            )
         }
         Verdict::WorkerCrashed => worker_crashed(evidence, &tests),
         Verdict::NoSession if evidence.imported => {
@@ -338,6 +343,9 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::Passed => NOTHING,
         Verdict::TestsFailed if evidence.oom.own.sum() > 0 => {
             "Look at the failed tests in pytest's own report, and at what they started: the kernel killed a process of the job for memory."
+        }
+        Verdict::TestsFailed if !evidence.failures.over_limit.is_empty() => {
+            "Look at what the tests need that passed the limits on their memory, and at pytest's own report."
         }
         Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
         Verdict::UsageError => {
