@@ -204,10 +204,17 @@ mod tests {
     fn what_a_job_before_left_is_added_to_once() {
         for present in [
             &[][..],
-            &[("PYTHONPATH", "src"), ("TOX_OVERRIDE", "testenv.deps=a"), ("TOX_TESTENV_PASSENV", "X")],
+            &[
+                ("PYTHONPATH", "src"),
+                ("TOX_OVERRIDE", "testenv.deps=a"),
+                ("TOX_TESTENV_PASSENV", "X"),
+            ],
         ] {
             let once = variables(present);
-            let there: Vec<(&str, &str)> = once.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let there: Vec<(&str, &str)> = once
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
             assert_eq!(variables(&there), once);
         }
     }

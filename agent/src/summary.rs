@@ -22,8 +22,8 @@ use crate::{
     spool::{self, Recorded, SpoolError},
 };
 
-pub(crate) use highwater_report::fitted;
 pub use highwater_report::Look;
+pub(crate) use highwater_report::fitted;
 pub use status::{Live, status};
 
 /// What is known of the end of a recording beside its spool.

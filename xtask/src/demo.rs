@@ -81,9 +81,30 @@ pub(crate) fn run(options: &Options) -> Done {
     let again = "recording networkx again with two workers";
     let mut pages = Vec::new();
     for (number, what, project, job, folder, args) in [
-        (4, example, "example/accumulating-suite", "monolith", &suite, &["-q"][..]),
-        (5, sequential, "networkx/networkx", "sequential", &data, &pyargs),
-        (6, again, "networkx/networkx", "two-workers", &data, &parallel),
+        (
+            4,
+            example,
+            "example/accumulating-suite",
+            "monolith",
+            &suite,
+            &["-q"][..],
+        ),
+        (
+            5,
+            sequential,
+            "networkx/networkx",
+            "sequential",
+            &data,
+            &pyargs,
+        ),
+        (
+            6,
+            again,
+            "networkx/networkx",
+            "two-workers",
+            &data,
+            &parallel,
+        ),
     ] {
         let record = || recorder.record(project, job, folder, args);
         pages.push(numbered(number, what, record)?);

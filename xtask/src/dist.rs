@@ -109,7 +109,9 @@ pub(crate) fn make(system: Target, agent_only: bool) -> Done<Made> {
     if system.is_linux() {
         for program in programs {
             let newest = glibc::check(&unpacked.join(program))?;
-            mention(format_args!("xtask: {program} asks for nothing newer than glibc {newest}"));
+            mention(format_args!(
+                "xtask: {program} asks for nothing newer than glibc {newest}"
+            ));
         }
     }
     let tried = if Target::of_this_machine() == Some(system) {

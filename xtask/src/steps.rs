@@ -20,7 +20,10 @@ pub(crate) fn quiet_unless(verbose: bool) {
 }
 
 fn is_set(word: &str) -> bool {
-    !matches!(word.trim().to_ascii_lowercase().as_str(), "" | "0" | "false")
+    !matches!(
+        word.trim().to_ascii_lowercase().as_str(),
+        "" | "0" | "false"
+    )
 }
 
 pub(crate) fn is_quiet() -> bool {

@@ -89,13 +89,18 @@ pub(crate) fn run(options: &Options) -> Done {
         step("Rust", || rust(&mut count))?;
     }
     if wanted(Part::Fuzz) {
-        step("every parser of foreign bytes, with bytes that nobody meant", || fuzzing(&mut count))?;
+        step(
+            "every parser of foreign bytes, with bytes that nobody meant",
+            || fuzzing(&mut count),
+        )?;
     }
     if wanted(Part::Python) {
         plugin(&mut count)?;
     }
     if wanted(Part::E2e) {
-        step("end to end, with the real binaries", || end_to_end(&mut count))?;
+        step("end to end, with the real binaries", || {
+            end_to_end(&mut count)
+        })?;
     }
     if wanted(Part::Dist) {
         distribution(&mut count)?;

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{steps::step, tools::{Done, apt_install, command, io, run_quietly, said, target}};
+use crate::{
+    steps::step,
+    tools::{Done, apt_install, command, io, run_quietly, said, target},
+};
 
 /// What the suites need that are recorded to show and to measure.
 pub(crate) const SUITE_PACKAGES: &[&str] = &[

@@ -207,7 +207,8 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let present = |name: &str| Some(path(name).into_os_string());
         let all = || FILES.map(|(name, _)| std::fs::read_to_string(path(name)).unwrap());
-        let written = |variables: &Variables| assert_eq!(export(variables, present).written.len(), 3);
+        let written =
+            |variables: &Variables| assert_eq!(export(variables, present).written.len(), 3);
         written(&variables());
         let once = all();
         written(&variables());

@@ -118,13 +118,19 @@ mod tests {
         plan
     }
 
-    fn settled(file: &Path, shard: Option<(u32, u32)>, env: &[(&str, &str)]) -> Result<Given, String> {
+    fn settled(
+        file: &Path,
+        shard: Option<(u32, u32)>,
+        env: &[(&str, &str)],
+    ) -> Result<Given, String> {
         let mut given = Given {
             plan: Some(file.to_owned()),
             shard,
             ..Given::default()
         };
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         settle(&mut given, &env.collect()).map_err(|error| error.to_string())?;
         Ok(given)
     }
@@ -136,7 +142,11 @@ mod tests {
         fs::write(&file, serde_json::to_vec(&plan()).unwrap()).unwrap();
         let link = root.path().join("link.json");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let gitlab = [("GITLAB_CI", "true"), ("CI_NODE_INDEX", "2"), ("CI_NODE_TOTAL", "2")];
+        let gitlab = [
+            ("GITLAB_CI", "true"),
+            ("CI_NODE_INDEX", "2"),
+            ("CI_NODE_TOTAL", "2"),
+        ];
         for (file, shard, env) in [
             (&file, Some((1, 2)), &[][..]),
             (&link, Some((2, 2)), &[("HIGHWATER_SHARD", "1/9")]),
@@ -157,12 +167,36 @@ mod tests {
         fs::write(at("broken.json"), &text[..40]).unwrap();
         fs::write(at("changed.json"), text.replace("test_1.py", "test_3.py")).unwrap();
         for (name, shard, says) in [
-            ("none.json", Some((1, 2)), "none.json: it cannot be read: No such file or directory"),
-            (".", Some((1, 2)), "this is no regular file; `highwater plan --write DIR`"),
-            ("broken.json", Some((1, 2)), "this is no plan that `highwater plan` made: EOF"),
-            ("changed.json", Some((1, 2)), "this plan was changed after it was made: its id is "),
-            ("plan.json", Some((1, 3)), "has 2 jobs, so the shards are 1/2 to 2/2, and not 1/3"),
-            ("plan.json", None, "is to run is not said; give --shard 1/2 to 2/2"),
+            (
+                "none.json",
+                Some((1, 2)),
+                "none.json: it cannot be read: No such file or directory",
+            ),
+            (
+                ".",
+                Some((1, 2)),
+                "this is no regular file; `highwater plan --write DIR`",
+            ),
+            (
+                "broken.json",
+                Some((1, 2)),
+                "this is no plan that `highwater plan` made: EOF",
+            ),
+            (
+                "changed.json",
+                Some((1, 2)),
+                "this plan was changed after it was made: its id is ",
+            ),
+            (
+                "plan.json",
+                Some((1, 3)),
+                "has 2 jobs, so the shards are 1/2 to 2/2, and not 1/3",
+            ),
+            (
+                "plan.json",
+                None,
+                "is to run is not said; give --shard 1/2 to 2/2",
+            ),
         ] {
             let why = settled(&at(name), shard, &[]).unwrap_err();
             assert!(why.contains(says), "{why}");

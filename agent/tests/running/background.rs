@@ -302,7 +302,12 @@ fn a_job_that_is_begun_again_writes_each_variable_once() {
         };
         // A new job has a new name and a new folder; all else stays as it was.
         assert_eq!(values("HIGHWATER_JOB").len(), at, "{exported:?}");
-        for name in ["TOX_OVERRIDE", "TOX_TESTENV_PASSENV", "PYTHONPATH", "HIGHWATER_ROOT"] {
+        for name in [
+            "TOX_OVERRIDE",
+            "TOX_TESTENV_PASSENV",
+            "PYTHONPATH",
+            "HIGHWATER_ROOT",
+        ] {
             assert_eq!(values(name).len(), 1, "{name}: {exported:?}");
         }
         assert_eq!(values("TOX_TESTENV_PASSENV"), ["HIGHWATER_* PYTHONPATH"]);

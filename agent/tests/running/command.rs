@@ -85,9 +85,15 @@ fn a_stream_that_was_closed_is_closed_for_the_command_too() {
     fs::write(place.file("probe.py"), probe).unwrap();
     let seen = |before: &str, redirections: &str| {
         let out = place.file("seen");
-        let script = format!("{before} python3 probe.py '{}' {redirections}", out.display());
+        let script = format!(
+            "{before} python3 probe.py '{}' {redirections}",
+            out.display()
+        );
         let mut shell = place.bare("sh");
-        let status = shell.args(["-c", &script]).current_dir(place.file("")).status();
+        let status = shell
+            .args(["-c", &script])
+            .current_dir(place.file(""))
+            .status();
         assert!(status.unwrap().success(), "{script}");
         fs::read_to_string(out).unwrap()
     };

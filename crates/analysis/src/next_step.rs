@@ -10,8 +10,7 @@ pub const NOTHING: &str = "Nothing to do.";
 pub const LEAST_HEADROOM_PART: i64 = 10;
 
 const MAKE_ROOM: &str = "Make room before the suite grows into its limit: look at the files and fixtures that retained the most, cut it into jobs that fit, or raise the limit.";
-const STILL_TIME: &str =
-    "Expect it to be ended for memory: stop it in time and cut it into jobs that fit, or raise the limit.";
+const STILL_TIME: &str = "Expect it to be ended for memory: stop it in time and cut it into jobs that fit, or raise the limit.";
 
 /// What to do next; `None` of a job that still runs and that nothing threatens, or of whose end nothing is known.
 ///
@@ -26,14 +25,17 @@ pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
     if ending.verdict.is_early() {
         return Some(ending.next_step.clone());
     }
-    let asked = [NOTHING, MAKE_ROOM].iter().fold(ending.next_step.as_str(), |own, known| {
-        own.trim_end_matches(known).trim_end()
-    });
-    let is_over_budget = tightest(job)
-        .is_some_and(|limit| limit.kind == LimitKind::Budget && left_bytes(limit) < 0);
+    let asked = [NOTHING, MAKE_ROOM]
+        .iter()
+        .fold(ending.next_step.as_str(), |own, known| {
+            own.trim_end_matches(known).trim_end()
+        });
+    let is_over_budget =
+        tightest(job).is_some_and(|limit| limit.kind == LimitKind::Budget && left_bytes(limit) < 0);
     // Of a budget that was passed the ending speaks by itself.
     let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
-    let lacks_room = ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+    let lacks_room =
+        ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
     let parts = [
         found(findings),
         Some(asked.to_owned()).filter(|own| !own.is_empty()),
@@ -144,13 +146,19 @@ mod tests {
             assert_eq!(step(&calm, &[finding(cause)]), NOTHING);
         }
         let one = [finding(FindingCause::Limit)];
-        assert_eq!(step(&calm, &one), "Look at what was found: a.py retains more.");
+        assert_eq!(
+            step(&calm, &one),
+            "Look at what was found: a.py retains more."
+        );
         let three = [FindingCause::Changed; 3].map(finding);
         assert!(step(&calm, &three).ends_with(" And at 2 more."));
         let tight = used(calm, LimitKind::Cgroup, 91);
         assert_eq!(step(&tight, &[]), MAKE_ROOM);
         let both = step(&tight, &one);
-        assert!(both.starts_with("Look at what was found") && both.ends_with(MAKE_ROOM), "{both}");
+        assert!(
+            both.starts_with("Look at what was found") && both.ends_with(MAKE_ROOM),
+            "{both}"
+        );
     }
 
     #[test]
@@ -168,7 +176,11 @@ mod tests {
             ending.next_step.clone_from(&once);
         }
         assert_eq!(of(&tight, &[]).unwrap(), once);
-        let over = used(ended(Verdict::Passed, "Raise the budget."), LimitKind::Budget, 101);
+        let over = used(
+            ended(Verdict::Passed, "Raise the budget."),
+            LimitKind::Budget,
+            101,
+        );
         assert_eq!(of(&over, &[]).unwrap(), "Raise the budget.");
         let died = used(ended(Verdict::OomCgroup, "Cut it."), LimitKind::Cgroup, 100);
         assert_eq!(of(&died, &one).unwrap(), "Cut it.");

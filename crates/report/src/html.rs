@@ -222,12 +222,17 @@ fn late_imports(source: &Source<'_>) -> Table {
     let imports = imports::of(source.digest);
     let modules = imports.iter().flat_map(|it| &it.modules);
     let rows = modules.take(MOST_MODULES).map(|it| {
-        let cells = vec![named(&it.file.path, job, it.file.session), mebibytes(it.bytes)];
+        let cells = vec![
+            named(&it.file.path, job, it.file.session),
+            mebibytes(it.bytes),
+        ];
         (fitted(it.name, MOST_NAME_COLUMNS), cells)
     });
     Table {
         heading: "Modules that tests imported while they ran",
-        caption: imports.as_ref().map_or_else(String::new, imports::Imports::sentence),
+        caption: imports
+            .as_ref()
+            .map_or_else(String::new, imports::Imports::sentence),
         columns: &["Module", "First in", "Took"],
         rows: rows.collect(),
     }

@@ -33,7 +33,9 @@ pub(crate) struct Module<'a> {
 pub(crate) fn of(digest: &Digest) -> Option<Imports<'_>> {
     let files = || digest.files.iter();
     let of_files = files().fold(0_i64, |sum, file| sum.saturating_add(file.import_bytes));
-    let late = files().fold(0_i64, |sum, file| sum.saturating_add(file.late_import_bytes));
+    let late = files().fold(0_i64, |sum, file| {
+        sum.saturating_add(file.late_import_bytes)
+    });
     let peak = digest.job.peak_bytes.cast_signed();
     if of_files.saturating_add(late) < LEAST_BYTES.max(peak / LEAST_PART) {
         return None;
@@ -45,9 +47,7 @@ pub(crate) fn of(digest: &Digest) -> Option<Imports<'_>> {
             bytes: it.bytes,
         })
     });
-    let mut modules: Vec<Module<'_>> = modules
-        .filter(|it| it.bytes >= LEAST_NAMED_BYTES)
-        .collect();
+    let mut modules: Vec<Module<'_>> = modules.filter(|it| it.bytes >= LEAST_NAMED_BYTES).collect();
     modules.sort_by_key(|it| std::cmp::Reverse(it.bytes));
     Some(Imports {
         of_files,
@@ -74,7 +74,14 @@ impl Imports<'_> {
         };
         let named = self.modules.iter().take(MOST_NAMED);
         let named: Vec<String> = named
-            .map(|it| format!("{} {}, first in {}", it.name, mebibytes(it.bytes), it.file.path))
+            .map(|it| {
+                format!(
+                    "{} {}, first in {}",
+                    it.name,
+                    mebibytes(it.bytes),
+                    it.file.path
+                )
+            })
             .collect();
         let named = match named.is_empty() {
             true => String::new(),
@@ -120,16 +127,26 @@ mod tests {
 
     #[test]
     fn imports_are_told_where_they_are_a_relevant_part_with_the_modules() {
-        let told = |of_file, late: &[(&str, i64)]| of(&digest(of_file, late)).map(|it| it.sentence());
+        let told =
+            |of_file, late: &[(&str, i64)]| of(&digest(of_file, late)).map(|it| it.sentence());
         assert_eq!(told(1, &[("json", 1)]), None);
         assert_eq!(told(4, &[]), None);
-        assert_eq!(told(6, &[]).unwrap(), "Imports took 6.0 MiB (6 % of the peak).");
+        assert_eq!(
+            told(6, &[]).unwrap(),
+            "Imports took 6.0 MiB (6 % of the peak)."
+        );
         assert_eq!(
             told(10, &[("scipy", 20), ("tiny", 0)]).unwrap(),
             "Imports took 30.0 MiB (30 % of the peak), of these 20.0 MiB of modules that tests imported while they ran (scipy 20.0 MiB, first in a.py)."
         );
         let many = told(0, &[("a", 40), ("b", 30), ("c", 20), ("d", 60)]).unwrap();
-        assert!(many.starts_with("Imports took 150.0 MiB, of these 150.0 MiB"), "{many}");
-        assert!(many.contains("(d 60.0 MiB, first in a.py; a 40.0") && !many.contains("c 20"), "{many}");
+        assert!(
+            many.starts_with("Imports took 150.0 MiB, of these 150.0 MiB"),
+            "{many}"
+        );
+        assert!(
+            many.contains("(d 60.0 MiB, first in a.py; a 40.0") && !many.contains("c 20"),
+            "{many}"
+        );
     }
 }

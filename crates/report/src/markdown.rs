@@ -154,7 +154,11 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     table(out, &title, columns, rows)?;
     left(out, source.digest)?;
     let imports = imports::of(source.digest);
-    list(out, "Imports", imports.iter().map(|it| sentence(&it.sentence())))?;
+    list(
+        out,
+        "Imports",
+        imports.iter().map(|it| sentence(&it.sentence())),
+    )?;
     let spikes = rank::spikes(source.digest);
     let rows = spikes.iter().take(MOST_SPIKES).map(|test| {
         let session = rank::of_session(job, test.session);

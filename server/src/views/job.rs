@@ -9,8 +9,8 @@ use highwater_store::JobRow;
 use highwater_wire::{
     ids::ProjectSlug,
     report::{
-        CheckReport, Finding, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
-        RecorderReport, Role, TestRow,
+        CheckReport, Finding, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
+        ProcessRow, RecorderReport, Role, TestRow,
     },
 };
 use serde::Deserialize;
@@ -206,7 +206,9 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             _ => format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         },
         sentence: sentence(&job),
-        has_findings: check.as_ref().is_some_and(|it| it.findings.iter().any(Finding::fails)),
+        has_findings: check
+            .as_ref()
+            .is_some_and(|it| it.findings.iter().any(Finding::fails)),
         next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
         plan_hint: plan::hint(&job),

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use highwater_wire::{codec, report::{FileRow, LimitName}};
+use highwater_wire::{
+    codec,
+    report::{FileRow, LimitName},
+};
 
 use crate::{figures::parse_bytes, plan::is_like};
 

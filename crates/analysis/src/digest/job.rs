@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use highwater_wire::{
     report::{
-        CheckLimits, EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport, RunReport,
-        SessionReport, ShardReport, TestRow,
+        CheckLimits, EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport,
+        RunReport, SessionReport, ShardReport, TestRow,
     },
     v1::{self, Job},
 };

@@ -193,13 +193,21 @@ fn what_is_near_a_limit_is_told_and_fails_nothing() {
     let over = near("tests/e2e/a.py=max-retained:10MiB").0;
     assert_eq!(over, [(FindingCause::Limit, true)]);
     // The job leaves a headroom of 700 MiB.
-    for (least, causes) in [(600, vec![]), (650, vec![FindingCause::NearLimit]), (701, vec![FindingCause::Limit])] {
+    for (least, causes) in [
+        (600, vec![]),
+        (650, vec![FindingCause::NearLimit]),
+        (701, vec![FindingCause::Limit]),
+    ] {
         let limits = Limits {
             headroom_bytes: Some(least * MIB),
             ..Limits::default()
         };
         let found = checked(&limits).findings;
-        assert_eq!(found.iter().map(|it| it.cause).collect::<Vec<_>>(), causes, "{least}");
+        assert_eq!(
+            found.iter().map(|it| it.cause).collect::<Vec<_>>(),
+            causes,
+            "{least}"
+        );
     }
 }
 

@@ -48,19 +48,32 @@ fn growth_of_one_process_is_not_held_against_that_of_others() {
         let report = compare(&one, after, ALL);
         let rows = totals(&report);
         let row = rows.into_iter().find(|total| total.name == "Growth a file");
-        let notes: Vec<String> = report.notes.into_iter().filter(|it| it.contains("Growth a file")).collect();
+        let notes: Vec<String> = report
+            .notes
+            .into_iter()
+            .filter(|it| it.contains("Growth a file"))
+            .collect();
         (row.map(|row| row.after), notes.join(" "))
     };
-    assert_eq!(told(&side(&[growing(2, 7 * MIB, 0)])), (Some("7.0 MiB".to_owned()), String::new()));
+    assert_eq!(
+        told(&side(&[growing(2, 7 * MIB, 0)])),
+        (Some("7.0 MiB".to_owned()), String::new())
+    );
     let shards = side(&[growing(2, MIB, 0), growing(3, 2 * MIB, 0)]);
     let why = "Growth a file is left out: it is of one process over the files that it ran, and";
     assert_eq!(
         told(&shards),
-        (None, format!("{why} the suite ran in 1 job before and in 2 jobs after."))
+        (
+            None,
+            format!("{why} the suite ran in 1 job before and in 2 jobs after.")
+        )
     );
     let spread = side(&[growing(2, MIB, 2)]);
     assert_eq!(
         told(&spread),
-        (None, format!("{why} the suite was spread over other workers."))
+        (
+            None,
+            format!("{why} the suite was spread over other workers.")
+        )
     );
 }
