@@ -1,5 +1,6 @@
 """A job is told of in every form, by the agent as by the server, and on a pull request."""
 
+import html
 import http.server
 import json
 import re
@@ -215,7 +216,7 @@ def test_tests_that_passed_their_limits_and_what_they_imported_late_are_told(ser
     server.job(summary["uuid"])
     late = r"Imports took \d+\.\d MiB \(\d+ % of the peak\), of these 40\.\d MiB of modules that tests imported while they ran \(heavy_module 40\.\d MiB, first in test_late\.py\)\."
     for form in ["terminal", "markdown", "html"]:
-        text = server.text("/api/v1/jobs/%s/report?format=%s" % (summary["uuid"], form)).replace("\\", "")
+        text = html.unescape(server.text("/api/v1/jobs/%s/report?format=%s" % (summary["uuid"], form)))
         assert limited in text and re.search(late, text), (form, text)
     assert re.search("^%s$" % late, recorder.done.stderr.decode(), re.MULTILINE), recorder.done.stderr
     assert "<h2>Modules that tests imported while they ran</h2>" in text and ">heavy_module<" in text, text

@@ -6,7 +6,7 @@ use highwater_wire::{VERSION, v1};
 use uuid::Uuid;
 
 use super::{
-    CommandError, environment, planned,
+    environment, planned,
     run::{self, RecordingProps, RunOutcome, RunProps},
     step_summary, tell,
     told::{self, Sent},

@@ -10,11 +10,12 @@ pub const NOTHING: &str = "Nothing to do.";
 pub const LEAST_HEADROOM_PART: i64 = 10;
 
 const MAKE_ROOM: &str = "Make room before the suite grows into its limit: look at the files and fixtures that retained the most, cut it into jobs that fit, or raise the limit.";
+const FOLLOW_ADVICE: &str = "Follow the advice on why memory stays.";
 const STILL_TIME: &str = "Expect it to be ended for memory: stop it in time and cut it into jobs that fit, or raise the limit.";
 
 /// What to do next; `None` of a job that still runs and that nothing threatens, or of whose end nothing is known.
 ///
-/// Of a job that died that is all that counts. Else what a check found comes first, then what the ending asks for, then what its limits and its growth do.
+/// Of a job that died that is all that counts. Else what a check found comes first, then what the ending asks for, what its limits and its growth do, and what a diagnosis advises.
 #[must_use]
 pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
     let Some(ending) = &job.ending else {
@@ -25,7 +26,7 @@ pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
     if ending.verdict.is_early() {
         return Some(ending.next_step.clone());
     }
-    let asked = [NOTHING, MAKE_ROOM]
+    let asked = [NOTHING, FOLLOW_ADVICE, MAKE_ROOM]
         .iter()
         .fold(ending.next_step.as_str(), |own, known| {
             own.trim_end_matches(known).trim_end()
@@ -36,10 +37,12 @@ pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
     let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
     let lacks_room =
         ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+    let advice = job.diagnosis.iter().flat_map(|it| &it.advice).next();
     let parts = [
         found(findings),
         Some(asked.to_owned()).filter(|own| !own.is_empty()),
         lacks_room.then(|| MAKE_ROOM.to_owned()),
+        advice.map(|_| FOLLOW_ADVICE.to_owned()),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Some(match parts.is_empty() {
@@ -85,7 +88,7 @@ pub fn is_tight(job: &JobReport) -> bool {
 #[cfg(test)]
 mod tests {
     use highwater_wire::report::{
-        CheckFigure, Confidence, Ending, FindingCause, ForecastReport, Span,
+        Advice, CheckFigure, Confidence, Diagnosis, Ending, FindingCause, ForecastReport, Span, Why,
     };
 
     use super::*;
@@ -176,6 +179,17 @@ mod tests {
             ending.next_step.clone_from(&once);
         }
         assert_eq!(of(&tight, &[]).unwrap(), once);
+        // A diagnosis advises too.
+        let mut diagnosed = ended(Verdict::Passed, NOTHING);
+        diagnosed.diagnosis = Some(Diagnosis {
+            advice: vec![Advice {
+                why: Why::Garbage,
+                bytes: 1,
+                sentence: String::new(),
+            }],
+            ..Diagnosis::default()
+        });
+        assert_eq!(of(&diagnosed, &[]).as_deref(), Some(FOLLOW_ADVICE));
         let over = used(
             ended(Verdict::Passed, "Raise the budget."),
             LimitKind::Budget,

@@ -100,7 +100,6 @@ impl Imports<'_> {
 
 #[cfg(test)]
 mod tests {
-    use highwater_analysis::samples;
     use highwater_wire::report::LateImport;
 
     use super::*;
@@ -120,7 +119,8 @@ mod tests {
             import_bytes: of_file * MIB,
             late_import_bytes: late_imports.iter().map(|it| it.bytes).sum(),
             late_imports,
-            ..samples::file("a.py")
+            path: "a.py".to_owned(),
+            ..digest.files[0].clone()
         }];
         digest
     }

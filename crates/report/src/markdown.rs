@@ -5,6 +5,7 @@ use std::fmt::Write;
 use highwater_analysis::{
     digest::Digest,
     figures::{count, duration, mebibytes, web_address},
+    next_step::NOTHING,
     plan,
 };
 use highwater_wire::report::{JobReport, JobState, PeakKind, Remark, RemarkKind, Severity};
@@ -108,7 +109,8 @@ fn head(
     }
     // A death tells it itself.
     let tells = |remark: &Remark| remark.kind == RemarkKind::Death;
-    if let Some(next) = next_step.filter(|_| !remarks.iter().any(tells)) {
+    let is_told = |next: &&str| *next != NOTHING && !remarks.iter().any(tells);
+    if let Some(next) = next_step.filter(is_told) {
         writeln!(out, "**Next:** {}\n", sentence(next))?;
     }
     if let Some(hint) = plan::hint(job) {

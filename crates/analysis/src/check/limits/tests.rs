@@ -146,7 +146,7 @@ fn the_peak_of_a_file_is_its_tree_peak_and_the_jobs_limit_is_not_its() {
     );
     // What is exactly at a limit keeps it.
     let kept = checked(&limits([None, None], &["*=max-peak:150MiB"]));
-    assert!(kept.findings.is_empty(), "{kept:?}");
+    assert!(!kept.findings.iter().any(Finding::fails), "{kept:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn growth_of_one_process_is_not_held_against_that_of_others() {
             args: Vec::new(),
             dist: String::new(),
             numprocesses: workers,
-            began_us: 0,
+            began_us: None,
             ended_us: None,
             exit_status: None,
             tests: 0,

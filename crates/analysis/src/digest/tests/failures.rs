@@ -312,7 +312,7 @@ fn tests_that_passed_a_limit_on_their_memory_are_named() {
         (
             1,
             1,
-            "2 of 3 tests failed. 1 of them passed the limit on their memory: a.py::t1.",
+            "2 of 3 tests failed. 1 of them passed the limit on its memory: a.py::t1.",
         ),
         (
             4,
