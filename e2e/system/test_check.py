@@ -71,13 +71,13 @@ def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(ow
     page = server.text("/jobs/%s" % worse)
     assert "Beside the jobs before" in page and "beside 6 jobs of main" in page and ">worse<" in page
     # And no form says that nothing is to be done above it.
-    next_step = re.compile(r"Next:(?:</strong>|\*\*)? Look at what was found: (?:The job peaks at|test_2\.py retains) .* And at 1 more\.")
+    next_step = re.compile(r"Next:(?:</strong>|\*\*)? Look at (?:the peak of the job|what test_2\.py retains), which got worse, and at 1 more finding\.")
     for form in ["terminal", "markdown", "html"]:
         text = server.text("/api/v1/jobs/%s/report?format=%s" % (worse, form))
         assert next_step.search(html.unescape(text)) and "Nothing to do" not in text, (form, text)
     assert "Nothing to do." not in page and next_step.search(page.replace("<wbr>", "")) and '<a href="#check">All that was found</a>' in page
     document = json.loads(server.text("/api/v1/jobs/%s/report?format=json" % worse))
-    assert document["job"]["ending"]["next_step"].startswith("Look at what was found: "), document["job"]["ending"]
+    assert document["job"]["ending"]["next_step"].startswith("Look at "), document["job"]["ending"]
     # The next commit holds as much and did nothing.
     after = checked(suite, server, suite(server, "8", retained=40))
     assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after
@@ -240,15 +240,18 @@ def test_limits_that_the_project_sets_are_told_wherever_the_job_is(own_server, s
     told = recorder.done.stderr.decode()
     assert re.search(r"^Found: warning  %s$" % over.pattern, told, re.MULTILINE), told
     assert re.search(r"^       notice   %s$" % near.pattern, told, re.MULTILINE), told
-    assert re.search(r"^Next: Look at what was found: %s$" % over.pattern, told, re.MULTILINE) and "Nothing to do" not in told, told
+    assert re.search(r"^Next: Look at what test_2\.py retains, which is beyond its limit\.$", told, re.MULTILINE) and "Nothing to do" not in told, told
     assert server.get("/api/v1/jobs/%s" % job)["check_limits"]["files"] == ["test_2.py=max-retained:41943040", "test_3.py=max-retained:6815744"]
     for form in ["terminal", "markdown", "html", "json", "github", "gitlab"]:
         text = html.unescape(server.text("/api/v1/jobs/%s/report?format=%s" % (job, form)))
         assert over.search(text) and near.search(text), (form, text)
-        assert form in ("json", "github", "gitlab") or "Look at what was found: test_2.py" in text, (form, text)
+        assert form in ("json", "github", "gitlab") or "Look at what test_2.py retains, which is beyond its limit." in text, (form, text)
     page = server.text("/jobs/%s" % job).replace("<wbr>", "")
     assert ">over the limit<" in page and ">near the limit<" in page and "Beside its limits" in page, page
-    assert "Next:</strong> Look at what was found: test_2.py retains 45." in page, page
+    assert "Next:</strong> Look at what test_2.py retains, which is beyond its limit." in page, page
+    # What the page leads to holds the job to the same.
+    told = server.get(html.unescape(re.search('href="(/api/v1/jobs/[^"]*/check[^"]*)"', page).group(1)))
+    assert [it["cause"] for it in told["findings"]] == ["limit", "near_limit"], told
     # A report of the spool tells the same.
     recorder.run(PYTEST)
     command = recorder.command([])[:1] + ["report", "--spool", str(recorder.spool)]

@@ -1,8 +1,10 @@
 //! What to do about a job: one rule for every form, page and answer, so that none says that nothing is to be done above something that is.
 
-use highwater_wire::report::{Finding, JobReport, JobState, LimitKind, LimitUse, Verdict};
+use highwater_wire::report::{
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, Verdict,
+};
 
-use crate::plan;
+use crate::{figures::count, plan};
 
 /// What is to be done about a job of which nothing is to be told.
 pub const NOTHING: &str = "Nothing to do.";
@@ -54,12 +56,22 @@ pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
 fn found(findings: &[Finding]) -> Option<String> {
     let mut failing = findings.iter().filter(|it| it.fails());
     let first = failing.next()?;
+    let what = match (first.figure, &first.path) {
+        (CheckFigure::Retained, Some(path)) => format!("what {path} retains"),
+        (CheckFigure::Spike, Some(path)) => format!("what {path} needs for a while"),
+        (figure, Some(path)) => format!("the {} of {path}", figure.as_str()),
+        (CheckFigure::Imports, None) => "what the test files import".to_owned(),
+        (figure, None) => format!("the {} of the job", figure.as_str()),
+    };
+    let how = match first.cause {
+        FindingCause::Limit => "is beyond its limit",
+        _ => "got worse",
+    };
     let more = match failing.count() {
         0 => String::new(),
-        1 => " And at 1 more.".to_owned(),
-        more => format!(" And at {more} more."),
+        more => format!(", and at {}", count(more, "more finding")),
     };
-    Some(format!("Look at what was found: {}{more}", first.sentence))
+    Some(format!("Look at {what}, which {how}{more}."))
 }
 
 /// The limit with the least room.
@@ -88,7 +100,7 @@ pub fn is_tight(job: &JobReport) -> bool {
 #[cfg(test)]
 mod tests {
     use highwater_wire::report::{
-        Advice, CheckFigure, Confidence, Diagnosis, Ending, FindingCause, ForecastReport, Span, Why,
+        Advice, Confidence, Diagnosis, Ending, ForecastReport, Span, Why,
     };
 
     use super::*;
@@ -151,15 +163,15 @@ mod tests {
         let one = [finding(FindingCause::Limit)];
         assert_eq!(
             step(&calm, &one),
-            "Look at what was found: a.py retains more."
+            "Look at what a.py retains, which is beyond its limit."
         );
         let three = [FindingCause::Changed; 3].map(finding);
-        assert!(step(&calm, &three).ends_with(" And at 2 more."));
+        assert!(step(&calm, &three).ends_with(" which got worse, and at 2 more findings."));
         let tight = used(calm, LimitKind::Cgroup, 91);
         assert_eq!(step(&tight, &[]), MAKE_ROOM);
         let both = step(&tight, &one);
         assert!(
-            both.starts_with("Look at what was found") && both.ends_with(MAKE_ROOM),
+            both.starts_with("Look at what a.py retains") && both.ends_with(MAKE_ROOM),
             "{both}"
         );
     }
@@ -170,7 +182,7 @@ mod tests {
         let one = [finding(FindingCause::Changed)];
         assert_eq!(
             of(&failed, &one).unwrap(),
-            "Look at what was found: a.py retains more. Look at the failed tests."
+            "Look at what a.py retains, which got worse. Look at the failed tests."
         );
         let mut tight = used(failed, LimitKind::Machine, 95);
         let once = of(&tight, &[]).unwrap();

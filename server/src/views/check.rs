@@ -96,13 +96,16 @@ pub(crate) fn section(
     } else {
         format!(", the newest of commit {commit}")
     };
-    let beside = format!(
-        "{compared} figures beside {jobs} {}{until}.",
-        match baseline.branch.as_str() {
-            "" => "without a branch".to_owned(),
-            branch => format!("of {branch}"),
-        }
-    );
+    let beside = match newest {
+        None => "There is no job before to compare it with.".to_owned(),
+        Some(_) => format!(
+            "{compared} figures beside {jobs} {}{until}.",
+            match baseline.branch.as_str() {
+                "" => "without a branch".to_owned(),
+                branch => format!("of {branch}"),
+            }
+        ),
+    };
     let project_href = project_href(&of.project);
     let files = |path: &str| file_href(&project_href, path, &of.name);
     let rows: Vec<Row> = findings
@@ -153,12 +156,31 @@ pub(crate) fn section(
             .into_iter()
             .filter_map(|(what, files)| note(what, &files))
             .collect(),
-        json: json(job),
+        json: json(of),
     })
 }
 
-fn json(job: Uuid) -> String {
-    format!("/api/v1/jobs/{job}/check")
+/// The same from the API, which holds a job to the limits that it is given alone.
+fn json(job: &JobReport) -> String {
+    let path = format!("/api/v1/jobs/{}/check", job.uuid);
+    let Some(limits) = &job.check_limits else {
+        return path;
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, limit) in [
+        ("max_peak", limits.max_peak_bytes),
+        ("min_headroom", limits.min_headroom_bytes),
+        ("max_retained", limits.max_retained_bytes),
+        ("max_spike", limits.max_spike_bytes),
+    ] {
+        if let Some(limit) = limit {
+            query.append_pair(name, &limit.to_string());
+        }
+    }
+    for limit in &limits.files {
+        query.append_pair("file_limit", limit);
+    }
+    format!("{path}?{}", query.finish())
 }
 
 fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Row {

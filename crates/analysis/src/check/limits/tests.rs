@@ -227,3 +227,9 @@ fn a_job_is_held_to_what_it_brings_along_as_far_as_that_is_known() {
     };
     assert_eq!(Limits::of(&job), expected);
 }
+
+#[test]
+fn the_page_tells_what_is_near() {
+    let page = include_str!("../../../../../docs/ANALYSIS.md");
+    assert!(page.contains(&format!("takes {NEAR} of it or more")));
+}
