@@ -20,7 +20,7 @@ fn a_job_that_nobody_names_is_called_the_same_whatever_runs_in_it() {
 #[test]
 fn a_job_brings_along_the_limits_that_a_check_would_hold_it_to() {
     let file = folder(
-        "[tool.highwater.check]\nmax-peak = '3GB'\nmin-headroom = '1000000000000000000'\n[[tool.highwater.check.files]]\npath = 'a/*'\nmax-spike = '1MB'\n",
+        "[tool.highwater.check]\nmax-peak = '3GB'\nmin-headroom = '1GB'\n[[tool.highwater.check.files]]\npath = 'a/*'\nmax-spike = '1MB'\n",
     );
     let variables = [
         ("HIGHWATER_MAX_RETAINED", "5"),
@@ -30,11 +30,7 @@ fn a_job_brings_along_the_limits_that_a_check_would_hold_it_to() {
     assert_eq!(settings.places.problems, [""; 0]);
     let limits = settings.job.check_limits.unwrap();
     assert_eq!(limits.max_peak_bytes, Some(3_000_000_000));
-    // More than anybody takes is as good as the most that can be told.
-    assert_eq!(
-        limits.min_headroom_bytes,
-        Some(highwater_wire::codec::MAX_BYTES)
-    );
+    assert_eq!(limits.min_headroom_bytes, Some(1_000_000_000));
     assert_eq!(
         (limits.max_retained_bytes, limits.max_spike_bytes),
         (Some(5), None)
