@@ -59,7 +59,9 @@ pub(crate) fn run(options: &Options) -> Done {
     let suite = data.join("suite");
     numbered(3, "generating the example of 85 files", || {
         generate(&venv, &suite, options.scale)?;
-        [&data, &suite].map(|folder| a_repository_of_its_own(folder));
+        for folder in [&data, &suite] {
+            a_repository_of_its_own(folder);
+        }
         Ok(())
     })?;
     let database = data.join("highwater.db");
