@@ -5,6 +5,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -42,7 +43,8 @@ impl Injection<'_> {
     ) -> Vec<(&'static str, OsString)> {
         // What else is on the path was not for the tests that tox runs: then its own rules stand, and a plugin that does not come
         // through costs the recording instead of changing what the tests import.
-        let passes = match present("PYTHONPATH").filter(|path| !path.is_empty()) {
+        let is_else = |path: &OsString| !path.is_empty() && path != self.plugin.as_os_str();
+        let passes = match present("PYTHONPATH").filter(is_else) {
             Some(_) => &TOX_PASSES[..1],
             None => &TOX_PASSES,
         };
@@ -89,25 +91,31 @@ pub fn of_plan(plan: Option<&Path>, shard: Option<(u32, u32)>) -> Vec<(&'static 
     [plan].into_iter().chain(shard).collect()
 }
 
-fn joined(first: Option<OsString>, separator: &str, second: &OsStr) -> OsString {
-    let mut whole = first.filter(|first| !first.is_empty()).unwrap_or_default();
-    if !whole.is_empty() {
-        whole.push(separator);
+/// What is there, and behind it those of ours that are not there: a job that is begun again adds nothing.
+fn joined(there: Option<OsString>, separator: u8, ours: &[String]) -> OsString {
+    let mut whole = there.unwrap_or_default();
+    for part in ours {
+        let mut parts = whole.as_bytes().split(|byte| *byte == separator);
+        if parts.any(|known| known == part.as_bytes()) {
+            continue;
+        }
+        if !whole.is_empty() {
+            whole.push(OsStr::from_bytes(&[separator]));
+        }
+        whole.push(part);
     }
-    whole.push(second);
     whole
 }
 
 fn tox_4(passes: &[&str], present: Option<OsString>) -> OsString {
-    let ours = TOX_SECTIONS
-        .map(|section| format!("{section}.pass_env+={}", passes.join(",")))
-        .join(";");
-    joined(present, ";", OsStr::new(&ours))
+    let ours = TOX_SECTIONS.map(|section| format!("{section}.pass_env+={}", passes.join(",")));
+    joined(present, b';', &ours)
 }
 
 /// tox 3 has no overrides but a list of its own, apart by blanks.
 fn tox_3(passes: &[&str], present: Option<OsString>) -> OsString {
-    joined(present, " ", OsStr::new(&passes.join(" ")))
+    let ours: Vec<String> = passes.iter().map(|name| (*name).to_owned()).collect();
+    joined(present, b' ', &ours)
 }
 
 /// What the environment says of a job around this command.
@@ -190,6 +198,25 @@ mod tests {
         assert!(alone["TOX_OVERRIDE"].starts_with(passed), "{alone:?}");
         let beside = variables(&[("PYTHONPATH", "src")]);
         assert!(!beside["TOX_OVERRIDE"].contains("PYTHONPATH"), "{beside:?}");
+    }
+
+    #[test]
+    fn what_a_job_before_left_is_added_to_once() {
+        for present in [
+            &[][..],
+            &[
+                ("PYTHONPATH", "src"),
+                ("TOX_OVERRIDE", "testenv.deps=a"),
+                ("TOX_TESTENV_PASSENV", "X"),
+            ],
+        ] {
+            let once = variables(present);
+            let there: Vec<(&str, &str)> = once
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            assert_eq!(variables(&there), once);
+        }
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub fn python_path(folder: &Path, present: Option<OsString>) -> OsString {
     let mut path = OsString::from(folder);
     // An empty part of PYTHONPATH means the working folder, so an empty variable adds nothing, not even its colon.
     if let Some(present) = present.filter(|present| !present.is_empty()) {
+        // A job before may have left it there.
+        if std::env::split_paths(&present).any(|part| part == folder) {
+            return present;
+        }
         path.push(":");
         path.push(present);
     }

@@ -53,6 +53,8 @@ pub use units::{
     parse_pair, parse_project, parse_server, parse_shard, parse_url,
 };
 
+/// Name of a job that nobody named, whatever runs in it.
+const DEFAULT_JOB: &str = "pytest";
 /// Most keys of a variant.
 const MAX_VARIANT: usize = 32;
 
@@ -201,11 +203,21 @@ pub fn resolve(
         problems.extend(out_of_reach(&mut guarded, plugin));
     }
     let budget_bytes = given.budget_bytes.or(file.budget_bytes);
+    let check_limits = match Judged::default().resolve(env, folder) {
+        Ok(judged) => judged.brought_along(),
+        Err(problem) => {
+            // What is wrong with the file was told with the rest of it.
+            if !problem.contains("pyproject.toml: ") {
+                problems.push(format!("{problem}; the limits are left out"));
+            }
+            None
+        }
+    };
     let mut job = v1::Job {
         version: VERSION,
         project,
         run: Some(run),
-        name: text(given.job, file.job, &ci.job, &default_name(command)),
+        name: text(given.job, file.job, &ci.job, DEFAULT_JOB),
         variant,
         shard: shard.map(|(index, total)| v1::Shard { index, total }),
         attempt: given.attempt.unwrap_or(ci.attempt).max(1),
@@ -219,6 +231,7 @@ pub fn resolve(
         url: text(given.url, None, &ci.job_url, ""),
         // A limit that is guarded is one that is shown.
         budget_bytes: budget_bytes.or(guard.size_bytes()).unwrap_or(0),
+        check_limits,
         ci_timeout_us: given
             .ci_timeout
             .or(file.ci_timeout)
@@ -297,6 +310,15 @@ pub fn plan_id(plan: &Path) -> Option<Uuid> {
     let text = plan.to_str()?;
     let is_hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
     is_hyphenated.then(|| text.parse().ok())?
+}
+
+/// Which shard of a split suite a recording would be, index and total.
+#[must_use]
+pub fn shard(given: &Given, env: &Env) -> Option<(u32, u32)> {
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let of_ci = || possible(ci::detect(env, &read)?, "ci", &mut Vec::new()).shard;
+    let named = given.shard.or(variables::read(env).0.shard);
+    named.or_else(of_ci)
 }
 
 /// The project that a recording in a folder would be of.
@@ -391,17 +413,6 @@ fn local_project(root: &Path) -> String {
     } else {
         "local/project".to_owned()
     }
-}
-
-/// The command's own name, without its folder.
-fn default_name(command: &[String]) -> String {
-    command
-        .first()
-        .and_then(|word| Path::new(word).file_name())
-        .map_or_else(
-            || "job".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        )
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use highwater_analysis::{
     digest::{Context, Digest, digest},
     recording::Recording,
 };
+use highwater_report::Source;
 use highwater_wire::{
     report::{JobReport, JobState, NoticeReport},
     v1,
@@ -21,8 +22,8 @@ use crate::{
     spool::{self, Recorded, SpoolError},
 };
 
+pub use highwater_report::Look;
 pub(crate) use highwater_report::fitted;
-pub use highwater_report::{Look, terminal};
 pub use status::{Live, status};
 
 /// What is known of the end of a recording beside its spool.
@@ -120,6 +121,15 @@ fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
         code: "batches_missing".to_owned(),
         message,
         count: 1,
+    })
+}
+
+/// The summary of a job for a terminal; `page` is the address of its page.
+#[must_use]
+pub fn terminal(digest: &Digest, page: Option<&str>, look: &Look) -> String {
+    highwater_report::terminal(&Source {
+        look: look.clone(),
+        ..Source::new(digest, page)
     })
 }
 

@@ -1,5 +1,6 @@
 """A check tells a job that got worse from those that did not, and ends with what CI needs."""
 
+import html
 import json
 import re
 import subprocess
@@ -69,7 +70,14 @@ def test_a_file_that_holds_more_fails_the_check_of_its_commit_and_of_no_other(ow
         assert told.search(text), (form, text)
     page = server.text("/jobs/%s" % worse)
     assert "Beside the jobs before" in page and "beside 6 jobs of main" in page and ">worse<" in page
-    assert "Nothing to do." not in page and '<a href="#check">beside the jobs before</a>' in page
+    # And no form says that nothing is to be done above it.
+    next_step = re.compile(r"Next:(?:</strong>|\*\*)? Look at (?:the peak of the job|what test_2\.py retains), which got worse, and at 1 more finding\.")
+    for form in ["terminal", "markdown", "html"]:
+        text = server.text("/api/v1/jobs/%s/report?format=%s" % (worse, form))
+        assert next_step.search(html.unescape(text)) and "Nothing to do" not in text, (form, text)
+    assert "Nothing to do." not in page and next_step.search(page.replace("<wbr>", "")) and '<a href="#check">All that was found</a>' in page
+    document = json.loads(server.text("/api/v1/jobs/%s/report?format=json" % worse))
+    assert document["job"]["ending"]["next_step"].startswith("Look at "), document["job"]["ending"]
     # The next commit holds as much and did nothing.
     after = checked(suite, server, suite(server, "8", retained=40))
     assert after.returncode == 0 and "It came with an earlier job." in after.stdout, after
@@ -147,6 +155,17 @@ def test_blame_names_the_commits_with_which_a_file_changed(own_server, suite):
         assert wrong.returncode == 2 and wrong.stderr.strip(), wrong
 
 
+def test_blame_counts_the_job_that_was_sent_a_moment_ago(own_server, suite):
+    """The server figures out a job after it took it: who asks in between waits."""
+    recorder = suite.recorder
+    suite(own_server, "1")
+    for at, commit in enumerate("23456789abcdef", 2):
+        recorder.run(PYTEST, own_server, flags=["--commit", commit * 40, "--branch", "main"])
+        whole, of_file = json.loads(blamed(suite, own_server, "--format", "json").stdout), json.loads(blamed(suite, own_server, "test_1.py", "--format", "json").stdout)
+        counted = [jobs["jobs"] for jobs in whole["looked_at"] + of_file["looked_at"]]
+        assert counted == [at, at], (at, counted)
+
+
 def test_what_a_check_goes_by_stands_in_the_project_too(own_server, suite):
     server, recorder = own_server, suite.recorder
     job = suite(server, "1", spike=60)
@@ -207,6 +226,45 @@ def test_a_file_that_is_known_to_need_more_has_limits_of_its_own(own_server, sui
     subprocess.run(acknowledge, cwd=str(recorder.folder), env=recorder.environment(), check=True)
     done = checked(suite, server, job, "--fail-on", "limit", "--file-limit", "test_3.py=max-peak:8MB")
     assert done.returncode == 0 and "  acknowledged test_3.py peaks at " in done.stdout, done
+
+
+def test_limits_that_the_project_sets_are_told_wherever_the_job_is(own_server, suite):
+    """At the end of the recording, in its reports and on its page, without a check and without jobs to compare with."""
+    server, recorder = own_server, suite.recorder
+    project = recorder.folder / "pyproject.toml"
+    # test_2.py retains 45 MiB, test_3.py 6 and needs about 30 for a while.
+    project.write_text(FILES + "path = 'test_2.py'\nmax-retained = '40MiB'\n" + FILES + "path = 'test_3.py'\nmax-retained = '6.5MiB'\n")
+    over = re.compile(r"test_2\.py retains 45\.\d MiB, above the limit of 40\.0 MiB \(max-retained of test_2\.py\)\.")
+    near = re.compile(r"test_3\.py retains 6\.\d MiB, near the limit of 6\.5 MiB \(max-retained of test_3\.py\)\.")
+    job = suite(server, "1", retained=40)
+    told = recorder.done.stderr.decode()
+    assert re.search(r"^Found: warning  %s$" % over.pattern, told, re.MULTILINE), told
+    assert re.search(r"^       notice   %s$" % near.pattern, told, re.MULTILINE), told
+    assert re.search(r"^Next: Look at what test_2\.py retains, which is beyond its limit\.$", told, re.MULTILINE) and "Nothing to do" not in told, told
+    assert server.get("/api/v1/jobs/%s" % job)["check_limits"]["files"] == ["test_2.py=max-retained:41943040", "test_3.py=max-retained:6815744"]
+    for form in ["terminal", "markdown", "html", "json", "github", "gitlab"]:
+        text = html.unescape(server.text("/api/v1/jobs/%s/report?format=%s" % (job, form)))
+        assert over.search(text) and near.search(text), (form, text)
+        assert form in ("json", "github", "gitlab") or "Look at what test_2.py retains, which is beyond its limit." in text, (form, text)
+    page = server.text("/jobs/%s" % job).replace("<wbr>", "")
+    assert ">over the limit<" in page and ">near the limit<" in page and "Beside its limits" in page, page
+    assert "Next:</strong> Look at what test_2.py retains, which is beyond its limit." in page, page
+    # What the page leads to holds the job to the same.
+    told = server.get(html.unescape(re.search('href="(/api/v1/jobs/[^"]*/check[^"]*)"', page).group(1)))
+    assert [it["cause"] for it in told["findings"]] == ["limit", "near_limit"], told
+    # A report of the spool tells the same.
+    recorder.run(PYTEST)
+    command = recorder.command([])[:1] + ["report", "--spool", str(recorder.spool)]
+    for form in ["terminal", "markdown", "html"]:
+        done = subprocess.run(command + ["--format", form], cwd=str(recorder.folder), env=recorder.environment(), stdout=subprocess.PIPE, universal_newlines=True, check=True)
+        assert over.search(html.unescape(done.stdout)) and "Nothing to do" not in done.stdout, done.stdout
+    # What a flag of the check sets is for that check alone.
+    clean = checked(suite, server, job, "--fail-on", "limit", "--file-limit", "test_2.py=max-retained:off")
+    assert clean.returncode == 0 and "near limit" in clean.stdout, clean
+    # A limit in a variable that cannot be is told, and the tests run.
+    summary = recorder.run(PYTEST, HIGHWATER_FILE_LIMIT="nothing")
+    assert summary["ending"]["verdict"] == "passed" and summary["check_limits"] is None
+    assert 'HIGHWATER_FILE_LIMIT: "nothing" is no limit of files' in recorder.done.stderr.decode(), recorder.done
 
 
 def test_limits_of_files_that_cannot_be_are_told_with_what_is_allowed(own_server, suite):

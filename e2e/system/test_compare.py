@@ -75,6 +75,9 @@ def test_a_monolith_that_died_and_its_planned_shards(server, recorder, example, 
     compare = ["compare", "--server", server.url, before["uuid"], ",".join(job["uuid"] for job in jobs)]
     text = highwater(recorder, *compare)
     assert text.startswith(told["sentence"]) and "not run before" in text, text
+    # One process grew over all files, several over some each.
+    why = "Growth a file is left out: it is of one process over the files that it ran, and the suite ran in 1 job before and in %d jobs after." % shards
+    assert died["growth"] and why in told["notes"] and why in text and "\nGrowth a file  " not in text, text
     assert json.loads(highwater(recorder, *compare, "--format", "json")) == told
     markdown = highwater(recorder, *compare, "--format", "markdown")
     assert markdown.startswith("**Split into %d jobs: " % shards) and "| Ending | died of memory | passed |" in markdown, markdown

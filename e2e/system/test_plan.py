@@ -118,6 +118,35 @@ def test_shards_that_start_apart_run_each_test_once_inside_their_budgets(server,
     assert sorted(ran) == collected
 
 
+def test_nothing_runs_where_a_flag_names_no_plan_with_that_shard(suite):
+    suite.run(PYTEST + ["-p", "no:randomly"])
+    planned(suite, None, ["--spool", suite.spool, "--budget", "170MiB", "--jobs", "3", "--write", "plan"])
+    made = suite.folder / "plan" / "plan.json"
+    (suite.folder / "broken.json").write_text(made.read_text()[:100])
+    (suite.folder / "changed.json").write_text(made.read_text().replace("test_00.py", "test_new.py"))
+    ran = suite.folder / "ran"
+    command = ["sh", "-c", "touch ran"]
+    for flags, why in [
+        (["--plan", "nosuch.json", "--shard", "1/3"], "plan nosuch.json: it cannot be read: No such file or directory"),
+        (["--plan", "nosuch.json"], "plan nosuch.json: it cannot be read: No such file or directory"),
+        (["--plan", "broken.json", "--shard", "1/3"], "plan broken.json: this is no plan that `highwater plan` made: "),
+        (["--plan", "plan", "--shard", "1/3"], "plan plan: this is no regular file; `highwater plan --write DIR` writes one to DIR/plan.json"),
+        (["--plan", "changed.json", "--shard", "1/3"], "plan changed.json: this plan was changed after it was made: its id is "),
+        (["--plan", "plan/plan.json", "--shard", "4/4"], "has 3 jobs, so the shards are 1/3 to 3/3, and not 4/4"),
+        (["--plan", "plan/plan.json"], "is to run is not said; give --shard 1/3 to 3/3"),
+    ]:
+        assert suite.run(command, None, flags) is None
+        told = suite.done.stderr.decode()
+        assert suite.done.returncode == 2 and why in told and "; nothing was run" in told and not ran.exists(), told
+    # What a variable names keeps nothing from running, and pytest refuses it.
+    assert suite.run(command, None, HIGHWATER_PLAN="nosuch.json", HIGHWATER_SHARD="1/3") and ran.exists()
+    told = suite.done.stderr.decode()
+    assert suite.done.returncode == 0 and "HIGHWATER_PLAN: plan nosuch.json: it cannot be read" in told and "nothing was run" not in told, told
+    suite.run(PYTEST, None, HIGHWATER_PLAN="nosuch.json", HIGHWATER_SHARD="1/3")
+    assert suite.done.returncode == 4 and b"passed" not in suite.done.stdout, suite.done
+    assert suite.run(command, None, ["--plan", "plan/plan.json", "--shard", "3/3"])["shard"] == {"index": 3, "total": 3}
+
+
 def test_workers_have_a_base_each(server, suite):
     pytest.importorskip("xdist")
     summary = suite.run(PYTEST + ["-p", "no:randomly"], server)

@@ -1,5 +1,6 @@
 """A job is told of in every form, by the agent as by the server, and on a pull request."""
 
+import html
 import http.server
 import json
 import re
@@ -202,6 +203,23 @@ class Portal:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = "http://127.0.0.1:%d" % self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_tests_that_passed_their_limits_and_what_they_imported_late_are_told(server, recorder):
+    (recorder.folder / "heavy_module.py").write_text("DATA = b'x' * (40 << 20)\n")
+    (recorder.folder / "test_late.py").write_text("def test_imports():\n    import heavy_module\n    assert heavy_module.DATA\n")
+    (recorder.folder / "test_limited.py").write_text("import pytest\n\n@pytest.mark.highwater(limit='10 MB')\ndef test_needs():\n    assert len(b'y' * (30 << 20))\n")
+    summary = recorder.run(PYTEST + ["-p", "no:randomly"], server)
+    assert recorder.done.returncode == 1
+    limited = "It passed the limit on its memory: test_limited.py::test_needs."
+    assert limited in summary["ending"]["sentence"] and "passed the limits on their memory" in summary["ending"]["next_step"], summary["ending"]
+    server.job(summary["uuid"])
+    late = r"Imports took \d+\.\d MiB \(\d+ % of the peak\), of these 40\.\d MiB of modules that tests imported while they ran \(heavy_module 40\.\d MiB, first in test_late\.py\)\."
+    for form in ["terminal", "markdown", "html"]:
+        text = html.unescape(server.text("/api/v1/jobs/%s/report?format=%s" % (summary["uuid"], form)))
+        assert limited in text and re.search(late, text), (form, text)
+    assert re.search("^%s$" % late, recorder.done.stderr.decode(), re.MULTILINE), recorder.done.stderr
+    assert "<h2>Modules that tests imported while they ran</h2>" in text and ">heavy_module<" in text, text
 
 
 def test_a_page_of_somebody_else_is_no_report(recorder):

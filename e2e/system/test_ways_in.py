@@ -53,6 +53,29 @@ def test_what_lies_between_does_not_matter(recorder, name, files, command):
     assert [session["tests"] for session in summary["sessions"]] == [2]
 
 
+@pytest.mark.parametrize("capture", ["", " -s"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_makes_no_difference_to_how_pytest_ends(recorder, closed, capture):
+    """As some supervisors and crons start programs; what Rust puts into the place of such a stream is not for the tests."""
+    (recorder.folder / "test_streams.py").write_text(
+        "import os, sys\n\ndef test_streams():\n    found = [os.path.exists('/proc/self/fd/%d' % number) for number in range(3)]\n"
+        "    open('seen', 'w').write('%r %r %r %r' % (found, sys.stdout is None, sys.stderr is None, sys.stdin is None))\n"
+    )
+
+    def ended(words):
+        (recorder.folder / "seen").unlink(missing_ok=True)
+        command = ["sh", "-c", '"$@" %s' % closed, "sh"] + words
+        code = subprocess.call(command, cwd=str(recorder.folder), env=recorder.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        seen = recorder.folder / "seen"
+        return code, seen.read_text() if seen.exists() else None
+
+    words = PYTEST + capture.split()
+    alone = ended(words)
+    assert ended(recorder.command(words)) == alone
+    summary = json.loads(recorder.summary.read_text())
+    assert summary["exit_code"] == alone[0], (alone, summary["ending"])
+
+
 @pytest.mark.parametrize("joint", [" && ", " & "], ids=["one after the other", "at once"])
 def test_sessions_of_one_command_stay_apart(recorder, joint):
     for name in "ab":

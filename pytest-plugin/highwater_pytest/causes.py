@@ -9,6 +9,7 @@ import pytest
 
 MEMORY_ERROR = "memory_error"
 TIMEOUT = "timeout"
+LIMIT = "limit"
 
 # ``Timeout (>1.0s) from pytest-timeout.``; before its version 2.4 ``Timeout >1.0s``.
 _TIMEOUT = re.compile(r"Timeout \(?>\S+?s\)?( from pytest-timeout)?\.?\Z")
@@ -24,7 +25,7 @@ def has_timeouts(config):
 
 
 def cause_of(error, timeouts):
-    """``memory_error``, ``timeout`` or ``""``, of the error of a failed phase.
+    """``memory_error``, ``timeout``, ``limit`` or ``""``, of the error of a failed phase.
 
     An error counts with those it was raised from, those in a group, and those that were being handled when it came up. A lack of memory
     also comes as an ``OSError``: that is how ``mmap`` and ``fork`` tell of it. ``timeouts``: whether pytest-timeout is at work.
@@ -33,6 +34,8 @@ def cause_of(error, timeouts):
         for one in _errors(error):
             if isinstance(one, MemoryError) or isinstance(one, OSError) and one.errno == errno.ENOMEM:
                 return MEMORY_ERROR
+            if isinstance(one, pytest.fail.Exception) and getattr(one, "highwater_limit", False) is True:
+                return LIMIT
             if timeouts and isinstance(one, pytest.fail.Exception) and _TIMEOUT.match(str(one)):
                 return TIMEOUT
     except Exception:

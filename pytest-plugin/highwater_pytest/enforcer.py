@@ -10,6 +10,13 @@ def megabytes(size):
     return "%.1f MB" % (size / 1e6)
 
 
+def _fail(why):
+    error = pytest.fail.Exception(why, pytrace=False)
+    # By this the recorder knows why the test failed.
+    error.highwater_limit = True
+    raise error
+
+
 class Enforcer:
     """Fails the tests that pass their limits: in the call for the spike, in the teardown for what is retained."""
 
@@ -40,10 +47,9 @@ class Enforcer:
             rss = self._read(item, self._meter.read)
             retained = 0 if rss is None else rss - self._meter.start
             if retained > limit:
-                pytest.fail(
+                _fail(
                     "retained memory: the test still holds %s after its teardown (RSS %s, %s at its begin), and %s may be held"
-                    % (megabytes(retained), megabytes(rss), megabytes(self._meter.start), megabytes(limit)),
-                    pytrace=False,
+                    % (megabytes(retained), megabytes(rss), megabytes(self._meter.start), megabytes(limit))
                 )
         return result
 
@@ -66,10 +72,9 @@ class Enforcer:
             self._warn(item, "the kernel tells no peak here, so limits are held to the RSS at the end of the call")
         spike = self._meter.peak - self._meter.start
         if spike > limit:
-            pytest.fail(
+            _fail(
                 "memory limit: the test needed %s (RSS rose from %s to %s), and its limit is %s"
-                % (megabytes(spike), megabytes(self._meter.start), megabytes(self._meter.peak), megabytes(limit)),
-                pytrace=False,
+                % (megabytes(spike), megabytes(self._meter.start), megabytes(self._meter.peak), megabytes(limit))
             )
 
 

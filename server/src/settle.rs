@@ -19,6 +19,29 @@ use crate::{
 /// How often silent jobs are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long what has just ended is waited for, where somebody asks what a project's jobs come to.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Waits until the jobs of a project that have just ended are settled: who asks right after a job was sent shall find it. What fails, or still lacks a part, is
+/// waited for no longer than [`SOON`] after it was last heard of.
+pub(crate) async fn those_that_just_ended(
+    state: &AppState,
+    project: i64,
+) -> Result<(), StoreError> {
+    let mut arrived = state.arrived.subscribe();
+    let soon_us = i64::try_from(SOON.as_micros()).unwrap_or(i64::MAX);
+    loop {
+        let since = state.now_unix_us().saturating_sub(soon_us);
+        let is_settled = !state.store.has_just_ended(project, since).await?;
+        if is_settled || state.store.trouble().is_some() {
+            return Ok(());
+        }
+        // Other jobs arrive all the time, and one look each is enough.
+        let _ = tokio::time::timeout(LOOK, arrived.changed()).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Settles jobs as they become ready, until the server stops.
 pub(crate) async fn settle_for_ever(state: AppState) {
     // Of jobs that could not be settled: how often something of them had arrived.

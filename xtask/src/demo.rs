@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::{
     server::Server,
+    steps::{self, say},
     tools::{self, Done, build, command, io, path_with, root, said, target},
     venv::{SUITE_PACKAGES, python, venv},
 };
@@ -29,6 +30,9 @@ pub(crate) struct Options {
     /// Folder for the database and the example.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Show all that the programs put out, as where CI is set; else that of those which fail.
+    #[arg(long)]
+    verbose: bool,
 }
 
 /// Part of networkx that takes about a minute.
@@ -39,6 +43,7 @@ const NETWORKX: &[&str] = &[
 ];
 
 pub(crate) fn run(options: &Options) -> Done {
+    steps::quiet_unless(options.verbose);
     let data = options
         .data
         .clone()
@@ -47,54 +52,65 @@ pub(crate) fn run(options: &Options) -> Done {
         fs::remove_dir_all(&data).map_err(io(&data))?;
     }
     fs::create_dir_all(&data).map_err(io(&data))?;
-    step(
-        1,
-        "building the agent and the server (release; some minutes the first time)",
-    );
-    let binaries = build(true)?;
-    step(
-        2,
-        "making a virtual environment with pytest, pytest-xdist and networkx",
-    );
-    let venv = venv("demo", SUITE_PACKAGES)?;
-    step(3, "generating the example of 85 files");
+    let what = "building the agent and the server (release; some minutes the first time)";
+    let binaries = numbered(1, what, || build(true))?;
+    let what = "making a virtual environment with pytest, pytest-xdist and networkx";
+    let venv = numbered(2, what, || venv("demo", SUITE_PACKAGES))?;
     let suite = data.join("suite");
-    let mut generate = command(python(&venv));
-    generate
-        .arg(root().join("examples/accumulating-suite/generate.py"))
-        .arg(&suite);
-    generate.args(["--scale", &options.scale.to_string()]);
-    tools::run(&mut generate)?;
-    for folder in [&data, &suite] {
-        a_repository_of_its_own(folder);
-    }
+    numbered(3, "generating the example of 85 files", || {
+        generate(&venv, &suite, options.scale)?;
+        for folder in [&data, &suite] {
+            a_repository_of_its_own(folder);
+        }
+        Ok(())
+    })?;
     let database = data.join("highwater.db");
     let server = Server::start(&binaries, &database, options.port)?;
-    println!("xtask: serving {}", server.url);
+    say(format_args!("serving {}", server.url));
     let recorder = Recorder {
         binaries: &binaries,
         path: path_with(&venv.join("bin")),
         data: &data,
         url: &server.url,
     };
-    step(4, "recording the example (85 files, one session)");
-    let mut pages =
-        vec![recorder.record("example/accumulating-suite", "monolith", &suite, &["-q"])?];
     let pyargs: Vec<&str> = ["-q", "--no-header", "--pyargs"]
         .into_iter()
         .chain(NETWORKX.iter().copied())
         .collect();
-    step(
-        5,
-        "recording networkx from PyPI, sequential (about a minute)",
-    );
-    pages.push(recorder.record("networkx/networkx", "sequential", &data, &pyargs)?);
-    step(6, "recording networkx again with two workers");
-    let parallel: Vec<&str> = ["-n", "2"]
-        .into_iter()
-        .chain(pyargs.iter().copied())
-        .collect();
-    pages.push(recorder.record("networkx/networkx", "two-workers", &data, &parallel)?);
+    let parallel = [&["-n", "2"], &pyargs[..]].concat();
+    let example = "recording the example (85 files, one session)";
+    let sequential = "recording networkx from PyPI, sequential (about a minute)";
+    let again = "recording networkx again with two workers";
+    let mut pages = Vec::new();
+    for (number, what, project, job, folder, args) in [
+        (
+            4,
+            example,
+            "example/accumulating-suite",
+            "monolith",
+            &suite,
+            &["-q"][..],
+        ),
+        (
+            5,
+            sequential,
+            "networkx/networkx",
+            "sequential",
+            &data,
+            &pyargs,
+        ),
+        (
+            6,
+            again,
+            "networkx/networkx",
+            "two-workers",
+            &data,
+            &parallel,
+        ),
+    ] {
+        let record = || recorder.record(project, job, folder, args);
+        pages.push(numbered(number, what, record)?);
+    }
     if options.no_wait {
         println!("\nThe server ends with this command. It serves what was recorded again with");
         println!(
@@ -124,12 +140,21 @@ fn a_repository_of_its_own(folder: &Path) {
         .arg(folder)
         .status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("xtask: no git here; the files of the example are named from this repository");
+        say("no git here; the files of the example are named from this repository");
     }
 }
 
-fn step(number: u32, what: &str) {
-    println!("\nxtask: [{number}/6] {what}");
+fn generate(venv: &Path, suite: &Path, scale: f64) -> Done {
+    let mut generate = command(python(venv));
+    generate
+        .arg(root().join("examples/accumulating-suite/generate.py"))
+        .arg(suite)
+        .args(["--scale", &scale.to_string()]);
+    tools::run(&mut generate)
+}
+
+fn numbered<T>(number: u32, what: &str, work: impl FnOnce() -> Done<T>) -> Done<T> {
+    steps::step(&format!("[{number}/6] {what}"), work)
 }
 
 struct Recorder<'a> {
@@ -159,14 +184,9 @@ impl Recorder<'_> {
             .args(["pytest", "-p", "no:cacheprovider"])
             .args(args)
             .env("PATH", &self.path);
-        let status = highwater
-            .current_dir(folder)
-            .status()
-            .map_err(io(&self.binaries.join("highwater")))?;
+        highwater.current_dir(folder);
         // Some tests of networkx fail where an optional package is missing; a suite that did not run is another matter.
-        if !matches!(status.code(), Some(0 | 1)) {
-            return Err(said(format!("{job} did not run: {status}")));
-        }
+        tools::run_or(&mut highwater, |code| matches!(code, Some(0 | 1)))?;
         let text = fs::read_to_string(&summary).map_err(io(&summary))?;
         let report: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| said(format!("{}: {error}", summary.display())))?;

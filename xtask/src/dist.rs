@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    steps::mention,
     tools::{Done, command, io, path_with, root, run, run_quietly, said, target},
     venv::venv,
 };
@@ -108,7 +109,9 @@ pub(crate) fn make(system: Target, agent_only: bool) -> Done<Made> {
     if system.is_linux() {
         for program in programs {
             let newest = glibc::check(&unpacked.join(program))?;
-            println!("xtask: {program} asks for nothing newer than glibc {newest}");
+            mention(format_args!(
+                "xtask: {program} asks for nothing newer than glibc {newest}"
+            ));
         }
     }
     let tried = if Target::of_this_machine() == Some(system) {

@@ -14,7 +14,10 @@ use std::{
 
 use clap::Args;
 
-use crate::tools::{Done, command, io, root, run_quietly, said, target};
+use crate::{
+    steps::mention,
+    tools::{Done, command, io, root, run_quietly, said, target},
+};
 use build::Built;
 use report::Report;
 
@@ -89,7 +92,7 @@ fn run_targets(
     }
     let seeds = seeds()?;
     let binaries = built.build()?;
-    println!("{}", report::HEAD);
+    mention(report::HEAD);
     let mut reports = Vec::new();
     for name in all
         .iter()
@@ -102,7 +105,10 @@ fn run_targets(
             seed,
         }
         .run(seconds)?;
-        println!("{report}");
+        match report.finding {
+            Some(_) => println!("{report}"),
+            None => mention(&report),
+        }
         reports.push(report);
     }
     Ok(reports)

@@ -9,6 +9,7 @@ mod hostile;
 mod kill;
 mod load;
 mod server;
+mod steps;
 mod test;
 mod tidy;
 mod tools;

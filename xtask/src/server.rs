@@ -6,7 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::tools::{Done, io, said};
+use crate::{
+    steps::say,
+    tools::{Done, io, said},
+};
 
 /// A running server; it is ended when this goes.
 pub(crate) struct Server {
@@ -21,7 +24,7 @@ impl Server {
             if port == 0 {
                 return Err(error);
             }
-            println!("xtask: port {port} is taken; another is used");
+            say(format_args!("port {port} is taken; another is used"));
             Self::start_at(binaries, database, 0)
         })
     }

@@ -6,6 +6,7 @@ use crate::{
     chromium::chromium,
     dist::{self, Target},
     fuzz,
+    steps::{self, mention, say, step},
     tools::{Done, apt_install, build, command, example, on_path, root, run_and_read, said},
     venv::{python, venv},
 };
@@ -15,6 +16,9 @@ pub(crate) struct Options {
     /// Only a part of the tests.
     #[arg(long)]
     only: Option<Part>,
+    /// Show all that the programs put out, as where CI is set; else that of those which fail.
+    #[arg(long)]
+    verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,19 +82,25 @@ pub(crate) const E2E_PACKAGES: &[&str] = &[
 const SCHEMATHESIS: &[&str] = &["schemathesis>=4.32,<5"];
 
 pub(crate) fn run(options: &Options) -> Done {
+    steps::quiet_unless(options.verbose);
     let wanted = |part| options.only.is_none_or(|only| only == part);
     let mut count = Count::default();
     if wanted(Part::Rust) {
-        rust(&mut count)?;
+        step("Rust", || rust(&mut count))?;
     }
     if wanted(Part::Fuzz) {
-        fuzzing(&mut count)?;
+        step(
+            "every parser of foreign bytes, with bytes that nobody meant",
+            || fuzzing(&mut count),
+        )?;
     }
     if wanted(Part::Python) {
         plugin(&mut count)?;
     }
     if wanted(Part::E2e) {
-        end_to_end(&mut count)?;
+        step("end to end, with the real binaries", || {
+            end_to_end(&mut count)
+        })?;
     }
     if wanted(Part::Dist) {
         distribution(&mut count)?;
@@ -113,7 +123,6 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 fn rust(count: &mut Count) -> Done {
-    println!("xtask: Rust");
     // Where these cannot be had, the tests that need them say so.
     if !on_path("musl-gcc") {
         let _ = apt_install(&["musl-tools"]);
@@ -132,7 +141,6 @@ fn rust(count: &mut Count) -> Done {
 
 /// Each target for some seconds: long enough to find what everybody would find.
 fn fuzzing(count: &mut Count) -> Done {
-    println!("xtask: every parser of foreign bytes, with bytes that nobody meant");
     match fuzz::short_runs(FUZZ_SECONDS) {
         Ok(targets) => {
             for (target, is_good) in targets {
@@ -140,7 +148,7 @@ fn fuzzing(count: &mut Count) -> Done {
             }
         }
         Err(error) => {
-            println!("xtask: {error}");
+            say(error);
             count.one(false, "fuzzing");
         }
     }
@@ -149,7 +157,6 @@ fn fuzzing(count: &mut Count) -> Done {
 
 fn plugin(count: &mut Count) -> Done {
     let vermin = venv("vermin", &["vermin"])?;
-    println!("xtask: the plugin runs on Python 3.8, by its syntax and its imports");
     let mut check = command(vermin.join("bin/vermin"));
     check.args([
         "--target=3.8-",
@@ -158,7 +165,8 @@ fn plugin(count: &mut Count) -> Done {
         "--eval-annotations",
         "pytest-plugin/highwater_pytest",
     ]);
-    let (good, _) = run_and_read(&mut check)?;
+    let what = "the plugin runs on Python 3.8, by its syntax and its imports";
+    let (good, _) = step(what, || run_and_read(&mut check))?;
     count.one(good, "vermin");
     // The newest pytest meets every package; older ones meet those that still support them.
     for (name, pytest, packages, compatible) in [
@@ -171,8 +179,8 @@ fn plugin(count: &mut Count) -> Done {
         ),
         ("pytest7", "pytest>=7,<8", &["pytest-xdist<3.6"][..], false),
     ] {
-        println!(
-            "xtask: the plugin on {pytest}{}",
+        let what = format!(
+            "the plugin on {pytest}{}",
             if compatible {
                 ", with every compatible package"
             } else {
@@ -196,9 +204,8 @@ fn plugin(count: &mut Count) -> Done {
         if compatible {
             tests.env("HIGHWATER_TEST_COMPAT", "1");
         }
-        pytest_run(&mut tests, name, count)?;
+        step(&what, || pytest_run(&mut tests, name, count))?;
         if compatible {
-            println!("xtask: the examples");
             let mut tests = command(python(&venv));
             tests.args([
                 "-m",
@@ -211,14 +218,13 @@ fn plugin(count: &mut Count) -> Done {
                 "no:randomly",
                 "examples/accumulating-suite/tests",
             ]);
-            pytest_run(&mut tests, "examples", count)?;
+            step("the examples", || pytest_run(&mut tests, "examples", count))?;
         }
     }
     Ok(())
 }
 
 fn end_to_end(count: &mut Count) -> Done {
-    println!("xtask: end to end, with the real binaries");
     let binaries = build(false)?;
     example("hostile", false)?;
     example("load", false)?;
@@ -250,7 +256,6 @@ fn end_to_end(count: &mut Count) -> Done {
 
 /// The agent as a release hands it out: linked against an old glibc, packed, and tried.
 fn distribution(count: &mut Count) -> Done {
-    println!("xtask: the agent of a release (release build; some minutes the first time)");
     let Some(target) = Target::of_this_machine() else {
         count.skipped += 1;
         count
@@ -258,20 +263,21 @@ fn distribution(count: &mut Count) -> Done {
             .push("the agent of a release: there is none for this kind of system".to_owned());
         return Ok(());
     };
-    match dist::make(target, true) {
+    let what = "the agent of a release (release build; some minutes the first time)";
+    match step(what, || dist::make(target, true)) {
         Ok(made) => {
-            println!("xtask: {}", made.archive.display());
+            mention(format_args!("xtask: {}", made.archive.display()));
             count.one(made.tried.is_ok(), "the agent of a release records");
         }
         Err(error) => {
-            println!("xtask: {error}");
+            say(error);
             count.one(false, "the agent of a release");
         }
     }
-    println!("xtask: the agent compiles for a system that is no Linux");
-    let compiles = dist::check_elsewhere();
+    let what = "the agent compiles for a system that is no Linux";
+    let compiles = step(what, dist::check_elsewhere);
     if let Err(error) = &compiles {
-        println!("xtask: {error}");
+        say(error);
     }
     count.one(compiles.is_ok(), "the agent for macOS");
     Ok(())

@@ -3,8 +3,10 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
 };
+
+use crate::steps;
 
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,23 +69,36 @@ fn start_error(command: &Command, source: std::io::Error) -> TaskError {
     }
 }
 
-/// Runs to the end; anything but success is an error.
+/// Runs to the end; anything but success is an error. What it puts out is seen where the task is not quiet.
 pub(crate) fn run(command: &mut Command) -> Done {
+    run_or(command, |code| code == Some(0))
+}
+
+/// The same where other exit codes are good too.
+pub(crate) fn run_or(command: &mut Command, is_good: fn(Option<i32>) -> bool) -> Done {
+    if steps::is_quiet() {
+        return run_and_show(command, is_good);
+    }
     let status = command
         .status()
         .map_err(|source| start_error(command, source))?;
-    if status.success() {
-        return Ok(());
+    match is_good(status.code()) {
+        true => Ok(()),
+        false => Err(failed(command, status)),
     }
-    Err(TaskError::Failed {
-        command: format!("{command:?}"),
-        status,
-    })
 }
 
-/// Runs to the end, passing its output on, and answers whether it succeeded and what it printed.
+/// Runs to the end and answers whether it succeeded and what it printed. Its output is passed on where the task is not quiet, else shown when it fails.
 pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
     use std::io::{BufRead, BufReader};
+    if steps::is_quiet() {
+        let output = output(command)?;
+        let is_good = output.status.success();
+        if !is_good {
+            steps::show(&both(&output));
+        }
+        return Ok((is_good, told(&output.stdout).into_owned()));
+    }
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -91,8 +106,7 @@ pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
     let mut text = String::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).split(b'\n') {
-            let line =
-                String::from_utf8_lossy(&line.map_err(io(Path::new("stdout")))?).into_owned();
+            let line = told(&line.map_err(io(Path::new("stdout")))?).into_owned();
             println!("{line}");
             text.push_str(&line);
             text.push('\n');
@@ -106,21 +120,38 @@ pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
 
 /// Runs quietly; its output is shown only when it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Done {
-    let output = command
-        .output()
-        .map_err(|source| start_error(command, source))?;
-    if output.status.success() {
+    run_and_show(command, |code| code == Some(0))
+}
+
+fn run_and_show(command: &mut Command, is_good: fn(Option<i32>) -> bool) -> Done {
+    let output = output(command)?;
+    if is_good(output.status.code()) {
         return Ok(());
     }
-    eprintln!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Err(TaskError::Failed {
+    steps::show(&both(&output));
+    Err(failed(command, output.status))
+}
+
+fn failed(command: &Command, status: ExitStatus) -> TaskError {
+    TaskError::Failed {
         command: format!("{command:?}"),
-        status: output.status,
-    })
+        status,
+    }
+}
+
+fn output(command: &mut Command) -> Done<Output> {
+    command
+        .output()
+        .map_err(|source| start_error(command, source))
+}
+
+/// What a program put out, that on its standard error behind the rest.
+fn both(output: &Output) -> String {
+    [told(&output.stdout), told(&output.stderr)].concat()
+}
+
+fn told(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// Builds the two binaries and answers the folder they are in.
@@ -188,10 +219,14 @@ pub(crate) fn apt_install(packages: &[&str]) -> Done {
         vec!["sudo", "-n"]
     };
     words.push("apt-get");
-    println!(
-        "xtask: installing {} from the system's packages",
+    let what = format!(
+        "installing {} from the system's packages",
         packages.join(" ")
     );
+    steps::step(&what, || install(&words, packages, &hint))
+}
+
+fn install(words: &[&str], packages: &[&str], hint: &str) -> Done {
     for step in [
         vec!["update", "-q"],
         [

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::tools::{Done, apt_install, command, io, run_quietly, said, target};
+use crate::{
+    steps::step,
+    tools::{Done, apt_install, command, io, run_quietly, said, target},
+};
 
 /// What the suites need that are recorded to show and to measure.
 pub(crate) const SUITE_PACKAGES: &[&str] = &[
@@ -24,15 +27,21 @@ pub(crate) fn venv(name: &str, packages: &[&str]) -> Done<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
         return Ok(folder);
     }
-    println!(
-        "xtask: making the virtual environment {name} ({})",
+    let what = format!(
+        "making the virtual environment {name} ({})",
         packages.join(", ")
     );
+    step(&what, || install(&folder, packages))?;
+    fs::write(&stamp, wanted).map_err(io(&stamp))?;
+    Ok(folder)
+}
+
+fn install(folder: &Path, packages: &[&str]) -> Done {
     if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        fs::remove_dir_all(folder).map_err(io(folder))?;
     }
-    make(&folder)?;
-    let mut pip = command(python(&folder));
+    make(folder)?;
+    let mut pip = command(python(folder));
     pip.args([
         "-m",
         "pip",
@@ -45,9 +54,7 @@ pub(crate) fn venv(name: &str, packages: &[&str]) -> Done<PathBuf> {
         said(format!(
             "{error}; the packages come from PyPI, which must be reachable"
         ))
-    })?;
-    fs::write(&stamp, wanted).map_err(io(&stamp))?;
-    Ok(folder)
+    })
 }
 
 fn make(folder: &Path) -> Done {

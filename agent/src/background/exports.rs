@@ -3,8 +3,8 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::OpenOptions,
-    io::{self, Write},
-    os::unix::{ffi::OsStrExt, fs::FileExt},
+    io::{self, Read, Write},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -39,7 +39,7 @@ pub struct Exported {
     pub failed: Vec<String>,
 }
 
-/// Writes the variables to every such file of the environment.
+/// Writes the variables to every such file of the environment, but for those that it has with their values.
 #[must_use]
 pub fn export(variables: &Variables, present: impl Fn(&str) -> Option<OsString>) -> Exported {
     let mut exported = Exported::default();
@@ -64,22 +64,36 @@ fn append(path: &Path, form: Form, variables: &Variables) -> io::Result<()> {
     // The CI may have made it a link, but nobody waits for the reader of a pipe.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let mut file = regular::open_with(&mut options, &path)?;
-    let mut text = Vec::new();
+    let mut there = Vec::new();
+    file.read_to_end(&mut there)?;
+    let lines = variables
+        .iter()
+        .map(|(name, value)| (name, line(form, name, value)));
+    let new: Vec<Vec<u8>> = lines
+        .filter(|(name, line)| !has(&there, form, name, line))
+        .map(|(_, line)| line)
+        .collect();
     // Another step's last line may lack its end.
-    let length = file.metadata()?.len();
-    let mut last = [b'\n'];
-    if length > 0 {
-        file.read_exact_at(&mut last, length - 1)?;
-    }
-    if last != *b"\n" {
-        text.push(b'\n');
-    }
-    text.extend(
-        variables
-            .iter()
-            .flat_map(|(name, value)| line(form, name, value)),
-    );
-    file.write_all(&text)
+    let end: &[u8] = match there.last() {
+        None | Some(b'\n') => b"",
+        Some(_) if new.is_empty() => b"",
+        Some(_) => b"\n",
+    };
+    file.write_all(&[end, &new.concat()].concat())
+}
+
+/// Whether a file gives a variable this value already: the last that it gives it counts.
+fn has(there: &[u8], form: Form, name: &str, line: &[u8]) -> bool {
+    let gives = match form {
+        Form::Delimited => vec![format!("{name}<<"), format!("{name}=")],
+        Form::Shell => vec![format!("export {name}="), format!("{name}=")],
+        Form::Quoted => vec![format!("{name}=")],
+    };
+    let ends = there.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let begins = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+    let given = begins.map(|at| &there[at..]);
+    let given = given.filter(|rest| gives.iter().any(|gives| rest.starts_with(gives.as_bytes())));
+    given.last().is_some_and(|rest| rest.starts_with(line))
 }
 
 /// The variables as a shell's `eval` reads them.
@@ -185,6 +199,30 @@ mod tests {
             read("BUILDKITE_ENV_FILE"),
             "HIGHWATER_X=\"a b'c\\\"\\$HOME`x`\\\\n*\"\nHIGHWATER_Y=\"\"\n"
         );
+    }
+
+    #[test]
+    fn a_value_that_a_file_gives_already_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let present = |name: &str| Some(path(name).into_os_string());
+        let all = || FILES.map(|(name, _)| std::fs::read_to_string(path(name)).unwrap());
+        let written =
+            |variables: &Variables| assert_eq!(export(variables, present).written.len(), 3);
+        written(&variables());
+        let once = all();
+        written(&variables());
+        assert_eq!(all(), once);
+        // Another value comes behind, and so does the first where it is not the last any more.
+        let other = vec![("HIGHWATER_X", OsString::from("other"))];
+        written(&other);
+        let twice = all();
+        written(&variables());
+        let values = |text: &String| text.matches("HIGHWATER_X").count();
+        assert_eq!(all().map(|text| values(&text)), [3; 3]);
+        assert_eq!(twice.map(|text| values(&text)), [2; 3]);
+        let empty = |text: &String| text.matches("HIGHWATER_Y").count();
+        assert_eq!(all().map(|text| empty(&text)), [1; 3]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) struct About {
     /// The project, `owner/repo`.
     #[arg(long, value_name = "OWNER/REPO", value_parser = parse_project)]
     pub(super) project: Option<String>,
-    /// Name of the job.
+    /// Name of the job; that of the CI's job, else `pytest`, where none is given.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(super) job: Option<String>,
     /// The matrix leg; may be given several times.

@@ -115,6 +115,7 @@ fn text(report: &CheckReport) -> String {
             FindingCause::Changed => "worse",
             FindingCause::ChangedBefore => "worse before",
             FindingCause::Limit => "limit",
+            FindingCause::NearLimit => "near limit",
         };
         (mark, finding)
     });

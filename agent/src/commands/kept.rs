@@ -70,14 +70,19 @@ pub(super) fn checked(answer: &str, wanted: Option<Uuid>) -> Result<PlanReport, 
     if let Some(wanted) = wanted.filter(|wanted| *wanted != plan.id) {
         return Err(format!("it answers with plan {}, not {wanted}", plan.id));
     }
-    let digest = plan.digest();
-    if !plan.is_whole() || digest != plan.id {
+    if let Some(digest) = changed(&plan) {
         return Err(format!(
             "what it answers as plan {} was changed: the id of its content is {digest}",
             plan.id
         ));
     }
     Ok(plan)
+}
+
+/// The id of what a plan holds, where that is not its own.
+pub(super) fn changed(plan: &PlanReport) -> Option<Uuid> {
+    let digest = plan.digest();
+    (!plan.is_whole() || digest != plan.id).then_some(digest)
 }
 
 /// A file that holds the plan of an id: the one of before, or a new one with what the server has.

@@ -11,6 +11,7 @@ mod kept;
 mod lost;
 mod named;
 pub mod plan;
+mod planned;
 pub mod record;
 mod recorded;
 pub mod report;
@@ -167,6 +168,9 @@ pub enum CommandError {
     /// The server did not show a plan.
     #[error("plan {0} cannot be fetched from the server: {1}")]
     PlanNotFetched(uuid::Uuid, String),
+    /// A plan of which a shard was to run cannot be had, or has no such shard.
+    #[error("plan {}: {}", .0.display(), .1)]
+    NoShard(PathBuf, String),
     /// The server did not keep a plan.
     #[error("the plan of job {0} is not kept: {1}")]
     PlanNotKept(uuid::Uuid, String),

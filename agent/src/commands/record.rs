@@ -6,20 +6,19 @@ use highwater_wire::{VERSION, v1};
 use uuid::Uuid;
 
 use super::{
-    CommandError, environment, kept,
+    environment, planned,
     run::{self, RecordingProps, RunOutcome, RunProps},
     step_summary, tell,
     told::{self, Sent},
     working_folder,
 };
 use crate::{
-    ci::Env,
     cli::RunTask,
     closing::{Closed, Sending},
     exit_codes,
-    injection::{self, Outer, PLAN_VARIABLE, outer_job},
+    injection::{self, Outer, outer_job},
     plugin_files,
-    settings::{self, Given, Settings},
+    settings::{self, Settings},
     shipper::{self, Client, Shipper},
     spool::Spool,
     summary::{self, look},
@@ -38,12 +37,12 @@ struct Prepared {
 
 /// Runs the command and records it; the exit code is the command's.
 ///
-/// Whatever is wrong with the settings, the command runs; but not where a flag names a plan by its id and that cannot be had: the whole suite would run instead
-/// of a part.
+/// Whatever is wrong with the settings, the command runs; but not where a flag names a plan of which no shard can be run: the whole suite would run instead of
+/// a part.
 pub fn record(mut task: RunTask) -> u8 {
     let env = environment();
-    if let Err(error) = fetch_plan(&mut task.given, &env) {
-        terminal::tell(&error);
+    if let Err(error) = planned::settle(&mut task.given, &env) {
+        terminal::tell(format_args!("{error}; nothing was run"));
         return exit_codes::FAILED;
     }
     let outer = outer_job(|name| std::env::var_os(name));
@@ -115,27 +114,6 @@ pub fn record(mut task: RunTask) -> u8 {
         }
     }
     outcome.exit_code
-}
-
-/// Puts the file of a plan in the place of its id. Where a variable named it and it cannot be had, the id is handed on: pytest refuses it, and what is no pytest runs.
-fn fetch_plan(given: &mut Given, env: &Env) -> Result<(), CommandError> {
-    let by_flag = given.plan.as_deref().and_then(settings::plan_id);
-    let by_variable = || settings::plan_id(Path::new(env.get(PLAN_VARIABLE)?.trim()));
-    let id = match &given.plan {
-        Some(_) => by_flag,
-        None => by_variable(),
-    };
-    let Some(id) = id else { return Ok(()) };
-    let places = settings::places(given.clone(), env, &working_folder());
-    let fetched = places
-        .map_err(CommandError::from)
-        .and_then(|places| kept::file(id, &places, env));
-    match fetched {
-        Ok(file) => given.plan = Some(file),
-        Err(error) if by_flag.is_some() => return Err(error),
-        Err(error) => terminal::tell(format_args!("{PLAN_VARIABLE}: {error}")),
-    }
-    Ok(())
 }
 
 /// Of a command that never ran there is nothing to keep, unless a server was told that it began.

@@ -7,6 +7,7 @@ mod files;
 use std::path::Path;
 
 use highwater_analysis::check::{FileLimits, few_enough};
+use highwater_wire::{codec::MAX_BYTES, v1};
 
 use files::FILES;
 
@@ -115,6 +116,19 @@ impl Judged {
             // What comes last counts.
             files: [other.files, self.files].concat(),
         }
+    }
+
+    /// The limits as a job brings them along; none where nothing was set.
+    pub(super) fn brought_along(&self) -> Option<v1::CheckLimits> {
+        let bytes = |size: Option<u64>| size.map(|size| size.min(MAX_BYTES));
+        let limits = v1::CheckLimits {
+            max_peak_bytes: bytes(self.max_peak),
+            min_headroom_bytes: bytes(self.min_headroom),
+            max_retained_bytes: bytes(self.max_retained),
+            max_spike_bytes: bytes(self.max_spike),
+            files: self.files.iter().map(ToString::to_string).collect(),
+        };
+        (limits != v1::CheckLimits::default()).then_some(limits)
     }
 
     /// The limits, bytes, by the names they have in the API.

@@ -1,3 +1,4 @@
+mod brought;
 mod guard;
 mod kinds;
 

@@ -1,8 +1,10 @@
-//! What this program was started with of signals, so that its command is started with the same.
+//! What this program was started with of signals and standard streams, so that its command is started with the same.
 //!
 //! A signal that is ignored stays so after exec, and so does the mask of those that are blocked; programs rely on both. Here three get in the way: Rust's
 //! runtime ignores SIGPIPE before `main` begins, its `Command` gives every child the default of SIGPIPE and an empty mask, and the agent
-//! has a handler for SIGCHLD, which exec turns into the default. So it is looked at before the runtime begins, and restored in the child between fork and exec.
+//! has a handler for SIGCHLD, which exec turns into the default. The runtime also opens `/dev/null` in the place of each standard stream that is closed, and a
+//! program that was started without one ends otherwise than one that has it. So it is looked at before the runtime begins, and restored in the child between
+//! fork and exec.
 
 use std::{
     io,
@@ -19,6 +21,8 @@ const CHANGED: [(i32, &AtomicBool); 2] = [
 ];
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 static CHILD_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+/// Whether standard input, output and error were closed.
+static WERE_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
 /// The system calls this before the runtime begins.
 #[used]
@@ -37,6 +41,20 @@ extern "C" fn look() {
     for (signal, was_ignored) in CHANGED {
         was_ignored.store(is_ignored(signal), Ordering::Relaxed);
     }
+    for (stream, was_closed) in (0..).zip(&WERE_CLOSED) {
+        was_closed.store(is_closed(stream), Ordering::Relaxed);
+    }
+}
+
+fn is_closed(descriptor: i32) -> bool {
+    // SAFETY: the call changes nothing, and that the number may be no open descriptor is what is asked for.
+    #[expect(
+        unsafe_code,
+        reason = "a safe call takes only a descriptor that is open"
+    )]
+    unsafe {
+        libc::fcntl(descriptor, libc::F_GETFD) == -1
+    }
 }
 
 fn is_ignored(signal: i32) -> bool {
@@ -50,7 +68,7 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Has a command begin with the signals as this program found them. Where the command would do so anyway it is left as it is, since a child that is
+/// Has a command begin with the signals and the standard streams as this program found them. Where the command would do so anyway it is left as it is, since a child that is
 /// started by fork and exec takes longer than one that is spawned.
 pub fn hand_on(command: &mut Command) {
     let ignored = CHANGED.map(|(signal, was_ignored)| {
@@ -58,20 +76,39 @@ pub fn hand_on(command: &mut Command) {
         is_kept.then_some(signal)
     });
     let blocked = blocked();
-    if blocked.is_none() && ignored.iter().all(Option::is_none) {
+    let mut closed = [None; 3];
+    for ((stream, was_closed), closed) in (0..).zip(&WERE_CLOSED).zip(&mut closed) {
+        *closed = was_closed.load(Ordering::Relaxed).then_some(stream);
+    }
+    let none = |numbers: &[Option<i32>]| numbers.iter().all(Option::is_none);
+    if blocked.is_none() && none(&ignored) && none(&closed) {
         return;
     }
-    // SAFETY: between fork and exec there is nothing but two system calls that are allowed there.
+    // SAFETY: between fork and exec there is nothing but three system calls that are allowed there.
     #[expect(
         unsafe_code,
         reason = "what is inherited is changed in the child alone"
     )]
     unsafe {
-        command.pre_exec(move || restore(&ignored, blocked.as_ref()));
+        command.pre_exec(move || restore(&ignored, &closed, blocked.as_ref()));
     }
 }
 
-fn restore(ignored: &[Option<i32>], blocked: Option<&libc::sigset_t>) -> io::Result<()> {
+fn restore(
+    ignored: &[Option<i32>],
+    closed: &[Option<i32>],
+    blocked: Option<&libc::sigset_t>,
+) -> io::Result<()> {
+    for stream in closed.iter().flatten() {
+        // SAFETY: the stream is what the runtime put there, and nothing is read or written between here and exec.
+        #[expect(
+            unsafe_code,
+            reason = "the standard library owns the streams and never closes them"
+        )]
+        unsafe {
+            libc::close(*stream);
+        }
+    }
     for signal in ignored.iter().flatten() {
         // SAFETY: SIG_IGN is no function that could be called.
         #[expect(unsafe_code, reason = "rustix has no safe call for signal")]

@@ -289,6 +289,32 @@ fn below_one_runner_the_closer_starter_has_the_process() {
 }
 
 #[test]
+fn a_job_that_is_begun_again_writes_each_variable_once() {
+    let mut job = Job::new();
+    for at in 1..=3 {
+        let started = job.step("highwater start --job unit");
+        assert_eq!(started.code, 0, "{started:?}");
+        assert_eq!(job.step("highwater stop --quiet").code, 0);
+        let exported = job.exported();
+        let values = |wanted: &str| -> Vec<String> {
+            let of_it = exported.iter().filter(|(name, _)| name == wanted);
+            of_it.map(|(_, value)| value.clone()).collect()
+        };
+        // A new job has a new name and a new folder; all else stays as it was.
+        assert_eq!(values("HIGHWATER_JOB").len(), at, "{exported:?}");
+        for name in [
+            "TOX_OVERRIDE",
+            "TOX_TESTENV_PASSENV",
+            "PYTHONPATH",
+            "HIGHWATER_ROOT",
+        ] {
+            assert_eq!(values(name).len(), 1, "{name}: {exported:?}");
+        }
+        assert_eq!(values("TOX_TESTENV_PASSENV"), ["HIGHWATER_* PYTHONPATH"]);
+    }
+}
+
+#[test]
 fn start_leaves_no_pipe_open_behind_it() {
     let place = Place::new();
     // A reader of the pipe waits until every writer is gone: the agent must be none.

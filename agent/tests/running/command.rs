@@ -79,6 +79,42 @@ fn words_and_streams_go_through_untouched() {
 }
 
 #[test]
+fn a_stream_that_was_closed_is_closed_for_the_command_too() {
+    let place = Place::new();
+    let probe = "import os, sys\nopen_ones = []\nfor number in range(3):\n    try: os.fstat(number)\n    except OSError: continue\n    open_ones.append(number)\nopen(sys.argv[1], 'w').write(str(open_ones))";
+    fs::write(place.file("probe.py"), probe).unwrap();
+    let seen = |before: &str, redirections: &str| {
+        let out = place.file("seen");
+        let script = format!(
+            "{before} python3 probe.py '{}' {redirections}",
+            out.display()
+        );
+        let mut shell = place.bare("sh");
+        let status = shell
+            .args(["-c", &script])
+            .current_dir(place.file(""))
+            .status();
+        assert!(status.unwrap().success(), "{script}");
+        fs::read_to_string(out).unwrap()
+    };
+    let agent = format!(
+        "'{}' run --spool '{}' --quiet --",
+        env!("CARGO_BIN_EXE_highwater"),
+        place.spool().display()
+    );
+    for (redirections, open) in [
+        ("", "[0, 1, 2]"),
+        (">&-", "[0, 2]"),
+        ("2>&-", "[0, 1]"),
+        ("<&-", "[1, 2]"),
+        (">&- 2>&- <&-", "[]"),
+    ] {
+        assert_eq!(seen("", redirections), open, "without: {redirections}");
+        assert_eq!(seen(&agent, redirections), open, "{redirections}");
+    }
+}
+
+#[test]
 fn a_spool_that_cannot_be_written_does_not_keep_the_command_from_running() {
     let place = Place::new();
     fs::write(place.spool(), "a file where a folder should be").unwrap();

@@ -26,7 +26,7 @@ pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well}
 pub use file_limits::{
     FileLimits, MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS, few_enough, quick_enough,
 };
-pub use limits::Limits;
+pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
 pub use words::of_refuted;

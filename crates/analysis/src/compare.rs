@@ -58,7 +58,15 @@ pub fn compare(before: &Side, after: &Side, most: Most) -> ComparisonReport {
     let files_left = cut(&mut files, most.files);
     let fixtures_left = cut(&mut fixtures, most.fixtures);
     let sentence = words::sentence(&sides);
-    let [before, after] = sides;
+    let growth = words::other_processes(before, after);
+    let [mut before, mut after] = sides;
+    if let Some(why) = growth
+        && (before.growth_per_file_bytes.is_some() || after.growth_per_file_bytes.is_some())
+    {
+        before.growth_per_file_bytes = None;
+        after.growth_per_file_bytes = None;
+        notes.push(why);
+    }
     ComparisonReport {
         sentence,
         notes,

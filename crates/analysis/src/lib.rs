@@ -19,6 +19,7 @@ pub mod figures;
 pub mod forecast;
 pub mod growth;
 pub mod history;
+pub mod next_step;
 pub mod plan;
 pub mod recording;
 pub mod regression;

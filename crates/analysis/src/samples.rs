@@ -37,6 +37,7 @@ pub fn job() -> JobReport {
         peak_kind: PeakKind::Exact,
         peak_error_bytes: 0,
         limits: Vec::new(),
+        check_limits: None,
         headroom_bytes: None,
         exit_code: Some(0),
         signal: None,

@@ -1,9 +1,9 @@
 //! A badge: the peak of a job and what was left, as a small picture.
 
-use highwater_analysis::{figures::mebibytes, trend::Trend};
+use highwater_analysis::{figures::mebibytes, next_step::LEAST_HEADROOM_PART, trend::Trend};
 use highwater_wire::report::JobReport;
 
-use crate::{escape::markup, remarks::LEAST_HEADROOM_PART};
+use crate::escape::markup;
 
 /// About the width of a character at 11 pixels; `textLength` makes the text as wide as its room.
 const CHARACTER: usize = 7;

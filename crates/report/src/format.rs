@@ -108,7 +108,7 @@ impl FromStr for Format {
 /// When a library fails that writes into memory, which none of them does.
 pub fn write(format: Format, source: &Source<'_>) -> Result<String, WriteError> {
     Ok(match format {
-        Format::Terminal => terminal(source.digest, source.page, &source.look),
+        Format::Terminal => terminal(source),
         Format::Markdown => markdown::write(source),
         Format::Json => json::write(source)?,
         Format::Junit => junit::write(source),

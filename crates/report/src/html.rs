@@ -11,7 +11,7 @@ use highwater_wire::report::{
 };
 
 use crate::{
-    Source, WriteError, diagnosis, limits,
+    Source, WriteError, diagnosis, imports, limits,
     names::fitted,
     rank,
     timeline::{Chart, chart},
@@ -21,6 +21,7 @@ use crate::{
 const STYLE: &str = include_str!("../../../static/highwater.css");
 const MOST_FILES: usize = 500;
 const MOST_TESTS: usize = 100;
+const MOST_MODULES: usize = 50;
 const MOST_FIXTURES: usize = 100;
 const MOST_NAME_COLUMNS: usize = 2_000;
 /// A fixture that kept less would be a row of 0.0 MiB.
@@ -59,6 +60,7 @@ struct Page<'a> {
     name: String,
     tone: &'static str,
     sentence: String,
+    next_step: Option<&'a str>,
     plan_hint: Option<String>,
     facts: Vec<(&'static str, String)>,
     remarks: &'a [Remark],
@@ -99,6 +101,7 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         name: rank::job_name(job),
         tone: tone(job),
         sentence: sentence(job),
+        next_step: source.next_step.as_deref(),
         plan_hint: plan::hint(job),
         facts: facts(job),
         remarks: &source.remarks,
@@ -106,6 +109,7 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         files_gone: &source.files_gone,
         tables: vec![
             files(source),
+            late_imports(source),
             left(source),
             grown(source),
             tests(source),
@@ -210,6 +214,28 @@ fn files(source: &Source<'_>) -> Table {
             "Tests",
             "Duration",
         ],
+        rows: rows.collect(),
+    }
+}
+
+/// Modules that tests imported while they ran, where imports are a relevant part of the job.
+fn late_imports(source: &Source<'_>) -> Table {
+    let job = &source.digest.job;
+    let imports = imports::of(source.digest);
+    let modules = imports.iter().flat_map(|it| &it.modules);
+    let rows = modules.take(MOST_MODULES).map(|it| {
+        let cells = vec![
+            named(&it.file.path, job, it.file.session),
+            mebibytes(it.bytes),
+        ];
+        (fitted(it.name, MOST_NAME_COLUMNS), cells)
+    });
+    Table {
+        heading: "Modules that tests imported while they ran",
+        caption: imports
+            .as_ref()
+            .map_or_else(String::new, imports::Imports::sentence),
+        columns: &["Module", "First in", "Took"],
         rows: rows.collect(),
     }
 }

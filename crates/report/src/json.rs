@@ -7,8 +7,12 @@ use serde::Serialize;
 use crate::Source;
 
 pub(crate) fn write(source: &Source<'_>) -> serde_json::Result<String> {
+    let mut job = source.digest.job.clone();
+    if let (Some(ending), Some(next)) = (&mut job.ending, &source.next_step) {
+        ending.next_step.clone_from(next);
+    }
     lines(&ReportDocument {
-        job: source.digest.job.clone(),
+        job,
         remarks: source.remarks.clone(),
         files: source.digest.files.clone(),
         files_gone: source.files_gone.clone(),

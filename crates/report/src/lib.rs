@@ -3,7 +3,7 @@
 //! [`Source`] is what a report is written of, [`Format`] says how, [`write`] writes it. Server and agent call it alike, so that a report of a spool
 //! and one of the server read the same. What is to be said is decided once, in [`remarks`], and each form only writes it down.
 //!
-//! Rooms, from foundations to the top: `names`, `escape`, `limits`, `diagnosis` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
+//! Rooms, from foundations to the top: `names`, `escape`, `limits`, `diagnosis`, `imports` | `remarks`, `timeline` | `terminal`, `markdown`, `json`, `junit`, `html`,
 //! `prometheus`, `github`, `gitlab`, `badge` | `comment`, `webhook` | `format`.
 //!
 //! Architecture invariant: no IO, no clock. Names of tests, files, branches and jobs are foreign: none gets into a form but through `escape`, or
@@ -17,6 +17,7 @@ mod format;
 mod github;
 mod gitlab;
 mod html;
+mod imports;
 mod json;
 mod junit;
 mod limits;
@@ -29,8 +30,12 @@ mod terminal;
 mod timeline;
 mod webhook;
 
-use highwater_analysis::digest::Digest;
-use highwater_wire::report::Remark;
+use highwater_analysis::{
+    check::{self, Limits},
+    digest::Digest,
+    next_step,
+};
+use highwater_wire::report::{CheckReport, Remark};
 
 pub use badge::{Figures, badge, is_tight, unknown_badge};
 pub use comment::{comment, marker, taken_back};
@@ -47,6 +52,8 @@ pub struct Source<'a> {
     pub digest: &'a Digest,
     /// What is to be said of it, the worst first.
     pub remarks: Vec<Remark>,
+    /// What to do next; none of a job that runs well.
+    pub next_step: Option<String>,
     /// Its memory over time, to be drawn.
     pub curves: Vec<Curve<'a>>,
     /// Why there are no samples; empty where there are.
@@ -60,12 +67,26 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// A report of these figures, without curves.
+    /// A report of these figures and of the limits that the project sets itself, without curves.
     #[must_use]
     pub fn new(digest: &'a Digest, page: Option<&'a str>) -> Self {
+        let limits = Limits::of(&digest.job);
+        let check = check::check(&digest.job, &digest.files, "", &[], &limits);
+        Self::beside(digest, page, Some(&check))
+    }
+
+    /// The same with what a check beside the jobs before found, where there was one.
+    #[must_use]
+    pub fn beside(digest: &'a Digest, page: Option<&'a str>, check: Option<&CheckReport>) -> Self {
+        let mut remarks = remarks::of(digest);
+        if let Some(check) = check {
+            remarks::add_findings(&mut remarks, &digest.job, check);
+        }
+        let findings = check.map_or(&[][..], |check| &check.findings);
         Self {
             digest,
-            remarks: remarks::of(digest),
+            remarks,
+            next_step: next_step::of(&digest.job, findings),
             curves: Vec::new(),
             samples_gone: String::new(),
             files_gone: String::new(),

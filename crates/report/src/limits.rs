@@ -1,7 +1,7 @@
 //! How each constraint on memory is told.
 
 use highwater_analysis::figures::mebibytes;
-use highwater_wire::report::{JobReport, LimitKind, LimitUse};
+use highwater_wire::report::{LimitKind, LimitUse};
 
 use crate::names::fitted;
 
@@ -30,17 +30,4 @@ pub(crate) fn used(limit: &LimitUse) -> String {
         mebibytes(limit.limit_bytes.cast_signed()),
         100.0 * limit.worst_used_bytes as f64 / limit.limit_bytes.max(1) as f64
     )
-}
-
-/// What is left below it.
-pub(crate) fn left_bytes(limit: &LimitUse) -> i64 {
-    limit
-        .limit_bytes
-        .cast_signed()
-        .saturating_sub(limit.worst_used_bytes.cast_signed())
-}
-
-/// The one with the least room.
-pub(crate) fn tightest(job: &JobReport) -> Option<&LimitUse> {
-    job.limits.iter().min_by_key(|limit| left_bytes(limit))
 }

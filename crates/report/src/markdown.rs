@@ -6,14 +6,15 @@ use highwater_analysis::{
     counts::Counts,
     digest::Digest,
     figures::{count, duration, mebibytes, web_address},
+    next_step::NOTHING,
     plan,
 };
-use highwater_wire::report::{JobReport, JobState, PeakKind, Remark, Severity};
+use highwater_wire::report::{JobReport, JobState, PeakKind, Remark, RemarkKind, Severity};
 
 use crate::{
     Source, diagnosis,
     escape::{code, markdown, markup},
-    limits,
+    imports, limits,
     names::fitted,
     rank,
 };
@@ -31,7 +32,8 @@ const MOST_SENTENCE_COLUMNS: usize = 2_000;
 pub(crate) fn write(source: &Source<'_>) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = head(&mut out, &source.digest.job, &source.remarks);
+    let next = source.next_step.as_deref();
+    let _ = head(&mut out, &source.digest.job, &source.remarks, next);
     let _ = details(&mut out, source);
     let _ = foot(&mut out, source.page);
     bounded(out, MOST_BYTES)
@@ -45,12 +47,18 @@ pub(crate) fn brief(
     most_bytes: usize,
 ) -> String {
     let mut out = String::new();
-    let _ = head(&mut out, job, remarks);
+    let next = job.ending.as_ref().map(|ending| ending.next_step.as_str());
+    let _ = head(&mut out, job, remarks, next);
     let _ = foot(&mut out, page);
     bounded(out, most_bytes)
 }
 
-fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Result {
+fn head(
+    out: &mut String,
+    job: &JobReport,
+    remarks: &[Remark],
+    next_step: Option<&str>,
+) -> std::fmt::Result {
     writeln!(out, "### Memory of {}\n", name(&rank::job_name(job)))?;
     match &job.ending {
         Some(ending) => writeln!(
@@ -92,8 +100,7 @@ fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Resu
             Severity::Notice => "ℹ️",
         };
         let at = remark
-            .path
-            .as_deref()
+            .unsaid_path()
             .map_or_else(String::new, |path| format!(" {}", name(path)));
         writeln!(
             out,
@@ -104,6 +111,12 @@ fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Resu
     }
     if !remarks.is_empty() {
         writeln!(out)?;
+    }
+    // A death tells it itself.
+    let tells = |remark: &Remark| remark.kind == RemarkKind::Death;
+    let is_told = |next: &&str| *next != NOTHING && !remarks.iter().any(tells);
+    if let Some(next) = next_step.filter(is_told) {
+        writeln!(out, "**Next:** {}\n", sentence(next))?;
     }
     if let Some(hint) = plan::hint(job) {
         writeln!(
@@ -147,6 +160,12 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let columns = "Test file | Retained | Peak | Tree peak (sampled) | Tests |";
     table(out, &title, columns, rows)?;
     left(out, source.digest)?;
+    let imports = imports::of(source.digest);
+    list(
+        out,
+        "Imports",
+        imports.iter().map(|it| sentence(&it.sentence())),
+    )?;
     let spikes = rank::spikes(source.digest);
     let rows = spikes.iter().take(MOST_SPIKES).map(|test| {
         let session = rank::of_session(job, test.session);

@@ -1,7 +1,7 @@
 //! What a reader is to be told of a job. Each form writes down what is found here, and decides nothing by itself; how a job compares with others, which a server
 //! alone knows, joins here.
 
-use highwater_analysis::{digest::Digest, figures::mebibytes, time};
+use highwater_analysis::{digest::Digest, figures::mebibytes, next_step, plan, time};
 use highwater_wire::report::{
     CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
     JobState, RUNNING, Remark, RemarkKind, Severity, Verdict,
@@ -10,8 +10,6 @@ use uuid::Uuid;
 
 use crate::{diagnosis, limits, rank};
 
-/// Less left below a limit than this part of it is worth a word.
-pub const LEAST_HEADROOM_PART: i64 = 10;
 /// Culprits that are told one by one.
 const MOST_CULPRITS: usize = 10;
 /// Findings that are told one by one; all of them are in the check.
@@ -152,12 +150,7 @@ fn path_of(digest: &Digest, culprit: &Culprit) -> Option<String> {
 /// Growth that goes on matters where a limit is met before as many files again have run.
 fn growth(job: &JobReport, growth: &GrowthReport) -> Option<Remark> {
     let grows = matches!(growth.course, Course::Steady | Course::Steps);
-    let ran = i64::try_from(growth.files).unwrap_or(i64::MAX);
-    let is_near = growth
-        .room
-        .as_ref()
-        .is_some_and(|room| room.files.value < ran);
-    let severity = match growth.course == Course::Steady && is_near {
+    let severity = match plan::grows_near(growth) {
         true => Severity::Warning,
         false => Severity::Notice,
     };
@@ -214,11 +207,10 @@ fn diagnosed(job: &JobReport, found: &Diagnosis) -> Vec<Remark> {
 }
 
 fn headroom(job: &JobReport) -> Option<Remark> {
-    let limit = limits::tightest(job)?;
-    let whole = limit.limit_bytes.cast_signed();
-    let is_tight = limits::left_bytes(limit) < whole / LEAST_HEADROOM_PART;
+    let limit = next_step::tightest(job)?;
+    let is_tight = next_step::is_tight(job);
     let subject = limits::name(limit);
-    let what = match limits::left_bytes(limit) {
+    let what = match next_step::left_bytes(limit) {
         ..0 => "More was used than a limit allows",
         _ => "Little is left below a limit",
     };

@@ -5,14 +5,17 @@ mod look;
 
 use std::fmt::Write;
 
-use highwater_analysis::{counts::Counts, digest::Digest, figures::mebibytes, plan};
+use highwater_analysis::{
+    counts::Counts, digest::Digest, figures::mebibytes, next_step::NOTHING, plan,
+};
 use highwater_wire::report::{
-    Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Verdict,
+    Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Remark,
+    RemarkKind,
 };
 
 pub use look::Look;
 
-use crate::{diagnosis, names::fitted};
+use crate::{Source, diagnosis, imports, names::fitted};
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
@@ -22,12 +25,13 @@ const MOST_NOTICE_COLUMNS: usize = 2_000;
 /// What retains or spikes less is not worth a line.
 const LEAST_SHOWN_BYTES: i64 = 100 << 10;
 
-/// The summary of a job for a terminal; `page` is the address of its page.
+/// A report for a terminal.
 #[must_use]
-pub fn terminal(digest: &Digest, page: Option<&str>, look: &Look) -> String {
+pub fn terminal(source: &Source<'_>) -> String {
+    let look = &source.look;
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, digest, page, look);
+    let _ = write(&mut out, source);
     if look.unicode {
         out
     } else {
@@ -35,7 +39,8 @@ pub fn terminal(digest: &Digest, page: Option<&str>, look: &Look) -> String {
     }
 }
 
-fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> std::fmt::Result {
+fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
+    let Source { digest, look, .. } = source;
     let job = &digest.job;
     writeln!(out)?;
     writeln!(
@@ -82,13 +87,10 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
                 fitted(victim, look.name_columns.saturating_sub(20))
             )?;
         }
-        if ending.verdict != Verdict::Passed {
-            writeln!(
-                out,
-                "Next: {}",
-                fitted(&ending.next_step, MOST_NOTICE_COLUMNS)
-            )?;
-        }
+    }
+    findings(out, &source.remarks)?;
+    if let Some(next) = source.next_step.as_deref().filter(|next| *next != NOTHING) {
+        writeln!(out, "Next: {}", fitted(next, MOST_NOTICE_COLUMNS))?;
     }
     let counts = Counts::of_job(job);
     let told = job.ending.as_ref().map_or("", |ending| &ending.sentence);
@@ -137,13 +139,27 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
     files(out, digest, look)?;
     spikes(out, digest, look)?;
     books(out, digest)?;
+    if let Some(imports) = imports::of(digest) {
+        writeln!(out, "{}", fitted(&imports.sentence(), MOST_NOTICE_COLUMNS))?;
+    }
     provenance(out, digest)?;
     for notice in &job.notices {
         let notice = notice.to_string();
         writeln!(out, "note: {}", fitted(&notice, MOST_NOTICE_COLUMNS))?;
     }
-    if let Some(page) = page {
+    if let Some(page) = source.page {
         writeln!(out, "{page}")?;
+    }
+    Ok(())
+}
+
+/// What got worse, and what is over or near a limit.
+fn findings(out: &mut String, remarks: &[Remark]) -> std::fmt::Result {
+    let found = remarks.iter().filter(|it| it.kind == RemarkKind::Finding);
+    for (at, finding) in found.enumerate() {
+        let head = if at == 0 { "Found:" } else { "" };
+        let sentence = fitted(&finding.sentence, MOST_NOTICE_COLUMNS);
+        writeln!(out, "{head:<7}{:<8} {sentence}", finding.severity.as_str())?;
     }
     Ok(())
 }

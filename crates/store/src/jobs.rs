@@ -42,6 +42,7 @@ pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM
     (SELECT id, uuid, arrivals, heard_unix_us FROM job WHERE unsettled = 1 AND (end_body IS NOT NULL OR state IN ('lost', 'incomplete'))
     UNION SELECT id, uuid, arrivals, heard_unix_us FROM job WHERE unsettled = 1 AND heard_unix_us <= $1)
     ORDER BY heard_unix_us, id";
+pub(crate) const JUST_ENDED: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE project_id = $1 AND heard_unix_us >= $2 AND unsettled = 1 AND end_body IS NOT NULL)";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
     headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14,
@@ -303,6 +304,22 @@ impl Store {
         Ok(sqlx::query_as(UNSETTLED)
             .bind(silent_unix_us)
             .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// Whether a job of a project that was heard of since then, µs since 1970, has ended and is not settled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_just_ended(
+        &self,
+        project: i64,
+        since_unix_us: i64,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(JUST_ENDED)
+            .bind(project)
+            .bind(since_unix_us)
+            .fetch_one(&self.readers)
             .await?)
     }
 

@@ -76,6 +76,7 @@ async fn every_statement_can_be_prepared() {
         good::LAST_GOOD,
         good::WHICH,
         jobs::UNSETTLED,
+        jobs::JUST_ENDED,
         jobs::SETTLE,
         jobs::RUNS,
         jobs::RUN,
@@ -594,7 +595,6 @@ async fn of_a_batch_that_is_in_the_pages_little_is_left() {
     let settled = (0..600).map(|seq| (stream, seq)).collect();
     let done = finalised(&key, 1, key.arrivals, settled);
     assert_eq!(store.put_finalised(done).await.unwrap(), Put::New);
-    // A digest and its key are some 50 bytes.
     let left = used_bytes(&store).await - before;
-    assert!(left < 600 * 100, "{left}");
+    assert!(left < 600 * 100, "a digest and its key are some 50: {left}");
 }

@@ -96,6 +96,9 @@ pub fn job(job: &mut v1::Job) {
         let masked = behind_name.and_then(|behind| behind.strip_prefix('='));
         masked.unwrap_or(MASK).clone_into(value);
     }
+    for limit in job.check_limits.iter_mut().flat_map(|it| &mut it.files) {
+        only_tokens(limit);
+    }
     if let Some(run) = &mut job.run {
         text(&mut run.url);
         for word in [&mut run.branch, &mut run.pull_request, &mut run.event] {

@@ -11,6 +11,7 @@ use crate::{
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
     reading::Wanted,
+    settle,
     state::AppState,
 };
 
@@ -56,6 +57,7 @@ pub(crate) async fn changes(
     let (id, _) = find(&state, &access, &project).await?;
     let limit = limit_of(most.limit, "ask for fewer changes")?;
     let wanted = Wanted::from(query);
+    settle::those_that_just_ended(&state, id).await?;
     Ok(Json(wanted.of_suite(&state, id, limit as usize).await?))
 }
 
@@ -73,6 +75,7 @@ pub(crate) async fn changes_of_file(
     let wanted = Wanted::from(query);
     let named = wanted.name.as_deref();
     let named = named.map_or_else(String::new, |name| format!(" named {name:?}"));
+    settle::those_that_just_ended(&state, id).await?;
     let found = wanted.of_file(&state, id, &path).await?;
     let unknown = || {
         AppError::not_found(

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use highwater_analysis::digest::{Digest, TreePoint};
-use highwater_report::{Format, Source, remarks};
+use highwater_report::{Format, Source};
 use highwater_wire::{
     receipt::{JOB_HEADER, JobTold},
     report::{JobReport, ReportDocument},
@@ -75,16 +75,11 @@ pub(crate) async fn report(
     let check = job.beside_where_quick(&report, &within.files).await?;
     let write = move || {
         let digest = digest(report, within, &columns);
-        let mut remarks = remarks::of(&digest);
-        if let Some(check) = &check {
-            remarks::add_findings(&mut remarks, &digest.job, check);
-        }
         let source = Source {
-            remarks,
             curves: curves::of(&columns),
             samples_gone: removed.samples_words(),
             files_gone,
-            ..Source::new(&digest, page.as_deref())
+            ..Source::beside(&digest, page.as_deref(), check.as_ref())
         };
         highwater_report::write(format, &source)
     };

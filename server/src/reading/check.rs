@@ -50,7 +50,7 @@ impl Job<'_> {
         self.beside(report, files, against).await
     }
 
-    /// The same where a page or a report tells it beside all else; none of a job that still runs or has very many files, of which it is told where it is asked for.
+    /// The same against the limits that the job brought along, where a page or a report tells it beside all else; none of a job that still runs or has very many files, of which it is told where it is asked for.
     pub(crate) async fn beside_where_quick(
         self,
         report: &JobReport,
@@ -60,7 +60,16 @@ impl Job<'_> {
         if is_none || files.len() > MOST_CHECKED {
             return Ok(None);
         }
-        let checked = self.beside(report.clone(), files.to_vec(), Against::default());
+        let mut limits = Limits::of(report);
+        // To tell of so many on a page would take too long; who asks for the check is told.
+        if check::quick_enough(&limits.files, files).is_err() {
+            limits.files.clear();
+        }
+        let against = Against {
+            branch: None,
+            limits,
+        };
+        let checked = self.beside(report.clone(), files.to_vec(), against);
         checked.await.map(Some)
     }
 

@@ -1,9 +1,7 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
 use highwater_analysis::{check::of_refuted, time};
-use highwater_wire::report::{
-    CheckReport, CheckVerdict, Finding, FindingCause, JobReport, Verdict,
-};
+use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause, JobReport};
 use uuid::Uuid;
 
 use super::{
@@ -17,6 +15,7 @@ const MOST_NAMES: usize = 10;
 
 /// What the section shows.
 pub(crate) struct CheckSection {
+    pub(crate) heading: &'static str,
     pub(crate) tone: &'static str,
     pub(crate) sentence: String,
     pub(crate) beside: String,
@@ -89,29 +88,35 @@ pub(crate) fn section(
         gone_files,
         too_few,
         left_out,
-        // A page knows of no limits.
+        // The job may be one shard of many.
         unmatched_limits: _,
     } = check;
-    let newest = baseline.jobs.last()?;
+    let newest = baseline.jobs.last();
+    if newest.is_none() && findings.is_empty() {
+        return None;
+    }
     let jobs = match baseline.jobs.len() {
         1 => "1 job".to_owned(),
         jobs => format!("{jobs} jobs"),
     };
-    let commit = format::commit(&newest.commit);
+    let commit = newest.map_or_else(String::new, |newest| format::commit(&newest.commit));
     let until = if commit.is_empty() {
         String::new()
     } else {
         format!(", the newest of commit {commit}")
     };
     let refuted = of_refuted(&baseline.refuted);
-    let beside = format!(
-        "{compared} figures beside {jobs} {}{until}.{}",
-        match baseline.branch.as_str() {
-            "" => "without a branch".to_owned(),
-            branch => format!("of {branch}"),
-        },
-        refuted.map_or_else(String::new, |words| format!(" {words}")),
-    );
+    let beside = match newest {
+        None => "There is no job before to compare it with.".to_owned(),
+        Some(_) => format!(
+            "{compared} figures beside {jobs} {}{until}.{}",
+            match baseline.branch.as_str() {
+                "" => "without a branch".to_owned(),
+                branch => format!("of {branch}"),
+            },
+            refuted.map_or_else(String::new, |words| format!(" {words}")),
+        ),
+    };
     let project_href = project_href(&of.project);
     let files = |path: &str| file_href(&project_href, path, &of.name);
     let rows: Vec<Row> = findings
@@ -137,6 +142,10 @@ pub(crate) fn section(
     let open = findings.iter().filter(|finding| finding.fails());
     let open: Vec<(String, String)> = open.take(MOST_FINDINGS).map(choice).collect();
     Some(CheckSection {
+        heading: match newest {
+            Some(_) => "Beside the jobs before",
+            None => "Beside its limits",
+        },
         acknowledge: match may_acknowledge && !open.is_empty() {
             true => Some(AcknowledgeForm {
                 action: format!("/jobs/{job}/acknowledgements"),
@@ -158,12 +167,31 @@ pub(crate) fn section(
             .into_iter()
             .filter_map(|(what, files)| note(what, &files))
             .collect(),
-        json: json(job),
+        json: json(of),
     })
 }
 
-fn json(job: Uuid) -> String {
-    format!("/api/v1/jobs/{job}/check")
+/// The same from the API, which holds a job to the limits that it is given alone.
+fn json(job: &JobReport) -> String {
+    let path = format!("/api/v1/jobs/{}/check", job.uuid);
+    let Some(limits) = &job.check_limits else {
+        return path;
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, limit) in [
+        ("max_peak", limits.max_peak_bytes),
+        ("min_headroom", limits.min_headroom_bytes),
+        ("max_retained", limits.max_retained_bytes),
+        ("max_spike", limits.max_spike_bytes),
+    ] {
+        if let Some(limit) = limit {
+            query.append_pair(name, &limit.to_string());
+        }
+    }
+    for limit in &limits.files {
+        query.append_pair("file_limit", limit);
+    }
+    format!("{path}?{}", query.finish())
 }
 
 fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Row {
@@ -174,6 +202,7 @@ fn row(href: &impl Fn(&str) -> String, finding: &Finding, is_better: bool) -> Ro
         FindingCause::Changed => ("bad", "worse"),
         FindingCause::ChangedBefore => ("warn", "worse before"),
         FindingCause::Limit => ("bad", "over the limit"),
+        FindingCause::NearLimit => ("warn", "near the limit"),
     };
     let before = finding.before_bytes;
     let change = before.map(|before| finding.bytes.saturating_sub(before));
@@ -250,15 +279,6 @@ fn note(what: &str, files: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     (!files.is_empty()).then(|| format!("{what}: {named}{more}."))
-}
-
-/// Whether there is nothing to do but for what a check found.
-pub(crate) fn is_only_worse(job: &JobReport, check: Option<&CheckReport>) -> bool {
-    let passed = job
-        .ending
-        .as_ref()
-        .is_some_and(|it| it.verdict == Verdict::Passed);
-    passed && check.is_some_and(|it| it.verdict == CheckVerdict::Regression)
 }
 
 /// What the page of a job says that runs files of another again.

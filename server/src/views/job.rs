@@ -3,14 +3,14 @@
 mod files;
 
 use askama::Template;
-use highwater_analysis::{counts::Counts, plan, time::by_the_server};
+use highwater_analysis::{counts::Counts, next_step, plan, time::by_the_server};
 use highwater_charts::time_label;
 use highwater_store::JobRow;
 use highwater_wire::{
     ids::ProjectSlug,
     report::{
-        CheckReport, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric, ProcessRow,
-        RecorderReport, Role, TestRow,
+        CheckReport, Finding, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
+        ProcessRow, RecorderReport, Role, TestRow,
     },
 };
 use serde::Deserialize;
@@ -50,8 +50,10 @@ pub(crate) struct JobPage {
     /// Page of its plan; empty where there is nothing to plan.
     plan_href: String,
     check: Option<CheckSection>,
-    /// It went well, but for what the check found.
-    is_only_worse: bool,
+    /// What to do next; none of a job that runs well.
+    next_step: Option<String>,
+    /// Whether the check found something that fails it.
+    has_findings: bool,
     facts: Vec<(&'static str, String)>,
     /// Pages at the CI provider: words and address.
     ci: Vec<(&'static str, String)>,
@@ -204,7 +206,10 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             _ => format::tone(job.ending.as_ref().map(|ending| ending.verdict.as_str())),
         },
         sentence: sentence(&job),
-        is_only_worse: check::is_only_worse(&job, check.as_ref()),
+        has_findings: check
+            .as_ref()
+            .is_some_and(|it| it.findings.iter().any(Finding::fails)),
+        next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
         plan_hint: plan::hint(&job),
         plan_href: match files.is_empty() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use highwater_analysis::{digest::Digest, time::rfc3339};
-use highwater_report::{Telling, Told, WebhookFormat, remarks};
+use highwater_report::{Source, Telling, Told, WebhookFormat};
 use highwater_store::{Message, News, WebhookRow};
 use highwater_wire::report::{FileRow, JobReport, Remark};
 use uuid::Uuid;
@@ -147,10 +147,7 @@ async fn remarks_of(
         visits: Vec::new(),
         tree: Vec::new(),
     };
-    let mut remarks = remarks::of(&digest);
-    if let Some(check) = &check {
-        remarks::add_findings(&mut remarks, &digest.job, check);
-    }
+    let remarks = Source::beside(&digest, None, check.as_ref()).remarks;
     Ok((digest.job, remarks))
 }
 

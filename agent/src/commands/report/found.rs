@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater_analysis::digest::Digest;
-use highwater_report::{Curve, Format, Source, remarks};
+use highwater_report::{Curve, Format, Source};
 use highwater_wire::report::ReportDocument;
 use uuid::Uuid;
 
@@ -71,12 +71,11 @@ impl Found {
     /// The job and what is to be said of it.
     pub(super) fn document(&self) -> Result<ReportDocument, CommandError> {
         match self {
-            Self::Here(digest) => Ok(ReportDocument {
-                job: digest.job.clone(),
-                remarks: remarks::of(digest),
-                files: Vec::new(),
-                files_gone: String::new(),
-            }),
+            Self::Here(digest) => {
+                let text = highwater_report::write(Format::Json, &Source::new(digest, None))?;
+                let read = serde_json::from_str(&text);
+                Ok(read.map_err(highwater_report::WriteError::from)?)
+            }
             Self::There(job, client) => {
                 let text = ask(client, *job, Format::Json)?;
                 understood(&text).map_err(|why| CommandError::NotRead(*job, why))

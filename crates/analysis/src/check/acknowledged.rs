@@ -28,7 +28,7 @@ fn is_more(finding: &Finding, bytes: i64) -> bool {
     };
     let allowed = match finding.cause {
         FindingCause::Changed | FindingCause::ChangedBefore => finding.least_bytes,
-        FindingCause::Limit => least_change(bytes.max(0) as f64) as i64,
+        FindingCause::Limit | FindingCause::NearLimit => least_change(bytes.max(0) as f64) as i64,
     };
     beyond > allowed
 }

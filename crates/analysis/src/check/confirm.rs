@@ -131,7 +131,7 @@ fn is_same(one: &Finding, other: &Finding) -> bool {
     one.figure == other.figure
         && one.path == other.path
         && one.cause == other.cause
-        && one.cause != FindingCause::ChangedBefore
+        && matches!(one.cause, FindingCause::Changed | FindingCause::Limit)
 }
 
 fn words(finding: &Finding, bytes: i64, confirms: bool) -> String {

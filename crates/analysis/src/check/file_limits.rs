@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use highwater_wire::report::{FileRow, LimitName};
+use highwater_wire::{
+    codec,
+    report::{FileRow, LimitName},
+};
 
 use crate::{figures::parse_bytes, plan::is_like};
 
 /// So many limits of files count at the most.
-pub const MOST_FILE_LIMITS: usize = 100;
+pub const MOST_FILE_LIMITS: usize = codec::MAX_FILE_LIMITS;
 /// Each is so long at the most, bytes; so all of them fit into an address.
-pub const MOST_FILE_LIMIT_BYTES: usize = 200;
+pub const MOST_FILE_LIMIT_BYTES: usize = codec::MAX_FILE_LIMIT_BYTES;
 /// To find out which of them are for which files takes so many steps at the most, bytes of globs times bytes of paths: about a second at the worst.
 const MOST_STEPS: u64 = 1 << 30;
 /// What files may have a limit of.

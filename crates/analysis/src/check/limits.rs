@@ -10,6 +10,9 @@ use super::{
     words,
 };
 
+/// From this part of a limit on a figure is near it.
+pub const NEAR: f64 = 0.9;
+
 /// What a job may take, bytes; each is kept by everybody where it is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
@@ -36,13 +39,28 @@ struct Held<'a> {
 
 /// What limits come to for a job.
 pub(super) struct Broken {
-    /// What is over one, the job's figures first.
+    /// What is over one or near it, the job's figures first.
     pub(super) findings: Vec<Finding>,
     /// Globs of limits that are for none of its files.
     pub(super) unmatched: Vec<String>,
 }
 
 impl Limits {
+    /// Those that were set where a job was recorded, without limits of files that this version does not know.
+    #[must_use]
+    pub fn of(job: &JobReport) -> Self {
+        let Some(set) = &job.check_limits else {
+            return Self::default();
+        };
+        Self {
+            peak_bytes: set.max_peak_bytes,
+            headroom_bytes: set.min_headroom_bytes,
+            retained_bytes: set.max_retained_bytes,
+            spike_bytes: set.max_spike_bytes,
+            files: set.files.iter().filter_map(|it| it.parse().ok()).collect(),
+        }
+    }
+
     pub(super) fn broken(&self, job: &JobReport, files: &BTreeMap<String, FileFigures>) -> Broken {
         let mut held: Vec<Held<'_>> = self.of_job(job).collect();
         let mut idle = vec![true; self.files.len()];
@@ -56,7 +74,7 @@ impl Limits {
             let own: Vec<&FileLimits> = own.collect();
             held.extend(self.of_file(file, &own));
         }
-        held.retain(|it| !it.is_kept());
+        held.retain(|it| !it.is_kept() || it.is_near());
         let idle = self.files.iter().zip(idle).filter(|(_, is_idle)| *is_idle);
         let unmatched = idle.map(|(limits, _)| limits.glob().to_owned());
         Broken {
@@ -143,12 +161,31 @@ impl Held<'_> {
         }
     }
 
+    fn is_near(&self) -> bool {
+        let (bytes, limit) = (self.bytes as f64, self.limit as f64);
+        match self.figure {
+            CheckFigure::Headroom => bytes * NEAR <= limit,
+            _ => bytes >= limit * NEAR,
+        }
+    }
+
     fn told(self) -> Finding {
+        let cause = match self.is_kept() {
+            true => FindingCause::NearLimit,
+            false => FindingCause::Limit,
+        };
+        let Self {
+            figure,
+            path,
+            bytes,
+            limit,
+            ..
+        } = self;
         Finding {
             figure: self.figure,
             path: self.path.map(str::to_owned),
-            cause: FindingCause::Limit,
-            sentence: words::of_limit(self.figure, self.path, self.bytes, self.limit, &self.set),
+            cause,
+            sentence: words::of_limit(figure, path, bytes, limit, (cause, &self.set)),
             limit: Some(self.set),
             bytes: self.bytes,
             before_bytes: None,

@@ -300,7 +300,11 @@ fn limits_hold_whatever_was_before() {
     };
     let report = check(
         &job(300, 99),
-        &[row("a.py", 11, 900), row("b.py", 10, 10)],
+        &[
+            row("a.py", 11, 900),
+            row("b.py", 10, 10),
+            row("c.py", 8, 10),
+        ],
         "main",
         &[],
         &limits,
@@ -312,7 +316,9 @@ fn limits_hold_whatever_was_before() {
         [
             (CheckFigure::Peak, None, limit),
             (CheckFigure::Headroom, None, limit),
-            (CheckFigure::Retained, Some("a.py"), limit)
+            (CheckFigure::Retained, Some("a.py"), limit),
+            // What is exactly at its limit keeps it.
+            (CheckFigure::Retained, Some("b.py"), FindingCause::NearLimit)
         ]
     );
 }

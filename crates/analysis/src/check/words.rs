@@ -1,7 +1,8 @@
 //! A check in plain sentences.
 
 use highwater_wire::report::{
-    CheckFigure, CheckReport, CheckVerdict, Finding, JobReport, JobState, Refuted, SetLimit,
+    CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause, JobReport, JobState, Refuted,
+    SetLimit,
 };
 
 use crate::{
@@ -70,6 +71,9 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
 /// A finding that does not fail the check.
 fn of_known(finding: &Finding) -> String {
     match &finding.acknowledged {
+        None if finding.cause == FindingCause::NearLimit => {
+            format!(" Near its limit: {}", finding.sentence)
+        }
         None if finding.again.is_some() => format!(" Unconfirmed: {}", finding.sentence),
         Some(known) => format!(
             " Acknowledged until {}: {}",
@@ -130,10 +134,11 @@ pub(super) fn of_limit(
     path: Option<&str>,
     bytes: i64,
     limit: i64,
-    set: &SetLimit,
+    (cause, set): (FindingCause, &SetLimit),
 ) -> String {
-    let is = match figure {
-        CheckFigure::Headroom => "below",
+    let is = match (cause, figure) {
+        (FindingCause::NearLimit, _) => "near",
+        (_, CheckFigure::Headroom) => "below",
         _ => "above",
     };
     let set = match &set.files {

@@ -1,3 +1,4 @@
+mod growth;
 mod moved;
 
 use highwater_wire::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Display};
 use highwater_wire::report::{ComparedJob, ComparedSide, JobState, Verdict};
 
 use super::{Side, beyond_noise};
-use crate::figures::mebibytes;
+use crate::figures::{count, mebibytes};
 
 /// What became of peak, headroom and ending.
 pub(super) fn sentence([before, after]: &[ComparedSide; 2]) -> String {
@@ -166,6 +166,24 @@ fn differ<T: Display + Ord>(
     if !was.is_empty() && !is.is_empty() && was != is {
         notes.push(format!("{what}: {} → {}.", words(was), words(is)));
     }
+}
+
+/// Why growth from file to file is not compared, where other processes ran the files.
+pub(super) fn other_processes(before: &Side, after: &Side) -> Option<String> {
+    let how = match [before, after].map(|side| side.jobs.len()) {
+        [was, is] if was != is => format!(
+            "the suite ran in {} before and in {} after",
+            count(was, "job"),
+            count(is, "job")
+        ),
+        _ if before.around.workers != after.around.workers => {
+            "the suite was spread over other workers".to_owned()
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "Growth a file is left out: it is of one process over the files that it ran, and {how}."
+    ))
 }
 
 /// Why files and fixtures are not compared.

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::{
     report::{
-        EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport, RunReport,
-        SessionReport, ShardReport, TestRow,
+        CheckLimits, EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport,
+        RunReport, SessionReport, ShardReport, TestRow,
     },
-    v1::Job,
+    v1::{self, Job},
 };
 
 use super::{ending, forecast, growth, limits, parts::Parts, walk::Walk};
 use crate::{
+    next_step,
     recording::Recording,
     time::{by_the_server, rfc3339},
 };
@@ -34,7 +35,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let (ending, censored) = ending.unzip();
     let run = run_report(job);
     let started_unix_us = by_the_server(job.started_unix_us, parts.context.clock_skew_us);
-    JobReport {
+    let mut report = JobReport {
         uuid: parts.context.uuid,
         state: parts.context.state,
         revision: parts.context.revision,
@@ -75,6 +76,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             false => forecast::of_job(parts, &limits, running),
         },
         limits,
+        check_limits: job.check_limits.as_ref().map(check_limits),
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),
         signal: end.and_then(|end| end.signal),
@@ -86,6 +88,22 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         agent_version: job.agent_version.clone(),
         url: None,
         spool: None,
+    };
+    let next = next_step::of(&report, &[]);
+    if let (Some(ending), Some(next)) = (&mut report.ending, next) {
+        ending.next_step = next;
+    }
+    report
+}
+
+fn check_limits(set: &v1::CheckLimits) -> CheckLimits {
+    let bytes = |size: Option<u64>| size.map(u64::cast_signed);
+    CheckLimits {
+        max_peak_bytes: bytes(set.max_peak_bytes),
+        min_headroom_bytes: bytes(set.min_headroom_bytes),
+        max_retained_bytes: bytes(set.max_retained_bytes),
+        max_spike_bytes: bytes(set.max_spike_bytes),
+        files: set.files.clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! When cutting a suite is worth a word.
 
-use highwater_wire::report::{Course, JobReport, Verdict};
+use highwater_wire::report::{Course, GrowthReport, JobReport, Verdict};
 
 /// A job is planned with so much of the limit: what else counts against it, and what the next run needs more, must fit too.
 pub const SHARE: f64 = 0.85;
@@ -22,6 +22,14 @@ pub fn workers(job: &JobReport) -> u32 {
     sessions.map(|it| it.numprocesses).max().unwrap_or(0)
 }
 
+/// Whether a session grew on and on, and meets a limit before as many files again have run.
+#[must_use]
+pub fn grows_near(growth: &GrowthReport) -> bool {
+    let ran = i64::try_from(growth.files).unwrap_or(i64::MAX);
+    let room = growth.room.as_ref();
+    growth.course == Course::Steady && room.is_some_and(|room| room.files.value < ran)
+}
+
 /// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, there is no limit to go by, or the
 /// recording is too coarse for a plan.
 #[must_use]
@@ -36,13 +44,8 @@ pub fn hint(job: &JobReport) -> Option<String> {
                 | Verdict::GuardStopped
         )
     });
-    let grows_near = job.growth.iter().any(|growth| {
-        let ran = i64::try_from(growth.files).unwrap_or(i64::MAX);
-        let room = growth.room.as_ref();
-        growth.course == Course::Steady && room.is_some_and(|room| room.files.value < ran)
-    });
     let is_sampled = job.sessions.iter().any(|session| session.sampled);
-    if !of_memory && !grows_near || is_sampled {
+    if !of_memory && !job.growth.iter().any(grows_near) || is_sampled {
         return None;
     }
     let megabytes = budget(job)? / 1_000_000;

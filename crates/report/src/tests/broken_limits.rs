@@ -48,7 +48,12 @@ fn a_broken_limit_is_told_with_its_files_wherever_findings_are() {
         // The others tell of no finding, whatever its cause.
         let tells = matches!(
             format,
-            Format::Markdown | Format::Json | Format::Html | Format::Github | Format::Gitlab
+            Format::Terminal
+                | Format::Markdown
+                | Format::Json
+                | Format::Html
+                | Format::Github
+                | Format::Gitlab
         );
         assert_eq!(text.contains("max-peak of "), tells, "{format:?}: {text}");
         if matches!(format, Format::Markdown | Format::Junit | Format::Html) {

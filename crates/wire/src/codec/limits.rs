@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Problem;
 use crate::{
     ids::ProjectSlug,
-    v1::{End, Environment, Job},
+    v1::{CheckLimits, End, Environment, Job},
 };
 
 pub(super) use batch::check_batch;
@@ -22,6 +22,10 @@ pub const MAX_COMPRESSED_BYTES: usize = 4 << 20;
 pub const MAX_NAME_BYTES: usize = 1_000;
 /// Most bytes of a longer text: a node id, a path, a command line, a URL.
 pub const MAX_TEXT_BYTES: usize = 16_000;
+/// Most limits of files that a job brings along.
+pub const MAX_FILE_LIMITS: usize = 100;
+/// Most bytes of one of them.
+pub const MAX_FILE_LIMIT_BYTES: usize = 200;
 /// Most bytes of the list of collected files.
 const MAX_FILES_BYTES: usize = 512 << 10;
 /// Most bytes of a line of an events file.
@@ -130,6 +134,23 @@ fn size(field: impl fmt::Display, value: u64) -> Result<(), Problem> {
     Ok(())
 }
 
+fn check_limits(limits: &CheckLimits) -> Result<(), Problem> {
+    for (field, bytes) in [
+        ("max_peak_bytes", limits.max_peak_bytes),
+        ("min_headroom_bytes", limits.min_headroom_bytes),
+        ("max_retained_bytes", limits.max_retained_bytes),
+        ("max_spike_bytes", limits.max_spike_bytes),
+    ] {
+        size(format_args!("check_limits.{field}"), bytes.unwrap_or(0))?;
+    }
+    let field = "check_limits.files";
+    count(field, limits.files.len(), MAX_FILE_LIMITS)?;
+    for limit in &limits.files {
+        text(field, limit, MAX_FILE_LIMIT_BYTES)?;
+    }
+    Ok(())
+}
+
 pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
     ProjectSlug::new(job.project.as_str())
         .map_err(|error| Problem::field("project", error.to_string()))?;
@@ -181,6 +202,9 @@ pub(super) fn check_job(job: &Job) -> Result<(), Problem> {
         check_environment(environment)?;
     }
     size("budget_bytes", job.budget_bytes)?;
+    if let Some(limits) = &job.check_limits {
+        check_limits(limits)?;
+    }
     if job.started_monotonic_us > MAX_MONOTONIC_US {
         return Err(Problem::field(
             "started_monotonic_us",

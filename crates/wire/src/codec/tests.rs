@@ -287,6 +287,10 @@ fn each_wrong_field_is_named() {
     assert!(batch().check().is_ok());
 }
 
+fn limits(job: &mut Job) -> &mut crate::v1::CheckLimits {
+    job.check_limits.get_or_insert_default()
+}
+
 #[test]
 fn each_wrong_field_of_a_job_is_named() {
     type Break = (&'static str, fn(&mut Job));
@@ -309,6 +313,15 @@ fn each_wrong_field_of_a_job_is_named() {
         }),
         ("started_unix_us", |j| j.started_unix_us = -1),
         ("interval_us", |j| j.interval_us = 0),
+        ("check_limits.max_spike_bytes", |j| {
+            limits(j).max_spike_bytes = Some(u64::MAX);
+        }),
+        ("check_limits.files", |j| {
+            limits(j).files = vec![String::new(); 101];
+        }),
+        ("check_limits.files", |j| {
+            limits(j).files = vec!["x".repeat(201)];
+        }),
     ];
     for (field, break_it) in cases {
         let mut broken = job();

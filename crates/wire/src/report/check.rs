@@ -17,7 +17,7 @@ pub struct CheckReport {
     pub baseline: Baseline,
     /// Figures that were compared.
     pub compared: u64,
-    /// What got worse, and what is over a limit; the largest first.
+    /// What got worse, and what is over or near a limit; what fails the check first, then the largest.
     pub findings: Vec<Finding>,
     /// What got better, the largest first.
     pub better: Vec<Finding>,
@@ -87,7 +87,7 @@ pub struct BaselineJob {
     pub ordered_at: String,
 }
 
-/// A figure that got worse or better, or is over a limit.
+/// A figure that got worse or better, or is over or near a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Finding {
@@ -97,7 +97,7 @@ pub struct Finding {
     pub path: Option<String>,
     /// Why it is told.
     pub cause: FindingCause,
-    /// The limit that it is over; none where no limit is the cause.
+    /// The limit that it is over or near; none where no limit is the cause.
     #[serde(default)]
     pub limit: Option<SetLimit>,
     /// It in a plain sentence.
@@ -120,6 +120,23 @@ pub struct Finding {
     /// Where its file ran again: what it was then. What is not confirmed does not fail the check.
     #[serde(default)]
     pub again: Option<Remeasured>,
+}
+
+/// What a project lets its jobs and files take, as it was set where the job was recorded; bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct CheckLimits {
+    /// The job's peak at the most.
+    pub max_peak_bytes: Option<i64>,
+    /// The job's headroom at the least.
+    pub min_headroom_bytes: Option<i64>,
+    /// What each file retains at the most.
+    pub max_retained_bytes: Option<i64>,
+    /// What each file needs for a while at the most.
+    pub max_spike_bytes: Option<i64>,
+    /// Of some files, each as `file_limit` of the check takes it.
+    pub files: Vec<String>,
 }
 
 /// A limit of a check, and whom it was set for.
@@ -176,7 +193,7 @@ impl Finding {
     /// Whether it fails the check.
     #[must_use]
     pub fn fails(&self) -> bool {
-        self.cause != FindingCause::ChangedBefore
+        matches!(self.cause, FindingCause::Changed | FindingCause::Limit)
             && self.acknowledged.is_none()
             && self.again.is_none_or(|again| again.confirms)
     }
@@ -246,4 +263,6 @@ pub enum FindingCause {
     ChangedBefore,
     /// It is over a limit that was set.
     Limit,
+    /// It is within a tenth of a limit that was set. It does not fail the check.
+    NearLimit,
 }

@@ -61,7 +61,8 @@ pub struct ComparedSide {
     pub files: Option<u64>,
     /// What these retained, all together; none where there are no files to ask.
     pub retained_bytes: Option<i64>,
-    /// Growth a file: of the session that grew most; none where nothing is said of any.
+    /// Growth a file: of the session that grew most; none where nothing is said of any, or the sides ran in other numbers of jobs or workers, since it is of
+    /// one process over the files that it ran.
     pub growth_per_file_bytes: Option<Span>,
 }
 

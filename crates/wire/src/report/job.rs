@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Diagnosis, Ending, ForecastReport, GrowthReport, PeakKind};
+use super::{CheckLimits, Diagnosis, Ending, ForecastReport, GrowthReport, PeakKind};
 
 /// One job: what it was, what it used, how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct JobReport {
     pub peak_error_bytes: u64,
     /// Every constraint with its own use.
     pub limits: Vec<LimitUse>,
+    /// What the project lets its jobs and files take, which a check holds them to; none where it sets nothing, or an agent did not tell yet.
+    #[serde(default)]
+    pub check_limits: Option<CheckLimits>,
     /// The smallest room left under any limit; none when there was no limit to compare with.
     pub headroom_bytes: Option<i64>,
     /// Exit code of the command.

@@ -38,6 +38,15 @@ pub struct Remark {
     pub is_refuted: bool,
 }
 
+impl Remark {
+    /// The test file to show it at, where its words do not name that themselves.
+    #[must_use]
+    pub fn unsaid_path(&self) -> Option<&str> {
+        let path = self.path.as_deref()?;
+        (!self.sentence.contains(path)).then_some(path)
+    }
+}
+
 /// What a remark tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

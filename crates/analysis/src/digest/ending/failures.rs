@@ -40,6 +40,8 @@ pub(in crate::digest) struct Failures {
     pub(in crate::digest) pytest_without_memory: bool,
     /// Tests that pytest-timeout ended.
     pub(in crate::digest) out_of_time: Vec<String>,
+    /// Tests that passed a limit on their memory, which the project sets.
+    pub(in crate::digest) over_limit: Vec<String>,
     /// Of the pytest processes with a limit, the one that came closest to it.
     pub(in crate::digest) address_space: Option<AddressSpace>,
     /// The least that the private memory of a pytest process may grow to, and its number.
@@ -48,6 +50,8 @@ pub(in crate::digest) struct Failures {
     pub(in crate::digest) wanted: bool,
 }
 
+/// So many tests that passed their limits are named.
+const MOST_NAMED: usize = 3;
 /// The notice by which pytest says that it broke off with a MemoryError.
 const BROKE_OFF: &str = "plugin_memory_error";
 
@@ -73,6 +77,7 @@ impl Failures {
                 .iter()
                 .any(|notice| notice.code == BROKE_OFF),
             out_of_time: owned(failed("timeout").map(|test| test.nodeid).collect()),
+            over_limit: owned(failed("limit").map(|test| test.nodeid).collect()),
             address_space: address_space(parts),
             data_limit: data_limit(parts),
             wanted: was_wanted(parts),
@@ -83,6 +88,25 @@ impl Failures {
     /// looks the same to pytest.
     fn shows_want(&self) -> bool {
         self.wanted || self.address_space.is_some() || self.data_limit.is_some()
+    }
+
+    /// The tests that passed a limit on their memory are told by name.
+    pub(super) fn limits_passed(&self, failed: u64) -> String {
+        let tests = &self.over_limit;
+        let named = tests.iter().take(MOST_NAMED).map(String::as_str);
+        let named = named.collect::<Vec<&str>>().join(", ");
+        let more = match tests.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match tests.len() {
+            0 => String::new(),
+            1 if failed == 1 => format!(" It passed the limit on its memory: {named}."),
+            1 => format!(" 1 of them passed the limit on its memory: {named}."),
+            several => {
+                format!(" {several} of them passed the limit on their memory: {named}{more}.")
+            }
+        }
     }
 
     /// A MemoryError that nothing explains changes no verdict, but it is told.

@@ -13,7 +13,7 @@ use super::{
     time::EXIT_CODE_OF_TIMEOUT,
     words::{count, is_of_crash, signal_name},
 };
-use crate::figures::mebibytes;
+use crate::{figures::mebibytes, next_step::NOTHING};
 
 const LOOK_AT_CRASH: &str =
     "Look at the test that was running, and run it with `python -X faulthandler -m pytest`.";
@@ -231,7 +231,12 @@ fn sentence(verdict: Verdict, evidence: &Evidence) -> String {
             format!("pytest reports failures; of the {tests} that were recorded none failed.")
         }
         Verdict::TestsFailed => {
-            format!("{} of {tests} failed.{}", evidence.failed, over_budget(evidence))
+            format!(
+                "{} of {tests} failed.{}{}",
+                evidence.failed,
+                evidence.failures.limits_passed(evidence.failed),
+                over_budget(evidence)
+            )
         }
         Verdict::WorkerCrashed => worker_crashed(evidence),
         Verdict::NoSession if evidence.imported => {
@@ -336,9 +341,12 @@ fn next_step(verdict: Verdict, evidence: &Evidence) -> &'static str {
         Verdict::Passed if !over_budget(evidence).is_empty() => {
             "Look at the files and fixtures that retained the most, or raise the budget."
         }
-        Verdict::Passed => "Nothing to do.",
+        Verdict::Passed => NOTHING,
         Verdict::TestsFailed if evidence.oom.own.sum() > 0 => {
             "Look at the failed tests in pytest's own report, and at what they started: the kernel killed a process of the job for memory."
+        }
+        Verdict::TestsFailed if !evidence.failures.over_limit.is_empty() => {
+            "Look at what the tests need that passed the limits on their memory, and at pytest's own report."
         }
         Verdict::TestsFailed => "Look at the failed tests in pytest's own report.",
         Verdict::UsageError => {

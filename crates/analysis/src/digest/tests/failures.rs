@@ -302,6 +302,38 @@ fn a_crash_in_a_full_address_space_is_told_with_it() {
 }
 
 #[test]
+fn tests_that_passed_a_limit_on_their_memory_are_named() {
+    for (limited, failed, says) in [
+        (
+            1,
+            0,
+            "1 of 2 tests failed. It passed the limit on its memory: a.py::t1.",
+        ),
+        (
+            1,
+            1,
+            "2 of 3 tests failed. 1 of them passed the limit on its memory: a.py::t1.",
+        ),
+        (
+            4,
+            0,
+            "4 of 5 tests failed. 4 of them passed the limit on their memory: a.py::t1, a.py::t3, a.py::t5 and 1 more.",
+        ),
+    ] {
+        let mut ends = vec![te_because("limit"); limited];
+        ends.extend(vec![te("failed"); failed]);
+        ends.push(te("passed"));
+        let ending = suite(&ends, Some(1)).ends(Some(1), None).ends_as(
+            says,
+            Verdict::TestsFailed,
+            Confidence::Certain,
+        );
+        assert_eq!(ending.sentence, says);
+        assert!(ending.next_step.contains("passed the limits"), "{ending:?}");
+    }
+}
+
+#[test]
 fn a_memory_error_that_nothing_explains_is_noted_and_advises_no_limit() {
     let ending = suite(&[te_because("memory_error"), te("passed")], Some(1))
         .machine(0, &[60, 60])

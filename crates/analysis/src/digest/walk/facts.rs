@@ -222,7 +222,7 @@ pub(in crate::digest) struct TestFacts<'a> {
     /// What pytest-timeout allows it, µs.
     pub(in crate::digest) time_limit_us: Option<u64>,
     pub(in crate::digest) time_limit_ends_process: Option<bool>,
-    /// Why it failed, where that speaks for an ending: `memory_error`, `timeout`.
+    /// Why it failed, where that speaks for an ending: `memory_error`, `timeout`, `limit`.
     pub(in crate::digest) cause: &'a str,
 }
 

@@ -1,0 +1,241 @@
+//! What to do about a job: one rule for every form, page and answer, so that none says that nothing is to be done above something that is.
+
+use highwater_wire::report::{
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, Verdict,
+};
+
+use crate::{figures::count, plan};
+
+/// What is to be done about a job of which nothing is to be told.
+pub const NOTHING: &str = "Nothing to do.";
+/// Less left below a limit than this part of it is little.
+pub const LEAST_HEADROOM_PART: i64 = 10;
+
+const MAKE_ROOM: &str = "Make room before the suite grows into its limit: look at the files and fixtures that retained the most, cut it into jobs that fit, or raise the limit.";
+const FOLLOW_ADVICE: &str = "Follow the advice on why memory stays.";
+const STILL_TIME: &str = "Expect it to be ended for memory: stop it in time and cut it into jobs that fit, or raise the limit.";
+
+/// What to do next; `None` of a job that still runs and that nothing threatens, or of whose end nothing is known.
+///
+/// Of a job that died that is all that counts. Else what a check found comes first, then what the ending asks for, what its limits and its growth do, and what a diagnosis advises.
+#[must_use]
+pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
+    let Some(ending) = &job.ending else {
+        let warns = job.forecast.as_ref().is_some_and(|it| it.is_warning);
+        let is_threatened = warns && job.state == JobState::Running;
+        return is_threatened.then(|| STILL_TIME.to_owned());
+    };
+    if ending.verdict.is_early() {
+        return Some(ending.next_step.clone());
+    }
+    let asked = [NOTHING, FOLLOW_ADVICE, MAKE_ROOM]
+        .iter()
+        .fold(ending.next_step.as_str(), |own, known| {
+            own.trim_end_matches(known).trim_end()
+        });
+    let is_over_budget =
+        tightest(job).is_some_and(|limit| limit.kind == LimitKind::Budget && left_bytes(limit) < 0);
+    // Of a budget that was passed the ending speaks by itself.
+    let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
+    let lacks_room =
+        ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+    let advice = job.diagnosis.iter().flat_map(|it| &it.advice).next();
+    let parts = [
+        found(findings),
+        Some(asked.to_owned()).filter(|own| !own.is_empty()),
+        lacks_room.then(|| MAKE_ROOM.to_owned()),
+        advice.map(|_| FOLLOW_ADVICE.to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Some(match parts.is_empty() {
+        true => NOTHING.to_owned(),
+        false => parts.join(" "),
+    })
+}
+
+fn found(findings: &[Finding]) -> Option<String> {
+    let mut failing = findings.iter().filter(|it| it.fails());
+    let first = failing.next()?;
+    let what = match (first.figure, &first.path) {
+        (CheckFigure::Retained, Some(path)) => format!("what {path} retains"),
+        (CheckFigure::Spike, Some(path)) => format!("what {path} needs for a while"),
+        (figure, Some(path)) => format!("the {} of {path}", figure.as_str()),
+        (CheckFigure::Imports, None) => "what the test files import".to_owned(),
+        (figure, None) => format!("the {} of the job", figure.as_str()),
+    };
+    let how = match first.cause {
+        FindingCause::Limit => "is beyond its limit",
+        _ => "got worse",
+    };
+    let more = match failing.count() {
+        0 => String::new(),
+        more => format!(", and at {}", count(more, "more finding")),
+    };
+    Some(format!("Look at {what}, which {how}{more}."))
+}
+
+/// The limit with the least room.
+#[must_use]
+pub fn tightest(job: &JobReport) -> Option<&LimitUse> {
+    job.limits.iter().min_by_key(|limit| left_bytes(limit))
+}
+
+/// What is left below a limit; less than nothing where it was passed.
+#[must_use]
+pub fn left_bytes(limit: &LimitUse) -> i64 {
+    limit
+        .limit_bytes
+        .cast_signed()
+        .saturating_sub(limit.worst_used_bytes.cast_signed())
+}
+
+/// Whether little is left below the tightest limit.
+#[must_use]
+pub fn is_tight(job: &JobReport) -> bool {
+    tightest(job).is_some_and(|limit| {
+        left_bytes(limit) < limit.limit_bytes.cast_signed() / LEAST_HEADROOM_PART
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::report::{
+        Advice, Confidence, Diagnosis, Ending, ForecastReport, Span, Why,
+    };
+
+    use super::*;
+    use crate::samples;
+
+    fn ended(verdict: Verdict, own: &str) -> JobReport {
+        JobReport {
+            ending: Some(Ending {
+                verdict,
+                confidence: Confidence::Certain,
+                sentence: String::new(),
+                evidence: Vec::new(),
+                culprits: Vec::new(),
+                victim: None,
+                next_step: own.to_owned(),
+            }),
+            ..samples::job()
+        }
+    }
+
+    fn used(job: JobReport, kind: LimitKind, used: u64) -> JobReport {
+        let limit = LimitUse {
+            kind,
+            path: String::new(),
+            limit_bytes: 100,
+            worst_used_bytes: used,
+        };
+        JobReport {
+            limits: vec![limit],
+            ..job
+        }
+    }
+
+    fn finding(cause: FindingCause) -> Finding {
+        Finding {
+            figure: CheckFigure::Retained,
+            path: Some("a.py".to_owned()),
+            cause,
+            limit: None,
+            sentence: "a.py retains more.".to_owned(),
+            bytes: 2,
+            before_bytes: Some(1),
+            least_bytes: 1,
+            noise_bytes: None,
+            since: None,
+            tests: None,
+            acknowledged: None,
+            again: None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_to_be_done_only_where_nothing_is_told() {
+        let calm = used(ended(Verdict::Passed, NOTHING), LimitKind::Cgroup, 50);
+        let step = |job: &JobReport, findings: &[Finding]| of(job, findings).unwrap();
+        assert_eq!(step(&calm, &[]), NOTHING);
+        for cause in [FindingCause::ChangedBefore, FindingCause::NearLimit] {
+            assert_eq!(step(&calm, &[finding(cause)]), NOTHING);
+        }
+        let one = [finding(FindingCause::Limit)];
+        assert_eq!(
+            step(&calm, &one),
+            "Look at what a.py retains, which is beyond its limit."
+        );
+        let three = [FindingCause::Changed; 3].map(finding);
+        assert!(step(&calm, &three).ends_with(" which got worse, and at 2 more findings."));
+        let tight = used(calm, LimitKind::Cgroup, 91);
+        assert_eq!(step(&tight, &[]), MAKE_ROOM);
+        let both = step(&tight, &one);
+        assert!(
+            both.starts_with("Look at what a.py retains") && both.ends_with(MAKE_ROOM),
+            "{both}"
+        );
+    }
+
+    #[test]
+    fn what_the_ending_asks_for_stays_and_what_was_said_is_not_said_again() {
+        let failed = ended(Verdict::TestsFailed, "Look at the failed tests.");
+        let one = [finding(FindingCause::Changed)];
+        assert_eq!(
+            of(&failed, &one).unwrap(),
+            "Look at what a.py retains, which got worse. Look at the failed tests."
+        );
+        let mut tight = used(failed, LimitKind::Machine, 95);
+        let once = of(&tight, &[]).unwrap();
+        assert_eq!(once, format!("Look at the failed tests. {MAKE_ROOM}"));
+        if let Some(ending) = &mut tight.ending {
+            ending.next_step.clone_from(&once);
+        }
+        assert_eq!(of(&tight, &[]).unwrap(), once);
+        // A diagnosis advises too.
+        let mut diagnosed = ended(Verdict::Passed, NOTHING);
+        diagnosed.diagnosis = Some(Diagnosis {
+            advice: vec![Advice {
+                why: Why::Garbage,
+                bytes: 1,
+                sentence: String::new(),
+            }],
+            ..Diagnosis::default()
+        });
+        assert_eq!(of(&diagnosed, &[]).as_deref(), Some(FOLLOW_ADVICE));
+        let over = used(
+            ended(Verdict::Passed, "Raise the budget."),
+            LimitKind::Budget,
+            101,
+        );
+        assert_eq!(of(&over, &[]).unwrap(), "Raise the budget.");
+        let died = used(ended(Verdict::OomCgroup, "Cut it."), LimitKind::Cgroup, 100);
+        assert_eq!(of(&died, &one).unwrap(), "Cut it.");
+    }
+
+    #[test]
+    fn a_job_that_runs_has_a_next_step_where_a_limit_will_be_crossed() {
+        let bytes = Span {
+            value: 1,
+            low: 1,
+            high: 1,
+        };
+        let forecast = |is_warning| ForecastReport {
+            session: 1,
+            sentence: String::new(),
+            files_done: 1,
+            files: 2,
+            files_known: 0,
+            is_warning,
+            peak_bytes: bytes,
+            crossings: Vec::new(),
+        };
+        let running = |is_warning| JobReport {
+            state: JobState::Running,
+            ending: None,
+            forecast: Some(forecast(is_warning)),
+            ..samples::job()
+        };
+        assert_eq!(of(&running(false), &[]), None);
+        assert_eq!(of(&running(true), &[]).as_deref(), Some(STILL_TIME));
+    }
+}
