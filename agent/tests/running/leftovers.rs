@@ -128,6 +128,47 @@ fn of_a_damaged_spool_what_is_whole_is_sent_and_the_spool_is_kept() {
 }
 
 #[test]
+fn a_segment_whose_first_byte_is_damaged_is_read_on_behind_it() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let mut bytes = fs::read(segment(&folder)).unwrap();
+    bytes[0] ^= 1;
+    fs::write(segment(&folder), bytes).unwrap();
+    let report = highwater(&place, &["report"]);
+    let note = "1 damaged records; all that was announced could be read";
+    assert!(report.stdout.contains(note), "{report:?}");
+    let peer = Peer::new(|_, _| Act::Take);
+    let ended = upload(&place, &peer);
+    let told = "the spool holds damaged records; all that was announced was sent";
+    assert!(ended.stderr.contains(told), "{ended:?}");
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+}
+
+#[test]
+fn a_segment_of_another_version_is_left_out_told_and_kept() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let foreign = spool::segment_path(&folder, Uuid::new_v4(), 0);
+    fs::write(&foreign, b"HWSPOOL\x02of a later agent").unwrap();
+    let name = foreign.file_name().unwrap().to_str().unwrap();
+    let told = "no spool file of version 1, or its begin is damaged";
+    let report = highwater(&place, &["report"]);
+    let notice = format!("{name}: {told}");
+    assert!(
+        report.code() == 0 && report.stdout.contains(&notice),
+        "{report:?}"
+    );
+    // Also where nobody lived to write the end.
+    fs::remove_file(folder.join("end")).unwrap();
+    let peer = Peer::new(|_, _| Act::Take);
+    let ended = upload(&place, &peer);
+    assert!(ended.stderr.contains(&notice), "{ended:?}");
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+    assert!(foreign.exists());
+}
+
+#[test]
 fn what_is_nowhere_any_more_is_told_and_not_called_sent_alone() {
     let place = Place::new();
     let folder = recorded(&place.spool());
