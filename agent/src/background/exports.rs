@@ -20,6 +20,16 @@ const FILES: [(&str, Form); 3] = [
     ("BUILDKITE_ENV_FILE", Form::Quoted),
 ];
 
+/// The variable by which the CI says that it is there whose file a variable is; none where only that CI has such a variable.
+fn sign_of_ci(name: &str) -> Option<&'static str> {
+    match name {
+        // On any other machine bash itself reads that file, for whoever set it there, and long after the job.
+        "BASH_ENV" => Some("CIRCLECI"),
+        "BUILDKITE_ENV_FILE" => Some("BUILDKITE"),
+        _ => None,
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `NAME<<END`, the value, `END`: the form of GitHub Actions for any value.
@@ -39,11 +49,16 @@ pub struct Exported {
     pub failed: Vec<String>,
 }
 
-/// Writes the variables to every such file of the environment.
+/// Writes the variables to every such file of the environment that is this CI's.
 #[must_use]
 pub fn export(variables: &Variables, present: impl Fn(&str) -> Option<OsString>) -> Exported {
     let mut exported = Exported::default();
+    let is_set =
+        |sign: &str| present(sign).is_some_and(|value| !value.is_empty() && value != "false");
     for (name, form) in FILES {
+        if !sign_of_ci(name).is_none_or(is_set) {
+            continue;
+        }
         let Some(path) = present(name).filter(|path| !path.is_empty()) else {
             continue;
         };
@@ -185,6 +200,32 @@ mod tests {
             read("BUILDKITE_ENV_FILE"),
             "HIGHWATER_X=\"a b'c\\\"\\$HOME`x`\\\\n*\"\nHIGHWATER_Y=\"\"\n"
         );
+    }
+
+    #[test]
+    fn a_file_that_is_not_this_cis_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (signs, written) in [
+            (&[][..], &[][..]),
+            (&[("CIRCLECI", "true")], &["BASH_ENV"]),
+            (&[("BUILDKITE", "true")], &["BUILDKITE_ENV_FILE"]),
+            (&[("CIRCLECI", "false"), ("BUILDKITE", "")], &[]),
+        ] {
+            let present = |name: &str| match name {
+                "BASH_ENV" | "BUILDKITE_ENV_FILE" => Some(path(name).into_os_string()),
+                _ => {
+                    let sign = signs.iter().find(|(sign, _)| *sign == name);
+                    sign.map(|(_, value)| value.into())
+                }
+            };
+            let exported = export(&variables(), present);
+            assert_eq!(exported.written, written, "{signs:?}");
+            for name in ["BASH_ENV", "BUILDKITE_ENV_FILE"] {
+                let is_there = std::fs::remove_file(path(name)).is_ok();
+                assert_eq!(is_there, written.contains(&name), "{name}, {signs:?}");
+            }
+        }
     }
 
     #[test]
