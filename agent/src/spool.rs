@@ -35,7 +35,8 @@
 //! What does not fit makes room for itself. The reserve is given up to work with, then closed segments are written again, the oldest first, with
 //! fewer samples: of each second about one value of each process stays (see [`thin`]); marks, processes, sessions, notices and events all stay. The new
 //! file takes the name of the old by a rename, so that each is there whole at any instruction. Where all are thin, those that the server has
-//! acknowledged lose the rest of their samples. What then still does not fit waits in the recorder's memory, by the same rule. The time that was
+//! acknowledged lose the rest of their samples. Where others took the room that the reserve gave up, there is none for a new file beside the old, and nothing
+//! is thinned until there is. What then still does not fit waits in the recorder's memory, by the same rule. The time that was
 //! thinned before the server had it is counted, and told by the notice `samples_thinned`.
 //!
 //! A thinned batch keeps its number. Where the server has it whole, from before, it answers that something else is stored, and that is as good
