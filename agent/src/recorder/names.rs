@@ -77,8 +77,9 @@ impl Names {
                 processes.seen(inside.pid).map(|seen| seen.key)
             });
         }
-        let stat = self.procfs.stat(inside.pid, &mut Vec::new()).ok().flatten();
-        if stat.is_some_and(|stat| stat.start_ticks == inside.start_ticks) {
+        let ProcessKey { pid, start_ticks } = inside;
+        let named = self.procfs.stat_of(pid, start_ticks, &mut Vec::new());
+        if named.is_ok_and(|stat| stat.is_some()) {
             // It is what it says, and the tree has not come across it yet.
             return None;
         }
