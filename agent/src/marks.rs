@@ -6,6 +6,7 @@
 
 mod file;
 mod lines;
+mod writer;
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +23,8 @@ use highwater_wire::{
 
 use crate::{regular::is_gone, tree::ProcessKey};
 use file::EventsFile;
+
+pub use writer::{find_writer, writer_lives};
 
 /// Most bytes one look takes, over all files: what is left waits for the next.
 const MAX_LOOK_BYTES: usize = 4 << 20;
@@ -50,6 +53,11 @@ pub enum Told {
         /// Which line of it, from 1.
         line: u64,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// A file, or their folder, that could not be read. The others were.
+    Unread {
+        /// Which, and why.
         reason: String,
     },
     /// A process whose clock belongs to another boot or a time namespace; its times are shifted by the wall clock.
@@ -118,17 +126,15 @@ impl Tailer {
 
     /// Takes what is new. True when there is more than one look may take, so the next should follow at once. `now_us` is of a clock that never
     /// goes back; `lives` says whether a process, as its file names it, is known to live.
-    ///
-    /// # Errors
-    /// When the folder or a file in it cannot be read; what was read until then has been told. What is not there is no error: it may come again.
+    /// What cannot be read is told; what is not there is not: it may come again.
     pub fn look(
         &mut self,
         now_us: i64,
         lives: impl Fn(ProcessKey) -> bool,
         told: &mut Vec<Told>,
-    ) -> io::Result<bool> {
+    ) -> bool {
         self.looked_us = now_us;
-        self.find_files().or_else(unless_removed)?;
+        tell_failed(self.find_files(), told);
         let last_us = self.looked_at_quiet_us;
         let are_quiet_due = last_us.is_none_or(|last_us| now_us - last_us >= QUIET_EVERY_US);
         if !are_quiet_due {
@@ -158,13 +164,10 @@ impl Tailer {
         read
     }
 
-    /// Takes everything to the end of every file, for when nobody writes any more.
-    ///
-    /// # Errors
-    /// As [`look`](Self::look).
-    pub fn drain(&mut self, told: &mut Vec<Told>) -> io::Result<bool> {
+    /// Takes everything to the end of every file, for when nobody writes any more; answers as [`look`](Self::look) does.
+    pub fn drain(&mut self, told: &mut Vec<Told>) -> bool {
         self.folder_changed = None;
-        self.find_files().or_else(unless_removed)?;
+        tell_failed(self.find_files(), told);
         self.read(told, |_| true)
     }
 
@@ -172,16 +175,15 @@ impl Tailer {
         &mut self,
         told: &mut Vec<Told>,
         mut wanted: impl FnMut(&mut EventsFile) -> bool,
-    ) -> io::Result<bool> {
+    ) -> bool {
         let mut allowance = MAX_LOOK_BYTES;
-        let mut result = Ok(());
         for file in self.files.values_mut() {
             if !wanted(file) {
                 continue;
             }
             let before = allowance;
             let read = file.read_news(&mut allowance, &mut self.chunk, &self.start, told);
-            result = result.and(read.or_else(unless_removed));
+            tell_failed(read, told);
             if allowance < before {
                 file.news_us = self.looked_us;
             }
@@ -189,7 +191,7 @@ impl Tailer {
                 break;
             }
         }
-        result.map(|()| allowance == 0)
+        allowance == 0
     }
 
     /// A folder's time changes when a file is made in it.
@@ -220,10 +222,12 @@ impl Tailer {
 }
 
 /// What was removed may be made anew, and is looked at then.
-fn unless_removed(error: io::Error) -> io::Result<()> {
-    match is_gone(&error) {
-        true => Ok(()),
-        false => Err(error),
+fn tell_failed(result: io::Result<()>, told: &mut Vec<Told>) {
+    if let Err(error) = result
+        && !is_gone(&error)
+    {
+        let reason = error.to_string();
+        told.push(Told::Unread { reason });
     }
 }
 

@@ -48,6 +48,7 @@ use sessions::Sessions;
 use sieve::leave_out_impossible;
 use table::Table;
 
+pub use hearing::is_on_the_plugin;
 pub use keeper::{BatchSink, Keeper};
 pub use sighted::Sighted;
 pub use table::Ending;
@@ -326,7 +327,7 @@ impl<S: BatchSink> Recorder<S> {
     /// Reads the plugin's files; true when more is waiting there.
     fn look(&mut self, to_the_end: bool) -> bool {
         let mut told = std::mem::take(&mut self.told);
-        let looked = match to_the_end {
+        let is_more = match to_the_end {
             true => self.tailer.drain(&mut told),
             false => {
                 let (table, names) = (&self.table, &self.names);
@@ -341,12 +342,7 @@ impl<S: BatchSink> Recorder<S> {
             }
         }
         self.told = told;
-        looked.unwrap_or_else(|error| {
-            let message = format!("failed to read the plugin's events: {error}");
-            self.notices
-                .report(self.clock.now_us(), "events_failed", message, 1);
-            false
-        })
+        is_more
     }
 
     fn flush_if_due(&mut self) {

@@ -15,11 +15,12 @@ use uuid::Uuid;
 
 use crate::{
     clock::JobClock,
-    marks::{JobStart, Tailer, Told},
-    procfs::Procfs,
-    recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted},
+    marks::{JobStart, Tailer, Told, writer_lives},
+    procfs::{ProcError, Procfs},
+    recorder::{BatchSink, Message, Recorder, RecorderProps, Sighted, is_on_the_plugin},
     sampler::Spares,
     spool::{self, Less, MarkIdentity, Removed, Spool, SpoolError, Unwritten},
+    tree::ProcessKey,
 };
 
 /// Puts what is left in the events files of a dead agent's job into its spool; whoever calls holds the lock. Answers what found no room
@@ -33,11 +34,11 @@ pub fn rescue(folder: &Path) -> Result<Unwritten, SpoolError> {
         return Ok(Unwritten::default());
     }
     let recorded = spool::read(folder)?;
-    let io = |source| SpoolError::Io {
+    let untold = |error: ProcError| SpoolError::Io {
         path: events.clone(),
-        source,
+        source: std::io::Error::other(error),
     };
-    if somebody_writes(&events, &recorded.job).map_err(io)? {
+    if somebody_writes(&events, &recorded.job).map_err(untold)? {
         return Err(SpoolError::Busy(folder.to_path_buf()));
     }
     let known = recorded.mark_identities();
@@ -78,26 +79,22 @@ fn start_of(job: &Job) -> JobStart {
     }
 }
 
-/// Whether a process that wrote events still lives.
-fn somebody_writes(events: &Path, job: &Job) -> std::io::Result<bool> {
+/// Whether a process that wrote events still lives. Of a file that cannot be read nothing is known, nor will it be: whose it is does not count.
+fn somebody_writes(events: &Path, job: &Job) -> Result<bool, ProcError> {
     let mut tailer = Tailer::new(events, start_of(job));
-    let (procfs, mut buffer, mut told) = (Procfs::system(), Vec::new(), Vec::new());
+    let (mut told, mut writers) = (Vec::new(), HashSet::new());
     loop {
-        let more = tailer.drain(&mut told)?;
+        let is_more = tailer.drain(&mut told);
         for news in told.drain(..) {
-            let Told::Header(header) = news else {
-                continue;
-            };
-            let found = procfs.stat(header.pid, &mut buffer);
-            let lives = found.is_ok_and(|stat| {
-                stat.is_some_and(|stat| stat.start_ticks == header.start_ticks && !stat.is_dead())
-            });
-            if lives {
-                return Ok(true);
+            if let Told::Header(header) = news {
+                writers.insert(ProcessKey {
+                    pid: header.pid,
+                    start_ticks: header.start_ticks,
+                });
             }
         }
-        if !more {
-            return Ok(false);
+        if !is_more {
+            return writer_lives(&Procfs::system(), &writers);
         }
     }
 }
@@ -133,8 +130,7 @@ impl BatchSink for OnlyNew {
         rest.marks
             .retain(|mark| !self.known.contains(&MarkIdentity::of(batch, mark)));
         // The recorder's remarks are on its own reading, not on the job; and it reads long after what it reads was written.
-        rest.notices
-            .retain(|notice| notice.code.starts_with("plugin_"));
+        rest.notices.retain(is_on_the_plugin);
         let times = rest.marks.iter().map(|mark| mark.t_us);
         rest.from_us = times.clone().min().unwrap_or(0);
         rest.to_us = times.max().unwrap_or(0);

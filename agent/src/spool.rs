@@ -35,7 +35,8 @@
 //! What does not fit makes room for itself. The reserve is given up to work with, then closed segments are written again, the oldest first, with
 //! fewer samples: of each second about one value of each process stays (see [`thin`]); marks, processes, sessions, notices and events all stay. The new
 //! file takes the name of the old by a rename, so that each is there whole at any instruction. Where all are thin, those that the server has
-//! acknowledged lose the rest of their samples. What then still does not fit waits in the recorder's memory, by the same rule. The time that was
+//! acknowledged lose the rest of their samples. Where others took the room that the reserve gave up, there is none for a new file beside the old, and nothing
+//! is thinned until there is. What then still does not fit waits in the recorder's memory, by the same rule. The time that was
 //! thinned before the server had it is counted, and told by the notice `samples_thinned`.
 //!
 //! A thinned batch keeps its number. Where the server has it whole, from before, it answers that something else is stored, and that is as good
@@ -52,7 +53,8 @@
 //!
 //! A torn record at the end of a segment is not there yet, and neither are zeros up to its end: after a loss of power a file may be longer than what
 //! the disk has of it. A record whose CRC is wrong is skipped and counted; a length that
-//! cannot be ends the segment. A reader behind the writer holds no segment open, and goes on behind the batch it read last when it finds another
+//! cannot be ends the segment. A segment whose first bytes are damaged, with a whole record behind them, counts one more as skipped; one of another version is
+//! left out and told. A reader behind the writer holds no segment open, and goes on behind the batch it read last when it finds another
 //! file under the name. What is no regular file, a pipe or a link, is none of the spool's. The folder goes as a whole, once the server has acknowledged everything and the summary is made.
 
 mod handoff;
@@ -130,8 +132,8 @@ pub enum SpoolError {
         /// Why.
         source: std::io::Error,
     },
-    /// Not a spool file, or of a version this agent does not read.
-    #[error("{}: no spool file of version 1; read it with the agent that wrote it", .0.display())]
+    /// Not a spool file, of a version this agent does not read, or damaged in its first bytes with no whole record behind them.
+    #[error("{}: no spool file of version 1, or its begin is damaged; if another version wrote it, read it with that", .0.display())]
     Foreign(PathBuf),
     /// Its folder was removed, and whoever did may still be at it.
     #[error("{} was removed while the recording went on", .0.display())]

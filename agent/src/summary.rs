@@ -109,7 +109,11 @@ pub fn digest_of(
 /// What of a recording is not there; none where all that was announced can be read.
 fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
     let message = match (recorded.shortfall(end), recorded.skipped) {
-        ((_, 0), 0) => return None,
+        ((_, 0), 0) if recorded.left_out.is_empty() => return None,
+        ((_, missing), _) if !recorded.left_out.is_empty() => format!(
+            "{}; it was left out, and {missing} announced batches are missing or damaged",
+            recorded.left_out.join("; ")
+        ),
         ((_, 0), damaged) => format!(
             "the spool holds {damaged} damaged records; all that was announced could be read"
         ),

@@ -20,6 +20,16 @@ const FILES: [(&str, Form); 3] = [
     ("BUILDKITE_ENV_FILE", Form::Quoted),
 ];
 
+/// The variable by which the CI says that it is there whose file a variable is; none where only that CI has such a variable.
+fn sign_of_ci(name: &str) -> Option<&'static str> {
+    match name {
+        // On any other machine bash itself reads that file, for whoever set it there, and long after the job.
+        "BASH_ENV" => Some("CIRCLECI"),
+        "BUILDKITE_ENV_FILE" => Some("BUILDKITE"),
+        _ => None,
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `NAME<<END`, the value, `END`: the form of GitHub Actions for any value.
@@ -39,11 +49,16 @@ pub struct Exported {
     pub failed: Vec<String>,
 }
 
-/// Writes the variables to every such file of the environment, but for those that it has with their values.
+/// Writes the variables to every such file of the environment that is this CI's, but for those that it has with their values.
 #[must_use]
 pub fn export(variables: &Variables, present: impl Fn(&str) -> Option<OsString>) -> Exported {
     let mut exported = Exported::default();
+    let is_set =
+        |sign: &str| present(sign).is_some_and(|value| !value.is_empty() && value != "false");
     for (name, form) in FILES {
+        if !sign_of_ci(name).is_none_or(is_set) {
+            continue;
+        }
         let Some(path) = present(name).filter(|path| !path.is_empty()) else {
             continue;
         };
@@ -205,7 +220,10 @@ mod tests {
     fn a_value_that_a_file_gives_already_is_not_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let present = |name: &str| Some(path(name).into_os_string());
+        let present = |name: &str| match name {
+            "CIRCLECI" | "BUILDKITE" => Some("true".into()),
+            _ => Some(path(name).into_os_string()),
+        };
         let all = || FILES.map(|(name, _)| std::fs::read_to_string(path(name)).unwrap());
         let written =
             |variables: &Variables| assert_eq!(export(variables, present).written.len(), 3);
@@ -223,6 +241,32 @@ mod tests {
         assert_eq!(twice.map(|text| values(&text)), [2; 3]);
         let empty = |text: &String| text.matches("HIGHWATER_Y").count();
         assert_eq!(all().map(|text| empty(&text)), [1; 3]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_this_cis_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (signs, written) in [
+            (&[][..], &[][..]),
+            (&[("CIRCLECI", "true")], &["BASH_ENV"]),
+            (&[("BUILDKITE", "true")], &["BUILDKITE_ENV_FILE"]),
+            (&[("CIRCLECI", "false"), ("BUILDKITE", "")], &[]),
+        ] {
+            let present = |name: &str| match name {
+                "BASH_ENV" | "BUILDKITE_ENV_FILE" => Some(path(name).into_os_string()),
+                _ => {
+                    let sign = signs.iter().find(|(sign, _)| *sign == name);
+                    sign.map(|(_, value)| value.into())
+                }
+            };
+            let exported = export(&variables(), present);
+            assert_eq!(exported.written, written, "{signs:?}");
+            for name in ["BASH_ENV", "BUILDKITE_ENV_FILE"] {
+                let is_there = std::fs::remove_file(path(name)).is_ok();
+                assert_eq!(is_there, written.contains(&name), "{name}, {signs:?}");
+            }
+        }
     }
 
     #[test]

@@ -166,13 +166,12 @@ impl From<Process> for ProcessKey {
 }
 
 impl Process {
-    /// Whether it is there, and no process that was given its number later.
+    /// Whether it is there, and no process that was given its number later. One that cannot be read, as where this process has no descriptors
+    /// left, is not taken for gone.
     #[must_use]
     pub fn lives(self, procfs: &Procfs) -> bool {
-        let found = procfs.stat(self.pid, &mut Vec::new());
-        found.is_ok_and(|stat| {
-            stat.is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead())
-        })
+        let found = procfs.stat_of(self.pid, self.start_ticks, &mut Vec::new());
+        found.map_or(true, |stat| stat.is_some_and(|stat| !stat.is_dead()))
     }
 }
 
@@ -268,7 +267,8 @@ fn write_log_to(path: &Path) -> io::Result<()> {
 }
 
 fn is_gone(path: &Path) -> bool {
-    path.symlink_metadata().is_err()
+    path.symlink_metadata()
+        .is_err_and(|error| regular::is_gone(&error))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
@@ -346,6 +346,23 @@ mod tests {
         fs::remove_file(folder.path().join("stop.json")).unwrap();
         reserve(folder.path()).unwrap();
         assert!(long.write(folder.path()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_gone() {
+        let folder = TempDir::new().unwrap();
+        let process = Process {
+            pid: 7,
+            start_ticks: 70,
+        };
+        let procfs = Procfs::new(folder.path());
+        assert!(!process.lives(&procfs));
+        // A folder cannot be read as a file.
+        fs::create_dir_all(folder.path().join("7/stat")).unwrap();
+        assert!(process.lives(&procfs));
+        assert!(is_gone(&folder.path().join("nothing")));
+        // No file can have so long a name.
+        assert!(!is_gone(&folder.path().join("x".repeat(300))));
     }
 
     #[test]

@@ -99,6 +99,7 @@ mod tests {
                 peak_bytes: 1,
                 duration_us: 1,
             },
+            bound: None,
         };
         let mut plan = PlanReport {
             id: Uuid::nil(),
@@ -113,6 +114,7 @@ mod tests {
             is_partial: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
+            recalled: Vec::new(),
         };
         plan.id = plan.digest();
         plan

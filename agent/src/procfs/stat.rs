@@ -46,6 +46,20 @@ impl Procfs {
             None => None,
         })
     }
+
+    /// Reads `stat` of the process that began then; `None` when it is gone, also where another has its number.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat): whether it is there is not known then.
+    pub fn stat_of(
+        &self,
+        pid: u32,
+        start_ticks: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Stat>, ProcError> {
+        let stat = self.stat(pid, buffer)?;
+        Ok(stat.filter(|stat| stat.start_ticks == start_ticks))
+    }
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Stat, ProcError> {

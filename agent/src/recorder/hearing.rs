@@ -1,6 +1,6 @@
 //! What the plugin told, put where it belongs.
 
-use highwater_wire::v1::mark::What;
+use highwater_wire::v1::{Notice, mark::What};
 use prost::Message as _;
 
 use super::{BatchSink, Recorder};
@@ -8,6 +8,14 @@ use crate::{marks::Told, tree::ProcessKey};
 
 /// How the codes of the plugin's own notices begin.
 const OF_THE_PLUGIN: &str = "plugin_";
+/// The code of the notice that some of what the plugin wrote could not be read.
+const EVENTS_FAILED: &str = "events_failed";
+
+/// Whether a notice is on what the plugin wrote, and holds whoever reads it and whenever.
+#[must_use]
+pub fn is_on_the_plugin(notice: &Notice) -> bool {
+    notice.code.starts_with(OF_THE_PLUGIN) || notice.code == EVENTS_FAILED
+}
 
 impl<S: BatchSink> Recorder<S> {
     pub(super) fn hear(&mut self, told: Told) {
@@ -72,6 +80,10 @@ impl<S: BatchSink> Recorder<S> {
             Told::Malformed { path, line, reason } => {
                 let message = format!("{}, line {line}: {reason}", path.display());
                 self.notices.report(now_us, "marks_malformed", message, 1);
+            }
+            Told::Unread { reason } => {
+                let message = format!("failed to read the plugin's events: {reason}");
+                self.notices.report(now_us, EVENTS_FAILED, message, 1);
             }
             Told::OtherBoot(key) => {
                 let message = format!(

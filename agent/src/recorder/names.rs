@@ -1,18 +1,16 @@
-//! Who writes an events file, where pytest runs in a PID namespace of its own (`unshare --pid`, bubblewrap, a sandbox).
-//!
-//! There the plugin knows its process by the number it has inside, the sampler by the one it has outside. Both know when it started, and
-//! the kernel lists its numbers in `NSpid`. Without this one process would be two, and its memory would count twice.
+//! What a process is called that knows itself by another number than the sampler, in a PID namespace of its own; see [`find_writer`]. Without this one
+//! process would be two, and its memory would count twice.
 //!
 //! Under sysinfo, which tells starts to the second, the two agree on the number alone: who has it now is the writer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use highwater_wire::marks::Header;
 
 use super::table::Table;
 use crate::{
-    budget::Budget, clock::monotonic_us, portable::Processes, procfs::Procfs, pytest::is_pytest,
-    tree::ProcessKey,
+    budget::Budget, clock::monotonic_us, marks::find_writer, portable::Processes, procfs::Procfs,
+    pytest::is_pytest, tree::ProcessKey,
 };
 
 /// Looking for a process means looking at all: at most this share of a core.
@@ -79,29 +77,18 @@ impl Names {
                 processes.seen(inside.pid).map(|seen| seen.key)
             });
         }
-        let mut buffer = Vec::new();
-        let started = |pid, buffer: &mut Vec<u8>| {
-            let stat = self.procfs.stat(pid, buffer).ok().flatten();
-            stat.map(|stat| stat.start_ticks)
-        };
-        if started(inside.pid, &mut buffer) == Some(inside.start_ticks) {
+        let ProcessKey { pid, start_ticks } = inside;
+        let named = self.procfs.stat_of(pid, start_ticks, &mut Vec::new());
+        if named.is_ok_and(|stat| stat.is_some()) {
             // It is what it says, and the tree has not come across it yet.
             return None;
         }
         let began_us = monotonic_us();
-        let mut found = None;
+        let mut outside = None;
         if self.budget.allows(began_us) {
-            let is_writer = |pid: &u32| {
-                started(*pid, &mut buffer) == Some(inside.start_ticks)
-                    && self.procfs.innermost_pid(*pid, &mut buffer) == Some(inside.pid)
-            };
-            found = self.procfs.pids().ok()?.into_iter().find(is_writer);
+            outside = find_writer(&self.procfs, &HashSet::from([inside])).ok()?;
             self.budget.spend(began_us, monotonic_us() - began_us);
         }
-        let outside = found.map(|pid| ProcessKey {
-            pid,
-            start_ticks: inside.start_ticks,
-        });
         // It may have ended before its file was read.
         outside.or_else(|| table.silent(inside.start_ticks, is_pytest))
     }

@@ -196,6 +196,13 @@ impl Sending {
         let shortfall = self.source.shortfall(end);
         self.outcome.announced = shortfall.announced;
         self.outcome.missing = shortfall.missing;
+        if !shortfall.left_out.is_empty() {
+            self.outcome.problem = Some(format!(
+                "{}; what else is whole was sent, and the folder is kept until you remove it",
+                shortfall.left_out.join("; ")
+            ));
+            return Err(Stop);
+        }
         if !shortfall.damaged {
             return Ok(());
         }

@@ -28,16 +28,20 @@ pub(super) struct Source {
     /// How many of the unwritten batches were handed out.
     taken: usize,
     seen: BTreeMap<Uuid, BTreeSet<u64>>,
+    /// Segments that cannot be read by this version, and why.
+    left_out: BTreeMap<PathBuf, String>,
 }
 
 /// How what was read compares with what was announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shortfall {
     pub(super) announced: u64,
     /// Announced, and could not be read.
     pub(super) missing: u64,
     /// There are bytes in the spool that could not be read: part of what is missing may be in them.
     pub(super) damaged: bool,
+    /// Segments that this version does not read, a line each.
+    pub(super) left_out: Vec<String>,
 }
 
 impl Source {
@@ -52,6 +56,7 @@ impl Source {
             current: BTreeMap::new(),
             taken: 0,
             seen: BTreeMap::new(),
+            left_out: BTreeMap::new(),
         }
     }
 
@@ -63,6 +68,7 @@ impl Source {
         self.current.clear();
         self.taken = 0;
         self.seen.clear();
+        self.left_out.clear();
     }
 
     /// Takes what the spool has no room for.
@@ -135,6 +141,7 @@ impl Source {
             announced: arrival::announced(&end),
             missing,
             damaged,
+            left_out: self.left_out.values().cloned().collect(),
         }
     }
 
@@ -181,6 +188,9 @@ impl Source {
                 match reader {
                     // Removed since it was listed.
                     Err(error) if error.is_not_there() => {}
+                    Err(error @ SpoolError::Foreign(_)) => {
+                        self.left_out.insert(path.clone(), error.to_string());
+                    }
                     reader => {
                         let mut reader = reader?;
                         let next = reader.next_record()?;

@@ -84,6 +84,12 @@ impl SegmentReader {
                 reader.place.at = 0;
                 reader.place.skipped = 1;
             }
+            // A damaged begin takes nothing from what stands whole behind it. What names another version is left to that.
+            Some(magic)
+                if magic[..7] != MAGIC[..7] && reader.record_at(MAGIC.len() as u64)?.is_some() =>
+            {
+                reader.place.skipped = 1;
+            }
             Some(_) => return Err(SpoolError::Foreign(path.to_path_buf())),
         }
         Ok(reader)
@@ -228,6 +234,8 @@ pub struct Recorded {
     pub end: Option<v1::End>,
     /// Records that were broken and passed over.
     pub skipped: u64,
+    /// Segments of another version, or whose begin is damaged, which were left out: a line each.
+    pub left_out: Vec<String>,
 }
 
 impl Recorded {
@@ -254,9 +262,16 @@ pub fn read(folder: &Path) -> Result<Recorded, SpoolError> {
         batches: Vec::new(),
         end: read_end(folder)?,
         skipped: 0,
+        left_out: Vec::new(),
     };
     for Segment { stream, path, .. } in segments(folder)? {
-        let mut reader = SegmentReader::open(&path)?;
+        let mut reader = match SegmentReader::open(&path) {
+            Err(error @ SpoolError::Foreign(_)) => {
+                recorded.left_out.push(error.to_string());
+                continue;
+            }
+            reader => reader?,
+        };
         while let Some(record) = reader.next_record()? {
             match codec::decode::<v1::Batch>(&record.payload) {
                 Ok(batch) => recorded.batches.push((stream, record.seq, batch)),

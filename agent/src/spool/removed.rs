@@ -22,10 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{FileType, Stat, fstat, lstat, stat},
-    io::Errno,
-};
+use rustix::fs::{FileType, Stat, fstat, lstat, stat};
 
 use super::{
     MAGIC, Spool, SpoolError, io as at, is_job,
@@ -147,7 +144,7 @@ fn name_of(path: &Path) -> CString {
 }
 
 fn is_gone(found: rustix::io::Result<Stat>) -> bool {
-    matches!(found, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+    found.is_err_and(|errno| regular::is_gone(&errno.into()))
 }
 
 fn inode(stat: &Stat) -> Inode {

@@ -1,4 +1,7 @@
 //! Room on a disk that is full: a reserve to work with, and segments written again with less in them.
+//!
+//! A segment is written again beside the old one, so that whoever sends it behind the writer never reads what is half of each. That takes room which only the
+//! reserve gives for sure: where others took what it gave up before the segment was done, nothing is thinned until there is room again.
 
 use std::{
     fs::{self, File, OpenOptions},

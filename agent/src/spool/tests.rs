@@ -191,7 +191,9 @@ fn a_spool_of_another_version_is_refused() {
     fs::write(&path, bytes).unwrap();
     let error = read(spool.folder()).unwrap_err().to_string();
     assert!(
-        error.ends_with("no spool file of version 1; read it with the agent that wrote it"),
+        error.ends_with(
+            "no spool file of version 1, or its begin is damaged; if another version wrote it, read it with that"
+        ),
         "{error}"
     );
 }

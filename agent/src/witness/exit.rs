@@ -59,10 +59,11 @@ impl Held {
     pub fn of(procfs: &Procfs, key: ProcessKey) -> io::Result<Self> {
         let held = Self::of_number(key)?;
         // Asked after it is held: whoever has the number now had it then.
-        let stat = procfs.stat(key.pid, &mut Vec::new()).ok().flatten();
-        match stat.is_some_and(|stat| stat.start_ticks == key.start_ticks) {
-            true => Ok(held),
-            false => Err(Errno::SRCH.into()),
+        let stat = procfs.stat_of(key.pid, key.start_ticks, &mut Vec::new());
+        match stat {
+            Ok(Some(_)) => Ok(held),
+            // What is not known to be it is not held.
+            Ok(None) | Err(_) => Err(Errno::SRCH.into()),
         }
     }
 
@@ -108,8 +109,9 @@ impl Held {
 
     fn status_of_zombie(&self, procfs: &Procfs) -> Option<ExitStatus> {
         let mut buffer = Vec::new();
-        let stat = procfs.stat(self.key.pid, &mut buffer).ok()??;
-        if !stat.is_dead() || stat.start_ticks != self.key.start_ticks {
+        let ProcessKey { pid, start_ticks } = self.key;
+        let stat = procfs.stat_of(pid, start_ticks, &mut buffer).ok()??;
+        if !stat.is_dead() {
             return None;
         }
         // The kernel writes 0 for whoever may not know.

@@ -1,17 +1,21 @@
 //! What is done with a recording that stayed in the spool, whatever became of its files.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Command,
 };
 
 use highwater_agent::spool::{self, Spool};
-use highwater_wire::{VERSION, v1};
+use highwater_wire::{VERSION, codec, v1};
 use uuid::Uuid;
 
 use crate::{
-    harness::{Ended, Place},
+    harness::{Ended, Place, not_run},
     peer::{Act, Peer},
 };
 
@@ -124,6 +128,47 @@ fn of_a_damaged_spool_what_is_whole_is_sent_and_the_spool_is_kept() {
 }
 
 #[test]
+fn a_segment_whose_first_byte_is_damaged_is_read_on_behind_it() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let mut bytes = fs::read(segment(&folder)).unwrap();
+    bytes[0] ^= 1;
+    fs::write(segment(&folder), bytes).unwrap();
+    let report = highwater(&place, &["report"]);
+    let note = "1 damaged records; all that was announced could be read";
+    assert!(report.stdout.contains(note), "{report:?}");
+    let peer = Peer::new(|_, _| Act::Take);
+    let ended = upload(&place, &peer);
+    let told = "the spool holds damaged records; all that was announced was sent";
+    assert!(ended.stderr.contains(told), "{ended:?}");
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+}
+
+#[test]
+fn a_segment_of_another_version_is_left_out_told_and_kept() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    let foreign = spool::segment_path(&folder, Uuid::new_v4(), 0);
+    fs::write(&foreign, b"HWSPOOL\x02of a later agent").unwrap();
+    let name = foreign.file_name().unwrap().to_str().unwrap();
+    let told = "no spool file of version 1, or its begin is damaged";
+    let report = highwater(&place, &["report"]);
+    let notice = format!("{name}: {told}");
+    assert!(
+        report.code() == 0 && report.stdout.contains(&notice),
+        "{report:?}"
+    );
+    // Also where nobody lived to write the end.
+    fs::remove_file(folder.join("end")).unwrap();
+    let peer = Peer::new(|_, _| Act::Take);
+    let ended = upload(&place, &peer);
+    assert!(ended.stderr.contains(&notice), "{ended:?}");
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
+    assert!(foreign.exists());
+}
+
+#[test]
 fn what_is_nowhere_any_more_is_told_and_not_called_sent_alone() {
     let place = Place::new();
     let folder = recorded(&place.spool());
@@ -201,4 +246,63 @@ fn a_full_disk_does_not_keep_a_lost_recording_from_being_sent() {
     assert_eq!(peer.items()[1..], ["0", "1", "2", "end"]);
     assert_eq!(peer.asked().len(), 7);
     assert!(!folder.exists());
+}
+
+#[test]
+fn a_file_of_the_plugins_that_cannot_be_read_keeps_nothing_else_from_being_sent() {
+    let place = Place::new();
+    let folder = recorded(&place.spool());
+    fs::remove_file(folder.join("end")).unwrap();
+    let events = folder.join("events");
+    let locked = "H\t1\t{\"pid\": 2147483645, \"start_ticks\": 3}\n";
+    fs::write(events.join("2147483645.events"), locked).unwrap();
+    let read = "H\t1\t{\"pid\": 2147483646, \"start_ticks\": 3}\nsb\t1000100\t5\t-\n";
+    fs::write(events.join("2147483646.events"), read).unwrap();
+    let peer = Peer::new(|_, _| Act::Take);
+    let Some(ended) = upload_without_right(&place, &peer, &events.join("2147483645.events")) else {
+        return;
+    };
+    assert!(
+        ended.code() == 0 && ended.stdout.contains("sent (5 batches): "),
+        "{ended:?}"
+    );
+    let batches = peer.asked().into_iter().filter_map(|asked| {
+        let batch = codec::decode::<v1::Batch>(&asked.body).ok()?;
+        asked.path.contains("/batches/").then_some(batch)
+    });
+    let batches: Vec<_> = batches.collect();
+    let notices: Vec<_> = batches.iter().flat_map(|batch| &batch.notices).collect();
+    assert!(
+        notices.iter().any(|notice| notice.code == "events_failed"
+            && notice
+                .message
+                .contains("2147483645.events: Permission denied")),
+        "{notices:?}"
+    );
+    assert!(batches.iter().any(|batch| batch.marks.len() == 1));
+}
+
+/// Uploads as somebody who may read all but one file.
+fn upload_without_right(place: &Place, peer: &Peer, locked: &Path) -> Option<Ended> {
+    fs::set_permissions(locked, Permissions::from_mode(0o000)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+    // Root may read everything.
+    if rustix::process::geteuid().is_root() {
+        let root = place.spool();
+        let parent = root.parent().unwrap();
+        let all = Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(parent)
+            .status();
+        assert!(all.unwrap().success());
+        chown(locked, Some(0), Some(0)).unwrap();
+        command.uid(65_534).gid(65_534);
+        let mut tried = Command::new(command.get_program());
+        if let Err(error) = tried.arg("--version").current_dir("/").uid(65_534).output() {
+            not_run(&format!("the agent as another user: {error}"));
+            return None;
+        }
+    }
+    let words = ["upload", "--server", &peer.url()];
+    Some(end_of(command, place, &words))
 }

@@ -2,9 +2,14 @@
 
 use std::{fs, process::Command};
 
+use highwater_agent::spool;
 use highwater_wire::v1::{Metric, Process, Role, mark::What};
 
-use crate::harness::{Place, not_run, wait_for};
+use crate::{
+    harness::{Place, kill, not_run, wait_for},
+    leftovers::upload,
+    peer::{Act, Peer},
+};
 
 /// Writes as the plugin would, half a line at a time, and waits in between until `go` is there.
 const WRITER: &str = r#"
@@ -165,18 +170,27 @@ with open(f"{os.environ['HIGHWATER_EVENTS']}/{os.getpid()}.events", "a") as file
     file.write(f"se\t{time.monotonic_ns() // 1000}\t{64 << 20}\t{64 << 20}\t0\n")
 "#;
 
+const UNSHARE: [&str; 4] = ["unshare", "--pid", "--fork", "--mount-proc"];
+
+/// Whether a PID namespace can be made here; says so where it cannot.
+fn may_unshare() -> bool {
+    let mut can = Command::new(UNSHARE[0]);
+    can.args(&UNSHARE[1..]).arg("true");
+    let may = can.output().is_ok_and(|output| output.status.success());
+    if !may {
+        not_run("PID namespaces: `unshare --pid --fork --mount-proc` is not allowed");
+    }
+    may
+}
+
 #[test]
 fn a_pytest_in_a_pid_namespace_of_its_own_is_one_process() {
-    let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
-    let mut can = Command::new(unshare[0]);
-    can.args(&unshare[1..]).arg("true");
-    if !can.output().is_ok_and(|output| output.status.success()) {
-        not_run("PID namespaces: `unshare --pid --fork --mount-proc` is not allowed");
+    if !may_unshare() {
         return;
     }
     let place = Place::new();
     fs::write(place.file("sandboxed.py"), SANDBOXED).unwrap();
-    let words = [&unshare[..], &["python3", "sandboxed.py"]].concat();
+    let words = [&UNSHARE[..], &["python3", "sandboxed.py"]].concat();
     let ended = place.run(&words);
     assert_eq!(ended.code(), 0, "{ended:?}");
     let recorded = place.recorded();
@@ -202,4 +216,41 @@ fn a_pytest_in_a_pid_namespace_of_its_own_is_one_process() {
         );
         assert!(batch.processes.iter().all(|other| other.pid != 1));
     }
+}
+
+#[test]
+fn what_a_pytest_in_a_pid_namespace_still_writes_is_not_sent_before_its_end() {
+    if !may_unshare() {
+        return;
+    }
+    let place = Place::new();
+    let running = place.start(&[&UNSHARE[..], &["sh", "-c", WRITER]].concat());
+    let pytest = wait_for("the mark of the test", || {
+        let recorded = place.jobs().first().map(|_| place.recorded())?;
+        let mut batches = recorded.batches.into_iter();
+        let batch = batches.find(|batch| !batch.marks.is_empty())?;
+        Some(batch.processes[batch.marks[0].process as usize].pid)
+    });
+    assert_ne!(pytest, 1);
+    kill(running.pid(), "KILL");
+    let folder = place.jobs().remove(0);
+    drop(spool::lock_of_gone(&folder).unwrap());
+    let peer = Peer::new(|_, _| Act::Take);
+    let early = upload(&place, &peer);
+    assert!(
+        early.code() == 0 && early.stdout.contains("still recorded, left alone"),
+        "{early:?}"
+    );
+    assert!(spool::is_job(&folder) && peer.items().is_empty());
+    fs::write(place.file("go"), "").unwrap();
+    running.end();
+    wait_for("pytest's end", || {
+        (!fs::exists(format!("/proc/{pytest}")).unwrap()).then_some(())
+    });
+    let late = upload(&place, &peer);
+    assert!(
+        late.code() == 0 && late.stdout.contains("sent ("),
+        "{late:?}"
+    );
+    assert!(!folder.exists());
 }
