@@ -81,6 +81,8 @@ class Recording:
         self.thread = _thread.get_ident()
         self.summary = summary
         self.own_folder = None
+        # The folder is that of this process; a forked child of a test may run on to its own end before it.
+        self._pid = os.getpid()
         self.recorder = None
         # What undoes each step of the begin, in the order of the steps.
         self._undoing = []
@@ -149,7 +151,7 @@ class Recording:
             self.recorder.late.end()
 
     def _remove_own_folder(self):
-        if self.own_folder:
+        if self.own_folder and os.getpid() == self._pid:
             if os.environ.get("HIGHWATER_EVENTS") == self.own_folder:
                 del os.environ["HIGHWATER_EVENTS"]
             import shutil
