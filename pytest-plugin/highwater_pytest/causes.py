@@ -7,6 +7,8 @@ from threading import main_thread as _main_thread
 
 import pytest
 
+from .kernel import OwnErrors, untold
+
 MEMORY_ERROR = "memory_error"
 TIMEOUT = "timeout"
 LIMIT = "limit"
@@ -30,7 +32,8 @@ def cause_of(error, timeouts):
     An error counts with those it was raised from, those in a group, and those that were being handled when it came up. A lack of memory
     also comes as an ``OSError``: that is how ``mmap`` and ``fork`` tell of it. ``timeouts``: whether pytest-timeout is at work.
     """
-    try:
+    # An error of the tests' own making whose attributes cannot be read says nothing of its cause.
+    with OwnErrors(untold):
         for one in _errors(error):
             if isinstance(one, MemoryError) or isinstance(one, OSError) and one.errno == errno.ENOMEM:
                 return MEMORY_ERROR
@@ -38,9 +41,6 @@ def cause_of(error, timeouts):
                 return LIMIT
             if timeouts and isinstance(one, pytest.fail.Exception) and _TIMEOUT.match(str(one)):
                 return TIMEOUT
-    except Exception:
-        # An error of the tests' own making whose attributes cannot be read says nothing of its cause.
-        return ""
     return ""
 
 
@@ -67,9 +67,11 @@ def time_limit(item):
 
     Decided as it decides itself: the nearest marker, else what it read from its options, ``PYTEST_TIMEOUT`` and the ini file.
     """
-    try:
+    limit_us, method = 0, None
+    # Of a marker that cannot be pytest-timeout says so itself.
+    with OwnErrors(untold):
         marker = item.get_closest_marker(TIMEOUT)
-        seconds = method = None
+        seconds = None
         if marker is not None:
             seconds, method = (_of_marker(marker, at, name) for at, name in enumerate(("timeout", "method")))
         if seconds is None:
@@ -77,9 +79,6 @@ def time_limit(item):
         if method is None:
             method = getattr(item.config, "_env_timeout_method", None)
         limit_us = int(float(seconds) * 1e6) if seconds is not None else 0
-    except Exception:
-        # A marker that cannot be: pytest-timeout says so itself.
-        return ""
     if not 0 < limit_us < 1 << 62:
         return ""
     # A signal's handler runs in the main thread alone.

@@ -8,6 +8,8 @@ import gc
 import sys
 import types
 
+from .kernel import OwnErrors, is_foreign, untold
+
 # What holds the program itself: many of them, and nothing a test would fill.
 _PASSED_BY = frozenset(
     (
@@ -50,7 +52,9 @@ class Census:
             kind = type(one)
             try:
                 size = size_of(one)
-            except Exception:
+            except Exception as error:
+                if is_foreign(error):
+                    raise
                 # A size of the type's own making that cannot be told.
                 continue
             known = of.get(kind)
@@ -79,7 +83,9 @@ class Census:
             kind = type(one)
             try:
                 size = size_of(one)
-            except Exception:
+            except Exception as error:
+                if is_foreign(error):
+                    raise
                 continue
             known = of.get(kind)
             if known is None:
@@ -106,14 +112,12 @@ class Census:
 
 
 def _name(kind):
-    try:
+    # A metaclass of somebody's own may answer anything.
+    with OwnErrors(untold):
         module, name = kind.__module__, kind.__qualname__
-        if not isinstance(module, str) or not isinstance(name, str):
-            return "?"
-    except Exception:
-        # A metaclass of somebody's own may answer anything.
-        return "?"
-    return (name if module == "builtins" else "%s.%s" % (module, name))[:_MOST_CHARACTERS]
+        if isinstance(module, str) and isinstance(name, str):
+            return (name if module == "builtins" else "%s.%s" % (module, name))[:_MOST_CHARACTERS]
+    return "?"
 
 
 def largest(named, most):

@@ -55,11 +55,9 @@ class Enforcer:
 
     def _read(self, item, read):
         """A reading; none where the kernel gives none, which is told and fails no test."""
-        try:
+        with kernel.OwnErrors(lambda error: self._warn(item, "memory cannot be read, so limits are not held: %s" % error), (OSError, IndexError, ValueError)):
             return read()
-        except (OSError, IndexError, ValueError) as error:
-            self._warn(item, "memory cannot be read, so limits are not held: %s" % error)
-            return None
+        return None
 
     def _warn(self, item, text):
         if not self._warned:

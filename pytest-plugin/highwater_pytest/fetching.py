@@ -69,6 +69,9 @@ def _ask(plan, server, token, variable=None):
     import urllib.parse
     import urllib.request
 
+    if "://" not in server:
+        # As the agent takes it.
+        server = "http://" + server
     try:
         address = urllib.parse.urlsplit(server)
         is_address = address.scheme in ("http", "https") and address.hostname and address.port != 0
@@ -88,7 +91,7 @@ def _ask(plan, server, token, variable=None):
             return None
 
     handlers = [NoRedirect]
-    if address.hostname == "localhost" or address.hostname.startswith("127.") or address.hostname == "::1":
+    if _is_loopback(address.hostname):
         # As the agent: what is on this machine is asked through no proxy.
         handlers.append(urllib.request.ProxyHandler({}))
     if address.scheme == "https":
@@ -109,6 +112,19 @@ def _ask(plan, server, token, variable=None):
     if len(text) > MOST_BYTES:
         raise NotFetched("the server answered with more than %d MB" % (MOST_BYTES // 1000000))
     return text
+
+
+def _is_loopback(host):
+    import ipaddress
+
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        # A name.
+        return False
 
 
 def _context():

@@ -7,7 +7,7 @@ from functools import partial, wraps
 import pytest
 
 from .causes import MEMORY_ERROR, cause_of, has_timeouts, time_limit
-from .kernel import is_foreign
+from .kernel import OwnErrors, is_foreign, untold
 from .nesting import SHARED
 
 # Wrappers of the newer form cost half as much, but pluggy knows them since 1.2 only. The bodies below are right in both forms: an error
@@ -78,11 +78,10 @@ class Hooks:
         self.recorder.mark("ce", f"\t{len(session.items)}{self._files_of(session.items)}")
 
     def _files_of(self, items):
-        try:
+        # The list is for a forecast alone. What a path is wrong with is told where its test begins.
+        with OwnErrors(untold):
             return self.recorder.words_of_files(_by_file(items)) if self.recorder.lists_files() else ""
-        except Exception:
-            # The list is for a forecast alone. What a path is wrong with is told where its test begins.
-            return ""
+        return ""
 
     @pytest.hookimpl(**WRAPPER)
     def pytest_make_collect_report(self, collector):

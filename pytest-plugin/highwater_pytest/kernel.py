@@ -230,6 +230,32 @@ def is_foreign(error):
     return False
 
 
+def untold(error):
+    """Of an error that is nobody's to mend: what was asked for is not known, and that is all."""
+
+
+class OwnErrors:
+    """A ``with`` that hands an error of this package's own to ``tell`` and goes on after it.
+
+    What the handler of a signal raised meanwhile is the tests' own, a time limit for instance, and goes its way. Where each call counts the
+    same is written out instead, with ``is_foreign``.
+    """
+
+    __slots__ = ("_tell", "_kinds")
+
+    def __init__(self, tell, kinds=Exception):
+        self._tell, self._kinds = tell, kinds
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if not isinstance(error, self._kinds) or is_foreign(error):
+            return False
+        self._tell(error)
+        return True
+
+
 def _reader_elsewhere():
     """``read`` where there is no ``/proc``: RSS as the system tells it, no peak."""
     if sys.platform == "darwin":
@@ -261,7 +287,9 @@ def _reader_of_macos():
 def _holds(is_ours):
     try:
         return is_ours()
-    except OSError:
+    except OSError as error:
+        if is_foreign(error):
+            raise
         return False
 
 

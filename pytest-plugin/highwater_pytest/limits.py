@@ -14,20 +14,36 @@ _DESCRIPTION = (
     "or where it still holds more than `retained` after its teardown; sizes as '200 MB', '5 MiB' or in bytes"
 )
 _INI = {"limit": "highwater_limit_peak", "retained": "highwater_limit_retained"}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*\Z", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+# As the agent reads sizes (``parse_bytes`` of crates/analysis): tests/sizes.json holds both to the same.
+_SIZE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\Z")
+_UNITS = {"": 1, "b": 1}
+for _power, _name in enumerate("kmgt", 1):
+    _UNITS[_name] = _UNITS[_name + "b"] = 1000**_power
+    _UNITS[_name + "ib"] = 1024**_power
+_MOST_BYTES = 1 << 56
+# So much of what is no size is repeated.
+_SHOWN_CHARACTERS = 100
 
 
 def parse_size(given):
     """Bytes of ``200 MB`` (powers of 1000), ``5 MiB`` (of 1024), or a number of bytes. Raises ``ValueError``."""
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
-        return given
-    found = _SIZE.match(given) if isinstance(given, str) else None
-    if found is None:
-        raise ValueError("%r is no size such as '200 MB', '5 MiB' or a number of bytes" % (given,))
-    number, unit = float(found.group(1)), found.group(2).lower().rstrip("b")
-    base = 1024 if unit.endswith("i") else 1000
-    return int(number * base ** _POWERS[unit.rstrip("i")])
+        size = given
+    else:
+        found = _SIZE.match(given.strip()) if isinstance(given, str) else None
+        if found is None:
+            raise ValueError("%s is no size such as '200 MB', '5 MiB' or a number of bytes" % _shown(given))
+        factor = _UNITS.get(found.group(2).lower())
+        if factor is None:
+            raise ValueError("%s has none of the units kB, MB, GB, TB, KiB, MiB, GiB, TiB" % _shown(given))
+        size = float(found.group(1)) * factor
+    if size > _MOST_BYTES:
+        raise ValueError("%s is more than a size can be, 65536 TiB" % _shown(given))
+    return int(size)
+
+
+def _shown(given):
+    return repr(given[:_SHOWN_CHARACTERS] if isinstance(given, str) else given)
 
 
 def add_options(parser):

@@ -67,6 +67,9 @@ def _begin_the_only_one(config):
     except Exception as error:
         # Nothing is lost but the recording; a summary that was asked for says why it is not there.
         recording.undo(error)
+        kernel = sys.modules.get(__package__ + ".kernel")
+        if kernel is not None and kernel.is_foreign(error):
+            raise
         if wanted and workerinput is None:
             from .summary import Unrecorded
 
@@ -81,6 +84,8 @@ class Recording:
         self.thread = _thread.get_ident()
         self.summary = summary
         self.own_folder = None
+        # The folder is that of this process; a forked child of a test may run on to its own end before it.
+        self._pid = os.getpid()
         self.recorder = None
         # What undoes each step of the begin, in the order of the steps.
         self._undoing = []
@@ -136,20 +141,23 @@ class Recording:
 
     def _watch_imports(self):
         """What tests import late is told apart from them; where that cannot be watched, it is theirs."""
-        try:
+        from .kernel import OwnErrors
+
+        with OwnErrors(self._no_late_imports):
             from .late import LateImports
 
             self.recorder.late = LateImports(self.recorder)
-        except Exception as error:
-            message = "%s: %s; what tests import counts as theirs" % (type(error).__name__, error)
-            self.recorder.notice("late_imports_failed", message[:1000])
+
+    def _no_late_imports(self, error):
+        message = "%s: %s; what tests import counts as theirs" % (type(error).__name__, error)
+        self.recorder.notice("late_imports_failed", message[:1000])
 
     def _leave_imports(self):
         if self.recorder.late is not None:
             self.recorder.late.end()
 
     def _remove_own_folder(self):
-        if self.own_folder:
+        if self.own_folder and os.getpid() == self._pid:
             if os.environ.get("HIGHWATER_EVENTS") == self.own_folder:
                 del os.environ["HIGHWATER_EVENTS"]
             import shutil
@@ -160,14 +168,17 @@ class Recording:
         """Sees to it that why memory stays is looked into, where that is asked for and tests run in this process."""
         if os.environ.get("HIGHWATER_DIAGNOSE", "0") in ("", "0") or self.session["role"] == "controller":
             return
-        try:
+        from .kernel import OwnErrors
+
+        with OwnErrors(lambda error: self._no_diagnosis("%s: %s; memory is recorded without it" % (type(error).__name__, error))):
             from . import diagnosis
 
             self.recorder.diagnosis, problem = diagnosis.begin(self.config)
-        except Exception as error:
-            problem = ("%s: %s; memory is recorded without it" % (type(error).__name__, error))[:1000]
-        if problem:
-            self.recorder.notice("diagnosis_failed", problem)
+            if problem:
+                self._no_diagnosis(problem)
+
+    def _no_diagnosis(self, problem):
+        self.recorder.notice("diagnosis_failed", problem[:1000])
 
     def end(self):
         """The session is over: pytest unconfigures."""

@@ -53,6 +53,13 @@ def _number(text):
     return None if text == "-" else int(text)
 
 
+def _object(kind, text):
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("%s: no JSON object" % kind)
+    return dict(found, kind=kind)
+
+
 def parse(line):
     """One line without its newline as a dict with ``kind`` and the fields of FORMAT.md; ``None`` for an unknown kind.
 
@@ -63,9 +70,9 @@ def parse(line):
     if kind == "H":
         if fields[0] != "1":
             raise UnknownVersion("events file of version %r, but this reads 1" % fields[0])
-        return dict(json.loads(fields[1]), kind=kind)
+        return _object(kind, fields[1])
     if kind in ("S", "N"):
-        return dict(json.loads(fields[0]), kind=kind)
+        return _object(kind, fields[0])
     if kind == "a":
         return {"kind": kind, "t_us": int(fields[0]), "blocks": int(fields[1]), "cost_us": int(fields[2])}
     names = _MARKS.get(kind)

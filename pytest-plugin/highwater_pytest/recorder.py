@@ -218,7 +218,7 @@ class Recorder:
         if not self._asleep:
             return False
         self._asleep = False
-        try:
+        with kernel.OwnErrors(functools.partial(self.fail, "fork")):
             parent, self.pid = self.pid, kernel.real.getpid()
             self.kernel.forget()
             self.writer.abandon()
@@ -233,8 +233,6 @@ class Recorder:
                 self.writer.record("S", self._session)
             if self._test is not None:
                 self.mark("tb", self._test, True)
-        except Exception as error:
-            self.fail("fork", error)
         return self.active
 
     # Session
@@ -339,13 +337,16 @@ class Recorder:
         self.mark("db", "", True)
         found = {}
         try:
-            found = self.diagnosis.measure(lambda: self.kernel.read()[0])
-        except Exception as error:
-            self.diagnosis = None
-            message = "%s: %s; memory is recorded on without it" % (type(error).__name__, error)
-            self.writer.record("N", {"code": "diagnosis_failed", "message": message[:1000]})
-        self.mark("de", "\t" + self.writer.json(found))
-        self._true_peak, self.watched_peak = peaks
+            with kernel.OwnErrors(self._no_diagnosis):
+                found = self.diagnosis.measure(lambda: self.kernel.read()[0])
+        finally:
+            self.mark("de", "\t" + self.writer.json(found))
+            self._true_peak, self.watched_peak = peaks
+
+    def _no_diagnosis(self, error):
+        self.diagnosis = None
+        message = "%s: %s; memory is recorded on without it" % (type(error).__name__, error)
+        self.writer.record("N", {"code": "diagnosis_failed", "message": message[:1000]})
 
     # Fixtures
 
@@ -383,11 +384,12 @@ class Recorder:
         problem = "%s: %s: %s" % (where, type(error).__name__, error)
         self.active = False
         self.problem = problem
-        try:
+        # There is nobody left to tell: the summary names the problem where one is asked for.
+        with kernel.OwnErrors(self._is_untold):
             self.writer.record("N", {"code": "plugin_stopped", "message": problem[:1000]})
-        except Exception:
-            # There is nobody left to tell: the summary names the problem where one is asked for.
-            self.problem += " (and could not be written)"
+
+    def _is_untold(self, _):
+        self.problem += " (and could not be written)"
 
     def close(self):
         self.active = self._asleep = False

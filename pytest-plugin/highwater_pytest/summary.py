@@ -1,14 +1,21 @@
 """The table that ``pytest --highwater`` shows at the end of a run without an agent."""
 
+import errno
 import glob
 import os
+import stat
 
 import pytest
 
 from .books import add_up
+from .kernel import OwnErrors
 from .reading import read
 
 _ROWS = 10
+# So many files that were left out are named.
+_MOST_LEFT_OUT = 10
+# What opening says of a link, and of a socket.
+_IRREGULAR = (errno.ELOOP, errno.ENXIO)
 
 
 def mebibytes(size):
@@ -36,16 +43,18 @@ class Summary:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter):
         writer = self.recording.recorder.writer
-        writer.flush()
-        if writer.failed:
-            terminalreporter.write_line("highwater: the recording broke off: %s" % writer.failed)
-        terminalreporter.section("memory (highwater)")
-        for line in self.lines():
-            terminalreporter.write_line(line)
+        with OwnErrors(lambda error: terminalreporter.write_line("The table broke off: %s" % _words(error))):
+            writer.flush()
+            if writer.failed:
+                terminalreporter.write_line("highwater: the recording broke off: %s" % writer.failed)
+            # What a test removed is there again where its folder is.
+            writer.follow(at_once=True)
+            terminalreporter.section("memory (highwater)")
+            for line in self.lines():
+                terminalreporter.write_line(line)
 
     def lines(self):
-        own = self.recording.session["session"]
-        everyone = [books for books in map(_books_of(own), self._files()) if books is not None]
+        everyone, left_out = self._everyone()
         files = {}
         for path, file in (item for books in everyone for item in books.files.items()):
             together = files.setdefault(path, [0, 0, 0])
@@ -54,8 +63,16 @@ class Summary:
             together[2] += file.tests
         if self.recording.recorder.problem:
             yield "The recording stopped early: %s" % self.recording.recorder.problem
+        yield from left_out[:_MOST_LEFT_OUT]
+        if len(left_out) > _MOST_LEFT_OUT:
+            yield "... and %d more were left out" % (len(left_out) - _MOST_LEFT_OUT)
+        own = self.recording.recorder.writer.path
+        is_removed = not os.path.lexists(own)
+        if is_removed:
+            yield "%s was removed while the tests ran: what it told is lost." % own
         if not files:
-            yield "No test ran."
+            if not is_removed:
+                yield "No test ran."
             return
         exact = all(books.exact for books in everyone)
         yield "highest RSS of a process: %s (%s)" % (
@@ -74,13 +91,45 @@ class Summary:
     def _files(self):
         return sorted(glob.glob(os.path.join(glob.escape(self.recording.folder), "*.events")))
 
+    def _everyone(self):
+        """The books of each process of the session, and of each file that cannot be read why not."""
+        everyone, left_out = [], []
+        for path in self._files():
+            with OwnErrors(lambda error: left_out.append("%r was left out: %s" % (os.path.basename(path), _words(error)))):
+                books = _books(path, self.recording.session["session"])
+                if books is not None:
+                    everyone.append(books)
+        return everyone, left_out
 
-def _books_of(session):
-    def books(path):
-        with open(path, "rb") as file:
-            records, _ = read(file.read())
-        if not any(record["kind"] == "S" and record["session"] == session for record in records):
-            return None
-        return add_up(records)
 
-    return books
+def _words(error):
+    if isinstance(error, (OSError, ValueError)):
+        return getattr(error, "strerror", None) or str(error)
+    return "%s: %s" % (type(error).__name__, error)
+
+
+def _books(path, session):
+    """The books of a file; ``None`` of one of another session, as of a pytest that a test ran."""
+    records, _ = read(_read_whole(path))
+    if not any(record["kind"] == "S" and record.get("session") == session for record in records):
+        return None
+    return add_up(records)
+
+
+def _read_whole(path):
+    """The bytes of a file. A test can put anything under its name, and a pipe would keep whoever opens it waiting for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _irregular() if error.errno in _IRREGULAR else error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _irregular()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _irregular():
+    return OSError("no regular file")

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 
-from .kernel import SEALS, lifted, real, sealed
+from .kernel import SEALS, is_foreign, lifted, real, sealed
 
 MOST_CHARACTERS = 4000
 _KEPT_CHARACTERS = 3980
@@ -88,6 +88,8 @@ class Writer:
             if length and real.pread(self._descriptor, 1, length - 1) != b"\n":
                 real.write(self._descriptor, b"\n")
         except OSError as error:
+            if is_foreign(error):
+                raise
             self.failed = "%s: %s" % (error.filename or self.folder, error.strerror)
 
     def _has_its_name(self):
@@ -96,6 +98,8 @@ class Writer:
         try:
             found = real.stat(self.path)
         except OSError as error:
+            if is_foreign(error):
+                raise
             return ours.st_nlink > 0 and error.errno not in _GONE
         return os.path.samestat(found, ours)
 
@@ -112,7 +116,9 @@ class Writer:
             if not (was_missed or at_once):
                 return
             old, new = self._descriptor, self._open()
-        except OSError:
+        except OSError as error:
+            if is_foreign(error):
+                raise
             return
         try:
             at = self._common(old, new)
@@ -123,6 +129,10 @@ class Writer:
                 at += len(chunk)
                 _write_all(new, chunk)
         except OSError as error:
+            if is_foreign(error):
+                # The next look goes on where this one was broken off.
+                real.close(new)
+                raise
             self._take(new)
             self._break_off(error.strerror or str(error))
         else:
@@ -152,22 +162,28 @@ class Writer:
 
     def flush(self):
         """Everything kept so far is in the file when this returns, or the writer has failed."""
-        content = "".join(self._lines).encode("utf-8", "backslashreplace")
-        self._lines.clear()
         if self.failed:
+            self._lines.clear()
             return
         try:
             # A test may have closed the descriptor and opened a file of its own under its number.
             ours = self._is_ours()
-        except OSError:
+        except OSError as error:
+            if is_foreign(error):
+                raise
             ours = False
         if not ours:
             self._reopen()
             if self.failed:
+                self._lines.clear()
                 return
+        content = "".join(self._lines).encode("utf-8", "backslashreplace")
+        self._lines.clear()
         try:
             _write_all(self._descriptor, content)
         except OSError as error:
+            if is_foreign(error):
+                raise
             # A line may be torn; what writes to this file next begins a new one.
             self._break_off(error.strerror or "cannot write")
 

@@ -11,6 +11,7 @@ import pytest
 PLUGIN = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PLUGIN))
 
+from highwater_pytest import __version__  # noqa: E402
 from highwater_pytest.reading import read  # noqa: E402
 
 MB = 1000 * 1000
@@ -45,7 +46,7 @@ class Suite:
     def injected(self):
         folder = self.folder / "injected"
         if not folder.exists():
-            info = folder / "highwater_pytest-0.1.0.dist-info"
+            info = folder / ("highwater_pytest-%s.dist-info" % __version__)
             info.mkdir(parents=True)
             for name in ("METADATA", "entry_points.txt"):
                 (info / name).write_text((PLUGIN / "dist-info" / name).read_text())

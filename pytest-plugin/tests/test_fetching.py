@@ -129,7 +129,10 @@ def test_a_whole_plan_under_another_id_is_refused(suite, keeper):
         ({}, "none is named: set HIGHWATER_SERVER, or let `highwater run --plan %s` fetch it" % PLAN),
         ({"HIGHWATER_SERVER": " "}, "none is named"),
         ({"HIGHWATER_SERVER": "file:///etc"}, "HIGHWATER_SERVER is no address such as https://"),
-        ({"HIGHWATER_SERVER": "127.0.0.1:1"}, "HIGHWATER_SERVER is no address such as https://"),
+        ({"HIGHWATER_SERVER": "127.0.0.1:1"}, "the server cannot be asked: [Errno 111] Connection refused"),
+        ({"HIGHWATER_SERVER": "127.0.0.1:port"}, "HIGHWATER_SERVER is no address such as https://"),
+        ({"HIGHWATER_SERVER": ":8080"}, "HIGHWATER_SERVER is no address such as https://"),
+        ({"HIGHWATER_SERVER": "me:hunter2@127.0.0.1:1"}, "HIGHWATER_SERVER holds a password: give a token in HIGHWATER_READ_TOKEN instead"),
         ({"HIGHWATER_SERVER": "http://[::1"}, "HIGHWATER_SERVER is no address such as https://"),
         ({"HIGHWATER_SERVER": "http://127.0.0.1:port"}, "HIGHWATER_SERVER is no address such as https://"),
         ({"HIGHWATER_SERVER": "http://me:hunter2@127.0.0.1:1"}, "HIGHWATER_SERVER holds a password: give a token in HIGHWATER_READ_TOKEN instead"),
@@ -143,6 +146,34 @@ def test_a_server_that_cannot_be_asked_is_told_and_nothing_runs(suite, variables
     done = suite.run("--highwater-shard", "1/2", "--highwater-plan", PLAN, **variables)
     told = done.stdout.decode()
     assert done.returncode == 4 and why in told and "Traceback" not in told and "passed" not in told and "hunter2" not in told, told
+
+
+def test_an_address_is_taken_as_the_agent_takes_it(suite, keeper):
+    suite.write(test_a=BODY, test_b=BODY, test_c=BODY)
+    told = {"HIGHWATER_SERVER": keeper.url.replace("http://", ""), "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    part = ran(suite, "-v", "--highwater-shard", "2/2", "--highwater-plan", PLAN, **told)
+    assert set(id.split("::")[0] for id in part) == set(JOBS[1])
+
+
+@pytest.mark.parametrize(
+    "host, is_loopback",
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("localhost.", True),
+        ("hw.localhost", True),
+        ("127.example", False),
+        ("127.0.0.1.example", False),
+        ("notlocalhost", False),
+        ("localhost.example", False),
+        ("10.0.0.1", False),
+        ("::2", False),
+    ],
+)
+def test_what_is_on_this_machine_is_known_by_its_address(host, is_loopback):
+    assert fetching._is_loopback(host) == is_loopback
 
 
 def test_a_server_that_says_nothing_is_waited_for_no_longer_than_is_said(keeper, monkeypatch):

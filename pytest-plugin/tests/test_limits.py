@@ -1,5 +1,7 @@
 """Limits on the memory of a test: what passes them fails with the figure, alone and while something records."""
 
+import json
+import pathlib
 import re
 
 import pytest
@@ -118,15 +120,35 @@ def test_the_marker_is_known_to_pytest(suite):
     assert suite.run("--strict-markers", HIGHWATER_EVENTS="").returncode == 0
 
 
+# Of the agent's tests too, so that a limit of a test and one of a job are written alike.
+SIZES = json.loads((pathlib.Path(__file__).parent / "sizes.json").read_text(encoding="utf-8"))
+
+
+def size_of(given):
+    try:
+        return parse_size(given)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("given, size", SIZES, ids=[ascii(given[:30]) for given, _ in SIZES])
+def test_a_size_is_what_the_table_says_that_plugin_and_agent_share(given, size):
+    assert size_of(given) == size
+
+
+@pytest.mark.parametrize("given, size", [(0, 0), (7, 7), (1 << 56, 1 << 56), ((1 << 56) + 1, None), (-5, None), (True, None), (5.5, None), (None, None), (b"5 MB", None)])
+def test_a_number_is_bytes(given, size):
+    assert size_of(given) == size
+
+
 @pytest.mark.parametrize(
-    "given, size",
-    [("200 MB", 200_000_000), ("5MiB", 5 << 20), ("1.5 gb", 1_500_000_000), ("7", 7), (7, 7), ("3 kB", 3000), ("2K", 2000), ("0", 0)],
+    "given, problem",
+    [("9" * 400, "'%s' is more than a size can be, 65536 TiB" % ("9" * 100)), ("5Mi", "'5Mi' has none of the units kB, MB, GB, TB, KiB, MiB, GiB, TiB")],
+    ids=["too large", "unit"],
 )
-def test_sizes(given, size):
-    assert parse_size(given) == size
-
-
-@pytest.mark.parametrize("given", ["", "MB", "-5 MB", "5 MBit", "5 XB", -5, True, None, 5.5, "inf"])
-def test_what_is_no_size(given):
-    with pytest.raises(ValueError):
-        parse_size(given)
+def test_an_ini_file_with_what_is_no_size_is_a_usage_error_that_names_it(suite, given, problem):
+    (suite.tests / "pytest.ini").write_text("[pytest]\nhighwater_limit_peak = %s\n" % given)
+    suite.write(test_plain="def test_a(): pass\n")
+    done = suite.run()
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "highwater_limit_peak in the ini file: " + problem in told and "INTERNALERROR" not in told, told

@@ -50,7 +50,7 @@ enum Task {
     Dist(dist::Options),
     /// Try in a small virtual machine what this machine's kernel does not do of itself.
     Vm(vm::Options),
-    /// Check what no compiler checks: sizes of files, words, links between documents and code.
+    /// Check what no compiler checks: sizes of files, words, links between documents and code, versions that must agree.
     Tidy,
 }
 

@@ -1,22 +1,26 @@
 //! `cargo xtask tidy`: what no compiler checks.
 
+mod versions;
+
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
-use crate::tools::{Done, command, io, root, said};
+use crate::tools::{Done, TaskError, command, io, root, said};
 
 const MOST_LINES: usize = 600;
 const TWO_COMMANDS: [&str; 2] = ["cargo xtask demo", "cargo xtask test"];
 
 pub(crate) fn run() -> Done {
     let mut problems = Vec::new();
-    let files = tracked()?;
+    let files = listed(command("git").args(["ls-files", "-z"]))?;
     for path in &files {
         check_file(path, &mut problems)?;
     }
     check_documents(&mut problems)?;
+    versions::check(&mut problems)?;
     for problem in &problems {
         eprintln!("tidy: {problem}");
     }
@@ -27,19 +31,29 @@ pub(crate) fn run() -> Done {
     Err(said(format!("{} things are not in order", problems.len())))
 }
 
-/// Files that git tracks, relative to the root.
-fn tracked() -> Done<Vec<PathBuf>> {
-    let output = command("git")
-        .args(["ls-files", "-z"])
+/// Files that git lists, relative to the root. None at all is an error: what looks at nothing finds nothing.
+fn listed(git: &mut Command) -> Done<Vec<PathBuf>> {
+    let output = git
+        .stderr(Stdio::inherit())
         .output()
         .map_err(io(Path::new("git")))?;
+    if !output.status.success() {
+        return Err(TaskError::Failed {
+            command: format!("{git:?}"),
+            status: output.status,
+        });
+    }
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(names
+    let files: Vec<PathBuf> = names
         .split('\0')
         .filter(|name| !name.is_empty())
         .map(PathBuf::from)
         .filter(|path| root().join(path).is_file())
-        .collect())
+        .collect();
+    if files.is_empty() {
+        return Err(said(format!("`{git:?}` lists no file that is there")));
+    }
+    Ok(files)
 }
 
 fn check_file(path: &Path, problems: &mut Vec<String>) -> Done {
@@ -121,4 +135,26 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split(')').next())
         .map(|link| link.split('#').next().unwrap_or(link))
         .filter(|link| !link.is_empty() && !link.contains("://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_git_lists_nothing_nothing_is_in_order() {
+        // No folder of git's own.
+        let mut failing = command("git");
+        failing
+            .args(["ls-files", "-z"])
+            .env("GIT_DIR", root().join("xtask/src"));
+        let told = listed(&mut failing).unwrap_err().to_string();
+        assert!(told.contains("failed with exit status"), "{told}");
+        let told = listed(command("printf").arg("no such file\\0"))
+            .unwrap_err()
+            .to_string();
+        assert!(told.ends_with("lists no file that is there"), "{told}");
+        let files = listed(command("printf").arg("Cargo.toml\\0gone\\0README.md\\0")).unwrap();
+        assert_eq!(files, [Path::new("Cargo.toml"), Path::new("README.md")]);
+    }
 }

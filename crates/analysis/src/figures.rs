@@ -56,7 +56,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "mib" => 1_048_576.0,
         "gib" => 1_073_741_824.0,
         "tib" => 1_099_511_627_776.0,
-        _ => return Err(expected("one of the units kB, MB, GB, KiB, MiB, GiB")),
+        _ => {
+            return Err(expected(
+                "one of the units kB, MB, GB, TB, KiB, MiB, GiB, TiB",
+            ));
+        }
     };
     let bytes = number * factor;
     if (0.0..=(1_u64 << 56) as f64).contains(&bytes) {
@@ -174,6 +178,16 @@ mod tests {
             (-20 << 30, "−20.0 GiB"),
         ] {
             assert_eq!(mebibytes(bytes), told);
+        }
+    }
+
+    /// The plugin's tests read the same table, so that a limit of a test and one of a job are written alike.
+    #[test]
+    fn a_size_is_what_the_table_says_that_plugin_and_agent_share() {
+        const TABLE: &str = include_str!("../../../pytest-plugin/tests/sizes.json");
+        let cases: Vec<(String, Option<u64>)> = serde_json::from_str(TABLE).unwrap();
+        for (text, bytes) in cases {
+            assert_eq!(parse_bytes(&text).ok(), bytes, "{text:?}");
         }
     }
 
