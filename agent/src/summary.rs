@@ -132,7 +132,7 @@ fn shortfall(recorded: &Recorded, end: &v1::End) -> Option<NoticeReport> {
 #[must_use]
 pub fn terminal(digest: &Digest, page: Option<&str>, look: &Look) -> String {
     highwater_report::terminal(&Source {
-        look: look.clone(),
+        look: *look,
         ..Source::new(digest, page)
     })
 }

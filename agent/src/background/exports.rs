@@ -107,8 +107,9 @@ fn has(there: &[u8], form: Form, name: &str, line: &[u8]) -> bool {
     let ends = there.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let begins = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
     let given = begins.map(|at| &there[at..]);
-    let given = given.filter(|rest| gives.iter().any(|gives| rest.starts_with(gives.as_bytes())));
-    given.last().is_some_and(|rest| rest.starts_with(line))
+    let mut given =
+        given.filter(|rest| gives.iter().any(|gives| rest.starts_with(gives.as_bytes())));
+    given.next_back().is_some_and(|rest| rest.starts_with(line))
 }
 
 /// The variables as a shell's `eval` reads them.
