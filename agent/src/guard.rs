@@ -131,15 +131,21 @@ impl Guard {
             grace_us: self.grace_us(),
         });
         match step? {
-            Step::Warn => Some(self.warn(&measured, members, "")),
+            Step::Warn => Some(self.warn(now_us, &measured, members, "")),
             Step::Signal(signal) => self.stop(now_us, signal, own_bytes, &measured, members),
         }
     }
 
-    fn warn(&self, measured: &Measured, members: &[Member], more: &str) -> GuardAction {
+    fn warn(
+        &self,
+        now_us: i64,
+        measured: &Measured,
+        members: &[Member],
+        more: &str,
+    ) -> GuardAction {
         if !self.limit.quiet {
-            let situation = words::situation(measured, members, &self.roster);
-            words::tell(format!("{situation}{more}"), self.limit.annotates);
+            let situation = words::Situation::of(now_us, measured, members, &self.roster);
+            words::tell(situation, more.to_owned(), self.limit.annotates);
         }
         action("warned", measured, &[], 0)
     }
@@ -157,7 +163,7 @@ impl Guard {
             return self
                 .ladder
                 .nobody(now_us)
-                .then(|| self.warn(measured, members, why));
+                .then(|| self.warn(now_us, measured, members, why));
         }
         let is_first = self.told.is_empty();
         let mut whom = whom::leaders(&self.procfs, members, &self.roster);
@@ -181,12 +187,12 @@ impl Guard {
             return self
                 .ladder
                 .nobody(now_us)
-                .then(|| self.warn(measured, members, why));
+                .then(|| self.warn(now_us, measured, members, why));
         }
         let pids: Vec<u32> = whom.iter().map(|key| key.pid).collect();
-        let situation = words::situation(measured, members, &self.roster);
+        let situation = words::Situation::of(now_us, measured, members, &self.roster);
         let deed = words::deed(signal, &pids, is_first);
-        words::tell(format!("{situation}; {deed}"), self.limit.annotates);
+        words::tell(situation, format!("; {deed}"), self.limit.annotates);
         self.told = whom;
         self.told_us = now_us;
         self.ladder.told(now_us);

@@ -164,6 +164,11 @@ impl Tailer {
         read
     }
 
+    /// Has the next look read the files too to which nothing was written for a while: somebody wants to know at once.
+    pub fn hurry(&mut self) {
+        self.looked_at_quiet_us = None;
+    }
+
     /// Takes everything to the end of every file, for when nobody writes any more; answers as [`look`](Self::look) does.
     pub fn drain(&mut self, told: &mut Vec<Told>) -> bool {
         self.folder_changed = None;

@@ -232,11 +232,17 @@ impl<S: BatchSink> Recorder<S> {
                 Ok(Message::Seen(seen)) => {
                     self.backlog.taken(&seen);
                     let is_block = matches!(seen, Seen::Grid(_) | Seen::WholeSecond(..));
+                    let is_of_guard = matches!(&seen, Seen::Event(event) if matches!(event.what, Some(v1::event::What::Guard(_))));
                     self.see(seen);
                     if is_block {
                         // As it comes, so that a death costs no more than the block that was being gathered.
                         let more = self.look(false);
                         self.flush_now();
+                        next_look_us = monotonic_us() + self.pause_us(more);
+                    } else if is_of_guard {
+                        // It waits to say which tests run.
+                        self.tailer.hurry();
+                        let more = self.look(false);
                         next_look_us = monotonic_us() + self.pause_us(more);
                     }
                 }
@@ -327,6 +333,7 @@ impl<S: BatchSink> Recorder<S> {
     /// Reads the plugin's files; true when more is waiting there.
     fn look(&mut self, to_the_end: bool) -> bool {
         let mut told = std::mem::take(&mut self.told);
+        let before_us = self.clock.now_us();
         let is_more = match to_the_end {
             true => self.tailer.drain(&mut told),
             false => {
@@ -335,6 +342,9 @@ impl<S: BatchSink> Recorder<S> {
                 self.tailer.look(monotonic_us(), lives, &mut told)
             }
         };
+        let has_failed = told
+            .iter()
+            .any(|news| matches!(news, Told::Unread { .. }));
         for news in told.drain(..) {
             self.hear(news);
             if self.gathered.marks_bytes >= MARKS_BYTES || self.gathered.heads >= HEADS {
@@ -342,6 +352,9 @@ impl<S: BatchSink> Recorder<S> {
             }
         }
         self.told = told;
+        if let (Some(roster), false) = (&self.roster, is_more || has_failed) {
+            roster.read_until(before_us);
+        }
         is_more
     }
 

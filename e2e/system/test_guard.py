@@ -100,6 +100,28 @@ def test_pytest_is_stopped_and_writes_its_reports(recorder):
     assert b"KeyboardInterrupt" in recorder.done.stdout
 
 
+KEEPS = GROWS + """
+import pytest
+
+# Only these grow, and none for so long that the guard's look may fall beside it.
+@pytest.mark.parametrize("n", range(20))
+class TestPair:
+    def test_keeps(self, n):
+        hold(20 * 1000 * 1000)
+        time.sleep(0.3)
+
+    def test_rests(self, n):
+        time.sleep(0.05)
+"""
+
+
+def test_the_test_that_is_named_ran_when_the_limit_was_met(recorder):
+    summary, errors, _ = guarded(recorder, KEEPS)
+    named = re.findall(r"while it runs (test_grows.py::TestPair::test_\w+\[\d+\])", errors)
+    assert len(named) == 1 and "test_keeps" in named[0], errors
+    assert summary["ending"]["victim"] == named[0]
+
+
 def test_a_controller_ends_its_workers_and_writes_their_reports(recorder):
     pytest.importorskip("xdist")
     # A controller tells who it is; its workers have a `workerinput`.

@@ -1,8 +1,9 @@
 //! Who runs pytest, as the plugin tells: shared by the recorder, which hears it, and the guard, which must know whom to tell.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use highwater_wire::{
@@ -11,6 +12,9 @@ use highwater_wire::{
 };
 
 use crate::tree::ProcessKey;
+
+/// So many begins and ends of tests are kept of each process: what comes between a look of the guard and the reading that it makes due.
+const KEPT_CHANGES: usize = 64;
 
 /// One pytest process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,11 +29,53 @@ pub struct Player {
     pub test: Option<String>,
     /// When it began or ended its last test, µs since the job's start.
     pub changed_us: i64,
+    /// The last of those times, each with the test that ran from then on.
+    changes: VecDeque<(i64, Option<String>)>,
+}
+
+impl Player {
+    fn turned_to(&mut self, test: Option<String>, t_us: i64) {
+        if self.changes.len() == KEPT_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back((t_us, test.clone()));
+        (self.test, self.changed_us) = (test, t_us);
+    }
+
+    /// Node id of the test that it ran at a time, as far as what was read reaches back to it.
+    #[must_use]
+    pub fn test_at(&self, t_us: i64) -> Option<&str> {
+        let mut changes = self.changes.iter().rev();
+        let (_, test) = changes.find(|(since_us, _)| *since_us <= t_us)?;
+        test.as_deref()
+    }
 }
 
 /// The pytest processes of the job.
 #[derive(Debug, Clone, Default)]
-pub struct Roster(Arc<Mutex<HashMap<ProcessKey, Player>>>);
+pub struct Roster(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    known: Mutex<Known>,
+    news: Condvar,
+}
+
+#[derive(Debug)]
+struct Known {
+    players: HashMap<ProcessKey, Player>,
+    /// What they had written by then is read, µs since the job's start.
+    read_us: i64,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            players: HashMap::new(),
+            read_us: i64::MIN,
+        }
+    }
+}
 
 impl Roster {
     /// A process joined a session.
@@ -40,7 +86,7 @@ impl Roster {
             worker: line.worker.clone(),
             ..Player::default()
         };
-        self.players().insert(key, player);
+        self.known().players.insert(key, player);
     }
 
     /// A process told of itself.
@@ -49,27 +95,44 @@ impl Roster {
             Some(What::TestBegin(test)) => Some(test.nodeid.clone()),
             Some(What::TestEnd(_)) => None,
             Some(What::SessionEnd(_)) => {
-                if let Some(player) = self.players().get_mut(&key) {
+                if let Some(player) = self.known().players.get_mut(&key) {
                     player.leads = false;
                 }
                 return;
             }
             _ => return,
         };
-        if let Some(player) = self.players().get_mut(&key) {
-            player.test = test;
-            player.changed_us = mark.t_us;
+        if let Some(player) = self.known().players.get_mut(&key) {
+            player.turned_to(test, mark.t_us);
         }
+    }
+
+    /// All that was written by a time is read, µs since the job's start.
+    pub fn read_until(&self, t_us: i64) {
+        self.known().read_us = t_us;
+        self.0.news.notify_all();
+    }
+
+    /// Waits until what was written by a time is read; false where that takes longer than the patience.
+    #[must_use]
+    pub fn is_read_until(&self, t_us: i64, patience: Duration) -> bool {
+        let waits = |known: &mut Known| known.read_us < t_us;
+        let waited = self
+            .0
+            .news
+            .wait_timeout_while(self.known(), patience, waits);
+        let (known, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        known.read_us >= t_us
     }
 
     /// What is known of a process.
     #[must_use]
     pub fn of(&self, key: ProcessKey) -> Option<Player> {
-        self.players().get(&key).cloned()
+        self.known().players.get(&key).cloned()
     }
 
     /// What another thread left half done here cannot be wrong: each entry stands for itself.
-    fn players(&self) -> MutexGuard<'_, HashMap<ProcessKey, Player>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
