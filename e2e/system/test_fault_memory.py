@@ -50,7 +50,7 @@ def test_one_worker(server, recorder, cgroup, way, restarts):
     found = ending(job, "oom_cgroup", "certain")
     assert found["victim"] == "test_1_holds.py::test_eats"
     check_holders(job, "test_1_holds.py")
-    check_told(job, "The cgroup's oom_kill counter rose by", "A worker process was seen last in test_1_holds.py::test_eats, and was ended by SIGKILL")
+    check_told(job, "The cgroup's oom_kill counter rose by", "was seen last in test_1_holds.py::test_eats, and was ended by SIGKILL")
     check_last_second(server, job["uuid"], role="worker", worker="gw0")
 
 

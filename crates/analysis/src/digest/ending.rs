@@ -95,6 +95,11 @@ fn is_of_memory(verdict: Verdict) -> bool {
 
 /// What held the memory; what is outside the job only where it was the machine's memory that ran short.
 fn culprits(evidence: &Evidence, verdict: Verdict) -> Vec<Culprit> {
+    holders::most(all_holders(evidence, verdict), evidence.running.as_deref())
+}
+
+/// The same with all who held anything.
+fn all_holders(evidence: &Evidence, verdict: Verdict) -> Vec<Culprit> {
     if !is_of_memory(verdict) {
         return Vec::new();
     }
@@ -106,6 +111,5 @@ fn culprits(evidence: &Evidence, verdict: Verdict) -> Vec<Culprit> {
                 .as_ref()
                 .is_some_and(|room| room.kind == LimitKind::Machine));
     let others = headroom.culprits().filter(|_| of_machine);
-    let all = evidence.holders.iter().cloned().chain(others).collect();
-    holders::most(all, evidence.running.as_deref())
+    evidence.holders.iter().cloned().chain(others).collect()
 }

@@ -291,6 +291,7 @@ fn room_sentence(room: &Room) -> String {
         LimitKind::Budget => "the budget",
     };
     let files = match low == high {
+        true if value == 1 => "1 file more".to_owned(),
         true => format!("{value} files more"),
         false => format!("about {value} files more ({low} to {high})"),
     };

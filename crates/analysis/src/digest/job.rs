@@ -25,13 +25,14 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let end = parts.recording.end();
     let running = parts.context.state == JobState::Running;
     let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us.max(0));
-    let limits = limits::of_job(parts.recording, parts.cgroups, parts.peak.bytes);
-    let headroom_bytes = limits::headroom(&limits);
+    let mut limits = limits::of_job(parts.recording, parts.cgroups, parts.peak.bytes);
     let sessions = session_reports(parts);
     let ending = (!running).then(|| {
         let evidence = ending::Evidence::gather(parts, &sessions, &limits);
+        evidence.raise(&mut limits);
         ending::decide(&evidence)
     });
+    let headroom_bytes = limits::headroom(&limits);
     let (ending, censored) = ending.unzip();
     let run = run_report(job);
     let started_unix_us = by_the_server(job.started_unix_us, parts.context.clock_skew_us);

@@ -19,6 +19,10 @@ pub(in crate::digest) struct Death {
     /// Position of the process; none for the command itself.
     pub(in crate::digest) process: Option<usize>,
     pub(in crate::digest) is_worker: bool,
+    /// What it ran was read from its memory at each sample.
+    pub(in crate::digest) sampled: bool,
+    /// `gw0`, of a worker that told its name.
+    pub(in crate::digest) worker: Option<String>,
     /// Its sessions had ended: it died as Python ends, where handlers of `atexit`, threads and native modules still run.
     pub(in crate::digest) after_end: bool,
     /// When it was seen last, µs since the job's start.
@@ -139,6 +143,10 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
     Death {
         process: Some(at),
         is_worker,
+        sampled: walk
+            .and_then(|walk| walk.session_begins.last())
+            .is_some_and(|ordinal| parts.sessions.is_sampled(*ordinal)),
+        worker: process.worker.clone(),
         after_end: false,
         from_us,
         until_us: process

@@ -1,19 +1,21 @@
 //! What speaks for one ending or another.
 
 use highwater_wire::{
-    report::{Culprit, JobState, LimitUse, MARKS_MISSING, SessionReport},
+    report::{
+        Confidence, Culprit, JobState, LimitKind, LimitUse, MARKS_MISSING, SessionReport, Verdict,
+    },
     v1::EndedBy,
 };
 
 use super::{
-    super::parts::Parts,
+    super::{parts::Parts, walk::TestFacts},
     deaths::{self, Death, EndOfCommand},
     failures::Failures,
     gaps::Gaps,
     headroom::Headroom,
     holders::{self, LeftBehind},
     oom::OomKills,
-    open_sessions::{CODES_OF_SIGNALS, OpenSessions},
+    open_sessions::{CODES_OF_SIGNALS, OpenSessions, walk_of},
     seen::Seen,
     status,
     time::TimeLimits,
@@ -23,6 +25,8 @@ use crate::counts::Counts;
 
 /// An agent that dies takes no more samples with it than of this time.
 const LAST_BLOCK_US: i64 = 2_000_000;
+/// The outcome of a test that did not come to one.
+const UNKNOWN: &str = "unknown";
 /// A disk that lost its power may have one file from so much earlier than another: the kernel writes back what has waited 30 s, and looks for
 /// it every 5 s (`vm.dirty_expire_centisecs`, `vm.dirty_writeback_centisecs`).
 const WRITTEN_BACK_US: i64 = 35_000_000;
@@ -41,8 +45,12 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) ended_by: EndedBy,
     /// The CI's own word.
     pub(in crate::digest) ci_status: String,
+    /// How many sessions were seen.
+    pub(in crate::digest) sessions: usize,
     /// pytest's exit status of each session that told one.
     pub(in crate::digest) statuses: Vec<i32>,
+    /// The ordinals of these sessions, where there were several.
+    pub(in crate::digest) ordinals: Vec<u32>,
     /// Sessions that never told one.
     pub(in crate::digest) open: OpenSessions,
     /// The recording itself broke off somewhere: what was not heard may well have been.
@@ -55,11 +63,16 @@ pub(in crate::digest) struct Evidence {
     pub(in crate::digest) tests: u64,
     pub(in crate::digest) tests_running: u64,
     pub(in crate::digest) not_begun: u64,
+    /// The same of the session that the ending is about, where tests that were broken off in order count as unfinished too.
+    pub(in crate::digest) about: Counts,
+    /// It is one of several sessions with tests.
+    pub(in crate::digest) of_several: bool,
     pub(in crate::digest) failed: u64,
     pub(in crate::digest) skipped: u64,
     pub(in crate::digest) failures: Failures,
-    /// Some of the tests were sampled: how they ended is not known.
+    /// Some of the tests were sampled, so many: how they ended is not known.
     pub(in crate::digest) sampled: bool,
+    pub(in crate::digest) sampled_tests: u64,
     pub(in crate::digest) oom: OomKills,
     pub(in crate::digest) headroom: Headroom,
     pub(in crate::digest) time: TimeLimits,
@@ -104,10 +117,19 @@ impl Evidence {
             forwarded_signal: end.and_then(|end| end.forwarded_signal),
             ended_by: end.map_or(EndedBy::Unspecified, highwater_wire::v1::End::ended_by),
             ci_status: end.map_or_else(String::new, |end| end.ci_status.clone()),
+            sessions: sessions.len(),
             statuses: sessions
                 .iter()
                 .filter_map(|session| session.exit_status)
                 .collect(),
+            ordinals: match sessions {
+                [_] => Vec::new(),
+                several => several
+                    .iter()
+                    .filter(|session| session.exit_status.is_some())
+                    .map(|session| session.ordinal)
+                    .collect(),
+            },
             open: OpenSessions::of(parts, sessions, torn),
             torn,
             tests: counts.tests,
@@ -118,6 +140,11 @@ impl Evidence {
             failures: Failures::of(parts),
             seen: Seen::of(parts),
             sampled: sessions.iter().any(|session| session.sampled),
+            sampled_tests: sessions
+                .iter()
+                .filter(|session| session.sampled)
+                .map(|session| session.tests)
+                .sum(),
             agent_lost: end.is_some_and(|end| end.agent_lost),
             outlived_the_agent: outlived_the_agent(parts),
             silent: end.is_none() || parts.context.state == JobState::Lost,
@@ -152,10 +179,13 @@ impl Evidence {
         let stopped_us = evidence.seen.guard_stop().map(|action| action.at_us);
         evidence.running = ran
             .or(evidence.running)
-            .or_else(|| running_at(parts, stopped_us?));
+            .or_else(|| broken_off_after(parts, stopped_us?));
         if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
             evidence.running = broken_off(parts);
         }
+        let about = about(parts, sessions, &evidence);
+        evidence.of_several = about.len() < sessions.iter().filter(|it| it.tests > 0).count();
+        evidence.about = counts_of(parts, sessions, &about);
         let running = holders::running(parts, moment_us);
         evidence.running_took_bytes = running
             .iter()
@@ -163,10 +193,32 @@ impl Evidence {
             .map(|test| test.taken_bytes);
         evidence.moment_us = moment_us;
         evidence.headroom = Headroom::at(parts, moment_us);
+        if let (Some(room), Some(limit)) = (&evidence.headroom.tightest, &mut evidence.tightest) {
+            room.raise(limit);
+        }
         evidence.gaps = Gaps::of(parts, limits, evidence.main_death());
         evidence.holders = holders::at(parts, &running, moment_us);
         evidence.left_behind = holders::left_behind(parts, moment_us);
         evidence
+    }
+
+    /// Raises what was used of each limit at the worst to what is told of it beside, and to all where the kernel killed because it was used up.
+    pub(in crate::digest) fn raise(&self, limits: &mut [LimitUse]) {
+        let struck = self
+            .oom
+            .struck
+            .map(|(_, verdict, confidence)| (verdict, confidence));
+        let used_up = struck == Some((Verdict::OomCgroup, Confidence::Certain));
+        for limit in limits.iter_mut() {
+            if let Some(room) = &self.headroom.tightest {
+                room.raise(limit);
+            }
+        }
+        let cgroups = limits.iter_mut().filter(|it| it.kind == LimitKind::Cgroup);
+        let left = |it: &LimitUse| it.limit_bytes.saturating_sub(it.worst_used_bytes);
+        if let Some(limit) = cgroups.min_by_key(|it| left(it)).filter(|_| used_up) {
+            limit.worst_used_bytes = limit.worst_used_bytes.max(limit.limit_bytes);
+        }
     }
 
     /// When whoever died was seen last; without a death, and where all fell silent at once, the end of what was sampled.
@@ -218,6 +270,14 @@ impl Evidence {
         })
     }
 
+    /// The signal that the command ended by, or that a shell tells of as 128 + signal.
+    pub(super) fn signal_of_command(&self) -> Option<i32> {
+        let coded = self
+            .exit_code
+            .filter(|code| CODES_OF_SIGNALS.contains(code));
+        self.own_signal.or(coded.map(|code| code - 128))
+    }
+
     /// The signal that ended the command or pytest. A process whose own exit code is known was ended by none, whatever the command's code.
     pub(super) fn signal(&self) -> Option<i32> {
         let mut leaders = self.deaths.iter().filter(|death| !death.is_worker);
@@ -258,12 +318,17 @@ impl Evidence {
 
     /// How far the tests had come, to stand after "after".
     pub(super) fn tests_so_far(&self) -> String {
-        let done = self.tests.saturating_sub(self.tests_running);
-        let done = match done {
-            0 if self.tests_running > 0 => "no test".to_owned(),
-            done => count(done, "test"),
+        let running = self.about.unfinished;
+        let of_it = if self.of_several {
+            " of its session"
+        } else {
+            ""
         };
-        match self.tests_running {
+        let done = match self.about.tests.saturating_sub(running) {
+            0 if running > 0 => format!("no test{of_it}"),
+            done => format!("{}{of_it}", count(done, "test")),
+        };
+        match running {
             0 => done,
             1 => format!("{done} (one was running)"),
             running => format!("{done} ({running} were running)"),
@@ -272,13 +337,7 @@ impl Evidence {
 
     /// How the tests of a session that went on without a worker came out.
     pub(super) fn tests_all_told(&self) -> String {
-        let counts = Counts {
-            tests: self.tests,
-            unfinished: self.tests_running,
-            not_begun: self.not_begun,
-            goes_on: false,
-        };
-        counts.words()
+        self.about.words()
     }
 
     /// Workers were gone, and the session did not end well for it.
@@ -338,16 +397,59 @@ fn running(parts: &Parts<'_>) -> Option<String> {
 fn broken_off(parts: &Parts<'_>) -> Option<String> {
     let tests = parts.tests.iter();
     let last = tests.max_by_key(|test| test.started_us)?;
-    (last.outcome == "unknown").then(|| last.nodeid.clone())
+    (last.outcome == UNKNOWN).then(|| last.nodeid.clone())
 }
 
-/// The test that ran at an instant; of several the one that began last.
-fn running_at(parts: &Parts<'_>, t_us: i64) -> Option<String> {
+/// The test that was broken off after an instant: it has no outcome, or ran at the instant and did not pass. Workers go on for a while when their controller
+/// is told to stop, so what passed since did not run at the end. Of several the one that began last.
+fn broken_off_after(parts: &Parts<'_>, t_us: i64) -> Option<String> {
     let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
+    let broken_off = |test: &&TestFacts<'_>| {
+        let ran = test.began_us <= t_us && !matches!(test.outcome, "passed" | "skipped");
+        test.ended_us.is_none_or(|ended| ended >= t_us) && (ran || test.outcome == UNKNOWN)
+    };
     tests
-        .filter(|test| test.began_us <= t_us && test.ended_us.is_none_or(|ended| ended >= t_us))
+        .filter(broken_off)
         .max_by_key(|test| test.began_us)
         .map(|test| test.nodeid.to_owned())
+}
+
+/// The ordinals of the sessions that the ending is about: that of who died, else those that were broken off by their own word, else all.
+fn about(parts: &Parts<'_>, sessions: &[SessionReport], evidence: &Evidence) -> Vec<u32> {
+    let died = evidence.main_death().and_then(|death| death.process);
+    let walk = died.and_then(|process| walk_of(parts, process));
+    if let Some(last) = walk.and_then(|walk| walk.session_begins.last()) {
+        return vec![*last];
+    }
+    let broken_off = |session: &&SessionReport| {
+        let status = session.exit_status;
+        died.is_none() && matches!(status, Some(status::INTERRUPTED | status::INTERNAL_ERROR))
+    };
+    let ordinals = |sessions: Vec<&SessionReport>| -> Vec<u32> {
+        sessions.iter().map(|session| session.ordinal).collect()
+    };
+    match ordinals(sessions.iter().filter(broken_off).collect()) {
+        none if none.is_empty() => ordinals(sessions.iter().collect()),
+        some => some,
+    }
+}
+
+/// How far the tests of some sessions came.
+fn counts_of(parts: &Parts<'_>, sessions: &[SessionReport], about: &[u32]) -> Counts {
+    let is_about = |session: &&SessionReport| about.contains(&session.ordinal);
+    let of_them: Vec<SessionReport> = sessions.iter().filter(is_about).cloned().collect();
+    // What was sampled has no outcomes.
+    let told = |ordinal: u32| {
+        of_them
+            .iter()
+            .any(|it| it.ordinal == ordinal && !it.sampled)
+    };
+    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
+    let broken_off = tests
+        .filter(|test| test.ended_us.is_some() && test.outcome == UNKNOWN && told(test.session));
+    let mut counts = Counts::of_sessions(&of_them);
+    counts.unfinished += broken_off.count() as u64;
+    counts
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {

@@ -8,10 +8,13 @@ use super::{
     evidence::Evidence,
     words::{count, seconds, signal_name},
 };
-use crate::figures::mebibytes;
+use crate::figures::{duration, mebibytes};
 
 /// Most files, tests or processes of one kind that are named.
 const MOST_NAMED: usize = 10;
+/// What was not sampled for less than this is no gap that anybody sees.
+const LEAST_GAP_US: i64 = 1_000_000;
+
 struct Figures(Vec<Figure>);
 
 impl Figures {
@@ -66,8 +69,12 @@ fn command(evidence: &Evidence, figures: &mut Figures) {
 }
 
 fn sessions(evidence: &Evidence, figures: &mut Figures) {
-    for status in &evidence.statuses {
-        figures.say(format!("A pytest session ended with status {status}."));
+    for (at, status) in evidence.statuses.iter().enumerate() {
+        let which = match evidence.ordinals.get(at) {
+            Some(ordinal) => format!("The pytest session {ordinal}"),
+            None => "A pytest session".to_owned(),
+        };
+        figures.say(format!("{which} ended with status {status}."));
     }
     let open = &evidence.open;
     let whole = if evidence.background {
@@ -118,10 +125,10 @@ fn deaths(evidence: &Evidence, figures: &mut Figures) {
         .chain(afterwards)
         .filter(|death| death.process.is_some())
     {
-        let who = if death.is_worker {
-            "A worker process"
-        } else {
-            "The pytest process"
+        let who = match (death.is_worker, death.worker.as_deref()) {
+            (true, Some(worker)) => format!("The worker process {worker}"),
+            (true, None) => "A worker process".to_owned(),
+            (false, _) => "The pytest process".to_owned(),
         };
         if let Some(signal) = death.signal.filter(|_| death.after_end) {
             let signal = signal_name(signal);
@@ -138,7 +145,16 @@ fn deaths(evidence: &Evidence, figures: &mut Figures) {
             .running
             .as_ref()
             .map_or_else(String::new, |running| format!(" in {running}"));
-        figures.at(death.from_us, format!("{who} was seen last{ran}{how}."));
+        // Of what was sampled nobody knows what began since.
+        let before = match death.sampled && death.seen_to_end {
+            true => format!(
+                ", {} before it was gone",
+                duration(death.until_us - death.from_us)
+            ),
+            false => String::new(),
+        };
+        let sentence = format!("{who} was seen last{ran}{before}{how}.");
+        figures.at(death.from_us, sentence);
     }
 }
 
@@ -224,17 +240,22 @@ fn time(evidence: &Evidence, verdict: Verdict, figures: &mut Figures) {
 
 fn recording(evidence: &Evidence, figures: &mut Figures) {
     if evidence.agent_lost {
-        figures.at(
-            evidence.last_us,
-            format!(
-                "The agent was gone before the {}'s end.",
-                if evidence.background {
-                    "job"
-                } else {
-                    "command"
-                }
+        let whose = if evidence.background {
+            "job"
+        } else {
+            "command"
+        };
+        let (from_us, to_us) = (evidence.sampled_until_us, evidence.last_us);
+        let unsampled = match to_us - from_us {
+            ..LEAST_GAP_US => String::new(),
+            _ => format!(
+                ": nothing was sampled from {} to {}",
+                seconds(from_us),
+                seconds(to_us)
             ),
-        );
+        };
+        let sentence = format!("The agent was gone before the {whose}'s end{unsampled}.");
+        figures.at(from_us, sentence);
     }
     if evidence.lost() {
         figures.at(evidence.last_us, "Nothing arrived after this.");

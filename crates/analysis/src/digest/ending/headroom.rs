@@ -2,13 +2,13 @@
 
 use highwater_wire::{
     MEMORY_DAEMONS,
-    report::{Culprit, LimitKind, Role},
+    report::{Culprit, LimitKind, LimitUse, Role},
     v1::Metric,
 };
 
 use super::{
     super::{parts::Parts, readings},
-    words::percent,
+    words::{percent, rounded_percent},
 };
 use crate::{figures::mebibytes, recording::Subject};
 
@@ -50,6 +50,14 @@ impl Room {
         self.left_percent() < SHORT_PERCENT
     }
 
+    /// What is told of a limit's worst is no less than what was used here.
+    pub(in crate::digest) fn raise(&self, limit: &mut LimitUse) {
+        if limit.kind == self.kind && limit.limit_bytes == self.limit_bytes.cast_unsigned() {
+            let used = self.used_bytes.max(0).cast_unsigned();
+            limit.worst_used_bytes = limit.worst_used_bytes.max(used);
+        }
+    }
+
     /// As "the machine had used 6.1 GiB of 6.8 GiB (90 %)".
     pub(super) fn words(&self) -> String {
         let whose = match self.kind {
@@ -67,7 +75,7 @@ impl Room {
             "{whose} had used {} of {} ({} %{since})",
             mebibytes(self.used_bytes),
             mebibytes(self.limit_bytes),
-            percent(self.used_bytes, self.limit_bytes)
+            rounded_percent(self.used_bytes, self.limit_bytes)
         )
     }
 }

@@ -124,6 +124,16 @@ pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehin
     })
 }
 
+/// How many hold something worth a word beside those that are named, and what together, bytes.
+pub(super) fn unnamed(all: &[Culprit], named: &[Culprit]) -> (usize, i64) {
+    let rest = all
+        .iter()
+        .filter(|it| it.bytes >= LEAST_CULPRIT_BYTES && !named.contains(it));
+    rest.fold((0, 0), |(count, bytes), holder| {
+        (count + 1, bytes.saturating_add(holder.bytes))
+    })
+}
+
 /// The largest of several holders, the most first; the victim, where it holds anything, is among them however little that is beside the others.
 pub(super) fn most(mut holders: Vec<Culprit>, victim: Option<&str>) -> Vec<Culprit> {
     holders.retain(|holder| holder.bytes >= LEAST_CULPRIT_BYTES);

@@ -12,7 +12,8 @@ use super::{
     deaths::Death,
     evidence::Evidence,
     kernel_log::{self, LogKill},
-    words::{SIGKILL, count},
+    status,
+    words::{SIGKILL, count, seconds},
 };
 use crate::{
     digest::{
@@ -309,23 +310,50 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         "the machine ran out of memory"
     };
     let so_far = evidence.tests_so_far();
+    let guard = beside_the_guard(evidence, death);
     let sentence = if death.is_worker {
         format!(
-            "The kernel killed {} because {shortage}; pytest went on without: {}.",
+            "The kernel killed {} because {shortage}{}: {}.",
             match evidence.vanished_workers() {
                 1 => "a worker process".to_owned(),
                 several => format!("{several} worker processes"),
             },
+            guard.unwrap_or_else(|| "; pytest went on without".to_owned()),
             evidence.tests_all_told()
         )
     } else {
-        format!("The kernel killed the job because {shortage}, after {so_far}.")
+        // Where a shell or a CI went on, the job is still there.
+        let whom = match death.process {
+            Some(_) if evidence.own_signal.is_none() => "pytest",
+            _ => "the job",
+        };
+        let guard = guard.unwrap_or_default();
+        format!("The kernel killed {whom} because {shortage}{guard}, after {so_far}.")
     };
     Some(Decision {
         verdict,
         confidence,
         sentence,
         next_step: "Look at the files and fixtures that retained the most: free what they hold, run them in another job, or raise the limit.",
+    })
+}
+
+/// That the guard had told pytest to end, or did so afterwards, where pytest was broken off by it.
+fn beside_the_guard(evidence: &Evidence, death: &Death) -> Option<String> {
+    let stop = evidence.seen.guard_stop()?;
+    if death.is_worker && evidence.worst_status() != Some(status::INTERRUPTED) {
+        return None;
+    }
+    let logged = evidence.oom.log.iter();
+    let logged = logged.filter(|kill| kill.process.is_some() && kill.process == death.process);
+    let killed_us = logged.map(|kill| kill.at_us).next();
+    let apart_us = killed_us.unwrap_or(death.until_us) - stop.at_us;
+    Some(if apart_us >= 0 {
+        let after = seconds(apart_us);
+        format!(", {after} after the guard had told pytest to end")
+    } else {
+        let later = seconds(-apart_us);
+        format!("; {later} later the guard told pytest to end")
     })
 }
 

@@ -369,8 +369,13 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
         // Without its code it may have killed pytest and said so by another (`--preserve-status`, `-s KILL`), or have had nothing to do.
         let unknown = evidence.signal().is_none() && !exited;
         let just_then = just_up && unknown;
-        let killed = (vanished || evidence.fell_after_its_end())
-            && (evidence.signal().is_some_and(is_of_timeout) || just_then);
+        // Ended with pytest before that had begun a session: by a signal, as `-s KILL` ends both, and just as the time was up.
+        let never_began = evidence.sessions == 0
+            && just_up
+            && evidence.signal_of_command().is_some_and(is_of_timeout);
+        let killed = ((vanished || evidence.fell_after_its_end())
+            && (evidence.signal().is_some_and(is_of_timeout) || just_then))
+            || never_began;
         if (broken_off && (coded || timeout.says_so)) || killed {
             let sentence = format!(
                 "`timeout` ended the command when its {} were up, after {so_far}.",

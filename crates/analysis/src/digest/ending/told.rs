@@ -73,7 +73,9 @@ pub(super) fn decide(evidence: &Evidence) -> Decision {
 fn by_status(worst: i32, evidence: &Evidence) -> Decision {
     use Confidence::{Certain, Likely, Possible};
     // The exit code of a process that left without a status is pytest's word only by all likelihood.
-    let sure = if evidence.statuses.contains(&worst) {
+    // Of several sessions the best status says nothing of one that was sampled.
+    let is_told = !(evidence.sampled && worst == status::OK);
+    let sure = if is_told && evidence.statuses.contains(&worst) {
         Certain
     } else {
         Likely
@@ -178,13 +180,16 @@ fn crashed_afterwards(evidence: &Evidence) -> bool {
 
 /// Of tests that were sampled only exit codes tell.
 fn sampled(evidence: &Evidence) -> String {
-    let tests = match evidence.tests {
+    let tests = match evidence.sampled_tests {
         1 => "1 test was".to_owned(),
         tests => format!("{tests} tests were"),
     };
-    let failed = match evidence.failed {
-        0 => String::new(),
-        failed => format!("; at least {failed} failed"),
+    let told = evidence.tests.saturating_sub(evidence.sampled_tests);
+    let failed = match (told, evidence.failed) {
+        (0, 0) => String::new(),
+        (0, failed) => format!("; at least {failed} failed"),
+        (told, 0) => format!("; of {told} that the plugin told of none failed"),
+        (told, failed) => format!("; of {told} that the plugin told of {failed} failed"),
     };
     let code = match (evidence.worst_status(), evidence.exit_code) {
         (Some(code), _) => format!("; pytest ended with exit code {code}"),

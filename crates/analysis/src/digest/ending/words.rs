@@ -62,7 +62,12 @@ pub(super) fn program(command: &str) -> &str {
     first.rsplit('/').next().unwrap_or(first)
 }
 
-/// A share of a whole in whole percent; 0 of nothing.
+/// A share of a whole as it is told, by the rule of the pages and the terminal; 0 of nothing.
+pub(super) fn rounded_percent(part: i64, whole: i64) -> String {
+    format!("{:.0}", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+/// A share of a whole in whole percent, rounded down; 0 of nothing.
 pub(super) fn percent(part: i64, whole: i64) -> i64 {
     part.saturating_mul(100).checked_div(whole).unwrap_or(0)
 }

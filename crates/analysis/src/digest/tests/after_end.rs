@@ -156,7 +156,7 @@ fn a_worker_that_crashed_after_its_end_is_evidence() {
         let ending = with_worker(signal);
         assert_eq!(ending.sentence, "1 test ran, none failed.");
         let mut sentences = ending.evidence.iter().map(|it| &it.sentence);
-        sentences.any(|it| it.contains("A worker process was ended"))
+        sentences.any(|it| it.contains("The worker process gw0 was ended"))
     };
     assert!(told(11));
     // xdist itself ends the workers that take their time.

@@ -337,3 +337,84 @@ fn of_the_guards_stop_only_what_bears_on_it_is_told() {
     assert_eq!(told("budget"), [false; 4]);
     assert_eq!(told("machine"), [false, true, true, true]);
 }
+
+/// What the ending tells beside the guard's stop at 40 ms of two workers: the first is in its last test, the second ran one more after it.
+#[test]
+fn a_test_that_passed_after_the_guards_stop_did_not_run_at_the_end() {
+    let story = |last: &str| {
+        Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Controller, "", "s")
+            .marks(&[(0, 10, 10, sb()), (90, 10, 10, se(2))])
+            .process(11, 10, Role::Worker, "gw0", "s")
+            .marks(&[
+                (1, 10, 10, sb()),
+                (30, 10, 10, tb("a.py", "ran")),
+                (50, 10, 10, te("passed")),
+                (55, 10, 10, tb("b.py", "later")),
+                (80, 10, 10, te(last)),
+                (85, 10, 10, se(0)),
+            ])
+            .event(40, guard("stopped"))
+            .ends(Some(2), None)
+            .ends_as(last, Verdict::GuardStopped, Confidence::Certain)
+    };
+    let broken_off = story("unknown");
+    assert_eq!(broken_off.victim.as_deref(), Some("b.py::later"));
+    let said = &broken_off.sentence;
+    assert!(said.contains("after 1 test (one was running)"), "{said}");
+    let whole = story("passed");
+    assert_eq!(whole.victim, None);
+    assert!(whole.sentence.contains("after 2 tests,"), "{whole:?}");
+}
+
+#[test]
+fn of_several_sessions_the_one_that_ended_is_counted() {
+    let killed = session(Some(0), "passed")
+        .session("t", 10)
+        .process(11, 1, Role::Pytest, "", "t")
+        .marks(&[
+            (10, 10, 10, sb()),
+            (11, 10, 10, tb("b.py", "one")),
+            (12, 10, 10, te("passed")),
+            (13, 10, 10, tb("b.py", "two")),
+        ])
+        .gone(20, None)
+        .with(|process| process.signal = Some(9))
+        .series(Metric::CgroupOomKills, None, "/job", 0, &[0, 1], 1)
+        .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1);
+    let ending =
+        background(killed, None).ends_as("another step", Verdict::OomCgroup, Confidence::Certain);
+    assert_eq!(
+        ending.sentence,
+        "The kernel killed pytest because its cgroup reached its memory limit, after 1 test of its session (one was running)."
+    );
+    let told = ending.evidence.iter().map(|it| it.sentence.as_str());
+    let told: Vec<&str> = told.collect();
+    assert!(
+        told.contains(&"The pytest session 1 ended with status 0."),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_lost_agent_says_from_when_to_when_nothing_was_sampled() {
+    let mut story = background(
+        session(Some(0), "passed")
+            .samples(Metric::Rss, 0, &[10, 10])
+            .event(9_700, guard("warned")),
+        None,
+    );
+    story.end.as_mut().unwrap().agent_lost = true;
+    let ending = story.digest().job.ending.unwrap();
+    let gone = ending
+        .evidence
+        .iter()
+        .find(|it| it.sentence.starts_with("The agent was gone"));
+    let gone = gone.unwrap();
+    assert_eq!(
+        gone.sentence,
+        "The agent was gone before the job's end: nothing was sampled from 0.1 s to 9.7 s."
+    );
+    assert_eq!(gone.at_us, Some(50_000));
+}

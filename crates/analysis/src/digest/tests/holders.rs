@@ -215,3 +215,24 @@ fn an_import_is_held_and_what_a_fixture_holds_is_not_told_again_with_its_file() 
     let sum: i64 = holders.iter().map(|(_, bytes)| bytes * MB).sum();
     assert!(sum.cast_unsigned() <= digest.job.peak_bytes.max(605 * MB as u64));
 }
+
+#[test]
+fn what_the_holders_that_are_not_named_held_is_told_together() {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for file in 0..8_i64 {
+        let (path, before) = (format!("{file}.py"), 10 + 5 * file);
+        marks.push((10 * file + 1, before, before, tb(&path, "x")));
+        marks.push((10 * file + 5, before + 5, before + 5, te("passed")));
+    }
+    let ending = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&marks)
+        .event(90, super::background::guard("stopped"))
+        .ends(None, Some(9))
+        .ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    assert_eq!(ending.culprits.len(), 5);
+    let mut told = ending.evidence.iter().map(|it| it.sentence.as_str());
+    let rest = "3 more than the 5 that are named held 14.3 MiB together.";
+    assert!(told.any(|said| said == rest), "{ending:?}");
+}

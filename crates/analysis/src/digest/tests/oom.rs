@@ -279,3 +279,45 @@ fn a_peak_above_the_limit_says_why() {
     );
     assert!(!told(&two(&[20, 30])).contains("above the limit"));
 }
+
+#[test]
+fn a_kill_beside_the_guards_stop_tells_of_both() {
+    let story = |stopped_ms: i64| {
+        full(kills(gone_worker(2), "/job", &[0, 1]), "/job")
+            .event(stopped_ms, super::background::guard("stopped"))
+            .ends(Some(2), None)
+            .ends_as("both", Verdict::OomCgroup, Confidence::Certain)
+            .sentence
+    };
+    let (before, after) = (story(10), story(900));
+    assert!(
+        before.contains("after the guard had told pytest to end: "),
+        "{before}"
+    );
+    assert!(
+        after.contains(" later the guard told pytest to end: "),
+        "{after}"
+    );
+    assert!(!before.contains("went on"), "{before}");
+}
+
+#[test]
+fn who_was_killed_at_the_limit_had_nothing_left_and_no_reading_is_above_the_worst() {
+    let limit = |story: Story| {
+        story
+            .series(Metric::CgroupLimit, None, "/job", 0, &[200, 200], MB)
+            .series(Metric::CgroupWorkingSet, None, "/job", 0, &[100, 150], MB)
+    };
+    let grows = limit(session(None, "").samples(Metric::Rss, 0, &[100, 150, 190]));
+    // By a signal that nobody counted: the last reading, and what the job grew by since.
+    let job = grows.clone().ends(None, Some(15)).digest().job;
+    assert_eq!(job.limits[0].worst_used_bytes, 190_000_000);
+    assert_eq!(job.headroom_bytes, Some(10_000_000));
+    let killed = kills(grows, "/job", &[0, 1])
+        .series(Metric::CgroupOoms, None, "/job", 0, &[0, 1], 1)
+        .ends(None, Some(9));
+    killed.ends_as("killed", Verdict::OomCgroup, Confidence::Certain);
+    let job = killed.digest().job;
+    assert_eq!(job.limits[0].worst_used_bytes, 200_000_000);
+    assert_eq!(job.headroom_bytes, Some(0));
+}

@@ -161,3 +161,35 @@ fn a_job_of_another_recorders_file_claims_no_ending() {
         assert!(!story.digest().job.censored);
     }
 }
+
+#[test]
+fn what_was_sampled_is_told_apart_from_what_the_plugin_told() {
+    let story = story(Some(0), true)
+        .session("t", 400)
+        .process(8, 1, Role::Pytest, "", "t")
+        .marks(&[
+            (400, 10, 10, sb()),
+            (410, 10, 10, tb("c.py", "told")),
+            (420, 10, 10, te("passed")),
+            (430, 10, 10, super::builder::se(0)),
+        ])
+        .ends(Some(0), None);
+    let ending = story.ends_as("mixed", Verdict::Passed, Confidence::Likely);
+    let said = &ending.sentence;
+    assert!(said.starts_with("2 tests were seen by sampling"), "{said}");
+    assert!(
+        said.contains("of 1 that the plugin told of none failed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_ran_at_the_last_sample_is_said_to_be_as_of_then() {
+    let ending = story(None, false).ends_as("killed", Verdict::Killed, Confidence::Likely);
+    let mut told = ending.evidence.iter().map(|it| it.sentence.as_str());
+    let seen = told.find(|said| said.contains("was seen last")).unwrap();
+    assert!(
+        seen.contains("in b.py::two, ") && seen.contains(" before it was gone"),
+        "{seen}"
+    );
+}

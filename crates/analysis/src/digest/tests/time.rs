@@ -500,3 +500,16 @@ fn how_long_a_late_test_ran_is_what_was_seen_of_it() {
         "pytest-timeout ended pytest in a test that was seen to run for 1.2 s, of the 1.0 s it may take, after no test (one was running)."
     );
 }
+
+#[test]
+fn a_timeout_that_kills_a_pytest_before_its_session_is_told() {
+    let story = |command: &str| {
+        Story::new()
+            .of_job(|job| job.command = command.split(' ').map(str::to_owned).collect())
+            .process(10, 1, Role::Pytest, "", "")
+            .samples(Metric::Rss, 0, &[10; 21])
+            .ends(None, Some(9))
+    };
+    story("timeout -s KILL 1 pytest").ends_as("up", Verdict::TimedOut, Confidence::Likely);
+    story("timeout -s KILL 3 pytest").ends_as("not up", Verdict::Killed, Confidence::Likely);
+}

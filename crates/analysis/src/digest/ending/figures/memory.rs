@@ -3,7 +3,7 @@
 use highwater_wire::report::{LimitKind, Verdict};
 
 use super::{
-    super::{ended_early, evidence::Evidence, is_of_memory, words::count},
+    super::{culprits, ended_early, evidence::Evidence, holders, is_of_memory, words::count},
     Figures, MOST_NAMED,
 };
 use crate::figures::mebibytes;
@@ -117,7 +117,7 @@ pub(super) fn room(evidence: &Evidence, verdict: Verdict, figures: &mut Figures)
         ));
     }
     if is_of_memory(verdict) {
-        holders(evidence, figures);
+        held(evidence, verdict, figures);
     }
     let headroom = &evidence.headroom;
     if ended_early(verdict, evidence)
@@ -180,7 +180,19 @@ fn bears(evidence: &Evidence, verdict: Verdict, kind: LimitKind) -> bool {
 }
 
 /// What was there before the test that ran, and what that test added.
-fn holders(evidence: &Evidence, figures: &mut Figures) {
+fn held(evidence: &Evidence, verdict: Verdict, figures: &mut Figures) {
+    let named = culprits(evidence, verdict);
+    let (more, bytes) = holders::unnamed(&super::super::all_holders(evidence, verdict), &named);
+    if more > 0 {
+        let held = mebibytes(bytes);
+        figures.at(
+            evidence.moment_us,
+            format!(
+                "{more} more than the {} that are named held {held} together.",
+                named.len()
+            ),
+        );
+    }
     if let Some(left) = evidence.left_behind {
         figures.at(
             evidence.moment_us,
