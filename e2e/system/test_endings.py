@@ -34,6 +34,16 @@ def test_a_timeout_is_told_whatever_the_code(recorder, script, code):
     assert "2.0 s" in summary["ending"]["sentence"]
 
 
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="needs timeout of the GNU core utilities")
+@pytest.mark.parametrize("script", [["timeout", "-s", "KILL", "1"] + PYTEST, ["sh", "-c", "timeout -s KILL 1 %s" % " ".join(PYTEST)]], ids=["command", "shell"])
+def test_a_timeout_before_pytest_has_begun_is_told(recorder, script):
+    (recorder.folder / "conftest.py").write_text("import time\ntime.sleep(60)\n")
+    summary = recorder.run(script)
+    assert verdict(summary) == ("timed_out", "likely"), summary["ending"]
+    assert [notice for notice in summary["notices"] if notice["code"] == "pytest_without_plugin"] == []
+    assert "1.0 s" in summary["ending"]["sentence"]
+
+
 @pytest.mark.parametrize("code", [0, 1, 124, 137, 143])
 def test_a_code_by_itself_is_no_verdict(recorder, code):
     (recorder.folder / "test_it.py").write_text("def test_a():\n    pass\n")

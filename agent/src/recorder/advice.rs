@@ -72,6 +72,9 @@ fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<Str
     let mend = "its Python is older than 3.8, something between replaced PYTHONPATH, or plugins are not loaded by themselves (PYTEST_DISABLE_PLUGIN_AUTOLOAD, python -I). \
         Let PYTHONPATH and HIGHWATER_* through, or install the package `highwater-pytest` where pytest is and, without autoload, add \
         `-p highwater_pytest`";
+    if known.was_ended_early() {
+        return None;
+    }
     match (known.is_sampled, &known.unseen, wanted) {
         (true, Some(reason), true) if by_title => Some(format!(
             "pytest (process {pid}) ran without Highwater's plugin, and its memory does not tell its tests ({reason}): they are named by the titles of \
@@ -91,6 +94,17 @@ fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<Str
             "the memory of pytest (process {pid}) does not tell its tests: {reason}"
         )),
         (true, _, false) | (false, None, false) => None,
+    }
+}
+
+impl Known {
+    /// A signal ended it before a plugin that is slow to come would have spoken, and no test was seen: it may never have come to load one.
+    fn was_ended_early(&self) -> bool {
+        let lived_us = self.word.ended_us.map(|ended_us| ended_us - self.born_us);
+        self.word.signal.is_some()
+            && !self.is_sampled
+            && self.unseen.is_none()
+            && lived_us.is_some_and(|lived_us| lived_us < PATIENCE_US)
     }
 }
 

@@ -454,6 +454,27 @@ fn a_pytest_without_the_plugin_is_pointed_out_once() {
 }
 
 #[test]
+fn of_a_pytest_that_was_killed_while_it_loaded_nobody_says_that_its_plugin_does_not_come() {
+    let said = |exit_code, signal| {
+        let scene = scene(0);
+        scene.born(7, 1, "pytest tests", 0);
+        let ending = Ending { exit_code, signal };
+        scene.tell(Message::Seen(Seen::Tree(
+            TreeEvent::Gone { key: key(7) },
+            2_000_000,
+        )));
+        scene.tell(Message::Reaped {
+            pid: 7,
+            t_us: 2_000_000,
+            ending,
+        });
+        notices(&scene.finish().sink.kept).contains_key("pytest_without_plugin")
+    };
+    assert!(!said(None, Some(9)));
+    assert!(said(Some(0), None));
+}
+
+#[test]
 fn the_recorder_tells_its_own_cost() {
     let recorded = scene(0).finish();
     let notices = notices(&recorded.sink.kept);

@@ -16,6 +16,8 @@ const MOST_LANES: usize = 16;
 /// What came before the first session is left out where it takes this part of the job at least, and holds nothing that comes near the peak.
 const LEFT_OUT_FROM_PART: i64 = 5;
 
+/// A curve that ends no longer than this before the job ends with it, µs.
+const LEAST_GAP_US: i64 = 1_000_000;
 /// How many points a curve of the job is drawn with: as fine as the chart is wide.
 const POINTS: usize = 600;
 
@@ -325,7 +327,11 @@ fn words(
         format!(
             " Below, {} of test files on {}{drawn}.",
             count(visits.len(), "visit"),
-            count(workers.len(), "worker"),
+            match workers.len() {
+                several if several > 1 && !are_workers(&workers, processes) =>
+                    format!("{several} processes"),
+                workers => count(workers, "worker"),
+            },
         )
     };
     let below = format!(
@@ -341,14 +347,38 @@ fn words(
     let apart = peak_above_curve(job.peak_bytes, highest)
         .map_or_else(String::new, |apart| format!(" {apart}"));
     format!(
-        "Memory of all processes over {}: from {} at the start to {} at the end, highest with {peak} ({}) after {}.{apart}{below}{}",
+        "Memory of all processes over {}: from {} at the start to {} {}, highest with {peak} ({}) after {}.{apart}{below}{}",
         time_label(job.duration_us),
         bytes_label(first),
         bytes_label(last),
+        end_of_curve(job, &data.tree),
         job.peak_kind.as_str(),
         time_label(job.peak_at_us),
         left_out(data),
     ) + &foreseen(data)
+}
+
+/// Whether each of them is a worker of xdist.
+fn are_workers(visited: &BTreeSet<u32>, processes: &[ProcessRow]) -> bool {
+    let mut of_them = processes.iter().filter(|it| visited.contains(&it.id));
+    of_them.all(|process| process.worker.is_some())
+}
+
+/// Where the curve ends: with the job, or before, as where the agent was gone.
+fn end_of_curve(job: &JobReport, tree: &[Band]) -> String {
+    let width_us = match tree {
+        [first, second, ..] => second.t_us - first.t_us,
+        _ => 0,
+    };
+    let last_us = tree.last().map_or(job.duration_us, |band| band.t_us);
+    let left_us = job.duration_us - last_us - width_us;
+    if job.state == JobState::Running || left_us < LEAST_GAP_US.max(width_us) {
+        return "at the end".to_owned();
+    }
+    format!(
+        "at {}, after which nothing was sampled until the end",
+        time_label(last_us)
+    )
 }
 
 /// What the band at the right edge is.
