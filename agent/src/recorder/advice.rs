@@ -10,6 +10,8 @@ use crate::{
 
 /// A plugin that has not spoken by then does not come, µs after the process was first seen.
 pub(super) const PATIENCE_US: i64 = 30_000_000;
+/// How a process ended is told within this after it was gone, µs.
+const END_IS_TOLD_US: i64 = 2_000_000;
 /// A process that ended sooner may never have come to load a plugin (`pytest --version`), µs.
 const TOO_SHORT_US: i64 = 1_000_000;
 
@@ -25,7 +27,7 @@ pub(super) fn without_plugin(
         let age_us = now_us - known.born_us;
         !known.is_advised
             && !known.has_plugin
-            && (at_the_end || known.is_gone() || age_us >= PATIENCE_US)
+            && (at_the_end || known.is_seen_to_end(now_us) || age_us >= PATIENCE_US)
     };
     let mut said = Vec::new();
     if !table.iter_mut().any(|(_, known)| is_due(known)) {
@@ -98,6 +100,13 @@ fn sentence(pid: u32, known: &Known, wanted: bool, by_title: bool) -> Option<Str
 }
 
 impl Known {
+    /// It is gone, and how it ended was told too, which comes a little later, or does not come.
+    fn is_seen_to_end(&self, now_us: i64) -> bool {
+        let is_told = self.word.exit_code.is_some() || self.word.signal.is_some();
+        let gone_us = self.word.ended_us.unwrap_or(now_us);
+        self.is_gone() && (is_told || now_us - gone_us >= END_IS_TOLD_US)
+    }
+
     /// A signal ended it before a plugin that is slow to come would have spoken, and no test was seen: it may never have come to load one.
     fn was_ended_early(&self) -> bool {
         let lived_us = self.word.ended_us.map(|ended_us| ended_us - self.born_us);

@@ -1,6 +1,6 @@
 //! How a job ended: a pure decision over the evidence. An exit code alone never decides.
 //!
-//! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `oom` and `kernel_log`
+//! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `progress` (how far the tests came), `oom` and `kernel_log`
 //! (what the kernel says), `headroom` (how much room there was), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
 //! was up). Then the rooms are asked in the order of `ROOMS`, and the first that knows decides; `told` is asked last and always knows.
 
@@ -16,6 +16,7 @@ mod holders;
 mod kernel_log;
 mod oom;
 mod open_sessions;
+mod progress;
 mod seen;
 mod signals;
 mod silence;

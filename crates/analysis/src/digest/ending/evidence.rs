@@ -8,25 +8,23 @@ use highwater_wire::{
 };
 
 use super::{
-    super::{parts::Parts, walk::TestFacts},
+    super::parts::Parts,
     deaths::{self, Death, EndOfCommand},
     failures::Failures,
     gaps::Gaps,
     headroom::Headroom,
     holders::{self, LeftBehind},
     oom::OomKills,
-    open_sessions::{CODES_OF_SIGNALS, OpenSessions, walk_of},
+    open_sessions::{CODES_OF_SIGNALS, OpenSessions},
+    progress,
     seen::Seen,
     status,
     time::TimeLimits,
-    words::count,
 };
 use crate::counts::Counts;
 
 /// An agent that dies takes no more samples with it than of this time.
 const LAST_BLOCK_US: i64 = 2_000_000;
-/// The outcome of a test that did not come to one.
-const UNKNOWN: &str = "unknown";
 /// A disk that lost its power may have one file from so much earlier than another: the kernel writes back what has waited 30 s, and looks for
 /// it every 5 s (`vm.dirty_expire_centisecs`, `vm.dirty_writeback_centisecs`).
 const WRITTEN_BACK_US: i64 = 35_000_000;
@@ -158,7 +156,7 @@ impl Evidence {
                     limit.limit_bytes.cast_signed() - limit.worst_used_bytes.cast_signed()
                 })
                 .cloned(),
-            running: running(parts),
+            running: progress::running(parts),
             ..Self::default()
         };
         let coded = evidence.coded_signal();
@@ -179,13 +177,13 @@ impl Evidence {
         let stopped_us = evidence.seen.guard_stop().map(|action| action.at_us);
         evidence.running = ran
             .or(evidence.running)
-            .or_else(|| broken_off_after(parts, stopped_us?));
+            .or_else(|| progress::broken_off_after(parts, stopped_us?));
         if evidence.running.is_none() && evidence.worst_status() == Some(status::INTERRUPTED) {
-            evidence.running = broken_off(parts);
+            evidence.running = progress::broken_off(parts);
         }
-        let about = about(parts, sessions, &evidence);
+        let about = progress::about(parts, sessions, &evidence);
         evidence.of_several = about.len() < sessions.iter().filter(|it| it.tests > 0).count();
-        evidence.about = counts_of(parts, sessions, &about);
+        evidence.about = progress::counts_of(parts, sessions, &about);
         let running = holders::running(parts, moment_us);
         evidence.running_took_bytes = running
             .iter()
@@ -316,30 +314,6 @@ impl Evidence {
             .filter(|status| !status::is_known(*status))
     }
 
-    /// How far the tests had come, to stand after "after".
-    pub(super) fn tests_so_far(&self) -> String {
-        let running = self.about.unfinished;
-        let of_it = if self.of_several {
-            " of its session"
-        } else {
-            ""
-        };
-        let done = match self.about.tests.saturating_sub(running) {
-            0 if running > 0 => format!("no test{of_it}"),
-            done => format!("{}{of_it}", count(done, "test")),
-        };
-        match running {
-            0 => done,
-            1 => format!("{done} (one was running)"),
-            running => format!("{done} ({running} were running)"),
-        }
-    }
-
-    /// How the tests of a session that went on without a worker came out.
-    pub(super) fn tests_all_told(&self) -> String {
-        self.about.words()
-    }
-
     /// Workers were gone, and the session did not end well for it.
     pub(super) fn fell_by_its_workers(&self) -> bool {
         self.vanished_workers() > 0 && self.worst_status() != Some(status::OK)
@@ -380,76 +354,6 @@ fn outlived_the_agent(parts: &Parts<'_>) -> bool {
     let other_boot = parts.recording.end().is_some_and(|end| end.other_boot);
     let lost_us = LAST_BLOCK_US + if other_boot { WRITTEN_BACK_US } else { 0 };
     last_marks.any(|interval| interval.to_us >= sampled_us.saturating_add(lost_us))
-}
-
-/// What ran last in a process that never left pytest; of several the one whose word is the latest.
-fn running(parts: &Parts<'_>) -> Option<String> {
-    parts
-        .walks
-        .iter()
-        .filter(|walk| walk.running.is_some())
-        .max_by_key(|walk| walk.intervals.last().map_or(0, |interval| interval.to_us))
-        .and_then(|walk| walk.running)
-        .map(str::to_owned)
-}
-
-/// The test in which pytest was interrupted: it left it in order, without a word of how it went.
-fn broken_off(parts: &Parts<'_>) -> Option<String> {
-    let tests = parts.tests.iter();
-    let last = tests.max_by_key(|test| test.started_us)?;
-    (last.outcome == UNKNOWN).then(|| last.nodeid.clone())
-}
-
-/// The test that was broken off after an instant: it has no outcome, or ran at the instant and did not pass. Workers go on for a while when their controller
-/// is told to stop, so what passed since did not run at the end. Of several the one that began last.
-fn broken_off_after(parts: &Parts<'_>, t_us: i64) -> Option<String> {
-    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
-    let broken_off = |test: &&TestFacts<'_>| {
-        let ran = test.began_us <= t_us && !matches!(test.outcome, "passed" | "skipped");
-        test.ended_us.is_none_or(|ended| ended >= t_us) && (ran || test.outcome == UNKNOWN)
-    };
-    tests
-        .filter(broken_off)
-        .max_by_key(|test| test.began_us)
-        .map(|test| test.nodeid.to_owned())
-}
-
-/// The ordinals of the sessions that the ending is about: that of who died, else those that were broken off by their own word, else all.
-fn about(parts: &Parts<'_>, sessions: &[SessionReport], evidence: &Evidence) -> Vec<u32> {
-    let died = evidence.main_death().and_then(|death| death.process);
-    let walk = died.and_then(|process| walk_of(parts, process));
-    if let Some(last) = walk.and_then(|walk| walk.session_begins.last()) {
-        return vec![*last];
-    }
-    let broken_off = |session: &&SessionReport| {
-        let status = session.exit_status;
-        died.is_none() && matches!(status, Some(status::INTERRUPTED | status::INTERNAL_ERROR))
-    };
-    let ordinals = |sessions: Vec<&SessionReport>| -> Vec<u32> {
-        sessions.iter().map(|session| session.ordinal).collect()
-    };
-    match ordinals(sessions.iter().filter(broken_off).collect()) {
-        none if none.is_empty() => ordinals(sessions.iter().collect()),
-        some => some,
-    }
-}
-
-/// How far the tests of some sessions came.
-fn counts_of(parts: &Parts<'_>, sessions: &[SessionReport], about: &[u32]) -> Counts {
-    let is_about = |session: &&SessionReport| about.contains(&session.ordinal);
-    let of_them: Vec<SessionReport> = sessions.iter().filter(is_about).cloned().collect();
-    // What was sampled has no outcomes.
-    let told = |ordinal: u32| {
-        of_them
-            .iter()
-            .any(|it| it.ordinal == ordinal && !it.sampled)
-    };
-    let tests = parts.walks.iter().flat_map(|walk| &walk.tests);
-    let broken_off = tests
-        .filter(|test| test.ended_us.is_some() && test.outcome == UNKNOWN && told(test.session));
-    let mut counts = Counts::of_sessions(&of_them);
-    counts.unfinished += broken_off.count() as u64;
-    counts
 }
 
 fn skipped(parts: &Parts<'_>) -> u64 {
