@@ -342,9 +342,7 @@ impl<S: BatchSink> Recorder<S> {
                 self.tailer.look(monotonic_us(), lives, &mut told)
             }
         };
-        let has_failed = told
-            .iter()
-            .any(|news| matches!(news, Told::Unread { .. }));
+        let has_failed = told.iter().any(|news| matches!(news, Told::Unread { .. }));
         for news in told.drain(..) {
             self.hear(news);
             if self.gathered.marks_bytes >= MARKS_BYTES || self.gathered.heads >= HEADS {
