@@ -52,12 +52,19 @@ pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, S
         .map_err(|error| format!("{name} cannot be started: {error}"))?;
     let (sender, said) = channel();
     if let Some(stdout) = child.stdout.take() {
-        thread::spawn(move || {
+        let read = move || {
             let mut text = Vec::new();
             let read = stdout.take(MOST_BYTES).read_to_end(&mut text);
             // Nobody listens any more only after the time is over.
             drop(sender.send(read.map(|_| String::from_utf8_lossy(&text).into_owned())));
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn(read) {
+            kill_group(child.id());
+            let ended = child
+                .wait()
+                .map_err(|error| format!("{name} was lost: {error}"))?;
+            return Err(format!("nobody can listen to {name} ({ended}): {error}"));
+        }
     }
     let deadline = Instant::now() + patience;
     let said = said.recv_timeout(patience);

@@ -166,9 +166,15 @@ mod tests {
             told.starts_with("HIGHWATER_CA_FILE: /no/such/file: "),
             "{told}"
         );
-        let none = env(&[("SSL_CERT_FILE", "/dev/null"), ("HIGHWATER_CA_FILE", " ")]);
+        let place = tempfile::tempdir().unwrap();
+        let empty = place.path().join("empty").display().to_string();
+        std::fs::write(&empty, "").unwrap();
+        let none = env(&[("SSL_CERT_FILE", &empty), ("HIGHWATER_CA_FILE", " ")]);
         let told = roots(&none).unwrap_err();
-        assert_eq!(told, "SSL_CERT_FILE: /dev/null holds no certificate in PEM");
+        assert_eq!(
+            told,
+            format!("SSL_CERT_FILE: {empty} holds no certificate in PEM")
+        );
         assert!(matches!(roots(&env(&[])), Ok(RootCerts::WebPki)));
     }
 }
