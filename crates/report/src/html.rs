@@ -98,7 +98,7 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         name: rank::job_name(job),
         tone: tone(job),
         sentence: sentence(job),
-        plan_hint: plan::hint(job),
+        plan_hint: plan::hint(job, source.page),
         facts: facts(job),
         remarks: &source.remarks,
         chart: chart.map_err(|error| WriteError::Chart(error.to_string()))?,

@@ -30,7 +30,7 @@ const MOST_SENTENCE_COLUMNS: usize = 2_000;
 pub(crate) fn write(source: &Source<'_>) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = head(&mut out, &source.digest.job, &source.remarks);
+    let _ = head(&mut out, &source.digest.job, &source.remarks, source.page);
     let _ = details(&mut out, source);
     let _ = foot(&mut out, source.page);
     bounded(out, MOST_BYTES)
@@ -44,12 +44,17 @@ pub(crate) fn brief(
     most_bytes: usize,
 ) -> String {
     let mut out = String::new();
-    let _ = head(&mut out, job, remarks);
+    let _ = head(&mut out, job, remarks, page);
     let _ = foot(&mut out, page);
     bounded(out, most_bytes)
 }
 
-fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Result {
+fn head(
+    out: &mut String,
+    job: &JobReport,
+    remarks: &[Remark],
+    page: Option<&str>,
+) -> std::fmt::Result {
     writeln!(out, "### Memory of {}\n", name(&rank::job_name(job)))?;
     match &job.ending {
         Some(ending) => writeln!(
@@ -65,7 +70,13 @@ fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Resu
     let kind = job.peak_kind.as_str();
     let peak = mebibytes(job.peak_bytes.cast_signed());
     let tests: u64 = job.sessions.iter().map(|session| session.tests).sum();
-    let failed: u64 = job.sessions.iter().map(|session| session.failed).sum();
+    // How a test ends that was read from memory nobody saw.
+    let failed = match job.sessions.iter().any(|session| session.sampled) {
+        true => "not known".to_owned(),
+        false => (job.sessions.iter().map(|session| session.failed))
+            .sum::<u64>()
+            .to_string(),
+    };
     let headroom = job.headroom_bytes.map_or("–".to_owned(), mebibytes);
     let took = duration(job.duration_us);
     writeln!(out, "| Peak | Headroom | Duration | Tests | Failed |")?;
@@ -100,7 +111,7 @@ fn head(out: &mut String, job: &JobReport, remarks: &[Remark]) -> std::fmt::Resu
     if !remarks.is_empty() {
         writeln!(out)?;
     }
-    if let Some(hint) = plan::hint(job) {
+    if let Some(hint) = plan::hint(job, page) {
         writeln!(
             out,
             "To cut the suite into jobs that fit: {}\n",

@@ -4,7 +4,7 @@
 use highwater_analysis::{digest::Digest, figures::mebibytes, time};
 use highwater_wire::report::{
     CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
-    JobState, Remark, RemarkKind, Severity, Verdict,
+    JobState, Remark, RemarkKind, SessionReport, Severity, Verdict,
 };
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ pub fn of(digest: &Digest) -> Vec<Remark> {
         let culprits = ending.culprits.iter().take(MOST_CULPRITS);
         remarks.extend(culprits.map(|it| culprit(digest, it)));
     }
+    remarks.extend(job.sessions.iter().filter_map(|it| fallen(job, it)));
     remarks.extend(job.growth.iter().filter_map(|it| growth(job, it)));
     remarks.extend(job.forecast.as_ref().map(|it| forecast(digest, it)));
     if let Some(found) = &job.diagnosis {
@@ -96,6 +97,22 @@ fn death(digest: &Digest, ending: &Ending) -> Remark {
         path,
         sentence,
     )
+}
+
+/// A part of a job that goes on was ended by want of memory.
+fn fallen(job: &JobReport, session: &SessionReport) -> Option<Remark> {
+    let fallen = session.fallen.as_ref().filter(|it| it.by_kernel)?;
+    let subject = format!("session {}", session.ordinal);
+    let sentence = fallen.sentence.clone();
+    let severity = Severity::Error;
+    Some(remark(
+        job,
+        RemarkKind::Death,
+        severity,
+        &subject,
+        None,
+        sentence,
+    ))
 }
 
 fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {

@@ -82,7 +82,7 @@ fn write(out: &mut String, digest: &Digest, page: Option<&str>, look: &Look) -> 
             )?;
         }
     }
-    if let Some(hint) = plan::hint(job) {
+    if let Some(hint) = plan::hint(job, page) {
         writeln!(out, "To cut the suite into jobs that fit: {hint}")?;
     }
     if let Some(test) = job.peak_during.first() {

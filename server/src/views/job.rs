@@ -206,8 +206,8 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         sentence: sentence(&job),
         is_only_worse: check::is_only_worse(&job, check.as_ref()),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
-        plan_hint: plan::hint(&job),
-        plan_href: match files.is_empty() {
+        plan_hint: plan::hint(&job, None),
+        plan_href: match files.is_empty() || job.sessions.iter().any(|session| session.sampled) {
             true => String::new(),
             false => format!("/jobs/{}/plan", job.uuid),
         },

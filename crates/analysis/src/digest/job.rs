@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::Job,
 };
 
-use super::{ending, forecast, growth, limits, parts::Parts};
+use super::{ending, fallen, forecast, growth, limits, parts::Parts};
 use crate::{
     recording::Recording,
     time::{by_the_server, rfc3339},
@@ -26,12 +26,16 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us.max(0));
     let limits = limits::of_job(parts.recording, parts.cgroups, parts.peak.bytes);
     let headroom_bytes = limits::headroom(&limits);
-    let sessions = session_reports(parts);
+    let mut sessions = session_reports(parts);
+    if running {
+        fallen::tell(parts, &mut sessions, &limits);
+    }
     let ending = (!running).then(|| {
         let evidence = ending::Evidence::gather(parts, &sessions, &limits);
         ending::decide(&evidence)
     });
     let (ending, censored) = ending.unzip();
+    let forecast = forecast::of_job(parts, &sessions, &limits, ending.as_ref(), censored);
     let run = run_report(job);
     let started_unix_us = by_the_server(job.started_unix_us, parts.context.clock_skew_us);
     JobReport {
@@ -74,10 +78,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             ),
         },
         diagnosis: parts.diagnosis.clone(),
-        forecast: match parts.is_imported() {
-            true => None,
-            false => forecast::of_job(parts, &limits, running),
-        },
+        forecast,
         limits,
         headroom_bytes,
         exit_code: end.and_then(|end| end.exit_code),
@@ -180,6 +181,7 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
             tests,
             failed,
             sampled: session.sampled,
+            fallen: None,
         }
     };
     parts

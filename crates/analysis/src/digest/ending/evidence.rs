@@ -245,7 +245,7 @@ impl Evidence {
     }
 
     /// How far the tests had come, to stand after "after".
-    pub(super) fn tests_so_far(&self) -> String {
+    pub(in crate::digest) fn tests_so_far(&self) -> String {
         let done = self.tests.saturating_sub(self.tests_running);
         let done = match done {
             0 if self.tests_running > 0 => "no test".to_owned(),

@@ -155,6 +155,7 @@ fn what_a_further_pytest_and_a_controller_take_is_told() {
     (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
     a.fixture_bytes = 20;
     let session = SessionReport {
+        fallen: None,
         ordinal: 1,
         id: String::new(),
         root: String::new(),
