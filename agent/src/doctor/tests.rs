@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{python::Probed, *};
+use super::{program::Unanswered, python::Probed, *};
 use crate::{
     shipper::{Permit, Presence, Standing},
     summary::Look,
@@ -80,7 +80,7 @@ fn the_python_of_a_script_is_read_from_its_first_lines() {
     }
 }
 
-fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, String> {
+fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, Unanswered> {
     Ok(Probed {
         python: "3.12.1".to_owned(),
         pytest: pytest.map(str::to_owned),
@@ -92,7 +92,13 @@ fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, String> 
 #[test]
 fn python_and_pytest_are_judged() {
     use Status::{Limited, NotChecked, Works};
-    let hung = Err("python3 said nothing for 5 s and was stopped".to_owned());
+    let hung = Err(Unanswered {
+        why: "python3 did not answer within 5 s and was stopped".to_owned(),
+        was_slow: true,
+    });
+    let broken = Err(Unanswered::from(
+        "python3 ended with exit status: 1".to_owned(),
+    ));
     let script = Path::new("/v/bin/pytest");
     let new = probed(Some("8.2.0"), None);
     for (check, expected, seen) in [
@@ -104,8 +110,13 @@ fn python_and_pytest_are_judged() {
         ),
         (
             python::python_check(Some(Path::new("/p")), Some(&hung)),
+            NotChecked,
+            "/p: python3 did not answer",
+        ),
+        (
+            python::python_check(Some(Path::new("/p")), Some(&broken)),
             Limited,
-            "/p: python3 said",
+            "/p: python3 ended",
         ),
         (
             python::pytest_check(Some(script), Some(&new)),
@@ -129,7 +140,7 @@ fn python_and_pytest_are_judged() {
         ),
         (
             python::pytest_check(Some(script), Some(&hung)),
-            Limited,
+            NotChecked,
             "was stopped",
         ),
         (
