@@ -74,7 +74,7 @@ def test_the_status_of_a_background_agent_warns(recorder, cgroup):
         "start": [highwater, "start", "--spool", str(recorder.spool), "--project", "test/suite", "--print-env", "--runner-pid"],
         "tests": small.inside(ORDERED),
         "status": [highwater, "status"],
-        "report": [highwater, "report", "--format", "github"],
+        "report": [highwater, "report", "--spool", str(recorder.spool), "--format", "github"],
         "stop": [highwater, "stop"],
     }
     script = """
