@@ -229,7 +229,21 @@ fn the_plugin_is_judged_by_what_pytest_would_find() {
             "Python 3.6.15 is older than 3.8",
         ),
         (None, &env, NotChecked, "no pytest"),
-        (Some(Err(String::new())), &env, NotChecked, "no pytest"),
+        (
+            Some(Err(String::new().into())),
+            &env,
+            NotChecked,
+            "no pytest",
+        ),
+        (
+            Some(Err(Unanswered {
+                why: "python3 did not answer".to_owned(),
+                was_slow: true,
+            })),
+            &env,
+            NotChecked,
+            "did not answer",
+        ),
         (Some(probed(None, None)), &env, NotChecked, "no pytest"),
         (Some(own.clone()), &env, Works, "the agent's own"),
         (Some(installed), &env, Works, "/venv/highwater_pytest"),
