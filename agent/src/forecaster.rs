@@ -108,7 +108,9 @@ impl Forecaster {
 
     /// A process told of itself. Where a file ended with it, and the last time is long enough ago, what is known goes to the thread.
     pub fn heard(&mut self, key: ProcessKey, mark: &Mark) {
-        if !self.gather.heard(key, mark) || mark.t_us < self.next_us {
+        let is_time = self.gather.heard(key, mark) && mark.t_us >= self.next_us;
+        // A look that can tell nothing yet would take the time of the one that can.
+        if !is_time || self.gather.steps().counted() < forecast::LEAST_FILES {
             return;
         }
         let moment = Moment {
@@ -138,6 +140,7 @@ fn work(moments: &Receiver<Moment>, forewarn: Forewarn) {
             workers: moment.workers,
             limits: &moment.limits,
             history: &history,
+            asked: &[],
             goes_on: true,
         });
         let Some(report) = report.filter(|report| news.is_news(report)) else {

@@ -26,18 +26,29 @@ pub(crate) fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
         })
 }
 
-const STOPPED: &str = " and was stopped";
+/// Why a program did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unanswered {
+    /// In words.
+    pub(crate) why: String,
+    /// It took longer than was waited for: nothing is known of it.
+    pub(crate) was_slow: bool,
+}
 
-/// Whether what [`ask`] says is that the program took too long.
-pub(crate) fn was_slow(error: &str) -> bool {
-    error.ends_with(STOPPED)
+impl From<String> for Unanswered {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            was_slow: false,
+        }
+    }
 }
 
 /// What a program writes to its standard output until it ends it. One that takes longer is killed, with all of its process group.
 ///
 /// # Errors
-/// In words, when it cannot be started, takes too long or does not end well.
-pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, String> {
+/// When it cannot be started, takes too long or does not end well.
+pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, Unanswered> {
     let name = Path::new(command.get_program())
         .file_name()
         .unwrap_or(OsStr::new(""))
@@ -63,7 +74,7 @@ pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, S
             let ended = child
                 .wait()
                 .map_err(|error| format!("{name} was lost: {error}"))?;
-            return Err(format!("nobody can listen to {name} ({ended}): {error}"));
+            return Err(format!("nobody can listen to {name} ({ended}): {error}").into());
         }
     }
     let deadline = Instant::now() + patience;
@@ -81,12 +92,15 @@ pub(crate) fn ask(command: &mut Command, patience: Duration) -> Result<String, S
     }
     match (said, ended) {
         (Ok(Ok(text)), Ok(Some(status))) if status.success() => Ok(text),
-        (Ok(_), Ok(Some(status))) => Err(format!("{name} ended with {status}")),
-        (Ok(_), Err(error)) => Err(format!("{name} was lost: {error}")),
-        _ => Err(format!(
-            "{name} said nothing for {} s{STOPPED}",
-            patience.as_secs()
-        )),
+        (Ok(_), Ok(Some(status))) => Err(format!("{name} ended with {status}").into()),
+        (Ok(_), Err(error)) => Err(format!("{name} was lost: {error}").into()),
+        _ => Err(Unanswered {
+            why: format!(
+                "{name} did not answer within {} s and was stopped",
+                patience.as_secs()
+            ),
+            was_slow: true,
+        }),
     }
 }
 
@@ -130,9 +144,15 @@ mod tests {
         let long = Duration::from_secs(60);
         let of = |script: &str| ask(Command::new("sh").args(["-c", script]), long);
         assert_eq!(of("echo said; echo not >&2"), Ok("said\n".to_owned()));
-        assert_eq!(of("exit 3"), Err("sh ended with exit status: 3".to_owned()));
+        assert_eq!(
+            of("exit 3"),
+            Err("sh ended with exit status: 3".to_owned().into())
+        );
         let told = ask(&mut Command::new("/no/such/program"), long).unwrap_err();
-        assert!(told.starts_with("program cannot be started: "), "{told}");
+        assert!(
+            told.why.starts_with("program cannot be started: "),
+            "{told:?}"
+        );
     }
 
     #[test]
@@ -141,7 +161,10 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo begun; sleep 600 & wait"]);
         let told = ask(&mut command, Duration::from_millis(200)).unwrap_err();
-        assert!(told.ends_with("and was stopped"), "{told}");
+        assert!(
+            told.was_slow && told.why.ends_with("and was stopped"),
+            "{told:?}"
+        );
         // The reader would still wait if the grandchild held the pipe: a bound far below its 600 s and far above what it takes.
         assert!(began.elapsed() < Duration::from_secs(120));
     }

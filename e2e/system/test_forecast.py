@@ -74,6 +74,7 @@ def test_the_status_of_a_background_agent_warns(recorder, cgroup):
         "start": [highwater, "start", "--spool", str(recorder.spool), "--project", "test/suite", "--print-env", "--runner-pid"],
         "tests": small.inside(ORDERED),
         "status": [highwater, "status"],
+        "report": [highwater, "report", "--spool", str(recorder.spool), "--format", "github"],
         "stop": [highwater, "stop"],
     }
     script = """
@@ -82,6 +83,9 @@ def test_the_status_of_a_background_agent_warns(recorder, cgroup):
     until [ -e code ] || %(status)s | tee shown | grep -q '^warning: If it goes on so'; do sleep 0.1; done
     %(status)s --json > shown.json
     wait
+    until %(status)s --json > killed.json && grep -q '"by_kernel": true' killed.json; do sleep 0.1; done
+    %(status)s > killed
+    %(report)s > annotations 2> report.err
     cat %(spool)s/*/agent.log > log
     %(stop)s
     """ % dict({name: shlex.join(command) for name, command in words.items()}, spool=recorder.spool)
@@ -93,6 +97,17 @@ def test_the_status_of_a_background_agent_warns(recorder, cgroup):
     assert live["forecast"]["crossings"][0]["kind"] == "cgroup"
     log = (recorder.folder / "log").read_text()
     assert len(WARNING.findall(log)) == 1, log
+    # Once pytest was killed it is not open, what killed it is said, and nothing goes on.
+    killed, told = json.loads((recorder.folder / "killed.json").read_text()), (recorder.folder / "killed").read_text()
+    assert killed["open_sessions"] == 0 and killed["fallen"][0]["at_us"] > 0
+    sentence = killed["fallen"][0]["sentence"]
+    assert sentence.startswith("The kernel killed pytest because its cgroup reached its memory limit, after ") and sentence in told
+    assert "If it goes on so" not in told and "0 of 1 pytest sessions open" in told, told
+    forecast = killed["forecast"]
+    assert not forecast["is_warning"] and "cgroup" not in [it["kind"] for it in forecast["crossings"]], forecast
+    assert forecast["sentence"].startswith("Had it gone on so") and "It had reached the limit of the cgroup, 224.1 MiB." in forecast["sentence"]
+    annotations = (recorder.folder / "annotations").read_text()
+    assert "::error " in annotations and "The kernel killed pytest" in annotations and "If it goes on so" not in annotations, (annotations, (recorder.folder / "report.err").read_text())
 
 
 def test_workers_are_forecast_together_against_a_budget(recorder):
@@ -142,3 +157,52 @@ def test_history_tells_before_the_first_file_has_ended(own_server, recorder):
     job = own_server.job(uuid)
     assert abs(found["peak_bytes"]["value"] - job["peak_bytes"]) < 0.1 * job["peak_bytes"], (found, job["peak_bytes"])
     assert found["peak_bytes"]["low"] <= job["peak_bytes"] <= found["peak_bytes"]["high"]
+
+
+def test_a_short_suite_is_warned_before_its_limit(recorder):
+    """A look that could tell nothing yet does not take the time of the first that can."""
+    for at in range(1, 12):
+        write(recorder.folder, **{"test_%02d" % at: KEEPS % (15 * MB, 0.6)})
+    recorder.run(ORDERED, flags=["--budget", "170MB"])
+    text = recorder.done.stderr.decode()
+    warning = re.search(r"warning: If it goes on so, .* after (\d+) of 11 files\. It crosses the budget, [\d.]+ MiB, at file (\d+)", text)
+    # The first file is no measure for others; so six are behind it.
+    assert warning and int(warning.group(1)) == 7, text
+
+
+def test_a_job_that_ran_all_its_files_is_not_told_what_another_job_ran(own_server, recorder):
+    suite(recorder.folder, 0.05)
+    whole = recorder.run(ORDERED, own_server, flags=["--no-plugin"])
+    assert own_server.job(whole["uuid"])["ending"]["verdict"] == "passed"
+    # The same again, then one file alone, and that with tests that fail.
+    (recorder.folder / "test_01.py").write_text(KEEPS % (EACH, 0.3) + "\ndef test_fails():\n    assert False\n")
+    for command, code in [(ORDERED, 1), (ORDERED + ["test_01.py"], 1), (ORDERED + ["test_02.py"], 0)]:
+        summary = recorder.run(command, own_server, flags=["--no-plugin"])
+        assert recorder.done.returncode == code
+        job = own_server.job(summary["uuid"])
+        page = own_server.text("/jobs/%s" % summary["uuid"])
+        assert job["forecast"] is None and summary["forecast"] is None, job["forecast"]
+        assert "gone on so" not in page and "Cut this suite" not in page
+        report = own_server.text("/api/v1/jobs/%s/report?format=markdown" % summary["uuid"])
+        assert "gone on so" not in report and "not known |" in report
+
+
+@NEEDS_CGROUPS
+def test_what_to_do_runs_as_it_is_printed(own_server, recorder, cgroup):
+    suite(recorder.folder, 0.05)
+    small = cgroup(ROOM)
+    recorder.run(small.inside(ORDERED), own_server)
+    hint = re.search(r"To cut the suite into jobs that fit: highwater (plan .*)", recorder.done.stderr.decode()).group(1)
+    environment = {name: value for name, value in recorder.environment().items() if name != "HIGHWATER_SERVER"}
+
+    def ask(*words):
+        return subprocess.run([str(BINARIES / "highwater")] + list(words), cwd=str(recorder.folder), env=environment, capture_output=True, text=True, timeout=60)
+
+    done = ask(*hint.split())
+    assert "--server " + own_server.url in hint and done.returncode == 0, (hint, done)
+    uuid = hint.split()[-1]
+    for words in (["plan", "--budget", "1GB", uuid], ["report", "--format", "github", uuid]):
+        done = ask(*words)
+        assert done.returncode != 0 and "name the server: --server or HIGHWATER_SERVER" in done.stderr, done
+    done = ask("report", str(recorder.summary))
+    assert "name the server: --server %s)" % own_server.url in done.stderr, done

@@ -15,7 +15,7 @@ use highwater_store::{
 };
 use highwater_wire::{
     codec,
-    report::{FileRow, JobState},
+    report::{FileRow, JobReport, JobState},
     v1::{Batch, End, Job},
 };
 use prost::Message;
@@ -150,7 +150,7 @@ pub(crate) async fn read(
         series: snapshot.series(id).await?,
         pages: snapshot.value_pages(id).await?,
         batches: snapshot.batch_bodies(id).await?,
-        before: snapshot.files_of_last_good(id).await?,
+        before: snapshot.last_good(id).await?,
         uuid,
         key,
     })
@@ -165,8 +165,8 @@ pub(crate) struct Stored {
     series: Vec<SeriesRow>,
     pages: Vec<StoredPage>,
     batches: Vec<StoredBatch>,
-    /// Rows of the files of the last good job of its name.
-    before: Option<Detail>,
+    /// Report and rows of the files of the last good job of its name.
+    before: Option<(Detail, Detail)>,
 }
 
 impl Stored {
@@ -198,10 +198,15 @@ impl Stored {
             }
         };
         // Rows of another version may mean something else, and a diagnosis makes files begin lower; the forecast then goes without.
-        let before = self.before.as_ref().map(read_rows::<Vec<FileRow>>);
+        let before = self.before.as_ref().map(|(report, files)| {
+            let report = read_rows::<JobReport>(report);
+            (report, read_rows::<Vec<FileRow>>(files))
+        });
         let history = match before {
-            Some(Rows::Current(files)) if files.iter().all(|file| file.diagnosis.is_none()) => {
-                History::of(&files)
+            Some((Rows::Current(report), Rows::Current(files)))
+                if files.iter().all(|file| file.diagnosis.is_none()) =>
+            {
+                History::of(&files, &report.sessions)
             }
             _ => History::default(),
         };

@@ -17,7 +17,7 @@ pub fn from_git(folder: &Path) -> Metadata {
         git.arg("-C").arg(folder).args(args);
         git.env("GIT_OPTIONAL_LOCKS", "0");
         let said = is_asked.then(|| program::ask(&mut git, PATIENCE));
-        is_asked &= !matches!(&said, Some(Err(error)) if program::was_slow(error));
+        is_asked &= !matches!(&said, Some(Err(error)) if error.was_slow);
         said.and_then(Result::ok)
             .map(|said| said.trim().to_owned())
             .unwrap_or_default()

@@ -45,6 +45,16 @@ pub enum CommandError {
     /// The folder holds no recording of this job.
     #[error("{}: no recording of job {} is here: it was sent, or is in another folder (--spool)", .1.display(), .0)]
     NoSuchJob(uuid::Uuid, PathBuf),
+    /// Nor was a server named that might have it.
+    #[error("{}: no recording of job {job} is here: it was sent (name the server: {server}), or is in another folder (--spool)", spool.display())]
+    SentAway {
+        /// The job.
+        job: uuid::Uuid,
+        /// The folder.
+        spool: PathBuf,
+        /// How to name it.
+        server: String,
+    },
     /// A job of the same name is recorded below the same runner.
     #[error(
         "job {job} ({uuid}) is recorded already by process {pid}; `highwater status` shows it, `highwater stop` ends it, and another --job NAME begins another"
@@ -127,7 +137,7 @@ pub enum CommandError {
         is_silent: bool,
     },
     /// No job was named, and none is in the spool.
-    #[error("{}: no recording is here that is not sent; name the job: its uuid stands in the address of its page", .0.display())]
+    #[error("{}: no recording is here that is not sent; name the job: its uuid stands in the address of its page, and the server before it is named with --server or HIGHWATER_SERVER", .0.display())]
     NoJobToPlan(PathBuf),
     /// The server did not show a job.
     #[error("job {0} cannot be read from the server: {1}")]

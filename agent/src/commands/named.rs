@@ -25,13 +25,32 @@ pub(super) fn job(word: Option<&JobWord>, env: &Env) -> Result<Option<Uuid>, Com
     }
 }
 
+/// What to say of a job that is not in the spool where no server is named. One that a summary tells of is not asked by itself: a token may go with it.
+pub(super) fn no_server(word: Option<&JobWord>, job: Uuid, spool: &Path) -> CommandError {
+    let page = match word {
+        Some(JobWord::Summary(path)) => read(path).ok().and_then(|report| report.url),
+        _ => None,
+    };
+    let server = page.and_then(|page| {
+        let server = page.strip_suffix(&format!("/jobs/{job}"))?;
+        Some(format!("--server {server}"))
+    });
+    CommandError::SentAway {
+        job,
+        spool: spool.to_owned(),
+        server: server.unwrap_or_else(|| "--server or HIGHWATER_SERVER".to_owned()),
+    }
+}
+
 /// The job of which `--summary` wrote a file.
 pub(super) fn of_summary(path: &Path) -> Result<Uuid, CommandError> {
+    read(path).map(|report| report.uuid)
+}
+
+fn read(path: &Path) -> Result<JobReport, CommandError> {
     let unread = |why: String| CommandError::NoSummary(path.to_owned(), why);
     let text = regular::read_text(path).map_err(|error| unread(error.to_string()))?;
-    let report: JobReport = serde_json::from_str(&text)
-        .map_err(|error| unread(format!("it is no summary: {error}")))?;
-    Ok(report.uuid)
+    serde_json::from_str(&text).map_err(|error| unread(format!("it is no summary: {error}")))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use highwater_wire::report::PlanReport;
 use super::{CommandError, environment, kept, named, tell, working_folder};
 use crate::{
     ci::Env,
-    cli::{Form, PlanTask, Which},
+    cli::{Form, JobWord, PlanTask, Which},
     exit_codes, regular,
     settings::{self, Given, Places},
     terminal,
@@ -49,10 +49,11 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
                 workers: *workers,
                 together: together.clone(),
             };
-            let job = named::job(job.as_ref(), &env)?;
+            let word = job.as_ref();
+            let job = named::job(word, &env)?;
             match job.filter(|_| *keep) {
                 Some(job) => (keep::keep(job, &asked, &places, &env)?, true),
-                None => (made(job, &asked, &places, &env)?, false),
+                None => (made(job, word, &asked, &places, &env)?, false),
             }
         }
     };
@@ -78,11 +79,12 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
 /// The plan of a recording, made here.
 fn made(
     job: Option<uuid::Uuid>,
+    word: Option<&JobWord>,
     asked: &Asked,
     places: &Places,
     env: &Env,
 ) -> Result<PlanReport, CommandError> {
-    let found = facts::find(job, places, env)?;
+    let found = facts::find(job, word, places, env)?;
     if found.job.diagnosis.is_some() {
         terminal::tell(DIAGNOSED);
     }

@@ -14,7 +14,7 @@ use super::{Check, spool::Trial};
 use crate::{
     ci::Env,
     plugin_files,
-    program::{ask, find},
+    program::{Unanswered, ask, find},
 };
 
 /// What a Python may take to answer: a cold disk takes seconds.
@@ -30,6 +30,8 @@ const PLUGIN: &str = "plugin";
 
 const OWN_ENVIRONMENT: &str =
     "nothing, where the command brings its own (tox, nox, uv); else install it";
+
+const SLOW: &str = "nothing, if the machine is busy: it is there and was slow; run `highwater doctor` again when there is less to do";
 
 /// Looks as pytest does, by the entry points on the path; modules of the working folder must not stand in for those of Python.
 const PROBE: &str = r#"
@@ -104,7 +106,7 @@ pub(super) fn all(plugin_root: &Path, env: &Env, folder: &Path) -> Vec<Check> {
     checks
 }
 
-fn probe(python: &Path, plugin: Option<&Path>, folder: &Path) -> Result<Probed, String> {
+fn probe(python: &Path, plugin: Option<&Path>, folder: &Path) -> Result<Probed, Unanswered> {
     let mut command = Command::new(python);
     command.args(["-B", "-c", PROBE]).current_dir(folder);
     if let Some(plugin) = plugin {
@@ -114,26 +116,34 @@ fn probe(python: &Path, plugin: Option<&Path>, folder: &Path) -> Result<Probed, 
     let said = ask(&mut command, PATIENCE)?;
     // A `sitecustomize` may have said something before.
     let last = said.lines().last().unwrap_or_default();
-    serde_json::from_str(last).map_err(|_| "is no Python that answers".to_owned())
+    serde_json::from_str(last).map_err(|_| "is no Python that answers".to_owned().into())
 }
 
-pub(super) fn python_check(path: Option<&Path>, probed: Option<&Result<Probed, String>>) -> Check {
+pub(super) fn python_check(
+    path: Option<&Path>,
+    probed: Option<&Result<Probed, Unanswered>>,
+) -> Check {
     let Some((path, probed)) = path.zip(probed) else {
         return Check::limited(PYTHON, "no python3 is on PATH", OWN_ENVIRONMENT);
     };
     match probed {
         Ok(probed) => Check::works(PYTHON, format!("{} at {}", probed.python, path.display())),
-        Err(why) => Check::limited(
-            PYTHON,
-            format!("{}: {why}", path.display()),
-            OWN_ENVIRONMENT,
-        ),
+        Err(none) => unanswered(PYTHON, path, none),
+    }
+}
+
+/// One that was slow is there all the same.
+fn unanswered(name: &'static str, path: &Path, none: &Unanswered) -> Check {
+    let seen = format!("{}: {}", path.display(), none.why);
+    match none.was_slow {
+        true => Check::not_checked(name, seen, SLOW),
+        false => Check::limited(name, seen, OWN_ENVIRONMENT),
     }
 }
 
 pub(super) fn pytest_check(
     script: Option<&Path>,
-    probed: Option<&Result<Probed, String>>,
+    probed: Option<&Result<Probed, Unanswered>>,
 ) -> Check {
     match (script, probed) {
         (Some(script), None) => Check::not_checked(
@@ -163,11 +173,7 @@ pub(super) fn pytest_check(
                 OWN_ENVIRONMENT,
             ),
         },
-        (Some(script), Some(Err(why))) => Check::limited(
-            PYTEST,
-            format!("{}: {why}", script.display()),
-            OWN_ENVIRONMENT,
-        ),
+        (Some(script), Some(Err(none))) => unanswered(PYTEST, script, none),
         (None, _) => Check::limited(PYTEST, "is not on PATH", OWN_ENVIRONMENT),
     }
 }
@@ -187,10 +193,15 @@ fn is_old(version: &str) -> bool {
 
 pub(super) fn plugin_check(
     folder: &Path,
-    probed: Option<&Result<Probed, String>>,
+    probed: Option<&Result<Probed, Unanswered>>,
     env: &Env,
 ) -> Check {
     let autoload = "PYTEST_DISABLE_PLUGIN_AUTOLOAD";
+    if let Some(Err(none)) = probed
+        && none.was_slow
+    {
+        return Check::not_checked(PLUGIN, &none.why, SLOW);
+    }
     let Some(Ok(probed)) = probed else {
         return Check::not_checked(
             PLUGIN,

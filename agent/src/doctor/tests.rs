@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::{python::Probed, *};
 use crate::{
+    program::Unanswered,
     shipper::{Permit, Presence, Standing},
     summary::Look,
 };
@@ -80,7 +81,7 @@ fn the_python_of_a_script_is_read_from_its_first_lines() {
     }
 }
 
-fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, String> {
+fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, Unanswered> {
     Ok(Probed {
         python: "3.12.1".to_owned(),
         pytest: pytest.map(str::to_owned),
@@ -92,7 +93,13 @@ fn probed(pytest: Option<&str>, plugin: Option<&str>) -> Result<Probed, String> 
 #[test]
 fn python_and_pytest_are_judged() {
     use Status::{Limited, NotChecked, Works};
-    let hung = Err("python3 said nothing for 5 s and was stopped".to_owned());
+    let hung = Err(Unanswered {
+        why: "python3 did not answer within 5 s and was stopped".to_owned(),
+        was_slow: true,
+    });
+    let broken = Err(Unanswered::from(
+        "python3 ended with exit status: 1".to_owned(),
+    ));
     let script = Path::new("/v/bin/pytest");
     let new = probed(Some("8.2.0"), None);
     for (check, expected, seen) in [
@@ -104,8 +111,13 @@ fn python_and_pytest_are_judged() {
         ),
         (
             python::python_check(Some(Path::new("/p")), Some(&hung)),
+            NotChecked,
+            "/p: python3 did not answer",
+        ),
+        (
+            python::python_check(Some(Path::new("/p")), Some(&broken)),
             Limited,
-            "/p: python3 said",
+            "/p: python3 ended",
         ),
         (
             python::pytest_check(Some(script), Some(&new)),
@@ -129,7 +141,7 @@ fn python_and_pytest_are_judged() {
         ),
         (
             python::pytest_check(Some(script), Some(&hung)),
-            Limited,
+            NotChecked,
             "was stopped",
         ),
         (
@@ -218,7 +230,21 @@ fn the_plugin_is_judged_by_what_pytest_would_find() {
             "Python 3.6.15 is older than 3.8",
         ),
         (None, &env, NotChecked, "no pytest"),
-        (Some(Err(String::new())), &env, NotChecked, "no pytest"),
+        (
+            Some(Err(String::new().into())),
+            &env,
+            NotChecked,
+            "no pytest",
+        ),
+        (
+            Some(Err(Unanswered {
+                why: "python3 did not answer".to_owned(),
+                was_slow: true,
+            })),
+            &env,
+            NotChecked,
+            "did not answer",
+        ),
         (Some(probed(None, None)), &env, NotChecked, "no pytest"),
         (Some(own.clone()), &env, Works, "the agent's own"),
         (Some(installed), &env, Works, "/venv/highwater_pytest"),

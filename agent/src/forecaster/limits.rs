@@ -163,6 +163,7 @@ impl Limits {
     pub(super) fn measured(&self) -> Vec<Measured> {
         let measured = |kind, path: &str, limit: Option<Limit>| {
             Some(Measured {
+                is_reached: false,
                 kind,
                 path: path.to_owned(),
                 limit: limit?,

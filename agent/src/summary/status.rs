@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write};
 
 use highwater_analysis::{digest::Digest, figures::mebibytes};
 use highwater_report::{Look, fitted};
-use highwater_wire::report::{ForecastReport, LimitKind, ProcessRow, Role, TestRow};
+use highwater_wire::report::{Fallen, ForecastReport, LimitKind, ProcessRow, Role, TestRow};
 use serde::Serialize;
 
 /// Most processes that are listed; the largest are.
@@ -39,6 +39,8 @@ pub struct Live {
     pub failed: u64,
     /// pytest sessions that have begun and not ended.
     pub open_sessions: usize,
+    /// How pytests were gone that told no end.
+    pub fallen: Vec<Fallen>,
     /// What it comes to by the end; none where too little is known.
     pub forecast: Option<ForecastReport>,
     /// What runs, one a process.
@@ -124,8 +126,11 @@ impl Live {
             open_sessions: job
                 .sessions
                 .iter()
-                .filter(|session| session.ended_us.is_none())
+                .filter(|session| session.is_open())
                 .count(),
+            fallen: (job.sessions.iter())
+                .filter_map(|session| session.fallen.clone())
+                .collect(),
             forecast: job.forecast.clone(),
             running: running(digest),
             processes,
@@ -217,6 +222,15 @@ fn write(out: &mut String, live: &Live, digest: &Digest, look: &Look) -> std::fm
             failed => failed.to_string(),
         }
     )?;
+    for fallen in &live.fallen {
+        let seconds = fallen.at_us as f64 / 1e6;
+        let sentence = fitted(&fallen.sentence, MOST_SENTENCE_COLUMNS);
+        writeln!(
+            out,
+            "{}",
+            look.bold(&format!("after {seconds:.0} s: {sentence}"))
+        )?;
+    }
     if let Some(forecast) = &live.forecast {
         let sentence = fitted(&forecast.sentence, MOST_SENTENCE_COLUMNS);
         match forecast.is_warning {

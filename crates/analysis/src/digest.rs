@@ -2,11 +2,12 @@
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
 //! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
-//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `forecast`, `ending`, `job`.
+//! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `fallen`, `forecast`, `ending`, `job`.
 
 mod cgroups;
 mod diagnosis;
 mod ending;
+mod fallen;
 mod files;
 mod fixtures;
 mod forecast;

@@ -102,7 +102,7 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         tone: tone(job),
         sentence: sentence(job),
         next_step: source.next_step.as_deref(),
-        plan_hint: plan::hint(job),
+        plan_hint: plan::hint(job, source.page),
         facts: facts(job),
         remarks: &source.remarks,
         chart: chart.map_err(|error| WriteError::Chart(error.to_string()))?,

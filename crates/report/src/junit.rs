@@ -52,6 +52,9 @@ fn job_case(out: &mut String, source: &Source<'_>) -> bool {
             .as_ref()
             .map(|it| ("forecast", it.sentence.clone())),
     );
+    if job.sessions.iter().any(|session| session.sampled) {
+        properties.push(("failed_tests", "not known".to_owned()));
+    }
     if let Some(found) = &job.diagnosis {
         properties.push(("diagnosis", found.sentence.clone()));
         let advice = found.advice.iter();

@@ -33,7 +33,13 @@ pub(crate) fn write(source: &Source<'_>) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let next = source.next_step.as_deref();
-    let _ = head(&mut out, &source.digest.job, &source.remarks, next);
+    let _ = head(
+        &mut out,
+        &source.digest.job,
+        &source.remarks,
+        next,
+        source.page,
+    );
     let _ = details(&mut out, source);
     let _ = foot(&mut out, source.page);
     bounded(out, MOST_BYTES)
@@ -48,7 +54,7 @@ pub(crate) fn brief(
 ) -> String {
     let mut out = String::new();
     let next = job.ending.as_ref().map(|ending| ending.next_step.as_str());
-    let _ = head(&mut out, job, remarks, next);
+    let _ = head(&mut out, job, remarks, next, page);
     let _ = foot(&mut out, page);
     bounded(out, most_bytes)
 }
@@ -58,6 +64,7 @@ fn head(
     job: &JobReport,
     remarks: &[Remark],
     next_step: Option<&str>,
+    page: Option<&str>,
 ) -> std::fmt::Result {
     writeln!(out, "### Memory of {}\n", name(&rank::job_name(job)))?;
     match &job.ending {
@@ -78,7 +85,13 @@ fn head(
         true => counts.tests.to_string(),
         false => counts.words(),
     };
-    let failed: u64 = job.sessions.iter().map(|session| session.failed).sum();
+    // How a test ends that was read from memory nobody saw.
+    let failed = match job.sessions.iter().any(|session| session.sampled) {
+        true => "not known".to_owned(),
+        false => (job.sessions.iter().map(|session| session.failed))
+            .sum::<u64>()
+            .to_string(),
+    };
     let headroom = job.headroom_bytes.map_or("–".to_owned(), mebibytes);
     let took = duration(job.duration_us);
     writeln!(out, "| Peak | Headroom | Duration | Tests | Failed |")?;
@@ -118,7 +131,7 @@ fn head(
     if let Some(next) = next_step.filter(is_told) {
         writeln!(out, "**Next:** {}\n", sentence(next))?;
     }
-    if let Some(hint) = plan::hint(job) {
+    if let Some(hint) = plan::hint(job, page) {
         writeln!(
             out,
             "To cut the suite into jobs that fit: {}\n",

@@ -4,7 +4,7 @@
 use highwater_analysis::{digest::Digest, figures::mebibytes, next_step, plan, time};
 use highwater_wire::report::{
     CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
-    JobState, RUNNING, Remark, RemarkKind, Severity, Verdict,
+    JobState, RUNNING, Remark, RemarkKind, SessionReport, Severity, Verdict,
 };
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ pub fn of(digest: &Digest) -> Vec<Remark> {
         let culprits = ending.culprits.iter().take(MOST_CULPRITS);
         remarks.extend(culprits.map(|it| culprit(digest, it)));
     }
+    remarks.extend(job.sessions.iter().filter_map(|it| fallen(job, it)));
     remarks.extend(job.growth.iter().filter_map(|it| growth(job, it)));
     remarks.extend(job.forecast.as_ref().map(|it| forecast(digest, it)));
     if let Some(found) = &job.diagnosis {
@@ -106,6 +107,22 @@ fn most_blamed(digest: &Digest, ending: &Ending) -> Option<String> {
     let all_held = held.iter().map(|it| it.bytes).fold(0, i64::saturating_add);
     let running = running.into_iter().filter(|it| it.bytes > all_held);
     running.chain(held).find_map(|it| path_of(digest, it))
+}
+
+/// A part of a job that goes on was ended by want of memory.
+fn fallen(job: &JobReport, session: &SessionReport) -> Option<Remark> {
+    let fallen = session.fallen.as_ref().filter(|it| it.by_kernel)?;
+    let subject = format!("session {}", session.ordinal);
+    let sentence = fallen.sentence.clone();
+    let severity = Severity::Error;
+    Some(remark(
+        job,
+        RemarkKind::Death,
+        severity,
+        &subject,
+        None,
+        sentence,
+    ))
 }
 
 fn culprit(digest: &Digest, culprit: &Culprit) -> Remark {

@@ -40,7 +40,9 @@ pub fn terminal(source: &Source<'_>) -> String {
 }
 
 fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
-    let Source { digest, look, .. } = source;
+    let Source {
+        digest, look, page, ..
+    } = source;
     let job = &digest.job;
     writeln!(out)?;
     writeln!(
@@ -97,7 +99,7 @@ fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     if !counts.is_whole() && !told.contains(&counts.words()) {
         writeln!(out, "{}", counts.words())?;
     }
-    if let Some(hint) = plan::hint(job) {
+    if let Some(hint) = plan::hint(job, *page) {
         writeln!(out, "To cut the suite into jobs that fit: {hint}")?;
     }
     if let Some(test) = job.peak_during.first() {

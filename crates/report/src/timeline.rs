@@ -141,7 +141,11 @@ pub fn chart(
 /// Where the peak of a job that goes on will lie.
 fn outlook(job: &JobReport) -> Option<Outlook> {
     let forecast = job.forecast.as_ref();
-    let forecast = forecast.filter(|_| job.state == JobState::Running)?;
+    let forecast = forecast.filter(|it| {
+        let mut sessions = job.sessions.iter();
+        job.state == JobState::Running
+            && sessions.any(|of| of.ordinal == it.session && of.is_open())
+    })?;
     let Span { value, low, high } = forecast.peak_bytes;
     Some(Outlook { low, value, high })
 }

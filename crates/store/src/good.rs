@@ -14,12 +14,12 @@ pub(crate) const LAST_GOOD: &str = "SELECT before.id FROM (
 pub(crate) const WHICH: &str = "SELECT project_id, name, started_unix_us FROM job WHERE id = $1";
 
 impl Snapshot {
-    /// The rows of the files of the newest job before this one that has the same name, variant and shard and went well; `None` where there is none,
-    /// or they were removed.
+    /// The report and the rows of the files of the newest job before this one that has the same name, variant and shard and went well; `None` where there
+    /// is none, or they were removed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn files_of_last_good(&mut self, job: i64) -> Result<Option<Detail>, StoreError> {
+    pub async fn last_good(&mut self, job: i64) -> Result<Option<(Detail, Detail)>, StoreError> {
         let which: Option<(i64, String, i64)> = sqlx::query_as(WHICH)
             .bind(job)
             .fetch_optional(self.connection())
@@ -35,10 +35,12 @@ impl Snapshot {
             .bind(MOST_JOBS)
             .fetch_optional(self.connection())
             .await?;
-        match good {
-            Some(good) => self.detail(good, DetailKind::Files).await,
-            None => Ok(None),
-        }
+        let Some(good) = good else {
+            return Ok(None);
+        };
+        let report = self.detail(good, DetailKind::Report).await?;
+        let files = self.detail(good, DetailKind::Files).await?;
+        Ok(report.zip(files))
     }
 }
 

@@ -37,9 +37,9 @@ pub use forecast::{ForecastReport, LimitCrossing};
 pub use growth::{Course, GrowthReport, GrowthStep, Room, Span};
 pub use history::{Change, ChangeKind, ChangesReport, Direction, JobsAlike};
 pub use job::{
-    EnvironmentReport, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING, NoticeReport,
-    PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED, SessionReport,
-    ShardReport, leg,
+    EnvironmentReport, Fallen, JobReport, JobState, LimitKind, LimitUse, MARKS_MISSING,
+    NoticeReport, PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED,
+    SessionReport, ShardReport, leg,
 };
 pub use plan::{Alternative, AlternativeKind, Bound, PlanReport, PlannedJob, Predicted, Together};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};

@@ -211,8 +211,8 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             .is_some_and(|it| it.findings.iter().any(Finding::fails)),
         next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
-        plan_hint: plan::hint(&job),
-        plan_href: match files.is_empty() {
+        plan_hint: plan::hint(&job, None),
+        plan_href: match files.is_empty() || job.sessions.iter().any(|session| session.sampled) {
             true => String::new(),
             false => format!("/jobs/{}/plan", job.uuid),
         },

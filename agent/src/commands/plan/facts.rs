@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use crate::{
     ci::Env,
+    cli::JobWord,
     commands::{
         CommandError,
         answers::{Pages, understood},
+        named,
         recorded::{InSpool, in_spool},
     },
     settings::Places,
@@ -39,8 +41,13 @@ pub(super) struct Found {
     pub(super) facts: Facts,
 }
 
-/// The recording of a job, by its uuid; of the newest in the spool where none is named.
-pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Found, CommandError> {
+/// The recording of a job, by its uuid, which a word named; of the newest in the spool where none is named.
+pub(super) fn find(
+    job: Option<Uuid>,
+    word: Option<&JobWord>,
+    places: &Places,
+    env: &Env,
+) -> Result<Found, CommandError> {
     if let Some(found) = in_spool(job, &places.spool)? {
         return read(&found);
     }
@@ -48,7 +55,7 @@ pub(super) fn find(job: Option<Uuid>, places: &Places, env: &Env) -> Result<Foun
     let server = places
         .server
         .as_ref()
-        .ok_or_else(|| CommandError::NoSuchJob(job, places.spool.clone()))?;
+        .ok_or_else(|| named::no_server(word, job, &places.spool))?;
     let client = Client::new(server, places.token.as_ref(), env, job);
     let unread = |why| CommandError::NotRead(job, why);
     let path = format!("/api/v1/jobs/{job}");

@@ -31,11 +31,11 @@ pub(super) enum Found {
 
 /// Finds a job: in the spool, else on the server.
 pub(super) fn find(
-    job: Option<&JobWord>,
+    word: Option<&JobWord>,
     places: Places,
     env: &Env,
 ) -> Result<Found, CommandError> {
-    let named = named::job(job, env)?;
+    let named = named::job(word, env)?;
     if let Some(found) = in_spool(named, &places.spool)? {
         let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
         return Ok(Found::Here(Box::new(digest)));
@@ -43,10 +43,10 @@ pub(super) fn find(
     let job = match (named, &places.server) {
         (Some(job), _) => job,
         (None, Some(_)) => return Err(CommandError::NoJobToPlan(places.spool)),
-        (None, None) => return Err(CommandError::Nothing(places.spool)),
+        (None, None) => return Err(CommandError::NoJobToPlan(places.spool)),
     };
     let Some(server) = &places.server else {
-        return Err(CommandError::NoSuchJob(job, places.spool));
+        return Err(named::no_server(word, job, &places.spool));
     };
     let client = Client::new(server, places.token.as_ref(), env, job);
     Ok(Found::There(job, Box::new(client)))

@@ -326,6 +326,7 @@ fn limits_hold_whatever_was_before() {
 #[test]
 fn jobs_are_alike_that_share_what_memory_hangs_on() {
     let session = |dist: &str, numprocesses| SessionReport {
+        fallen: None,
         ordinal: 1,
         id: String::new(),
         root: String::new(),

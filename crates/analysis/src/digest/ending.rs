@@ -28,6 +28,9 @@ mod words;
 use highwater_wire::report::{Confidence, Culprit, Ending, LimitKind, Verdict};
 
 pub(super) use evidence::Evidence;
+pub(super) use oom::killed;
+pub(super) use open_sessions::{gave_way, leader_of, walk_of};
+pub(super) use words::signal_name;
 
 /// What a room of this house decided.
 struct Decision {

@@ -10,7 +10,7 @@ use highwater_wire::{
     v1::{self, Job},
 };
 
-use super::{ending, forecast, growth, limits, parts::Parts, walk::Walk};
+use super::{ending, fallen, forecast, growth, limits, parts::Parts, walk::Walk};
 use crate::{
     next_step,
     recording::Recording,
@@ -26,7 +26,10 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     let running = parts.context.state == JobState::Running;
     let duration_us = end.map_or(parts.recording.last_us(), |end| end.ended_us.max(0));
     let mut limits = limits::of_job(parts.recording, parts.cgroups, parts.peak.bytes);
-    let sessions = session_reports(parts);
+    let mut sessions = session_reports(parts);
+    if running {
+        fallen::tell(parts, &mut sessions, &limits);
+    }
     let ending = (!running).then(|| {
         let evidence = ending::Evidence::gather(parts, &sessions, &limits);
         evidence.raise(&mut limits);
@@ -34,6 +37,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
     });
     let headroom_bytes = limits::headroom(&limits);
     let (ending, censored) = ending.unzip();
+    let forecast = forecast::of_job(parts, &sessions, &limits, ending.as_ref(), censored);
     let run = run_report(job);
     let started_unix_us = by_the_server(job.started_unix_us, parts.context.clock_skew_us);
     let mut report = JobReport {
@@ -72,10 +76,7 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
             false => growth::reports(parts.visits, &limits),
         },
         diagnosis: parts.diagnosis.clone(),
-        forecast: match parts.is_imported() {
-            true => None,
-            false => forecast::of_job(parts, &limits, running),
-        },
+        forecast,
         limits,
         check_limits: job.check_limits.as_ref().map(check_limits),
         headroom_bytes,
@@ -202,6 +203,7 @@ fn session_reports(parts: &Parts<'_>) -> Vec<SessionReport> {
                 .map(|tests| tests.saturating_sub(firsts)),
             failed,
             sampled: session.sampled,
+            fallen: None,
         }
     };
     parts

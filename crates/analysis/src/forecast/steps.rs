@@ -123,6 +123,12 @@ impl Steps {
         &self.ended
     }
 
+    /// How many of them are a measure for others: the first of each worker is none.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        self.ended.iter().filter(|step| !step.is_first).count()
+    }
+
     /// Whether it was told what was collected.
     #[must_use]
     pub fn is_listed(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use highwater_wire::report::{
-    FileRow, ForecastReport, LimitCrossing, LimitKind, Span, WorkerFigures,
+    FileRow, ForecastReport, LimitCrossing, LimitKind, SessionReport, Span, WorkerFigures,
 };
 
 use super::{Crossing, Known, Limit, Seen, Step, Steps, WARN_FROM, forecast, words};
@@ -14,13 +14,21 @@ pub struct History {
     /// In the order in which they ran.
     paths: Vec<String>,
     known: BTreeMap<String, Known>,
+    /// The arguments of its only session; none where it had several.
+    asked: Option<Vec<String>>,
 }
 
 impl History {
     /// From the files of a job that ran to its end; those that were cut short tell nothing.
     #[must_use]
-    pub fn of(files: &[FileRow]) -> Self {
-        let mut history = Self::default();
+    pub fn of(files: &[FileRow], sessions: &[SessionReport]) -> Self {
+        let mut history = Self {
+            asked: match sessions {
+                [only] => Some(only.args.clone()),
+                _ => None,
+            },
+            ..Self::default()
+        };
         for file in files
             .iter()
             .filter(|file| file.visits > 0 && !file.censored)
@@ -35,6 +43,12 @@ impl History {
             }
         }
         history
+    }
+
+    /// Whether that job was asked to run the same, and knows all files that ended: else it says nothing of which are to come.
+    fn is_alike(&self, asked: &[String], ended: &HashSet<&str>) -> bool {
+        let is_asked = self.asked.as_deref() == Some(asked);
+        is_asked && ended.iter().all(|path| self.known.contains_key(*path))
     }
 
     fn of_file(&self, path: &str) -> Option<Known> {
@@ -64,6 +78,8 @@ pub struct Measured {
     pub path: String,
     /// What it allows, and what counts against it beside the job.
     pub limit: Limit,
+    /// Whether the job was there already, though no sample may have seen it.
+    pub is_reached: bool,
 }
 
 /// What is known of a session.
@@ -83,6 +99,8 @@ pub struct Situation<'a> {
     pub limits: &'a [Measured],
     /// What a job of the same name saw.
     pub history: &'a History,
+    /// Its arguments.
+    pub asked: &'a [String],
     /// Whether it goes on; else it is told what it would have come to.
     pub goes_on: bool,
 }
@@ -99,20 +117,26 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
         .chain(std::iter::repeat_n(None, of.steps.further()))
         .collect();
     let limits: Vec<Limit> = of.limits.iter().map(|measured| measured.limit).collect();
+    // What the job held when a limit was reached is what the limit leaves it.
+    let held_then = of.limits.iter().filter(|it| it.is_reached).map(|it| {
+        let beside = it.limit.beside_bytes.max(0);
+        it.limit.limit_bytes.saturating_sub(beside)
+    });
+    let peak_bytes = held_then.fold(of.peak_bytes, i64::max);
     let seen = Seen {
         steps: &done,
         held_bytes: match done.is_empty() {
             true => of.held_bytes,
             false => of.steps.held_bytes(),
         },
-        peak_bytes: of.peak_bytes,
+        peak_bytes,
         workers: of.workers,
     };
     let found = forecast(&seen, &known, &limits)?;
     let told = of.limits.iter().zip(found.crossings);
     let mut crossings: Vec<LimitCrossing> = told
         .filter_map(|(measured, crossing)| {
-            let crossing = crossing?;
+            let crossing = crossing.filter(|_| !measured.is_reached)?;
             Some(told_crossing(
                 measured,
                 crossing,
@@ -129,7 +153,7 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
         files_done: done.len() as u64,
         files: (done.len() + known.len()) as u64,
         files_known: known.iter().flatten().count() as u64,
-        is_warning: crossings.iter().any(|it| it.percent >= WARN_FROM),
+        is_warning: of.goes_on && crossings.iter().any(|it| it.percent >= WARN_FROM),
         peak_bytes: Span {
             value: found.peak_bytes.value as i64,
             low: found.peak_bytes.low as i64,
@@ -137,13 +161,14 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
         },
         crossings,
     };
+    let reached = of.limits.iter().find(|it| it.is_reached);
     Some(ForecastReport {
-        sentence: words::sentence(&report, of.goes_on),
+        sentence: words::sentence(&report, reached, of.goes_on),
         ..report
     })
 }
 
-/// The files to come that are named: as collected, else those of history that have not ended.
+/// The files to come that are named: as collected, else, while a job goes on that is alike, those of history that have not ended.
 fn ahead<'a>(of: &Situation<'a>) -> Vec<&'a str> {
     if of.steps.is_listed() {
         return of.steps.ahead().collect();
@@ -154,6 +179,9 @@ fn ahead<'a>(of: &Situation<'a>) -> Vec<&'a str> {
         .iter()
         .map(|step| step.path.as_str())
         .collect();
+    if !of.goes_on || !of.history.is_alike(of.asked, &ended) {
+        return Vec::new();
+    }
     let paths = of.history.paths.iter().map(String::as_str);
     paths.filter(|path| !ended.contains(path)).collect()
 }
@@ -221,6 +249,7 @@ mod tests {
             workers: 1,
             limits,
             history,
+            asked: &[],
             goes_on: true,
         }
     }
@@ -233,6 +262,7 @@ mod tests {
                 limit_bytes: limit * MB,
                 beside_bytes: 0,
             },
+            is_reached: false,
         }
     }
 
@@ -274,7 +304,10 @@ mod tests {
 
     #[test]
     fn history_names_the_files_where_no_list_does() {
-        let mut history = History::default();
+        let mut history = History {
+            asked: Some(Vec::new()),
+            ..History::default()
+        };
         for path in ["a.py", "b.py", "c.py"] {
             history.paths.push(path.to_owned());
             let known = Known {
@@ -294,6 +327,54 @@ mod tests {
         assert!(
             told.sentence
                 .starts_with("By the last good job of this name memory comes to "),
+            "{}",
+            told.sentence
+        );
+        // Of a job that ended, or was asked for something else, or ran a file that the other did not, it is not known what was to come.
+        let ended = Situation {
+            goes_on: false,
+            ..nothing_yet
+        };
+        assert_eq!(report(&ended), None);
+        let asked = ["other.py".to_owned()];
+        let other = Situation {
+            asked: &asked,
+            ..nothing_yet
+        };
+        assert_eq!(report(&other), None);
+        let mut steps = Steps::default();
+        steps.ended(&Ended {
+            process: 7,
+            path: "other.py",
+            start_bytes: MB,
+            end_bytes: MB,
+            peak_bytes: MB,
+            tests: 1,
+        });
+        let strange = Situation {
+            steps: &steps,
+            ..nothing_yet
+        };
+        assert_eq!(report(&strange), None);
+    }
+
+    #[test]
+    fn no_figure_lies_below_a_limit_that_was_reached() {
+        let (steps, history) = (steps(20, 19), History::default());
+        let mut limits = [cgroup(9_000), cgroup(700)];
+        limits[1].is_reached = true;
+        limits[1].limit.beside_bytes = 50 * MB;
+        let died = Situation {
+            goes_on: false,
+            ..situation(&steps, &limits, &history)
+        };
+        // One file of 20 MB is to come, and 480 are held.
+        let told = report(&died).unwrap();
+        assert_eq!(told.peak_bytes.low, 650 * MB);
+        assert_eq!((told.crossings.len(), told.is_warning), (1, false));
+        assert!(
+            told.sentence
+                .ends_with(" It had reached the limit of the cgroup, 667.6 MiB."),
             "{}",
             told.sentence
         );

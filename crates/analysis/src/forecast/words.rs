@@ -2,14 +2,18 @@
 
 use highwater_wire::report::{ForecastReport, LimitCrossing, LimitKind, Span};
 
-use super::LIKELY;
+use super::{LIKELY, Measured};
 use crate::figures::mebibytes;
 
 /// A chance below so many of a hundred is not worth a sentence.
 const TOLD_FROM: u32 = 10;
 
 /// A forecast in sentences; of a job that goes on, or of one that ended early.
-pub(super) fn sentence(report: &ForecastReport, goes_on: bool) -> String {
+pub(super) fn sentence(
+    report: &ForecastReport,
+    reached: Option<&Measured>,
+    goes_on: bool,
+) -> String {
     let ForecastReport {
         files_done, files, ..
     } = report;
@@ -25,18 +29,28 @@ pub(super) fn sentence(report: &ForecastReport, goes_on: bool) -> String {
             "Had it gone on so, memory would have come to {peak} by the end, after {files_done} of {files} files."
         ),
     };
+    if let Some(reached) = reached {
+        let limit = limit_name(reached.kind);
+        let size = mebibytes(reached.limit.limit_bytes);
+        let has = if goes_on { "has" } else { "had" };
+        text.push_str(&format!(" It {has} reached {limit}, {size}."));
+    }
     if let Some(first) = report.crossings.first() {
         text.push_str(&crossing(first, *files, goes_on));
     }
     text
 }
 
-fn crossing(it: &LimitCrossing, files: u64, goes_on: bool) -> String {
-    let limit = match it.kind {
+fn limit_name(kind: LimitKind) -> &'static str {
+    match kind {
         LimitKind::Cgroup => "the limit of the cgroup",
         LimitKind::Machine => "the memory of the machine",
         LimitKind::Budget => "the budget",
-    };
+    }
+}
+
+fn crossing(it: &LimitCrossing, files: u64, goes_on: bool) -> String {
+    let limit = limit_name(it.kind);
     let size = mebibytes(it.limit_bytes.cast_signed());
     let does = match goes_on {
         true => "crosses",

@@ -30,10 +30,17 @@ pub fn grows_near(growth: &GrowthReport) -> bool {
     growth.course == Course::Steady && room.is_some_and(|room| room.files.value < ran)
 }
 
-/// How to cut the suite of a job that memory ended, or that grows towards its limit; `None` where that is no matter, there is no limit to go by, or the
+/// The server in the address of a job's page: what comes before the job. `None` where a shell would take something else of it than what it says.
+fn server_of<'a>(job: &JobReport, page: &'a str) -> Option<&'a str> {
+    let server = page.strip_suffix(&format!("/jobs/{}", job.uuid))?;
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || ":/.-_[]%".contains(char);
+    (!server.is_empty() && server.chars().all(is_plain)).then_some(server)
+}
+
+/// How to cut the suite of a job that memory ended, or that grows towards its limit, whose `page` tells of which server to ask for it; `None` where that is no matter, there is no limit to go by, or the
 /// recording is too coarse for a plan.
 #[must_use]
-pub fn hint(job: &JobReport) -> Option<String> {
+pub fn hint(job: &JobReport, page: Option<&str>) -> Option<String> {
     let of_memory = job.ending.as_ref().is_some_and(|ending| {
         matches!(
             ending.verdict,
@@ -53,9 +60,12 @@ pub fn hint(job: &JobReport) -> Option<String> {
         0 | 1 => String::new(),
         workers => format!(" --workers {workers}"),
     };
+    let server = page
+        .and_then(|page| server_of(job, page))
+        .map_or_else(String::new, |server| format!(" --server {server}"));
     (megabytes > 0).then(|| {
         format!(
-            "highwater plan --budget {megabytes}MB{workers} {}",
+            "highwater plan --budget {megabytes}MB{workers}{server} {}",
             job.uuid
         )
     })

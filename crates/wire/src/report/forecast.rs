@@ -16,11 +16,11 @@ pub struct ForecastReport {
     pub files: u64,
     /// Of the files to come, those that a job of the same name ran before.
     pub files_known: u64,
-    /// Whether it is worth a warning: with a chance of three in four a limit is crossed before the last file ends.
+    /// Whether it is worth a warning: the session goes on, and with a chance of three in four a limit is crossed before the last file ends.
     pub is_warning: bool,
     /// The peak of the job at the end, bytes.
     pub peak_bytes: Span,
-    /// Each limit that was not passed yet, the one first that is most likely crossed.
+    /// Each limit that was not reached yet, the one first that is most likely crossed.
     pub crossings: Vec<LimitCrossing>,
 }
 

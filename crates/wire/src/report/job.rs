@@ -267,9 +267,30 @@ pub struct SessionReport {
     /// missing, and there are no fixtures and imports.
     #[serde(default)]
     pub sampled: bool,
+    /// How its pytest was gone without telling an end, while the job goes on; of a job that ended its ending tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallen: Option<Fallen>,
+}
+
+/// The end of a pytest that told none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Fallen {
+    /// When it was gone, µs since the job's start.
+    pub at_us: i64,
+    /// Whether the kernel killed it for memory.
+    pub by_kernel: bool,
+    /// It in a sentence.
+    pub sentence: String,
 }
 
 impl SessionReport {
+    /// Whether it has begun and goes on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.ended_us.is_none() && self.exit_status.is_none() && self.fallen.is_none()
+    }
+
     /// What it was asked to run, as its command line has it; where nothing was, its root directory.
     #[must_use]
     pub fn asked(&self) -> String {

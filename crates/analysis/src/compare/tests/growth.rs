@@ -34,6 +34,7 @@ fn growth_of_one_process_is_not_held_against_that_of_others() {
             exit_status: None,
             unfinished: 0,
             not_begun: None,
+            fallen: None,
             tests: 0,
             failed: 0,
             sampled: false,

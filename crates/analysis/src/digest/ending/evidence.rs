@@ -105,7 +105,8 @@ impl Evidence {
     ) -> Self {
         let recording = parts.recording;
         let end = recording.end();
-        let torn = is_torn(parts);
+        // While a job goes on only processes are asked about that were seen to go, and what is missing may still come.
+        let torn = parts.context.state != JobState::Running && is_torn(parts);
         let counts = Counts::of_sessions(sessions);
         let mut evidence = Self {
             background: recording.job().background,

@@ -296,6 +296,26 @@ fn kills_within(parts: &Parts<'_>, outermost: &str) -> Option<Vec<Rise>> {
         .max_by_key(|rises| rises.iter().map(|rise| rise.by).sum::<i64>())
 }
 
+/// How the kernel killed a process that leads a session; `None` where it did not.
+pub(in crate::digest) fn killed(evidence: &Evidence, leader: usize) -> Option<String> {
+    let (at, verdict, _) = evidence.oom.struck?;
+    let death = evidence.deaths.get(at)?;
+    (death.process == Some(leader)).then(|| {
+        format!(
+            "The kernel killed pytest because {}, after {}.",
+            shortage(verdict),
+            evidence.tests_so_far()
+        )
+    })
+}
+
+fn shortage(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::OomCgroup => "its cgroup reached its memory limit",
+        _ => "the machine ran out of memory",
+    }
+}
+
 /// The kernel killed the job, or a worker of it.
 pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     let (at, verdict, confidence) = evidence.oom.struck?;
@@ -304,11 +324,7 @@ pub(super) fn decide(evidence: &Evidence) -> Option<Decision> {
     if death.is_worker && !evidence.fell_by_its_workers() {
         return None;
     }
-    let shortage = if verdict == Verdict::OomCgroup {
-        "its cgroup reached its memory limit"
-    } else {
-        "the machine ran out of memory"
-    };
+    let shortage = shortage(verdict);
     let so_far = evidence.tests_so_far();
     let guard = beside_the_guard(evidence, death);
     let sentence = if death.is_worker {

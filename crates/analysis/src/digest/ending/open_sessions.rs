@@ -87,7 +87,11 @@ fn is_sampled(parts: &Parts<'_>, session: &SessionReport) -> bool {
 
 /// The process that began a session and is no worker of it. Where no marks say so, the one that is said to own it, if that is `enough`: where
 /// marks may be missing, what it did is not known.
-fn leader_of(parts: &Parts<'_>, session: &SessionReport, enough: bool) -> Option<usize> {
+pub(in crate::digest) fn leader_of(
+    parts: &Parts<'_>,
+    session: &SessionReport,
+    enough: bool,
+) -> Option<usize> {
     let began = parts.walks.iter().find(|walk| {
         parts.processes[walk.process].worker.is_none()
             && walk.session_begins.contains(&session.ordinal)
@@ -103,12 +107,12 @@ fn leader_of(parts: &Parts<'_>, session: &SessionReport, enough: bool) -> Option
         .or_else(|| enough.then(owns).flatten())
 }
 
-pub(super) fn walk_of<'a>(parts: &Parts<'a>, process: usize) -> Option<&'a Walk<'a>> {
+pub(in crate::digest) fn walk_of<'a>(parts: &Parts<'a>, process: usize) -> Option<&'a Walk<'a>> {
     parts.walks.iter().find(|walk| walk.process == process)
 }
 
 /// True where another session of the same process followed: pytest began anew in the middle, as by `os.exec`, and what it says then counts.
-fn gave_way(leader: &Walk<'_>, ordinal: u32) -> bool {
+pub(in crate::digest) fn gave_way(leader: &Walk<'_>, ordinal: u32) -> bool {
     let mut begun = leader.session_begins.iter();
     let is_known = begun.any(|begun| *begun == ordinal);
     is_known && begun.any(|later| *later != ordinal) && !leader.session_leaves.contains(&ordinal)

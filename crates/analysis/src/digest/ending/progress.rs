@@ -16,7 +16,7 @@ const UNKNOWN: &str = "unknown";
 
 impl Evidence {
     /// How far the tests had come, to stand after "after".
-    pub(super) fn tests_so_far(&self) -> String {
+    pub(in crate::digest) fn tests_so_far(&self) -> String {
         let running = self.about.unfinished;
         let of_it = if self.of_several {
             " of its session"

@@ -15,7 +15,7 @@ pub(super) const SIGTERM: i32 = 15;
 pub(super) const SIGXCPU: i32 = 24;
 pub(super) const SIGSYS: i32 = 31;
 
-pub(super) fn signal_name(signal: i32) -> String {
+pub(in crate::digest) fn signal_name(signal: i32) -> String {
     let name = match signal {
         SIGHUP => "SIGHUP",
         SIGINT => "SIGINT",

@@ -1,6 +1,6 @@
 use highwater_wire::{
-    report::{FileRow, ForecastReport, LimitKind},
-    v1::{CollectEnd, Metric, Role, mark::What},
+    report::{FileRow, ForecastReport, JobState, LimitKind},
+    v1::{CollectEnd, GuardAction, Metric, Role, event, mark::What},
 };
 
 use super::builder::{MB, Story, context, sb, se, tb, te};
@@ -68,7 +68,7 @@ fn a_job_that_died_says_where_it_would_have_crossed() {
         format!("test_{:02}.py", crossing.file.unwrap())
     );
     assert!(
-        told.is_warning && told.sentence.starts_with("Had it gone on so"),
+        !told.is_warning && told.sentence.starts_with("Had it gone on so"),
         "{}",
         told.sentence
     );
@@ -103,9 +103,9 @@ fn history_stands_in_for_the_list_and_knows_the_files_to_come() {
         _ => file,
     };
     let files: Vec<FileRow> = whole.files.into_iter().map(heavy).collect();
-    let history = History::of(&files);
-    let cut = story(15, super::builder::ce(30)).ends(None, Some(9));
-    let digest = digest_with(&cut.recording(), &context(whole.job.state), &history);
+    let history = History::of(&files, &whole.job.sessions);
+    let running = story(15, super::builder::ce(30));
+    let digest = digest_with(&running.recording(), &context(JobState::Running), &history);
     let told = forecast(digest);
     assert_eq!(
         (told.files_done, told.files, told.files_known),
@@ -113,4 +113,111 @@ fn history_stands_in_for_the_list_and_knows_the_files_to_come() {
     );
     // 100 MB, 29 files of 20, and 405 above.
     assert!((told.peak_bytes.value / MB - 1_085).abs() < 40, "{told:?}");
+}
+
+/// The job reached the 420 MB of its cgroup, where nothing could be sampled any more, and the kernel killed in it.
+fn killed(story: Story) -> Story {
+    story
+        .of_process(10, |process| {
+            process.ended_us = Some(17_000_000);
+            process.signal = Some(9);
+        })
+        .series(Metric::CgroupLimit, None, "/a", 16_900, &[420, 420], MB)
+        .series(Metric::CgroupPeak, None, "/a", 16_900, &[410, 420], MB)
+        .series(Metric::CgroupOomKills, None, "/a", 16_900, &[0, 1], 1)
+}
+
+#[test]
+fn a_session_that_ran_to_its_end_has_no_forecast_whoever_was_killed_in_it() {
+    let ended = vec![(16_000, 400, 400, se(1))];
+    let story = killed(story(15, list(FILES))).marks(&ended);
+    let died = story.clone().ends(Some(1), None).digest().job;
+    assert_eq!(died.forecast, None);
+    let running = digest_with(
+        &story.recording(),
+        &context(JobState::Running),
+        &History::default(),
+    );
+    assert_eq!(running.job.forecast, None);
+}
+
+#[test]
+fn a_job_that_ended_is_not_told_what_another_ran() {
+    let whole = story(FILES, list(FILES)).ends(Some(0), None).digest();
+    let history = History::of(&whole.files, &whole.job.sessions);
+    let ended = |sampled: bool, end: Story| {
+        let mut story = end;
+        for session in &mut story.batch.sessions {
+            session.sampled = sampled;
+            session.ended_us = sampled.then_some(16_500_000);
+        }
+        let recording = story.recording();
+        digest_with(&recording, &context(JobState::Finished), &history).job
+    };
+    let story = story(15, super::builder::ce(30));
+    let passed = ended(true, story.clone().ends(Some(0), None));
+    assert!(!passed.censored);
+    assert_eq!(passed.forecast, None);
+    let died = ended(false, story.ends(None, Some(9)));
+    assert!(died.censored);
+    assert_eq!(died.forecast, None);
+}
+
+#[test]
+fn the_interruption_by_the_guard_is_no_height_of_a_file() {
+    let stop = event::What::Guard(GuardAction {
+        action: "stopped".to_owned(),
+        ..GuardAction::default()
+    });
+    let marks = vec![
+        (16_000, 400, 400, tb("test_16.py", "it")),
+        (16_900, 420, 900, te("failed")),
+        (16_950, 420, 420, se(2)),
+    ];
+    let told = |story: Story| forecast(story.ends(Some(2), None).digest());
+    let stopped = story(15, list(FILES)).marks(&marks);
+    let counted = told(stopped.clone());
+    assert_eq!(counted.files_done, 16);
+    let told = told(stopped.event(16_500, stop));
+    assert_eq!((told.files_done, told.files), (15, FILES as u64));
+    // What was held in it was held all the same; beyond that files go 5 MB above what they leave, as before.
+    assert_eq!(told.peak_bytes.high, 900 * MB);
+}
+
+#[test]
+fn a_pytest_that_the_kernel_killed_is_not_open_though_the_job_goes_on() {
+    let story = killed(story(15, list(FILES)));
+    let digest = digest_with(
+        &story.recording(),
+        &context(JobState::Running),
+        &History::default(),
+    );
+    let fallen = digest.job.sessions[0].fallen.clone().unwrap();
+    assert_eq!(
+        (fallen.at_us, fallen.by_kernel, fallen.sentence.as_str()),
+        (
+            17_000_000,
+            true,
+            "The kernel killed pytest because its cgroup reached its memory limit, after 15 tests."
+        )
+    );
+    assert!(!digest.job.sessions[0].is_open());
+    let told = forecast(digest);
+    assert!(!told.is_warning && told.crossings.is_empty(), "{told:?}");
+    assert!(
+        told.sentence.starts_with("Had it gone on so")
+            && told
+                .sentence
+                .ends_with("It had reached the limit of the cgroup, 400.5 MiB."),
+        "{}",
+        told.sentence
+    );
+    // Of one that lives nothing is told.
+    let lives = self::story(15, list(FILES));
+    let digest = digest_with(
+        &lives.recording(),
+        &context(JobState::Running),
+        &History::default(),
+    );
+    assert!(digest.job.sessions[0].is_open());
 }

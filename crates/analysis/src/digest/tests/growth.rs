@@ -54,14 +54,25 @@ fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
         (1, Course::Steady, 20)
     );
     let hint = format!("highwater plan --budget 1360MB {}", job.uuid);
-    assert_eq!(plan::hint(&job), Some(hint));
+    assert_eq!(plan::hint(&job, None), Some(hint));
+    // It runs as it stands where the recording is on a server.
+    let page = |server: &str| format!("{server}/jobs/{}", job.uuid);
+    let told = plan::hint(&job, Some(&page("http://127.0.0.1:8080/highwater"))).unwrap();
+    assert!(
+        told.starts_with(
+            "highwater plan --budget 1360MB --server http://127.0.0.1:8080/highwater "
+        ),
+        "{told}"
+    );
+    let strange = plan::hint(&job, Some(&page("http://a$(b)"))).unwrap();
+    assert!(!strange.contains("--server"), "{strange}");
     // Its jobs are for as many workers as ran, and a coarse recording is no ground for a plan.
     let mut wide = job.clone();
     wide.sessions[0].numprocesses = 4;
     let hint = format!("highwater plan --budget 1360MB --workers 4 {}", job.uuid);
-    assert_eq!(plan::hint(&wide), Some(hint));
+    assert_eq!(plan::hint(&wide, None), Some(hint));
     wide.sessions[0].sampled = true;
-    assert_eq!(plan::hint(&wide), None);
+    assert_eq!(plan::hint(&wide, None), None);
     let each = report.per_file_bytes;
     assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [40; 3]);
     assert_eq!(report.per_minute_bytes.value / MB, 2_400);

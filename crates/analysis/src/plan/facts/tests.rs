@@ -178,6 +178,7 @@ fn what_a_further_pytest_and_a_controller_take_is_told() {
     let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
     (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
     let session = SessionReport {
+        fallen: None,
         ordinal: 1,
         id: String::new(),
         root: String::new(),
