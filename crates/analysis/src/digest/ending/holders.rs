@@ -13,7 +13,7 @@ use super::super::{
 /// Most culprits that are named.
 const MOST_CULPRITS: usize = 5;
 /// What holds less than this is no culprit.
-const LEAST_CULPRIT_BYTES: i64 = 1 << 20;
+pub(super) const LEAST_CULPRIT_BYTES: i64 = 1 << 20;
 /// Fewer finished files say nothing of how a suite grows.
 const FEW_FILES: usize = 3;
 /// Who ended no longer before the moment than this may have been taken by the same shortage.
@@ -27,8 +27,9 @@ pub(super) fn at(parts: &Parts<'_>, running: &[Running<'_>], moment_us: i64) -> 
     let mut fixtures: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     let mut modules: BTreeMap<&str, i64> = BTreeMap::new();
     for walk in there(parts, moment_us) {
-        hold(walk, &mut files, &mut fixtures);
-        for module in &walk.modules {
+        let was = until(walk, moment_us);
+        hold(walk, was, &mut files, &mut fixtures);
+        for module in walk.modules.iter().filter(|it| it.began_us <= was) {
             let held = modules.entry(module.module).or_default();
             *held = held.saturating_add(module.own_bytes);
         }
@@ -88,6 +89,12 @@ fn there<'p, 'a>(
     parts.walks.iter().filter(there)
 }
 
+/// Up to when what a process took counts, µs: of one that came to an end in order, and so went on behind the moment, until then.
+fn until(walk: &Walk<'_>, moment_us: i64) -> i64 {
+    let went_on = !walk.session_leaves.is_empty() || !walk.session_ends.is_empty();
+    if went_on { moment_us } else { i64::MAX }
+}
+
 /// What finished test files left behind in the processes that were there at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::digest) struct LeftBehind {
@@ -100,8 +107,14 @@ pub(in crate::digest) struct LeftBehind {
 /// `None` where so few files were finished that they say nothing of the suite. What a file's own fixtures keep is among it.
 pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehind> {
     let walks = || there(parts, moment_us);
+    let visits = || {
+        walks().flat_map(|walk| {
+            let was = until(walk, moment_us);
+            walk.visits.iter().filter(move |it| it.began_us <= was)
+        })
+    };
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
-    for visit in walks().flat_map(|walk| &walk.visits) {
+    for visit in visits() {
         let left = files.entry(visit.path).or_default();
         *left = left.saturating_add(visit.span.retained());
     }
@@ -110,7 +123,7 @@ pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehin
             *left = left.saturating_add(import.own_bytes);
         }
     }
-    for visit in walks().flat_map(|walk| &walk.visits) {
+    for visit in visits() {
         if visit.ended_us.is_none() {
             files.remove(visit.path);
         }
@@ -153,10 +166,11 @@ fn is_there(process: &ProcessFacts, moment_us: i64) -> bool {
     process.started_us <= moment_us && process.until_us >= moment_us.saturating_sub(SAME_DEATH_US)
 }
 
-/// Adds what one process holds. A file holds what its imports and visits left behind, without the fixtures that are named by
+/// Adds what one process held of what it began to take until then. A file holds what its imports and visits left behind, without the fixtures that are named by
 /// themselves: what these took and gave back in a visit is theirs, not the file's.
 fn hold<'a>(
     walk: &Walk<'a>,
+    until_us: i64,
     files: &mut BTreeMap<&'a str, i64>,
     fixtures: &mut BTreeMap<(&'a str, &'a str), i64>,
 ) {
@@ -167,18 +181,24 @@ fn hold<'a>(
     for import in &walk.imports {
         add(import.path, import.own_bytes);
     }
-    for visit in &walk.visits {
+    for visit in walk.visits.iter().filter(|it| it.began_us <= until_us) {
         add(visit.path, visit.span.retained());
     }
-    for fixture in walk.fixtures.iter().filter(|fixture| is_named(fixture)) {
+    let fixtures_then = walk.fixtures.iter().filter(|it| it.began_us <= until_us);
+    for fixture in fixtures_then.filter(|fixture| is_named(fixture)) {
         let held = fixtures.entry((fixture.name, fixture.path)).or_default();
-        *held = held.saturating_add(fixture.held());
+        let is_kept = fixture.release_began_us.is_some_and(|t| t > until_us);
+        *held = held.saturating_add(match is_kept {
+            true => fixture.setup_bytes,
+            false => fixture.held(),
+        });
         // Of those that several files share a visit has neither.
         let set_up = visited_at(walk, fixture.began_us).filter(|_| !fixture.is_shared());
         if let Some(path) = set_up {
             add(path, fixture.setup_bytes.saturating_neg());
         }
-        let released = fixture.release_began_us.and_then(|t| visited_at(walk, t));
+        let released = fixture.release_began_us.filter(|t| *t <= until_us);
+        let released = released.and_then(|t| visited_at(walk, t));
         if let Some(path) = released.filter(|_| !fixture.outlives_files()) {
             add(path, fixture.released_bytes);
         }

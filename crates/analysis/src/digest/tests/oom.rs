@@ -4,7 +4,7 @@ use highwater_wire::{
 };
 
 use super::{
-    builder::{MB, Story, sb, se, tb, te},
+    builder::{MB, Story, fb, fe, rb, re, sb, se, tb, te},
     endings::session,
 };
 
@@ -162,6 +162,43 @@ fn gone_worker(status: i32) -> Story {
             (60, 410, 410, tb("victim.py", "y")),
         ])
         .gone(200, None)
+}
+
+#[test]
+fn what_a_worker_took_after_another_was_killed_held_nothing_then() {
+    let story = gone_worker(1)
+        .process(12, 10, Role::Worker, "gw1", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, fb(1, "shared", "session", "")),
+            (2, 30, 30, fe(1)),
+            (3, 30, 30, tb("beside.py", "x")),
+            (4, 80, 80, te("passed")),
+            (600, 80, 80, tb("after.py", "x")),
+            (700, 380, 380, te("passed")),
+            (701, 380, 380, rb(1)),
+            (702, 360, 360, re(1)),
+            (800, 360, 360, se(0)),
+        ])
+        .gone(850, Some(0));
+    let ending = full(kills(story, "/job", &[0, 1]), "/job")
+        .ends(Some(1), None)
+        .digest()
+        .job
+        .ending
+        .unwrap();
+    assert_eq!(ending.verdict, Verdict::OomCgroup);
+    let named: Vec<_> = (ending.culprits.iter())
+        .map(|it| (it.name.as_str(), it.bytes / MB))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("holder.py", 400),
+            ("beside.py", 50),
+            ("shared (session)", 20)
+        ]
+    );
 }
 
 #[test]

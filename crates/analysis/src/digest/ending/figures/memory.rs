@@ -205,7 +205,7 @@ fn held(evidence: &Evidence, verdict: Verdict, figures: &mut Figures) {
         );
     }
     if let (Some(running), Some(took)) = (&evidence.running, evidence.running_took_bytes)
-        && took > 0
+        && took >= holders::LEAST_CULPRIT_BYTES
     {
         let took = mebibytes(took);
         figures.at(
