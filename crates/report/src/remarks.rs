@@ -4,7 +4,7 @@
 use highwater_analysis::{digest::Digest, figures::mebibytes, next_step, plan, time};
 use highwater_wire::report::{
     CheckReport, Course, Culprit, Diagnosis, Ending, ForecastReport, GrowthReport, JobReport,
-    JobState, RUNNING, Remark, RemarkKind, SessionReport, Severity, Verdict,
+    JobState, LimitUse, RUNNING, Remark, RemarkKind, SessionReport, Severity, Verdict,
 };
 use uuid::Uuid;
 
@@ -224,10 +224,10 @@ fn diagnosed(job: &JobReport, found: &Diagnosis) -> Vec<Remark> {
 }
 
 fn headroom(job: &JobReport) -> Option<Remark> {
-    let limit = next_step::tightest(job)?;
+    let limit = LimitUse::tightest(&job.limits)?;
     let is_tight = next_step::is_tight(job);
     let subject = limits::name(limit);
-    let what = match next_step::left_bytes(limit) {
+    let what = match limit.left_bytes() {
         ..0 => "More was used than a limit allows",
         _ => "Little is left below a limit",
     };

@@ -177,10 +177,8 @@ fn steps(workers: &[Worker<'_>]) -> Vec<GrowthStep> {
 
 /// How many files more the tightest limit bears: each raises what is used at the worst by what it retains.
 fn room(per_file: Estimate, per_minute: Estimate, limits: &[LimitUse]) -> Option<Room> {
-    let left =
-        |limit: &LimitUse| limit.limit_bytes.cast_signed() - limit.worst_used_bytes.cast_signed();
-    let limit = limits.iter().min_by_key(|limit| left(limit))?;
-    let bytes = left(limit);
+    let limit = LimitUse::tightest(limits)?;
+    let bytes = limit.left_bytes();
     let fits = |each: Estimate, unit: f64| {
         let fit = |each: f64| (bytes as f64 / each * unit).clamp(0.0, MOST_FILES * unit) as i64;
         (bytes > 0 && each.value > 0.0).then(|| Span {

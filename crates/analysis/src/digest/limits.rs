@@ -55,10 +55,15 @@ pub(super) fn of_job(recording: &Recording, cgroups: &Cgroups, peak_bytes: i64) 
 
 /// The smallest room left under any limit; negative where one was passed.
 pub(crate) fn headroom(limits: &[LimitUse]) -> Option<i64> {
-    limits
-        .iter()
-        .map(|limit| limit.limit_bytes.cast_signed() - limit.worst_used_bytes.cast_signed())
-        .min()
+    LimitUse::tightest(limits).map(LimitUse::left_bytes)
+}
+
+/// A limit of which less than this part is left is full.
+const FULL_PART: i64 = 20;
+
+/// Whether next to nothing of a limit was left.
+pub(super) fn is_full(used_bytes: i64, limit_bytes: i64) -> bool {
+    used_bytes >= limit_bytes - limit_bytes / FULL_PART
 }
 
 /// Whether a cgroup came within a twentieth of its limit; `None` without a limit. Page cache fills any cgroup and gives way, so the
@@ -76,7 +81,7 @@ pub(super) fn was_full(recording: &Recording, cgroup: &Subject) -> Option<bool> 
         .max()
         .filter(|last| Some(*last) > first_mark);
     let most = used.max(risen_mark);
-    Some(most.is_some_and(|most| most >= limit - limit / 20))
+    Some(most.is_some_and(|most| is_full(most, limit)))
 }
 
 /// Whether the machine came within a twentieth of its memory.
@@ -85,5 +90,5 @@ pub(super) fn machine_was_full(recording: &Recording) -> bool {
     let least = values(recording, &Subject::Machine, Metric::MachineAvailable).min();
     total
         .zip(least)
-        .is_some_and(|(total, least)| least <= total / 20)
+        .is_some_and(|(total, least)| is_full(total - least, total))
 }

@@ -1,6 +1,6 @@
 //! When cutting a suite is worth a word.
 
-use highwater_wire::report::{Course, GrowthReport, JobReport, Verdict};
+use highwater_wire::report::{Course, GrowthReport, JobReport, LimitUse, Verdict};
 
 /// A job is planned with so much of the limit: what else counts against it, and what the next run needs more, must fit too.
 pub const SHARE: f64 = 0.85;
@@ -8,10 +8,7 @@ pub const SHARE: f64 = 0.85;
 /// What a job is planned with of the limit that has least left, bytes; `None` where there is no limit.
 #[must_use]
 pub fn budget(job: &JobReport) -> Option<u64> {
-    let left = |limit: &&highwater_wire::report::LimitUse| {
-        limit.limit_bytes.saturating_sub(limit.worst_used_bytes)
-    };
-    let limit = job.limits.iter().min_by_key(left)?;
+    let limit = LimitUse::tightest(&job.limits)?;
     Some((limit.limit_bytes as f64 * SHARE) as u64)
 }
 

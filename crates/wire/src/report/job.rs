@@ -329,6 +329,21 @@ pub struct LimitUse {
     pub worst_used_bytes: u64,
 }
 
+impl LimitUse {
+    /// What was left at the worst, bytes; less than nothing where it was passed.
+    #[must_use]
+    pub fn left_bytes(&self) -> i64 {
+        let used = self.worst_used_bytes.cast_signed();
+        self.limit_bytes.cast_signed().saturating_sub(used)
+    }
+
+    /// The one with the least room.
+    #[must_use]
+    pub fn tightest(limits: &[Self]) -> Option<&Self> {
+        limits.iter().min_by_key(|limit| limit.left_bytes())
+    }
+}
+
 /// Which constraint a limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

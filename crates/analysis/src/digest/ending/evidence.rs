@@ -151,12 +151,7 @@ impl Evidence {
             sampled_until_us: parts.memory.tree().last().map_or(0, |point| point.t_us),
             peak_bytes: parts.peak.bytes,
             peak_at_us: parts.peak.at_us,
-            tightest: limits
-                .iter()
-                .min_by_key(|limit| {
-                    limit.limit_bytes.cast_signed() - limit.worst_used_bytes.cast_signed()
-                })
-                .cloned(),
+            tightest: LimitUse::tightest(limits).cloned(),
             running: progress::running(parts),
             ..Self::default()
         };
@@ -214,8 +209,8 @@ impl Evidence {
             }
         }
         let cgroups = limits.iter_mut().filter(|it| it.kind == LimitKind::Cgroup);
-        let left = |it: &LimitUse| it.limit_bytes.saturating_sub(it.worst_used_bytes);
-        if let Some(limit) = cgroups.min_by_key(|it| left(it)).filter(|_| used_up) {
+        let tightest = cgroups.min_by_key(|it| it.left_bytes());
+        if let Some(limit) = tightest.filter(|_| used_up) {
             limit.worst_used_bytes = limit.worst_used_bytes.max(limit.limit_bytes);
         }
     }

@@ -3,15 +3,12 @@
 use highwater_wire::report::{LimitKind, LimitUse, PeakMetric, Role, Verdict};
 
 use super::{
-    super::{cgroups::is_above, parts::Parts},
+    super::{cgroups::is_above, limits::is_full, parts::Parts},
     deaths::Death,
     evidence::Evidence,
     words::count,
 };
 use crate::figures::{duration, mebibytes};
-
-/// A limit of which less than this part is left is full, as the verdict takes it.
-const FULL_PART: i64 = 20;
 
 /// What is needed to tell of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,11 +117,6 @@ impl Gaps {
             format!("{when}, and the use rose faster than it was sampled{mark}."),
         ))
     }
-}
-
-/// Whether next to nothing was left by what was read.
-fn is_full(used_bytes: i64, limit_bytes: i64) -> bool {
-    used_bytes >= limit_bytes - limit_bytes / FULL_PART
 }
 
 /// The processes of the job that were never in a cgroup or below it.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     digest::{
-        limits,
+        limits::{self, is_full},
         parts::Parts,
         readings::{self, Rise},
     },
@@ -255,7 +255,7 @@ impl OomKills {
         limit
             .min()
             .zip(held)
-            .is_some_and(|(limit, held)| held.bytes >= limit - limit / 20)
+            .is_some_and(|(limit, held)| is_full(held.bytes, limit))
     }
 
     /// Kills near a death in its own cgroups where these were read, else in those of the job; and whether any was read. A kill is counted in
