@@ -1,7 +1,7 @@
 //! What to do about a job: one rule for every form, page and answer, so that none says that nothing is to be done above something that is.
 
 use highwater_wire::report::{
-    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, Verdict,
+    CheckFigure, Ending, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, Verdict,
 };
 
 use crate::{figures::count, plan};
@@ -15,9 +15,34 @@ const MAKE_ROOM: &str = "Make room before the suite grows into its limit: look a
 const FOLLOW_ADVICE: &str = "Follow the advice on why memory stays.";
 const STILL_TIME: &str = "Expect it to be ended for memory: stop it in time and cut it into jobs that fit, or raise the limit.";
 
-/// What to do next; `None` of a job that still runs and that nothing threatens, or of whose end nothing is known.
-///
-/// Of a job that died that is all that counts. Else what a check found comes first, then what the ending asks for, what its limits and its growth do, and what a diagnosis advises.
+/// What to do about a job, whose ending asks for something of its own. Of one that died that is all that counts; else what its limits and its growth do and
+/// what a diagnosis advises comes behind.
+#[must_use]
+pub fn of_ending(job: &JobReport, ending: &Ending) -> String {
+    if ending.verdict.is_early() {
+        return ending.next_step.clone();
+    }
+    let tightest = LimitUse::tightest(&job.limits);
+    let is_over_budget =
+        tightest.is_some_and(|it| it.kind == LimitKind::Budget && it.left_bytes() < 0);
+    // Of a budget that was passed the ending speaks by itself.
+    let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
+    let lacks_room =
+        ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+    let is_advised = job.diagnosis.iter().any(|it| !it.advice.is_empty());
+    let parts = [
+        Some(ending.next_step.as_str()).filter(|own| *own != NOTHING),
+        lacks_room.then_some(MAKE_ROOM),
+        is_advised.then_some(FOLLOW_ADVICE),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => NOTHING.to_owned(),
+        false => parts.join(" "),
+    }
+}
+
+/// What to do next, with what a check found of the job in front; `None` of a job that still runs and that nothing threatens, or of whose end nothing is known.
 #[must_use]
 pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
     let Some(ending) = &job.ending else {
@@ -25,32 +50,14 @@ pub fn of(job: &JobReport, findings: &[Finding]) -> Option<String> {
         let is_threatened = warns && job.state == JobState::Running;
         return is_threatened.then(|| STILL_TIME.to_owned());
     };
-    if ending.verdict.is_early() {
-        return Some(ending.next_step.clone());
-    }
-    let asked = [NOTHING, FOLLOW_ADVICE, MAKE_ROOM]
-        .iter()
-        .fold(ending.next_step.as_str(), |own, known| {
-            own.trim_end_matches(known).trim_end()
-        });
-    let is_over_budget =
-        tightest(job).is_some_and(|limit| limit.kind == LimitKind::Budget && left_bytes(limit) < 0);
-    // Of a budget that was passed the ending speaks by itself.
-    let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
-    let lacks_room =
-        ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
-    let advice = job.diagnosis.iter().flat_map(|it| &it.advice).next();
-    let parts = [
-        found(findings),
-        Some(asked.to_owned()).filter(|own| !own.is_empty()),
-        lacks_room.then(|| MAKE_ROOM.to_owned()),
-        advice.map(|_| FOLLOW_ADVICE.to_owned()),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    Some(match parts.is_empty() {
-        true => NOTHING.to_owned(),
-        false => parts.join(" "),
-    })
+    let own = ending.next_step.as_str();
+    Some(
+        match found(findings).filter(|_| !ending.verdict.is_early()) {
+            None => own.to_owned(),
+            Some(found) if own == NOTHING => found,
+            Some(found) => format!("{found} {own}"),
+        },
+    )
 }
 
 fn found(findings: &[Finding]) -> Option<String> {
@@ -74,34 +81,17 @@ fn found(findings: &[Finding]) -> Option<String> {
     Some(format!("Look at {what}, which {how}{more}."))
 }
 
-/// The limit with the least room.
-#[must_use]
-pub fn tightest(job: &JobReport) -> Option<&LimitUse> {
-    job.limits.iter().min_by_key(|limit| left_bytes(limit))
-}
-
-/// What is left below a limit; less than nothing where it was passed.
-#[must_use]
-pub fn left_bytes(limit: &LimitUse) -> i64 {
-    limit
-        .limit_bytes
-        .cast_signed()
-        .saturating_sub(limit.worst_used_bytes.cast_signed())
-}
-
 /// Whether little is left below the tightest limit.
 #[must_use]
 pub fn is_tight(job: &JobReport) -> bool {
-    tightest(job).is_some_and(|limit| {
-        left_bytes(limit) < limit.limit_bytes.cast_signed() / LEAST_HEADROOM_PART
+    LimitUse::tightest(&job.limits).is_some_and(|limit| {
+        limit.left_bytes() < limit.limit_bytes.cast_signed() / LEAST_HEADROOM_PART
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::{
-        Advice, Confidence, Diagnosis, Ending, ForecastReport, Span, Why,
-    };
+    use highwater_wire::report::{Advice, Confidence, Diagnosis, ForecastReport, Span, Why};
 
     use super::*;
     use crate::samples;
@@ -134,6 +124,17 @@ mod tests {
         }
     }
 
+    /// What is to be done about a job as a digest leaves it.
+    fn step(job: &JobReport, findings: &[Finding]) -> String {
+        let mut job = job.clone();
+        let ending = job.ending.clone().unwrap();
+        job.ending = Some(Ending {
+            next_step: of_ending(&job, &ending),
+            ..ending
+        });
+        of(&job, findings).unwrap()
+    }
+
     fn finding(cause: FindingCause) -> Finding {
         Finding {
             figure: CheckFigure::Retained,
@@ -155,7 +156,6 @@ mod tests {
     #[test]
     fn nothing_is_to_be_done_only_where_nothing_is_told() {
         let calm = used(ended(Verdict::Passed, NOTHING), LimitKind::Cgroup, 50);
-        let step = |job: &JobReport, findings: &[Finding]| of(job, findings).unwrap();
         assert_eq!(step(&calm, &[]), NOTHING);
         for cause in [FindingCause::ChangedBefore, FindingCause::NearLimit] {
             assert_eq!(step(&calm, &[finding(cause)]), NOTHING);
@@ -177,20 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ending_asks_for_stays_and_what_was_said_is_not_said_again() {
+    fn what_the_ending_asks_for_stays_between_what_was_found_and_what_else_is_told() {
         let failed = ended(Verdict::TestsFailed, "Look at the failed tests.");
         let one = [finding(FindingCause::Changed)];
         assert_eq!(
-            of(&failed, &one).unwrap(),
+            step(&failed, &one),
             "Look at what a.py retains, which got worse. Look at the failed tests."
         );
-        let mut tight = used(failed, LimitKind::Machine, 95);
-        let once = of(&tight, &[]).unwrap();
-        assert_eq!(once, format!("Look at the failed tests. {MAKE_ROOM}"));
-        if let Some(ending) = &mut tight.ending {
-            ending.next_step.clone_from(&once);
-        }
-        assert_eq!(of(&tight, &[]).unwrap(), once);
+        let tight = used(failed, LimitKind::Machine, 95);
+        let told = format!("Look at the failed tests. {MAKE_ROOM}");
+        assert_eq!(step(&tight, &[]), told);
+        let found = "Look at what a.py retains, which got worse.";
+        assert_eq!(step(&tight, &one), format!("{found} {told}"));
         // A diagnosis advises too.
         let mut diagnosed = ended(Verdict::Passed, NOTHING);
         diagnosed.diagnosis = Some(Diagnosis {
@@ -201,15 +199,15 @@ mod tests {
             }],
             ..Diagnosis::default()
         });
-        assert_eq!(of(&diagnosed, &[]).as_deref(), Some(FOLLOW_ADVICE));
+        assert_eq!(step(&diagnosed, &[]), FOLLOW_ADVICE);
         let over = used(
             ended(Verdict::Passed, "Raise the budget."),
             LimitKind::Budget,
             101,
         );
-        assert_eq!(of(&over, &[]).unwrap(), "Raise the budget.");
+        assert_eq!(step(&over, &[]), "Raise the budget.");
         let died = used(ended(Verdict::OomCgroup, "Cut it."), LimitKind::Cgroup, 100);
-        assert_eq!(of(&died, &one).unwrap(), "Cut it.");
+        assert_eq!(step(&died, &one), "Cut it.");
     }
 
     #[test]

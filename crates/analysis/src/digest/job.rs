@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::{
     report::{
-        CheckLimits, EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport,
+        CheckLimits, Ending, EnvironmentReport, JobReport, JobState, NoticeReport, RecorderReport,
         RunReport, SessionReport, ShardReport, TestRow,
     },
     v1::{self, Job},
@@ -91,10 +91,10 @@ pub(super) fn report(parts: &Parts<'_>) -> JobReport {
         url: None,
         spool: None,
     };
-    let next = next_step::of(&report, &[]);
-    if let (Some(ending), Some(next)) = (&mut report.ending, next) {
-        ending.next_step = next;
-    }
+    report.ending = report.ending.take().map(|ending| Ending {
+        next_step: next_step::of_ending(&report, &ending),
+        ..ending
+    });
     report
 }
 

@@ -1,8 +1,10 @@
 //! What memory comes to, and why it stays, in each form.
 
 use highwater_wire::report::{
-    Advice, Diagnosis, ForecastReport, Grown, LimitCrossing, LimitKind, Why,
+    Advice, Diagnosis, Ending, ForecastReport, Grown, LimitCrossing, LimitKind, Why,
 };
+
+use highwater_analysis::next_step;
 
 use super::*;
 
@@ -58,6 +60,13 @@ fn looked_at(path: &str) -> Digest {
             test_file: path.to_owned(),
         }],
     });
+    // As a digest with a diagnosis has it.
+    if let Some(ending) = digest.job.ending.take() {
+        digest.job.ending = Some(Ending {
+            next_step: next_step::of_ending(&digest.job, &ending),
+            ..ending
+        });
+    }
     digest
 }
 
