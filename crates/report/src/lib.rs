@@ -40,6 +40,7 @@ use highwater_wire::report::{CheckReport, Remark};
 pub use badge::{Figures, badge, is_tight, unknown_badge};
 pub use comment::{comment, marker, taken_back};
 pub use format::{Format, WriteError, write};
+pub use json::document;
 pub use names::fitted;
 pub use terminal::{Look, terminal};
 pub use timeline::{Chart, Curve, Of, chart};

@@ -42,8 +42,7 @@ pub(super) fn find(
     }
     let job = match (named, &places.server) {
         (Some(job), _) => job,
-        (None, Some(_)) => return Err(CommandError::NoJobToPlan(places.spool)),
-        (None, None) => return Err(CommandError::NoJobToPlan(places.spool)),
+        (None, _) => return Err(CommandError::NoJobToPlan(places.spool)),
     };
     let Some(server) = &places.server else {
         return Err(named::no_server(word, job, &places.spool));
@@ -71,11 +70,7 @@ impl Found {
     /// The job and what is to be said of it.
     pub(super) fn document(&self) -> Result<ReportDocument, CommandError> {
         match self {
-            Self::Here(digest) => {
-                let text = highwater_report::write(Format::Json, &Source::new(digest, None))?;
-                let read = serde_json::from_str(&text);
-                Ok(read.map_err(highwater_report::WriteError::from)?)
-            }
+            Self::Here(digest) => Ok(highwater_report::document(&Source::new(digest, None))),
             Self::There(job, client) => {
                 let text = ask(client, *job, Format::Json)?;
                 understood(&text).map_err(|why| CommandError::NotRead(*job, why))
