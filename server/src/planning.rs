@@ -5,7 +5,7 @@ pub(crate) mod kept;
 
 use highwater_analysis::{
     figures::parse_bytes,
-    plan::{self, Asked, Earlier, Facts, MOST_EARLIER, Refusal},
+    plan::{self, Asked, Facts, MOST_EARLIER, Ran, Refusal},
 };
 use highwater_wire::report::{JobReport, PlanReport};
 use serde::Deserialize;
@@ -144,32 +144,33 @@ pub(crate) async fn plan(
     let gathered = state.reading.run(0, work).await;
     let (mut facts, report) = gathered.map_err(|error| AppError::internal(&error))?;
     for path in facts.to_recall() {
-        facts.recall(&path, &earlier(state, project, &report, &path).await?);
+        let history = history(state, project, &report, &path).await?;
+        facts.recall(&path, report.uuid, &history);
     }
     let work = move || plan::report(&report, &facts, &asked);
     let planned = state.reading.run(0, work).await;
     Ok(planned.map_err(|error| AppError::internal(&error))??)
 }
 
-/// What a file needed in other jobs of the name, the newest that ran it to its end.
-async fn earlier(
+/// A file in the newest jobs of the name.
+async fn history(
     state: &AppState,
     project: i64,
     job: &JobReport,
     path: &str,
-) -> Result<Vec<Earlier>, AppError> {
+) -> Result<Vec<Ran>, AppError> {
     let history = state
         .store
         .file_history(project, path, Some(&job.name), None, MOST_EARLIER)
         .await?;
-    let others = history
-        .into_iter()
-        .filter(|point| point.uuid != job.uuid && !point.censored);
-    let figures = others.map(|point| Earlier {
+    let ran = history.into_iter().map(|point| Ran {
+        job: point.uuid,
+        peak_bytes: point.peak_bytes,
+        tree_peak_bytes: point.tree_peak_bytes,
         spike_bytes: point.spike_bytes,
-        children_bytes: point.tree_peak_bytes.saturating_sub(point.peak_bytes),
         retained_bytes: point.retained_bytes,
         duration_us: point.duration_us,
+        censored: point.censored,
     });
-    Ok(figures.collect())
+    Ok(ran.collect())
 }

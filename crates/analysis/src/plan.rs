@@ -25,7 +25,7 @@ use fit::{Bin, Unit};
 pub use facts::Facts;
 pub use ground::Ground;
 pub use hint::{SHARE, budget, grows_near, hint, workers};
-pub use recalled::{Earlier, MOST_EARLIER};
+pub use recalled::{MOST_EARLIER, Ran};
 pub use report::{Asked, Each, Refusal, report};
 pub use together::{Group, groups, is_like};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwater_analysis::plan::{Earlier, Facts, MOST_EARLIER};
+use highwater_analysis::plan::{Facts, MOST_EARLIER, Ran};
 use highwater_wire::{
     ids::ProjectSlug,
     report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport},
@@ -72,31 +72,19 @@ pub(super) fn find(
     let report: JobReport = one(&client, job, "")?;
     let mut facts = Facts::of(&report.sessions, &files, &fixtures);
     for path in facts.to_recall() {
-        let earlier = earlier(&client, &report, &path).map_err(unread)?;
-        facts.recall(&path, &earlier);
+        let history = history(&client, &report, &path).map_err(unread)?;
+        facts.recall(&path, report.uuid, &history);
     }
     Ok(Found { facts, job: report })
 }
 
-/// A file in one job of its history.
-#[derive(Debug, Deserialize)]
-struct Point {
-    job: Uuid,
-    peak_bytes: i64,
-    tree_peak_bytes: i64,
-    spike_bytes: i64,
-    retained_bytes: i64,
-    duration_us: i64,
-    censored: bool,
-}
-
 #[derive(Debug, Deserialize)]
 struct History {
-    history: Vec<Point>,
+    history: Vec<Ran>,
 }
 
-/// What a file needed in other jobs of the name, the newest that ran it to its end.
-fn earlier(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Earlier>, String> {
+/// A file in the newest jobs of the name.
+fn history(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Ran>, String> {
     // In a path a blank is no plus.
     let encoded: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
     let query = form_urlencoded::Serializer::new(String::new())
@@ -112,17 +100,7 @@ fn earlier(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Earlier>,
     let Some(answer) = client.read_if_there(&address, PATIENCE, MOST_BYTES)? else {
         return Ok(Vec::new());
     };
-    let History { history } = understood(&answer)?;
-    let others = history
-        .into_iter()
-        .filter(|point| point.job != job.uuid && !point.censored);
-    let figures = others.map(|point| Earlier {
-        spike_bytes: point.spike_bytes,
-        children_bytes: point.tree_peak_bytes.saturating_sub(point.peak_bytes),
-        retained_bytes: point.retained_bytes,
-        duration_us: point.duration_us,
-    });
-    Ok(figures.collect())
+    understood(&answer).map(|History { history }| history)
 }
 
 fn read(found: &InSpool) -> Result<Found, CommandError> {

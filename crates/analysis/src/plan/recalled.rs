@@ -1,5 +1,8 @@
 //! What other jobs saw of files that were cut short.
 
+use serde::Deserialize;
+use uuid::Uuid;
+
 use super::Facts;
 
 /// So many of a file's newest figures are looked at.
@@ -7,17 +10,31 @@ pub const MOST_EARLIER: u32 = 20;
 /// Of so many files at most.
 const MOST_FILES: usize = 32;
 
-/// Figures of a file in another job of the same name, in which it ran to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Earlier {
+/// A file in one job of its history, as the API tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Ran {
+    /// The job.
+    pub job: Uuid,
+    /// Its highest memory in it, bytes.
+    pub peak_bytes: i64,
+    /// The same with its children's, bytes.
+    pub tree_peak_bytes: i64,
     /// Its peak above its start, bytes.
     pub spike_bytes: i64,
-    /// What its children held at once beside it, bytes.
-    pub children_bytes: i64,
     /// What it left behind, bytes.
     pub retained_bytes: i64,
     /// How long it took, µs.
     pub duration_us: i64,
+    /// Whether it was cut short there.
+    pub censored: bool,
+}
+
+impl Ran {
+    /// What it needed above its start, its children's at their highest among it, bytes.
+    fn needed_bytes(&self) -> i64 {
+        let children = self.tree_peak_bytes.saturating_sub(self.peak_bytes).max(0);
+        self.spike_bytes.saturating_add(children)
+    }
 }
 
 impl Facts {
@@ -27,16 +44,16 @@ impl Facts {
         self.cut_short.iter().take(MOST_FILES).cloned().collect()
     }
 
-    /// Plans a file that was cut short with the most that it needed in other jobs, and with no less than it was seen to need here. What it held as it was
+    /// Plans a file that was cut short with the most that it needed in other jobs than this one, of those in which it ran to its end, and with no less than it was seen to need here. What it held as it was
     /// cut short may have been for a while, so what it leaves behind is the others' word alone.
-    pub fn recall(&mut self, path: &str, earlier: &[Earlier]) {
+    pub fn recall(&mut self, path: &str, job: Uuid, history: &[Ran]) {
+        let others = || history.iter().filter(|it| it.job != job && !it.censored);
         let Some(at) = self.cut_short.iter().position(|it| it == path) else {
             return;
         };
-        let most = |figure: fn(&Earlier) -> i64| earlier.iter().map(figure).max();
-        let spike = most(|it| it.spike_bytes.saturating_add(it.children_bytes.max(0)));
+        let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
-            spike,
+            most(Ran::needed_bytes),
             most(|it| it.retained_bytes),
             most(|it| it.duration_us),
         ) else {
@@ -72,12 +89,17 @@ mod tests {
         }
     }
 
-    fn earlier(spike_bytes: i64, retained_bytes: i64) -> Earlier {
-        Earlier {
+    const KILLED: Uuid = Uuid::from_u128(1);
+
+    fn ran(spike_bytes: i64, retained_bytes: i64) -> Ran {
+        Ran {
+            job: Uuid::from_u128(2),
+            peak_bytes: 200,
+            tree_peak_bytes: 207,
             spike_bytes,
-            children_bytes: 7,
             retained_bytes,
             duration_us: 9,
+            censored: false,
         }
     }
 
@@ -89,7 +111,19 @@ mod tests {
     #[test]
     fn a_file_that_was_cut_short_needs_the_most_that_it_needed_anywhere() {
         let mut facts = facts();
-        facts.recall("killed.py", &[earlier(120, 4), earlier(90, 6)]);
+        let own = Ran {
+            job: KILLED,
+            ..ran(900, 900)
+        };
+        let cut_short = Ran {
+            censored: true,
+            ..ran(900, 900)
+        };
+        facts.recall(
+            "killed.py",
+            KILLED,
+            &[own, ran(120, 4), cut_short, ran(90, 6)],
+        );
         assert_eq!(told(&facts), [(48, 48, 3), (127, 6, 9)]);
         assert_eq!(
             (facts.cut_short.len(), &facts.recalled[..]),
@@ -100,11 +134,11 @@ mod tests {
     #[test]
     fn it_needs_no_less_than_it_was_seen_to_need_and_nothing_is_made_up() {
         let mut facts = facts();
-        facts.recall("killed.py", &[earlier(20, -3)]);
+        facts.recall("killed.py", KILLED, &[ran(20, -3)]);
         assert_eq!(told(&facts)[1], (48, 0, 9));
         let mut unknown = self::facts();
-        unknown.recall("killed.py", &[]);
-        unknown.recall("whole.py", &[earlier(900, 900)]);
+        unknown.recall("killed.py", KILLED, &[]);
+        unknown.recall("whole.py", KILLED, &[ran(900, 900)]);
         assert_eq!(unknown, self::facts());
     }
 }
