@@ -131,7 +131,6 @@ pub fn resolve(
     command: &[String],
 ) -> Result<Settings, SettingsError> {
     let (given, file, mut problems) = gather(given, env, folder);
-    let read = |path: &Path| regular::read_text(path).ok();
     let ci = ci::detect(env, &read).map(|ci| {
         let provider = ci.provider.clone();
         possible(ci, &provider, &mut problems)
@@ -312,10 +311,14 @@ pub fn plan_id(plan: &Path) -> Option<Uuid> {
     is_hyphenated.then(|| text.parse().ok())?
 }
 
+/// A file that the CI names.
+fn read(path: &Path) -> Option<String> {
+    regular::read_text(path).ok()
+}
+
 /// Which shard of a split suite a recording would be, index and total.
 #[must_use]
 pub fn shard(given: &Given, env: &Env) -> Option<(u32, u32)> {
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
     let of_ci = || possible(ci::detect(env, &read)?, "ci", &mut Vec::new()).shard;
     let named = given.shard.or(variables::read(env).0.shard);
     named.or_else(of_ci)
@@ -325,7 +328,6 @@ pub fn shard(given: &Given, env: &Env) -> Option<(u32, u32)> {
 #[must_use]
 pub fn project(given: Given, env: &Env, folder: &Path) -> String {
     let (given, file, mut problems) = gather(given, env, folder);
-    let read = |path: &Path| regular::read_text(path).ok();
     let of_ci = || said(possible(ci::detect(env, &read)?, "ci", &mut problems).project);
     let named = given.project.or(file.project).or_else(of_ci);
     let of_git = || said(possible(ci::from_git(folder), "git", &mut Vec::new()).project);

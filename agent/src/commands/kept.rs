@@ -150,28 +150,30 @@ fn remove_old(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use highwater_wire::report::{Bound, PlannedJob, Predicted};
     use tempfile::TempDir;
 
     use super::*;
 
-    fn plan() -> PlanReport {
+    /// A plan of a job a file.
+    pub(in crate::commands) fn plan_of(files: &[&str]) -> PlanReport {
+        let job = |(at, file): (usize, &&str)| PlannedJob {
+            index: at + 1,
+            files: vec![(*file).to_owned()],
+            predicted: Predicted {
+                peak_bytes: 1,
+                duration_us: 1,
+            },
+            bound: None,
+        };
         let mut plan = PlanReport {
             id: Uuid::nil(),
             of: Uuid::from_u128(7),
             budget_bytes: 1,
             base_bytes: 1,
             workers: 1,
-            jobs: vec![PlannedJob {
-                index: 1,
-                files: vec!["test_a.py".to_owned()],
-                predicted: Predicted {
-                    peak_bytes: 1,
-                    duration_us: 1,
-                },
-                bound: None,
-            }],
+            jobs: files.iter().enumerate().map(job).collect(),
             bound: Bound::About,
             together: Vec::new(),
             alternatives: Vec::new(),
@@ -182,6 +184,10 @@ mod tests {
         };
         plan.id = plan.digest();
         plan
+    }
+
+    fn plan() -> PlanReport {
+        plan_of(&["test_a.py"])
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The plan of which a command runs a shard: it is had, and has that shard, before anything runs.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use super::{CommandError, kept, working_folder};
 use crate::{
     ci::Env,
     injection::PLAN_VARIABLE,
+    regular,
     settings::{self, Given, said},
     terminal,
 };
@@ -55,10 +56,7 @@ fn read(file: &Path) -> Result<PlanReport, String> {
     const MAKE: &str = "`highwater plan --write DIR` writes one to DIR/plan.json";
     let unread = |error: io::Error| format!("it cannot be read: {error}; {MAKE}");
     // pytest reads it again, and what is no regular file may be read but once.
-    if !fs::metadata(file).map_err(unread)?.is_file() {
-        return Err(format!("this is no regular file; {MAKE}"));
-    }
-    let text = fs::read(file).map_err(unread)?;
+    let text = regular::read(file).map_err(unread)?;
     let plan: PlanReport = serde_json::from_slice(&text)
         .map_err(|error| format!("this is no plan that `highwater plan` made: {error}; {MAKE}"))?;
     match kept::changed(&plan) {
@@ -85,39 +83,15 @@ fn has_shard(plan: &PlanReport, shard: Option<(u32, u32)>) -> Result<(), String>
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::{Bound, PlannedJob, Predicted};
+    use std::fs;
+
     use tempfile::TempDir;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::commands::kept::tests::plan_of;
 
     fn plan() -> PlanReport {
-        let job = |index| PlannedJob {
-            index,
-            files: vec![format!("test_{index}.py")],
-            predicted: Predicted {
-                peak_bytes: 1,
-                duration_us: 1,
-            },
-            bound: None,
-        };
-        let mut plan = PlanReport {
-            id: Uuid::nil(),
-            of: Uuid::from_u128(7),
-            budget_bytes: 1,
-            base_bytes: 1,
-            workers: 1,
-            jobs: vec![job(1), job(2)],
-            bound: Bound::About,
-            together: Vec::new(),
-            alternatives: Vec::new(),
-            is_partial: false,
-            not_run: Vec::new(),
-            cut_short: Vec::new(),
-            recalled: Vec::new(),
-        };
-        plan.id = plan.digest();
-        plan
+        plan_of(&["test_1.py", "test_2.py"])
     }
 
     fn settled(
@@ -177,7 +151,7 @@ mod tests {
             (
                 ".",
                 Some((1, 2)),
-                "this is no regular file; `highwater plan --write DIR`",
+                "it cannot be read: is no regular file; `highwater plan --write DIR`",
             ),
             (
                 "broken.json",
