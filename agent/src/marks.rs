@@ -226,7 +226,7 @@ impl Tailer {
     }
 }
 
-/// What was removed may be made anew, and is looked at then.
+/// Tells of what cannot be read. What was removed may be made anew, and is looked at then.
 fn tell_failed(result: io::Result<()>, told: &mut Vec<Told>) {
     if let Err(error) = result
         && !is_gone(&error)

@@ -136,69 +136,44 @@ impl Told {
 }
 
 #[test]
-fn a_controller_is_not_judged_before_its_workers_are_there() {
-    let mut scene = scene(0);
-    scene.born(7, 1, "pytest -n 1", -60_000_000);
-    let closed = "its memory is closed".to_owned();
-    scene.sights(0, 7, vec![Seeing::Unknown(closed)]);
-    // Long after its plugin should have come; on a machine that is busy no worker was started yet.
-    scene.hear_all();
-    scene.recorder.flush_now();
-    scene.worker(BY_TITLE, 7, 5);
-    let by_title = Seeing::Begun {
-        folder: None,
-        worker: None,
-        by_title: true,
-        controller_rss_bytes: None,
-    };
-    let runs = Seeing::Running {
-        nodeid: "t.py::a".to_owned(),
-        phase: None,
-    };
-    scene.sights(10, BY_TITLE, vec![by_title, runs]);
-    scene.gone(20, BY_TITLE, None, None);
-    scene.gone(30, 7, Some(0), None);
-    let told = told(scene);
-    let [notice] = &told.notices[..] else {
-        panic!("{:?}", told.notices);
-    };
-    assert!(
-        notice.contains("(its memory is closed): they are named by the titles"),
-        "{notice}"
-    );
-}
-
-#[test]
-fn a_controller_is_not_judged_while_its_workers_have_run_no_test() {
-    let mut scene = scene(0);
-    scene.born(7, 1, "pytest -n 1", -60_000_000);
-    scene.worker(BY_TITLE, 7, -50_000_000);
-    let closed = "its memory is closed".to_owned();
-    scene.sights(0, 7, vec![Seeing::Unknown(closed)]);
-    // Long after its plugin should have come, and before its first test.
-    scene.hear_all();
-    scene.recorder.flush_now();
-    let by_title = Seeing::Begun {
-        folder: None,
-        worker: None,
-        by_title: true,
-        controller_rss_bytes: None,
-    };
-    let runs = Seeing::Running {
-        nodeid: "t.py::a".to_owned(),
-        phase: None,
-    };
-    scene.sights(10, BY_TITLE, vec![by_title, runs]);
-    scene.gone(20, BY_TITLE, None, None);
-    scene.gone(30, 7, Some(0), None);
-    let told = told(scene);
-    let [notice] = &told.notices[..] else {
-        panic!("{:?}", told.notices);
-    };
-    assert!(
-        notice.contains("(its memory is closed): they are named by the titles"),
-        "{notice}"
-    );
+fn a_controller_is_not_judged_before_its_workers_are_there_and_have_run_a_test() {
+    // On a machine that is busy workers are started late, or collect for long.
+    for early in [None, Some(-50_000_000)] {
+        let mut scene = scene(0);
+        scene.born(7, 1, "pytest -n 1", -60_000_000);
+        if let Some(born_us) = early {
+            scene.worker(BY_TITLE, 7, born_us);
+        }
+        let closed = "its memory is closed".to_owned();
+        scene.sights(0, 7, vec![Seeing::Unknown(closed)]);
+        // Long after its plugin should have come.
+        scene.hear_all();
+        scene.recorder.flush_now();
+        if early.is_none() {
+            scene.worker(BY_TITLE, 7, 5);
+        }
+        let by_title = Seeing::Begun {
+            folder: None,
+            worker: None,
+            by_title: true,
+            controller_rss_bytes: None,
+        };
+        let runs = Seeing::Running {
+            nodeid: "t.py::a".to_owned(),
+            phase: None,
+        };
+        scene.sights(10, BY_TITLE, vec![by_title, runs]);
+        scene.gone(20, BY_TITLE, None, None);
+        scene.gone(30, 7, Some(0), None);
+        let told = told(scene);
+        let [notice] = &told.notices[..] else {
+            panic!("{early:?}: {:?}", told.notices);
+        };
+        assert!(
+            notice.contains("(its memory is closed): they are named by the titles"),
+            "{early:?}: {notice}"
+        );
+    }
 }
 
 #[test]
