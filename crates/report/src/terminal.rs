@@ -361,6 +361,6 @@ fn provenance(out: &mut String, digest: &Digest) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "children of tests and the job's curve are sampled\nretained is RSS after minus RSS before, without what tests were first to import"
+        "children of tests and the job's curve are sampled\nretained is RSS after minus RSS before, without late imports and shared fixtures"
     )
 }

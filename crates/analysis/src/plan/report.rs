@@ -46,10 +46,18 @@ impl Each {
             0 | 1 => String::new(),
             workers => format!("in each of its {workers} workers "),
         };
+        let parts = [
+            (self.imported_bytes, "the imports of all test files"),
+            (self.shared_bytes, "fixtures of the session"),
+        ];
+        let parts = parts.map(|(bytes, of)| (mebibytes(bytes), of));
+        let told = parts.iter().filter(|(bytes, _)| *bytes != mebibytes(0));
+        let told: Vec<String> = told
+            .map(|(bytes, of)| format!("{bytes} for {of}"))
+            .collect();
         format!(
-            " (among it {whom}{} for the imports of all test files and {} for fixtures of the session: a job whose files need less of them takes less)",
-            mebibytes(self.imported_bytes),
-            mebibytes(self.shared_bytes)
+            " (among it {whom}{}: a job whose files need less of that takes less)",
+            told.join(" and ")
         )
     }
 }

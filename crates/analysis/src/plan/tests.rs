@@ -383,6 +383,37 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
 }
 
 #[test]
+fn of_a_base_only_parts_that_are_something_are_told() {
+    let told = |imported_bytes, shared_bytes| {
+        let refusal = Refusal::Infeasible {
+            path: "a.py".to_owned(),
+            with: 0,
+            budget_bytes: 1,
+            idle_bytes: 90 << 20,
+            each: Each {
+                workers: 1,
+                imported_bytes,
+                shared_bytes,
+            },
+            alone_bytes: 100 << 20,
+            least_bytes: 100 << 20,
+        };
+        refusal.to_string()
+    };
+    let both = told(40 << 20, 20 << 20);
+    assert!(
+        both.contains("(among it 40.0 MiB for the imports of all test files and 20.0 MiB for fixtures of the session: a job"),
+        "{both}"
+    );
+    let one = told(40 << 20, 0);
+    assert!(
+        one.contains("(among it 40.0 MiB for the imports of all test files: a job"),
+        "{one}"
+    );
+    assert!(!told(0, 0).contains("among it"));
+}
+
+#[test]
 fn the_page_of_the_figures_says_what_the_constants_are() {
     const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
     let most = eased::MOST_LOOKED_AT;
