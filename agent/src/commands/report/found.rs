@@ -40,9 +40,8 @@ pub(super) fn find(
         let digest = summary::digest_of(&found.folder, Vec::new(), found.end)?;
         return Ok(Found::Here(Box::new(digest)));
     }
-    let job = match (named, &places.server) {
-        (Some(job), _) => job,
-        (None, _) => return Err(CommandError::NoJobToPlan(places.spool)),
+    let Some(job) = named else {
+        return Err(CommandError::NoJobToPlan(places.spool));
     };
     let Some(server) = &places.server else {
         return Err(named::no_server(word, job, &places.spool));
