@@ -19,6 +19,13 @@ pub(crate) const SUITE_PACKAGES: &[&str] = &[
     "scipy",
 ];
 
+/// The virtual environment of the real suites that benchmarks run: those of [`SUITE_PACKAGES`], and sympy with what its tests ask for.
+pub(crate) fn suites() -> Done<PathBuf> {
+    let mut packages = SUITE_PACKAGES.to_vec();
+    packages.extend(["sympy", "hypothesis"]);
+    venv("suites", &packages)
+}
+
 /// A virtual environment with packages; made anew when the packages asked for change.
 pub(crate) fn venv(name: &str, packages: &[&str]) -> Done<PathBuf> {
     let folder = target().join("venvs").join(name);

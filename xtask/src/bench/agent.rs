@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::figures::median;
+use super::figures::{median, numbers};
 use crate::tools::{Done, command, io, said};
 
 /// How many processes are watched, how often a second, and what that is meant to cost at most.
@@ -303,5 +303,5 @@ fn ages_us(notes: &Path) -> Done<Vec<f64>> {
         let why = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(said(format!("arrivals cannot be decoded: {why}")));
     }
-    Ok(super::numbers(&output.stdout))
+    Ok(numbers(&output.stdout))
 }

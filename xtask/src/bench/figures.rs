@@ -34,6 +34,14 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The lines of a text that are numbers.
+pub(super) fn numbers(text: &[u8]) -> Vec<f64> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect()
+}
+
 /// Each cost over its partner.
 pub(super) fn ratios(over: &[Cost], under: &[Cost]) -> Ratios {
     let spread = |figure: fn(&Cost) -> f64| {

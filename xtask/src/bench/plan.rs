@@ -9,7 +9,7 @@ use std::fs;
 
 use crate::{
     tools::{Done, build, io, said, target},
-    venv::{SUITE_PACKAGES, python, venv},
+    venv::{python, suites},
 };
 use runs::{Recorded, Runs, WHOLE};
 use table::{Shard, print};
@@ -58,9 +58,7 @@ const SUITES: [Suite; 2] = [
 pub(super) fn plan(quick: bool) -> Done {
     // What is measured is the memory of pytest, which is the same whatever the agent was built for.
     let binaries = build(false)?;
-    let mut packages = SUITE_PACKAGES.to_vec();
-    packages.extend(["sympy", "hypothesis"]);
-    let python = python(&venv("plan", &packages)?);
+    let python = python(&suites()?);
     let data = target().join("bench-plan");
     if data.exists() {
         fs::remove_dir_all(&data).map_err(io(&data))?;
