@@ -48,9 +48,9 @@ ORDERS = (sorted(KEEPS), sorted(KEEPS, reverse=True))
 def record(recorder):
     """Records the suite on two workers at a commit, its files handed out in an order; some may keep more."""
     pytest.importorskip("xdist")
-    (recorder.folder / "conftest.py").write_text(CONFTEST.format(shared=SHARED))
 
-    def record(server, commit, order, **more):
+    def record(server, commit, order, shared=SHARED, **more):
+        (recorder.folder / "conftest.py").write_text(CONFTEST.format(shared=shared))
         for path, keeps in KEEPS.items():
             (recorder.folder / path).write_text(FILE.format(keeps=keeps + more.get(path[:-3], 0)))
         words = ["-n", "2", "--dist", "loadfile", "-p", "no:randomly", *order]
@@ -111,6 +111,27 @@ def test_files_are_told_alike_whichever_came_first_and_last(own_server, record):
     report = json.loads(asked(record, server, "check", "--server", server.url, worse, "--format", "json").stdout)
     found = [(it["figure"], it["path"]) for it in report["findings"] if it["path"]]
     assert found == [("retained", "test_4.py")], report
+
+
+def test_a_fixture_that_takes_more_is_named_where_the_peak_is_told(own_server, record):
+    server = own_server
+    for commit in "12345":
+        record(server, commit, ORDERS[0])
+    worse = record(server, "6", ORDERS[1], shared=SHARED + 40)
+    done = asked(record, server, "check", "--server", server.url, worse, "--format", "json")
+    assert done.returncode == 1, done
+    report = json.loads(done.stdout)
+    [finding] = [it for it in report["findings"] if it["figure"] == "peak"]
+    assert finding["path"] is None and [it for it in report["findings"] if it["path"]] == [], report
+    [fixture] = finding["fixtures"]
+    assert (fixture["name"], fixture["base"]) == ("database", "")
+    assert abs(fixture["bytes"] - (SHARED + 40) * MIB) < MIB and abs(fixture["before_bytes"] - SHARED * MIB) < MIB, fixture
+    told = "One set-up of the fixture database takes 70.0 MiB, 30.0 MiB before."
+    text = asked(record, server, "check", "--server", server.url, worse).stdout
+    with urllib.request.urlopen(server.url + "/jobs/" + worse) as page:
+        html = page.read().decode()
+    comment = asked(record, server, "report", "--server", server.url, worse, "--format", "markdown").stdout
+    assert all(told in form for form in (text, html, comment)), (text, comment)
 
 
 def test_a_plan_has_the_fixture_in_the_base_of_each_job_and_in_no_file(own_server, recorder):

@@ -6,6 +6,7 @@
 mod acknowledged;
 mod confirm;
 mod file_limits;
+mod fixtures;
 mod found;
 mod limits;
 mod moved;
@@ -26,6 +27,7 @@ pub use confirm::{Checked, MOST_CONFIRMED, confirm, lesser, suspects, went_well}
 pub use file_limits::{
     FileLimits, MOST_FILE_LIMIT_BYTES, MOST_FILE_LIMITS, few_enough, quick_enough,
 };
+pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;

@@ -150,6 +150,7 @@ mod tests {
             tests: None,
             acknowledged: None,
             again: None,
+            fixtures: Vec::new(),
         }
     }
 

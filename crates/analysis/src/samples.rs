@@ -1,8 +1,8 @@
 //! Documents for tests: a job and a file of which nothing is to be said.
 
 use highwater_wire::report::{
-    Confidence, Ending, EnvironmentReport, FileRow, JobReport, JobState, PeakKind, PeakMetric,
-    RunReport, Verdict,
+    Confidence, Ending, EnvironmentReport, FileRow, FixtureRow, JobReport, JobState, PeakKind,
+    PeakMetric, RunReport, SessionReport, Verdict,
 };
 use uuid::Uuid;
 
@@ -90,5 +90,46 @@ pub fn file(path: &str) -> FileRow {
         censored: false,
         workers: Vec::new(),
         diagnosis: None,
+    }
+}
+
+/// A fixture of the session that was set up once and took nothing; defined at a node id.
+#[must_use]
+pub fn fixture(name: &str, base: &str) -> FixtureRow {
+    FixtureRow {
+        name: name.to_owned(),
+        scope: "session".to_owned(),
+        path: String::new(),
+        base: base.to_owned(),
+        session: 1,
+        setups: 1,
+        setup_bytes: 0,
+        released_bytes: 0,
+        retained_bytes: 0,
+        spike_bytes: 0,
+        duration_us: 0,
+        open: 0,
+    }
+}
+
+/// The first session of a job, in so many workers of xdist; 0 without xdist.
+#[must_use]
+pub fn session(numprocesses: u32) -> SessionReport {
+    SessionReport {
+        ordinal: 1,
+        id: String::new(),
+        root: String::new(),
+        args: Vec::new(),
+        dist: "no".to_owned(),
+        numprocesses,
+        began_us: None,
+        ended_us: None,
+        exit_status: None,
+        tests: 0,
+        unfinished: 0,
+        not_begun: None,
+        failed: 0,
+        fallen: None,
+        sampled: false,
     }
 }

@@ -23,8 +23,8 @@ pub use acknowledgement::{
     NewAcknowledgement,
 };
 pub use check::{
-    Baseline, BaselineJob, CheckFigure, CheckLimits, CheckReport, CheckVerdict, Finding,
-    FindingCause, LimitName, Refuted, Remeasured, SetLimit, TestCounts,
+    Baseline, BaselineJob, ChangedFixture, CheckFigure, CheckLimits, CheckReport, CheckVerdict,
+    Finding, FindingCause, LimitName, Refuted, Remeasured, SetLimit, TestCounts,
 };
 pub use compare::{
     ComparedFigure, ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport,

@@ -7,7 +7,7 @@ use highwater_analysis::{
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
 use highwater_wire::report::{
-    Acknowledgement, BaselineJob, CheckReport, FileRow, JobReport, JobState,
+    Acknowledgement, BaselineJob, CheckReport, FileRow, FixtureRow, JobReport, JobState,
 };
 
 use super::{
@@ -124,10 +124,18 @@ impl Job<'_> {
                 check::confirm(&mut checked, of, again, rows);
             }
             check::acknowledge(&mut checked, &report, &known);
-            checked
+            (checked, report)
         };
         let checked = room.run(work).await;
-        Ok(checked.map_err(FinaliseError::from)?)
+        let (mut checked, report) = checked.map_err(FinaliseError::from)?;
+        if let Some(before) = check::before_the_change(&checked).map(|it| it.uuid) {
+            let now = fixtures_of(self.state, self.uuid).await?;
+            let before = fixtures_of(self.state, before).await?;
+            if let (Some(now), Some(before)) = (now, before) {
+                check::name_fixtures(&mut checked, &report, &now, &before);
+            }
+        }
+        Ok(checked)
     }
 
     /// Whether that job is the one that ran files of it again, as far as anybody goes by what it measured.
@@ -199,6 +207,18 @@ async fn of_again(
     let report = again.report().await?;
     match again.files().await {
         Ok(files) => Ok(Some((report, files))),
+        Err(error) if error.is_removed() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The fixtures of a job; none where retention took them.
+async fn fixtures_of(state: &AppState, uuid: Uuid) -> Result<Option<Vec<FixtureRow>>, AppError> {
+    let Some(mut job) = Job::any(state, uuid).await? else {
+        return Ok(None);
+    };
+    match job.fixtures().await {
+        Ok(fixtures) => Ok(Some(fixtures)),
         Err(error) if error.is_removed() => Ok(None),
         Err(error) => Err(error),
     }

@@ -215,6 +215,7 @@ impl<'a> Found<'a> {
             tests: history.tests,
             acknowledged: None,
             again: None,
+            fixtures: Vec::new(),
         };
         match compared.course {
             Course::Better => self.better.push(finding),

@@ -195,6 +195,7 @@ impl Held<'_> {
             tests: None,
             acknowledged: None,
             again: None,
+            fixtures: Vec::new(),
         }
     }
 }

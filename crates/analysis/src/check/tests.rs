@@ -326,21 +326,8 @@ fn limits_hold_whatever_was_before() {
 #[test]
 fn jobs_are_alike_that_share_what_memory_hangs_on() {
     let session = |dist: &str, numprocesses| SessionReport {
-        fallen: None,
-        ordinal: 1,
-        id: String::new(),
-        root: String::new(),
-        args: Vec::new(),
         dist: dist.to_owned(),
-        numprocesses,
-        began_us: None,
-        ended_us: None,
-        exit_status: None,
-        tests: 0,
-        unfinished: 0,
-        not_begun: None,
-        failed: 0,
-        sampled: false,
+        ..samples::session(numprocesses)
     };
     let mut job = samples::job();
     job.environment

@@ -103,18 +103,11 @@ fn cut_short(row: FileRow) -> FileRow {
 
 fn fixture(name: &str, setups: u64, setup: i64, retained: i64) -> FixtureRow {
     FixtureRow {
-        name: name.to_owned(),
-        scope: "session".to_owned(),
-        path: String::new(),
-        base: "conftest.py".to_owned(),
-        session: 1,
         setups,
         setup_bytes: setup * MIB,
         released_bytes: (setup - retained) * MIB,
         retained_bytes: retained * MIB,
-        spike_bytes: 0,
-        duration_us: 0,
-        open: 0,
+        ..samples::fixture(name, "conftest.py")
     }
 }
 

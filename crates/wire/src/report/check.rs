@@ -120,6 +120,23 @@ pub struct Finding {
     /// Where its file ran again: what it was then. What is not confirmed does not fail the check.
     #[serde(default)]
     pub again: Option<Remeasured>,
+    /// Of a change of the job's peak or headroom: shared fixtures of which one set-up takes more than it did before the change, the largest first, three at most.
+    #[serde(default)]
+    pub fixtures: Vec<ChangedFixture>,
+}
+
+/// A shared fixture (of scope `session` or `package`, defined in a `conftest.py` or a plugin) of which one set-up takes more than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangedFixture {
+    /// Its name.
+    pub name: String,
+    /// Node id of where it is defined; empty for a plugin's.
+    pub base: String,
+    /// What one set-up takes in this job, in the mean.
+    pub bytes: i64,
+    /// What it took in the last job of the baseline without the change; none where it was not set up there.
+    pub before_bytes: Option<i64>,
 }
 
 /// What a project lets its jobs and files take, as it was set where the job was recorded; bytes.

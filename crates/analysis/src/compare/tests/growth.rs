@@ -1,4 +1,4 @@
-use highwater_wire::report::{Course, GrowthReport, SessionReport, Span};
+use highwater_wire::report::{Course, GrowthReport, Span};
 
 use super::*;
 
@@ -22,23 +22,7 @@ fn growth_of_one_process_is_not_held_against_that_of_others() {
             steps: Vec::new(),
             room: None,
         }];
-        job.sessions = vec![SessionReport {
-            ordinal: 1,
-            id: String::new(),
-            root: String::new(),
-            args: Vec::new(),
-            dist: String::new(),
-            numprocesses: workers,
-            began_us: None,
-            ended_us: None,
-            exit_status: None,
-            unfinished: 0,
-            not_begun: None,
-            fallen: None,
-            tests: 0,
-            failed: 0,
-            sampled: false,
-        }];
+        job.sessions = vec![samples::session(workers)];
         job
     };
     let side = |jobs: &[JobReport]| {

@@ -47,18 +47,11 @@ fn worker(started_us: i64, retained_bytes: i64) -> WorkerFigures {
 
 fn shared(session: u32, setup_bytes: i64, setups: u64) -> FixtureRow {
     FixtureRow {
-        name: "shared".to_owned(),
-        scope: "session".to_owned(),
-        path: String::new(),
-        base: String::new(),
         session,
         setups,
         setup_bytes,
         released_bytes: setup_bytes,
-        retained_bytes: 0,
-        spike_bytes: 0,
-        duration_us: 0,
-        open: 0,
+        ..samples::fixture("shared", "")
     }
 }
 
@@ -178,21 +171,9 @@ fn what_a_further_pytest_and_a_controller_take_is_told() {
     let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
     (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
     let session = SessionReport {
-        fallen: None,
-        ordinal: 1,
-        id: String::new(),
-        root: String::new(),
-        args: Vec::new(),
-        dist: "no".to_owned(),
-        numprocesses: 0,
         began_us: Some(100),
-        ended_us: None,
-        exit_status: None,
         tests: 2,
-        unfinished: 0,
-        not_begun: None,
-        failed: 0,
-        sampled: false,
+        ..samples::session(0)
     };
     let facts = Facts::of(&[session], &[a.clone(), b], &[shared(1, 20, 1)]);
     // The rows start at as many µs as bytes.
