@@ -160,13 +160,14 @@ pub fn check(
 ) -> CheckReport {
     let ran = files.iter().filter(|row| row.visits > 0);
     let files = by_path(ran.map(FileFigures::from));
-    judged(job, files, branch, before, limits)
+    judged(job, files.clone(), &files, branch, before, limits)
 }
 
-/// The same by the figures of the files.
+/// The same by the figures of the files. What moved between them is told by `measured`, their figures in one run of all: those of several runs say nothing of that.
 fn judged(
     job: &JobReport,
     mut files: BTreeMap<String, FileFigures>,
+    measured: &BTreeMap<String, FileFigures>,
     branch: &str,
     before: &[Before],
     limits: &Limits,
@@ -185,16 +186,14 @@ fn judged(
         .filter(|file| !file.is_whole)
         .map(|file| file.path.clone())
         .collect();
-    // Nobody knows what a job that died would have run, or one that runs will.
-    let is_cut_short = job.censored || job.state == JobState::Running;
-    let newest = earlier.last().filter(|_| !is_cut_short);
+    let newest = earlier.last().filter(|_| !is_cut_short(job));
     let gone_files = newest.into_iter().flat_map(BTreeMap::keys);
     let gone_files = gone_files
         .filter(|path| !files.contains_key(*path))
         .cloned()
         .collect();
     files.retain(|_, file| file.is_whole);
-    found.moved = Moved::of(&files, &earlier);
+    found.moved = Moved::of(measured, &earlier, is_shared_out(job));
     let (mut new_files, mut too_few) = (Vec::new(), Vec::new());
     for file in files.values() {
         let had: Vec<(usize, &FileFigures)> = earlier
@@ -231,6 +230,16 @@ fn judged(
     report
 }
 
+/// Nobody knows what a job that died would have run, or one that runs will.
+fn is_cut_short(job: &JobReport) -> bool {
+    job.censored || job.state == JobState::Running
+}
+
+/// Whether workers share the files of a job, so that the order in which they run is a matter of chance.
+fn is_shared_out(job: &JobReport) -> bool {
+    job.sessions.iter().any(|session| session.numprocesses > 0)
+}
+
 /// How many figures of a job of so many files are tested at once: two of each, and three of its own.
 fn tested(files: usize) -> usize {
     2 * files + 3
@@ -240,8 +249,8 @@ fn tested(files: usize) -> usize {
 fn judge(report: &mut CheckReport, job: &JobReport) {
     report.verdict = if report.findings.iter().any(Finding::fails) {
         CheckVerdict::Regression
-    } else if report.compared == 0 || job.state == JobState::Running {
-        // What is still to come nobody knows.
+    } else if report.compared == 0 || is_cut_short(job) {
+        // What is still to come, or would have, nobody knows.
         CheckVerdict::NotEnoughData
     } else {
         CheckVerdict::Clean

@@ -1,5 +1,5 @@
 //! What moved from one file to another. Which file imports a library late, or fills a cache first, changes with the order under xdist: what one file holds more
-//! another holds less, or in the jobs before another held.
+//! another holds less, or in the jobs before another held. In one process the order is the same each time: what one file holds less there is no reason for what another holds more.
 
 use std::collections::BTreeMap;
 
@@ -21,18 +21,22 @@ pub const FLOATS: f64 = 0.5;
 pub(super) struct Moved {
     now: Vec<(String, f64)>,
     before: Vec<Vec<(String, f64)>>,
+    is_shared_out: bool,
 }
 
 impl Moved {
+    /// `is_shared_out`: whether workers share the files.
     pub(super) fn of(
         files: &BTreeMap<String, FileFigures>,
         earlier: &[BTreeMap<String, FileFigures>],
+        is_shared_out: bool,
     ) -> Self {
         let mut moved = Self {
             now: Vec::new(),
             before: vec![Vec::new(); earlier.len()],
+            is_shared_out,
         };
-        for file in files.values() {
+        for file in files.values().filter(|file| file.is_whole) {
             let had = earlier.iter().enumerate();
             let had = had.filter_map(|(at, files)| Some((at, files.get(&file.path)?)));
             let had = had.filter(|(_, file)| file.is_whole);
@@ -83,7 +87,7 @@ impl Moved {
             .iter()
             .filter(|job| others(job, &is_like))
             .count();
-        beside <= -LEAST_NET * change_bytes.abs()
+        self.is_shared_out && beside <= -LEAST_NET * change_bytes.abs()
             || had as f64 >= FLOATS * self.before.len().max(1) as f64
     }
 }

@@ -105,12 +105,15 @@ fn is_refuted(
     }
     let had = before.iter().flatten();
     let had: Vec<f64> = had.map(|file| of(file, figure) as f64).collect();
-    let is_worse = |bytes: f64| match compare(&had, Figure { bytes, peak_bytes }, tested) {
-        Told::Compared(it) => Some(it.course == Course::Worse),
+    let course = |bytes: f64| match compare(&had, Figure { bytes, peak_bytes }, tested) {
+        Told::Compared(it) => Some(it.course),
         Told::TooFew => None,
     };
-    match (is_worse(one), is_worse(other)) {
-        (Some(one), Some(other)) => one && !other,
+    match (course(one), course(other)) {
+        // What is better than in the jobs before lived in memory that another file had freed.
+        (Some(one), Some(other)) => {
+            one == Course::Worse && !matches!(other, Course::Worse | Course::Better)
+        }
         // What a limit found, maybe; that they differ is all that is known.
         _ => true,
     }

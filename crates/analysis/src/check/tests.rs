@@ -288,6 +288,17 @@ fn a_job_that_died_is_better_at_nothing_and_may_be_worse() {
             .sentence
             .ends_with("only what ran of it is compared.")
     );
+    // The file that it died in may be the one that got worse.
+    let killed = FileRow {
+        censored: true,
+        ..row("a.py", 61, 81)
+    };
+    let report = checked(&died, &[killed, row("b.py", 1, 90)], &before(12));
+    assert_eq!(report.verdict, CheckVerdict::NotEnoughData);
+    assert_eq!(
+        report.sentence,
+        "As far as the job ran nothing got worse beside 12 jobs of main; what it did not get to, or was at when it died, is not known."
+    );
 }
 
 #[test]
@@ -395,14 +406,36 @@ fn rows_with(late: &[usize], grown: &[usize]) -> Vec<FileRow> {
         .collect()
 }
 
+/// A job whose files two workers shared.
+fn shared_out() -> JobReport {
+    JobReport {
+        sessions: vec![samples::session(2)],
+        ..job(301, 699)
+    }
+}
+
 #[test]
 fn what_moved_from_one_file_to_another_is_nobodys() {
     // The same file had it in each job; or another each time.
     for before in [with_a_late_import(|_| 0), with_a_late_import(|at| at % 3)] {
-        let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
+        let report = checked(&shared_out(), &rows_with(&[3], &[]), &before);
         assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
-        let report = checked(&job(301, 699), &rows_with(&[0], &[3]), &before);
+        let report = checked(&shared_out(), &rows_with(&[0], &[3]), &before);
         let changed = (CheckFigure::Retained, Some("d.py"), FindingCause::Changed);
         assert_eq!(told(&report), [changed], "{before:?}");
     }
+}
+
+#[test]
+fn a_file_that_was_mended_excuses_no_other_where_each_runs_in_its_turn() {
+    let before = with_a_late_import(|_| 0);
+    let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
+    let changed = (CheckFigure::Retained, Some("d.py"), FindingCause::Changed);
+    assert_eq!(told(&report), [changed]);
+    let better: Vec<Option<&str>> = report.better.iter().map(|it| it.path.as_deref()).collect();
+    assert_eq!(better, [Some("a.py")]);
+    // What falls on another file in each job is nobody's there too, as with tests in random order.
+    let before = with_a_late_import(|at| at % 3);
+    let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
+    assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
 }

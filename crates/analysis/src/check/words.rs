@@ -25,13 +25,21 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
         jobs => format!("{jobs} jobs {of}"),
     };
     let is_running = job.state == JobState::Running;
-    let cut_short = match job.censored || is_running {
-        true => " The job has not run to its end: only what ran of it is compared.",
-        false => "",
+    let cut_short = match (report.verdict, job.censored || is_running) {
+        (CheckVerdict::Regression, true) => {
+            " The job has not run to its end: only what ran of it is compared."
+        }
+        _ => "",
     };
     let text = match report.verdict {
         CheckVerdict::NotEnoughData if is_running => {
             "The job still runs: check it once it has ended.".to_owned()
+        }
+        CheckVerdict::NotEnoughData if report.compared > 0 => {
+            let told = report.findings.first().map_or_else(String::new, of_known);
+            format!(
+                "As far as the job ran nothing got worse beside {beside}; what it did not get to, or was at when it died, is not known.{told}"
+            )
         }
         CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
             "There is not enough to compare with: {beside} went well and ran like this one (name, matrix leg, shard, workers, Python, diagnosed or not), and {LEAST_JOBS} are needed."

@@ -53,6 +53,8 @@ fn rows(job: &Job) -> impl Iterator<Item = FileRow> {
 fn told(before: &[Job], now: &Job, again: Option<&Job>) -> Vec<Option<String>> {
     let job = JobReport {
         peak_bytes: now.peak_bytes.cast_unsigned(),
+        // As the suites were recorded.
+        sessions: vec![samples::session(2)],
         ..samples::job()
     };
     let files: Vec<FileRow> = rows(now).collect();

@@ -249,3 +249,45 @@ fn headroom_is_that_of_the_limits_once_those_of_the_jobs_own_are_relieved() {
     );
     assert_eq!(of(&[]), None);
 }
+
+#[test]
+fn what_a_file_kept_in_memory_that_another_freed_refutes_nothing() {
+    let report = confirmed(&Limits::default(), &again(), &[row("a.py", 0, 2)]);
+    assert_eq!(report.verdict, CheckVerdict::Regression);
+    let [retained, peak] = &report.findings[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!((&retained.again, &peak.again), (&None, &None));
+    assert!(
+        retained.sentence.ends_with(" When the file ran again it was 0.0 MiB, surely less than before, as where it lives in memory that another freed: that says nothing of it."),
+        "{}",
+        retained.sentence
+    );
+}
+
+#[test]
+fn a_file_that_takes_less_when_it_runs_again_excuses_no_other() {
+    let job = JobReport {
+        sessions: vec![samples::session(2)],
+        ..job(379, 621)
+    };
+    let files = [row("a.py", 61, 81), row("b.py", 41, 130)];
+    let before = before(12);
+    let mut report = check(&job, &files, "main", &before, &Limits::default());
+    let of = Checked {
+        job: &job,
+        files: &files,
+        branch: "main",
+        before: &before,
+        limits: &Limits::default(),
+    };
+    // One was wild, and frees more than it ever held when it runs alone; the other shows the same again.
+    let rows = [row("a.py", 61, 81), row("b.py", -30, 90)];
+    confirm(&mut report, of, &again(), &rows);
+    let a = report
+        .findings
+        .iter()
+        .find(|it| it.path.as_deref() == Some("a.py"));
+    let again = a.and_then(|it| it.again);
+    assert_eq!(again.map(|it| it.confirms), Some(true), "{report:?}");
+}
