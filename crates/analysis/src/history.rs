@@ -11,7 +11,7 @@ use highwater_wire::report::Confidence;
 
 use pieces::{Cut, Piece};
 
-pub use suite::{Series, newest_first, of_file, of_suite};
+pub use suite::{Series, newest_first, of_file, of_suite, tells};
 pub use words::{of_change, of_report, tell_apart};
 
 /// Of so many jobs alike at most, the newest, it is told where they changed.

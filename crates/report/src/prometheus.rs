@@ -19,7 +19,7 @@ pub(crate) fn write(source: &Source<'_>) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out.text, "# {}", source.files_gone);
     }
-    files(&mut out, &rank::retained(source.digest));
+    files(&mut out, &rank::largest(source.digest));
     out.text
 }
 

@@ -16,6 +16,13 @@ pub(crate) fn retained(digest: &Digest) -> Vec<&FileRow> {
     ranked
 }
 
+/// The test files that took most, whether they kept it or gave it back.
+pub(crate) fn largest(digest: &Digest) -> Vec<&FileRow> {
+    let mut ran: Vec<&FileRow> = digest.files.iter().filter(|file| file.visits > 0).collect();
+    ran.sort_by_key(|file| std::cmp::Reverse(file.retained_bytes.max(file.spike_bytes)));
+    ran
+}
+
 /// The tests that rose most, with what was below them.
 pub(crate) fn spikes(digest: &Digest) -> Vec<&TestRow> {
     let mut ranked: Vec<&TestRow> = digest

@@ -148,6 +148,28 @@ fn written(format: Format, digest: &Digest) -> String {
 }
 
 #[test]
+fn a_file_that_gave_back_what_it_took_is_exposed_all_the_same() {
+    let mut digest = recorded("tests/test_b.py");
+    let [file, ..] = &mut digest.files[..] else {
+        panic!("{:?}", digest.files)
+    };
+    (file.retained_bytes, file.spike_bytes) = (0, 300 << 20);
+    let text = written(Format::Prometheus, &digest);
+    let is_there = |gauge: &str, bytes: i64| {
+        let line = |it: &str| {
+            it.starts_with(&format!("highwater_file_{gauge}_bytes{{"))
+                && it.contains("test_calm.py")
+                && it.ends_with(&format!(" {bytes}"))
+        };
+        text.lines().any(line)
+    };
+    assert!(
+        is_there("spike", 300 << 20) && is_there("retained", 0),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_calm_job_has_nothing_to_say() {
     let digest = recorded("tests/test_b.py");
     assert_eq!(remarks::of(&digest), []);

@@ -201,11 +201,15 @@ fn found(kind: JobKind, jobs: &[Before], path: Option<&str>) -> Found {
         Some(path) => history::of_file(&series, path),
         None => history::of_suite(&series),
     };
-    let job = |job: &Before| job.job.clone();
+    let told: Vec<&Before> = jobs
+        .iter()
+        .filter(|job| history::tells(job, path))
+        .collect();
+    let job = |job: &&Before| job.job.clone();
     let looked_at = JobsAlike {
-        jobs: jobs.len() as u64,
-        first: jobs.first().map(job),
-        last: jobs.last().map(job),
+        jobs: told.len() as u64,
+        first: told.first().map(job),
+        last: told.last().map(job),
         name: kind.name,
         alike,
     };

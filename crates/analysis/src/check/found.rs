@@ -1,7 +1,7 @@
 //! What a check finds, figure by figure.
 
 use highwater_wire::report::{
-    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, TestCounts,
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, TestCounts,
 };
 
 use super::{Before, FileFigures, imports, moved::Moved, words};
@@ -72,11 +72,7 @@ impl<'a> Found<'a> {
             .limits
             .iter()
             .filter(|limit| limit.kind != LimitKind::Machine);
-        let left = |limit: &LimitUse| {
-            let used = limit.worst_used_bytes.cast_signed();
-            limit.limit_bytes.cast_signed().saturating_sub(used)
-        };
-        let is_own = |now: &i64| own.clone().map(left).any(|left| left == *now);
+        let is_own = |now: &i64| own.clone().any(|limit| limit.left_bytes() == *now);
         let headroom = job.headroom_bytes.filter(is_own).map(|now| History {
             figure: CheckFigure::Headroom,
             now,

@@ -48,7 +48,7 @@ impl Side {
         let growth = job.growth.iter().map(|growth| growth.per_file_bytes);
         self.growth = self.growth.into_iter().chain(growth).max_by_key(most);
         if let Some(headroom) = job.headroom_bytes {
-            let limit = job.limits.iter().min_by_key(|limit| room(limit));
+            let limit = LimitUse::tightest(&job.limits);
             let limit = (headroom, limit.map_or(0, |limit| limit.limit_bytes));
             self.limit_bytes = self.limit_bytes.into_iter().chain([limit]).min();
         }
@@ -199,11 +199,6 @@ fn told(job: &JobReport) -> ComparedJob {
 fn place(job: &ComparedJob) -> impl Ord + '_ {
     let shard = job.shard.map_or(0, |shard| shard.index);
     (&job.name, &job.variant, shard, &job.started_at, job.uuid)
-}
-
-/// What is left under a limit.
-fn room(limit: &LimitUse) -> i128 {
-    i128::from(limit.limit_bytes) - i128::from(limit.worst_used_bytes)
 }
 
 fn most(growth: &Span) -> i64 {

@@ -92,8 +92,8 @@ fn reached<'a>(parts: &Parts<'_>, limits: &'a [LimitUse], ending: Option<&Ending
         .collect();
     let by_cgroup = ending.is_some_and(|ending| ending.verdict == Verdict::OomCgroup);
     if reached.is_empty() && by_cgroup {
-        let left = |it: &&LimitUse| it.limit_bytes.saturating_sub(it.worst_used_bytes);
-        reached.extend(cgroups().min_by_key(left).map(|it| it.path.as_str()));
+        let tightest = cgroups().min_by_key(|it| it.left_bytes());
+        reached.extend(tightest.map(|it| it.path.as_str()));
     }
     reached
 }

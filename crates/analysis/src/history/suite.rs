@@ -90,6 +90,15 @@ struct Value {
     peak_bytes: i64,
 }
 
+/// Whether a job tells of a file, or where none is named of the suite: all of the file ran there, and went well.
+#[must_use]
+pub fn tells(job: &Before, path: Option<&str>) -> bool {
+    path.is_none_or(|path| {
+        let mut of_it = job.files.iter().filter(|file| file.path == path).peekable();
+        of_it.peek().is_some() && of_it.all(|file| file.is_whole)
+    })
+}
+
 /// Figures of each file that tell of it as it is, by the place of their job. One that ran in several sessions is taken as the most of each.
 fn by_file(jobs: &[Before]) -> BTreeMap<&str, BTreeMap<usize, FileFigures>> {
     let mut files: BTreeMap<&str, BTreeMap<usize, FileFigures>> = BTreeMap::new();

@@ -313,6 +313,15 @@ fn failed_and_missing_files_leave_holes_and_no_changes() {
     }
     jobs[8].files.clear();
     assert_eq!(of(&jobs), []);
+    let tell = |path| jobs.iter().filter(|job| tells(job, path)).count();
+    assert_eq!(
+        (
+            tell(None),
+            tell(Some("tests/test_a.py")),
+            tell(Some("a.py"))
+        ),
+        (14, 11, 0)
+    );
     // In two sessions it is taken as the most of each.
     for job in &mut jobs[9..] {
         let mut again = job.files[0].clone();
@@ -346,7 +355,15 @@ fn a_report_says_what_came_out() {
         ),
         (
             report(vec![alike(3)], Some("a.py"), 0),
-            "There is not enough to tell changes of a.py from noise: 3 jobs of main went well and ran alike, and 5 are needed.",
+            "There is not enough to tell changes of a.py from noise: 3 jobs of main that went well and ran alike tell of it, as none of its tests failed or was cut short, and 5 are needed.",
+        ),
+        (
+            report(vec![alike(0)], Some("a.py"), 0),
+            "Nothing is known of a.py yet: no job of main that went well tells of it.",
+        ),
+        (
+            report(vec![alike(4)], None, 0),
+            "There is not enough to tell changes from noise: 4 jobs of main went well and ran alike, and 5 are needed.",
         ),
         (
             report(vec![alike(9), alike(30)], None, 0),
