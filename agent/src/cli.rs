@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use acknowledging::AcknowledgeArgs;
 use beside::{BackgroundArgs, StartArgs, StatusArgs, StopArgs};
 use blaming::BlameArgs;
-use checking::CheckArgs;
+use checking::{CheckArgs, OneByOneArgs};
 use comparing::CompareArgs;
 use doctor::DoctorArgs;
 use kept::UploadArgs;
@@ -31,7 +31,7 @@ use run::RunArgs;
 pub use acknowledging::{AcknowledgeTask, Acknowledging};
 pub use beside::{BackgroundTask, StartTask, StatusTask, StopTask};
 pub use blaming::BlameTask;
-pub use checking::{CheckForm, CheckTask, FailOn, JobWord};
+pub use checking::{CheckForm, CheckTask, FailOn, JobWord, OneByOneTask};
 pub use comparing::{CompareForm, CompareTask};
 pub use doctor::DoctorTask;
 pub use kept::UploadTask;
@@ -77,6 +77,9 @@ enum Command {
     /// Say whether the memory of a job got worse; ends with 1 where it did, with 3 where there is too little to compare with.
     #[command(after_help = JUDGED)]
     Check(CheckArgs),
+    /// Run a command once for each of some files; what `check --confirm` records.
+    #[command(hide = true)]
+    OneByOne(OneByOneArgs),
     /// Say of a figure that it is known, why and until when: as much of it fails no check; or list what was said, or take it back.
     Acknowledge(AcknowledgeArgs),
     /// Show jobs before and after: peak, headroom, ending, and what became of each test file.
@@ -108,6 +111,8 @@ pub enum Task {
     Plan(PlanTask),
     /// Say whether a job got worse.
     Check(CheckTask),
+    /// Run a command for each of some files.
+    OneByOne(OneByOneTask),
     /// Say that a figure is known.
     Acknowledge(AcknowledgeTask),
     /// Show jobs before and after.
@@ -132,6 +137,7 @@ impl Cli {
             Command::Report(args) => Task::Report(args.into()),
             Command::Plan(args) => Task::Plan(args.into()),
             Command::Check(args) => Task::Check(args.into()),
+            Command::OneByOne(args) => Task::OneByOne(args.into()),
             Command::Acknowledge(args) => Task::Acknowledge(args.into()),
             Command::Compare(args) => Task::Compare(args.into()),
             Command::Blame(args) => Task::Blame(args.into()),

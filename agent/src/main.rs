@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Task::Stop(task) => commands::stop::stop(task),
         Task::Background(task) => Ok(commands::background::background(&task)),
         Task::Upload(task) => commands::upload::upload(task),
+        Task::OneByOne(task) => Ok(commands::one_by_one::one_by_one(&task)),
         Task::Doctor(task) => Ok(commands::doctor::doctor(task)),
         Task::Check(task) => commands::check::check(&task),
         Task::Acknowledge(task) => commands::acknowledge::acknowledge(&task),

@@ -167,3 +167,47 @@ def test_a_limit_of_some_files_is_confirmed_or_not_as_the_others_are(own_server,
     assert found == {("test_4.py", "retained"): True, ("test_9.py", "retained"): False, ("test_9.py", "peak"): False}, report
     assert "With what the file needed when it ran again it is " in done.stdout, done.stdout
     assert checked(suite, server, job, *flags[:4]).returncode == 0
+
+
+# Keeps so much in blocks of the C library's own heap, and frees so much of it again.
+HEAP = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.malloc.restype = ctypes.c_void_p
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.memset.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+
+def blocks(mebibytes):
+    return [libc.memset(libc.malloc(65536), 1, 65536) for _ in range(16 * mebibytes)]
+
+kept = []
+
+def test_holds():
+    freed = blocks({freed})
+    kept.extend(blocks({keeps}))
+    for block in freed:
+        libc.free(block)
+"""
+
+
+def test_each_file_runs_again_in_memory_that_no_other_freed(own_server, suite):
+    server = own_server
+    folder = suite.recorder.folder
+
+    def keeps(one, other, freed=0):
+        (folder / "test_-7.py").write_text(HEAP.format(keeps=other, freed=0))
+        (folder / "test_-8.py").write_text(HEAP.format(keeps=one, freed=freed))
+
+    keeps(2, 2)
+    for commit in "12345":
+        suite(server, commit)
+    # What test_-8.py frees would hold all that test_-7.py keeps, were that to run behind it. The names put both before the files of the suite, which free some too.
+    keeps(60, 22, freed=40)
+    job = suite(server, "6")
+    done = checked(suite, server, job, "--format", "json", "--confirm", "--", *PYTEST)
+    [line] = [line for line in done.stderr.splitlines() if "running again, to confirm: " in line]
+    assert line.index("test_-8.py") < line.index("test_-7.py"), line
+    found = {it["path"]: it for it in json.loads(done.stdout)["findings"] if it["figure"] == "retained"}
+    assert done.returncode == 1 and all(found[path]["again"]["confirms"] for path in ("test_-7.py", "test_-8.py")), found

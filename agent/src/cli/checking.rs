@@ -49,6 +49,39 @@ pub(super) struct CheckArgs {
     command: Vec<OsString>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct OneByOneArgs {
+    /// A file; as often as there are files.
+    #[arg(long = "file", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// What runs for each of them, with the file behind it.
+    #[arg(last = true, value_name = "CMD", required = true)]
+    command: Vec<OsString>,
+}
+
+/// `highwater one-by-one`.
+#[derive(Debug)]
+pub struct OneByOneTask {
+    /// What runs.
+    pub program: OsString,
+    /// Its arguments.
+    pub words: Vec<OsString>,
+    /// The files, each the last argument once.
+    pub files: Vec<PathBuf>,
+}
+
+impl From<OneByOneArgs> for OneByOneTask {
+    fn from(args: OneByOneArgs) -> Self {
+        let mut words = args.command.into_iter();
+        Self {
+            // clap asks for one word at the least.
+            program: words.next().unwrap_or_default(),
+            words: words.collect(),
+            files: args.files,
+        }
+    }
+}
+
 /// What fails a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {

@@ -10,6 +10,7 @@ pub mod doctor;
 mod kept;
 mod lost;
 mod named;
+pub mod one_by_one;
 pub mod plan;
 mod planned;
 pub mod record;

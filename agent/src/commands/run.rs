@@ -31,7 +31,7 @@ use crate::{
     tree::{Discovery, Tree},
     witness::{Protector, signal_taken},
 };
-use child::exit_code_of;
+pub(super) use child::exit_code_of;
 
 pub use child::{NOT_EXECUTABLE, NOT_FOUND, StartError};
 

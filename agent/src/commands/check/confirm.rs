@@ -113,7 +113,8 @@ impl Again<'_> {
 
     /// This program, to record the command with the files behind it as the same job again.
     fn command(&self, first: &JobReport, files: &[PathBuf], summary: &Path) -> io::Result<Command> {
-        let mut again = Command::new(std::env::current_exe()?);
+        let own = std::env::current_exe()?;
+        let mut again = Command::new(&own);
         again.arg("run").arg("--summary").arg(summary);
         let run = &first.run;
         let attempt = first.attempt.to_string();
@@ -148,7 +149,14 @@ impl Again<'_> {
                 _ => "--diagnose=tracemalloc",
             });
         }
-        again.arg("--").args(self.command).args(files);
+        // Each in a process of its own: behind another it might live in memory that that one freed, and seem to take nothing.
+        again.arg("--").arg(own).arg("one-by-one");
+        for file in files {
+            let mut flag = OsString::from("--file=");
+            flag.push(file);
+            again.arg(flag);
+        }
+        again.arg("--").args(self.command);
         for name in NOT_FOR_IT {
             again.env_remove(name);
         }

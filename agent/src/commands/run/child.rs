@@ -46,7 +46,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(super) fn new(program: &OsStr, source: io::Error) -> Self {
+    pub(in crate::commands) fn new(program: &OsStr, source: io::Error) -> Self {
         let program = program.to_string_lossy().into_owned();
         let hint = match Errno::from_io_error(&source) {
             Some(Errno::NOENT | Errno::NOTDIR) => return Self::NotFound { program, source },
@@ -131,7 +131,7 @@ pub(super) fn parts_of(status: ExitStatus) -> (Option<i32>, Option<i32>) {
 }
 
 /// What a shell would make of it: the exit code, or 128 and the signal's number.
-pub(super) fn exit_code_of(status: ExitStatus) -> u8 {
+pub(in crate::commands) fn exit_code_of(status: ExitStatus) -> u8 {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok())
         .unwrap_or(u8::MAX)
