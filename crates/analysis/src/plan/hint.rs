@@ -2,14 +2,17 @@
 
 use highwater_wire::report::{Course, GrowthReport, JobReport, LimitUse, Verdict};
 
-/// A job is planned with so much of the limit: what else counts against it, and what the next run needs more, must fit too.
+/// A job is planned with so much of what a limit leaves it: what the next run needs more must fit too.
 pub const SHARE: f64 = 0.85;
 
-/// What a job is planned with of the limit that has least left, bytes; `None` where there is no limit.
+/// What a job is planned with of the limit that has least left, bytes: the share of what others do not use of it. What was used at the worst above the
+/// job's own peak was theirs, and is there in the next run too. `None` where there is no limit, or others use all of it.
 #[must_use]
 pub fn budget(job: &JobReport) -> Option<u64> {
     let limit = LimitUse::tightest(&job.limits)?;
-    Some((limit.limit_bytes as f64 * SHARE) as u64)
+    let beside_bytes = limit.worst_used_bytes.saturating_sub(job.peak_bytes);
+    let left_bytes = limit.limit_bytes.saturating_sub(beside_bytes);
+    (left_bytes > 0).then_some((left_bytes as f64 * SHARE) as u64)
 }
 
 /// Workers of each job: as many as ran; 0 or 1 without xdist.
@@ -66,4 +69,37 @@ pub fn hint(job: &JobReport, page: Option<&str>) -> Option<String> {
             job.uuid
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::report::LimitKind;
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn what_others_use_of_a_limit_is_in_no_budget() {
+        let gigabytes = |count: u64| count * 1_000_000_000;
+        for (worst_used, peak, expected) in [
+            // 3 GB are others': with 85 % of 7 GB the plan would be the job that died.
+            (7, 4, Some(3_400_000_000)),
+            (4, 4, Some(5_950_000_000)),
+            // Processes that share memory add up to more than is used.
+            (3, 4, Some(5_950_000_000)),
+            (9, 1, None),
+            (7, 0, None),
+        ] {
+            let mut job = samples::job();
+            job.peak_bytes = gigabytes(peak);
+            job.limits = vec![LimitUse {
+                kind: LimitKind::Machine,
+                path: String::new(),
+                limit_bytes: gigabytes(7),
+                worst_used_bytes: gigabytes(worst_used),
+            }];
+            assert_eq!(budget(&job), expected, "{worst_used} {peak}");
+        }
+        assert_eq!(budget(&samples::job()), None);
+    }
 }
