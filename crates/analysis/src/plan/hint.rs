@@ -37,6 +37,17 @@ fn server_of<'a>(job: &JobReport, page: &'a str) -> Option<&'a str> {
     (!server.is_empty() && server.chars().all(is_plain)).then_some(server)
 }
 
+/// What a plan of a job cuts, in words: of a shard it knows no file of the others.
+#[must_use]
+pub fn cuts(job: &JobReport) -> String {
+    match job.shard {
+        Some(shard) if shard.total > 1 => {
+            format!("the files of shard {} of {} alone", shard.index, shard.total)
+        }
+        _ => "the suite".to_owned(),
+    }
+}
+
 /// How to cut the suite of a job that memory ended, or that grows towards its limit, whose `page` tells of which server to ask for it; `None` where that is no matter, there is no limit to go by, or the
 /// recording is too coarse for a plan.
 #[must_use]
@@ -73,7 +84,7 @@ pub fn hint(job: &JobReport, page: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::LimitKind;
+    use highwater_wire::report::{LimitKind, ShardReport};
 
     use super::*;
     use crate::samples;
@@ -101,5 +112,17 @@ mod tests {
             assert_eq!(budget(&job), expected, "{worst_used} {peak}");
         }
         assert_eq!(budget(&samples::job()), None);
+    }
+    #[test]
+    fn what_a_plan_of_a_shard_cuts_is_not_called_the_suite() {
+        let mut job = samples::job();
+        for (shard, expected) in [
+            (None, "the suite"),
+            (Some((1, 1)), "the suite"),
+            (Some((2, 3)), "the files of shard 2 of 3 alone"),
+        ] {
+            job.shard = shard.map(|(index, total)| ShardReport { index, total });
+            assert_eq!(cuts(&job), expected);
+        }
     }
 }
