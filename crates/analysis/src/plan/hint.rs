@@ -42,7 +42,10 @@ fn server_of<'a>(job: &JobReport, page: &'a str) -> Option<&'a str> {
 pub fn cuts(job: &JobReport) -> String {
     match job.shard {
         Some(shard) if shard.total > 1 => {
-            format!("the files of shard {} of {} alone", shard.index, shard.total)
+            format!(
+                "the files of shard {} of {} alone",
+                shard.index, shard.total
+            )
         }
         _ => "the suite".to_owned(),
     }
