@@ -24,7 +24,7 @@ use fit::{Bin, Unit};
 
 pub use facts::Facts;
 pub use ground::Ground;
-pub use hint::{SHARE, budget, grows_near, hint, workers};
+pub use hint::{SHARE, budget, cuts, grows_near, hint, workers};
 pub use recalled::{MOST_EARLIER, Ran};
 pub use report::{Asked, Each, Refusal, report};
 pub use together::{Group, groups, is_like};

@@ -18,7 +18,7 @@ pub const LEAST_CHANGE_BYTES: f64 = 4.0 * 1_048_576.0;
 pub const LEAST_CHANGE_SHARE: f64 = 0.05;
 /// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
-/// Where so many jobs are of the level, one of them may be as wild as it likes; of fewer none was as high as what is called worse.
+/// Where so many jobs are of the level beside the newest, one of these may be as wild as it likes; of fewer none was as high as what is called worse.
 pub const MANY_JOBS: usize = 10;
 /// What is less than this part of what the newest job had above the level did not come with that job.
 pub const SAME_CHANGE_SHARE: f64 = 0.5;

@@ -134,7 +134,8 @@ fn head(
     if let Some(hint) = plan::hint(job, page) {
         writeln!(
             out,
-            "To cut the suite into jobs that fit: {}\n",
+            "To cut {} into jobs that fit: {}\n",
+            plan::cuts(job),
             code(&hint)
         )?;
     }

@@ -100,7 +100,7 @@ fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
         writeln!(out, "{}", counts.words())?;
     }
     if let Some(hint) = plan::hint(job, *page) {
-        writeln!(out, "To cut the suite into jobs that fit: {hint}")?;
+        writeln!(out, "To cut {} into jobs that fit: {hint}", plan::cuts(job))?;
     }
     if let Some(test) = job.peak_during.first() {
         let more = match job.peak_during.len() {

@@ -47,6 +47,7 @@ pub(crate) struct JobPage {
     tone: &'static str,
     sentence: String,
     plan_hint: Option<String>,
+    plan_cuts: String,
     /// Page of its plan; empty where there is nothing to plan.
     plan_href: String,
     check: Option<CheckSection>,
@@ -212,6 +213,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
         plan_hint: plan::hint(&job, None),
+        plan_cuts: plan::cuts(&job),
         plan_href: match files.is_empty() || job.sessions.iter().any(|session| session.sampled) {
             true => String::new(),
             false => format!("/jobs/{}/plan", job.uuid),

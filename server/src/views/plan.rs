@@ -2,7 +2,7 @@
 
 use askama::Template;
 use highwater_analysis::{
-    plan::forms::{command, recorded, selection_name},
+    plan::forms::{by_list, command, in_gitlab, of_shard, recorded, selection_name},
     time::{day, rfc3339},
 };
 use highwater_store::PlanRow;
@@ -60,6 +60,8 @@ struct Planned {
     notes: Vec<String>,
     /// Words and what to run, for one that is kept.
     commands: Vec<(&'static str, String)>,
+    /// How the first job of a plan of one shard is run, which the plan's file or id cannot run; empty for another.
+    by_list: String,
     /// Words, address and how to use it.
     downloads: Vec<(&'static str, String, String)>,
     /// How to keep it; none of one that is shown as kept.
@@ -180,6 +182,9 @@ impl Planned {
     fn kept(report: &PlanReport) -> Self {
         let id = report.id.to_string();
         let mut planned = Self::of(report, &format!("/api/v1/plans/{id}?"), &id);
+        if report.shard.is_some() {
+            return planned;
+        }
         let first = format!("1/{}", report.jobs.len());
         planned.commands = vec![
             (
@@ -223,11 +228,18 @@ impl Planned {
             instead: report.alternatives.iter().map(instead).collect(),
             notes: notes(report),
             commands: Vec::new(),
+            by_list: match report.shard {
+                Some(_) => by_list(report, "", "1"),
+                None => String::new(),
+            },
             downloads: vec![
                 (
                     "plan.json",
                     download("json"),
-                    command(report, &format!("1/{all}"), "plan.json"),
+                    match report.shard {
+                        Some(_) => String::new(),
+                        None => command(report, &format!("1/{all}"), "plan.json"),
+                    },
                 ),
                 (
                     "Arguments of pytest, a line a job",
@@ -242,7 +254,7 @@ impl Planned {
                 (
                     "Matrix for GitLab",
                     download("gitlab"),
-                    command(report, "$HIGHWATER_SHARD", named),
+                    in_gitlab(report, named),
                 ),
             ],
             keep: None,
@@ -277,6 +289,9 @@ fn notes(report: &PlanReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.is_partial {
         notes.push("The recorded job did not run to its end: what it had not even imported is not in this plan.".to_owned());
+    }
+    if let Some(what) = of_shard(report) {
+        notes.push(format!("The recorded job {what}."));
     }
     for (files, what) in [
         (

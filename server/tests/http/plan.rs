@@ -7,11 +7,15 @@ use crate::app::{App, batch, end, job};
 
 /// Four files that start at 10 to 13 MB, retain 1 MB each and spike by 5.
 pub(crate) fn recorded(app: &App, names: [&str; 4], budget_bytes: Value) -> String {
-    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
-    let path = format!("/api/v1/jobs/{uuid}");
     let mut begin = job("unit");
     begin["budgetBytes"] = budget_bytes;
-    app.put_new(&path, &begin);
+    recorded_as(app, names, &begin)
+}
+
+fn recorded_as(app: &App, names: [&str; 4], begin: &Value) -> String {
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, begin);
     for (n, name) in (0_i64..).zip(names) {
         let sent = batch(n, name);
         app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
@@ -83,6 +87,41 @@ fn a_plan_is_answered_in_each_form_that_a_ci_takes() {
         (&json!("at_most"), &json!(["-k*"]))
     );
     assert_ne!(wide["id"], plan["id"]);
+}
+
+#[test]
+fn a_plan_of_one_shard_says_so_and_how_it_is_run_without_the_others_files() {
+    let app = App::start();
+    let mut begin = job("unit");
+    begin["shard"] = json!({"index": 2, "total": 3});
+    let path = recorded_as(&app, NAMES, &begin);
+    let query = "plan?budget=17MB";
+    let plan = app.get(&format!("{path}/{query}")).json();
+    assert_eq!(plan["shard"], json!({"index": 2, "total": 3}), "{plan}");
+    let page = path.replace("/api/v1", "");
+    let kept = app.ask("POST", &format!("{page}/{query}"), &[], "");
+    let kept = kept.header("location").to_owned();
+    for at in [format!("{page}/{query}"), kept] {
+        let told = app.get(&at).text;
+        for part in [
+            "The recorded job was shard 2 of 3: files of the other shards are in none of these jobs",
+            "<code>pytest @test_selection_1.txt</code>",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        // Run so, a job would take the files of the others too.
+        for part in ["--highwater-shard", "--plan ", "without a gap"] {
+            assert!(!told.contains(part), "{part}: {told}");
+        }
+    }
+    let gitlab = app.get(&format!("{path}/{query}&format=gitlab")).text;
+    let script = "In the script: pytest @DIR/test_selection_${HIGHWATER_SHARD%/*}.txt\n";
+    assert!(gitlab.contains(script), "{gitlab}");
+    // Of a suite that is in one there are no others.
+    begin["shard"] = json!({"index": 1, "total": 1});
+    let path = recorded_as(&app, NAMES, &begin);
+    let whole = app.get(&format!("{path}/{query}")).json();
+    assert_eq!(whole.get("shard"), None, "{whole}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use highwater_analysis::{
     figures::{mebibytes, shown},
-    plan::forms::{command, recorded},
+    plan::forms::{by_list, command, of_shard, recorded},
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
@@ -60,6 +60,9 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             "note: that job did not run to its end: what it had not even imported is not in this plan"
         )?;
     }
+    if let Some(what) = of_shard(report) {
+        writeln!(out, "note: that job {what}")?;
+    }
     for (files, what) in [
         (
             &report.not_run,
@@ -81,6 +84,17 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             };
             writeln!(out, "note: {}{more} {what}", shown(first))?;
         }
+    }
+    if report.shard.is_some() {
+        let kept = match is_kept {
+            true => ", and kept on the server",
+            false => "",
+        };
+        return write!(
+            out,
+            "Predicted from one recording{kept}. `{}` runs the first job of what --write DIR writes.",
+            by_list(report, "DIR/", "1")
+        );
     }
     let first = format!("1/{}", report.jobs.len());
     if is_kept {
@@ -127,5 +141,34 @@ fn duration(us: i64) -> String {
         ..60.0 => format!("{seconds:.1} s"),
         ..3_600.0 => format!("{} m {:02} s", us / 60_000_000, us / 1_000_000 % 60),
         _ => format!("{} h {:02} m", us / 3_600_000_000, us / 60_000_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_wire::report::ShardReport;
+
+    use super::*;
+    use crate::commands::kept::tests::plan_of;
+
+    #[test]
+    fn a_plan_of_one_shard_is_told_as_that_and_run_by_its_lists() {
+        let mut plan = plan_of(&["a.py", "b.py"]);
+        let whole = text(&plan, false);
+        assert!(
+            whole.contains("--highwater-shard 1/2") && !whole.contains("note:"),
+            "{whole}"
+        );
+        plan.shard = Some(ShardReport { index: 2, total: 3 });
+        for is_kept in [false, true] {
+            let told = text(&plan, is_kept);
+            for part in [
+                "note: that job was shard 2 of 3: files of the other shards are in none of these jobs",
+                "`pytest @DIR/test_selection_1.txt` runs the first job of what --write DIR writes.",
+            ] {
+                assert!(told.contains(part), "{part}: {told}");
+            }
+            assert!(!told.contains("--highwater-shard"), "{told}");
+        }
     }
 }

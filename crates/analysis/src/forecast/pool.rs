@@ -2,8 +2,8 @@
 //!
 //! Files that no job before has run are taken to be like those that were seen. Runs of neighbours are drawn whole (the moving blocks of Künsch 1989),
 //! since what one file leaves the next often gives back; and each draw of the rest of the suite first draws what was seen itself anew (Efron
-//! 1979), since so few files do not tell their own mean. Above the highest tenth of what was seen heights are drawn from an exponential tail with the
-//! same mean excess: of as many files to come as have ended every second time one goes higher than any before.
+//! 1979), since so few files do not tell their own mean. In the highest tenth of what was seen heights are drawn from a generalised Pareto tail
+//! (Pickands 1975) with the mean excess of that tenth: of as many files to come as have ended every second time one goes higher than any before.
 //! A file of history is what it was then, give or take what the files that were seen differ from history by.
 
 use super::{Chance, Known, LEAST_FILES, Point, Step, growth, robust};

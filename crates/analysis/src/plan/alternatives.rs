@@ -2,7 +2,7 @@
 
 use highwater_wire::report::{Alternative, AlternativeKind, Bound, Predicted};
 
-use super::{Facts, File, Ground, SHARE, order, report::predicted};
+use super::{Facts, File, Ground, SHARE, order, report::predicted, top};
 use crate::figures::mebibytes;
 
 /// So many workers are told of where nobody asks for a number.
@@ -118,36 +118,53 @@ fn alone(facts: &Facts) -> Ground {
     }
 }
 
-/// The fewest restarts after equal numbers of files that stay inside the budget; none where none is needed, or one file alone passes it.
+/// Restarts after the most files that stay inside the budget each time; none where none is needed, or one file alone passes it.
 fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
     let alone = alone(facts);
-    if alone.peak(&facts.files) <= budget_bytes {
+    if alone.begin_bytes() > budget_bytes || alone.peak(&facts.files) <= budget_bytes {
         return None;
     }
+    let reach = reach(&facts.files, budget_bytes.saturating_sub(alone.base_bytes));
     let all = facts.files.len();
-    let mut before = all;
-    for parts in 2..=all {
-        let files = all.div_ceil(parts);
-        if files == before {
-            continue;
-        }
-        before = files;
-        let parts = facts.files.chunks(files);
-        let begins = i64::try_from(parts.len()).unwrap_or(i64::MAX) - 1;
-        let highest = parts.map(|part| alone.peak(part)).max()?;
-        if highest <= budget_bytes {
-            let work_us: i64 = facts.files.iter().map(|file| file.duration_us).sum();
-            let begin_us = facts.begin_us.unwrap_or(0).saturating_mul(begins);
-            return Some((
-                files,
-                Predicted {
-                    peak_bytes: highest,
-                    duration_us: work_us.saturating_add(begin_us),
-                },
-            ));
+    let fits = |files: &usize| {
+        let mut begins = (0..all).step_by(*files);
+        begins.all(|from| reach[from] >= all.min(from + files))
+    };
+    let files = (1..all).rev().find(fits)?;
+    let parts = facts.files.chunks(files);
+    let begins = i64::try_from(parts.len()).unwrap_or(i64::MAX) - 1;
+    let work_us: i64 = facts.files.iter().map(|file| file.duration_us).sum();
+    let begin_us = facts.begin_us.unwrap_or(0).saturating_mul(begins);
+    let predicted = Predicted {
+        peak_bytes: parts.map(|part| alone.peak(part)).max()?,
+        duration_us: work_us.saturating_add(begin_us),
+    };
+    Some((files, predicted))
+}
+
+/// For each file the place behind the last that one process can run which begins with it, with so many bytes above its base.
+fn reach(files: &[File], room_bytes: i64) -> Vec<usize> {
+    let mut level = 0_i64;
+    // Before each file, and at its highest, were all run in one process.
+    let levels = files.iter().map(|file| {
+        let before = level;
+        level = level.saturating_add(file.retained_bytes);
+        (before, before.saturating_add(top(file)))
+    });
+    let levels: Vec<(i64, i64)> = levels.collect();
+    let mut reach = vec![files.len(); files.len()];
+    // Of the files from here on those that go higher than all between, the nearest last.
+    let mut higher: Vec<usize> = Vec::new();
+    for (at, (before, highest)) in levels.iter().enumerate().rev() {
+        while higher.pop_if(|far| levels[*far].1 <= *highest).is_some() {}
+        higher.push(at);
+        let most = before.saturating_add(room_bytes);
+        let over = higher.partition_point(|far| levels[*far].1 > most);
+        if let Some(nearest) = over.checked_sub(1) {
+            reach[at] = higher[nearest];
         }
     }
-    None
+    reach
 }
 
 /// Fixtures that files share in the scope of a module. Which files ask for them is not recorded: this is what the others lead to.
@@ -171,6 +188,8 @@ fn narrowed(facts: &Facts, ordered: &[File], budget_bytes: i64) -> Option<(Strin
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn facts() -> Facts {
@@ -204,6 +223,33 @@ mod tests {
         };
         let all = of(facts, ground, budget_bytes);
         all.into_iter().find(|it| it.kind == kind)
+    }
+
+    proptest! {
+        #[test]
+        fn a_pytest_is_restarted_after_the_most_files_that_stay_inside(
+            figures in proptest::collection::vec((0..100_i64, -60..80_i64), 1..30),
+            set_up_bytes in 0..60_i64,
+            budget_bytes in 90..400_i64,
+        ) {
+            let file = |(spike_bytes, retained_bytes)| File { path: String::new(), spike_bytes, retained_bytes, duration_us: 1 };
+            let facts = Facts {
+                base_bytes: 50,
+                set_up_bytes,
+                begin_us: Some(7),
+                files: figures.into_iter().map(file).collect(),
+                ..Facts::default()
+            };
+            let highest = |files: usize| facts.files.chunks(files).map(|part| alone(&facts).peak(part)).max().unwrap();
+            let all = facts.files.len();
+            let most = (1..=all).rev().find(|files| highest(*files) <= budget_bytes);
+            let expected = most.filter(|files| *files < all).map(|files| {
+                let begins = i64::try_from(all.div_ceil(files)).unwrap() - 1;
+                let duration_us = i64::try_from(all).unwrap() + 7 * begins;
+                (files, Predicted { peak_bytes: highest(files), duration_us })
+            });
+            prop_assert_eq!(restarted(&facts, budget_bytes), expected);
+        }
     }
 
     #[test]

@@ -80,11 +80,18 @@ impl Facts {
                 let begin_us = first.started_us.saturating_sub(*began_us);
                 facts.begin_us = facts.begin_us.max(Some(begin_us.clamp(0, MOST)));
             }
+            // What one gave back in this session was left in it, by a process of its own.
+            let mut own = Vec::new();
             let mut given = Vec::new();
-            for row in rows {
-                given.push(facts.add(row, started_bytes, &mut places));
+            for (at, row) in rows.iter().enumerate() {
+                let (file, bytes) = of_row(row, started_bytes);
+                own.push(file);
+                given.push((at, bytes));
             }
-            given::settle(&mut facts.files, &given);
+            given::settle(&mut own, &given);
+            for (row, file) in rows.iter().zip(own) {
+                facts.add(row, file, &mut places);
+            }
             if sum(&facts.shared) < shared.taken_bytes {
                 facts.shared = shared.fixtures;
             }
@@ -93,26 +100,8 @@ impl Facts {
         facts
     }
 
-    /// Adds a file of a session that stood at so many bytes before its first. Answers its place and what it gave back that others had left.
-    fn add<'a>(
-        &mut self,
-        row: &'a FileRow,
-        started_bytes: i64,
-        places: &mut BTreeMap<&'a str, usize>,
-    ) -> (usize, i64) {
-        // With the last file of a process went what others had set up.
-        let of_others = row.workers.iter().map(|it| it.shared_fixture_bytes);
-        let released = of_others.min().unwrap_or(0).min(0);
-        let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
-        let spike = row.spike_bytes.saturating_add(children);
-        let below = started_bytes.saturating_sub(row.end_bytes.saturating_sub(released));
-        let mut file = File {
-            path: row.path.clone(),
-            spike_bytes: spike.clamp(0, MOST),
-            retained_bytes: row.retained_bytes.clamp(-MOST, MOST),
-            duration_us: row.duration_us.clamp(0, MOST),
-        };
-        let given = given::take_off(&mut file, below.clamp(0, MOST));
+    /// Adds a file as a session had it: of several sessions the most.
+    fn add<'a>(&mut self, row: &'a FileRow, file: File, places: &mut BTreeMap<&'a str, usize>) {
         if row.censored && !self.cut_short.contains(&row.path) {
             self.cut_short.push(row.path.clone());
         }
@@ -121,12 +110,10 @@ impl Facts {
             known.spike_bytes = known.spike_bytes.max(file.spike_bytes);
             known.retained_bytes = known.retained_bytes.max(file.retained_bytes);
             known.duration_us = known.duration_us.max(file.duration_us);
-            return (*at, given);
+            return;
         }
-        let at = self.files.len();
-        places.insert(&row.path, at);
+        places.insert(&row.path, self.files.len());
         self.files.push(file);
-        (at, given)
     }
 
     fn add_what_did_not_run(&mut self, files: &[FileRow], ran: &BTreeMap<&str, usize>) {
@@ -157,6 +144,24 @@ impl Facts {
             });
         }
     }
+}
+
+/// A file of a session that stood at so many bytes before its first. Answers with it what it gave back that others had left.
+fn of_row(row: &FileRow, started_bytes: i64) -> (File, i64) {
+    // With the last file of a process went what others had set up.
+    let of_others = row.workers.iter().map(|it| it.shared_fixture_bytes);
+    let released = of_others.min().unwrap_or(0).min(0);
+    let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
+    let spike = row.spike_bytes.saturating_add(children);
+    let below = started_bytes.saturating_sub(row.end_bytes.saturating_sub(released));
+    let mut file = File {
+        path: row.path.clone(),
+        spike_bytes: spike.clamp(0, MOST),
+        retained_bytes: row.retained_bytes.clamp(-MOST, MOST),
+        duration_us: row.duration_us.clamp(0, MOST),
+    };
+    let given = given::take_off(&mut file, below.clamp(0, MOST));
+    (file, given)
 }
 
 fn sum(fixtures: &[(String, i64)]) -> i64 {

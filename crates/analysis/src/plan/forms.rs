@@ -38,7 +38,26 @@ pub fn command(report: &PlanReport, shard: &str, plan: &str) -> String {
     )
 }
 
-/// The same below the agent, which records it.
+/// How a job is run by its list of files: all there is for a plan of one shard, which knows no file of the others.
+#[must_use]
+pub fn by_list(report: &PlanReport, folder: &str, number: &str) -> String {
+    format!(
+        "pytest {}@{folder}test_selection_{number}.txt",
+        workers(report)
+    )
+}
+
+/// What is to be known of a plan whose recorded job was one shard of several, behind what names that job; `None` of another.
+#[must_use]
+pub fn of_shard(report: &PlanReport) -> Option<String> {
+    let shard = report.shard?;
+    Some(format!(
+        "was shard {} of {}: files of the other shards are in none of these jobs, which would take them for new ones where they are run by the plan's file or id; run them by their lists of files (pytest @FILE, or the form args), or plan from a recording of the whole suite",
+        shard.index, shard.total
+    ))
+}
+
+/// The same as [`command`] below the agent, which records it.
 #[must_use]
 pub fn recorded(report: &PlanReport, shard: &str, plan: &str) -> String {
     let command = format!(
@@ -66,6 +85,15 @@ pub fn github(report: &PlanReport) -> String {
     json!({"include": legs}).to_string()
 }
 
+/// What a script of GitLab runs.
+#[must_use]
+pub fn in_gitlab(report: &PlanReport, plan: &str) -> String {
+    match report.shard {
+        Some(_) => by_list(report, "DIR/", "${HIGHWATER_SHARD%/*}"),
+        None => command(report, "$HIGHWATER_SHARD", plan),
+    }
+}
+
 /// What a job of GitLab takes beside its script, which names the plan by its file or id: as many of it as the plan has jobs, each with the variable that
 /// agent and plugin read.
 #[must_use]
@@ -75,7 +103,7 @@ pub fn gitlab(report: &PlanReport, plan: &str) -> String {
         "# Plan {} of job {}. In the script: {}\nparallel:\n  matrix:\n    - HIGHWATER_SHARD:\n",
         report.id,
         report.of,
-        command(report, "$HIGHWATER_SHARD", plan)
+        in_gitlab(report, plan)
     );
     for job in &report.jobs {
         // Writing to a string cannot fail.

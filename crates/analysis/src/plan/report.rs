@@ -263,6 +263,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
         recalled: facts.recalled.clone(),
+        shard: job.shard.filter(|shard| shard.total > 1),
     };
     let group = |group: super::Group| {
         let first = group.files.first().and_then(|at| facts.files.get(*at))?;

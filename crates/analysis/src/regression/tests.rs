@@ -19,7 +19,7 @@ fn the_page_tells_the_figures_that_count() {
         format!("of {CLEAN_JOBS} clean jobs one"),
         format!("\n- {} MiB;", LEAST_CHANGE_BYTES / MB),
         format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
-        format!("where {MANY_JOBS} or more are of it"),
+        format!("where {MANY_JOBS} or more are of it beside the newest"),
         format!("With fewer than {LEAST_JOBS} jobs"),
         format!("at least {SAME_CHANGE_SHARE} of what that one was above it"),
         format!(
@@ -148,6 +148,12 @@ fn a_wild_job_among_many_hides_no_step() {
     let mut before = calm(20);
     before[7] = 400.0 * MB;
     assert_eq!(course(&before, 55.0), Some(Course::Worse));
+    // The newest is not counted among the many.
+    for (jobs, expected) in [(MANY_JOBS, Course::Same), (MANY_JOBS + 1, Course::Worse)] {
+        let mut before = calm(jobs);
+        before[4] = 400.0 * MB;
+        assert_eq!(course(&before, 90.0), Some(expected), "{jobs}");
+    }
 }
 
 #[test]

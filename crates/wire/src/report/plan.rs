@@ -3,6 +3,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::ShardReport;
+
 /// A suite cut into jobs that fit a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -34,6 +36,9 @@ pub struct PlanReport {
     /// Files whose recording was cut short: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
+    /// The recorded job was this shard of several: files of the others are in none of the jobs, which take them for new ones where they run by the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
 }
 
 impl PlanReport {
@@ -236,6 +241,7 @@ mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            shard: None,
         }
     }
 

@@ -133,6 +133,24 @@ fn what_a_file_gives_back_of_others_does_not_take_a_job_below_its_base() {
 }
 
 #[test]
+fn a_file_gives_back_nothing_of_another_session() {
+    let first = [row("a", 1, 100, 60), row("b", 1, 160, 10)];
+    // A pytest of its own, which begins anew and gives back what its own file left.
+    let second = [row("c", 2, 100, 50), row("d", 2, 150, -50)];
+    let told = |rows: &[FileRow]| {
+        let told = |file: &File| (file.path.clone(), file.spike_bytes, file.retained_bytes);
+        let facts = Facts::of(&[], rows, &[]);
+        facts.files.iter().map(told).collect::<Vec<_>>()
+    };
+    let apart = [told(&first), told(&second)].concat();
+    assert_eq!(told(&[first, second].concat()), apart);
+    // Another one gave back more than the files of its session had left.
+    let heir = [row("c", 2, 100, 0), row("d", 2, 160, -50)];
+    let of_first = told(&[row("a", 1, 100, 60), heir[0].clone(), heir[1].clone()]);
+    assert_eq!(of_first[0], ("a".to_owned(), 117, 60));
+}
+
+#[test]
 fn figures_that_cannot_be_break_no_sum() {
     let mut wild = row("a", 1, 100, i64::MAX);
     (wild.spike_bytes, wild.start_bytes, wild.duration_us) = (i64::MAX, i64::MIN, i64::MAX);
