@@ -147,7 +147,11 @@ class Plan:
     def parse(cls, text, path):
         """The same of its text; ``path`` is how the plan was named."""
         try:
-            document = json.loads(text)
+            # As the agent reads it: UTF-8 without a mark of the byte order, each key once, and no number that JSON has not.
+            text = text.decode("utf-8") if isinstance(text, bytes) else text
+            if text.startswith("\ufeff"):
+                raise ValueError("it begins with a byte order mark")
+            document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             raise pytest.UsageError("--highwater-plan=%s: this is no plan that `highwater plan` made: %s" % (path, error))
         try:
@@ -187,6 +191,18 @@ class Plan:
 
     def knows(self, path):
         return path in self._places
+
+
+def _once(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError("%r stands in it twice" % next(key for key in found if keys.count(key) > 1))
+    return found
+
+
+def _no_number(word):
+    raise ValueError("%s is no number" % word)
 
 
 def _digest(recorded, jobs, groups):

@@ -282,6 +282,24 @@ def test_a_plan_that_could_stand_for_another_is_refused(suite, jobs, together, w
         Plan.read(str(suite.tests / "plan.json"))
 
 
+@pytest.mark.parametrize("changed, why", [
+    (lambda text: b"\xef\xbb\xbf" + text.encode(), "it begins with a byte order mark"),
+    (lambda text: text.encode("utf-16"), "'utf-8' codec can't decode"),
+    (lambda text: text.encode("utf-16-le"), "Expecting property name"),
+    (lambda text: text.replace("{", '{"id": "", ', 1).encode(), "'id' stands in it twice"),
+    (lambda text: text.replace('"index": 1', '"index": 1, "index": 1').encode(), "'index' stands in it twice"),
+    (lambda text: text.replace('"index": 1', '"index": NaN').encode(), "NaN is no number"),
+])
+def test_a_plan_that_the_agent_does_not_read_is_refused(suite, changed, why):
+    suite.write(test_x=BODY)
+    plan(suite, [["test_x.py"], ["test_y.py"]])
+    made = suite.tests / "plan.json"
+    made.write_bytes(changed(made.read_text()))
+    done = suite.run("--highwater-shard=1/2", "--highwater-plan=plan.json")
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "this is no plan that `highwater plan` made: " + why in told and "Traceback" not in told, told
+
+
 def test_a_plan_as_deep_as_no_plan_is_refused(suite):
     (suite.tests / "plan.json").write_text("[" * 200_000)
     with pytest.raises(pytest.UsageError, match="this is no plan"):
