@@ -130,7 +130,7 @@ def test_nothing_runs_where_a_flag_names_no_plan_with_that_shard(suite):
         (["--plan", "nosuch.json", "--shard", "1/3"], "plan nosuch.json: it cannot be read: No such file or directory"),
         (["--plan", "nosuch.json"], "plan nosuch.json: it cannot be read: No such file or directory"),
         (["--plan", "broken.json", "--shard", "1/3"], "plan broken.json: this is no plan that `highwater plan` made: "),
-        (["--plan", "plan", "--shard", "1/3"], "plan plan: this is no regular file; `highwater plan --write DIR` writes one to DIR/plan.json"),
+        (["--plan", "plan", "--shard", "1/3"], "plan plan: it cannot be read: is no regular file; `highwater plan --write DIR` writes one to DIR/plan.json"),
         (["--plan", "changed.json", "--shard", "1/3"], "plan changed.json: this plan was changed after it was made: its id is "),
         (["--plan", "plan/plan.json", "--shard", "4/4"], "has 3 jobs, so the shards are 1/3 to 3/3, and not 4/4"),
         (["--plan", "plan/plan.json"], "is to run is not said; give --shard 1/3 to 3/3"),
