@@ -98,7 +98,7 @@ def test_shards_that_start_apart_run_each_test_once_inside_their_budgets(server,
         # By flags of pytest, by what the CI says, and by flags of the agent. With -q pytest would not show the head of its report.
         pytest_v = PYTEST + ["-v", "-p", "no:randomly"]
         if job["index"] == 1:
-            run = suite.run(pytest_v + ["--highwater-shard", shard, "--highwater-plan", "plan/plan.json"], server)
+            run = suite.run(pytest_v + ["--highwater-shard", shard, "--highwater-plan=plan/plan.json"], server)
         elif job["index"] == 2:
             gitlab = {"GITLAB_CI": "true", "CI_NODE_INDEX": 2, "CI_NODE_TOTAL": total, "HIGHWATER_PLAN": "plan/plan.json"}
             run = suite.run(pytest_v, server, **gitlab)
@@ -130,7 +130,7 @@ def test_nothing_runs_where_a_flag_names_no_plan_with_that_shard(suite):
         (["--plan", "nosuch.json", "--shard", "1/3"], "plan nosuch.json: it cannot be read: No such file or directory"),
         (["--plan", "nosuch.json"], "plan nosuch.json: it cannot be read: No such file or directory"),
         (["--plan", "broken.json", "--shard", "1/3"], "plan broken.json: this is no plan that `highwater plan` made: "),
-        (["--plan", "plan", "--shard", "1/3"], "plan plan: this is no regular file; `highwater plan --write DIR` writes one to DIR/plan.json"),
+        (["--plan", "plan", "--shard", "1/3"], "plan plan: it cannot be read: is no regular file; `highwater plan --write DIR` writes one to DIR/plan.json"),
         (["--plan", "changed.json", "--shard", "1/3"], "plan changed.json: this plan was changed after it was made: its id is "),
         (["--plan", "plan/plan.json", "--shard", "4/4"], "has 3 jobs, so the shards are 1/3 to 3/3, and not 4/4"),
         (["--plan", "plan/plan.json"], "is to run is not said; give --shard 1/3 to 3/3"),
@@ -156,7 +156,7 @@ def test_workers_have_a_base_each(server, suite):
     assert plan["workers"] == 2 and plan["bound"] == "at_most" and len(plan["jobs"]) >= 2, plan
     tests = 0
     for job in plan["jobs"]:
-        words = ["-n", "2", "--dist", "loadfile", "--highwater-shard", "%d/%d" % (job["index"], len(plan["jobs"])), "--highwater-plan", "plan/plan.json"]
+        words = ["-n", "2", "--dist", "loadfile", "--highwater-shard", "%d/%d" % (job["index"], len(plan["jobs"])), "--highwater-plan=plan/plan.json"]
         run = suite.run(PYTEST + ["-p", "no:randomly"] + words)
         assert suite.done.returncode == 0, suite.done.stdout
         assert run["peak_bytes"] <= job["peak_bytes"] <= 330 * MIB, (run["peak_bytes"], job)
@@ -189,7 +189,7 @@ def test_shards_by_id_are_cut_as_those_by_file(suite, tmp_path):
         assert document == by_file == json.loads((suite.folder / "kept" / "plan.json").read_text())
         assert (suite.folder / "kept" / "test_selection_3.txt").read_text() == (suite.folder / "by-file" / "test_selection_3.txt").read_text()
         gitlab = planned(suite, server, ["--kept", plan, "--server", server.url, "--format", "gitlab"], HIGHWATER_TOKEN=read).stdout
-        assert "--highwater-plan %s\n" % plan in gitlab
+        assert "--highwater-plan=%s\n" % plan in gitlab
 
         (suite.folder / "test_new.py").write_text("def test_new(): pass\n")
         pytest_v = PYTEST + ["-v", "-v", "-p", "no:randomly"]
@@ -199,7 +199,7 @@ def test_shards_by_id_are_cut_as_those_by_file(suite, tmp_path):
             "file": lambda shard: suite.run(pytest_v, server, ["--plan", "by-file/plan.json", "--shard", shard], HIGHWATER_TOKEN=ingest),
             "agent": lambda shard: suite.run(pytest_v, server, ["--plan", plan, "--shard", shard], **tokens),
             "variable": lambda shard: suite.run(pytest_v, server, HIGHWATER_PLAN=plan, HIGHWATER_SHARD=shard, **tokens),
-            "plugin": lambda shard: suite.run(pytest_v + ["--highwater-plan", plan, "--highwater-shard", shard], HIGHWATER_SERVER=server.url, **tokens),
+            "plugin": lambda shard: suite.run(pytest_v + ["--highwater-plan=" + plan, "--highwater-shard", shard], HIGHWATER_SERVER=server.url, **tokens),
         }
         ran = {}
         for way, run in ways.items():
@@ -243,7 +243,7 @@ def test_shards_by_id_are_cut_as_those_by_file(suite, tmp_path):
         assert suite.done.returncode == 0 and "HIGHWATER_PLAN: plan %s cannot be fetched" % plan in suite.done.stderr.decode()
         suite.run(pytest_v, None, **named)
         assert suite.done.returncode == 4 and b"passed" not in suite.done.stdout
-        assert "--highwater-plan %s: the server cannot be asked" % plan in (suite.done.stdout + suite.done.stderr).decode()
+        assert "--highwater-plan=%s: the server cannot be asked" % plan in (suite.done.stdout + suite.done.stderr).decode()
     finally:
         server.stop()
 
@@ -294,7 +294,7 @@ def test_shards_of_a_real_suite_stay_inside_a_budget_that_is_tight(recorder, wor
     plan = json.loads(planned(recorder, None, where + [budget, "--jobs", 2, "--write", "plan", "--format", "json"]).stdout)
     shards = []
     for job in plan["jobs"]:
-        shard = ["--highwater-shard", "%d/2" % job["index"], "--highwater-plan", "plan/plan.json"]
+        shard = ["--highwater-shard", "%d/2" % job["index"], "--highwater-plan=plan/plan.json"]
         peak, files = ran(words + shard)
         print("predicted %d, measured %d, budget %d" % (job["peak_bytes"], peak, budget))
         assert peak <= budget, (peak, job)

@@ -8,7 +8,7 @@ import gc
 import sys
 import types
 
-from .kernel import OwnErrors, is_foreign, untold
+from .kernel import is_interruption
 
 # What holds the program itself: many of them, and nothing a test would fill.
 _PASSED_BY = frozenset(
@@ -52,20 +52,21 @@ class Census:
             kind = type(one)
             try:
                 size = size_of(one)
-            except Exception as error:
-                if is_foreign(error):
+                known = of.get(kind)
+                if known is None:
+                    known = of[kind] = [0, 0]
+                is_passed_by = kind in _PASSED_BY
+            except BaseException as error:
+                if is_interruption(error):
                     raise
-                # A size of the type's own making that cannot be told.
+                # A size of the type's own making that cannot be told, or a metaclass whose types have no hash.
                 continue
-            known = of.get(kind)
-            if known is None:
-                known = of[kind] = [0, 0]
             known[0] += 1
             known[1] += size
             total += size
             if size > SMALL_BYTES:
                 large += size
-            if kind not in _PASSED_BY:
+            if not is_passed_by:
                 self._hanging(referents_of(one), 1.0, _DEPTH)
         self.all_bytes += total
         self.large_bytes += large
@@ -83,13 +84,13 @@ class Census:
             kind = type(one)
             try:
                 size = size_of(one)
-            except Exception as error:
-                if is_foreign(error):
+                known = of.get(kind)
+                if known is None:
+                    known = of[kind] = [0, 0]
+            except BaseException as error:
+                if is_interruption(error):
                     raise
                 continue
-            known = of.get(kind)
-            if known is None:
-                known = of[kind] = [0, 0]
             known[0] += part
             known[1] += size * part
             total += size * part
@@ -112,12 +113,16 @@ class Census:
 
 
 def _name(kind):
-    # A metaclass of somebody's own may answer anything.
-    with OwnErrors(untold):
+    # A metaclass of somebody's own may answer anything, a text of its own kind too.
+    try:
         module, name = kind.__module__, kind.__qualname__
-        if isinstance(module, str) and isinstance(name, str):
-            return (name if module == "builtins" else "%s.%s" % (module, name))[:_MOST_CHARACTERS]
-    return "?"
+    except BaseException as error:
+        if is_interruption(error):
+            raise
+        return "?"
+    if type(module) is not str or type(name) is not str:
+        return "?"
+    return (name if module == "builtins" else "%s.%s" % (module, name))[:_MOST_CHARACTERS]
 
 
 def largest(named, most):

@@ -3,6 +3,8 @@
 import gc
 import sys
 
+from .kernel import is_interruption
+
 # More objects than this are not looked at for one answer.
 _MOST_OBJECTS = 200_000
 _PLAIN = frozenset((str, bytes, bytearray, int, float, list, dict, tuple, set, frozenset))
@@ -61,12 +63,20 @@ def size_of(roots, seen):
     while waiting and len(seen) < _MOST_OBJECTS:
         one = waiting.pop()
         kind = type(one)
-        ours = kind not in _PLAIN
-        if one is None or id(one) in seen or ours and not _is_report(kind):
+        if one is None or id(one) in seen:
+            continue
+        try:
+            if kind not in _PLAIN and not _is_report(kind):
+                continue
+            size, is_leaf = sys.getsizeof(one), kind in (str, bytes, int, float)
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            # A property of a report, for instance, whose type answers in its own way.
             continue
         seen.add(id(one))
-        total += sys.getsizeof(one)
-        if kind not in (str, bytes, int, float):
+        total += size
+        if not is_leaf:
             waiting.extend(gc.get_referents(one))
     return total
 

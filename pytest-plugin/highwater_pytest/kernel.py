@@ -230,6 +230,13 @@ def is_foreign(error):
     return False
 
 
+def is_interruption(error):
+    """Whether an error that came up while objects of the tests were looked at is none of these objects' own: Ctrl-C, or what the handler of a signal
+    raised. They may raise anything else, also what is no ``Exception``: ``SystemExit``, pytest's ``fail`` and ``skip``.
+    """
+    return isinstance(error, KeyboardInterrupt) or is_foreign(error)
+
+
 def untold(error):
     """Of an error that is nobody's to mend: what was asked for is not known, and that is all."""
 

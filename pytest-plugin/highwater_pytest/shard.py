@@ -1,4 +1,4 @@
-"""``--highwater-shard I/N --highwater-plan FILE|ID``: runs the files of one job of a plan, in the plan's order.
+"""``--highwater-shard I/N --highwater-plan=FILE|ID``: runs the files of one job of a plan, in the plan's order.
 
 Shards start apart and never talk; they agree because each decides for every file alone, by the plan and the file's name. A file of the plan
 belongs to the job that lists it. One that is not in the plan, since it is newer, belongs to the job of the first group whose globs its name looks
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import uuid
 from fnmatch import fnmatch
 
@@ -18,6 +19,7 @@ from .paths import Paths
 
 # The agent sets them; the flags say the same and go before them.
 SHARD_VARIABLE, PLAN_VARIABLE = "HIGHWATER_SHARD", "HIGHWATER_PLAN"
+_OPTIONS = ("--highwater-shard", "--highwater-plan")
 # Where a controller of xdist tells its workers both.
 _GIVEN = "highwater_shard"
 # Where a worker tells its controller that what it has no tests of is in other shards.
@@ -30,7 +32,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\
 def add_options(parser):
     group = parser.getgroup("highwater", "memory recording")
     group.addoption("--highwater-shard", metavar="I/N", default=None, help="run job I of the N jobs of a plan (--highwater-plan)")
-    group.addoption("--highwater-plan", metavar="FILE|ID", default=None, help="plan.json, as `highwater plan --write` wrote it, or the id of a plan that the server of HIGHWATER_SERVER keeps")
+    group.addoption("--highwater-plan", metavar="FILE|ID", default=None, help="plan.json, as `highwater plan --write` wrote it (a path stands behind =), or the id of a plan that the server of HIGHWATER_SERVER keeps")
 
 
 def configure(config):
@@ -45,15 +47,17 @@ def configure(config):
     if shard is None and plan is None:
         return
     if not shard or not plan:
-        missing = "--highwater-plan FILE|ID (or %s)" % PLAN_VARIABLE if shard else "--highwater-shard I/N (or %s)" % SHARD_VARIABLE
+        missing = "--highwater-plan=FILE|ID (or %s)" % PLAN_VARIABLE if shard else "--highwater-shard I/N (or %s)" % SHARD_VARIABLE
         raise pytest.UsageError("a shard of a plan needs %s too" % missing)
+    if workerinput is None:
+        _refuse_paths_behind_spaces(config)
     index = _index(shard)
     if _ID.match(plan):
         # Workers of xdist get it from their controller, which asked once.
         text = _fetched(plan) if text is None else text
         read = Plan.parse(text, plan)
         if read.id != plan.lower():
-            raise pytest.UsageError("--highwater-plan %s: the server answered with plan %s" % (plan, read.id))
+            raise pytest.UsageError("--highwater-plan=%s: the server answered with plan %s" % (plan, read.id))
     else:
         # A worker of xdist may stand elsewhere.
         plan = os.path.abspath(plan)
@@ -62,13 +66,41 @@ def configure(config):
     config.pluginmanager.register(Shard(index, read, Paths(root), [shard, plan, text]))
 
 
+def _refuse_paths_behind_spaces(config):
+    """Before plugins are loaded pytest knows no option of theirs, and takes the next word for a path of tests where there is such a path.
+
+    What those have in common is where it looks for its ini. A plan above the suite hides the suite's own, and tests that it names are lost in silence.
+    """
+    given = [config.invocation_params.args, _words(os.environ.get("PYTEST_ADDOPTS", "")), config.getini("addopts")]
+    for words in given:
+        words = [str(word) for word in words]
+        for option, value in zip(words, words[1:]):
+            if option == "--":
+                break
+            # pytest looks for the file of a test's id as well.
+            path = os.path.join(str(config.invocation_params.dir), value.split("::")[0])
+            if option in _OPTIONS and os.path.exists(path):
+                raise pytest.UsageError(
+                    "write %s=%s, with = instead of a space: behind a space pytest takes what is there as a path for one of tests, "
+                    "as it does not know the option yet when it looks for its ini, and may miss the suite's" % (option, shlex.quote(value))
+                )
+
+
+def _words(text):
+    try:
+        return shlex.split(text)
+    except ValueError:
+        # pytest has read it, so this was changed since.
+        return []
+
+
 def _fetched(plan):
     from . import fetching
 
     try:
         return fetching.fetch(plan)
     except fetching.NotFetched as why:
-        raise pytest.UsageError("--highwater-plan %s: %s" % (plan, why))
+        raise pytest.UsageError("--highwater-plan=%s: %s" % (plan, why))
 
 
 def _take_variables(config):
@@ -108,16 +140,20 @@ class Plan:
             with open(path, "rb") as file:
                 text = file.read()
         except OSError as error:
-            raise pytest.UsageError("--highwater-plan %s: %s" % (path, error.strerror or error))
+            raise pytest.UsageError("--highwater-plan=%s: %s" % (path, error.strerror or error))
         return cls.parse(text, path)
 
     @classmethod
     def parse(cls, text, path):
         """The same of its text; ``path`` is how the plan was named."""
         try:
-            document = json.loads(text)
+            # As the agent reads it: UTF-8 without a mark of the byte order, each key once, and no number that JSON has not.
+            text = text.decode("utf-8") if isinstance(text, bytes) else text
+            if text.startswith("\ufeff"):
+                raise ValueError("it begins with a byte order mark")
+            document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
-            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan` made: %s" % (path, error))
+            raise pytest.UsageError("--highwater-plan=%s: this is no plan that `highwater plan` made: %s" % (path, error))
         try:
             jobs = [[str(path) for path in job["files"]] for job in document["jobs"]]
             groups = [([str(glob) for glob in group["globs"]], int(group["job"])) for group in document.get("together", [])]
@@ -129,10 +165,10 @@ class Plan:
                 raise ValueError("a group of a job that is not there")
             digest = _digest(recorded, jobs, groups)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise pytest.UsageError("--highwater-plan %s: this is no plan that `highwater plan` made (%r)" % (path, error))
+            raise pytest.UsageError("--highwater-plan=%s: this is no plan that `highwater plan` made (%r)" % (path, error))
         if digest != identity:
             raise pytest.UsageError(
-                "--highwater-plan %s: this plan was changed after it was made: its id is %s, and that of its content %s; make a new one with `highwater plan`"
+                "--highwater-plan=%s: this plan was changed after it was made: its id is %s, and that of its content %s; make a new one with `highwater plan`"
                 % (path, identity, digest)
             )
         return cls(identity, jobs, groups)
@@ -155,6 +191,18 @@ class Plan:
 
     def knows(self, path):
         return path in self._places
+
+
+def _once(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError("%r stands in it twice" % next(key for key in found if keys.count(key) > 1))
+    return found
+
+
+def _no_number(word):
+    raise ValueError("%s is no number" % word)
 
 
 def _digest(recorded, jobs, groups):

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 import sys
 
 import pytest
@@ -208,6 +209,74 @@ def test_a_census_passes_over_what_cannot_be_sized_or_named():
     census = Census()
     census.count([Odd(), Nameless()])
     assert list(census.by_name(0)) == ["?"]
+
+
+ODD = """
+import pytest
+
+KEPT = []
+
+def kinds(error):
+    class Unsized:
+        def __sizeof__(self):
+            error()
+
+    class Silent(type):
+        def __getattribute__(cls, name):
+            error()
+
+    class Unhashed(type):
+        def __hash__(cls):
+            error()
+
+    return Unsized, Silent("Nameless", (), {}), Unhashed("Unhashed", (), {})
+
+def end():
+    raise SystemExit(3)
+
+@pytest.mark.parametrize("error", [lambda: pytest.fail("looked at"), lambda: pytest.skip("looked at"), end])
+def test_keeps_what_may_not_be_looked_at(error, record_property):
+    for kind in kinds(error):
+        # Alive, garbage, and in a report.
+        KEPT.extend(kind() for _ in range(200))
+        cycle = [kind()]
+        cycle.append(cycle)
+        record_property("odd", kind())
+        record_property("kind", kind)
+"""
+
+
+def test_objects_that_fail_skip_or_exit_when_they_are_looked_at_are_passed_over(suite):
+    suite.write(test_a=ODD, test_b="KEPT = []\ndef test_keeps():\n    KEPT.append('x' * 5_000_000)\n")
+    done = suite.run(HIGHWATER_DIAGNOSE="1")
+    told = done.stdout.decode()
+    assert done.returncode == 0 and "4 passed" in told and "INTERNALERROR" not in told, told
+    records = suite.only()
+    assert not [r for r in records if r["kind"] == "N"]
+    found = [found for found, _, _ in diagnoses(records)]
+    assert len(found) == 3 and found[-1]["types"][0][0] == "str", found
+
+
+def test_what_interrupts_a_census_is_let_through():
+    class Interrupted:
+        def __sizeof__(self):
+            raise KeyboardInterrupt
+
+    def too_late(*_):
+        raise SystemExit("time is up")
+
+    class Timed:
+        def __sizeof__(self):
+            signal.raise_signal(signal.SIGUSR1)
+            return 1
+
+    for odd, error in ((Interrupted, KeyboardInterrupt), (Timed, SystemExit)):
+        before = signal.signal(signal.SIGUSR1, too_late)
+        try:
+            with pytest.raises(error):
+                Census().count([odd()])
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
 
 def test_growth_is_ranked_by_bytes():

@@ -63,7 +63,7 @@ def test_shards_by_id_are_those_of_the_plan_and_ask_once_each(suite, keeper, opt
         pytest.importorskip("xdist")
     suite.write(test_a=BODY, test_b=BODY, test_c=BODY)
     told = {"HIGHWATER_SERVER": keeper.url + "/", "HIGHWATER_TOKEN": "records", "HIGHWATER_READ_TOKEN": " secret\n", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
-    parts = [ran(suite, "-v", "--highwater-shard", "%d/2" % index, "--highwater-plan", PLAN, *options, **told) for index in (1, 2)]
+    parts = [ran(suite, "-v", "--highwater-shard", "%d/2" % index, "--highwater-plan=" + PLAN, *options, **told) for index in (1, 2)]
     files = [set(id.split("::")[0] for id in part) for part in parts]
     assert files == [set(JOBS[0]), set(JOBS[1])]
     assert collections.Counter(ran(suite, "-v")) == collections.Counter(id for part in parts for id in part)
@@ -86,7 +86,7 @@ def test_a_variable_names_the_plan_for_the_pytest_that_is_split_alone(suite, kee
 def test_a_file_that_is_called_like_an_id_is_named_by_its_folder(suite, keeper):
     suite.write(test_a=BODY, test_c=BODY)
     (suite.tests / PLAN).write_bytes(document())
-    told = ["-v", "--highwater-shard", "2/2", "--highwater-plan", "./" + PLAN]
+    told = ["-v", "--highwater-shard", "2/2", "--highwater-plan=./" + PLAN]
     assert len(ran(suite, *told, HIGHWATER_SERVER=keeper.url)) == 4
     assert keeper.asked == []
 
@@ -111,7 +111,7 @@ REFUSED = json.dumps({"error": {"code": "x", "message": "there is no plan", "hin
 def test_what_a_server_does_not_give_is_told_and_nothing_runs(suite, keeper, answer, why):
     suite.write(test_a=BODY)
     keeper.answer = answer
-    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", PLAN, HIGHWATER_SERVER=keeper.url, HIGHWATER_TOKEN="secret")
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan=" + PLAN, HIGHWATER_SERVER=keeper.url, HIGHWATER_TOKEN="secret")
     told = done.stdout.decode()
     assert done.returncode == 4 and why in told and "Traceback" not in told and "passed" not in told, told
     assert len(keeper.asked) == 1
@@ -119,7 +119,7 @@ def test_what_a_server_does_not_give_is_told_and_nothing_runs(suite, keeper, ans
 
 def test_a_whole_plan_under_another_id_is_refused(suite, keeper):
     suite.write(test_a=BODY)
-    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", OTHER, HIGHWATER_SERVER=keeper.url)
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan=" + OTHER, HIGHWATER_SERVER=keeper.url)
     assert done.returncode == 4 and "the server answered with plan %s" % PLAN in done.stdout.decode(), done.stdout.decode()
 
 
@@ -143,7 +143,7 @@ def test_a_whole_plan_under_another_id_is_refused(suite, keeper):
 )
 def test_a_server_that_cannot_be_asked_is_told_and_nothing_runs(suite, variables, why):
     suite.write(test_a=BODY)
-    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", PLAN, **variables)
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan=" + PLAN, **variables)
     told = done.stdout.decode()
     assert done.returncode == 4 and why in told and "Traceback" not in told and "passed" not in told and "hunter2" not in told, told
 
@@ -151,7 +151,7 @@ def test_a_server_that_cannot_be_asked_is_told_and_nothing_runs(suite, variables
 def test_an_address_is_taken_as_the_agent_takes_it(suite, keeper):
     suite.write(test_a=BODY, test_b=BODY, test_c=BODY)
     told = {"HIGHWATER_SERVER": keeper.url.replace("http://", ""), "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
-    part = ran(suite, "-v", "--highwater-shard", "2/2", "--highwater-plan", PLAN, **told)
+    part = ran(suite, "-v", "--highwater-shard", "2/2", "--highwater-plan=" + PLAN, **told)
     assert set(id.split("::")[0] for id in part) == set(JOBS[1])
 
 

@@ -31,7 +31,7 @@ def plan(suite, jobs, together=(), **changes):
 
 def shards(suite, total, *options, **variables):
     """The ids that ran in each shard, in order."""
-    return [ran(suite, "-v", "--highwater-shard", "%d/%d" % (index, total), "--highwater-plan", "plan.json", *options, **variables) for index in range(1, total + 1)]
+    return [ran(suite, "-v", "--highwater-shard", "%d/%d" % (index, total), "--highwater-plan=plan.json", *options, **variables) for index in range(1, total + 1)]
 
 
 def ran(suite, *options, **variables):
@@ -77,7 +77,7 @@ def test_files_run_in_the_order_of_the_plan_and_new_ones_behind_them(split):
 
 def test_the_files_of_other_shards_are_not_even_imported(split):
     (split.tests / "test_d.py").write_text("raise SystemError('imported')\n")
-    first, second = (ran(split, "-v", "--highwater-shard", "%d/3" % index, "--highwater-plan", "plan.json") for index in (1, 2))
+    first, second = (ran(split, "-v", "--highwater-shard", "%d/3" % index, "--highwater-plan=plan.json") for index in (1, 2))
     assert first and second
 
 
@@ -98,7 +98,7 @@ def test_a_shard_whose_files_are_gone_is_no_failure(suite, options):
     assert [len(part) for part in shards(suite, 2, *options)] == [4, 0]
     # But a suite without a test is one, as ever.
     (suite.tests / "test_x.py").unlink()
-    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", "plan.json", *options)
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan=plan.json", *options)
     assert done.returncode == 5, done.stdout.decode()
 
 
@@ -121,7 +121,7 @@ def test_a_selection_that_leaves_no_test_of_a_shard_ends_as_without_a_plan(suite
         pytest.importorskip("xdist")
     suite.write(test_x=BODY, test_y=BODY)
     plan(suite, [["test_x.py"], ["test_y.py"]])
-    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", "plan.json", *options, *selected)
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan=plan.json", *options, *selected)
     assert done.returncode == code, done.stdout.decode()
 
 
@@ -149,15 +149,15 @@ def test_variables_are_for_the_pytest_that_is_split_alone(suite, options):
 @pytest.mark.parametrize(
     "options, why",
     [
-        (["--highwater-shard", "1/2"], "needs --highwater-plan FILE"),
-        (["--highwater-plan", "plan.json"], "needs --highwater-shard I/N"),
-        (["--highwater-shard", "0/2", "--highwater-plan", "plan.json"], "'0/2' is not a shard from 1/N to N/N"),
-        (["--highwater-shard", "1", "--highwater-plan", "plan.json"], "'1' is not a shard"),
-        (["--highwater-shard", "1/3", "--highwater-plan", "plan.json"], "has 2 jobs, so the shards are 1/2 to 2/2"),
-        (["--highwater-shard", "1/2", "--highwater-plan", "none.json"], "none.json: No such file"),
-        (["--highwater-shard", "1/2", "--highwater-plan", "test_x.py"], "this is no plan"),
-        (["--highwater-shard", "1/2", "--highwater-plan", "list.json"], "this is no plan"),
-        (["--highwater-shard", "1/2", "--highwater-plan", "changed.json"], "was changed after it was made"),
+        (["--highwater-shard", "1/2"], "needs --highwater-plan=FILE"),
+        (["--highwater-plan=plan.json"], "needs --highwater-shard I/N"),
+        (["--highwater-shard", "0/2", "--highwater-plan=plan.json"], "'0/2' is not a shard from 1/N to N/N"),
+        (["--highwater-shard", "1", "--highwater-plan=plan.json"], "'1' is not a shard"),
+        (["--highwater-shard", "1/3", "--highwater-plan=plan.json"], "has 2 jobs, so the shards are 1/2 to 2/2"),
+        (["--highwater-shard", "1/2", "--highwater-plan=none.json"], "none.json: No such file"),
+        (["--highwater-shard", "1/2", "--highwater-plan=test_x.py"], "this is no plan"),
+        (["--highwater-shard", "1/2", "--highwater-plan=list.json"], "this is no plan"),
+        (["--highwater-shard", "1/2", "--highwater-plan=changed.json"], "was changed after it was made"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(suite, options, why):
@@ -170,6 +170,62 @@ def test_what_cannot_be_followed_is_refused(suite, options, why):
     done = suite.run(*options)
     told = done.stdout.decode()
     assert done.returncode == 4 and why in told and "Traceback" not in told, told
+
+
+BEHIND = ["--highwater-shard", "1/2", "--highwater-plan", "../.plans/plan.json"]
+
+
+@pytest.fixture
+def backend(suite):
+    """A suite with an ini of its own, whose plan lies above it."""
+    suite.write(test_x=BODY, check_y=BODY, check_z=BODY)
+    (suite.tests / "pytest.ini").write_text("[pytest]\npython_files = check_*.py test_*.py\n")
+    plan(suite, [["test_x.py", "check_y.py"], ["check_z.py"]])
+    (suite.folder / ".plans").mkdir()
+    (suite.tests / "plan.json").rename(suite.folder / ".plans" / "plan.json")
+    return suite
+
+
+@pytest.mark.parametrize("way", ["command line", "PYTEST_ADDOPTS", "ini", "-n"])
+def test_a_path_behind_a_space_is_refused_for_pytest_would_miss_the_ini_of_the_suite(backend, need, way):
+    options, variables = [], {}
+    if way == "PYTEST_ADDOPTS":
+        variables["PYTEST_ADDOPTS"] = " ".join(BEHIND)
+    elif way == "ini":
+        with open(str(backend.tests / "pytest.ini"), "a") as ini:
+            ini.write("addopts = %s\n" % " ".join(BEHIND))
+    else:
+        options += BEHIND
+        if way == "-n":
+            need("xdist", "pytest-xdist")
+            options += ["-n", "1"]
+    done = backend.run(*options, **variables)
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "write --highwater-plan=../.plans/plan.json, with = instead of a space" in told and "Traceback" not in told, told
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_path_behind_an_equals_sign_leaves_the_suite_its_ini(backend, by_variable):
+    words = BEHIND[:2] + ["=".join(BEHIND[2:])]
+    options, variables = ([], {"PYTEST_ADDOPTS": " ".join(words)}) if by_variable else (words, {})
+    files = {id.split("::")[0] for id in ran(backend, "-v", *options, **variables)}
+    assert files == {"test_x.py", "check_y.py"}
+
+
+def test_what_is_no_path_may_stand_behind_a_space(suite):
+    suite.write(test_x=BODY)
+    done = suite.run("--highwater-shard", "1/2", "--highwater-plan", "none.json")
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "none.json: No such file" in told, told
+
+
+def test_a_shard_that_is_a_path_too_is_refused_behind_a_space(suite):
+    suite.write(test_x=BODY)
+    plan(suite, [["test_x.py"]])
+    (suite.tests / "1" / "1").mkdir(parents=True)
+    done = suite.run("--highwater-shard", "1/1", "--highwater-plan=plan.json")
+    assert done.returncode == 4 and b"write --highwater-shard=1/1" in done.stdout, done.stdout.decode()
+    assert len(ran(suite, "-v", "--highwater-shard=1/1", "--highwater-plan=plan.json")) == 4
 
 
 def test_an_id_is_worked_out_as_the_agent_does():
@@ -224,6 +280,24 @@ def test_a_plan_that_could_stand_for_another_is_refused(suite, jobs, together, w
     plan(suite, jobs, together)
     with pytest.raises(pytest.UsageError, match=why):
         Plan.read(str(suite.tests / "plan.json"))
+
+
+@pytest.mark.parametrize("changed, why", [
+    (lambda text: b"\xef\xbb\xbf" + text.encode(), "it begins with a byte order mark"),
+    (lambda text: text.encode("utf-16"), "'utf-8' codec can't decode"),
+    (lambda text: text.encode("utf-16-le"), "Expecting property name"),
+    (lambda text: text.replace("{", '{"id": "", ', 1).encode(), "'id' stands in it twice"),
+    (lambda text: text.replace('"index": 1', '"index": 1, "index": 1').encode(), "'index' stands in it twice"),
+    (lambda text: text.replace('"index": 1', '"index": NaN').encode(), "NaN is no number"),
+])
+def test_a_plan_that_the_agent_does_not_read_is_refused(suite, changed, why):
+    suite.write(test_x=BODY)
+    plan(suite, [["test_x.py"], ["test_y.py"]])
+    made = suite.tests / "plan.json"
+    made.write_bytes(changed(made.read_text()))
+    done = suite.run("--highwater-shard=1/2", "--highwater-plan=plan.json")
+    told = done.stdout.decode()
+    assert done.returncode == 4 and "this is no plan that `highwater plan` made: " + why in told and "Traceback" not in told, told
 
 
 def test_a_plan_as_deep_as_no_plan_is_refused(suite):

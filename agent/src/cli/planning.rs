@@ -27,7 +27,7 @@ pub(super) struct PlanArgs {
     /// How the plan is written: a table, all of it as JSON, a line of pytest's arguments a job, a matrix of GitHub Actions, or of GitLab.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
-    /// Folder for `plan.json`, which `pytest --highwater-plan` reads, and for a file a job that names its test files, as
+    /// Folder for `plan.json`, which `pytest --highwater-plan=FILE` reads, and for a file a job that names its test files, as
     /// `pytest @test_selection_1.txt` reads it (from pytest 8.2 on).
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,

@@ -43,7 +43,7 @@ pub(crate) enum PlanFormat {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FormQuery {
-    /// `json` for all of it, which `pytest --highwater-plan` reads; `args` for a line of pytest's arguments a job, `github` and `gitlab` for the
+    /// `json` for all of it, which `pytest --highwater-plan=FILE` reads; `args` for a line of pytest's arguments a job, `github` and `gitlab` for the
     /// matrix of these, `selection` for the files of one job.
     #[serde(default)]
     #[param(inline, required = false)]

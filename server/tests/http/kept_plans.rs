@@ -43,7 +43,7 @@ fn a_plan_is_kept_once_and_answered_by_its_id() {
     // In each form, and by its id.
     let gitlab = app.get(&format!("{at}?format=gitlab"));
     assert_ne!(gitlab.header("etag"), tag);
-    let command = format!("--highwater-shard $HIGHWATER_SHARD --highwater-plan {id}\n");
+    let command = format!("--highwater-shard $HIGHWATER_SHARD --highwater-plan={id}\n");
     assert!(gitlab.text.contains(&command), "{}", gitlab.text);
     let selection = app.get(&format!("{at}?format=selection&shard=2"));
     let files = asked["jobs"][1]["files"].as_array().unwrap().len();
@@ -97,7 +97,7 @@ fn a_kept_plan_has_a_page_that_the_plan_of_its_job_leads_to() {
     let told = app.get(&at).text;
     for part in [
         format!("highwater run --plan {id} --shard 1/1 -- pytest -n 2 --dist loadfile</code>"),
-        format!("pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan {id}</code>"),
+        format!("pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan={id}</code>"),
         format!("\"/api/v1/plans/{id}?format=github\""),
         "test_<wbr>&lt;b&gt;.py".to_owned(),
         "<bdi>unit</bdi></a> (<a href=".to_owned(),

@@ -235,7 +235,7 @@ fn the_page_of_a_plan_is_a_form_that_keeps_what_was_said() {
     // The commands run it as it was planned.
     let told = page(&path, "?budget=60MB&workers=2").text;
     for part in [
-        "pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan plan.json",
+        "pytest -n 2 --dist loadfile --highwater-shard 1/1 --highwater-plan=plan.json",
         "pytest -n 2 --dist loadfile --highwater-shard $HIGHWATER_SHARD",
     ] {
         assert!(told.contains(part), "{part}: {told}");

@@ -33,7 +33,7 @@ fn line(report: &PlanReport, job: &PlannedJob) -> String {
 #[must_use]
 pub fn command(report: &PlanReport, shard: &str, plan: &str) -> String {
     format!(
-        "pytest {}--highwater-shard {shard} --highwater-plan {plan}",
+        "pytest {}--highwater-shard {shard} --highwater-plan={plan}",
         workers(report)
     )
 }

@@ -89,8 +89,8 @@ impl Runs<'_> {
     /// How pytest runs a shard of that plan.
     pub(super) fn flags_of(&self, shard: &str) -> Vec<String> {
         let plan = self.spool("plan").join("plan.json");
-        let plan = plan.to_string_lossy();
-        let mut flags = vec!["--highwater-shard", shard, "--highwater-plan", &plan];
+        let plan = format!("--highwater-plan={}", plan.to_string_lossy());
+        let mut flags = vec!["--highwater-shard", shard, &plan];
         let workers = self.workers.to_string();
         if self.workers > 1 {
             flags.extend(["-n", &workers, "--dist", "loadfile"]);
