@@ -56,7 +56,7 @@ fn a_change_is_told_with_its_commit_in_the_api_and_on_the_pages() {
             assert_eq!(early["changes"], json!([]));
             let why = early["sentence"].as_str().unwrap();
             assert!(
-                why.contains("1 job of main went well and ran alike, and 5 are needed"),
+                why.contains("in 1 job of main that went well and ran alike, and 5 are needed"),
                 "{why}"
             );
         }

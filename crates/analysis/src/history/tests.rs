@@ -355,7 +355,7 @@ fn a_report_says_what_came_out() {
         ),
         (
             report(vec![alike(3)], Some("a.py"), 0),
-            "There is not enough to tell changes of a.py from noise: 3 jobs of main that went well and ran alike tell of it, as none of its tests failed or was cut short, and 5 are needed.",
+            "There is not enough to tell changes of a.py from noise: it ran whole, with no test that failed, in 3 jobs of main that went well and ran alike, and 5 are needed.",
         ),
         (
             report(vec![alike(0)], Some("a.py"), 0),

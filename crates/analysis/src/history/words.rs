@@ -97,7 +97,7 @@ pub fn of_report(report: &ChangesReport) -> String {
             "Nothing is known {what}yet: no job {of_branch} went well since the server keeps such histories."
         ),
         (0, _) if most.unwrap_or(0) < LEAST_JOBS as u64 && report.path.is_some() => format!(
-            "There is not enough to tell changes {what}from noise: {} {of_branch} that went well and ran alike tell of it, as none of its tests failed or was cut short, and {LEAST_JOBS} are needed.",
+            "There is not enough to tell changes {what}from noise: it ran whole, with no test that failed, in {} {of_branch} that went well and ran alike, and {LEAST_JOBS} are needed.",
             count(most.unwrap_or(0))
         ),
         (0, _) if most.unwrap_or(0) < LEAST_JOBS as u64 => format!(
