@@ -10,6 +10,8 @@ const MOST_LOOKED_AT: usize = 10_000_000;
 pub(super) const SHARES: [f64; 2] = [0.9, 0.95];
 /// So much longer than without that room the longest job may take for it.
 pub(super) const LONGER: f64 = 1.1;
+/// Or so much longer, seconds: less than a job of a CI takes to begin.
+pub(super) const LONGER_S: i64 = 30;
 
 /// Files that go into one job: one, or those that stay together. In the order with the lowest peak.
 #[derive(Debug, Clone)]
@@ -291,7 +293,8 @@ pub(super) fn with_room<'a, 'u>(
         durations.max().unwrap_or(0) as f64
     };
     let full = inside(1.0)?;
-    let most_us = longest_us(&full) * LONGER;
+    let longest = longest_us(&full);
+    let most_us = (longest * LONGER).max(longest + LONGER_S as f64 * 1e6);
     let roomy = SHARES.into_iter().filter_map(inside);
     let found = { roomy }.find(|bins| longest_us(bins) <= most_us);
     Some(found.unwrap_or(full))

@@ -429,7 +429,11 @@ fn the_page_of_the_figures_says_what_the_constants_are() {
             fit::SHARES[0],
             fit::SHARES[1]
         ),
-        format!("at most {} times as long", fit::LONGER),
+        format!(
+            "at most {} times as long or {} s longer",
+            fit::LONGER,
+            fit::LONGER_S
+        ),
         format!("Up to {most} files that pass the budget alone are tried behind the {most} that"),
     ] {
         assert!(
