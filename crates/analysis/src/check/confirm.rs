@@ -88,7 +88,9 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
         finding.sentence.push_str(&format!(
             " When the file ran again it was {less}, surely less than before, as where it lives in memory that another freed: that says nothing of it."
         ));
-        finding.path.as_ref().map(|path| second.remove(path));
+        if let Some(path) = &finding.path {
+            second.remove(path);
+        }
     }
     let mut files = first.clone();
     for (path, file) in &mut files {
