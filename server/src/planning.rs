@@ -165,10 +165,9 @@ async fn history(
         .await?;
     let ran = history.into_iter().map(|point| Ran {
         job: point.uuid,
-        peak_bytes: point.peak_bytes,
-        tree_peak_bytes: point.tree_peak_bytes,
-        spike_bytes: point.spike_bytes,
+        tree_spike_bytes: point.tree_spike_bytes,
         retained_bytes: point.retained_bytes,
+        children_retained_bytes: point.children_retained_bytes,
         duration_us: point.duration_us,
         censored: point.censored,
     });

@@ -7,7 +7,8 @@ use crate::{
     procfs::{MachineFiles, MachineReading, ProcError},
 };
 
-/// How often cgroups without a limit are read in full, µs: nothing is decided by how much of their usage is page cache.
+/// How often cgroups without a limit are read in full, µs: nothing is decided by how much of their usage is page cache. Where the kernel has killed they
+/// are at once: what they reached at the most tells of that.
 const IN_FULL_EVERY_US: i64 = 10_000_000;
 
 /// Cgroups and machine at one instant.
@@ -29,6 +30,8 @@ pub struct Seconds {
     read_us: i64,
     /// When they were last read in full.
     in_full_us: Option<i64>,
+    /// The kernel's kills that all together had counted then.
+    kills: u64,
     buffer: Vec<u8>,
 }
 
@@ -41,6 +44,7 @@ impl Seconds {
             cgroups,
             read_us: i64::MIN,
             in_full_us: None,
+            kills: 0,
             buffer: Vec::new(),
         }
     }
@@ -60,11 +64,6 @@ impl Seconds {
         into.t_us = t_us.max(self.read_us.saturating_add(1));
         self.read_us = into.t_us;
         into.cgroups.clear();
-        let is_recent = |before: i64| into.t_us - before < IN_FULL_EVERY_US;
-        let in_full = !self.in_full_us.is_some_and(is_recent);
-        if in_full {
-            self.in_full_us = Some(into.t_us);
-        }
         let mut has_removed = false;
         // The counters of all cgroups first: these may be removed at any moment, the machine stays.
         for level in self.cgroups.levels() {
@@ -73,6 +72,13 @@ impl Seconds {
                 CgroupReading::default()
             });
             into.cgroups.push((level.shared_name(), reading));
+        }
+        let kills = into.cgroups.iter().filter_map(|(_, it)| it.oom_kills).sum();
+        let is_recent = |before: i64| into.t_us - before < IN_FULL_EVERY_US;
+        let in_full = kills > self.kills || !self.in_full_us.is_some_and(is_recent);
+        self.kills = kills;
+        if in_full {
+            self.in_full_us = Some(into.t_us);
         }
         for (level, (_, reading)) in self.cgroups.levels().iter().zip(&mut into.cgroups) {
             if let Err(error) = level.read_sizes(reading, in_full, &mut self.buffer) {
@@ -92,3 +98,6 @@ impl Seconds {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,7 +114,7 @@ pub struct Before {
 pub struct FileFigures {
     /// Its path.
     pub path: String,
-    /// What it retained, bytes.
+    /// What it retained, its children's memory included that outlive it, bytes.
     pub retained_bytes: i64,
     /// What it needed for a while, its children's memory included, bytes.
     pub spike_bytes: i64,
@@ -128,19 +128,12 @@ pub struct FileFigures {
     pub is_whole: bool,
 }
 
-/// What a file needed for a while with what its children took, bytes, from its spike, its peak and its tree peak.
-#[must_use]
-pub fn tree_spike(spike_bytes: i64, peak_bytes: i64, tree_peak_bytes: i64) -> i64 {
-    let children = tree_peak_bytes.saturating_sub(peak_bytes).max(0);
-    spike_bytes.saturating_add(children)
-}
-
 impl From<&FileRow> for FileFigures {
     fn from(row: &FileRow) -> Self {
         Self {
             path: row.path.clone(),
-            retained_bytes: row.retained_bytes,
-            spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
+            retained_bytes: row.tree_retained_bytes(),
+            spike_bytes: row.tree_spike_bytes.max(row.spike_bytes),
             tree_peak_bytes: row.tree_peak_bytes,
             import_bytes: row.imported_bytes(),
             tests: row.tests,

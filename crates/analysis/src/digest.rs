@@ -1,10 +1,11 @@
 //! From a recording to its figures.
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
-//! process's marks say), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
+//! process's marks say), `children` (what its descendants held meanwhile), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
 //! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `fallen`, `forecast`, `ending`, `job`.
 
 mod cgroups;
+mod children;
 mod diagnosis;
 mod ending;
 mod fallen;
@@ -107,7 +108,7 @@ pub fn digest_with(recording: &Recording, context: &Context, history: &History) 
     let mut files = files::rows(&walks, &visits, &processes);
     let diagnosis = diagnosis::take_apart(&walks, &mut files);
     let tests = tests_rows::rows(&walks, &processes, &memory);
-    let fixtures = fixtures::rows(&walks);
+    let fixtures = fixtures::rows(&walks, &processes, &memory);
     let peak = peak::of_job(&memory, &walks, &processes);
     let job = job::report(&parts::Parts {
         recording,

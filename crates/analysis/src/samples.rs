@@ -77,6 +77,9 @@ pub fn file(path: &str) -> FileRow {
         peak_kind: PeakKind::Exact,
         tree_peak_bytes: 0,
         spike_bytes: 0,
+        tree_spike_bytes: 0,
+        children_start_bytes: 0,
+        children_retained_bytes: 0,
         retained_bytes: 0,
         import_bytes: 0,
         late_import_bytes: 0,
@@ -107,6 +110,7 @@ pub fn fixture(name: &str, base: &str) -> FixtureRow {
         released_bytes: 0,
         retained_bytes: 0,
         spike_bytes: 0,
+        children_bytes: 0,
         duration_us: 0,
         open: 0,
     }

@@ -182,7 +182,7 @@ fn facts(job: &JobReport) -> Vec<(&'static str, String)> {
 fn files(source: &Source<'_>) -> Table {
     let job = &source.digest.job;
     let mut ranked: Vec<&FileRow> = source.digest.files.iter().collect();
-    ranked.sort_by_key(|file| std::cmp::Reverse(file.retained_bytes));
+    ranked.sort_by_key(|file| std::cmp::Reverse(file.tree_retained_bytes()));
     let rows = ranked.iter().take(MOST_FILES).map(|file| {
         let note = match (file.censored, file.visits) {
             (true, _) => " (cut short: lower bounds)",
@@ -200,7 +200,10 @@ fn files(source: &Source<'_>) -> Table {
         let mut cells: Vec<String> = figures.map(mebibytes).into();
         cells.push(file.tests.to_string());
         cells.push(duration(file.duration_us));
-        (named(&file.path, job, file.session) + note, cells)
+        let running = rank::left_running(file);
+        let comma = if running.is_empty() { "" } else { ", " };
+        let name = named(&file.path, job, file.session);
+        (format!("{name}{comma}{running}{note}"), cells)
     });
     Table {
         heading: "Test files",

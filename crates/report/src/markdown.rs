@@ -161,8 +161,10 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let rows = files.iter().take(MOST_FILES).map(|file| {
         let cut = if file.censored { " (cut short)" } else { "" };
         let session = rank::of_session(job, file.session);
+        let running = rank::left_running(file);
+        let comma = if running.is_empty() { "" } else { ", " };
         format!(
-            "{}{session}{cut} | {} | {} | {} | {} |",
+            "{}{session}{comma}{running}{cut} | {} | {} | {} | {} |",
             name(&file.path),
             mebibytes(file.retained_bytes),
             mebibytes(file.peak_bytes),

@@ -1,26 +1,43 @@
 //! The rows that a report has room for.
 
-use highwater_analysis::digest::Digest;
+use highwater_analysis::{digest::Digest, figures::mebibytes};
 use highwater_wire::report::{FileRow, JobReport, TestRow, leg};
 
 /// What retains or spikes less is not worth a row.
 const LEAST_SHOWN_BYTES: i64 = 100 << 10;
 
-/// The test files that retained most.
+/// Children that a file left running are named from here on: what they share with their parent moves by less.
+const LEAST_CHILDREN_BYTES: i64 = 4 << 20;
+
+/// The test files that retained most, with what children hold that outlive them.
 pub(crate) fn retained(digest: &Digest) -> Vec<&FileRow> {
     let ran = digest.files.iter().filter(|file| file.visits > 0);
     let mut ranked: Vec<&FileRow> = ran
-        .filter(|file| file.retained_bytes >= LEAST_SHOWN_BYTES)
+        .filter(|file| file.tree_retained_bytes() >= LEAST_SHOWN_BYTES)
         .collect();
-    ranked.sort_by_key(|file| std::cmp::Reverse(file.retained_bytes));
+    ranked.sort_by_key(|file| std::cmp::Reverse(file.tree_retained_bytes()));
     ranked
 }
 
 /// The test files that took most, whether they kept it or gave it back.
 pub(crate) fn largest(digest: &Digest) -> Vec<&FileRow> {
     let mut ran: Vec<&FileRow> = digest.files.iter().filter(|file| file.visits > 0).collect();
-    ran.sort_by_key(|file| std::cmp::Reverse(file.retained_bytes.max(file.spike_bytes)));
+    ran.sort_by_key(|file| {
+        let took = file.tree_spike_bytes.max(file.spike_bytes);
+        std::cmp::Reverse(file.tree_retained_bytes().max(took))
+    });
     ran
+}
+
+/// What children hold that a file left running, as a remark behind its name; empty where it is little.
+#[must_use]
+pub fn left_running(file: &FileRow) -> String {
+    match file.children_retained_bytes {
+        bytes if bytes >= LEAST_CHILDREN_BYTES => {
+            format!("left children running ({})", mebibytes(bytes))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The tests that rose most, with what was below them.

@@ -9,21 +9,18 @@ use highwater_analysis::{
     counts::Counts, digest::Digest, figures::mebibytes, next_step::NOTHING, plan,
 };
 use highwater_wire::report::{
-    Books, Course, Diagnosis, FileRow, JobReport, LimitKind, PeakKind, PeakMetric, Remark,
-    RemarkKind,
+    Books, Course, Diagnosis, JobReport, LimitKind, PeakKind, PeakMetric, Remark, RemarkKind,
 };
 
 pub use look::Look;
 
-use crate::{Source, diagnosis, imports, names::fitted};
+use crate::{Source, diagnosis, imports, names::fitted, rank};
 
 const MOST_FILES: usize = 10;
 const MOST_SPIKES: usize = 5;
 const MOST_SESSIONS: usize = 10;
 /// A notice says at its end what to do, so it is shown whole over several lines.
 const MOST_NOTICE_COLUMNS: usize = 2_000;
-/// What retains or spikes less is not worth a line.
-const LEAST_SHOWN_BYTES: i64 = 100 << 10;
 
 /// A report for a terminal.
 #[must_use]
@@ -217,21 +214,8 @@ fn sessions(out: &mut String, job: &JobReport, look: &Look) -> std::fmt::Result 
     }
 }
 
-/// What a row says of its session, where there are several.
-fn of_session(job: &JobReport, session: u32) -> String {
-    match job.sessions.len() {
-        0 | 1 => String::new(),
-        _ => format!(" (session {session})"),
-    }
-}
-
 fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
-    let mut ranked: Vec<&FileRow> = digest
-        .files
-        .iter()
-        .filter(|file| file.visits > 0 && file.retained_bytes >= LEAST_SHOWN_BYTES)
-        .collect();
-    ranked.sort_by_key(|file| -file.retained_bytes);
+    let ranked = rank::retained(digest);
     if ranked.is_empty() {
         return Ok(());
     }
@@ -244,7 +228,11 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for file in ranked.iter().take(MOST_FILES) {
-        let mut mark = of_session(&digest.job, file.session);
+        let mut mark = rank::of_session(&digest.job, file.session);
+        let running = rank::left_running(file);
+        if !running.is_empty() {
+            mark += &format!(", {running}");
+        }
         let columns = look.name_columns.saturating_sub(36 + mark.len());
         let name = fitted(&file.path, columns);
         mark += if file.censored { " (cut short)" } else { "" };
@@ -263,12 +251,7 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
 
 /// Ranked with what was below each test, so that one whose child needed the memory is named too.
 fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
-    let mut ranked: Vec<_> = digest
-        .tests
-        .iter()
-        .filter(|test| test.tree_spike_bytes >= LEAST_SHOWN_BYTES)
-        .collect();
-    ranked.sort_by_key(|test| -test.tree_spike_bytes);
+    let ranked = rank::spikes(digest);
     if ranked.is_empty() {
         return Ok(());
     }
@@ -290,7 +273,7 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         } else {
             ("", test.peak_bytes, test.peak_kind)
         };
-        let mark = of_session(&digest.job, test.session);
+        let mark = rank::of_session(&digest.job, test.session);
         let columns = look
             .name_columns
             .saturating_sub(36 + mark.len() + with_children.len());

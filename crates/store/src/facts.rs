@@ -15,13 +15,13 @@ const INSERT_FILES: Statement = Statement {
     after: " ON CONFLICT (project_id, path) DO NOTHING",
 };
 const INSERT: Statement = Statement {
-    before: "WITH fact (project_id, path, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-        import_bytes, late_import_bytes, tests, failed, duration_us, censored) AS (",
+    before: "WITH fact (project_id, path, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, tree_spike_bytes,
+        retained_bytes, children_retained_bytes, import_bytes, late_import_bytes, tests, failed, duration_us, censored) AS (",
     after: ") INSERT INTO file_fact
-        (project_id, file_id, started_unix_us, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, retained_bytes,
-         import_bytes, late_import_bytes, tests, failed, duration_us, censored)
+        (project_id, file_id, started_unix_us, job_id, session, start_bytes, peak_bytes, peak_kind, tree_peak_bytes, spike_bytes, tree_spike_bytes,
+         retained_bytes, children_retained_bytes, import_bytes, late_import_bytes, tests, failed, duration_us, censored)
         SELECT fact.project_id, file.id, job.started_unix_us, job_id, session, start_bytes, fact.peak_bytes, fact.peak_kind, tree_peak_bytes,
-        spike_bytes, retained_bytes, import_bytes, late_import_bytes, fact.tests, fact.failed, fact.duration_us, censored
+        spike_bytes, tree_spike_bytes, retained_bytes, children_retained_bytes, import_bytes, late_import_bytes, fact.tests, fact.failed, fact.duration_us, censored
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
@@ -30,8 +30,9 @@ macro_rules! history {
     ($from:literal) => {
         concat!(
             "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
-            r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes, f.retained_bytes,
-            f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
+            r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
+            COALESCE(f.tree_spike_bytes, f.spike_bytes + MAX(0, f.tree_peak_bytes - f.peak_bytes)) AS tree_spike_bytes, f.retained_bytes,
+            f.children_retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
             $from
         )
     };
@@ -83,7 +84,9 @@ pub struct FileFact {
     pub peak_kind: String,
     pub tree_peak_bytes: i64,
     pub spike_bytes: i64,
+    pub tree_spike_bytes: i64,
     pub retained_bytes: i64,
+    pub children_retained_bytes: i64,
     pub import_bytes: i64,
     pub late_import_bytes: i64,
     pub tests: i64,
@@ -102,7 +105,9 @@ impl From<&FileRow> for FileFact {
             peak_kind: file.peak_kind.as_str().to_owned(),
             tree_peak_bytes: file.tree_peak_bytes,
             spike_bytes: file.spike_bytes,
+            tree_spike_bytes: file.tree_spike_bytes,
             retained_bytes: file.retained_bytes,
+            children_retained_bytes: file.children_retained_bytes,
             import_bytes: file.import_bytes,
             late_import_bytes: file.late_import_bytes,
             tests: file.tests.cast_signed(),
@@ -137,7 +142,9 @@ pub struct HistoryPoint {
     pub peak_kind: String,
     pub tree_peak_bytes: i64,
     pub spike_bytes: i64,
+    pub tree_spike_bytes: i64,
     pub retained_bytes: i64,
+    pub children_retained_bytes: i64,
     pub import_bytes: i64,
     pub late_import_bytes: i64,
     pub tests: i64,
@@ -257,7 +264,9 @@ pub(crate) async fn replace(
             .push_bind(fact.peak_kind.as_str())
             .push_bind(fact.tree_peak_bytes)
             .push_bind(fact.spike_bytes)
+            .push_bind(fact.tree_spike_bytes)
             .push_bind(fact.retained_bytes)
+            .push_bind(fact.children_retained_bytes)
             .push_bind(fact.import_bytes)
             .push_bind(fact.late_import_bytes)
             .push_bind(fact.tests)

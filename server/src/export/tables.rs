@@ -111,6 +111,13 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     text("peak_kind", |row| row.peak_kind.as_str().into()),
     int("tree_peak_bytes", |row| row.tree_peak_bytes.into()),
     int("spike_bytes", |row| row.spike_bytes.into()),
+    int("tree_spike_bytes", |row| row.tree_spike_bytes.into()),
+    int("children_start_bytes", |row| {
+        row.children_start_bytes.into()
+    }),
+    int("children_retained_bytes", |row| {
+        row.children_retained_bytes.into()
+    }),
     int("retained_bytes", |row| row.retained_bytes.into()),
     int("import_bytes", |row| row.import_bytes.into()),
     int("late_import_bytes", |row| row.late_import_bytes.into()),
@@ -159,6 +166,7 @@ pub(super) const FIXTURES: &[Column<FixtureRow>] = &[
     int("released_bytes", |row| row.released_bytes.into()),
     int("retained_bytes", |row| row.retained_bytes.into()),
     int("spike_bytes", |row| row.spike_bytes.into()),
+    int("children_bytes", |row| row.children_bytes.into()),
     int("duration_us", |row| row.duration_us.into()),
     int("open", |row| row.open.into()),
 ];

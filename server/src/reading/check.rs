@@ -251,8 +251,10 @@ pub(super) fn of_row(row: BaselineRow, facts: &[FileFact], again: Option<Again>)
 pub(super) fn figures(fact: &FileFact) -> FileFigures {
     FileFigures {
         path: fact.path.clone(),
-        retained_bytes: fact.retained_bytes,
-        spike_bytes: check::tree_spike(fact.spike_bytes, fact.peak_bytes, fact.tree_peak_bytes),
+        retained_bytes: fact
+            .retained_bytes
+            .saturating_add(fact.children_retained_bytes),
+        spike_bytes: fact.tree_spike_bytes.max(fact.spike_bytes),
         tree_peak_bytes: fact.tree_peak_bytes,
         import_bytes: fact.import_bytes.saturating_add(fact.late_import_bytes),
         tests: fact.tests.cast_unsigned(),

@@ -11,8 +11,6 @@ use highwater_wire::report::{
 };
 use uuid::Uuid;
 
-use crate::check::tree_spike;
-
 /// The jobs of a side, and what their files and fixtures took.
 #[derive(Debug, Default)]
 pub struct Side {
@@ -228,8 +226,8 @@ fn figures(row: &FileRow) -> ComparedFile {
         peak_kind: row.peak_kind,
         tree_peak_bytes: row.tree_peak_bytes,
         spike_bytes: row.spike_bytes,
-        tree_spike_bytes: tree_spike(row.spike_bytes, row.peak_bytes, row.tree_peak_bytes),
-        retained_bytes: row.retained_bytes,
+        tree_spike_bytes: row.tree_spike_bytes.max(row.spike_bytes),
+        retained_bytes: row.tree_retained_bytes(),
         fixture_bytes: row.fixture_bytes,
         import_bytes: row.imported_bytes(),
         tests: row.tests,

@@ -232,7 +232,7 @@ fn what_became_of_a_file() {
     ]);
     let mut spiky = file("spiky.py", 1, 5);
     // Its children need it, not the worker itself.
-    spiky.tree_peak_bytes = spiky.peak_bytes + 70 * MIB;
+    spiky.tree_spike_bytes = spiky.spike_bytes + 70 * MIB;
     let after = passed(&[
         // No more than 5 %.
         file("alike.py", 42, 47),
@@ -271,7 +271,7 @@ fn what_became_of_a_file() {
 #[test]
 fn what_children_share_with_their_parent_is_noise() {
     let with_child = |path: &str, child: i64| FileRow {
-        tree_peak_bytes: (52 + child) * MIB,
+        tree_spike_bytes: (2 + child) * MIB,
         ..file(path, 2, 2)
     };
     let before = passed(&[with_child("as_big.py", 46), with_child("bigger.py", 46)]);

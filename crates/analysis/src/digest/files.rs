@@ -91,6 +91,9 @@ fn nothing_yet(worker: Option<String>, process: u32, started_us: i64) -> WorkerF
         peak_kind: PeakKind::Exact,
         tree_peak_bytes: 0,
         spike_bytes: 0,
+        tree_spike_bytes: 0,
+        children_start_bytes: 0,
+        children_retained_bytes: 0,
         retained_bytes: 0,
         import_bytes: 0,
         late_import_bytes: 0,
@@ -119,6 +122,7 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     if own.visits == 0 {
         own.started_us = visit.began_us;
         own.start_bytes = visit.start_bytes;
+        own.children_start_bytes = visit.children_start_bytes;
     }
     own.visits += 1;
     own.end_bytes = visit.end_bytes;
@@ -126,8 +130,13 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     own.peak_kind = own.peak_kind.max(visit.peak_kind);
     own.tree_peak_bytes = own.tree_peak_bytes.max(visit.tree_peak_bytes);
     own.spike_bytes = own.spike_bytes.max(visit.spike_bytes);
+    own.tree_spike_bytes = own.tree_spike_bytes.max(visit.tree_spike_bytes);
     for (sum, change) in [
         (&mut own.retained_bytes, visit.retained_bytes()),
+        (
+            &mut own.children_retained_bytes,
+            visit.children_retained_bytes,
+        ),
         (&mut own.late_import_bytes, visit.late_import_bytes),
         (&mut own.shared_fixture_bytes, visit.shared_fixture_bytes),
         (&mut own.fixture_bytes, visit.fixture_bytes),
@@ -166,6 +175,9 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
             .unwrap_or(PeakKind::Exact),
         tree_peak_bytes: most(|worker| worker.tree_peak_bytes),
         spike_bytes: most(|worker| worker.spike_bytes),
+        tree_spike_bytes: most(|worker| worker.tree_spike_bytes),
+        children_start_bytes: first.map_or(0, |worker| worker.children_start_bytes),
+        children_retained_bytes: sum(|worker| worker.children_retained_bytes),
         retained_bytes: sum(|worker| worker.retained_bytes),
         import_bytes: sum(|worker| worker.import_bytes),
         late_import_bytes: sum(|worker| worker.late_import_bytes),

@@ -4,11 +4,20 @@ use std::collections::BTreeMap;
 
 use highwater_wire::report::FixtureRow;
 
-use super::walk::Walk;
+use super::{children::Children, memory::Memory, processes::ProcessFacts, walk::Walk};
 
-pub(super) fn rows(walks: &[Walk<'_>]) -> Vec<FixtureRow> {
+pub(super) fn rows(
+    walks: &[Walk<'_>],
+    processes: &[ProcessFacts],
+    memory: &Memory,
+) -> Vec<FixtureRow> {
     let mut rows: BTreeMap<(u32, &str, &str, &str, &str), FixtureRow> = BTreeMap::new();
-    for fixture in walks.iter().flat_map(|walk| &walk.fixtures) {
+    let fixtures = walks.iter().flat_map(|walk| {
+        let children = Children::of(walk, processes, memory);
+        let with_children = move |it| (it, children.of_fixture(it));
+        walk.fixtures.iter().map(with_children)
+    });
+    for (fixture, children) in fixtures {
         let key = (
             fixture.session,
             fixture.path,
@@ -27,6 +36,7 @@ pub(super) fn rows(walks: &[Walk<'_>]) -> Vec<FixtureRow> {
             released_bytes: 0,
             retained_bytes: 0,
             spike_bytes: 0,
+            children_bytes: 0,
             duration_us: 0,
             open: 0,
         });
@@ -35,6 +45,7 @@ pub(super) fn rows(walks: &[Walk<'_>]) -> Vec<FixtureRow> {
         row.released_bytes = row.released_bytes.saturating_add(fixture.released_bytes);
         row.retained_bytes = row.retained_bytes.saturating_add(fixture.held());
         row.spike_bytes = row.spike_bytes.max(fixture.setup_peak - fixture.start);
+        row.children_bytes = row.children_bytes.max(children);
         row.duration_us += fixture.duration_us;
         row.open += u64::from(!fixture.released);
     }

@@ -10,7 +10,7 @@
 //! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
 //! exec), it counts whole.
 
-use std::{cell::OnceCell, ops::Range};
+use std::{cell::OnceCell, collections::BTreeMap, ops::Range};
 
 use highwater_wire::v1::Metric;
 
@@ -70,7 +70,39 @@ pub(super) struct Memory {
     alive: Vec<u32>,
     /// Of a process: the ticks at which it had descendants, with the memory of all of them; made when first asked for.
     subtrees: Vec<OnceCell<Vec<(usize, i64)>>>,
+    /// Of a process: its children, each with all below it; made when first asked for.
+    branches: Vec<OnceCell<Vec<Branch>>>,
+    /// When each process ended.
+    ended_us: Vec<Option<i64>>,
     has_pss: bool,
+}
+
+/// A child of a process with all its own descendants.
+#[derive(Debug)]
+pub(super) struct Branch {
+    /// The child.
+    pub(super) process: usize,
+    /// When it ended, µs since the job's start.
+    ended_us: Option<i64>,
+    /// Ticks at which something of it was there, with what that held together.
+    points: Vec<(usize, i64)>,
+}
+
+impl Branch {
+    /// What it held at a tick, bytes. One that was missed there, and seen before and after, held what it did before.
+    fn at(&self, tick: usize) -> Option<i64> {
+        let after = self.points.partition_point(|point| point.0 <= tick);
+        let (seen, bytes) = self.points[after.checked_sub(1)?];
+        (seen == tick || after < self.points.len()).then_some(bytes)
+    }
+
+    /// Whether something of it was there at one of these ticks.
+    pub(super) fn is_in(&self, ticks: &Range<usize>) -> bool {
+        let (Some((first, _)), Some((last, _))) = (self.points.first(), self.points.last()) else {
+            return false;
+        };
+        *first < ticks.end && *last >= ticks.start
+    }
 }
 
 impl Memory {
@@ -104,6 +136,8 @@ impl Memory {
             sums: vec![0; grid.t_us.len()],
             alive: vec![0; grid.t_us.len()],
             subtrees: vec![OnceCell::new(); processes.len()],
+            branches: processes.iter().map(|_| OnceCell::new()).collect(),
+            ended_us: processes.iter().map(|process| process.ended_us).collect(),
             has_pss,
         };
         memory.add_up();
@@ -298,6 +332,70 @@ impl Memory {
             Some(sums[at].1)
         };
         Some(held_at(after.checked_sub(1)?)?.min(held_at(after)?))
+    }
+
+    /// The children of a process.
+    pub(super) fn branches(&self, process: usize) -> &[Branch] {
+        self.branches[process].get_or_init(|| self.branches_of(process))
+    }
+
+    /// The ticks of a span of time and their neighbours.
+    pub(super) fn ticks_around(&self, from_us: i64, to_us: i64) -> Range<usize> {
+        self.and_neighbours(&self.ticks_in(from_us, to_us))
+    }
+
+    /// What a branch held at a moment: the less of the last tick before it and the first one after, since it may have come or gone between them.
+    /// 0 where it was not there at both.
+    pub(super) fn branch_at(&self, branch: &Branch, t_us: i64) -> i64 {
+        let after = self.ticks_in(t_us, t_us).start;
+        let before = after.checked_sub(1).and_then(|tick| branch.at(tick));
+        match before {
+            // Nothing was sampled any more.
+            Some(bytes) if after == self.ticks.len() => match branch.ended_us {
+                Some(ended_us) if ended_us <= t_us => 0,
+                _ => bytes,
+            },
+            Some(bytes) => branch.at(after).map_or(0, |then| then.min(bytes)),
+            None => 0,
+        }
+    }
+
+    /// The highest simultaneous memory of a process and what some of its branches took above so many bytes each, in a span of time; none without samples of
+    /// the process there.
+    pub(super) fn highest_with(
+        &self,
+        process: usize,
+        branches: &[(&Branch, i64)],
+        from_us: i64,
+        to_us: i64,
+    ) -> Option<i64> {
+        let points = self.points_in(process, from_us, to_us);
+        let sums = points.map(|(tick, rss, _)| {
+            let above = branches.iter().filter_map(|(branch, from)| {
+                let held = branch.at(*tick)?;
+                Some(held.saturating_sub(*from).max(0))
+            });
+            above.fold(*rss, i64::saturating_add)
+        });
+        sums.max()
+    }
+
+    fn branches_of(&self, process: usize) -> Vec<Branch> {
+        let branch = |child: &usize| {
+            let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
+            let all = std::iter::once(*child).chain(self.descendants(*child));
+            let curves = all.map(|at| &self.curves[at]);
+            for (tick, rss, shared) in curves.flat_map(|curve| &curve.points) {
+                let sum = sums.entry(*tick).or_default();
+                *sum = sum.saturating_add(rss - shared);
+            }
+            Branch {
+                process: *child,
+                ended_us: self.ended_us[*child],
+                points: sums.into_iter().collect(),
+            }
+        };
+        self.children[process].iter().map(branch).collect()
     }
 
     fn subtree(&self, process: usize) -> Vec<(usize, i64)> {

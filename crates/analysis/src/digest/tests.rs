@@ -4,6 +4,7 @@ mod after_end;
 mod background;
 mod books;
 mod builder;
+mod children;
 mod collections;
 mod diagnosis;
 mod endings;

@@ -4,6 +4,7 @@ use highwater_wire::report::PeakKind;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    children::Children,
     memory::Memory,
     processes::ProcessFacts,
     walk::{Span, Walk},
@@ -37,6 +38,15 @@ pub struct Visit {
     /// Its highest above its start and above what modules that its tests imported, and fixtures that several files share, had taken until then.
     #[serde(default)]
     pub spike_bytes: i64,
+    /// The same with what its process's descendants took above what they held when it began.
+    #[serde(default)]
+    pub tree_spike_bytes: i64,
+    /// What those descendants held when it began.
+    #[serde(default)]
+    pub children_start_bytes: i64,
+    /// What they held more when it ended, without those that fixtures started which several files share.
+    #[serde(default)]
+    pub children_retained_bytes: i64,
     /// The part of its change that modules which its tests imported made.
     #[serde(default)]
     pub late_import_bytes: i64,
@@ -79,8 +89,10 @@ pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memo
         .iter()
         .flat_map(|walk| {
             let process = &processes[walk.process];
-            walk.visits.iter().map(|visit| {
+            let children = Children::of(walk, processes, memory);
+            walk.visits.iter().map(move |visit| {
                 let until = visit.ended_us.unwrap_or(i64::MAX);
+                let children = children.of_visit(visit);
                 let subtree = memory.highest_subtree_in(walk.process, visit.began_us, until);
                 Visit {
                     process: process.number,
@@ -95,6 +107,9 @@ pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memo
                     peak_kind: kind_of(&visit.span),
                     tree_peak_bytes: subtree.unwrap_or(0).max(visit.span.peak),
                     spike_bytes: visit.span.spike_bytes,
+                    tree_spike_bytes: visit.span.spike_bytes.saturating_add(children.spike_bytes),
+                    children_start_bytes: children.start_bytes,
+                    children_retained_bytes: children.retained_bytes,
                     late_import_bytes: visit.span.late_import_bytes,
                     shared_fixture_bytes: visit.span.shared_fixture_bytes,
                     fixture_bytes: visit.fixture_bytes,

@@ -14,7 +14,8 @@ use crate::scopes;
 /// A suite, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// What a process stood at before its first file, with the fixtures that files share and the modules that tests import, bytes; of several the most.
+    /// What a process stood at before its first file, with its children, the fixtures that files share and the modules that tests import, bytes; of several
+    /// the most.
     pub base_bytes: i64,
     /// What such a fixture needs for a while above what it holds, while it is set up, bytes; of several the most.
     pub set_up_bytes: i64,
@@ -66,10 +67,12 @@ impl Facts {
             facts.set_up_bytes = facts.set_up_bytes.max(shared.set_up_bytes);
             let first = rows.iter().min_by_key(|row| row.started_us);
             let started_bytes = first.map_or(0, |row| row.start_bytes);
+            let children_bytes = first.map_or(0, |row| row.children_start_bytes);
             let late_bytes = imported_late(*session, files);
             let base_bytes = started_bytes
                 .saturating_add(shared.taken_bytes)
-                .saturating_add(late_bytes);
+                .saturating_add(late_bytes)
+                .saturating_add(children_bytes);
             facts.base_bytes = facts.base_bytes.max(base_bytes.clamp(0, MOST));
             let imported = first.map_or(0, |first| imported_beside(first, *session, files));
             let imported_bytes = imported.saturating_add(late_bytes).clamp(0, MOST);
@@ -151,8 +154,7 @@ fn of_row(row: &FileRow, started_bytes: i64) -> (File, i64) {
     // With the last file of a process went what others had set up.
     let of_others = row.workers.iter().map(|it| it.shared_fixture_bytes);
     let released = of_others.min().unwrap_or(0).min(0);
-    let children = row.tree_peak_bytes.saturating_sub(row.peak_bytes).max(0);
-    let spike = row.spike_bytes.saturating_add(children);
+    let spike = row.tree_spike_bytes.max(row.spike_bytes);
     let below = started_bytes.saturating_sub(row.end_bytes.saturating_sub(released));
     let mut file = File {
         path: row.path.clone(),
@@ -160,7 +162,11 @@ fn of_row(row: &FileRow, started_bytes: i64) -> (File, i64) {
         retained_bytes: row.retained_bytes.clamp(-MOST, MOST),
         duration_us: row.duration_us.clamp(0, MOST),
     };
-    let given = given::take_off(&mut file, below.clamp(0, MOST));
+    let mut given = given::take_off(&mut file, below.clamp(0, MOST));
+    // Children that others had left and that ended here were no room to it: its spike is without them.
+    let children = row.children_retained_bytes.clamp(-MOST, MOST);
+    given += (-children).max(0);
+    file.retained_bytes += children.max(0);
     (file, given)
 }
 
@@ -203,8 +209,11 @@ impl Shared {
         for fixture in fixtures.filter(|it| scopes::is_shared(&it.scope, &it.base)) {
             // Over several workers it is summed; each has its own.
             let setups = i64::try_from(fixture.setups.max(1)).unwrap_or(1);
-            let took = (fixture.setup_bytes / setups).clamp(0, MOST);
-            let need = fixture.spike_bytes.saturating_sub(took).clamp(0, MOST);
+            let own_bytes = (fixture.setup_bytes / setups).max(0);
+            let need = fixture.spike_bytes.saturating_sub(own_bytes).clamp(0, MOST);
+            let took = own_bytes
+                .saturating_add(fixture.children_bytes)
+                .clamp(0, MOST);
             shared.set_up_bytes = shared.set_up_bytes.max(need);
             *own.entry(&fixture.name).or_default() += took;
             if fixture.scope == "package" {

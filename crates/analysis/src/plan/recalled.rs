@@ -15,14 +15,13 @@ const MOST_FILES: usize = 32;
 pub struct Ran {
     /// The job.
     pub job: Uuid,
-    /// Its highest memory in it, bytes.
-    pub peak_bytes: i64,
-    /// The same with its children's, bytes.
-    pub tree_peak_bytes: i64,
-    /// Its peak above its start, bytes.
-    pub spike_bytes: i64,
+    /// What it needed above its start, its children's memory at its highest among it, bytes.
+    pub tree_spike_bytes: i64,
     /// What it left behind, bytes.
     pub retained_bytes: i64,
+    /// What children of it that outlive it hold, bytes.
+    #[serde(default)]
+    pub children_retained_bytes: i64,
     /// How long it took, µs.
     pub duration_us: i64,
     /// Whether it was cut short there.
@@ -30,10 +29,10 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What it needed above its start, its children's at their highest among it, bytes.
-    fn needed_bytes(&self) -> i64 {
-        let children = self.tree_peak_bytes.saturating_sub(self.peak_bytes).max(0);
-        self.spike_bytes.saturating_add(children)
+    /// What it left behind with its children, bytes.
+    fn left_bytes(&self) -> i64 {
+        self.retained_bytes
+            .saturating_add(self.children_retained_bytes)
     }
 }
 
@@ -53,8 +52,8 @@ impl Facts {
         };
         let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
-            most(Ran::needed_bytes),
-            most(|it| it.retained_bytes),
+            most(|it| it.tree_spike_bytes),
+            most(Ran::left_bytes),
             most(|it| it.duration_us),
         ) else {
             return;
@@ -94,10 +93,9 @@ mod tests {
     fn ran(spike_bytes: i64, retained_bytes: i64) -> Ran {
         Ran {
             job: Uuid::from_u128(2),
-            peak_bytes: 200,
-            tree_peak_bytes: 207,
-            spike_bytes,
+            tree_spike_bytes: spike_bytes + 7,
             retained_bytes,
+            children_retained_bytes: 0,
             duration_us: 9,
             censored: false,
         }

@@ -12,6 +12,8 @@ pub(crate) fn fact(path: &str, session: u32) -> FileFact {
         peak_kind: "exact".to_owned(),
         tree_peak_bytes: 1,
         spike_bytes: 1,
+        tree_spike_bytes: 0,
+        children_retained_bytes: 0,
         retained_bytes: 1,
         import_bytes: 1,
         late_import_bytes: 0,

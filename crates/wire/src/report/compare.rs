@@ -228,9 +228,10 @@ pub struct ComparedFile {
     pub tree_peak_bytes: i64,
     /// Largest peak of a visit above its start and above what modules that its tests imported had taken until then.
     pub spike_bytes: i64,
-    /// The same with what children took at their highest; sampled where that is more.
+    /// The same with what children took above what they held as it began; sampled where that is more.
     pub tree_spike_bytes: i64,
-    /// End minus start, summed over visits, without what modules that its tests imported late took.
+    /// End minus start, summed over visits, without what modules that its tests imported late and fixtures took that several files share; with what children
+    /// hold that it left running.
     pub retained_bytes: i64,
     /// The part of `retained_bytes` that set-ups and teardowns of the file's own fixtures changed.
     pub fixture_bytes: i64,

@@ -40,6 +40,17 @@ pub struct FileRow {
     /// Largest peak of a visit above its start and above what had been taken until then by modules that its tests imported and by fixtures that several files
     /// share; what these needed for a while is not in it.
     pub spike_bytes: i64,
+    /// The same with what the descendants of the worker took at the same time, above what they held when the visit began: a child that an earlier file
+    /// left running is no need of this one. Sampled where it is more than `spike_bytes`. 0 of jobs that were settled by a server which did not know it.
+    #[serde(default)]
+    pub tree_spike_bytes: i64,
+    /// What the descendants of the worker held when the first visit began; sampled.
+    #[serde(default)]
+    pub children_start_bytes: i64,
+    /// What they held more when a visit ended, summed over visits: children that outlive the file, below 0 where such of other files ended in it. Of those
+    /// that a set-up of a fixture started which several files share, only what they grew by. Sampled, and not part of `retained_bytes`.
+    #[serde(default)]
+    pub children_retained_bytes: i64,
     /// End minus start, summed over visits, without `late_import_bytes` and `shared_fixture_bytes`: still held afterwards.
     pub retained_bytes: i64,
     /// Change across the imports of this file, summed over workers; not part of `retained_bytes`.
@@ -81,6 +92,13 @@ impl FileRow {
     pub fn imported_bytes(&self) -> i64 {
         self.import_bytes.saturating_add(self.late_import_bytes)
     }
+
+    /// What it left behind with what children of it that outlive it hold, bytes.
+    #[must_use]
+    pub fn tree_retained_bytes(&self) -> i64 {
+        self.retained_bytes
+            .saturating_add(self.children_retained_bytes)
+    }
 }
 
 /// A module that tests of a file imported while they ran.
@@ -117,6 +135,15 @@ pub struct WorkerFigures {
     pub tree_peak_bytes: i64,
     /// See [`FileRow::spike_bytes`].
     pub spike_bytes: i64,
+    /// See [`FileRow::tree_spike_bytes`].
+    #[serde(default)]
+    pub tree_spike_bytes: i64,
+    /// See [`FileRow::children_start_bytes`].
+    #[serde(default)]
+    pub children_start_bytes: i64,
+    /// See [`FileRow::children_retained_bytes`].
+    #[serde(default)]
+    pub children_retained_bytes: i64,
     /// See [`FileRow::retained_bytes`].
     pub retained_bytes: i64,
     /// See [`FileRow::import_bytes`].

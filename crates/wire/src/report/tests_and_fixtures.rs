@@ -125,6 +125,10 @@ pub struct FixtureRow {
     pub retained_bytes: i64,
     /// Largest RSS above its start that one set-up reached, by peaks inside it, without the fixtures it asks for.
     pub spike_bytes: i64,
+    /// What the processes held that a set-up of it started, at the end of the visit of a test file that it was set up in; sampled, and the most of any set-up.
+    /// Told of scopes `session` and `package` where no test file defines it; else 0.
+    #[serde(default)]
+    pub children_bytes: i64,
     /// Time in set-ups and teardowns, summed.
     pub duration_us: i64,
     /// Set-ups whose teardown was never seen.

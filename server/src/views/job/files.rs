@@ -34,7 +34,7 @@ pub(super) fn sort_key(file: &FileRow, sort: &str) -> i64 {
         "import" => file.imported_bytes(),
         "tests" => file.tests.cast_signed(),
         "duration" => file.duration_us,
-        _ => file.retained_bytes,
+        _ => file.tree_retained_bytes(),
     }
 }
 
@@ -81,6 +81,10 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
         let what = if shared > 0 { "set up" } else { "tore down" };
         let size = format::mebibytes(shared.abs());
         notes.push(format!("{what} shared fixtures ({size})"));
+    }
+    let running = highwater_report::left_running(file);
+    if !running.is_empty() {
+        notes.push(running);
     }
     match (file.censored, job.state) {
         (true, JobState::Running) => notes.push("still running".to_owned()),

@@ -353,9 +353,10 @@ pub(in crate::digest) struct FixtureFacts<'a> {
     /// What modules that it imported and fixtures that it asked for took while it was set up.
     pub(in crate::digest) others_bytes: i64,
     pub(in crate::digest) began_us: i64,
+    /// When its set-up ended.
+    pub(in crate::digest) ready_us: Option<i64>,
     pub(in crate::digest) release_began_us: Option<i64>,
     pub(in crate::digest) duration_us: i64,
-    pub(in crate::digest) set_up: bool,
     pub(in crate::digest) released: bool,
 }
 
@@ -379,9 +380,9 @@ impl<'a> FixtureFacts<'a> {
             setup_peak: rss,
             others_bytes: 0,
             began_us: t_us,
+            ready_us: None,
             release_began_us: None,
             duration_us: 0,
-            set_up: false,
             released: false,
         }
     }
@@ -402,14 +403,14 @@ impl<'a> FixtureFacts<'a> {
     }
 
     pub(super) fn see(&mut self, interval: Interval) {
-        if !self.set_up {
+        if self.ready_us.is_none() {
             let own = interval.peak.saturating_sub(self.others_bytes);
             self.setup_peak = self.setup_peak.max(own);
         }
     }
 
     pub(super) fn end_set_up(&mut self, t_us: i64, outcome: &str) {
-        self.set_up = true;
+        self.ready_us = Some(t_us);
         self.released = outcome == "failed";
         self.duration_us += t_us - self.began_us;
     }

@@ -1,0 +1,148 @@
+//! Children that outlive the file that started them.
+
+use highwater_wire::v1::{Metric, Role};
+
+use super::builder::{MB, Story, fb, fe, one_process, rb, re, sb, se, tb, te, tp};
+use crate::{digest::Digest, plan};
+
+const A: &str = "tests/test_a.py";
+const B: &str = "tests/test_b.py";
+const C: &str = "tests/test_c.py";
+
+/// Three files of 200 ms each, all at 30 MB; a fixture is set up in the first for 100 ms and torn down at the end of the last.
+fn three_files(scope: &str) -> Story {
+    one_process()
+        .marks(&[
+            (0, 30, 30, sb()),
+            (1, 30, 30, tb(A, "one")),
+            (2, 30, 30, fb(1, "server", scope, "")),
+            (102, 30, 30, fe(1)),
+            (103, 30, 30, tp("call")),
+            (200, 30, 30, te("passed")),
+            (201, 30, 30, tb(B, "two")),
+            (202, 30, 30, tp("call")),
+            (400, 30, 30, te("passed")),
+            (401, 30, 30, tb(C, "three")),
+            (402, 30, 30, tp("call")),
+            (590, 30, 30, tp("teardown")),
+            (591, 30, 30, rb(1)),
+            (599, 30, 30, re(1)),
+            (600, 30, 30, te("passed")),
+            (601, 30, 30, se(0)),
+        ])
+        .samples(Metric::Rss, 0, &[30; 14])
+}
+
+/// A child of it that was there from a moment in ms on, seen so large at each tick of 50 ms after that.
+fn child(story: Story, pid: u32, from_ms: i64, megabytes: &[i64]) -> Story {
+    story
+        .process(pid, 10, Role::Child, "", "")
+        .with(|process| process.started_us = Some(from_ms * 1_000))
+        .samples(Metric::Rss, (from_ms / 50 + 1) * 50, megabytes)
+}
+
+/// Of each file what children held as it began, what they retained, and its spike with them; in MB.
+fn told(digest: &Digest) -> Vec<[i64; 3]> {
+    let told = digest.files.iter().map(|file| {
+        [
+            file.children_start_bytes,
+            file.children_retained_bytes,
+            file.tree_spike_bytes,
+        ]
+    });
+    told.map(|row| row.map(|bytes| bytes / MB)).collect()
+}
+
+#[test]
+fn a_child_that_outlives_its_file_is_that_files_and_no_spike_of_those_after_it() {
+    let story = child(three_files("function"), 20, 120, &[80; 11]);
+    // One of the second file, which is gone before it ends.
+    let story = child(story, 30, 260, &[40, 40]);
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest), [[0, 80, 80], [80, 0, 40], [80, 0, 0]]);
+    let peaks: Vec<i64> = digest
+        .files
+        .iter()
+        .map(|it| it.tree_peak_bytes / MB)
+        .collect();
+    assert_eq!(peaks, [110, 150, 110]);
+    let worker = &digest.files[1].workers[0];
+    assert_eq!(
+        (worker.children_start_bytes, worker.tree_spike_bytes),
+        (80 * MB, 40 * MB)
+    );
+    let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
+    let planned = facts
+        .files
+        .iter()
+        .map(|it| (it.retained_bytes / MB, it.spike_bytes / MB));
+    assert_eq!(planned.collect::<Vec<_>>(), [(80, 80), (0, 40), (0, 0)]);
+    assert_eq!(facts.base_bytes, 30 * MB);
+}
+
+#[test]
+fn one_that_ends_in_a_later_file_was_left_by_the_former_and_is_no_room_for_the_later() {
+    let story = child(three_files("function"), 20, 120, &[80; 4]);
+    // It ends at 300 ms, and then another one begins.
+    let story = child(story, 30, 310, &[60]);
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest), [[0, 80, 80], [80, -80, 60], [0, 0, 0]]);
+    let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
+    let planned = facts
+        .files
+        .iter()
+        .map(|it| (it.retained_bytes / MB, it.spike_bytes / MB));
+    assert_eq!(planned.collect::<Vec<_>>(), [(0, 80), (0, 60), (0, 0)]);
+}
+
+#[test]
+fn one_that_a_shared_fixture_started_belongs_to_no_file_but_for_what_it_grows_by() {
+    let story = child(
+        three_files("session"),
+        20,
+        20,
+        &[80, 80, 80, 80, 80, 85, 90, 90, 90, 90, 90],
+    );
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest), [[0, 0, 0], [80, 10, 10], [90, 0, 0]]);
+    assert_eq!(digest.fixtures[0].children_bytes, 80 * MB);
+    let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
+    assert_eq!(facts.base_bytes, 110 * MB);
+    // A test of the same file that starts one as soon as the fixture is there leaves it itself.
+    let story = child(three_files("session"), 20, 100, &[80; 11]);
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest)[0], [0, 80, 80]);
+    assert_eq!(digest.fixtures[0].children_bytes, 0);
+}
+
+#[test]
+fn one_that_ends_as_the_last_samples_are_taken_is_not_left_behind() {
+    // Its own clean-up was seen at 550 ms; the recording has no tick after the last file.
+    let mut story = three_files("session");
+    story.batch.samples.clear();
+    let story = story.samples(Metric::Rss, 0, &[30; 12]);
+    let shrinks = [80, 80, 80, 80, 80, 80, 80, 80, 80, 80, 10];
+    let digest = child(story, 20, 20, &shrinks)
+        .gone(595, Some(0))
+        .ends(Some(0), None)
+        .digest();
+    assert_eq!(told(&digest)[2], [80, 0, 0]);
+}
+
+#[test]
+fn what_was_there_before_the_first_file_is_in_the_base_and_a_missed_tick_changes_nothing() {
+    let story = child(three_files("function"), 20, -60, &[80; 4]);
+    let mut story = story.ends(Some(0), None);
+    // Seen again after 50 ms without a sample, at 200 ms.
+    let again = child(
+        Story::new().process(10, 1, Role::Pytest, "", "s"),
+        20,
+        200,
+        &[80; 8],
+    );
+    story.batch.samples.extend(again.batch.samples);
+    let digest = story.digest();
+    assert_eq!(told(&digest), [[80, 0, 0], [80, 0, 0], [80, 0, 0]]);
+    let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
+    assert_eq!(facts.base_bytes, 110 * MB);
+}
