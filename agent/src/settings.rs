@@ -154,6 +154,16 @@ pub fn resolve(
     };
     let shard = given.shard.or(ci.shard);
     let head_commit = text(given.commit, None, &ci.head_commit, &git.head_commit);
+    // Of another commit than its head git was not asked where it began.
+    let git_base = match head_commit == git.head_commit {
+        true => git.base_commit.as_str(),
+        false => "",
+    };
+    // Without a pull request a CI tells what a push came after, which may be a commit of the branch itself.
+    let ci_base = match ci.pull_request.is_empty() && !git_base.is_empty() {
+        true => "",
+        false => ci.base_commit.as_str(),
+    };
     let variant = variant([given.variant, file.variant], &mut problems);
     let run_id = text(given.run_id, None, &ci.run_id, "");
     let run = v1::Run {
@@ -164,7 +174,7 @@ pub fn resolve(
             run_id
         },
         branch: text(given.branch, None, &ci.branch, &git.branch),
-        base_commit: text(given.base_commit, None, &ci.base_commit, ""),
+        base_commit: text(given.base_commit, None, ci_base, git_base),
         commit_unix_us: commit_time(&head_commit, &ci, &git),
         head_commit,
         pull_request: text(given.pull_request, None, &ci.pull_request, ""),

@@ -8,6 +8,15 @@ use crate::program;
 /// What git may take to answer; one that takes longer is asked nothing more: its folder hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where the branch stands that others begin from, the likeliest first: what the remote calls its own, then the usual names of it.
+const TRUNKS: [&str; 5] = [
+    "refs/remotes/origin/HEAD",
+    "refs/remotes/origin/main",
+    "refs/remotes/origin/master",
+    "refs/heads/main",
+    "refs/heads/master",
+];
+
 /// Asks git; what it does not know stays empty.
 #[must_use]
 pub fn from_git(folder: &Path) -> Metadata {
@@ -31,6 +40,14 @@ pub fn from_git(folder: &Path) -> Metadata {
             .unwrap_or(0)
             .saturating_mul(1_000_000);
     }
+    // One that is part of it began nowhere.
+    let mut bases = TRUNKS
+        .iter()
+        .map(|trunk| ask(&["merge-base", "HEAD", trunk]));
+    metadata.base_commit = bases
+        .find(|base| !base.is_empty())
+        .filter(|base| *base != metadata.head_commit)
+        .unwrap_or_default();
     let branch = ask(&["symbolic-ref", "--short", "-q", "HEAD"]);
     metadata.branch = branch;
     metadata.project =
@@ -46,3 +63,6 @@ pub fn repo_root(folder: &Path) -> Option<std::path::PathBuf> {
         .find(|folder| folder.join(".git").exists())
         .map(Path::to_path_buf)
 }
+
+#[cfg(test)]
+mod tests;

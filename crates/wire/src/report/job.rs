@@ -176,7 +176,7 @@ pub struct RunReport {
     pub branch: String,
     /// The commit under test.
     pub head_commit: String,
-    /// The commit it is compared with: where a pull request began, or what a push came after; empty when not known.
+    /// The commit it is compared with: where a pull request or a branch began, or what a push to the trunk came after; empty when not known.
     pub base_commit: String,
     /// Committer time of the head commit, RFC 3339; empty when not known.
     pub commit_at: String,
