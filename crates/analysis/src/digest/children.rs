@@ -6,11 +6,14 @@
 use super::{
     memory::{Branch, Memory},
     processes::ProcessFacts,
-    walk::{FixtureFacts, VisitFacts, Walk},
+    walk::{FixtureFacts, Walk},
 };
 
 /// The kernel tells when a process started in ticks of a hundredth of a second, rounded down.
 const START_TICK_US: i64 = 10_000;
+
+/// So many ticks have one list of the children that were there in them.
+const TICKS_A_LIST: usize = 64;
 
 /// The children of the process of a walk, each with all below it.
 pub(super) struct Children<'a> {
@@ -18,16 +21,18 @@ pub(super) struct Children<'a> {
     memory: &'a Memory,
     /// With when each started, and whether a fixture started it that several files share.
     branches: Vec<(&'a Branch, i64, bool)>,
+    /// Their places, by the ticks at which they were there: a test asks for few of many.
+    lists: Vec<Vec<usize>>,
 }
 
-/// What they come to over a visit.
+/// What they come to over a visit or a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct OfVisit {
+pub(super) struct OfSpan {
     /// What they held when it began, bytes.
     pub(super) start_bytes: i64,
     /// What they held more when it ended, without those of fixtures that several files share, which came or went in it.
     pub(super) retained_bytes: i64,
-    /// How much further than the peak of the process itself it reached together with what each of them took above what it held when the visit began; at
+    /// How much further than the peak of the process itself it reached together with what each of them took above what it held when that began; at
     /// least 0.
     pub(super) spike_bytes: i64,
 }
@@ -42,21 +47,50 @@ impl<'a> Children<'a> {
             let is_shared = shared.iter().any(|it| has_started(it, started_us));
             (branch, started_us, is_shared)
         });
+        let branches: Vec<_> = branches.collect();
+        let mut lists = Vec::new();
+        for (at, (branch, _, _)) in branches.iter().enumerate() {
+            let ticks = branch.ticks();
+            let last = ticks.end.div_ceil(TICKS_A_LIST);
+            if lists.len() < last {
+                lists.resize_with(last, Vec::new);
+            }
+            for list in &mut lists[ticks.start / TICKS_A_LIST..last] {
+                list.push(at);
+            }
+        }
         Self {
             walk,
             memory,
-            branches: branches.collect(),
+            branches,
+            lists,
         }
     }
 
-    pub(super) fn of_visit(&self, visit: &VisitFacts<'_>) -> OfVisit {
-        let until_us = visit.ended_us.unwrap_or(i64::MAX);
-        let ticks = self.memory.ticks_around(visit.began_us, until_us);
+    /// Those that were there in a span of time, or at the ticks around it, with whether a fixture started them that several files share.
+    fn there(&self, from_us: i64, to_us: i64) -> impl Iterator<Item = (&'a Branch, bool)> + '_ {
+        let ticks = self.memory.ticks_around(from_us, to_us);
+        let lists = self.lists.iter().skip(ticks.start / TICKS_A_LIST);
+        let lists = lists.take(ticks.end.div_ceil(TICKS_A_LIST) - ticks.start / TICKS_A_LIST);
+        let mut places: Vec<usize> = lists.flatten().copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        let there = places.into_iter().map(|at| &self.branches[at]);
+        there
+            .filter(move |(branch, _, _)| {
+                let seen = branch.ticks();
+                seen.start < ticks.end && seen.end > ticks.start
+            })
+            .map(|(branch, _, is_shared)| (*branch, *is_shared))
+    }
+
+    /// Of what went on for so long and in which the process itself reached so much.
+    pub(super) fn of_span(&self, began_us: i64, ended_us: Option<i64>, peak_bytes: i64) -> OfSpan {
+        let until_us = ended_us.unwrap_or(i64::MAX);
         let mut own: Vec<(&Branch, i64)> = Vec::new();
-        let mut found = OfVisit::default();
-        let there = self.branches.iter().filter(|it| it.0.is_in(&ticks));
-        for (branch, _, is_shared) in there {
-            let start = self.memory.branch_at(branch, visit.began_us);
+        let mut found = OfSpan::default();
+        for (branch, is_shared) in self.there(began_us, until_us) {
+            let start = self.memory.branch_at(branch, began_us);
             let end = self.memory.branch_at(branch, until_us);
             found.start_bytes = found.start_bytes.saturating_add(start);
             if !is_shared || (start > 0 && end > 0) {
@@ -68,10 +102,8 @@ impl<'a> Children<'a> {
             }
         }
         let process = self.walk.process;
-        let together = self
-            .memory
-            .highest_with(process, &own, visit.began_us, until_us);
-        let above = together.map_or(0, |bytes| bytes.saturating_sub(visit.span.peak));
+        let together = self.memory.highest_with(process, &own, began_us, until_us);
+        let above = together.map_or(0, |bytes| bytes.saturating_sub(peak_bytes));
         found.spike_bytes = above.max(0);
         found
     }

@@ -96,12 +96,12 @@ impl Branch {
         (seen == tick || after < self.points.len()).then_some(bytes)
     }
 
-    /// Whether something of it was there at one of these ticks.
-    pub(super) fn is_in(&self, ticks: &Range<usize>) -> bool {
-        let (Some((first, _)), Some((last, _))) = (self.points.first(), self.points.last()) else {
-            return false;
-        };
-        *first < ticks.end && *last >= ticks.start
+    /// From the first tick at which something of it was there to after the last.
+    pub(super) fn ticks(&self) -> Range<usize> {
+        match (self.points.first(), self.points.last()) {
+            (Some((first, _)), Some((last, _))) => *first..last + 1,
+            _ => 0..0,
+        }
     }
 }
 
@@ -320,18 +320,6 @@ impl Memory {
             .take_while(|(tick, _)| *tick < span.end)
             .map(|(_, sum)| *sum)
             .max()
-    }
-
-    /// What a process and its descendants held at a moment: the less of the last tick before it and the first one after, since a child may
-    /// have come or gone between them. None where it had no descendants at either.
-    pub(super) fn subtree_at(&self, process: usize, t_us: i64) -> Option<i64> {
-        let sums = self.subtrees[process].get_or_init(|| self.subtree(process));
-        let after = self.ticks_in(t_us, t_us).start;
-        let held_at = |tick: usize| {
-            let at = sums.binary_search_by_key(&tick, |(tick, _)| *tick).ok()?;
-            Some(sums[at].1)
-        };
-        Some(held_at(after.checked_sub(1)?)?.min(held_at(after)?))
     }
 
     /// The children of a process.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use highwater_wire::report::{PhaseRow, TestRow};
 
 use super::{
+    children::Children,
     memory::Memory,
     processes::ProcessFacts,
     visits::kind_of,
@@ -19,9 +20,12 @@ pub(super) fn rows(
     let mut rows: Vec<TestRow> = walks
         .iter()
         .flat_map(|walk| {
-            walk.tests
-                .iter()
-                .map(|test| row(test, walk.process, &processes[walk.process], memory))
+            let children = Children::of(walk, processes, memory);
+            let row = move |test| {
+                let process = &processes[walk.process];
+                row(test, walk.process, process, memory, &children)
+            };
+            walk.tests.iter().map(row)
         })
         .collect();
     rows.sort_by(|a, b| {
@@ -42,17 +46,17 @@ pub(super) fn rows(
     rows
 }
 
-fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &Memory) -> TestRow {
+fn row(
+    test: &TestFacts<'_>,
+    position: usize,
+    process: &ProcessFacts,
+    memory: &Memory,
+    children: &Children<'_>,
+) -> TestRow {
     let until = test.ended_us.unwrap_or(i64::MAX);
     let subtree = memory.highest_subtree_in(position, test.began_us, until);
     let spike = test.forked_spike.unwrap_or(test.span.spike_bytes);
-    // What was given back in it was there when it began.
-    let others = test.span.shared_fixture_bytes.max(0);
-    let before = memory
-        .subtree_at(position, test.began_us)
-        .unwrap_or(test.span.start)
-        .saturating_add(test.span.late_import_bytes)
-        .saturating_add(others);
+    let children = children.of_span(test.began_us, test.ended_us, test.span.peak);
     TestRow {
         nodeid: test.nodeid.to_owned(),
         path: test.path.to_owned(),
@@ -69,7 +73,11 @@ fn row(test: &TestFacts<'_>, position: usize, process: &ProcessFacts, memory: &M
         peak_kind: kind_of(&test.span),
         tree_peak_bytes: subtree.unwrap_or(0).max(test.span.peak),
         spike_bytes: spike,
-        tree_spike_bytes: subtree.map_or(spike, |peak| peak.saturating_sub(before).max(spike)),
+        tree_spike_bytes: match test.forked_spike {
+            // That is one of them.
+            Some(_) => spike.max(children.spike_bytes),
+            None => spike.saturating_add(children.spike_bytes),
+        },
         retained_bytes: test.retained(),
         late_import_bytes: test.span.late_import_bytes,
         shared_fixture_bytes: test.span.shared_fixture_bytes,

@@ -92,7 +92,7 @@ pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memo
             let children = Children::of(walk, processes, memory);
             walk.visits.iter().map(move |visit| {
                 let until = visit.ended_us.unwrap_or(i64::MAX);
-                let children = children.of_visit(visit);
+                let children = children.of_span(visit.began_us, visit.ended_us, visit.span.peak);
                 let subtree = memory.highest_subtree_in(walk.process, visit.began_us, until);
                 Visit {
                     process: process.number,

@@ -46,7 +46,8 @@ pub struct TestRow {
     pub tree_peak_bytes: i64,
     /// Highest above the start and above what had been taken until then by modules that it imported and by fixtures that several files share.
     pub spike_bytes: i64,
-    /// How far the process and its descendants together rose above what they held at the begin; sampled where it is more than `spike_bytes`.
+    /// `spike_bytes`, and what the process and its descendants together rose further than its own peak, where each of these counts with what it took above what
+    /// it held at the begin, and one that a fixture started meanwhile which several files share does not; sampled where it is more than `spike_bytes`.
     pub tree_spike_bytes: i64,
     /// End minus start, without `late_import_bytes` and `shared_fixture_bytes`.
     pub retained_bytes: i64,

@@ -106,6 +106,8 @@ fn one_that_a_shared_fixture_started_belongs_to_no_file_but_for_what_it_grows_by
     let digest = story.ends(Some(0), None).digest();
     assert_eq!(told(&digest), [[0, 0, 0], [80, 10, 10], [90, 0, 0]]);
     assert_eq!(digest.fixtures[0].children_bytes, 80 * MB);
+    let of_tests = digest.tests.iter().map(|it| it.tree_spike_bytes / MB);
+    assert_eq!(of_tests.collect::<Vec<_>>(), [0, 10, 0]);
     let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
     assert_eq!(facts.base_bytes, 110 * MB);
     // A test of the same file that starts one as soon as the fixture is there leaves it itself.
