@@ -317,13 +317,17 @@ fn fixtures(source: &Source<'_>) -> Table {
     let job = &source.digest.job;
     let all = source.digest.fixtures.iter();
     let mut ranked: Vec<&FixtureRow> = all
-        .filter(|fixture| {
-            fixture.setup_bytes.abs().max(fixture.retained_bytes.abs()) >= LEAST_SHOWN_BYTES
-        })
+        .filter(|fixture| fixture.size_bytes() >= LEAST_SHOWN_BYTES)
         .collect();
     ranked.sort_by_key(|fixture| std::cmp::Reverse(fixture.retained_bytes));
     let row = |fixture: &&FixtureRow| {
-        let name = format!("{} ({})", fixture.name, fixture.path);
+        let mut name = format!("{} ({})", fixture.name, fixture.path);
+        if fixture.children_bytes >= LEAST_SHOWN_BYTES {
+            name += &format!(
+                ", started processes ({})",
+                mebibytes(fixture.children_bytes)
+            );
+        }
         let cells = vec![
             fixture.scope.clone(),
             mebibytes(fixture.setup_bytes),

@@ -192,9 +192,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
     siblings.truncate(MOST_SIBLINGS);
     let (tests_all, fixtures_all) = (tests.len(), fixtures.len());
     tests.truncate(MOST_TESTS);
-    fixtures.retain(|fixture| {
-        fixture.setup_bytes.abs().max(fixture.retained_bytes.abs()) >= LEAST_SHOWN_BYTES
-    });
+    fixtures.retain(|fixture| fixture.size_bytes() >= LEAST_SHOWN_BYTES);
     fixtures.truncate(MOST_FIXTURES);
     JobPage {
         detail: detail_of(

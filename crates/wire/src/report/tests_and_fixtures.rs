@@ -135,3 +135,12 @@ pub struct FixtureRow {
     /// Set-ups whose teardown was never seen.
     pub open: u64,
 }
+
+impl FixtureRow {
+    /// The most that it took, gave back or had processes hold that it started, bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> i64 {
+        let own = self.setup_bytes.abs().max(self.retained_bytes.abs());
+        own.max(self.children_bytes)
+    }
+}

@@ -39,16 +39,16 @@ pub(super) fn sort_key(file: &FileRow, sort: &str) -> i64 {
 }
 
 pub(super) fn files_words(files: &[FileRow]) -> String {
-    let kept: i64 = files.iter().map(|file| file.retained_bytes).sum();
-    let most = files.iter().max_by_key(|file| file.retained_bytes);
+    let kept: i64 = files.iter().map(FileRow::tree_retained_bytes).sum();
+    let most = files.iter().max_by_key(|file| file.tree_retained_bytes());
     let ran = files.iter().filter(|file| file.visits > 0).count();
     match most {
-        Some(most) if most.retained_bytes > 0 => format!(
+        Some(most) if most.tree_retained_bytes() > 0 => format!(
             "{} ran and retained {} together; the most by {}, {}.",
             format::count(ran, "file"),
             format::mebibytes(kept),
             most.path,
-            format::mebibytes(most.retained_bytes)
+            format::mebibytes(most.tree_retained_bytes())
         ),
         _ => format!("{} ran; none retained memory.", format::count(ran, "file")),
     }
