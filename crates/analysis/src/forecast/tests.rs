@@ -241,6 +241,48 @@ fn nothing_is_said_where_too_little_is_known_or_nothing_is_to_come() {
 }
 
 #[test]
+fn a_file_that_history_knows_silences_no_forecast_of_several_workers() {
+    let steps = steady(20, 20);
+    let workers = Seen {
+        workers: 2,
+        ..seen(&steps)
+    };
+    let known = Some(Known {
+        retained_bytes: 0,
+        above_bytes: 0,
+    });
+    let strange = forecast(&workers, &[None, known, None], &[]).unwrap();
+    assert_eq!(Some(strange), forecast(&workers, &[None; 3], &[]));
+    // Before enough have ended nobody knows how they meet.
+    let few = Seen {
+        steps: &steps[..LEAST_FILES],
+        ..workers
+    };
+    assert_eq!(forecast(&few, &[None, known, None], &[]), None);
+}
+
+#[test]
+fn a_file_whose_tests_run_again_has_ended_once() {
+    let mut steps = Steps::default();
+    steps.collected("1 flaky.py\n1 next.py");
+    let mut ended = |path, end_bytes| {
+        steps.ended(&Ended {
+            process: 1,
+            path,
+            start_bytes: 0,
+            end_bytes,
+            peak_bytes: end_bytes,
+            tests: 1,
+        })
+    };
+    let visits = [("flaky.py", 1), ("flaky.py", 4), ("next.py", 9)];
+    let told: Vec<bool> = visits.map(|(path, bytes)| ended(path, bytes)).into();
+    assert_eq!(told, [true, false, true]);
+    let done: Vec<i64> = steps.done().iter().map(Step::retained_bytes).collect();
+    assert_eq!(done, [1, 8]);
+}
+
+#[test]
 fn a_limit_that_was_passed_is_no_forecast_and_one_out_of_reach_holds() {
     let steps = steady(20, 20);
     let limits = [400, 900_000].map(|limit| Limit {
