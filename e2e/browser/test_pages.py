@@ -105,6 +105,17 @@ def test_the_lists_fit_a_usual_screen(opened, name):
     assert too_wide == []
 
 
+@pytest.mark.parametrize("name", ["job", "file", "compare", "plan", "project"])
+def test_a_narrow_screen_shows_charts_whole_and_figures_beside_names(opened, name):
+    page = opened(name, viewport={"width": WIDTHS["narrow"], "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS["narrow"]
+    cut = page.locator(".chart svg").evaluate_all("all => all.filter(one => one.getBoundingClientRect().right > innerWidth).length")
+    assert cut == 0
+    # What is beyond the edge is reached in the table's own box, and a name does not fill all of that.
+    wide = page.locator(".scroll tbody th").evaluate_all("all => all.map(one => one.offsetWidth / one.closest('.scroll').clientWidth)")
+    assert wide and max(wide) <= 0.6
+
+
 WORDS = """
 long => [...long].flatMap(name => {
   const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT), broken = [];

@@ -4,6 +4,7 @@ CPython and glibc alone have both; where a thing is missing, ``None`` stands for
 """
 
 import ctypes
+import mmap
 import re
 import sys
 import types
@@ -13,6 +14,9 @@ _AVAILABLE = re.compile(rb"# bytes in available blocks +=\s*([\d,]+)")
 _SYSTEM = re.compile(rb'<system type="current" size="(\d+)"')
 _FREE = re.compile(rb'<total type="\w+" count="\d+" size="(\d+)"')
 _UNUSED_POOLS = re.compile(rb"unused pools \* \d+ bytes +=\s*([\d,]+)")
+# Of /proc/self/pagemap, by page; and by the last byte of an entry, whether the page is not in memory.
+_ENTRY_BYTES = 8
+_IS_ABSENT = bytes(not flags & 0x80 for flags in range(256))
 
 
 def trimmer():
@@ -89,6 +93,25 @@ def _resident_heap():
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+def untouched_bytes(address, length):
+    """Of so many bytes from an address on, those on pages that are not in memory: nothing was written to them yet, or they are swapped out.
+    0 where the kernel does not tell.
+    """
+    page = mmap.PAGESIZE
+    first, behind = -(-address // page), (address + length) // page
+    if behind <= first:
+        return 0
+    try:
+        with open("/proc/self/pagemap", "rb", 0) as pages:
+            pages.seek(first * _ENTRY_BYTES)
+            told = pages.read((behind - first) * _ENTRY_BYTES)
+    except (OSError, ValueError, OverflowError):
+        return 0
+    # The last byte of each entry holds the flags.
+    absent = told[_ENTRY_BYTES - 1 :: _ENTRY_BYTES].translate(_IS_ABSENT).count(1)
+    return absent * page
 
 
 def _printed(tell):

@@ -59,7 +59,7 @@ class Diagnosis:
         self._pinned = None
         self._is_first = True
         self._blocks = 0
-        self._census_bytes = 0
+        self._live_bytes = 0
         self._types = {}
 
     def is_due(self):
@@ -87,22 +87,25 @@ class Diagnosis:
         census = Census()
         census.count(gc.get_objects())
         if after is None or before is None:
-            live = census.all_bytes
+            small, large = 0, census.all_bytes
             found["kept_bytes"], found["freed_bytes"] = 0, pinned_after - pinned
-            found["live_bytes"] = round(live - self._census_bytes)
         else:
-            live = census.large_bytes
+            small, large = after.used_bytes, census.large_bytes
             known = self._small or before
             found["kept_bytes"] = before.free_bytes - known.free_bytes
             found["freed_bytes"] = after.free_bytes - before.free_bytes + pinned_after - pinned
-            found["live_bytes"] = round(after.used_bytes - known.used_bytes + live - self._census_bytes)
+        # A census is an estimate: the process's own figure bounds it.
+        resident = found["collected_bytes"]
+        found["live_bytes"] = min(round(small + large), resident) - self._live_bytes
         named = census.by_name(_LEAST_BYTES)
         del census
         found["types"] = grown(named, self._types, _MOST_TYPES)
-        self._types, self._census_bytes = named, live
+        self._types = named
         found["pytest"] = {name: size for name, size in self.kept.grown().items() if size}
         self._give_back()
         self._small, self._pinned, self._blocks = self._small_now(), self._pinned_now(), sys.getallocatedblocks()
+        small = self._small.used_bytes if small and self._small is not None else 0
+        self._live_bytes = min(round(small + large), resident)
         if self._lines is not None:
             self._lines.go_on()
         self._last_us = found["cost_us"] = _cpu_us() - began

@@ -195,10 +195,77 @@ def test_a_census_counts_each_object_once():
     assert named[Thing.__module__ + "." + Thing.__qualname__][0] == 200
 
 
-def test_a_census_passes_over_what_cannot_be_sized_or_named():
-    class Odd:
-        def __sizeof__(self):
-            raise RuntimeError("no size")
+HOLDS = """
+import gc
+
+KEPT, CACHE = [], {}
+
+class Deep:
+    def __init__(self, data):
+        self.data = data
+    def __sizeof__(self):
+        # What hangs on it counts too, as pandas does.
+        return object.__sizeof__(self) + self.data.__sizeof__()
+
+def test_sets_and_lists_of_which_parts_are_small():
+    KEPT.extend(set(range(10)) for _ in range(30_000))
+    KEPT.extend([None] * 60 for _ in range(30_000))
+
+def test_one_text_in_a_global_a_cache_and_an_object():
+    text = bytes(range(250)) * 100_000
+    CACHE["a"], CACHE["b"] = text, (text, text)
+    KEPT.append(Deep(text))
+
+def test_what_nothing_was_written_to():
+    KEPT.append(bytes(80_000_000))
+"""
+
+
+def test_live_objects_are_no_more_than_what_stayed(suite):
+    fixture = "import pytest\n@pytest.fixture(scope='session')\ndef held():\n    return [set(range(10)) for _ in range(30_000)]\n"
+    suite.write(conftest=fixture, test_a=HOLDS + "\ndef test_holds(held):\n    CACHE['held'] = held\n")
+    assert suite.run(HIGHWATER_DIAGNOSE="1").returncode == 0
+    [(_, _, before), (found, stayed, _)] = diagnoses(suite.only())
+    # 2 * 30,000 sets of 728 bytes, as many lists of 536, and the text.
+    assert found["live_bytes"] == pytest.approx(85_000_000, rel=0.05)
+    assert found["live_bytes"] < (stayed - before) * 1.02
+    assert sum(size for _, _, size in found["types"]) < (stayed - before) * 1.05
+
+
+def test_a_census_counts_of_an_object_only_the_blocks_that_are_no_matter_of_pymallocs():
+    import collections
+
+    def large(one):
+        census = Census()
+        census.count([one])
+        return census.large_bytes
+
+    # Head and table are blocks of their own: 512 bytes each, and less.
+    assert large(set(range(10))) == 0 and large([None] * 60) == 0
+    assert large([None] * 100) == 800
+    ordered = collections.OrderedDict.fromkeys(range(10_000))
+    assert large(ordered) == pytest.approx(large(dict(ordered)), rel=0.01)
+
+
+def test_a_census_finds_what_an_array_is_a_view_of(need):
+    need("numpy")
+    import numpy
+
+    whole = numpy.ones(1_000_000)
+    views = [whole[::2], whole.reshape(2, -1).T]
+    untouched = numpy.zeros(20_000_000)
+    del whole
+    census = Census()
+    census.count([views, [untouched]])
+    assert census.large_bytes == pytest.approx(8_000_000, rel=0.01)
+
+
+def test_a_census_passes_over_what_cannot_be_hashed_or_named():
+    class Unhashed(type):
+        def __hash__(cls):
+            raise RuntimeError("no hash")
+
+    Odd = Unhashed("Odd", (), {})
 
     class Meta(type):
         @property
@@ -258,19 +325,19 @@ def test_objects_that_fail_skip_or_exit_when_they_are_looked_at_are_passed_over(
 
 
 def test_what_interrupts_a_census_is_let_through():
-    class Interrupted:
-        def __sizeof__(self):
+    class Interrupting(type):
+        def __hash__(cls):
             raise KeyboardInterrupt
 
     def too_late(*_):
         raise SystemExit("time is up")
 
-    class Timed:
-        def __sizeof__(self):
+    class Timing(type):
+        def __hash__(cls):
             signal.raise_signal(signal.SIGUSR1)
             return 1
 
-    for odd, error in ((Interrupted, KeyboardInterrupt), (Timed, SystemExit)):
+    for odd, error in ((Interrupting("Odd", (), {}), KeyboardInterrupt), (Timing("Odd", (), {}), SystemExit)):
         before = signal.signal(signal.SIGUSR1, too_late)
         try:
             with pytest.raises(error):

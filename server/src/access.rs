@@ -19,7 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
 use highwater_store::{Store, StoreError, TokenRow, Visible};
 
 pub(crate) use bearer::{COOKIE, SECURE_COOKIE, sign_in_digest, token_of};
@@ -262,6 +265,13 @@ pub(crate) struct Guard {
     pub(crate) oidc: Option<oidc::Issuer>,
 }
 
+/// The name under which whoever asks reaches this server, where it can be one.
+pub(crate) fn asked_host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (!host.is_empty() && host.bytes().all(is_usual)).then_some(host)
+}
+
 impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
         let public_url = config.public_url.as_deref();
@@ -276,6 +286,14 @@ impl Guard {
             failures: Failures::default(),
             oidc: config.oidc.clone().map(oidc::Issuer::new),
         }
+    }
+
+    /// Where who asks reaches this server: its own address, else the name that it was asked by, where that can be one.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> Option<String> {
+        if let Some(url) = &self.public_url {
+            return Some(url.trim_end_matches('/').to_owned());
+        }
+        Some(format!("http://{}", asked_host(headers)?))
     }
 
     /// Whether this server asks who comes. Once it does, it never stops; that there is a first token it knows within [`FIRST_TOKEN_WITHIN`].
@@ -331,6 +349,23 @@ mod tests {
             let said = format!("{grant:?} {project} {wanted}");
             let access = Access::Guarded(vec![grant]);
             assert_eq!(access.may(project, wanted), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn only_a_host_that_can_be_one_is_told() {
+        let table = [
+            ("127.0.0.1:9090", Some("127.0.0.1:9090")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("build.example", Some("build.example")),
+            ("", None),
+            ("a';reboot;'", None),
+            ("a$(reboot)", None),
+        ];
+        for (given, expected) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, given.parse().unwrap());
+            assert_eq!(asked_host(&headers), expected, "{given}");
         }
     }
 

@@ -22,7 +22,7 @@ pub const LEAST_SHOWN_BYTES: i64 = 52_429;
 /// What stands around a diagnosis.
 #[derive(Debug, Default)]
 pub struct Around<'a> {
-    /// What fixtures left in the visits.
+    /// What fixtures hold that are still set up, of what they took in the visits.
     pub fixture_bytes: i64,
     /// The diagnoses of the single files, where it is that of a job.
     pub files: Vec<(&'a str, &'a Diagnosis)>,
@@ -130,7 +130,7 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
             "{bytes} is free and kept by the C library's heap{files}: blocks that live keep it from going back by itself. Later files use it again, so it does no harm alone; to give back what can be, call ctypes.CDLL(None).malloc_trim(0) in the teardown of a module's fixture, set MALLOC_ARENA_MAX=2 where many threads allocate, or set MALLOC_MMAP_THRESHOLD_=65536 so that large blocks go back at once."
         ),
         Why::Live if is_most(around.fixture_bytes, found.live_bytes) => format!(
-            "{bytes} is Python objects that live{}{files}, and fixtures left {} of what stayed. Give those fixtures a narrower scope, or let their teardown drop what they hold.",
+            "{bytes} is Python objects that live{}{files}, and fixtures that are still set up took {} of what stayed. Give those fixtures a narrower scope, or let their teardown drop what they hold.",
             of_types(found),
             mebibytes(around.fixture_bytes)
         ),

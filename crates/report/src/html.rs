@@ -190,14 +190,14 @@ fn files(source: &Source<'_>) -> Table {
             (false, _) => "",
         };
         let figures = [
-            file.retained_bytes,
             file.peak_bytes,
             file.tree_peak_bytes,
             file.spike_bytes,
             file.fixture_bytes,
             file.imported_bytes(),
         ];
-        let mut cells: Vec<String> = figures.map(mebibytes).into();
+        let mut cells = vec![rank::retained_words(file)];
+        cells.extend(figures.map(mebibytes));
         cells.push(file.tests.to_string());
         cells.push(duration(file.duration_us));
         let running = rank::left_running(file);

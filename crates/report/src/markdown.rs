@@ -166,7 +166,7 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
         format!(
             "{}{session}{comma}{running}{cut} | {} | {} | {} | {} |",
             name(&file.path),
-            mebibytes(file.retained_bytes),
+            rank::retained_words(file),
             mebibytes(file.peak_bytes),
             mebibytes(file.tree_peak_bytes),
             file.tests

@@ -29,6 +29,19 @@ pub(crate) fn largest(digest: &Digest) -> Vec<&FileRow> {
     ran
 }
 
+/// What a test file retained: at least so much where it was cut short.
+#[must_use]
+pub fn retained_words(file: &FileRow) -> String {
+    at_least(file.retained_bytes, file.censored)
+}
+
+/// A figure of which more may be true where it is of something that was cut short.
+#[must_use]
+pub fn at_least(bytes: i64, censored: bool) -> String {
+    let least = if censored { "at least " } else { "" };
+    format!("{least}{}", mebibytes(bytes))
+}
+
 /// What children hold that a file left running, as a remark behind its name; empty where it is little.
 #[must_use]
 pub fn left_running(file: &FileRow) -> String {

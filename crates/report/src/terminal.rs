@@ -219,27 +219,34 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     if ranked.is_empty() {
         return Ok(());
     }
+    let told: Vec<_> = ranked
+        .iter()
+        .take(MOST_FILES)
+        .map(|file| (file, rank::retained_words(file)))
+        .collect();
+    let widths = told.iter().map(|(_, retained)| retained.chars().count());
+    let width = widths.max().unwrap_or(0).max(12);
     writeln!(
         out,
         "{}",
         look.bold(&format!(
-            "{:>12} {:>12} {:>6}  retained most",
+            "{:>width$} {:>12} {:>6}  retained most",
             "retained", "peak", "tests"
         ))
     )?;
-    for file in ranked.iter().take(MOST_FILES) {
+    for (file, retained) in told {
         let mut mark = rank::of_session(&digest.job, file.session);
         let running = rank::left_running(file);
         if !running.is_empty() {
             mark += &format!(", {running}");
         }
-        let columns = look.name_columns.saturating_sub(36 + mark.len());
+        let columns = look.name_columns.saturating_sub(24 + width + mark.len());
         let name = fitted(&file.path, columns);
         mark += if file.censored { " (cut short)" } else { "" };
-        let (retained, peak) = (mebibytes(file.retained_bytes), mebibytes(file.peak_bytes));
+        let peak = mebibytes(file.peak_bytes);
         writeln!(
             out,
-            "{retained:>12} {peak:>12} {:>6}  {name}{mark}",
+            "{retained:>width$} {peak:>12} {:>6}  {name}{mark}",
             file.tests
         )?;
     }

@@ -170,6 +170,28 @@ fn a_file_that_gave_back_what_it_took_is_exposed_all_the_same() {
 }
 
 #[test]
+fn a_file_that_was_cut_short_is_told_with_at_least_what_it_retained() {
+    let mut digest = recorded("tests/test_b.py");
+    let tables = [Format::Terminal, Format::Markdown, Format::Html];
+    let least =
+        |digest: &Digest| tables.map(|form| written(form, digest).contains("at least 57.2 MiB"));
+    digest.files[0].retained_bytes = 60_000_000;
+    assert_eq!(least(&digest), [false; 3]);
+    digest.files[0].censored = true;
+    assert_eq!(least(&digest), [true; 3]);
+    let text = written(Format::Terminal, &digest);
+    let column = |word: &str| {
+        let line = text.lines().find(|line| line.contains(word)).unwrap();
+        line.split(word).next().unwrap().chars().count() + word.chars().count()
+    };
+    assert_eq!(
+        column("   peak  tests"),
+        column(" 95.4 MiB      1"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_calm_job_has_nothing_to_say() {
     let digest = recorded("tests/test_b.py");
     assert_eq!(remarks::of(&digest), []);

@@ -123,17 +123,8 @@ fn digest(job: JobReport, within: Within, columns: &[Column]) -> Digest {
     }
 }
 
-/// Address of the job's page: the server's own, or the one that it was asked by.
+/// Address of the job's page.
 fn page(state: &AppState, headers: &HeaderMap, uuid: Uuid) -> Option<String> {
-    let is_plain = |host: &&str| {
-        let mut bytes = host.bytes();
-        !host.is_empty() && bytes.all(|it| it.is_ascii_alphanumeric() || b".-_:[]".contains(&it))
-    };
-    let asked = headers.get(header::HOST).map(HeaderValue::to_str);
-    let asked = asked.and_then(Result::ok).filter(is_plain);
-    let origin = match &state.guard.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", asked?),
-    };
+    let origin = state.guard.origin(headers)?;
     Some(format!("{origin}/jobs/{uuid}"))
 }

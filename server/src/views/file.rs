@@ -3,6 +3,7 @@
 use askama::Template;
 use highwater_analysis::time::rfc3339;
 use highwater_charts::{HistoryBar, history};
+use highwater_report::at_least;
 use highwater_store::HistoryPoint;
 use highwater_wire::report::{Change, ChangesReport, CheckFigure, TestRow};
 
@@ -162,14 +163,14 @@ fn words(points: &[HistoryPoint], marks: &[String]) -> String {
     match (retained().min(), retained().max(), points.first()) {
         (_, _, Some(newest)) if points.len() == 1 => format!(
             "In the one job that there is it retained {}.",
-            format::mebibytes(newest.retained_bytes)
+            at_least(newest.retained_bytes, newest.censored)
         ),
         (Some(least), Some(most), Some(newest)) => format!(
             "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.{marks}",
             points.len(),
             format::mebibytes(least),
             format::mebibytes(most),
-            format::mebibytes(newest.retained_bytes)
+            at_least(newest.retained_bytes, newest.censored)
         ),
         _ => "No finished job of this name ran this file.".to_owned(),
     }
@@ -191,7 +192,7 @@ fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
         started_at: rfc3339(point.started_unix_us),
         censored: point.censored,
         values: [
-            format::mebibytes(point.retained_bytes),
+            at_least(point.retained_bytes, point.censored),
             format!(
                 "{} {}",
                 format::mebibytes(point.spike_bytes),

@@ -119,6 +119,8 @@ pub(crate) struct JobData {
     pub(crate) removed: Removed,
     /// Whether retention passes it by.
     pub(crate) is_pinned: bool,
+    /// Address of the page, as who looks reaches it.
+    pub(crate) page: Option<String>,
     /// Whether who looks may say that a finding is known.
     pub(crate) may_acknowledge: bool,
 }
@@ -146,6 +148,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         check,
         removed,
         is_pinned,
+        page,
         may_acknowledge,
     } = data;
     let detail_gone = match &within {
@@ -210,7 +213,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             .is_some_and(|it| it.findings.iter().any(Finding::fails)),
         next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
-        plan_hint: plan::hint(&job, None),
+        plan_hint: plan::hint(&job, page.as_deref()),
         plan_cuts: plan::cuts(&job),
         plan_href: match files.is_empty() || job.sessions.iter().any(|session| session.sampled) {
             true => String::new(),

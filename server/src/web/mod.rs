@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::{get, post},
@@ -391,6 +391,7 @@ async fn job_page(
     Visitor(access): Visitor,
     Path(uuid): Path<String>,
     Query(shown): Query<Shown>,
+    headers: HeaderMap,
 ) -> Page {
     let uuid = Uuid::parse_str(&uuid).map_err(|_| no_job())?;
     let mut job = Job::find(&state, &access, uuid).await?;
@@ -420,6 +421,10 @@ async fn job_page(
         is_pinned: job.is_pinned(),
         may_acknowledge: access.may(job.project(), Scope::Admin),
         check: None,
+        page: state
+            .guard
+            .origin(&headers)
+            .map(|origin| format!("{origin}/jobs/{uuid}")),
     };
     if let Some(within) = &data.within {
         data.check = job.beside_where_quick(&data.job, &within.files).await?;

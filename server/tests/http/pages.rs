@@ -405,6 +405,35 @@ fn a_job_leads_to_its_ci_and_to_the_other_jobs_of_its_run() {
 }
 
 #[test]
+fn the_command_of_a_jobs_page_names_the_server() {
+    let app = App::start();
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    let mut begun = job("stopped");
+    begun["budgetBytes"] = json!("100000000");
+    app.put_new(&path, &begun);
+    let mut sent = batch(0, "test_a.py");
+    sent["marks"].as_array_mut().unwrap().truncate(1);
+    sent["processes"][0]["signal"] = json!(2);
+    sent["processes"][0]["endedUs"] = json!(900_000);
+    sent["events"] = json!([{"tUs": 600_000, "guard": {"action": "stopped", "limit": "budget",
+        "usedBytes": "95000000", "limitBytes": "100000000", "pids": [7], "signal": 2}}]);
+    app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+    let mut over = end(stream, 1);
+    over["exitCode"] = json!(130);
+    app.put_new(&format!("{path}/end"), &over);
+    app.settled(uuid, "finished");
+    let page = app.get(&format!("/jobs/{uuid}")).text;
+    let hint = page.split("or by hand: ").nth(1).unwrap();
+    let hint = hint.split("</code>").next().unwrap();
+    let origin = app.url.trim_end_matches('/');
+    assert!(
+        hint.contains(&format!(" --server {origin} {uuid}")),
+        "{hint}"
+    );
+}
+
+#[test]
 fn what_ran_when_the_job_died_is_told_in_the_chart_and_the_table() {
     let app = App::start();
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
@@ -433,6 +462,16 @@ fn what_ran_when_the_job_died_is_told_in_the_chart_and_the_table() {
     assert!(
         page.contains(red) && row(table).contains("<td>did not finish</td>"),
         "{page}"
+    );
+    let files = page.split("id=\"files\"").nth(1).unwrap();
+    let row = files.split("<tbody>").nth(1).unwrap();
+    assert!(row.contains("<td class=\"n\">at least "), "{row}");
+    let file = app.get("/p/owner~repo/files/test_a.py?name=killed");
+    assert!(
+        file.text.contains("it retained at least 0.0 MiB")
+            && file.text.contains("<td class=\"n\">at least 0.0 MiB"),
+        "{}",
+        file.text
     );
     let tests = app.get(&format!("{path}/tests")).json();
     assert_eq!(tests["tests"][0]["outcome"], "unknown");

@@ -13,7 +13,8 @@ use crate::diagnosis::{self, Around};
 /// Gives each file its own diagnosis, and answers that of the job; none where nothing was diagnosed.
 pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Diagnosis> {
     let mut job = Diagnosis::default();
-    let mut of_files: BTreeMap<(u32, &str), Diagnosis> = BTreeMap::new();
+    // Each with what fixtures hold of it.
+    let mut of_files: BTreeMap<(u32, &str), (Diagnosis, i64)> = BTreeMap::new();
     let mut fixture_bytes = 0_i64;
     let all = || walks.iter().flat_map(|walk| &walk.diagnoses);
     all().next()?;
@@ -24,10 +25,14 @@ pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Di
         if let [path, rest @ ..] = facts.paths.as_slice()
             && rest.iter().all(|other| other == path)
         {
-            add(of_files.entry((facts.session, path)).or_default(), facts);
+            let (found, held) = of_files.entry((facts.session, path)).or_default();
+            add(found, facts);
+            *held = held.saturating_add(facts.fixture_bytes);
         }
     }
-    let each = of_files.iter().map(|((_, path), found)| (*path, found));
+    let each = of_files
+        .iter()
+        .map(|((_, path), (found, _))| (*path, found));
     let around = Around {
         fixture_bytes,
         files: each.collect(),
@@ -35,9 +40,9 @@ pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Di
     settle(&mut job, &around);
     for row in files {
         let found = of_files.get(&(row.session, row.path.as_str()));
-        row.diagnosis = found.cloned().map(|mut found| {
+        row.diagnosis = found.cloned().map(|(mut found, fixture_bytes)| {
             let around = Around {
-                fixture_bytes: row.fixture_bytes.saturating_add(row.shared_fixture_bytes),
+                fixture_bytes,
                 files: Vec::new(),
             };
             settle(&mut found, &around);

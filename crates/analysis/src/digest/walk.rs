@@ -79,6 +79,7 @@ pub(super) fn walk<'a>(
         sessions_begun: 0,
         since: 0,
         diagnosed_from: None,
+        held_at_diagnosis: 0,
         texts,
         memory,
         sessions,
@@ -120,6 +121,8 @@ struct Walker<'a> {
     since: usize,
     /// RSS where the open diagnosis began.
     diagnosed_from: Option<i64>,
+    /// What fixtures held at the diagnosis before.
+    held_at_diagnosis: i64,
     texts: &'a Texts,
     memory: &'a Memory,
     sessions: &'a Sessions,

@@ -1,5 +1,6 @@
 //! The table of test files.
 
+use highwater_report::{at_least, left_running, retained_words};
 use highwater_wire::report::{FileRow, JobReport, JobState, LateImport, PeakKind};
 
 use super::{file_href, format};
@@ -40,15 +41,16 @@ pub(super) fn sort_key(file: &FileRow, sort: &str) -> i64 {
 
 pub(super) fn files_words(files: &[FileRow]) -> String {
     let kept: i64 = files.iter().map(FileRow::tree_retained_bytes).sum();
+    let is_cut = files.iter().any(|file| file.censored);
     let most = files.iter().max_by_key(|file| file.tree_retained_bytes());
     let ran = files.iter().filter(|file| file.visits > 0).count();
     match most {
         Some(most) if most.tree_retained_bytes() > 0 => format!(
             "{} ran and retained {} together; the most by {}, {}.",
             format::count(ran, "file"),
-            format::mebibytes(kept),
+            at_least(kept, is_cut),
             most.path,
-            format::mebibytes(most.tree_retained_bytes())
+            at_least(most.tree_retained_bytes(), most.censored)
         ),
         _ => format!("{} ran; none retained memory.", format::count(ran, "file")),
     }
@@ -82,7 +84,7 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
         let size = format::mebibytes(shared.abs());
         notes.push(format!("{what} shared fixtures ({size})"));
     }
-    let running = highwater_report::left_running(file);
+    let running = left_running(file);
     if !running.is_empty() {
         notes.push(running);
     }
@@ -101,7 +103,7 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
         path: file.path.clone(),
         note: notes.join(", "),
         values: vec![
-            format::mebibytes(file.retained_bytes),
+            retained_words(file),
             format::mebibytes(file.start_bytes),
             format::mebibytes(file.peak_bytes),
             format::mebibytes(file.tree_peak_bytes),

@@ -6,7 +6,7 @@ use highwater_wire::{
 };
 use proptest::prelude::*;
 
-use super::builder::{MB, db, de, ib, ie, one_process, sb, se, tb, te, tp, xx};
+use super::builder::{MB, db, de, fb, fe, ib, ie, one_process, rb, re, sb, se, tb, te, tp, xx};
 
 const A: &str = "tests/test_a.py";
 const B: &str = "tests/test_b.py";
@@ -90,6 +90,35 @@ fn what_a_file_left_is_taken_apart_to_the_byte() {
     assert!(books.balance());
     assert_eq!(books.diagnosis_bytes, (1 + 84 - 133) * MB);
     assert_eq!(books.between_bytes, books.diagnosis_bytes + 2 * MB);
+}
+
+#[test]
+fn a_fixture_that_was_torn_down_holds_nothing_any_more() {
+    // What the fixture made stays, for something else holds it.
+    let told = |is_torn_down: bool| {
+        let teardown = [(7, 80, 80, rb(1)), (8, 80, 80, re(1))];
+        let mut marks = vec![
+            (0, 30, 30, sb()),
+            (1, 30, 30, db()),
+            (2, 30, 30, de(baseline())),
+            (3, 30, 30, tb(A, "one")),
+            (4, 30, 30, fb(1, "db", "session", "conftest.py")),
+            (5, 80, 80, fe(1)),
+        ];
+        marks.extend(teardown.into_iter().filter(|_| is_torn_down));
+        marks.extend([
+            (9, 80, 80, te("passed")),
+            (10, 80, 80, db()),
+            (11, 80, 80, de(found([80, 80], [0, 0, 50]))),
+            (12, 80, 80, se(0)),
+        ]);
+        let digest = one_process().marks(&marks).ends(Some(0), None).digest();
+        let of_file = digest.files[0].diagnosis.clone().unwrap();
+        let of_job = digest.job.diagnosis.unwrap();
+        [of_file, of_job].map(|found| found.advice[0].sentence.contains("still set up"))
+    };
+    assert_eq!(told(false), [true, true]);
+    assert_eq!(told(true), [false, false]);
 }
 
 #[test]

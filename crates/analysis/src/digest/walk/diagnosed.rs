@@ -15,7 +15,7 @@ pub(in crate::digest) struct DiagnosisFacts<'a> {
     pub(in crate::digest) start: i64,
     /// RSS where the diagnosis began.
     pub(in crate::digest) end: i64,
-    /// What fixtures changed in these visits, shared or not.
+    /// By how much grew what fixtures hold that are set up where it began, shared or not: one that was torn down holds nothing any more.
     pub(in crate::digest) fixture_bytes: i64,
     /// RSS after the C library gave back.
     pub(in crate::digest) trimmed: i64,
@@ -45,6 +45,8 @@ impl<'a> Walker<'a> {
         let from = self.diagnosed_from.take();
         let visits = self.walk.visits.get(self.since..).unwrap_or_default();
         self.since = self.walk.visits.len();
+        let held = self.held_by_fixtures();
+        let grown = held.saturating_sub(std::mem::replace(&mut self.held_at_diagnosis, held));
         let (Some(end), Some(found), Some(first)) = (from, found, visits.first()) else {
             return;
         };
@@ -56,12 +58,14 @@ impl<'a> Walker<'a> {
             paths: visits.iter().map(|visit| visit.path).collect(),
             start: first.span.start,
             end,
-            fixture_bytes: visits
-                .iter()
-                .flat_map(|visit| [visit.fixture_bytes, visit.span.shared_fixture_bytes])
-                .fold(0, i64::saturating_add),
+            fixture_bytes: grown,
             trimmed: trimmed.cast_signed(),
             found,
         });
+    }
+
+    fn held_by_fixtures(&self) -> i64 {
+        let set_up = self.walk.fixtures.iter().filter(|it| it.is_set_up());
+        set_up.fold(0, |sum, it| sum.saturating_add(it.held()))
     }
 }

@@ -392,6 +392,11 @@ impl<'a> FixtureFacts<'a> {
         self.setup_bytes.saturating_sub(self.released_bytes)
     }
 
+    /// Whether its teardown did not begin yet.
+    pub(super) fn is_set_up(&self) -> bool {
+        !self.released && self.release_began_us.is_none()
+    }
+
     /// See [`scopes::outlives_files`].
     pub(in crate::digest) fn outlives_files(&self) -> bool {
         scopes::outlives_files(self.scope)
