@@ -47,7 +47,7 @@ impl<'a> Found<'a> {
 
     /// `import_bytes`: what its test files import.
     pub(super) fn of_job(&mut self, job: &JobReport, import_bytes: i64) {
-        if job.sessions.iter().any(|session| session.failed > 0) {
+        if super::has_failed(job) {
             return;
         }
         let whole = || {

@@ -9,7 +9,7 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 #[test]
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
-    use crate::check::{FLOATS, LEAST_NET, LEAST_SHARE, MOST_NAMED};
+    use crate::check::{FIGURES_OF_FILE, FLOATS, LEAST_NET, LEAST_SHARE, MOST_NAMED};
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
         format!("than of {WILD} of them"),
@@ -21,6 +21,7 @@ fn the_page_tells_the_figures_that_count() {
         format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
         format!("where {MANY_JOBS} or more are of it beside the newest"),
         format!("With fewer than {LEAST_JOBS} jobs"),
+        format!("figures of files left out, {FIGURES_OF_FILE} each"),
         format!("at least {SAME_CHANGE_SHARE} of what that one was above it"),
         format!(
             "lie beside their levels by {} MiB or more, changed by {LEAST_NET} of it",
