@@ -9,6 +9,7 @@ mod file_limits;
 mod fixtures;
 mod found;
 mod limits;
+mod mended;
 mod moved;
 mod refuted;
 mod words;
@@ -175,7 +176,7 @@ fn judged(
     let mut found = Found::new(&before, tested(files.len()));
     let broken = limits.broken(job, &files);
     found.worse = broken.findings;
-    found.of_job(job, imports(files.values()));
+    found.of_job(job, &files);
     let left_out: Vec<String> = files
         .values()
         .filter(|file| !file.is_whole)
