@@ -30,7 +30,7 @@ pub use file_limits::{
 };
 pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
-pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
+pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
 pub use words::of_refuted;
 

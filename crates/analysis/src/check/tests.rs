@@ -5,7 +5,7 @@ use highwater_wire::report::{
 use uuid::Uuid;
 
 use super::*;
-use crate::{regression::LEAST_JOBS, samples};
+use crate::{chance::Chance, regression::LEAST_JOBS, samples};
 
 pub(super) const MIB: i64 = 1 << 20;
 
@@ -491,4 +491,31 @@ fn a_file_that_was_mended_excuses_no_other_where_each_runs_in_its_turn() {
     let before = with_a_late_import(|at| at % 3);
     let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
     assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
+}
+
+/// With many files of much noise there is one that lies anywhere in most jobs: it excuses no other that got worse.
+#[test]
+fn noise_of_many_files_excuses_no_other() {
+    let mut chance = Chance(9);
+    let noisy: Vec<String> = (0..60).map(|at| format!("noisy_{at}.py")).collect();
+    let mut noise = |path: &String| figures(path, 60 + (6.0 * chance.normal()) as i64, 90);
+    let mut before = before(12);
+    for job in &mut before {
+        job.files = noisy.iter().map(&mut noise).collect();
+        job.files.push(figures("calm.py", 5, 50));
+    }
+    let rows = |calm: i64| {
+        let rows = noisy.iter().map(|path| row(path, 60, 90));
+        rows.chain([row("calm.py", calm, 50)]).collect::<Vec<_>>()
+    };
+    for job in [job(301, 699), shared_out()] {
+        let report = checked(&job, &rows(17), &before);
+        let changed = (
+            CheckFigure::Retained,
+            Some("calm.py"),
+            FindingCause::Changed,
+        );
+        assert_eq!(told(&report), [changed]);
+        assert_eq!(told(&checked(&job, &rows(5), &before)), []);
+    }
 }

@@ -9,7 +9,9 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 #[test]
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
-    use crate::check::{FIGURES_OF_FILE, FLOATS, LEAST_NET, LEAST_SHARE, MOST_NAMED};
+    use crate::check::{
+        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, MOST_NAMED,
+    };
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
         format!("than of {WILD} of them"),
@@ -35,6 +37,7 @@ fn the_page_tells_the_figures_that_count() {
             LEAST_SHARE * LEAST_CHANGE_BYTES / MB
         ),
         format!("nor where in {FLOATS} of the jobs"),
+        format!("with a probability of {FLOATS_BY_CHANCE} at the most"),
         format!("headroom up to {MOST_NAMED} of them are named"),
         format!("by as much ({LEAST_SHARE} of it to 1 / {LEAST_SHARE})"),
     ] {
