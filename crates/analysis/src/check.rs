@@ -9,6 +9,7 @@ mod file_limits;
 mod fixtures;
 mod found;
 mod limits;
+mod mended;
 mod moved;
 mod refuted;
 mod words;
@@ -29,7 +30,7 @@ pub use file_limits::{
 };
 pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
-pub use moved::{FLOATS, LEAST_NET, LEAST_SHARE};
+pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
 pub use words::of_refuted;
 
@@ -41,6 +42,8 @@ use crate::time;
 
 /// A job of the baseline is looked for among those that have [`comparable`] alike; of so many at most, the newest.
 pub const MOST_JOBS: usize = 30;
+/// So many figures of a file are compared: what it retained, and what it needed for a while.
+pub const FIGURES_OF_FILE: usize = 2;
 
 /// What a job must share with another to be compared with it, in a word that is the same where they do: matrix leg, shard, ways of distribution, and what memory hangs on of
 /// the machine. `None` for a job that nothing can be compared with, since it did not go well.
@@ -173,7 +176,7 @@ fn judged(
     let mut found = Found::new(&before, tested(files.len()));
     let broken = limits.broken(job, &files);
     found.worse = broken.findings;
-    found.of_job(job, imports(files.values()));
+    found.of_job(job, &files);
     let left_out: Vec<String> = files
         .values()
         .filter(|file| !file.is_whole)
@@ -228,6 +231,17 @@ fn is_cut_short(job: &JobReport) -> bool {
     job.censored || job.state == JobState::Running
 }
 
+/// Whether tests of it failed: then it did not do what it does.
+fn has_failed(job: &JobReport) -> bool {
+    job.sessions.iter().any(|session| session.failed > 0)
+}
+
+/// Whether files that were left out have more figures than were compared.
+fn is_mostly_left_out(report: &CheckReport) -> bool {
+    let left_out = (FIGURES_OF_FILE * report.left_out.len()) as u64;
+    left_out > report.compared
+}
+
 /// Whether workers share the files of a job, so that the order in which they run is a matter of chance.
 fn is_shared_out(job: &JobReport) -> bool {
     job.sessions.iter().any(|session| session.numprocesses > 0)
@@ -235,15 +249,15 @@ fn is_shared_out(job: &JobReport) -> bool {
 
 /// How many figures of a job of so many files are tested at once: two of each, and three of its own.
 fn tested(files: usize) -> usize {
-    2 * files + 3
+    FIGURES_OF_FILE * files + 3
 }
 
 /// Says what its findings come to.
 fn judge(report: &mut CheckReport, job: &JobReport) {
     report.verdict = if report.findings.iter().any(Finding::fails) {
         CheckVerdict::Regression
-    } else if report.compared == 0 || is_cut_short(job) {
-        // What is still to come, or would have, nobody knows.
+    } else if report.compared == 0 || is_mostly_left_out(report) || is_cut_short(job) {
+        // What is still to come, or would have, nobody knows; nor what a file takes whose tests failed.
         CheckVerdict::NotEnoughData
     } else {
         CheckVerdict::Clean

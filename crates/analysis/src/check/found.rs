@@ -1,10 +1,12 @@
 //! What a check finds, figure by figure.
 
+use std::collections::BTreeMap;
+
 use highwater_wire::report::{
     CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, TestCounts,
 };
 
-use super::{Before, FileFigures, imports, moved::Moved, words};
+use super::{Before, FileFigures, imports, is_cut_short, mended, moved::Moved, words};
 use crate::regression::{self, Compared, Course, Figure, Told};
 
 /// What was found so far.
@@ -45,11 +47,11 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// `import_bytes`: what its test files import.
-    pub(super) fn of_job(&mut self, job: &JobReport, import_bytes: i64) {
-        if job.sessions.iter().any(|session| session.failed > 0) {
+    pub(super) fn of_job(&mut self, job: &JobReport, files: &BTreeMap<String, FileFigures>) {
+        if super::has_failed(job) {
             return;
         }
+        let import_bytes = imports(files.values());
         let whole = || {
             self.before
                 .iter()
@@ -117,12 +119,36 @@ impl<'a> Found<'a> {
             let told = self.told();
             let is_same = |it: Compared| it.course == Course::Same;
             match are_imports_told || !self.compared(&without).is_some_and(is_same) {
-                true => drop(self.test(&history)),
+                true => drop(self.test(&self.without_replaced(history, job, files))),
                 false => self.compared += 1,
             }
             if self.told() > told {
                 break;
             }
+        }
+    }
+
+    /// A figure of the job without what the newest job before had of a rise that this one does not have, where that makes it a change of this job.
+    fn without_replaced(
+        &self,
+        history: History<'a>,
+        job: &JobReport,
+        files: &BTreeMap<String, FileFigures>,
+    ) -> History<'a> {
+        let is = |history: &History<'a>, course| {
+            self.compared(history).is_some_and(|it| it.course == course)
+        };
+        if !is(&history, Course::WorseBefore) {
+            return history;
+        }
+        let mut without = history.clone();
+        if let Some((at, bytes)) = without.had.last_mut() {
+            let by = mended::replaced(&self.before[..=*at], files, !is_cut_short(job));
+            *bytes = bytes.saturating_sub(sign_of(history.figure) as i64 * by);
+        }
+        match is(&without, Course::Worse) {
+            true => without,
+            false => history,
         }
     }
 

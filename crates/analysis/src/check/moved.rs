@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
+
 use super::FileFigures;
 use crate::{
     changepoint,
-    regression::{LEAST_CHANGE_BYTES, LEAST_JOBS, least_change},
+    regression::{LEAST_CHANGE_BYTES, LEAST_JOBS, LEAST_NOISE_BYTES, least_change},
+    robust,
 };
 
 /// A change came from others where these changed by this share of it the other way, all together.
@@ -15,12 +18,16 @@ pub const LEAST_NET: f64 = 0.6;
 pub const LEAST_SHARE: f64 = 0.8;
 /// What now this file and now that one holds is no one's where this share of the jobs before had it elsewhere.
 pub const FLOATS: f64 = 0.5;
+/// And where by chance, from the noise of all other files together, so many jobs had it elsewhere with this probability at the most: of many files some file often lies anywhere.
+pub const FLOATS_BY_CHANCE: f64 = 0.01;
 
 /// How the files of a job, and of each job of the baseline, lie beside their levels: by how much, bytes, where that is much.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Moved {
     now: Vec<(String, f64)>,
     before: Vec<Vec<(String, f64)>>,
+    /// How far each file lies from its levels without a reason, bytes.
+    noise: Vec<(String, f64)>,
     is_shared_out: bool,
 }
 
@@ -34,6 +41,7 @@ impl Moved {
         let mut moved = Self {
             now: Vec::new(),
             before: vec![Vec::new(); earlier.len()],
+            noise: Vec::new(),
             is_shared_out,
         };
         for file in files.values().filter(|file| file.is_whole) {
@@ -48,8 +56,10 @@ impl Moved {
             }
             let floor = least_change(file.tree_peak_bytes as f64);
             let levels = changepoint::levels(&values, floor / 2.0);
+            let mut away = Vec::with_capacity(values.len());
             for level in &levels {
                 for at in level.from..level.to {
+                    away.push(values[at] - level.value);
                     note(
                         &mut moved.before[places[at]],
                         file,
@@ -57,6 +67,9 @@ impl Moved {
                     );
                 }
             }
+            // What less than half of the jobs had beside the rest is no part of this noise, so that a figure that floats is none.
+            let noise = robust::spread(&away).max(LEAST_NOISE_BYTES);
+            moved.noise.push((file.path.clone(), noise));
             if let Some(level) = levels.last() {
                 note(
                     &mut moved.now,
@@ -89,6 +102,25 @@ impl Moved {
             .count();
         self.is_shared_out && beside <= -LEAST_NET * change_bytes.abs()
             || had as f64 >= FLOATS * self.before.len().max(1) as f64
+                && self.is_no_chance(had, path, change_bytes)
+    }
+
+    /// Whether noise of the other files does not explain that so many jobs had a like change elsewhere.
+    fn is_no_chance(&self, had: usize, path: &str, change_bytes: f64) -> bool {
+        let least = LEAST_SHARE * change_bytes.abs().max(LEAST_CHANGE_BYTES);
+        let most = change_bytes.abs() / LEAST_SHARE;
+        let normal = Normal::standard();
+        let others = self.noise.iter().filter(|(other, _)| other != path);
+        let none: f64 = others
+            .map(|(_, noise)| 1.0 - (normal.sf(least / noise) - normal.sf(most / noise)).max(0.0))
+            .product();
+        let jobs = Binomial::new(1.0 - none, self.before.len() as u64);
+        // So many or more.
+        let by_chance = jobs.map(|jobs| match had.checked_sub(1) {
+            Some(fewer) => jobs.sf(fewer as u64),
+            None => 1.0,
+        });
+        by_chance.is_ok_and(|chance| chance <= FLOATS_BY_CHANCE)
     }
 }
 

@@ -119,14 +119,14 @@ fn is_refuted(
     }
 }
 
-fn of(file: &FileFigures, figure: CheckFigure) -> i64 {
+pub(super) fn of(file: &FileFigures, figure: CheckFigure) -> i64 {
     match figure {
         CheckFigure::Spike => file.spike_bytes,
         _ => file.retained_bytes,
     }
 }
 
-fn of_mut(file: &mut FileFigures, figure: CheckFigure) -> &mut i64 {
+pub(super) fn of_mut(file: &mut FileFigures, figure: CheckFigure) -> &mut i64 {
     match figure {
         CheckFigure::Spike => &mut file.spike_bytes,
         _ => &mut file.retained_bytes,

@@ -5,7 +5,7 @@ use highwater_wire::report::{
 use uuid::Uuid;
 
 use super::*;
-use crate::{regression::LEAST_JOBS, samples};
+use crate::{chance::Chance, regression::LEAST_JOBS, samples};
 
 pub(super) const MIB: i64 = 1 << 20;
 
@@ -271,6 +271,58 @@ fn files_that_came_went_or_failed_are_named_and_not_judged() {
     );
 }
 
+/// A job of some files of which tests failed, among three that did well.
+fn with_failures(failed: &[&str]) -> CheckReport {
+    let paths = ["a.py", "b.py", "c.py", "d.py", "e.py"];
+    let mut before = before(12);
+    for job in &mut before {
+        job.files = paths.map(|path| figures(path, 5, 50)).into();
+    }
+    let row = |path: &str| FileRow {
+        failed: u64::from(failed.contains(&path)),
+        ..row(path, 5, 50)
+    };
+    let mut session = samples::session(0);
+    session.failed = failed.len() as u64;
+    let job = JobReport {
+        sessions: vec![session],
+        ..job(301, 699)
+    };
+    checked(&job, &paths.map(row), &before)
+}
+
+#[test]
+fn what_was_not_compared_is_told_where_the_rest_is_clean() {
+    let report = with_failures(&["a.py"]);
+    assert_eq!(report.verdict, CheckVerdict::Clean);
+    assert_eq!(
+        report.sentence,
+        "Nothing got worse beside 12 jobs of main. Not compared, as tests of them failed or were cut short: a.py; nor are the figures of the job itself."
+    );
+}
+
+#[test]
+fn where_more_was_left_out_than_compared_nobody_calls_it_clean() {
+    let report = with_failures(&["a.py", "b.py", "d.py"]);
+    let told = (report.verdict, report.compared);
+    assert_eq!(told, (CheckVerdict::NotEnoughData, 4));
+    assert_eq!(
+        report.sentence,
+        "Too little was compared to say that nothing got worse: in 4 figures nothing did beside 12 jobs of main. \
+         Not compared, as tests of them failed or were cut short: a.py, b.py and 1 more; nor are the figures of the job itself."
+    );
+    let report = with_failures(&["a.py", "b.py", "c.py", "d.py", "e.py"]);
+    let told = (report.verdict, report.compared);
+    assert_eq!(told, (CheckVerdict::NotEnoughData, 0));
+    assert!(
+        report
+            .sentence
+            .starts_with("Nothing was compared with 12 jobs of main. Not compared, as"),
+        "{}",
+        report.sentence
+    );
+}
+
 #[test]
 fn a_job_that_died_is_better_at_nothing_and_may_be_worse() {
     let died = JobReport {
@@ -297,7 +349,8 @@ fn a_job_that_died_is_better_at_nothing_and_may_be_worse() {
     assert_eq!(report.verdict, CheckVerdict::NotEnoughData);
     assert_eq!(
         report.sentence,
-        "As far as the job ran nothing got worse beside 12 jobs of main; what it did not get to, or was at when it died, is not known."
+        "As far as the job ran nothing got worse beside 12 jobs of main; what it did not get to, or was at when it died, is not known. \
+         Not compared, as tests of them failed or were cut short: a.py."
     );
 }
 
@@ -438,4 +491,31 @@ fn a_file_that_was_mended_excuses_no_other_where_each_runs_in_its_turn() {
     let before = with_a_late_import(|at| at % 3);
     let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
     assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
+}
+
+/// With many files of much noise there is one that lies anywhere in most jobs: it excuses no other that got worse.
+#[test]
+fn noise_of_many_files_excuses_no_other() {
+    let mut chance = Chance(9);
+    let noisy: Vec<String> = (0..60).map(|at| format!("noisy_{at}.py")).collect();
+    let mut noise = |path: &String| figures(path, 60 + (6.0 * chance.normal()) as i64, 90);
+    let mut before = before(12);
+    for job in &mut before {
+        job.files = noisy.iter().map(&mut noise).collect();
+        job.files.push(figures("calm.py", 5, 50));
+    }
+    let rows = |calm: i64| {
+        let rows = noisy.iter().map(|path| row(path, 60, 90));
+        rows.chain([row("calm.py", calm, 50)]).collect::<Vec<_>>()
+    };
+    for job in [job(301, 699), shared_out()] {
+        let report = checked(&job, &rows(17), &before);
+        let changed = (
+            CheckFigure::Retained,
+            Some("calm.py"),
+            FindingCause::Changed,
+        );
+        assert_eq!(told(&report), [changed]);
+        assert_eq!(told(&checked(&job, &rows(5), &before)), []);
+    }
 }

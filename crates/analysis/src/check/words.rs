@@ -11,7 +11,7 @@ use crate::{
     time,
 };
 
-/// So many findings are told in the sentence of the whole.
+/// So many findings are told in the sentence of the whole, and so many files that were not compared.
 const MOST_TOLD: usize = 2;
 
 pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
@@ -35,15 +35,25 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
         CheckVerdict::NotEnoughData if is_running => {
             "The job still runs: check it once it has ended.".to_owned()
         }
-        CheckVerdict::NotEnoughData if report.compared > 0 => {
+        CheckVerdict::NotEnoughData if report.compared > 0 && job.censored => {
             let told = report.findings.first().map_or_else(String::new, of_known);
             format!(
                 "As far as the job ran nothing got worse beside {beside}; what it did not get to, or was at when it died, is not known.{told}"
             )
         }
+        CheckVerdict::NotEnoughData if report.compared > 0 => {
+            let told = report.findings.first().map_or_else(String::new, of_known);
+            let figures = report.compared;
+            format!(
+                "Too little was compared to say that nothing got worse: in {figures} figures nothing did beside {beside}.{told}"
+            )
+        }
         CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
             "There is not enough to compare with: {beside} went well and ran like this one (name, matrix leg, shard, workers, Python, diagnosed or not), and {LEAST_JOBS} are needed."
         ),
+        CheckVerdict::NotEnoughData if !report.left_out.is_empty() => {
+            format!("Nothing was compared with {beside}.")
+        }
         CheckVerdict::NotEnoughData => format!(
             "There is not enough to compare with: none of the files ran in {LEAST_JOBS} of {beside}."
         ),
@@ -73,7 +83,32 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
             format!("{}{more}", told.join(" "))
         }
     };
-    text + cut_short
+    let left_out = match jobs < LEAST_JOBS || is_running {
+        true => String::new(),
+        false => of_left_out(&report.left_out, super::has_failed(job)),
+    };
+    text + &left_out + cut_short
+}
+
+/// What was not compared, and why. `is_job`: neither were the figures of the job itself.
+fn of_left_out(files: &[String], is_job: bool) -> String {
+    let told = files.iter().take(MOST_TOLD).map(String::as_str);
+    let told = told.collect::<Vec<&str>>().join(", ");
+    let more = match files.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match (files.is_empty(), is_job) {
+        (true, false) => String::new(),
+        (true, true) => " Not compared, as tests failed: the figures of the job itself.".to_owned(),
+        (false, _) => {
+            let job = match is_job {
+                true => "; nor are the figures of the job itself",
+                false => "",
+            };
+            format!(" Not compared, as tests of them failed or were cut short: {told}{more}{job}.")
+        }
+    }
 }
 
 /// A finding that does not fail the check.

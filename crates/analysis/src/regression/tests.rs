@@ -9,7 +9,9 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 #[test]
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
-    use crate::check::{FLOATS, LEAST_NET, LEAST_SHARE, MOST_NAMED};
+    use crate::check::{
+        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, MOST_NAMED,
+    };
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
         format!("than of {WILD} of them"),
@@ -21,12 +23,21 @@ fn the_page_tells_the_figures_that_count() {
         format!("\n- {LEAST_CHANGE_SHARE} of the file's tree peak"),
         format!("where {MANY_JOBS} or more are of it beside the newest"),
         format!("With fewer than {LEAST_JOBS} jobs"),
+        format!(
+            "with 6 jobs t counts {} times, with 7 {} times, with 11 {} times, and from {} on once",
+            FEW_JOBS[1],
+            FEW_JOBS[2],
+            FEW_JOBS[6],
+            LEAST_JOBS + FEW_JOBS.len()
+        ),
+        format!("figures of files left out, {FIGURES_OF_FILE} each"),
         format!("at least {SAME_CHANGE_SHARE} of what that one was above it"),
         format!(
             "lie beside their levels by {} MiB or more, changed by {LEAST_NET} of it",
             LEAST_SHARE * LEAST_CHANGE_BYTES / MB
         ),
         format!("nor where in {FLOATS} of the jobs"),
+        format!("with a probability of {FLOATS_BY_CHANCE} at the most"),
         format!("headroom up to {MOST_NAMED} of them are named"),
         format!("by as much ({LEAST_SHARE} of it to 1 / {LEAST_SHARE})"),
     ] {
@@ -254,4 +265,60 @@ fn clean_jobs_are_clean_and_steps_are_found() {
     );
     assert!(alarms <= 2, "{alarms}");
     assert!(found * 100 >= jobs * 95, "{found}");
+}
+
+/// Normal (Box and Muller 1958), with the tails that [`Chance::normal`] lacks.
+fn gaussian(chance: &mut Chance) -> f64 {
+    let (radius, angle) = (1.0 - chance.next(), std::f64::consts::TAU * chance.next());
+    (-2.0 * radius.ln()).sqrt() * angle.cos()
+}
+
+/// Of so many clean jobs of 85 files with normal noise far above the floors, those that are told of, and of steps of so many times the noise those that are found, both in a thousand.
+/// Of each baseline the chance itself is taken, not one draw of it.
+fn told_of(jobs: usize, rounds: usize, step: f64) -> (f64, f64) {
+    use statrs::distribution::{ContinuousCDF, Normal};
+    let standard = Normal::new(0.0, 1.0).unwrap();
+    let (files, sigma, peak_bytes) = (85, 20.0 * MB, 80.0 * MB);
+    let tested = 2 * files + 3;
+    let mut chance = Chance(jobs as u64);
+    let (mut alarms, mut found) = (0.0, 0.0);
+    for _ in 0..rounds {
+        let mut value = || 100.0 * MB + sigma * gaussian(&mut chance);
+        let before: Vec<f64> = (0..jobs).map(|_| value()).collect();
+        let at = |bytes| match compare(&before, Figure { bytes, peak_bytes }, tested) {
+            Told::TooFew => panic!("there are enough"),
+            Told::Compared(it) => it,
+        };
+        let judged = at(0.0);
+        let level = Level {
+            from: judged.since,
+            to: jobs,
+            value: judged.before_bytes,
+        };
+        let least = (judged.before_bytes + judged.least_bytes).max(highest(&before, &level));
+        let away = (least - 100.0 * MB) / sigma;
+        alarms += standard.sf(away) * tested as f64;
+        found += standard.sf(away - step);
+    }
+    let of_thousand = 1_000.0 / rounds as f64;
+    (alarms * of_thousand, found * of_thousand)
+}
+
+/// At most one clean job in 200 is told of, however few jobs are before it.
+#[test]
+fn clean_jobs_are_clean_however_few_are_before() {
+    for jobs in [5, 6, 8, 10, 11, 12, 15, 20, 30] {
+        let (alarms, six) = told_of(jobs, 4_000, 6.0);
+        let (_, ten) = told_of(jobs, 400, 10.0);
+        println!(
+            "beside {jobs} jobs: of 1000 clean jobs of 85 files {alarms:.1} were told to be worse; of 1000 steps of 6 times the noise {six:.0} were found, of 10 times {ten:.0}"
+        );
+        assert!(alarms <= 5.0, "{jobs}: {alarms}");
+        // A step of 6 times the noise lies at the threshold itself until there are some more.
+        let least = if jobs >= 30 { 500.0 } else { 250.0 };
+        assert!(
+            jobs < 20 || (six >= least && ten >= 900.0),
+            "{jobs}: {six} {ten}"
+        );
+    }
 }
