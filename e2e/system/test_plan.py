@@ -334,6 +334,37 @@ def test_the_plan_of_a_job_that_died_says_what_it_does_not_know(suite):
     assert "note: test_07.py did not finish in that recording" in told, told
 
 
+def test_files_that_a_job_did_not_reach_are_planned_as_other_jobs_had_them(server, recorder):
+    """The last file needs far more than those before it, and the job that is planned died before it."""
+    light = "kept = []\ndef test_light(): kept.append(b'x' * (1 << 20))\n"
+    heavy = "def test_heavy(): assert len(b'x' * (90 << 20))\n"
+    dies = "import os\ndef test_dies():\n    if os.environ.get('DIES'): os.kill(os.getpid(), 9)\n"
+    for name, text in [("test_1", light), ("test_2", light), ("test_3", dies), ("test_4", heavy)]:
+        (recorder.folder / (name + ".py")).write_text(text)
+    died = recorder.run(PYTEST + ["-p", "no:randomly"], server, DIES="1")
+    server.job(died["uuid"])
+
+    def plan():
+        where = ["--server", server.url, died["uuid"], "--budget", "1GiB"]
+        document = json.loads(planned(recorder, server, where + ["--format", "json"]).stdout)
+        # The server makes the same plan.
+        assert server.get("/api/v1/jobs/%s/plan?budget=1GiB" % died["uuid"]) == document
+        return document, planned(recorder, server, where).stdout, server.text("/jobs/%s/plan?budget=1GiB" % died["uuid"])
+
+    document, text, page = plan()
+    assert (document["not_run"], document["recalled"]) == (["test_4.py"], [])
+    assert document["jobs"][0]["peak_bytes"] < document["base_bytes"] + 60 * MIB, document
+    assert "test_4.py did not run in that recording, and no other job was found to tell" in text and "the figures are guessed" in page, text
+    whole = recorder.run(PYTEST + ["-p", "no:randomly"], server)
+    assert recorder.done.returncode == 0
+    server.job(whole["uuid"])
+    document, text, page = plan()
+    assert (document["not_run"], document["recalled"]) == ([], ["test_3.py", "test_4.py"])
+    assert document["jobs"][0]["peak_bytes"] > document["base_bytes"] + 85 * MIB, document
+    for told in (text, page):
+        assert "test_3.py" in told and "planned with the most that" in told and "guessed" not in told, told
+
+
 def test_names_that_look_like_flags_are_run_as_files(suite):
     for number in range(12):
         (suite.folder / ("test_%02d.py" % number)).unlink()

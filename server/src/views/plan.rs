@@ -296,7 +296,7 @@ fn notes(report: &PlanReport) -> Vec<String> {
     for (files, what) in [
         (
             &report.not_run,
-            "did not run in that recording; they are planned as the file in the middle of those that did",
+            "did not run in that recording, and no other job was found to tell: the figures are guessed, as those of the file in the middle of those that did",
         ),
         (
             &report.cut_short,
@@ -304,7 +304,7 @@ fn notes(report: &PlanReport) -> Vec<String> {
         ),
         (
             &report.recalled,
-            "did not finish in that recording; planned with the most that was needed in other jobs",
+            "did not run in that recording, or not to the end; planned with the most that was needed in other jobs",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {

@@ -66,7 +66,7 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
     for (files, what) in [
         (
             &report.not_run,
-            "did not run in that recording, and is planned as the file in the middle of those that did",
+            "did not run in that recording, and no other job was found to tell of it: its figures are guessed, as those of the file in the middle of those that did",
         ),
         (
             &report.cut_short,
@@ -74,7 +74,7 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
         ),
         (
             &report.recalled,
-            "did not finish in that recording, and is planned with the most that it needed in other jobs",
+            "did not run in that recording, or not to its end, and is planned with the most that it needed in other jobs",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {

@@ -31,9 +31,9 @@ pub struct Facts {
     pub files: Vec<File>,
     /// Those of them that were cut short: they need no less than was seen, and maybe more.
     pub cut_short: Vec<String>,
-    /// Those that were cut short and of which other jobs tell more.
+    /// Those that were cut short, or did not run, and of which other jobs tell more.
     pub recalled: Vec<String>,
-    /// Files that were imported and did not run, behind those that did: they are taken to be as those in the middle.
+    /// Files that were imported and did not run, behind those that did, and of which no other job tells: they are taken to be as those in the middle.
     pub not_run: Vec<String>,
 }
 

@@ -29,11 +29,11 @@ pub struct PlanReport {
     pub alternatives: Vec<Alternative>,
     /// The recorded job did not run to its end: what it had not even imported is not in the plan.
     pub is_partial: bool,
-    /// Files that were imported and did not run in that recording: planned with the figures of those in the middle.
+    /// Files that were imported and did not run in that recording, and of which no other job was found to tell: a guess, the figures of those in the middle.
     pub not_run: Vec<String>,
     /// Files whose recording was cut short and of which no other job tells: planned with what they were seen to need until then, which is the least.
     pub cut_short: Vec<String>,
-    /// Files whose recording was cut short: planned with the most that they needed in other jobs of the name, or until then.
+    /// Files that did not run in that recording, or not to their end: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
     /// The recorded job was this shard of several: files of the others are in none of the jobs, which take them for new ones where they run by the plan.
