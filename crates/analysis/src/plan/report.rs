@@ -6,7 +6,7 @@ use highwater_wire::report::{
     Bound, JobReport, JobState, PlanReport, PlannedJob, Predicted, Together,
 };
 
-use super::{Facts, File, Ground, Plan, Shard, Wanted, alternatives, cut, groups};
+use super::{Facts, File, Ground, Group, Plan, Shard, Wanted, alternatives, cut, fit, groups};
 use crate::figures::{mebibytes, mebibytes_at_least, shown};
 
 /// What is less is not worth a word.
@@ -37,9 +37,13 @@ pub struct Each {
 }
 
 impl Each {
+    fn is_little(self) -> bool {
+        self.imported_bytes.max(self.shared_bytes) < LEAST_TOLD_BYTES
+    }
+
     /// In words behind what the processes stand at; nothing where it is little.
     fn words(self) -> String {
-        if self.imported_bytes.max(self.shared_bytes) < LEAST_TOLD_BYTES {
+        if self.is_little() {
             return String::new();
         }
         let whom = match self.workers {
@@ -89,6 +93,8 @@ pub enum Refusal {
         each: Each,
         /// What it needs without files that give back before it, bytes.
         alone_bytes: i64,
+        /// What a job of those that need most takes where its processes stand at pytest and its plugins alone, so that it is no less, bytes.
+        bare_bytes: i64,
         /// The least budget that was found to bear all files, bytes.
         least_bytes: i64,
     },
@@ -128,6 +134,7 @@ impl fmt::Display for Refusal {
                 idle_bytes,
                 each,
                 alone_bytes,
+                bare_bytes,
                 least_bytes,
             } => {
                 let alone = match with {
@@ -151,7 +158,19 @@ impl fmt::Display for Refusal {
                         mebibytes_at_least(*least_bytes)
                     ),
                     false => write!(f, "so that is the least budget ({least_bytes} bytes)"),
+                }?;
+                if each.is_little() {
+                    return Ok(());
                 }
+                f.write_str(" with everything that the suite imports and shares")?;
+                if bare_bytes < alone_bytes && alone_bytes <= least_bytes {
+                    write!(
+                        f,
+                        "; how much of that the files need is not recorded, and without any it is at least {}",
+                        mebibytes(*bare_bytes)
+                    )?;
+                }
+                Ok(())
             }
             Self::TooFew {
                 budget_bytes,
@@ -207,7 +226,17 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
             alone_bytes,
             least_bytes,
         } => {
+            let bare = Ground {
+                base_bytes: facts.controller_bytes.min(facts.base_bytes),
+                set_up_bytes: 0,
+                ..ground
+            };
             return Err(Refusal::Infeasible {
+                bare_bytes: fit::units(&facts.files, &groups)
+                    .iter()
+                    .map(|unit| bare.peak(unit.files()))
+                    .max()
+                    .unwrap_or(0),
                 path,
                 with,
                 budget_bytes,
@@ -265,7 +294,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         recalled: facts.recalled.clone(),
         shard: job.shard.filter(|shard| shard.total > 1),
     };
-    let group = |group: super::Group| {
+    let group = |group: Group| {
         let first = group.files.first().and_then(|at| facts.files.get(*at))?;
         let has = |job: &&PlannedJob| job.files.contains(&first.path);
         let job = report.jobs.iter().find(has)?.index;

@@ -396,6 +396,7 @@ fn of_a_base_only_parts_that_are_something_are_told() {
                 shared_bytes,
             },
             alone_bytes: 100 << 20,
+            bare_bytes: 40 << 20,
             least_bytes: 100 << 20,
         };
         refusal.to_string()
@@ -410,7 +411,50 @@ fn of_a_base_only_parts_that_are_something_are_told() {
         one.contains("(among it 40.0 MiB for the imports of all test files: a job"),
         "{one}"
     );
-    assert!(!told(0, 0).contains("among it"));
+    assert!(one.ends_with("so that is the least budget (104857600 bytes) with everything that the suite imports and shares; how much of that the files need is not recorded, and without any it is at least 40.0 MiB"), "{one}");
+    let none = told(0, 0);
+    assert!(
+        !none.contains("among it") && none.ends_with("(104857600 bytes)"),
+        "{none}"
+    );
+}
+
+/// A job that passed, to be planned.
+fn planned(facts: &Facts, asked: &Asked) -> Result<highwater_wire::report::PlanReport, Refusal> {
+    report(&crate::samples::job(), facts, asked)
+}
+
+#[test]
+fn what_a_file_needs_at_least_is_told_without_the_imports_of_others() {
+    let facts = Facts {
+        base_bytes: 100 << 20,
+        set_up_bytes: 90 << 20,
+        imported_bytes: 40 << 20,
+        controller_bytes: 30 << 20,
+        shared: vec![("shared".to_owned(), 20 << 20)],
+        files: vec![
+            file("a", 50 << 20, 60 << 20, 1),
+            file("b", 80 << 20, 0, 1),
+            file("c", 1 << 20, 70 << 20, 1),
+        ],
+        ..Facts::default()
+    };
+    let told = |together: &[&str], workers| {
+        let asked = Asked {
+            budget_bytes: 1 << 20,
+            jobs: None,
+            workers,
+            together: together.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        match planned(&facts, &asked).unwrap_err() {
+            Refusal::Infeasible { bare_bytes, .. } => bare_bytes >> 20,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(told(&[], None), 30 + 80);
+    assert_eq!(told(&["a", "b"], None), 30 + 80);
+    assert_eq!(told(&["?"], None), 30 + 60 + 70);
+    assert_eq!(told(&[], Some(2)), 3 * 30 + 80);
 }
 
 #[test]
