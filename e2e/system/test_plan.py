@@ -378,6 +378,20 @@ def test_names_that_look_like_flags_are_run_as_files(suite):
     assert suite.run(PYTEST + words)["sessions"][0]["tests"] == 3
 
 
+def test_a_name_that_can_stand_in_no_plan_is_told_and_runs_in_one_shard(recorder):
+    for name in ["test_a.py", "test_b.py", "test_\n.py"]:
+        (recorder.folder / name).write_text("def test_it(): pass\n")
+    recorder.run(PYTEST)
+    told = planned(recorder, None, ["--spool", recorder.spool, "--budget", "1GB", "--jobs", "2", "--write", "plan"]).stdout
+    assert "2 jobs of 2 test files" in told and r"note: test_\n.py has a name that" in told, told
+    tests = []
+    for shard in ("1/2", "2/2"):
+        run = recorder.run(PYTEST, None, ["--plan", "plan/plan.json", "--shard", shard])
+        assert recorder.done.returncode == 0, recorder.done.stdout
+        tests.append(run["sessions"][0]["tests"])
+    assert sorted(tests) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "arguments, why",
     [

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use highwater_analysis::{
+    figures::shown,
     plan::forms::{by_list, command, in_gitlab, of_shard, recorded, selection_name},
     time::{day, rfc3339},
 };
@@ -306,13 +307,17 @@ fn notes(report: &PlanReport) -> Vec<String> {
             &report.recalled,
             "did not run in that recording, or not to the end; planned with the most that was needed in other jobs",
         ),
+        (
+            &report.left_out,
+            "cannot stand in a plan, by a name that is empty or has a control character: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
+        ),
     ] {
         if let [first, others @ ..] = &files[..] {
             let more = match others.len() {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            notes.push(format!("{first}{more} {what}."));
+            notes.push(format!("{}{more} {what}.", shown(first)));
         }
     }
     for group in &report.together {

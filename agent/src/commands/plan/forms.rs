@@ -76,6 +76,10 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             &report.recalled,
             "did not run in that recording, or not to its end, and is planned with the most that it needed in other jobs",
         ),
+        (
+            &report.left_out,
+            "has a name that is empty or has a control character, and is not planned: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
+        ),
     ] {
         if let [first, others @ ..] = &files[..] {
             let more = match others.len() {

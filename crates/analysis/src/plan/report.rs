@@ -73,7 +73,7 @@ pub enum Refusal {
     Nothing,
     /// This session was recorded without the plugin, so what its files take is not known.
     Sampled(u32),
-    /// The name of a test file can stand in no list of arguments, line or matrix.
+    /// The names of all test files are such that they can stand in no list of arguments, line or matrix: this is the first.
     OddPath(String),
     /// A glob can stand in no document of a plan.
     OddGlob(String),
@@ -117,7 +117,7 @@ impl fmt::Display for Refusal {
             ),
             Self::OddPath(path) => write!(
                 f,
-                "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
+                "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it, and there is no other file to plan"
             ),
             Self::OddGlob(glob) => write!(
                 f,
@@ -199,14 +199,19 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         return Err(Refusal::Sampled(session.ordinal));
     }
     let is_odd = |text: &str| text.is_empty() || text.contains(char::is_control);
-    if let Some(file) = facts.files.iter().find(|file| is_odd(&file.path)) {
+    let (odd, files): (Vec<File>, Vec<File>) = facts
+        .files
+        .iter()
+        .cloned()
+        .partition(|file| is_odd(&file.path));
+    if let Some(file) = odd.first().filter(|_| files.is_empty()) {
         return Err(Refusal::OddPath(file.path.clone()));
     }
     if let Some(glob) = asked.together.iter().find(|glob| is_odd(glob)) {
         return Err(Refusal::OddGlob(glob.clone()));
     }
-    let groups = groups(&asked.together, &facts.files)
-        .map_err(|glob| Refusal::Unmatched(glob.to_owned()))?;
+    let groups =
+        groups(&asked.together, &files).map_err(|glob| Refusal::Unmatched(glob.to_owned()))?;
     let budget_bytes = asked.budget_bytes;
     let ground = Ground {
         base_bytes: facts.base_bytes,
@@ -218,7 +223,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         budget_bytes,
         jobs: asked.jobs,
     };
-    let shards = match cut(ground, &facts.files, &groups, wanted) {
+    let shards = match cut(ground, &files, &groups, wanted) {
         Plan::Shards(shards) => shards,
         Plan::Infeasible {
             path,
@@ -232,7 +237,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
                 ..ground
             };
             return Err(Refusal::Infeasible {
-                bare_bytes: fit::units(&facts.files, &groups)
+                bare_bytes: fit::units(&files, &groups)
                     .iter()
                     .map(|unit| bare.peak(unit.files()))
                     .max()
@@ -292,10 +297,11 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
         recalled: facts.recalled.clone(),
+        left_out: odd.into_iter().map(|file| file.path).collect(),
         shard: job.shard.filter(|shard| shard.total > 1),
     };
     let group = |group: Group| {
-        let first = group.files.first().and_then(|at| facts.files.get(*at))?;
+        let first = group.files.first().and_then(|at| files.get(*at))?;
         let has = |job: &&PlannedJob| job.files.contains(&first.path);
         let job = report.jobs.iter().find(has)?.index;
         Some(Together {

@@ -425,6 +425,49 @@ fn planned(facts: &Facts, asked: &Asked) -> Result<highwater_wire::report::PlanR
 }
 
 #[test]
+fn a_file_whose_name_can_stand_in_no_plan_is_named_and_the_others_are_planned() {
+    let mut facts = Facts {
+        files: vec![
+            file("test_\n.py", 5, 5, 1),
+            file("b", 1, 1, 1),
+            file("c", 1, 1, 1),
+        ],
+        ..Facts::default()
+    };
+    let asked = Asked {
+        budget_bytes: 3,
+        together: vec!["c".to_owned(), "b".to_owned()],
+        ..Asked::default()
+    };
+    let plan = planned(&facts, &asked).unwrap();
+    let [job] = &plan.jobs[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(
+        (&job.files[..], plan.together.len()),
+        (&["b".to_owned(), "c".to_owned()][..], 2)
+    );
+    assert_eq!(plan.left_out, ["test_\n.py"]);
+    assert!(plan.is_whole());
+    // What else could be done is done with all of them.
+    assert_eq!(plan.alternatives[0].predicted.peak_bytes, 7);
+    facts.files.truncate(1);
+    let why = planned(
+        &facts,
+        &Asked {
+            together: Vec::new(),
+            ..asked
+        },
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        why.starts_with("\"test_\\n.py\": the name of this test file"),
+        "{why}"
+    );
+}
+
+#[test]
 fn what_a_file_needs_at_least_is_told_without_the_imports_of_others() {
     let facts = Facts {
         base_bytes: 100 << 20,

@@ -36,6 +36,9 @@ pub struct PlanReport {
     /// Files that did not run in that recording, or not to their end: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
+    /// Test files whose names are empty or have a control character, so that they can stand in no plan: in none of the jobs, to which they are new files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The recorded job was this shard of several: files of the others are in none of the jobs, which take them for new ones where they run by the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardReport>,
@@ -241,6 +244,7 @@ mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            left_out: Vec::new(),
             shard: None,
         }
     }
