@@ -181,6 +181,7 @@ pub(super) mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            no_tests: Vec::new(),
             left_out: Vec::new(),
             shard: None,
         };

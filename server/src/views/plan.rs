@@ -308,6 +308,10 @@ fn notes(report: &PlanReport) -> Vec<String> {
             "did not run in that recording, or not to the end; planned with the most that was needed in other jobs",
         ),
         (
+            &report.no_tests,
+            "had no test to run in that recording, and is in none of these jobs: a new file to them once it has one",
+        ),
+        (
             &report.left_out,
             "cannot stand in a plan, by a name that is empty or has a control character: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
         ),

@@ -77,6 +77,10 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             "did not run in that recording, or not to its end, and is planned with the most that it needed in other jobs",
         ),
         (
+            &report.no_tests,
+            "was collected in that recording and had no test to run: it is in none of these jobs, and a new file to them once it has one",
+        ),
+        (
             &report.left_out,
             "has a name that is empty or has a control character, and is not planned: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
         ),

@@ -297,6 +297,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
         recalled: facts.recalled.clone(),
+        no_tests: facts.no_tests.clone(),
         left_out: odd.into_iter().map(|file| file.path).collect(),
         shard: job.shard.filter(|shard| shard.total > 1),
     };

@@ -36,6 +36,9 @@ pub struct PlanReport {
     /// Files that did not run in that recording, or not to their end: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
+    /// Files that were collected in that recording and had no test to run, such as modules without doctests: in none of the jobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_tests: Vec<String>,
     /// Test files whose names are empty or have a control character, so that they can stand in no plan: in none of the jobs, to which they are new files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
@@ -244,6 +247,7 @@ mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            no_tests: Vec::new(),
             left_out: Vec::new(),
             shard: None,
         }
