@@ -378,6 +378,29 @@ def test_names_that_look_like_flags_are_run_as_files(suite):
     assert suite.run(PYTEST + words)["sessions"][0]["tests"] == 3
 
 
+def test_what_was_collected_for_doctests_is_planned_where_it_has_some(recorder):
+    """Every module is collected, and most have no doctest."""
+    doctest = '"""\n>>> 1 + 1\n2\n"""\n'
+    files = {"conftest.py": doctest, "module.py": doctest + "def test_of_no_suite(): assert 0\n", "plain.py": "X = 1\n", "test_a.py": "def test_a(): pass\n"}
+    for name, text in files.items():
+        (recorder.folder / name).write_text(text)
+    pytest_v = PYTEST + ["-vv", "--doctest-modules", "--ignore=spool"]
+    recorder.run(pytest_v)
+    assert recorder.done.returncode == 0, recorder.done.stdout
+    where = ["--spool", recorder.spool, "--budget", "1GB", "--jobs", "9"]
+    done = planned(recorder, None, where + ["--format", "json", "--write", "plan"])
+    why = "9 jobs were asked for and 3 made: each has a test file at least"
+    assert why in done.stderr and why in planned(recorder, None, where).stdout
+    plan = json.loads(done.stdout)
+    assert (plan["no_tests"], plan["not_run"]) == (["plain.py"], [])
+    ran = []
+    for shard in ("1/3", "2/3", "3/3"):
+        recorder.run(pytest_v, None, ["--plan", "plan/plan.json", "--shard", shard])
+        assert recorder.done.returncode == 0, recorder.done.stdout
+        ran += re.findall(r"^(\S+)::\S+ PASSED", recorder.done.stdout.decode(), re.MULTILINE)
+    assert sorted(ran) == ["conftest.py", "module.py", "test_a.py"]
+
+
 def test_a_name_that_can_stand_in_no_plan_is_told_and_runs_in_one_shard(recorder):
     for name in ["test_a.py", "test_b.py", "test_\n.py"]:
         (recorder.folder / name).write_text("def test_it(): pass\n")

@@ -173,6 +173,7 @@ pub(super) mod tests {
             budget_bytes: 1,
             base_bytes: 1,
             workers: 1,
+            jobs_asked: None,
             jobs: files.iter().enumerate().map(job).collect(),
             bound: Bound::About,
             together: Vec::new(),

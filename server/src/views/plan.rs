@@ -3,7 +3,7 @@
 use askama::Template;
 use highwater_analysis::{
     figures::shown,
-    plan::forms::{by_list, command, in_gitlab, of_shard, recorded, selection_name},
+    plan::forms::{by_list, command, fewer, in_gitlab, of_shard, recorded, selection_name},
     time::{day, rfc3339},
 };
 use highwater_store::PlanRow;
@@ -290,6 +290,9 @@ fn notes(report: &PlanReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.is_partial {
         notes.push("The recorded job did not run to its end: what it had not even imported is not in this plan.".to_owned());
+    }
+    if let Some(what) = fewer(report) {
+        notes.push(what + ".");
     }
     if let Some(what) = of_shard(report) {
         notes.push(format!("The recorded job {what}."));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use highwater_analysis::{
     figures::{mebibytes, shown},
-    plan::forms::{by_list, command, of_shard, recorded},
+    plan::forms::{by_list, command, fewer, of_shard, recorded},
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
@@ -59,6 +59,9 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             out,
             "note: that job did not run to its end: what it had not even imported is not in this plan"
         )?;
+    }
+    if let Some(what) = fewer(report) {
+        writeln!(out, "note: {what}")?;
     }
     if let Some(what) = of_shard(report) {
         writeln!(out, "note: that job {what}")?;

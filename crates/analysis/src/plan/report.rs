@@ -286,6 +286,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         budget_bytes,
         base_bytes: facts.base_bytes,
         workers: ground.workers,
+        jobs_asked: asked.jobs,
         jobs: jobs.collect(),
         bound: match ground.workers {
             1 => Bound::About,

@@ -468,6 +468,51 @@ fn a_file_whose_name_can_stand_in_no_plan_is_named_and_the_others_are_planned() 
 }
 
 #[test]
+fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
+    let facts = Facts {
+        files: ["a", "b1", "b2"].map(|path| file(path, 1, 1, 1)).into(),
+        ..Facts::default()
+    };
+    let told = |jobs, together: &[&str]| {
+        let asked = Asked {
+            budget_bytes: 9,
+            jobs: Some(jobs),
+            workers: None,
+            together: together.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        forms::fewer(&planned(&facts, &asked).unwrap())
+    };
+    assert_eq!(told(3, &[]), None);
+    for (together, says) in [
+        (
+            &[][..],
+            "7 jobs were asked for and 3 made: each has a test file at least, and there are no more",
+        ),
+        (
+            &["b*"],
+            "7 jobs were asked for and 2 made: each has a test file at least, and there are no more that need not stay together",
+        ),
+    ] {
+        assert_eq!(told(7, together).as_deref(), Some(says));
+    }
+    let mut plan = planned(
+        &facts,
+        &Asked {
+            budget_bytes: 9,
+            ..Asked::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(forms::fewer(&plan), None);
+    plan.jobs_asked = Some(2);
+    let why = forms::fewer(&plan).unwrap();
+    assert!(
+        why.ends_with("no cut into more was found that has a file in each"),
+        "{why}"
+    );
+}
+
+#[test]
 fn what_a_file_needs_at_least_is_told_without_the_imports_of_others() {
     let facts = Facts {
         base_bytes: 100 << 20,

@@ -19,6 +19,9 @@ pub struct PlanReport {
     pub base_bytes: i64,
     /// Processes of each job that run tests: `-n` of xdist, 1 without.
     pub workers: u32,
+    /// How many jobs were asked for, where a number was: of more than files that go apart there are fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs_asked: Option<usize>,
     /// The jobs, the longest first.
     pub jobs: Vec<PlannedJob>,
     /// How the predictions of the jobs are meant.
@@ -233,6 +236,7 @@ mod tests {
             budget_bytes: 1,
             base_bytes: 1,
             workers: 1,
+            jobs_asked: None,
             jobs: vec![
                 job(1, &["tests/test_a.py", "tests/test_ü b.py"]),
                 job(2, &["job 1"]),
