@@ -334,6 +334,37 @@ def test_the_plan_of_a_job_that_died_says_what_it_does_not_know(suite):
     assert "note: test_07.py did not finish in that recording" in told, told
 
 
+def test_files_that_a_job_did_not_reach_are_planned_as_other_jobs_had_them(server, recorder):
+    """The last file needs far more than those before it, and the job that is planned died before it."""
+    light = "kept = []\ndef test_light(): kept.append(b'x' * (1 << 20))\n"
+    heavy = "def test_heavy(): assert len(b'x' * (90 << 20))\n"
+    dies = "import os\ndef test_dies():\n    if os.environ.get('DIES'): os.kill(os.getpid(), 9)\n"
+    for name, text in [("test_1", light), ("test_2", light), ("test_3", dies), ("test_4", heavy)]:
+        (recorder.folder / (name + ".py")).write_text(text)
+    died = recorder.run(PYTEST + ["-p", "no:randomly"], server, DIES="1")
+    server.job(died["uuid"])
+
+    def plan():
+        where = ["--server", server.url, died["uuid"], "--budget", "1GiB"]
+        document = json.loads(planned(recorder, server, where + ["--format", "json"]).stdout)
+        # The server makes the same plan.
+        assert server.get("/api/v1/jobs/%s/plan?budget=1GiB" % died["uuid"]) == document
+        return document, planned(recorder, server, where).stdout, server.text("/jobs/%s/plan?budget=1GiB" % died["uuid"])
+
+    document, text, page = plan()
+    assert (document["not_run"], document["recalled"]) == (["test_4.py"], [])
+    assert document["jobs"][0]["peak_bytes"] < document["base_bytes"] + 60 * MIB, document
+    assert "test_4.py did not run in that recording, and no other job was found to tell" in text and "the figures are guessed" in page, text
+    whole = recorder.run(PYTEST + ["-p", "no:randomly"], server)
+    assert recorder.done.returncode == 0
+    server.job(whole["uuid"])
+    document, text, page = plan()
+    assert (document["not_run"], document["recalled"]) == ([], ["test_3.py", "test_4.py"])
+    assert document["jobs"][0]["peak_bytes"] > document["base_bytes"] + 85 * MIB, document
+    for told in (text, page):
+        assert "test_3.py" in told and "planned with the most that" in told and "guessed" not in told, told
+
+
 def test_names_that_look_like_flags_are_run_as_files(suite):
     for number in range(12):
         (suite.folder / ("test_%02d.py" % number)).unlink()
@@ -345,6 +376,43 @@ def test_names_that_look_like_flags_are_run_as_files(suite):
     assert sorted(shlex.split(line)) == ["./-k.py", "./@x.py", "with blank's.py"]
     words = (suite.folder / "plan" / "test_selection_1.txt").read_text().splitlines()
     assert suite.run(PYTEST + words)["sessions"][0]["tests"] == 3
+
+
+def test_what_was_collected_for_doctests_is_planned_where_it_has_some(recorder):
+    """Every module is collected, and most have no doctest."""
+    doctest = '"""\n>>> 1 + 1\n2\n"""\n'
+    files = {"conftest.py": doctest, "module.py": doctest + "def test_of_no_suite(): assert 0\n", "plain.py": "X = 1\n", "test_a.py": "def test_a(): pass\n"}
+    for name, text in files.items():
+        (recorder.folder / name).write_text(text)
+    pytest_v = PYTEST + ["-vv", "--doctest-modules", "--ignore=spool"]
+    recorder.run(pytest_v)
+    assert recorder.done.returncode == 0, recorder.done.stdout
+    where = ["--spool", recorder.spool, "--budget", "1GB", "--jobs", "9"]
+    done = planned(recorder, None, where + ["--format", "json", "--write", "plan"])
+    why = "9 jobs were asked for and 3 made: each has a test file at least"
+    assert why in done.stderr and why in planned(recorder, None, where).stdout
+    plan = json.loads(done.stdout)
+    assert (plan["no_tests"], plan["not_run"]) == (["plain.py"], [])
+    ran = []
+    for shard in ("1/3", "2/3", "3/3"):
+        recorder.run(pytest_v, None, ["--plan", "plan/plan.json", "--shard", shard])
+        assert recorder.done.returncode == 0, recorder.done.stdout
+        ran += re.findall(r"^(\S+)::\S+ PASSED", recorder.done.stdout.decode(), re.MULTILINE)
+    assert sorted(ran) == ["conftest.py", "module.py", "test_a.py"]
+
+
+def test_a_name_that_can_stand_in_no_plan_is_told_and_runs_in_one_shard(recorder):
+    for name in ["test_a.py", "test_b.py", "test_\n.py"]:
+        (recorder.folder / name).write_text("def test_it(): pass\n")
+    recorder.run(PYTEST)
+    told = planned(recorder, None, ["--spool", recorder.spool, "--budget", "1GB", "--jobs", "2", "--write", "plan"]).stdout
+    assert "2 jobs of 2 test files" in told and r"note: test_\n.py has a name that" in told, told
+    tests = []
+    for shard in ("1/2", "2/2"):
+        run = recorder.run(PYTEST, None, ["--plan", "plan/plan.json", "--shard", shard])
+        assert recorder.done.returncode == 0, recorder.done.stdout
+        tests.append(run["sessions"][0]["tests"])
+    assert sorted(tests) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,10 @@ def _index(shard):
 class Plan:
     """What shards need of a plan."""
 
-    def __init__(self, identity, jobs, groups):
+    def __init__(self, identity, jobs, groups, shard=None):
         self.id = identity
+        # The index and total of the shard that was recorded, where it was one of several: the plan knows no file of the others.
+        self.shard = shard
         # The paths of each job's files, in order.
         self.jobs = jobs
         # Of each group its globs, and its job.
@@ -164,6 +166,8 @@ class Plan:
             if not all(1 <= job <= len(jobs) for _, job in groups):
                 raise ValueError("a group of a job that is not there")
             digest = _digest(recorded, jobs, groups)
+            shard = document.get("shard")
+            shard = (int(shard["index"]), int(shard["total"])) if shard else None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise pytest.UsageError("--highwater-plan=%s: this is no plan that `highwater plan` made (%r)" % (path, error))
         if digest != identity:
@@ -171,7 +175,7 @@ class Plan:
                 "--highwater-plan=%s: this plan was changed after it was made: its id is %s, and that of its content %s; make a new one with `highwater plan`"
                 % (path, identity, digest)
             )
-        return cls(identity, jobs, groups)
+        return cls(identity, jobs, groups, shard)
 
     def job_of(self, path):
         """The number of the job that a file belongs to."""
@@ -297,6 +301,15 @@ class Shard:
         if getattr(config.option, "dist", "no") not in ("no", "loadfile"):
             line += "; --dist loadfile keeps each file on one worker"
         return line
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """At the end, where ``-q`` hides nothing."""
+        if self.plan.shard is not None:
+            terminalreporter.write_line(
+                "highwater: warning: the job that plan %s was made from was shard %d of %d: files of the other shards are in none of its jobs, and ran here or in another as new files; "
+                "run its jobs by their lists of files (pytest @FILE), or plan from a recording of the whole suite" % ((self.plan.id,) + self.plan.shard),
+                yellow=True,
+            )
 
     def pytest_report_collectionfinish(self):
         if self._ran is None:

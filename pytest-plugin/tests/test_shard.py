@@ -75,6 +75,19 @@ def test_files_run_in_the_order_of_the_plan_and_new_ones_behind_them(split):
         assert set(part[len(files) :]) <= {"test_g.py", "test_h.py"}
 
 
+@pytest.mark.parametrize("options", [["-q"], ["-n", "2", "--dist", "loadfile"]])
+def test_a_plan_of_one_shard_is_warned_of_once(split, options):
+    if "-n" in options:
+        pytest.importorskip("xdist")
+    run = lambda: split.run(*options, "--highwater-shard", "1/3", "--highwater-plan=plan.json").stdout.decode()
+    assert "warning" not in run()
+    document = json.loads((split.tests / "plan.json").read_text())
+    document["shard"] = {"index": 2, "total": 3}
+    (split.tests / "plan.json").write_text(json.dumps(document))
+    told = run()
+    assert told.count("was shard 2 of 3: files of the other shards are in none of its jobs") == 1, told
+
+
 def test_the_files_of_other_shards_are_not_even_imported(split):
     (split.tests / "test_d.py").write_text("raise SystemError('imported')\n")
     first, second = (ran(split, "-v", "--highwater-shard", "%d/3" % index, "--highwater-plan=plan.json") for index in (1, 2))

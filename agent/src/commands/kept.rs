@@ -173,6 +173,7 @@ pub(super) mod tests {
             budget_bytes: 1,
             base_bytes: 1,
             workers: 1,
+            jobs_asked: None,
             jobs: files.iter().enumerate().map(job).collect(),
             bound: Bound::About,
             together: Vec::new(),
@@ -181,6 +182,8 @@ pub(super) mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            no_tests: Vec::new(),
+            left_out: Vec::new(),
             shard: None,
         };
         plan.id = plan.digest();

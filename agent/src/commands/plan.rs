@@ -65,6 +65,10 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
         true => report.id.to_string(),
         false => "plan.json".to_owned(),
     };
+    // What programs read says nothing of it.
+    if let Some(what) = of_programs::fewer(&report).filter(|_| task.form != Form::Text) {
+        terminal::tell(what);
+    }
     let text = match task.form {
         Form::Text => forms::text(&report, is_kept),
         Form::Json => json,

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use highwater_analysis::plan::forms::of_shard;
 use highwater_wire::report::PlanReport;
 
 use super::{CommandError, kept, working_folder};
@@ -45,10 +46,22 @@ fn had(named: &Path, given: &Given, env: &Env) -> Result<PathBuf, CommandError> 
         None => named.to_owned(),
     };
     let shard = settings::shard(given, env);
-    read(&file)
-        .and_then(|plan| has_shard(&plan, shard))
+    let plan = read(&file)
+        .and_then(|plan| has_shard(&plan, shard).map(|()| plan))
         .map_err(|why| CommandError::NoShard(named.to_owned(), why))?;
+    if let Some(what) = warning(&plan) {
+        terminal::tell(what);
+    }
     Ok(file)
+}
+
+/// What is wrong with running a shard of a plan that knows one shard of the suite alone.
+fn warning(plan: &PlanReport) -> Option<String> {
+    let what = of_shard(plan)?;
+    Some(format!(
+        "warning: the job that plan {} was made from {what}",
+        plan.id
+    ))
 }
 
 /// The plan in a file, as it was made.
@@ -85,6 +98,7 @@ fn has_shard(plan: &PlanReport, shard: Option<(u32, u32)>) -> Result<(), String>
 mod tests {
     use std::fs;
 
+    use highwater_wire::report::ShardReport;
     use tempfile::TempDir;
 
     use super::*;
@@ -177,6 +191,19 @@ mod tests {
             let why = settled(&at(name), shard, &[]).unwrap_err();
             assert!(why.contains(says), "{why}");
         }
+    }
+
+    #[test]
+    fn a_plan_of_one_shard_is_warned_of_where_it_is_run_as_if_it_had_all_files() {
+        let mut plan = plan();
+        assert_eq!(warning(&plan), None);
+        plan.shard = Some(ShardReport { index: 2, total: 3 });
+        let told = warning(&plan).unwrap();
+        let says = "was made from was shard 2 of 3: files of the other shards are in none of these jobs, which would take them for new ones";
+        assert!(
+            told.starts_with("warning: ") && told.contains(says),
+            "{told}"
+        );
     }
 
     #[test]

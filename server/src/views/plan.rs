@@ -2,7 +2,8 @@
 
 use askama::Template;
 use highwater_analysis::{
-    plan::forms::{by_list, command, in_gitlab, of_shard, recorded, selection_name},
+    figures::shown,
+    plan::forms::{by_list, command, fewer, in_gitlab, of_shard, recorded, selection_name},
     time::{day, rfc3339},
 };
 use highwater_store::PlanRow;
@@ -290,13 +291,16 @@ fn notes(report: &PlanReport) -> Vec<String> {
     if report.is_partial {
         notes.push("The recorded job did not run to its end: what it had not even imported is not in this plan.".to_owned());
     }
+    if let Some(what) = fewer(report) {
+        notes.push(what + ".");
+    }
     if let Some(what) = of_shard(report) {
         notes.push(format!("The recorded job {what}."));
     }
     for (files, what) in [
         (
             &report.not_run,
-            "did not run in that recording; they are planned as the file in the middle of those that did",
+            "did not run in that recording, and no other job was found to tell: the figures are guessed, as those of the file in the middle of those that did",
         ),
         (
             &report.cut_short,
@@ -304,7 +308,15 @@ fn notes(report: &PlanReport) -> Vec<String> {
         ),
         (
             &report.recalled,
-            "did not finish in that recording; planned with the most that was needed in other jobs",
+            "did not run in that recording, or not to the end; planned with the most that was needed in other jobs",
+        ),
+        (
+            &report.no_tests,
+            "had no test to run in that recording, and is in none of these jobs: a new file to them once it has one",
+        ),
+        (
+            &report.left_out,
+            "cannot stand in a plan, by a name that is empty or has a control character: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {
@@ -312,7 +324,7 @@ fn notes(report: &PlanReport) -> Vec<String> {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            notes.push(format!("{first}{more} {what}."));
+            notes.push(format!("{}{more} {what}.", shown(first)));
         }
     }
     for group in &report.together {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use highwater_analysis::{
     figures::{mebibytes, shown},
-    plan::forms::{by_list, command, of_shard, recorded},
+    plan::forms::{by_list, command, fewer, of_shard, recorded},
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
@@ -60,13 +60,16 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
             "note: that job did not run to its end: what it had not even imported is not in this plan"
         )?;
     }
+    if let Some(what) = fewer(report) {
+        writeln!(out, "note: {what}")?;
+    }
     if let Some(what) = of_shard(report) {
         writeln!(out, "note: that job {what}")?;
     }
     for (files, what) in [
         (
             &report.not_run,
-            "did not run in that recording, and is planned as the file in the middle of those that did",
+            "did not run in that recording, and no other job was found to tell of it: its figures are guessed, as those of the file in the middle of those that did",
         ),
         (
             &report.cut_short,
@@ -74,7 +77,15 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
         ),
         (
             &report.recalled,
-            "did not finish in that recording, and is planned with the most that it needed in other jobs",
+            "did not run in that recording, or not to its end, and is planned with the most that it needed in other jobs",
+        ),
+        (
+            &report.no_tests,
+            "was collected in that recording and had no test to run: it is in none of these jobs, and a new file to them once it has one",
+        ),
+        (
+            &report.left_out,
+            "has a name that is empty or has a control character, and is not planned: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
         ),
     ] {
         if let [first, others @ ..] = &files[..] {

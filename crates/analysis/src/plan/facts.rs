@@ -31,10 +31,12 @@ pub struct Facts {
     pub files: Vec<File>,
     /// Those of them that were cut short: they need no less than was seen, and maybe more.
     pub cut_short: Vec<String>,
-    /// Those that were cut short and of which other jobs tell more.
+    /// Those that were cut short, or did not run, and of which other jobs tell more.
     pub recalled: Vec<String>,
-    /// Files that were imported and did not run, behind those that did: they are taken to be as those in the middle.
+    /// Files that were imported and did not run, behind those that did, and of which no other job tells: they are taken to be as those in the middle.
     pub not_run: Vec<String>,
+    /// Files that were collected and had no test to run, such as modules without doctests: not among the files.
+    pub no_tests: Vec<String>,
 }
 
 /// Figures beyond this are nobody's, bytes and µs: sums of them stay whole numbers.
@@ -55,6 +57,11 @@ impl Facts {
     pub fn of(sessions: &[SessionReport], files: &[FileRow], fixtures: &[FixtureRow]) -> Self {
         let begins = sessions.iter().map(|it| (it.ordinal, it.began_us));
         let begins: BTreeMap<u32, Option<i64>> = begins.collect();
+        let whole: BTreeSet<u32> = sessions
+            .iter()
+            .filter(|session| ran_all(session))
+            .map(|session| session.ordinal)
+            .collect();
         let mut sessions: BTreeMap<u32, Vec<&FileRow>> = BTreeMap::new();
         for file in files.iter().filter(|file| file.visits > 0) {
             sessions.entry(file.session).or_default().push(file);
@@ -99,7 +106,7 @@ impl Facts {
                 facts.shared = shared.fixtures;
             }
         }
-        facts.add_what_did_not_run(files, &places);
+        facts.add_what_did_not_run(files, &places, &whole);
         facts
     }
 
@@ -119,7 +126,13 @@ impl Facts {
         self.files.push(file);
     }
 
-    fn add_what_did_not_run(&mut self, files: &[FileRow], ran: &BTreeMap<&str, usize>) {
+    /// `whole`: the sessions that ran all their tests, so that what did not run in them had none.
+    fn add_what_did_not_run(
+        &mut self,
+        files: &[FileRow],
+        ran: &BTreeMap<&str, usize>,
+        whole: &BTreeSet<u32>,
+    ) {
         let middle = |figure: fn(&File) -> i64| {
             let mut figures: Vec<i64> = self.files.iter().map(figure).collect();
             figures.sort_unstable();
@@ -139,7 +152,13 @@ impl Facts {
         if ran.is_empty() {
             return;
         }
+        let open = files.iter().filter(|file| !whole.contains(&file.session));
+        let open: BTreeSet<&str> = open.map(|file| file.path.as_str()).collect();
         for path in missing {
+            if !open.contains(path) {
+                self.no_tests.push(path.to_owned());
+                continue;
+            }
             self.not_run.push(path.to_owned());
             self.files.push(File {
                 path: path.to_owned(),
@@ -147,6 +166,11 @@ impl Facts {
             });
         }
     }
+}
+
+/// Whether a session came to its end and began each test that it was to run.
+fn ran_all(session: &SessionReport) -> bool {
+    session.not_begun == Some(0) && session.unfinished == 0 && session.exit_status.is_some()
 }
 
 /// A file of a session that stood at so many bytes before its first. Answers with it what it gave back that others had left.

@@ -1,4 +1,4 @@
-//! What other jobs saw of files that were cut short.
+//! What other jobs saw of files that were cut short, or did not run.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -7,8 +7,8 @@ use super::Facts;
 
 /// So many of a file's newest figures are looked at.
 pub const MOST_EARLIER: u32 = 20;
-/// Of so many files at most.
-const MOST_FILES: usize = 32;
+/// Of so many files at most: each is a question to the store, and of the agent to the server.
+const MOST_FILES: usize = 128;
 
 /// A file in one job of its history, as the API tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -37,19 +37,17 @@ impl Ran {
 }
 
 impl Facts {
-    /// The files of which other jobs are to be asked.
+    /// The files of which other jobs are to be asked: those that were cut short, then those that did not run.
     #[must_use]
     pub fn to_recall(&self) -> Vec<String> {
-        self.cut_short.iter().take(MOST_FILES).cloned().collect()
+        let unknown = self.cut_short.iter().chain(&self.not_run);
+        unknown.take(MOST_FILES).cloned().collect()
     }
 
-    /// Plans a file that was cut short with the most that it needed in other jobs than this one, of those in which it ran to its end, and with no less than it was seen to need here. What it held as it was
-    /// cut short may have been for a while, so what it leaves behind is the others' word alone.
+    /// Plans a file that was cut short, or did not run, with the most that it needed in other jobs than this one, of those in which it ran to its end. One that was cut short needs no less than it was seen
+    /// to need here. What it held as it was cut short may have been for a while, so what it leaves behind is the others' word alone.
     pub fn recall(&mut self, path: &str, job: Uuid, history: &[Ran]) {
         let others = || history.iter().filter(|it| it.job != job && !it.censored);
-        let Some(at) = self.cut_short.iter().position(|it| it == path) else {
-            return;
-        };
         let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
             most(|it| it.tree_spike_bytes),
@@ -58,14 +56,26 @@ impl Facts {
         ) else {
             return;
         };
+        let place = |paths: &[String]| paths.iter().position(|it| it == path);
+        let (cut_short, not_run) = (place(&self.cut_short), place(&self.not_run));
         let Some(file) = self.files.iter_mut().find(|file| file.path == path) else {
             return;
         };
-        let needed = file.spike_bytes.max(file.retained_bytes);
+        let (needed, took) = match (cut_short, not_run) {
+            (Some(_), _) => (file.spike_bytes.max(file.retained_bytes), file.duration_us),
+            // What it is planned with was taken from other files.
+            (None, Some(_)) => (0, 0),
+            (None, None) => return,
+        };
         file.spike_bytes = needed.max(spike.clamp(0, super::facts::MOST));
         file.retained_bytes = retained.clamp(0, super::facts::MOST);
-        file.duration_us = file.duration_us.max(duration.clamp(0, super::facts::MOST));
-        self.recalled.push(self.cut_short.remove(at));
+        file.duration_us = took.max(duration.clamp(0, super::facts::MOST));
+        let list = match cut_short {
+            Some(_) => &mut self.cut_short,
+            None => &mut self.not_run,
+        };
+        list.retain(|it| it != path);
+        self.recalled.push(path.to_owned());
     }
 }
 
@@ -127,6 +137,33 @@ mod tests {
             (facts.cut_short.len(), &facts.recalled[..]),
             (0, &["killed.py".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn a_file_that_did_not_run_needs_what_it_needed_in_other_jobs_and_else_is_guessed() {
+        let mut facts = facts();
+        let guessed = |path: &str| File {
+            path: path.to_owned(),
+            ..facts.files[0].clone()
+        };
+        let (light, unknown) = (guessed("light.py"), guessed("unknown.py"));
+        facts.files.extend([light, unknown]);
+        facts.not_run = vec!["light.py".to_owned(), "unknown.py".to_owned()];
+        assert_eq!(facts.to_recall(), ["killed.py", "light.py", "unknown.py"]);
+        facts.recall("light.py", KILLED, &[ran(2, 1), ran(4, -3)]);
+        facts.recall("unknown.py", KILLED, &[]);
+        // Less than the guess, which was other files'.
+        assert_eq!(told(&facts)[2..], [(11, 1, 9), (48, 48, 3)], "{facts:?}");
+        assert_eq!(facts.recalled, ["light.py"]);
+        assert_eq!(facts.not_run, ["unknown.py"]);
+    }
+
+    #[test]
+    fn of_so_many_files_other_jobs_are_asked_those_that_were_cut_short_first() {
+        let mut facts = facts();
+        facts.not_run = (0..2 * MOST_FILES).map(|at| at.to_string()).collect();
+        let asked = facts.to_recall();
+        assert_eq!((asked.len(), asked[0].as_str()), (MOST_FILES, "killed.py"));
     }
 
     #[test]

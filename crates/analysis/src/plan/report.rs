@@ -6,7 +6,7 @@ use highwater_wire::report::{
     Bound, JobReport, JobState, PlanReport, PlannedJob, Predicted, Together,
 };
 
-use super::{Facts, File, Ground, Plan, Shard, Wanted, alternatives, cut, groups};
+use super::{Facts, File, Ground, Group, Plan, Shard, Wanted, alternatives, cut, fit, groups};
 use crate::figures::{mebibytes, mebibytes_at_least, shown};
 
 /// What is less is not worth a word.
@@ -37,9 +37,13 @@ pub struct Each {
 }
 
 impl Each {
+    fn is_little(self) -> bool {
+        self.imported_bytes.max(self.shared_bytes) < LEAST_TOLD_BYTES
+    }
+
     /// In words behind what the processes stand at; nothing where it is little.
     fn words(self) -> String {
-        if self.imported_bytes.max(self.shared_bytes) < LEAST_TOLD_BYTES {
+        if self.is_little() {
             return String::new();
         }
         let whom = match self.workers {
@@ -69,7 +73,7 @@ pub enum Refusal {
     Nothing,
     /// This session was recorded without the plugin, so what its files take is not known.
     Sampled(u32),
-    /// The name of a test file can stand in no list of arguments, line or matrix.
+    /// The names of all test files are such that they can stand in no list of arguments, line or matrix: this is the first.
     OddPath(String),
     /// A glob can stand in no document of a plan.
     OddGlob(String),
@@ -89,6 +93,8 @@ pub enum Refusal {
         each: Each,
         /// What it needs without files that give back before it, bytes.
         alone_bytes: i64,
+        /// What a job of those that need most takes where its processes stand at pytest and its plugins alone, so that it is no less, bytes.
+        bare_bytes: i64,
         /// The least budget that was found to bear all files, bytes.
         least_bytes: i64,
     },
@@ -111,7 +117,7 @@ impl fmt::Display for Refusal {
             ),
             Self::OddPath(path) => write!(
                 f,
-                "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it"
+                "{path:?}: the name of this test file is empty or has a control character, so that no plan can be written with it, and there is no other file to plan"
             ),
             Self::OddGlob(glob) => write!(
                 f,
@@ -128,6 +134,7 @@ impl fmt::Display for Refusal {
                 idle_bytes,
                 each,
                 alone_bytes,
+                bare_bytes,
                 least_bytes,
             } => {
                 let alone = match with {
@@ -151,7 +158,19 @@ impl fmt::Display for Refusal {
                         mebibytes_at_least(*least_bytes)
                     ),
                     false => write!(f, "so that is the least budget ({least_bytes} bytes)"),
+                }?;
+                if each.is_little() {
+                    return Ok(());
                 }
+                f.write_str(" with everything that the suite imports and shares")?;
+                if bare_bytes < alone_bytes && alone_bytes <= least_bytes {
+                    write!(
+                        f,
+                        "; how much of that the files need is not recorded, and without any it is at least {}",
+                        mebibytes(*bare_bytes)
+                    )?;
+                }
+                Ok(())
             }
             Self::TooFew {
                 budget_bytes,
@@ -180,14 +199,19 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         return Err(Refusal::Sampled(session.ordinal));
     }
     let is_odd = |text: &str| text.is_empty() || text.contains(char::is_control);
-    if let Some(file) = facts.files.iter().find(|file| is_odd(&file.path)) {
+    let (odd, files): (Vec<File>, Vec<File>) = facts
+        .files
+        .iter()
+        .cloned()
+        .partition(|file| is_odd(&file.path));
+    if let Some(file) = odd.first().filter(|_| files.is_empty()) {
         return Err(Refusal::OddPath(file.path.clone()));
     }
     if let Some(glob) = asked.together.iter().find(|glob| is_odd(glob)) {
         return Err(Refusal::OddGlob(glob.clone()));
     }
-    let groups = groups(&asked.together, &facts.files)
-        .map_err(|glob| Refusal::Unmatched(glob.to_owned()))?;
+    let groups =
+        groups(&asked.together, &files).map_err(|glob| Refusal::Unmatched(glob.to_owned()))?;
     let budget_bytes = asked.budget_bytes;
     let ground = Ground {
         base_bytes: facts.base_bytes,
@@ -199,7 +223,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         budget_bytes,
         jobs: asked.jobs,
     };
-    let shards = match cut(ground, &facts.files, &groups, wanted) {
+    let shards = match cut(ground, &files, &groups, wanted) {
         Plan::Shards(shards) => shards,
         Plan::Infeasible {
             path,
@@ -207,7 +231,17 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
             alone_bytes,
             least_bytes,
         } => {
+            let bare = Ground {
+                base_bytes: facts.controller_bytes.min(facts.base_bytes),
+                set_up_bytes: 0,
+                ..ground
+            };
             return Err(Refusal::Infeasible {
+                bare_bytes: fit::units(&files, &groups)
+                    .iter()
+                    .map(|unit| bare.peak(unit.files()))
+                    .max()
+                    .unwrap_or(0),
                 path,
                 with,
                 budget_bytes,
@@ -252,6 +286,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         budget_bytes,
         base_bytes: facts.base_bytes,
         workers: ground.workers,
+        jobs_asked: asked.jobs,
         jobs: jobs.collect(),
         bound: match ground.workers {
             1 => Bound::About,
@@ -263,10 +298,12 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
         recalled: facts.recalled.clone(),
+        no_tests: facts.no_tests.clone(),
+        left_out: odd.into_iter().map(|file| file.path).collect(),
         shard: job.shard.filter(|shard| shard.total > 1),
     };
-    let group = |group: super::Group| {
-        let first = group.files.first().and_then(|at| facts.files.get(*at))?;
+    let group = |group: Group| {
+        let first = group.files.first().and_then(|at| files.get(*at))?;
         let has = |job: &&PlannedJob| job.files.contains(&first.path);
         let job = report.jobs.iter().find(has)?.index;
         Some(Together {

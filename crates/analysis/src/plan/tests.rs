@@ -396,6 +396,7 @@ fn of_a_base_only_parts_that_are_something_are_told() {
                 shared_bytes,
             },
             alone_bytes: 100 << 20,
+            bare_bytes: 40 << 20,
             least_bytes: 100 << 20,
         };
         refusal.to_string()
@@ -410,7 +411,138 @@ fn of_a_base_only_parts_that_are_something_are_told() {
         one.contains("(among it 40.0 MiB for the imports of all test files: a job"),
         "{one}"
     );
-    assert!(!told(0, 0).contains("among it"));
+    assert!(one.ends_with("so that is the least budget (104857600 bytes) with everything that the suite imports and shares; how much of that the files need is not recorded, and without any it is at least 40.0 MiB"), "{one}");
+    let none = told(0, 0);
+    assert!(
+        !none.contains("among it") && none.ends_with("(104857600 bytes)"),
+        "{none}"
+    );
+}
+
+/// A job that passed, to be planned.
+fn planned(facts: &Facts, asked: &Asked) -> Result<highwater_wire::report::PlanReport, Refusal> {
+    report(&crate::samples::job(), facts, asked)
+}
+
+#[test]
+fn a_file_whose_name_can_stand_in_no_plan_is_named_and_the_others_are_planned() {
+    let mut facts = Facts {
+        files: vec![
+            file("test_\n.py", 5, 5, 1),
+            file("b", 1, 1, 1),
+            file("c", 1, 1, 1),
+        ],
+        ..Facts::default()
+    };
+    let asked = Asked {
+        budget_bytes: 3,
+        together: vec!["c".to_owned(), "b".to_owned()],
+        ..Asked::default()
+    };
+    let plan = planned(&facts, &asked).unwrap();
+    let [job] = &plan.jobs[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(
+        (&job.files[..], plan.together.len()),
+        (&["b".to_owned(), "c".to_owned()][..], 2)
+    );
+    assert_eq!(plan.left_out, ["test_\n.py"]);
+    assert!(plan.is_whole());
+    // What else could be done is done with all of them.
+    assert_eq!(plan.alternatives[0].predicted.peak_bytes, 7);
+    facts.files.truncate(1);
+    let why = planned(
+        &facts,
+        &Asked {
+            together: Vec::new(),
+            ..asked
+        },
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        why.starts_with("\"test_\\n.py\": the name of this test file"),
+        "{why}"
+    );
+}
+
+#[test]
+fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
+    let facts = Facts {
+        files: ["a", "b1", "b2"].map(|path| file(path, 1, 1, 1)).into(),
+        ..Facts::default()
+    };
+    let told = |jobs, together: &[&str]| {
+        let asked = Asked {
+            budget_bytes: 9,
+            jobs: Some(jobs),
+            workers: None,
+            together: together.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        forms::fewer(&planned(&facts, &asked).unwrap())
+    };
+    assert_eq!(told(3, &[]), None);
+    for (together, says) in [
+        (
+            &[][..],
+            "7 jobs were asked for and 3 made: each has a test file at least, and there are no more",
+        ),
+        (
+            &["b*"],
+            "7 jobs were asked for and 2 made: each has a test file at least, and there are no more that need not stay together",
+        ),
+    ] {
+        assert_eq!(told(7, together).as_deref(), Some(says));
+    }
+    let mut plan = planned(
+        &facts,
+        &Asked {
+            budget_bytes: 9,
+            ..Asked::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(forms::fewer(&plan), None);
+    plan.jobs_asked = Some(2);
+    let why = forms::fewer(&plan).unwrap();
+    assert!(
+        why.ends_with("no cut into more was found that has a file in each"),
+        "{why}"
+    );
+}
+
+#[test]
+fn what_a_file_needs_at_least_is_told_without_the_imports_of_others() {
+    let facts = Facts {
+        base_bytes: 100 << 20,
+        set_up_bytes: 90 << 20,
+        imported_bytes: 40 << 20,
+        controller_bytes: 30 << 20,
+        shared: vec![("shared".to_owned(), 20 << 20)],
+        files: vec![
+            file("a", 50 << 20, 60 << 20, 1),
+            file("b", 80 << 20, 0, 1),
+            file("c", 1 << 20, 70 << 20, 1),
+        ],
+        ..Facts::default()
+    };
+    let told = |together: &[&str], workers| {
+        let asked = Asked {
+            budget_bytes: 1 << 20,
+            jobs: None,
+            workers,
+            together: together.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        match planned(&facts, &asked).unwrap_err() {
+            Refusal::Infeasible { bare_bytes, .. } => bare_bytes >> 20,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(told(&[], None), 30 + 80);
+    assert_eq!(told(&["a", "b"], None), 30 + 80);
+    assert_eq!(told(&["?"], None), 30 + 60 + 70);
+    assert_eq!(told(&[], Some(2)), 3 * 30 + 80);
 }
 
 #[test]

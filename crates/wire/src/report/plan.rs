@@ -19,6 +19,9 @@ pub struct PlanReport {
     pub base_bytes: i64,
     /// Processes of each job that run tests: `-n` of xdist, 1 without.
     pub workers: u32,
+    /// How many jobs were asked for, where a number was: of more than files that go apart there are fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs_asked: Option<usize>,
     /// The jobs, the longest first.
     pub jobs: Vec<PlannedJob>,
     /// How the predictions of the jobs are meant.
@@ -29,13 +32,19 @@ pub struct PlanReport {
     pub alternatives: Vec<Alternative>,
     /// The recorded job did not run to its end: what it had not even imported is not in the plan.
     pub is_partial: bool,
-    /// Files that were imported and did not run in that recording: planned with the figures of those in the middle.
+    /// Files that were imported and did not run in that recording, and of which no other job was found to tell: a guess, the figures of those in the middle.
     pub not_run: Vec<String>,
     /// Files whose recording was cut short and of which no other job tells: planned with what they were seen to need until then, which is the least.
     pub cut_short: Vec<String>,
-    /// Files whose recording was cut short: planned with the most that they needed in other jobs of the name, or until then.
+    /// Files that did not run in that recording, or not to their end: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
+    /// Files that were collected in that recording and had no test to run, such as modules without doctests: in none of the jobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_tests: Vec<String>,
+    /// Test files whose names are empty or have a control character, so that they can stand in no plan: in none of the jobs, to which they are new files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The recorded job was this shard of several: files of the others are in none of the jobs, which take them for new ones where they run by the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardReport>,
@@ -227,6 +236,7 @@ mod tests {
             budget_bytes: 1,
             base_bytes: 1,
             workers: 1,
+            jobs_asked: None,
             jobs: vec![
                 job(1, &["tests/test_a.py", "tests/test_ü b.py"]),
                 job(2, &["job 1"]),
@@ -241,6 +251,8 @@ mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            no_tests: Vec::new(),
+            left_out: Vec::new(),
             shard: None,
         }
     }

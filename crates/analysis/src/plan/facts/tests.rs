@@ -189,6 +189,55 @@ fn a_file_of_several_sessions_is_one_and_one_that_did_not_run_is_as_those_in_the
 }
 
 #[test]
+fn a_file_without_a_test_to_run_is_not_taken_to_be_one_that_was_not_reached() {
+    let mut module = row("conftest.py", 1, 50, 0);
+    module.visits = 0;
+    let rows = [row("a", 1, 100, 30), module];
+    let whole = SessionReport {
+        ordinal: 1,
+        not_begun: Some(0),
+        exit_status: Some(0),
+        ..samples::session(0)
+    };
+    for (session, has_none) in [
+        (whole.clone(), true),
+        (
+            SessionReport {
+                not_begun: Some(1),
+                ..whole.clone()
+            },
+            false,
+        ),
+        (
+            SessionReport {
+                not_begun: None,
+                ..whole.clone()
+            },
+            false,
+        ),
+        (
+            SessionReport {
+                exit_status: None,
+                ..whole.clone()
+            },
+            false,
+        ),
+        (
+            SessionReport {
+                unfinished: 1,
+                ..whole
+            },
+            false,
+        ),
+    ] {
+        let facts = Facts::of(std::slice::from_ref(&session), &rows, &[]);
+        let told = (facts.no_tests.len(), facts.not_run.len(), facts.files.len());
+        let expected = if has_none { (1, 0, 1) } else { (0, 1, 2) };
+        assert_eq!(told, expected, "{session:?}");
+    }
+}
+
+#[test]
 fn what_a_further_pytest_and_a_controller_take_is_told() {
     let (mut a, mut b) = (row("a", 1, 500, 30), row("b", 1, 530, 10));
     (a.workers[0].import_bytes, b.workers[0].import_bytes) = (300, 120);
