@@ -293,3 +293,16 @@ def test_limits_of_files_that_cannot_be_are_told_with_what_is_allowed(own_server
     # The tests run all the same, and are told of it.
     summary = recorder.run(PYTEST, server)
     assert summary["ending"]["verdict"] == "passed" and b"number 1: a: no limit is given" in recorder.done.stderr, recorder.done
+
+
+def test_a_branch_is_held_against_what_was_there_where_it_began_and_its_own_jobs_count_all(own_server, suite):
+    server = own_server
+    # Of a branch that lives long git says that it began where it was last merged.
+    began = ["--branch", "develop", "--base-commit", "2" * 40]
+    jobs = [suite(server, commit, flags=began) for commit in "1234567"]
+    own = json.loads(checked(suite, server, jobs[-1], "--baseline", "develop", "--format", "json").stdout)
+    assert [job["commit"][0] for job in own["baseline"]["jobs"]] == list("123456")
+    # Another that began before the last of them.
+    topic = suite(server, "8", flags=["--branch", "topic", "--base-commit", "5" * 40])
+    other = json.loads(checked(suite, server, topic, "--baseline", "develop", "--format", "json").stdout)
+    assert [job["commit"][0] for job in other["baseline"]["jobs"]] == list("12345")

@@ -63,7 +63,7 @@ _names = type.__dict__["__dict__"].__get__
 
 
 class _Kind:
-    """What the census knows of a type, and has counted of it. A metaclass is not asked: it may answer anything."""
+    """What the census knows of a type, and has counted of it. A metaclass is asked for nothing but its hash: it may answer anything."""
 
     __slots__ = ("count", "bytes", "size_of", "array", "_basic", "_head", "_shape")
 
@@ -75,10 +75,10 @@ class _Kind:
         own = [names["__sizeof__"] for names in map(_names, mro) if "__sizeof__" in names]
         self.size_of = sys.getsizeof
         if own and isinstance(own[0], types.FunctionType):
-            plain = next(one for one in own if not isinstance(one, types.FunctionType))
+            plain = next(one for one in own if isinstance(one, types.MethodDescriptorType))
             self.size_of = lambda one: plain(one) + head
-        self.array = array if array in mro else None
-        if collections.OrderedDict in mro:
+        self.array = array if any(one is array for one in mro) else None
+        if any(one is collections.OrderedDict for one in mro):
             self._shape = _ORDERED
         elif kind is str or _item_bytes(kind):
             self._shape = _ONE_BLOCK

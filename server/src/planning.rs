@@ -166,6 +166,7 @@ async fn history(
     let ran = history.into_iter().map(|point| Ran {
         job: point.uuid,
         tree_spike_bytes: point.tree_spike_bytes,
+        spike_bytes: point.spike_bytes,
         retained_bytes: point.retained_bytes,
         children_retained_bytes: point.children_retained_bytes,
         duration_us: point.duration_us,

@@ -30,8 +30,8 @@ pub struct Seconds {
     read_us: i64,
     /// When they were last read in full.
     in_full_us: Option<i64>,
-    /// The kernel's kills that all together had counted then.
-    kills: u64,
+    /// The kernel's kills that each had counted when it was last read.
+    kills: Vec<(Arc<str>, u64)>,
     buffer: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl Seconds {
             cgroups,
             read_us: i64::MIN,
             in_full_us: None,
-            kills: 0,
+            kills: Vec::new(),
             buffer: Vec::new(),
         }
     }
@@ -73,10 +73,20 @@ impl Seconds {
             });
             into.cgroups.push((level.shared_name(), reading));
         }
-        let kills = into.cgroups.iter().filter_map(|(_, it)| it.oom_kills).sum();
+        let counted = || {
+            let cgroups = into.cgroups.iter();
+            cgroups.filter_map(|(name, it)| Some((name, it.oom_kills?)))
+        };
+        let has_more = |(name, kills): (&Arc<str>, u64)| {
+            let known = self.kills.iter().find(|(known, _)| known == name);
+            known.is_some_and(|(_, before)| kills > *before)
+        };
+        let has_killed = counted().any(has_more);
+        self.kills.clear();
+        let kept = counted().map(|(name, kills)| (Arc::clone(name), kills));
+        self.kills.extend(kept);
         let is_recent = |before: i64| into.t_us - before < IN_FULL_EVERY_US;
-        let in_full = kills > self.kills || !self.in_full_us.is_some_and(is_recent);
-        self.kills = kills;
+        let in_full = has_killed || !self.in_full_us.is_some_and(is_recent);
         if in_full {
             self.in_full_us = Some(into.t_us);
         }

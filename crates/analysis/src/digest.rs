@@ -104,11 +104,15 @@ pub fn digest_with(recording: &Recording, context: &Context, history: &History) 
         .collect();
     walk::adopt_forked(&mut walks, &processes);
     walk::fail_crashed(&mut walks, &processes);
-    let visits = visits::rows(&walks, &processes, &memory);
+    let children = walks
+        .iter()
+        .map(|walk| children::Children::of(walk, &processes, &memory));
+    let children: Vec<children::Children<'_>> = children.collect();
+    let visits = visits::rows(&walks, &processes, &memory, &children);
     let mut files = files::rows(&walks, &visits, &processes);
     let diagnosis = diagnosis::take_apart(&walks, &mut files);
-    let tests = tests_rows::rows(&walks, &processes, &memory);
-    let fixtures = fixtures::rows(&walks, &processes, &memory);
+    let tests = tests_rows::rows(&walks, &processes, &memory, &children);
+    let fixtures = fixtures::rows(&walks, &children);
     let peak = peak::of_job(&memory, &walks, &processes);
     let job = job::report(&parts::Parts {
         recording,

@@ -134,7 +134,8 @@ pub fn forecast(seen: &Seen<'_>, ahead: &[Option<Known>], limits: &[Limit]) -> O
     // How files known to history meet on several workers too few that ended tell; where enough did, these are a measure for all.
     let counted = || steps.iter().filter(|(step, _)| !step.is_first);
     let known = counted().filter(|(_, known)| known.is_some()).count();
-    let is_strange = seen.workers > 1 && known < LEAST_FILES && counted().count() >= LEAST_FILES;
+    let unknown = counted().count() - known;
+    let is_strange = seen.workers > 1 && known < LEAST_FILES && unknown >= LEAST_FILES;
     let strangers = vec![None; if is_strange { ahead.len() } else { 0 }];
     let ahead = if is_strange { &strangers[..] } else { ahead };
     let pool = Pool::of(steps, ahead, seen.workers)?;

@@ -92,10 +92,8 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
     let Some(level) = levels.last().copied() else {
         return Told::TooFew;
     };
-    let noise_bytes = noise(before, &levels);
-    let needed = wide(before.len(), levels.len(), part)
-        * noise_bytes
-        * (1.0 + 1.0 / level.len() as f64).sqrt();
+    let noise_bytes = noise(before, &levels).max(LEAST_NOISE_BYTES);
+    let needed = apart_by_chance(before, &levels, part) * (1.0 + 1.0 / level.len() as f64).sqrt();
     let least_bytes = needed.max(floor);
     let is_surely =
         |bytes: f64| bytes - level.value > least_bytes && bytes > highest(before, &level);
@@ -134,7 +132,7 @@ pub fn least_change(peak_bytes: f64) -> f64 {
 /// Levels that are no further apart than noise explains are made one, those that are least so first: a cut that chance made leaves less noise than there is.
 fn sure(before: &[f64], mut levels: Vec<Level>, part: f64) -> Vec<Level> {
     while levels.len() > 1 {
-        let unit = wide(before.len(), levels.len(), part) * noise(before, &levels);
+        let unit = apart_by_chance(before, &levels, part);
         let apart = |at: &usize| {
             let (one, other) = (&levels[*at], &levels[at + 1]);
             let error = (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt();
@@ -150,6 +148,14 @@ fn sure(before: &[f64], mut levels: Vec<Level>, part: f64) -> Vec<Level> {
     levels
 }
 
+/// How far two figures lie apart by chance in this part of the cases at the most, bytes. Only noise that was estimated is hardly known: the least of it is not.
+fn apart_by_chance(before: &[f64], levels: &[Level], part: f64) -> f64 {
+    let quantile = quantile(before.len().saturating_sub(levels.len()), part);
+    let factor = before.len().checked_sub(LEAST_JOBS);
+    let factor = factor.and_then(|at| FEW_JOBS.get(at)).unwrap_or(&1.0);
+    quantile * (factor * noise(before, levels)).max(LEAST_NOISE_BYTES)
+}
+
 /// How far the figures lie from their levels.
 fn noise(before: &[f64], levels: &[Level]) -> f64 {
     let of = |level: &Level| {
@@ -159,7 +165,7 @@ fn noise(before: &[f64], levels: &[Level]) -> f64 {
             .map(|value| value - level.value)
             .collect::<Vec<f64>>()
     };
-    changepoint::noise(&levels.iter().flat_map(of).collect::<Vec<f64>>()).max(LEAST_NOISE_BYTES)
+    changepoint::noise(&levels.iter().flat_map(of).collect::<Vec<f64>>())
 }
 
 /// What a job of the level had without being another level; one wild one of many does not count, nor does the newest, of which nobody knows yet.
@@ -171,13 +177,6 @@ fn highest(before: &[f64], level: &Level) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let wild = usize::from(values.len() >= MANY_JOBS);
     values[values.len() - 1 - wild]
-}
-
-/// [`quantile`] for the noise as it is estimated of so many jobs in so many levels.
-fn wide(jobs: usize, levels: usize, part: f64) -> f64 {
-    let factor = jobs.checked_sub(LEAST_JOBS);
-    let factor = factor.and_then(|at| FEW_JOBS.get(at)).unwrap_or(&1.0);
-    factor * quantile(jobs.saturating_sub(levels), part)
 }
 
 /// Standard deviations above which by chance lies this part of figures, by Student's (1908) distribution: the noise of few jobs is itself hardly known.

@@ -13,7 +13,7 @@ const LEAST_CHILDREN_BYTES: i64 = 4 << 20;
 pub(crate) fn retained(digest: &Digest) -> Vec<&FileRow> {
     let ran = digest.files.iter().filter(|file| file.visits > 0);
     let mut ranked: Vec<&FileRow> = ran
-        .filter(|file| file.tree_retained_bytes() >= LEAST_SHOWN_BYTES)
+        .filter(|file| file.retained_bytes.max(file.tree_retained_bytes()) >= LEAST_SHOWN_BYTES)
         .collect();
     ranked.sort_by_key(|file| std::cmp::Reverse(file.tree_retained_bytes()));
     ranked
@@ -42,15 +42,16 @@ pub fn at_least(bytes: i64, censored: bool) -> String {
     format!("{least}{}", mebibytes(bytes))
 }
 
-/// What children hold that a file left running, as a remark behind its name; empty where it is little.
+/// What children hold that a file left running, or held that others had left and that ended in it, as a remark behind its name; empty where it is little.
 #[must_use]
 pub fn left_running(file: &FileRow) -> String {
-    match file.children_retained_bytes {
-        bytes if bytes >= LEAST_CHILDREN_BYTES => {
-            format!("left children running ({})", mebibytes(bytes))
-        }
-        _ => String::new(),
-    }
+    let bytes = file.children_retained_bytes;
+    let what = match bytes.saturating_abs() >= LEAST_CHILDREN_BYTES {
+        true if bytes > 0 => "left children running",
+        true => "children that others left ended",
+        false => return String::new(),
+    };
+    format!("{what} ({})", mebibytes(bytes.saturating_abs()))
 }
 
 /// The tests that rose most, with what was below them.

@@ -177,11 +177,12 @@ impl Job<'_> {
                 other_than: &report.commit,
             };
             let mut rows = snapshot.baseline(alike, MOST_LOOKED_AT).await?;
-            // What came to the branch after a pull request began is none of its doing.
+            // What came to the branch after another, or a pull request, began is none of its doing.
             let base = rows
                 .iter()
                 .position(|row| row.head_commit == report.run.base_commit);
-            if let Some(base) = base.filter(|_| !report.run.base_commit.is_empty()) {
+            let is_beside = !is_of(report, &branch) && !report.run.base_commit.is_empty();
+            if let Some(base) = base.filter(|_| is_beside) {
                 rows.drain(..base);
             }
             rows.truncate(check::MOST_JOBS);
@@ -224,10 +225,15 @@ async fn fixtures_of(state: &AppState, uuid: Uuid) -> Result<Option<Vec<FixtureR
     }
 }
 
+/// Whether the job is of the branch, and not of a pull request that has its name.
+fn is_of(report: &JobReport, branch: &str) -> bool {
+    report.branch == branch && report.run.pull_request.is_empty()
+}
+
 /// A commit of the branch itself comes after those that are older. One of another branch may be as old as it says and begins where that branch stands.
 fn until(report: &JobReport, branch: &str) -> i64 {
     let ordered = check::ordered_unix_us(report);
-    match report.branch == branch && report.run.pull_request.is_empty() {
+    match is_of(report, branch) {
         true => ordered,
         false => time::unix_us(&report.started_at).map_or(ordered, |began| began.max(ordered)),
     }

@@ -21,7 +21,7 @@ use crate::{
     },
     settings::Places,
     shipper::Client,
-    summary,
+    summary, terminal,
 };
 
 /// How long the server may take for a page.
@@ -72,8 +72,16 @@ pub(super) fn find(
     let report: JobReport = one(&client, job, "")?;
     let mut facts = Facts::of(&report.sessions, &files, &fixtures);
     for path in facts.to_recall() {
-        let history = history(&client, &report, &path).map_err(unread)?;
-        facts.recall(&path, report.uuid, &history);
+        match history(&client, &report, &path) {
+            Ok(history) => facts.recall(&path, report.uuid, &history),
+            Err(why) => {
+                // The plan stands without it, and tells which files are guessed.
+                terminal::tell(format!(
+                    "what other jobs saw of {path} and of those after it was not read: {why}"
+                ));
+                break;
+            }
+        }
     }
     Ok(Found { facts, job: report })
 }

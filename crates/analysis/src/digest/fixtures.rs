@@ -4,18 +4,13 @@ use std::collections::BTreeMap;
 
 use highwater_wire::report::FixtureRow;
 
-use super::{children::Children, memory::Memory, processes::ProcessFacts, walk::Walk};
+use super::{children::Children, walk::Walk};
 
-pub(super) fn rows(
-    walks: &[Walk<'_>],
-    processes: &[ProcessFacts],
-    memory: &Memory,
-) -> Vec<FixtureRow> {
+pub(super) fn rows(walks: &[Walk<'_>], children: &[Children<'_>]) -> Vec<FixtureRow> {
     let mut rows: BTreeMap<(u32, &str, &str, &str, &str), FixtureRow> = BTreeMap::new();
-    let fixtures = walks.iter().flat_map(|walk| {
-        let children = Children::of(walk, processes, memory);
-        let with_children = move |it| (it, children.of_fixture(it));
-        walk.fixtures.iter().map(with_children)
+    let fixtures = walks.iter().zip(children).flat_map(|(walk, children)| {
+        let fixtures = walk.fixtures.iter().enumerate();
+        fixtures.map(|(at, fixture)| (fixture, children.of_fixture(at)))
     });
     for (fixture, children) in fixtures {
         let key = (

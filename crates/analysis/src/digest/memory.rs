@@ -24,6 +24,9 @@ const FORK_SEEN_SHARE: f64 = 0.02;
 /// A copy that falls below this share of itself has called exec.
 const FORK_COPY_LEFT: f64 = 0.9;
 
+/// The end of a process is seen so much late at the most, µs.
+const END_SEEN_US: i64 = 30_000;
+
 /// One point of the job's curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreePoint {
@@ -89,19 +92,25 @@ pub(super) struct Branch {
 }
 
 impl Branch {
+    /// What it held at each tick of some at which it was seen, bytes.
+    fn points_in(&self, ticks: &Range<usize>) -> impl Iterator<Item = &(usize, i64)> {
+        let first = self.points.partition_point(|point| point.0 < ticks.start);
+        let end = ticks.end;
+        self.points[first..]
+            .iter()
+            .take_while(move |point| point.0 < end)
+    }
+
+    /// The ticks at which it was seen, some at a time.
+    pub(super) fn seen(&self) -> impl Iterator<Item = usize> + '_ {
+        self.points.iter().map(|point| point.0)
+    }
+
     /// What it held at a tick, bytes. One that was missed there, and seen before and after, held what it did before.
     fn at(&self, tick: usize) -> Option<i64> {
         let after = self.points.partition_point(|point| point.0 <= tick);
         let (seen, bytes) = self.points[after.checked_sub(1)?];
         (seen == tick || after < self.points.len()).then_some(bytes)
-    }
-
-    /// From the first tick at which something of it was there to after the last.
-    pub(super) fn ticks(&self) -> Range<usize> {
-        match (self.points.first(), self.points.last()) {
-            (Some((first, _)), Some((last, _))) => *first..last + 1,
-            _ => 0..0,
-        }
     }
 }
 
@@ -332,20 +341,28 @@ impl Memory {
         self.and_neighbours(&self.ticks_in(from_us, to_us))
     }
 
-    /// What a branch held at a moment: the less of the last tick before it and the first one after, since it may have come or gone between them.
-    /// 0 where it was not there at both.
+    /// What a branch held at a moment: the less of the last tick before it and the first one after, since it may have come or gone between them; 0 where it
+    /// was not there at both.
     pub(super) fn branch_at(&self, branch: &Branch, t_us: i64) -> i64 {
         let after = self.ticks_in(t_us, t_us).start;
-        let before = after.checked_sub(1).and_then(|tick| branch.at(tick));
-        match before {
-            // Nothing was sampled any more.
-            Some(bytes) if after == self.ticks.len() => match branch.ended_us {
-                Some(ended_us) if ended_us <= t_us => 0,
-                _ => bytes,
-            },
+        match after.checked_sub(1).and_then(|tick| branch.at(tick)) {
+            Some(_) if after == self.ticks.len() => self.branch_left_at(branch, t_us),
             Some(bytes) => branch.at(after).map_or(0, |then| then.min(bytes)),
             None => 0,
         }
+    }
+
+    /// What a branch held that outlived a moment after which its parent only ended, and it with that: as at the last tick before.
+    pub(super) fn branch_left_at(&self, branch: &Branch, t_us: i64) -> i64 {
+        let surely_us = t_us.saturating_add(END_SEEN_US);
+        if branch
+            .ended_us
+            .is_some_and(|ended_us| ended_us <= surely_us)
+        {
+            return 0;
+        }
+        let before = self.ticks_in(t_us, t_us).start.checked_sub(1);
+        before.and_then(|tick| branch.at(tick)).unwrap_or(0)
     }
 
     /// The highest simultaneous memory of a process and what some of its branches took above so many bytes each, in a span of time; none without samples of
@@ -357,15 +374,18 @@ impl Memory {
         from_us: i64,
         to_us: i64,
     ) -> Option<i64> {
+        let ticks = self.ticks_in(from_us, to_us);
+        let mut sums = vec![0_i64; ticks.len()];
+        for (branch, from) in branches {
+            for (tick, bytes) in branch.points_in(&ticks) {
+                let sum = &mut sums[tick - ticks.start];
+                *sum = sum.saturating_add(bytes.saturating_sub(*from).max(0));
+            }
+        }
         let points = self.points_in(process, from_us, to_us);
-        let sums = points.map(|(tick, rss, _)| {
-            let above = branches.iter().filter_map(|(branch, from)| {
-                let held = branch.at(*tick)?;
-                Some(held.saturating_sub(*from).max(0))
-            });
-            above.fold(*rss, i64::saturating_add)
-        });
-        sums.max()
+        points
+            .map(|(tick, rss, _)| rss.saturating_add(sums[tick - ticks.start]))
+            .max()
     }
 
     fn branches_of(&self, process: usize) -> Vec<Branch> {

@@ -16,14 +16,15 @@ pub(super) fn rows(
     walks: &[Walk<'_>],
     processes: &[ProcessFacts],
     memory: &Memory,
+    children: &[Children<'_>],
 ) -> Vec<TestRow> {
     let mut rows: Vec<TestRow> = walks
         .iter()
-        .flat_map(|walk| {
-            let children = Children::of(walk, processes, memory);
+        .zip(children)
+        .flat_map(|(walk, children)| {
             let row = move |test| {
                 let process = &processes[walk.process];
-                row(test, walk.process, process, memory, &children)
+                row(test, walk.process, process, memory, children)
             };
             walk.tests.iter().map(row)
         })

@@ -84,12 +84,17 @@ pub(super) fn kind_of(span: &Span) -> PeakKind {
     }
 }
 
-pub(super) fn rows(walks: &[Walk<'_>], processes: &[ProcessFacts], memory: &Memory) -> Vec<Visit> {
+pub(super) fn rows(
+    walks: &[Walk<'_>],
+    processes: &[ProcessFacts],
+    memory: &Memory,
+    children: &[Children<'_>],
+) -> Vec<Visit> {
     let mut visits: Vec<Visit> = walks
         .iter()
-        .flat_map(|walk| {
+        .zip(children)
+        .flat_map(|(walk, children)| {
             let process = &processes[walk.process];
-            let children = Children::of(walk, processes, memory);
             walk.visits.iter().map(move |visit| {
                 let until = visit.ended_us.unwrap_or(i64::MAX);
                 let children = children.of_span(visit.began_us, visit.ended_us, visit.span.peak);

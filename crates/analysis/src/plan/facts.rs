@@ -186,11 +186,10 @@ fn of_row(row: &FileRow, started_bytes: i64) -> (File, i64) {
         retained_bytes: row.retained_bytes.clamp(-MOST, MOST),
         duration_us: row.duration_us.clamp(0, MOST),
     };
-    let mut given = given::take_off(&mut file, below.clamp(0, MOST));
-    // Children that others had left and that ended here were no room to it: its spike is without them.
-    let children = row.children_retained_bytes.clamp(-MOST, MOST);
-    given += (-children).max(0);
-    file.retained_bytes += children.max(0);
+    let given = given::take_off(&mut file, below.clamp(0, MOST));
+    // Children of others that ended here are not given back: where this file does not run, nobody knows who ends them.
+    let children = row.children_retained_bytes.clamp(0, MOST);
+    file.retained_bytes = file.retained_bytes.saturating_add(children).min(MOST);
     (file, given)
 }
 

@@ -16,7 +16,10 @@ pub struct Ran {
     /// The job.
     pub job: Uuid,
     /// What it needed above its start, its children's memory at its highest among it, bytes.
+    #[serde(default)]
     pub tree_spike_bytes: i64,
+    /// The same without its children's; all that servers tell which do not know those.
+    pub spike_bytes: i64,
     /// What it left behind, bytes.
     pub retained_bytes: i64,
     /// What children of it that outlive it hold, bytes.
@@ -50,7 +53,7 @@ impl Facts {
         let others = || history.iter().filter(|it| it.job != job && !it.censored);
         let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
-            most(|it| it.tree_spike_bytes),
+            most(|it| it.tree_spike_bytes.max(it.spike_bytes)),
             most(Ran::left_bytes),
             most(|it| it.duration_us),
         ) else {
@@ -104,6 +107,7 @@ mod tests {
         Ran {
             job: Uuid::from_u128(2),
             tree_spike_bytes: spike_bytes + 7,
+            spike_bytes,
             retained_bytes,
             children_retained_bytes: 0,
             duration_us: 9,

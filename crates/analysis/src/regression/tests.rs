@@ -182,6 +182,30 @@ fn the_more_figures_the_surer_each_must_be() {
 }
 
 #[test]
+fn a_leak_of_a_quiet_suite_is_found_however_few_jobs_are_before() {
+    let small = |mebibytes: f64| Figure {
+        peak_bytes: 20.0 * MB,
+        ..figure(mebibytes)
+    };
+    for jobs in LEAST_JOBS..=12 {
+        let told = compare(&vec![100.0 * MB; jobs], small(109.0), 173);
+        let Told::Compared(told) = told else {
+            panic!("{jobs}: {told:?}")
+        };
+        assert_eq!(told.course, Course::Worse, "{jobs}: {told:?}");
+    }
+    // A step that is there to be seen is no noise.
+    let stepped = [100.0, 100.0, 100.0, 108.0, 108.0, 108.0].map(|it| it * MB);
+    let Told::Compared(told) = compare(&stepped, small(120.0), 173) else {
+        panic!("too few")
+    };
+    assert_eq!(
+        (told.before_bytes, told.course),
+        (108.0 * MB, Course::Worse)
+    );
+}
+
+#[test]
 fn figures_that_never_moved_have_floors() {
     let before = vec![10.0 * MB; 12];
     let small = |bytes| Figure {

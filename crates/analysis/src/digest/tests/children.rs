@@ -92,7 +92,8 @@ fn one_that_ends_in_a_later_file_was_left_by_the_former_and_is_no_room_for_the_l
         .files
         .iter()
         .map(|it| (it.retained_bytes / MB, it.spike_bytes / MB));
-    assert_eq!(planned.collect::<Vec<_>>(), [(0, 80), (0, 60), (0, 0)]);
+    // Where the second does not run, the child stays.
+    assert_eq!(planned.collect::<Vec<_>>(), [(80, 80), (0, 60), (0, 0)]);
 }
 
 #[test]
@@ -129,6 +130,59 @@ fn one_that_ends_as_the_last_samples_are_taken_is_not_left_behind() {
         .ends(Some(0), None)
         .digest();
     assert_eq!(told(&digest)[2], [80, 0, 0]);
+}
+
+#[test]
+fn a_file_that_never_ended_gives_back_no_child_that_died_with_the_job() {
+    let mut story = three_files("function");
+    // Killed in the second file, and the child of the first with it.
+    story
+        .batch
+        .marks
+        .retain(|mark| mark.t_us < 300 * 1_000 && mark.t_us != 400 * 1_000);
+    story.batch.samples.clear();
+    let story = story.gone(300, None).samples(Metric::Rss, 0, &[30; 6]);
+    let story = child(story, 20, 120, &[80; 3]).gone(300, None);
+    let digest = story.ends(None, Some(9)).digest();
+    assert_eq!(told(&digest), [[0, 80, 80], [80, 0, 0]]);
+    assert!(digest.files[1].censored);
+}
+
+#[test]
+fn one_that_goes_with_the_process_after_its_last_file_was_not_ended_by_that_file() {
+    let mut story = three_files("function");
+    story.batch.samples.clear();
+    let story = story.gone(690, Some(0)).samples(Metric::Rss, 0, &[30; 14]);
+    // It was seen to clean up at 650 ms, as pytest had let go of it.
+    let shrinks = [80, 80, 80, 80, 80, 80, 80, 80, 80, 80, 5];
+    let story = child(story, 20, 120, &shrinks).gone(660, Some(0));
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest), [[0, 80, 80], [80, 0, 0], [80, 0, 0]]);
+}
+
+#[test]
+fn one_that_a_fixture_started_for_another_is_told_of_the_inner_alone() {
+    let story = one_process()
+        .marks(&[
+            (0, 30, 30, sb()),
+            (1, 30, 30, tb(A, "one")),
+            (2, 30, 30, fb(1, "app", "session", "")),
+            (50, 30, 30, fb(2, "db", "session", "")),
+            (150, 30, 30, fe(2)),
+            (190, 30, 30, fe(1)),
+            (191, 30, 30, tp("call")),
+            (300, 30, 30, te("passed")),
+            (301, 30, 30, se(0)),
+        ])
+        .samples(Metric::Rss, 0, &[30; 8]);
+    let digest = child(story, 20, 60, &[80; 6]).ends(Some(0), None).digest();
+    let held = digest
+        .fixtures
+        .iter()
+        .map(|it| (&it.name[..], it.children_bytes / MB));
+    assert_eq!(held.collect::<Vec<_>>(), [("app", 0), ("db", 80)]);
+    let facts = plan::Facts::of(&[], &digest.files, &digest.fixtures);
+    assert_eq!(facts.base_bytes, 110 * MB);
 }
 
 #[test]
