@@ -91,6 +91,7 @@ pub fn file(path: &str) -> FileRow {
         failed: 0,
         duration_us: 0,
         censored: false,
+        import_failed: false,
         workers: Vec::new(),
         diagnosis: None,
     }

@@ -312,7 +312,7 @@ fn notes(report: &PlanReport) -> Vec<String> {
         ),
         (
             &report.no_tests,
-            "had no test to run in that recording, and is in none of these jobs: a new file to them once it has one",
+            "had no test to run (or none that was asked for) in that recording, and is in none of these jobs: a new file to them once it has one",
         ),
         (
             &report.left_out,

@@ -81,7 +81,7 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
         ),
         (
             &report.no_tests,
-            "was collected in that recording and had no test to run: it is in none of these jobs, and a new file to them once it has one",
+            "was collected in that recording and had no test to run (or none that was asked for): it is in none of these jobs, and a new file to them once it has one",
         ),
         (
             &report.left_out,

@@ -1,6 +1,9 @@
 //! One row a test file and session: its visits added up, a worker and together.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use highwater_wire::report::{FileRow, LateImport, PeakKind, WorkerFigures};
 
@@ -16,6 +19,7 @@ pub(super) fn rows(
 ) -> Vec<FileRow> {
     let mut figures: BTreeMap<(u32, &str, u32), WorkerFigures> = BTreeMap::new();
     let mut late: BTreeMap<(u32, &str), BTreeMap<&str, i64>> = BTreeMap::new();
+    let mut failed: BTreeSet<(u32, &str)> = BTreeSet::new();
     for walk in walks {
         let process = &processes[walk.process];
         for module in &walk.modules {
@@ -24,6 +28,9 @@ pub(super) fn rows(
             *took = took.saturating_add(module.own_bytes);
         }
         for import in &walk.imports {
+            if import.failed {
+                failed.insert((import.session, import.path));
+            }
             let own = figures
                 .entry((import.session, import.path, process.number))
                 .or_insert_with(|| {
@@ -55,6 +62,7 @@ pub(super) fn rows(
             let late_imports = late.remove(&(session, path)).unwrap_or_default();
             FileRow {
                 late_imports: largest(late_imports),
+                import_failed: failed.contains(&(session, path)),
                 ..together(path, session, end_bytes, workers)
             }
         })
@@ -189,6 +197,7 @@ fn together(path: &str, session: u32, end_bytes: i64, mut workers: Vec<WorkerFig
         failed: workers.iter().map(|worker| worker.failed).sum(),
         duration_us: sum(|worker| worker.duration_us),
         censored: workers.iter().any(|worker| worker.censored),
+        import_failed: false,
         workers,
         diagnosis: None,
     }

@@ -152,7 +152,9 @@ impl Facts {
         if ran.is_empty() {
             return;
         }
-        let open = files.iter().filter(|file| !whole.contains(&file.session));
+        // What failed to be imported may have had any.
+        let may_have_tests = |file: &&FileRow| file.import_failed || !whole.contains(&file.session);
+        let open = files.iter().filter(may_have_tests);
         let open: BTreeSet<&str> = open.map(|file| file.path.as_str()).collect();
         for path in missing {
             if !open.contains(path) {

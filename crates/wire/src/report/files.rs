@@ -79,6 +79,9 @@ pub struct FileRow {
     pub duration_us: i64,
     /// True when a visit never ended: its figures are lower bounds.
     pub censored: bool,
+    /// Whether an import of it failed, so that none of its tests is known.
+    #[serde(default)]
+    pub import_failed: bool,
     /// The same figures a worker.
     pub workers: Vec<WorkerFigures>,
     /// Why its memory stayed; none where the job was recorded without `--diagnose`, or its end was not looked at alone.

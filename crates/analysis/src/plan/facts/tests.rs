@@ -234,6 +234,13 @@ fn a_file_without_a_test_to_run_is_not_taken_to_be_one_that_was_not_reached() {
         let told = (facts.no_tests.len(), facts.not_run.len(), facts.files.len());
         let expected = if has_none { (1, 0, 1) } else { (0, 1, 2) };
         assert_eq!(told, expected, "{session:?}");
+        // Of one that failed to be imported nobody knows what it has.
+        let mut rows = rows.clone();
+        rows.iter_mut()
+            .filter(|it| it.visits == 0)
+            .for_each(|it| it.import_failed = true);
+        let facts = Facts::of(&[session], &rows, &[]);
+        assert_eq!((facts.no_tests.len(), facts.not_run.len()), (0, 1));
     }
 }
 
