@@ -80,7 +80,7 @@ def test_a_plan_of_one_shard_is_warned_of_once(split, options):
     if "-n" in options:
         pytest.importorskip("xdist")
     run = lambda: split.run(*options, "--highwater-shard", "1/3", "--highwater-plan=plan.json").stdout.decode()
-    assert "warning" not in run()
+    assert "highwater: warning" not in run()
     document = json.loads((split.tests / "plan.json").read_text())
     document["shard"] = {"index": 2, "total": 3}
     (split.tests / "plan.json").write_text(json.dumps(document))

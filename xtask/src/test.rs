@@ -58,6 +58,7 @@ const COMPATIBLE: &[&str] = &[
     "freezegun",
     "time-machine",
     "pyfakefs",
+    "numpy",
 ];
 
 /// Packages of the tests that go from end to end.
