@@ -260,6 +260,25 @@ def test_a_census_finds_what_an_array_is_a_view_of(need):
     assert census.large_bytes == pytest.approx(8_000_000, rel=0.01)
 
 
+def test_a_census_takes_no_type_for_an_array_that_says_it_is_equal_to_all(need):
+    need("numpy")
+    import numpy
+
+    class Equal(type):
+        def __eq__(cls, other):
+            return True
+
+        def __hash__(cls):
+            return 1
+
+    Same = Equal("Same", (), {})
+    kept = [Same() for _ in range(100)]
+    census = Census()
+    census.count(kept + [numpy.ones(10)])
+    [name] = [name for name in census.by_name(0) if name.endswith("Same")]
+    assert census.by_name(0)[name][0] == 100
+
+
 def test_a_census_passes_over_what_cannot_be_hashed_or_named():
     class Unhashed(type):
         def __hash__(cls):

@@ -15,10 +15,11 @@ pub(crate) const BASELINE: &str = "SELECT j.id, j.uuid, j.revision, r.head_commi
     WHERE j.project_id = $1 AND j.name = $2 AND j.branch = $3 AND j.comparable = $4 AND j.comparable IS NOT NULL
     AND r.pull_request = '' AND j.ordered_unix_us <= $5 AND j.id != $6 AND (r.head_commit != $7 OR $7 = '')
     ORDER BY j.ordered_unix_us DESC, j.id DESC LIMIT $8";
-pub(crate) const FILES: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
-    COALESCE(f.tree_spike_bytes, f.spike_bytes + MAX(0, f.tree_peak_bytes - f.peak_bytes)) AS tree_spike_bytes,
-    f.retained_bytes, f.children_retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored
-    FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 LIMIT $2";
+pub(crate) const FILES: &str = concat!(
+    "SELECT file.path, ",
+    crate::facts::figures!(),
+    " FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 LIMIT $2"
+);
 pub(crate) const COUNT_FILES: &str = "SELECT COUNT(*) FROM file_fact WHERE job_id = $1";
 
 /// Which jobs may be compared with a job.

@@ -25,14 +25,24 @@ const INSERT: Statement = Statement {
         FROM fact JOIN job ON job.id = fact.job_id
         JOIN file ON file.project_id = fact.project_id AND file.path = fact.path",
 };
+/// The figures of a file in a job, as they are selected. Where a job was settled before there was a spike with children, it is what was taken for it then.
+macro_rules! figures {
+    () => {
+        "f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
+        COALESCE(f.tree_spike_bytes, f.spike_bytes + MAX(0, f.tree_peak_bytes - f.peak_bytes)) AS tree_spike_bytes, f.retained_bytes,
+        f.children_retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored"
+    };
+}
+pub(crate) use figures;
+
 /// A statement for the history of a file, from where its rows come on. What ran files of another job again is no part of it.
 macro_rules! history {
     ($from:literal) => {
         concat!(
             "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
-            r.head_commit, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
-            COALESCE(f.tree_spike_bytes, f.spike_bytes + MAX(0, f.tree_peak_bytes - f.peak_bytes)) AS tree_spike_bytes, f.retained_bytes,
-            f.children_retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored ",
+            r.head_commit, ",
+            crate::facts::figures!(),
+            " ",
             $from
         )
     };

@@ -36,11 +36,12 @@ pub(crate) const KINDS_OF_FILE: &str = "SELECT name, branch, comparable FROM (SE
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2) AND j.confirms IS NULL
     ORDER BY f.started_unix_us DESC LIMIT $3) AS newest
     GROUP BY name, branch, comparable ORDER BY MAX(started_unix_us) DESC, name, branch, comparable";
-pub(crate) const FILE: &str = "SELECT file.path, f.session, f.start_bytes, f.peak_bytes, f.peak_kind, f.tree_peak_bytes, f.spike_bytes,
-    COALESCE(f.tree_spike_bytes, f.spike_bytes + MAX(0, f.tree_peak_bytes - f.peak_bytes)) AS tree_spike_bytes,
-    f.retained_bytes, f.children_retained_bytes, f.import_bytes, f.late_import_bytes, f.tests, f.failed, f.duration_us, f.censored
-    FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 AND f.project_id = $2
-    AND f.file_id = (SELECT id FROM file WHERE project_id = $2 AND path = $3) LIMIT $4";
+pub(crate) const FILE: &str = concat!(
+    "SELECT file.path, ",
+    crate::facts::figures!(),
+    " FROM file_fact f JOIN file ON file.id = f.file_id WHERE f.job_id = $1 AND f.project_id = $2
+    AND f.file_id = (SELECT id FROM file WHERE project_id = $2 AND path = $3) LIMIT $4"
+);
 /// So many of the newest jobs are looked at.
 const MOST_LOOKED_AT: u32 = 1_000;
 

@@ -41,4 +41,9 @@ fn a_kill_is_followed_by_the_peak_of_each_cgroup_at_once() {
     write("cg/a/b/memory.peak", "9000\n");
     assert_eq!(peaks(2_000_000), [Some(9000), Some(2000)]);
     assert_eq!(peaks(3_000_000), [None; 2]);
+    // What one counts more is a kill, however many another counts less that was made anew.
+    write("cg/a/memory.events", "oom_kill 0\n");
+    write("cg/a/b/memory.events", "oom_kill 1\n");
+    assert_eq!(peaks(4_000_000), [Some(9000), Some(2000)]);
+    assert_eq!(peaks(5_000_000), [None; 2]);
 }
