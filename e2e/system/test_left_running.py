@@ -1,6 +1,8 @@
 """A child that outlives the file that started it is that file's, and nobody's need after it; one that a shared fixture started is no file's."""
 
+import html
 import json
+import re
 import shlex
 import subprocess
 
@@ -108,6 +110,10 @@ def test_a_child_that_a_file_leaves_running_is_told_of_that_file_alone(own_serve
     assert {file["path"]: file["change"] for file in compared["files"]} == {path: "changed" if path == PATHS[1] else "alike" for path in PATHS}
     page = server.text("/jobs/%s" % worse)
     assert page.count("left children running") == 1 and "started processes (" in page, page
+    # The page of the file tells what the check told.
+    [link] = set(re.findall(r'href="(/[^"]*files/%s[^"]*)"' % re.escape(PATHS[1]), page))
+    history = server.text(html.unescape(link))
+    assert history.count("left children running") == 1, history
     # Mended, it is clean again.
     assert asked(recorder, server, "check", record(recorder, server, "7"), "--format", "json")["verdict"] == "clean"
 

@@ -200,7 +200,7 @@ fn files(source: &Source<'_>) -> Table {
         cells.extend(figures.map(mebibytes));
         cells.push(file.tests.to_string());
         cells.push(duration(file.duration_us));
-        let running = rank::left_running(file);
+        let running = rank::left_running(file.children_retained_bytes);
         let comma = if running.is_empty() { "" } else { ", " };
         let name = named(&file.path, job, file.session);
         (format!("{name}{comma}{running}{note}"), cells)

@@ -161,7 +161,7 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let rows = files.iter().take(MOST_FILES).map(|file| {
         let cut = if file.censored { " (cut short)" } else { "" };
         let session = rank::of_session(job, file.session);
-        let running = rank::left_running(file);
+        let running = rank::left_running(file.children_retained_bytes);
         let comma = if running.is_empty() { "" } else { ", " };
         format!(
             "{}{session}{comma}{running}{cut} | {} | {} | {} | {} |",

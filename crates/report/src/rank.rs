@@ -44,8 +44,7 @@ pub fn at_least(bytes: i64, censored: bool) -> String {
 
 /// What children hold that a file left running, or held that others had left and that ended in it, as a remark behind its name; empty where it is little.
 #[must_use]
-pub fn left_running(file: &FileRow) -> String {
-    let bytes = file.children_retained_bytes;
+pub fn left_running(bytes: i64) -> String {
     let what = match bytes.saturating_abs() >= LEAST_CHILDREN_BYTES {
         true if bytes > 0 => "left children running",
         true => "children that others left ended",

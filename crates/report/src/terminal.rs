@@ -236,7 +236,7 @@ fn files(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
     )?;
     for (file, retained) in told {
         let mut mark = rank::of_session(&digest.job, file.session);
-        let running = rank::left_running(file);
+        let running = rank::left_running(file.children_retained_bytes);
         if !running.is_empty() {
             mark += &format!(", {running}");
         }

@@ -163,6 +163,15 @@ pub struct HistoryPoint {
     pub censored: bool,
 }
 
+impl HistoryPoint {
+    /// What the file retained with what children hold that it left running, bytes.
+    #[must_use]
+    pub fn tree_retained_bytes(&self) -> i64 {
+        self.retained_bytes
+            .saturating_add(self.children_retained_bytes)
+    }
+}
+
 impl Store {
     /// A test file over the jobs of its project, or those of one name, newest first, from after a point (its start, job and session) on. Of one
     /// name no more than [`MOST_JOBS`] jobs are gone through, from the newest that ran the file.

@@ -3,7 +3,7 @@
 use askama::Template;
 use highwater_analysis::time::rfc3339;
 use highwater_charts::{HistoryBar, history};
-use highwater_report::at_least;
+use highwater_report::{at_least, left_running};
 use highwater_store::HistoryPoint;
 use highwater_wire::report::{Change, ChangesReport, CheckFigure, TestRow};
 
@@ -106,7 +106,7 @@ pub(crate) fn page(
         .iter()
         .rev()
         .map(|point| HistoryBar {
-            bytes: point.retained_bytes,
+            bytes: point.tree_retained_bytes(),
             censored: point.censored,
             // A job may have several sessions with the file.
             change: number(point).filter(|number| marked.replace(*number) != Some(*number)),
@@ -159,18 +159,18 @@ fn words(points: &[HistoryPoint], marks: &[String]) -> String {
             marks.join(", ")
         ),
     };
-    let retained = || points.iter().map(|point| point.retained_bytes);
+    let retained = || points.iter().map(HistoryPoint::tree_retained_bytes);
     match (retained().min(), retained().max(), points.first()) {
         (_, _, Some(newest)) if points.len() == 1 => format!(
             "In the one job that there is it retained {}.",
-            at_least(newest.retained_bytes, newest.censored)
+            at_least(newest.tree_retained_bytes(), newest.censored)
         ),
         (Some(least), Some(most), Some(newest)) => format!(
             "Retained memory over the last {} of its jobs, oldest first: between {} and {}, in the newest {}. A hollow bar was cut short.{marks}",
             points.len(),
             format::mebibytes(least),
             format::mebibytes(most),
-            at_least(newest.retained_bytes, newest.censored)
+            at_least(newest.tree_retained_bytes(), newest.censored)
         ),
         _ => "No finished job of this name ran this file.".to_owned(),
     }
@@ -184,6 +184,11 @@ fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
         let comma = if detail.is_empty() { "" } else { ", " };
         detail += &format!("{comma}session {}", point.session);
     }
+    let running = left_running(point.children_retained_bytes);
+    if !running.is_empty() {
+        let comma = if detail.is_empty() { "" } else { ", " };
+        detail += &format!("{comma}{running}");
+    }
     Row {
         href: format!("/jobs/{}", point.uuid),
         name: point.name.clone(),
@@ -192,7 +197,7 @@ fn row(point: &HistoryPoint, points: &[HistoryPoint]) -> Row {
         started_at: rfc3339(point.started_unix_us),
         censored: point.censored,
         values: [
-            at_least(point.retained_bytes, point.censored),
+            at_least(point.tree_retained_bytes(), point.censored),
             format!(
                 "{} {}",
                 format::mebibytes(point.spike_bytes),

@@ -84,7 +84,7 @@ pub(super) fn file_line(file: &FileRow, job: &JobReport, project_href: &str) -> 
         let size = format::mebibytes(shared.abs());
         notes.push(format!("{what} shared fixtures ({size})"));
     }
-    let running = left_running(file);
+    let running = left_running(file.children_retained_bytes);
     if !running.is_empty() {
         notes.push(running);
     }
