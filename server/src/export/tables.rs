@@ -130,6 +130,7 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     int("failed", |row| row.failed.into()),
     int("duration_us", |row| row.duration_us.into()),
     bool("censored", |row| row.censored.into()),
+    bool("import_failed", |row| row.import_failed.into()),
     int("diagnosis_retained_bytes", |row| {
         diagnosed(row, |found| found.retained_bytes)
     }),
@@ -213,4 +214,40 @@ pub(super) const PROCESSES: &[Column<ProcessRow>] = &[
 
 fn booked(row: &ProcessRow, figure: fn(&Books) -> i64) -> Value<'static> {
     row.books.as_ref().map(figure).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    /// Lists and objects of a row; what a table holds of them has the names of its way.
+    const DEEPER: &[&str] = &[
+        "phases",
+        "collections",
+        "workers",
+        "late_imports",
+        "books",
+        "diagnosis",
+    ];
+
+    #[track_caller]
+    fn has_every_figure<R: PartialSchema>(columns: &[Column<R>]) {
+        let schema = serde_json::to_value(R::schema()).unwrap();
+        let fields = schema["properties"].as_object().unwrap().keys();
+        let missing: Vec<_> = fields
+            .filter(|field| !DEEPER.contains(&field.as_str()))
+            .filter(|field| columns.iter().all(|column| column.name != *field))
+            .collect();
+        assert!(missing.is_empty(), "no column for {missing:?}");
+    }
+
+    #[test]
+    fn every_figure_of_the_api_s_rows_has_a_column() {
+        has_every_figure(TESTS);
+        has_every_figure(FILES);
+        has_every_figure(FIXTURES);
+        has_every_figure(PROCESSES);
+    }
 }
