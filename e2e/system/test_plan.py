@@ -329,7 +329,7 @@ def test_the_plan_of_a_job_that_died_says_what_it_does_not_know(suite):
     suite.run(PYTEST + ["-p", "no:randomly"])
     told = planned(suite, None, ["--spool", suite.spool, "--budget", "170MiB"]).stdout
     # What was only imported is not forgotten.
-    assert "of 12 test files" in told and "that job did not run to its end" in told, told
+    assert "of 12 test files" in told and "the recorded job did not run to its end" in told, told
     assert "note: test_08.py (and so 3 more) did not run in that recording" in told, told
     assert "note: test_07.py did not finish in that recording" in told, told
 

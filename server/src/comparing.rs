@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) use query::{CompareQuery, MOST_FILES, USUAL_FILES};
-pub(crate) use which::MOST_JOBS;
+pub(crate) use which::MOST_COMPARED;
 
 /// Most fixtures that are told.
 const MOST_FIXTURES: usize = 100;

@@ -6,7 +6,7 @@ mod keep;
 
 use std::path::Path;
 
-use highwater_analysis::plan::{self, Asked, forms as of_programs};
+use highwater_analysis::plan::{self, Asked, forms as of_programs, notes::notes};
 use highwater_wire::report::PlanReport;
 
 use super::{CommandError, environment, kept, named, tell, working_folder};
@@ -66,8 +66,10 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
         false => "plan.json".to_owned(),
     };
     // What programs read says nothing of it.
-    if let Some(what) = of_programs::fewer(&report).filter(|_| task.form != Form::Text) {
-        terminal::tell(what);
+    if task.form != Form::Text {
+        for note in notes(&report) {
+            terminal::tell(format!("note: {note}"));
+        }
     }
     let text = match task.form {
         Form::Text => forms::text(&report, is_kept),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use highwater_analysis::plan::forms::of_shard;
+use highwater_analysis::plan::notes::of_shard;
 use highwater_wire::report::PlanReport;
 
 use super::{CommandError, kept, working_folder};
@@ -58,10 +58,7 @@ fn had(named: &Path, given: &Given, env: &Env) -> Result<PathBuf, CommandError> 
 /// What is wrong with running a shard of a plan that knows one shard of the suite alone.
 fn warning(plan: &PlanReport) -> Option<String> {
     let what = of_shard(plan)?;
-    Some(format!(
-        "warning: the job that plan {} was made from {what}",
-        plan.id
-    ))
+    Some(format!("warning: plan {}: {what}", plan.id))
 }
 
 /// The plan in a file, as it was made.

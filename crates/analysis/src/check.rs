@@ -32,7 +32,7 @@ pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
-pub use words::of_refuted;
+pub use words::{beside_findings, of_refuted};
 
 use found::Found;
 use moved::Moved;
@@ -41,7 +41,7 @@ pub(crate) use refuted::taken;
 use crate::time;
 
 /// A job of the baseline is looked for among those that have [`comparable`] alike; of so many at most, the newest.
-pub const MOST_JOBS: usize = 30;
+pub const MOST_BASELINE: usize = 30;
 /// So many figures of a file are compared: what it retained, and what it needed for a while.
 pub const FIGURES_OF_FILE: usize = 2;
 

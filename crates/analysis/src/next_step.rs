@@ -8,8 +8,8 @@ use crate::{figures::count, plan};
 
 /// What is to be done about a job of which nothing is to be told.
 pub const NOTHING: &str = "Nothing to do.";
-/// Less left below a limit than this part of it is little.
-pub const LEAST_HEADROOM_PART: i64 = 10;
+/// Less left below a limit than this part of what the job used and what was left is little.
+const LEAST_HEADROOM_PART: i64 = 10;
 
 const MAKE_ROOM: &str = "Make room before the suite grows into its limit: look at the files and fixtures that retained the most, cut it into jobs that fit, or raise the limit.";
 const FOLLOW_ADVICE: &str = "Follow the advice on why memory stays.";
@@ -28,7 +28,7 @@ pub fn of_ending(job: &JobReport, ending: &Ending) -> String {
     // Of a budget that was passed the ending speaks by itself.
     let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
     let lacks_room =
-        ran && (is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+        ran && (job_is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
     let is_advised = job.diagnosis.iter().any(|it| !it.advice.is_empty());
     let parts = [
         Some(ending.next_step.as_str()).filter(|own| *own != NOTHING),
@@ -81,12 +81,18 @@ fn found(findings: &[Finding]) -> Option<String> {
     Some(format!("Look at {what}, which {how}{more}."))
 }
 
-/// Whether little is left below the tightest limit.
+/// Whether little is left below the tightest limit of a job, both in bytes: less than a small part of what the job may take, which is what it took and what was
+/// left. What others take of the limit counts on neither side, so that a large machine that others fill is no want of a small job.
 #[must_use]
-pub fn is_tight(job: &JobReport) -> bool {
-    LimitUse::tightest(&job.limits).is_some_and(|limit| {
-        limit.left_bytes() < limit.limit_bytes.cast_signed() / LEAST_HEADROOM_PART
-    })
+pub fn is_tight(peak_bytes: i64, headroom_bytes: Option<i64>) -> bool {
+    headroom_bytes.is_some_and(|left| left < peak_bytes.saturating_add(left) / LEAST_HEADROOM_PART)
+}
+
+/// The same of a whole report.
+#[must_use]
+pub fn job_is_tight(job: &JobReport) -> bool {
+    let left = LimitUse::tightest(&job.limits).map(LimitUse::left_bytes);
+    is_tight(job.peak_bytes.cast_signed(), left)
 }
 
 #[cfg(test)]
@@ -120,7 +126,23 @@ mod tests {
         };
         JobReport {
             limits: vec![limit],
+            peak_bytes: used,
             ..job
+        }
+    }
+
+    #[test]
+    fn what_others_take_of_a_limit_makes_nothing_tight() {
+        for (peak, left, expected) in [
+            (91, Some(9), true),
+            (90, Some(10), false),
+            (1, Some(9), false),
+            (50, Some(-1), true),
+            (1, Some(-50), true),
+            (50, None, false),
+            (i64::MAX, Some(1), true),
+        ] {
+            assert_eq!(is_tight(peak, left), expected, "{peak} {left:?}");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod forms;
 mod given;
 mod ground;
 mod hint;
+pub mod notes;
 mod recalled;
 mod report;
 mod together;

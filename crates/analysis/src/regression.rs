@@ -63,12 +63,12 @@ pub struct Compared {
     /// Place of the first job of the level that it is compared with.
     pub since: usize,
     /// What became of it.
-    pub course: Course,
+    pub standing: Standing,
 }
 
 /// What became of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Course {
+pub enum Standing {
     /// As before, as far as anybody can tell.
     Same,
     /// Less than before, and surely.
@@ -104,14 +104,14 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         figure.bytes - newest < least_bytes
             && change_bytes >= SAME_CHANGE_SHARE * (newest - level.value)
     };
-    let course = if -change_bytes > least_bytes {
-        Course::Better
+    let standing = if -change_bytes > least_bytes {
+        Standing::Better
     } else if !is_surely(figure.bytes) {
-        Course::Same
+        Standing::Same
     } else if is_surely(newest) && is_alike(newest) {
-        Course::WorseBefore
+        Standing::WorseBefore
     } else {
-        Course::Worse
+        Standing::Worse
     };
     Told::Compared(Compared {
         before_bytes: level.value,
@@ -119,7 +119,7 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         change_bytes,
         least_bytes,
         since: level.from,
-        course,
+        standing,
     })
 }
 

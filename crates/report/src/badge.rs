@@ -1,6 +1,6 @@
 //! A badge: the peak of a job and what was left, as a small picture.
 
-use highwater_analysis::{figures::mebibytes, next_step::LEAST_HEADROOM_PART, trend::Trend};
+use highwater_analysis::{figures::mebibytes, next_step::job_is_tight, trend::Trend};
 use highwater_wire::report::JobReport;
 
 use crate::escape::markup;
@@ -21,7 +21,7 @@ pub struct Figures {
     pub peak_bytes: i64,
     /// The smallest room left under any limit.
     pub headroom_bytes: Option<i64>,
-    /// Whether little is left, as [`is_tight`] says it of each job.
+    /// Whether little is left, as [`highwater_analysis::next_step::is_tight`] says it of each job.
     pub is_tight: bool,
     /// Whether memory ended the job.
     pub died: bool,
@@ -37,17 +37,11 @@ pub(crate) fn of_job(job: &JobReport) -> String {
     badge(&Figures {
         peak_bytes: job.peak_bytes.cast_signed(),
         headroom_bytes: job.headroom_bytes,
-        is_tight: is_tight(job.peak_bytes.cast_signed(), job.headroom_bytes),
+        is_tight: job_is_tight(job),
         died: ending.is_some_and(|ending| ending.verdict.is_of_memory()),
         trend: None,
         shards: None,
     })
-}
-
-/// Whether less is left than a small part of what was used and left.
-#[must_use]
-pub fn is_tight(peak_bytes: i64, headroom_bytes: Option<i64>) -> bool {
-    headroom_bytes.is_some_and(|left| left < (peak_bytes + left) / LEAST_HEADROOM_PART)
 }
 
 /// The badge of such figures.

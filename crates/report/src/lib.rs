@@ -37,7 +37,7 @@ use highwater_analysis::{
 };
 use highwater_wire::report::{CheckReport, Remark};
 
-pub use badge::{Figures, badge, is_tight, unknown_badge};
+pub use badge::{Figures, badge, unknown_badge};
 pub use comment::{comment, marker, taken_back};
 pub use format::{Format, WriteError, write};
 pub use json::document;
@@ -54,6 +54,8 @@ pub struct Source<'a> {
     pub digest: &'a Digest,
     /// What is to be said of it, the worst first.
     pub remarks: Vec<Remark>,
+    /// What the check beside the jobs before comes to, where its findings do not tell it; empty where there was none.
+    pub checked: String,
     /// What to do next; none of a job that runs well.
     pub next_step: Option<String>,
     /// Its memory over time, to be drawn.
@@ -88,6 +90,7 @@ impl<'a> Source<'a> {
         Self {
             digest,
             remarks,
+            checked: check.map_or_else(String::new, |it| check::beside_findings(it, &digest.job)),
             next_step: next_step::of(&digest.job, findings),
             curves: Vec::new(),
             samples_gone: String::new(),

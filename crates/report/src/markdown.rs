@@ -40,6 +40,9 @@ pub(crate) fn write(source: &Source<'_>) -> String {
         next,
         source.page,
     );
+    if !source.checked.is_empty() {
+        let _ = writeln!(out, "**Check:** {}\n", sentence(&source.checked));
+    }
     let _ = details(&mut out, source);
     let _ = foot(&mut out, source.page);
     bounded(out, MOST_BYTES)

@@ -225,7 +225,7 @@ fn diagnosed(job: &JobReport, found: &Diagnosis) -> Vec<Remark> {
 
 fn headroom(job: &JobReport) -> Option<Remark> {
     let limit = LimitUse::tightest(&job.limits)?;
-    let is_tight = next_step::is_tight(job);
+    let is_tight = next_step::job_is_tight(job);
     let subject = limits::name(limit);
     let what = match limit.left_bytes() {
         ..0 => "More was used than a limit allows",

@@ -88,6 +88,13 @@ fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
         }
     }
     findings(out, &source.remarks)?;
+    if !source.checked.is_empty() {
+        writeln!(
+            out,
+            "Check: {}",
+            fitted(&source.checked, MOST_NOTICE_COLUMNS)
+        )?;
+    }
     if let Some(next) = source.next_step.as_deref().filter(|next| *next != NOTHING) {
         writeln!(out, "Next: {}", fitted(next, MOST_NOTICE_COLUMNS))?;
     }

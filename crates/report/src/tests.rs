@@ -427,7 +427,7 @@ fn a_badge_says_what_is_known() {
         ),
     ] {
         (figures.headroom_bytes, figures.died) = change;
-        figures.is_tight = is_tight(figures.peak_bytes, figures.headroom_bytes);
+        figures.is_tight = next_step::is_tight(figures.peak_bytes, figures.headroom_bytes);
         let svg = badge(&figures);
         assert!(svg.contains(&format!("<title>{told}</title>")), "{svg}");
         assert!(svg.contains(colour), "{svg}");

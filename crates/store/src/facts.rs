@@ -74,7 +74,7 @@ pub(crate) const JOB_OF_NAME: &str =
     "SELECT started_unix_us FROM job WHERE project_id = $1 AND name = $2 AND started_unix_us <= $3
     ORDER BY started_unix_us DESC LIMIT 1 OFFSET $4";
 /// Of so many jobs of a name it is looked whether they ran a file, so that a long history costs no more where few or none did.
-const MOST_JOBS: u32 = 20_000;
+const MOST_GONE_THROUGH: u32 = 20_000;
 // The newest rows only, so that a long history costs no more.
 pub(crate) const JOB_NAMES: &str = "SELECT name FROM (SELECT j.name, f.started_unix_us FROM file_fact f JOIN job j ON j.id = f.job_id
     WHERE f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2) AND j.confirms IS NULL
@@ -174,7 +174,7 @@ impl HistoryPoint {
 
 impl Store {
     /// A test file over the jobs of its project, or those of one name, newest first, from after a point (its start, job and session) on. Of one
-    /// name no more than [`MOST_JOBS`] jobs are gone through, from the newest that ran the file.
+    /// name no more than [`MOST_GONE_THROUGH`] jobs are gone through, from the newest that ran the file.
     ///
     /// # Errors
     /// When the database fails.
@@ -188,7 +188,7 @@ impl Store {
     ) -> Result<Vec<HistoryPoint>, StoreError> {
         let after = after.unwrap_or([i64::MAX; 3]);
         if let Some(name) = name {
-            let jobs = (name, MOST_JOBS);
+            let jobs = (name, MOST_GONE_THROUGH);
             return self
                 .history_of_name(project, path, jobs, after, limit)
                 .await;

@@ -3,7 +3,7 @@
 use crate::{Detail, DetailKind, Snapshot, StoreError};
 
 /// So many jobs of the name are looked at, the newest before it: a long history costs no more, whatever is in it.
-const MOST_JOBS: u32 = 200;
+const MOST_LOOKED_AT: u32 = 200;
 pub(crate) const LAST_GOOD: &str = "SELECT before.id FROM (
         SELECT id, variant, shard_index, shard_total, comparable, started_unix_us FROM job
         WHERE project_id = $1 AND name = $2 AND started_unix_us < $3
@@ -32,7 +32,7 @@ impl Snapshot {
             .bind(name)
             .bind(started_unix_us)
             .bind(job)
-            .bind(MOST_JOBS)
+            .bind(MOST_LOOKED_AT)
             .fetch_optional(self.connection())
             .await?;
         let Some(good) = good else {

@@ -29,7 +29,7 @@ pub(crate) const EXPIRE_JOBS: &str = "UPDATE job SET pages_removed_unix_us = COA
     AND removing < 3 ORDER BY heard_unix_us LIMIT $4)";
 
 /// Most jobs that expire in one transaction: 100 took 4 ms here.
-const MOST_JOBS: i64 = 100;
+const MOST_AT_ONCE: i64 = 100;
 
 /// What is kept for a time of its own. Each kind rests on those after it: what goes takes those before it along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,10 +107,10 @@ async fn expire(
         .bind(expiry.project)
         .bind(expiry.heard_unix_us)
         .bind(now_unix_us)
-        .bind(MOST_JOBS)
+        .bind(MOST_AT_ONCE)
         .execute(connection)
         .await?;
-    let is_full = expired.rows_affected() >= MOST_JOBS.cast_unsigned();
+    let is_full = expired.rows_affected() >= MOST_AT_ONCE.cast_unsigned();
     Ok(if is_full { Put::New } else { Put::Same })
 }
 

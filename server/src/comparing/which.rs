@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{access::Access, error::AppError, state::AppState};
 
 /// Most jobs of a side.
-pub(crate) const MOST_JOBS: usize = 64;
+pub(crate) const MOST_COMPARED: usize = 64;
 /// Most jobs of a run that are looked at, attempts included.
 pub(super) const MOST_OF_A_RUN: u32 = 1_000;
 
@@ -44,7 +44,7 @@ pub(super) fn parsed(key: &str, values: &[String]) -> Result<Vec<Which>, AppErro
             "give before= and after=, each the uuid of a job, run:NUMBER or branch:NAME",
         ));
     }
-    if values.len() > MOST_JOBS {
+    if values.len() > MOST_COMPARED {
         return Err(too_many(key, values.len()));
     }
     values.iter().map(|value| Which::of(value)).collect()
@@ -52,7 +52,7 @@ pub(super) fn parsed(key: &str, values: &[String]) -> Result<Vec<Which>, AppErro
 
 fn too_many(key: &str, jobs: usize) -> AppError {
     AppError::bad_request(
-        format!("{key} names {jobs} jobs, and {MOST_JOBS} at most are compared"),
+        format!("{key} names {jobs} jobs, and {MOST_COMPARED} at most are compared"),
         "name fewer jobs, or those of one name of a run with name=",
     )
 }
@@ -65,7 +65,7 @@ pub(super) fn once(key: &str, jobs: Vec<Uuid>) -> Result<Vec<Uuid>, AppError> {
             kept.push(job);
         }
     }
-    match kept.len() > MOST_JOBS {
+    match kept.len() > MOST_COMPARED {
         true => Err(too_many(key, kept.len())),
         false => Ok(kept),
     }

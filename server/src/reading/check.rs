@@ -185,7 +185,7 @@ impl Job<'_> {
             if let Some(base) = base.filter(|_| is_beside) {
                 rows.drain(..base);
             }
-            rows.truncate(check::MOST_JOBS);
+            rows.truncate(check::MOST_BASELINE);
             if most.0.is_empty() || rows.len() > most.1.len() {
                 most = (branch, rows);
             }

@@ -2,8 +2,10 @@
 
 use askama::Template;
 use highwater_analysis::{
-    figures::shown,
-    plan::forms::{by_list, command, fewer, in_gitlab, of_shard, recorded, selection_name},
+    plan::{
+        forms::{by_list, command, in_gitlab, recorded, selection_name},
+        notes::notes,
+    },
     time::{day, rfc3339},
 };
 use highwater_store::PlanRow;
@@ -227,7 +229,10 @@ impl Planned {
             all,
             jobs: report.jobs.iter().map(job).collect(),
             instead: report.alternatives.iter().map(instead).collect(),
-            notes: notes(report),
+            notes: notes(report)
+                .iter()
+                .map(|note| sentence(note) + ".")
+                .collect(),
             commands: Vec::new(),
             by_list: match report.shard {
                 Some(_) => by_list(report, "", "1"),
@@ -284,55 +289,4 @@ fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()
-}
-
-fn notes(report: &PlanReport) -> Vec<String> {
-    let mut notes = Vec::new();
-    if report.is_partial {
-        notes.push("The recorded job did not run to its end: what it had not even imported is not in this plan.".to_owned());
-    }
-    if let Some(what) = fewer(report) {
-        notes.push(what + ".");
-    }
-    if let Some(what) = of_shard(report) {
-        notes.push(format!("The recorded job {what}."));
-    }
-    for (files, what) in [
-        (
-            &report.not_run,
-            "did not run in that recording, and no other job was found to tell: the figures are guessed, as those of the file in the middle of those that did",
-        ),
-        (
-            &report.cut_short,
-            "did not finish in that recording, and nothing else is known: planned with what was seen to be needed until then, more may be",
-        ),
-        (
-            &report.recalled,
-            "did not run in that recording, or not to the end; planned with the most that was needed in other jobs",
-        ),
-        (
-            &report.no_tests,
-            "had no test to run (or none that was asked for) in that recording, and is in none of these jobs: a new file to them once it has one",
-        ),
-        (
-            &report.left_out,
-            "cannot stand in a plan, by a name that is empty or has a control character: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
-        ),
-    ] {
-        if let [first, others @ ..] = &files[..] {
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            notes.push(format!("{}{more} {what}.", shown(first)));
-        }
-    }
-    for group in &report.together {
-        notes.push(format!(
-            "What looks like {} is in job {}, new files too.",
-            group.globs.join(" or "),
-            group.job
-        ));
-    }
-    notes
 }

@@ -7,8 +7,11 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use highwater_analysis::trend::{MOST_EARLIER, trend};
-use highwater_report::{Figures, badge, is_tight, unknown_badge};
+use highwater_analysis::{
+    next_step::is_tight,
+    trend::{MOST_EARLIER, trend},
+};
+use highwater_report::{Figures, badge, unknown_badge};
 use highwater_store::{JobFilter, JobRow};
 use highwater_wire::report::Verdict;
 use serde::Deserialize;

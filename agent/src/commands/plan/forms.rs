@@ -3,8 +3,11 @@
 use std::fmt::Write;
 
 use highwater_analysis::{
-    figures::{mebibytes, shown},
-    plan::forms::{by_list, command, fewer, of_shard, recorded},
+    figures::mebibytes,
+    plan::{
+        forms::{by_list, command, recorded},
+        notes::notes,
+    },
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
 
@@ -54,47 +57,8 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
     for alternative in &report.alternatives {
         writeln!(out, "  {}", sentence(alternative))?;
     }
-    if report.is_partial {
-        writeln!(
-            out,
-            "note: that job did not run to its end: what it had not even imported is not in this plan"
-        )?;
-    }
-    if let Some(what) = fewer(report) {
-        writeln!(out, "note: {what}")?;
-    }
-    if let Some(what) = of_shard(report) {
-        writeln!(out, "note: that job {what}")?;
-    }
-    for (files, what) in [
-        (
-            &report.not_run,
-            "did not run in that recording, and no other job was found to tell of it: its figures are guessed, as those of the file in the middle of those that did",
-        ),
-        (
-            &report.cut_short,
-            "did not finish in that recording, and nothing else is known of it: it is planned with what it was seen to need until then, and may need more",
-        ),
-        (
-            &report.recalled,
-            "did not run in that recording, or not to its end, and is planned with the most that it needed in other jobs",
-        ),
-        (
-            &report.no_tests,
-            "was collected in that recording and had no test to run (or none that was asked for): it is in none of these jobs, and a new file to them once it has one",
-        ),
-        (
-            &report.left_out,
-            "has a name that is empty or has a control character, and is not planned: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
-        ),
-    ] {
-        if let [first, others @ ..] = &files[..] {
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(" (and so {more} more)"),
-            };
-            writeln!(out, "note: {}{more} {what}", shown(first))?;
-        }
+    for note in notes(report) {
+        writeln!(out, "note: {note}")?;
     }
     if report.shard.is_some() {
         let kept = match is_kept {
@@ -174,7 +138,7 @@ mod tests {
         for is_kept in [false, true] {
             let told = text(&plan, is_kept);
             for part in [
-                "note: that job was shard 2 of 3: files of the other shards are in none of these jobs",
+                "note: the recorded job was shard 2 of 3: files of the other shards are in none of these jobs",
                 "`pytest @DIR/test_selection_1.txt` runs the first job of what --write DIR writes.",
             ] {
                 assert!(told.contains(part), "{part}: {told}");

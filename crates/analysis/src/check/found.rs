@@ -7,7 +7,7 @@ use highwater_wire::report::{
 };
 
 use super::{Before, FileFigures, imports, is_cut_short, mended, moved::Moved, words};
-use crate::regression::{self, Compared, Course, Figure, Told};
+use crate::regression::{self, Compared, Figure, Standing, Told};
 
 /// What was found so far.
 pub(super) struct Found<'a> {
@@ -117,7 +117,7 @@ impl<'a> Found<'a> {
                 continue;
             };
             let told = self.told();
-            let is_same = |it: Compared| it.course == Course::Same;
+            let is_same = |it: Compared| it.standing == Standing::Same;
             match are_imports_told || !self.compared(&without).is_some_and(is_same) {
                 true => drop(self.test(&self.without_replaced(history, job, files))),
                 false => self.compared += 1,
@@ -135,10 +135,11 @@ impl<'a> Found<'a> {
         job: &JobReport,
         files: &BTreeMap<String, FileFigures>,
     ) -> History<'a> {
-        let is = |history: &History<'a>, course| {
-            self.compared(history).is_some_and(|it| it.course == course)
+        let is = |history: &History<'a>, standing| {
+            self.compared(history)
+                .is_some_and(|it| it.standing == standing)
         };
-        if !is(&history, Course::WorseBefore) {
+        if !is(&history, Standing::WorseBefore) {
             return history;
         }
         let mut without = history.clone();
@@ -146,7 +147,7 @@ impl<'a> Found<'a> {
             let by = mended::replaced(&self.before[..=*at], files, !is_cut_short(job));
             *bytes = bytes.saturating_sub(sign_of(history.figure) as i64 * by);
         }
-        match is(&without, Course::Worse) {
+        match is(&without, Standing::Worse) {
             true => without,
             false => history,
         }
@@ -213,18 +214,18 @@ impl<'a> Found<'a> {
             && history
                 .path
                 .is_some_and(|path| self.moved.explains(path, compared.change_bytes));
-        let since = match compared.course {
-            Course::Same => return Some(compared),
+        let since = match compared.standing {
+            Standing::Same => return Some(compared),
             _ if is_moved => return Some(compared),
-            Course::Better if history.is_lower_bound => return Some(compared),
-            Course::WorseBefore => history.had.last(),
-            Course::Better | Course::Worse => None,
+            Standing::Better if history.is_lower_bound => return Some(compared),
+            Standing::WorseBefore => history.had.last(),
+            Standing::Better | Standing::Worse => None,
         };
         let finding = Finding {
             figure: history.figure,
             path: history.path.map(str::to_owned),
-            cause: match compared.course {
-                Course::WorseBefore => FindingCause::ChangedBefore,
+            cause: match compared.standing {
+                Standing::WorseBefore => FindingCause::ChangedBefore,
                 _ => FindingCause::Changed,
             },
             limit: None,
@@ -239,8 +240,8 @@ impl<'a> Found<'a> {
             again: None,
             fixtures: Vec::new(),
         };
-        match compared.course {
-            Course::Better => self.better.push(finding),
+        match compared.standing {
+            Standing::Better => self.better.push(finding),
             _ => self.worse.push(finding),
         }
         Some(compared)

@@ -10,7 +10,7 @@ use super::{
     refuted::{of, of_mut},
     tested,
 };
-use crate::regression::{Course, Figure, Told, compare, least_change};
+use crate::regression::{Figure, Standing, Told, compare, least_change};
 
 /// Files by their paths.
 type Files = BTreeMap<String, FileFigures>;
@@ -71,7 +71,9 @@ impl Pairs {
             let is_worse = |bytes: i64| {
                 let bytes = bytes as f64;
                 match compare(&values, Figure { bytes, peak_bytes }, tested) {
-                    Told::Compared(it) => matches!(it.course, Course::Worse | Course::WorseBefore),
+                    Told::Compared(it) => {
+                        matches!(it.standing, Standing::Worse | Standing::WorseBefore)
+                    }
                     Told::TooFew => true,
                 }
             };

@@ -6,7 +6,7 @@ use highwater_wire::report::{CheckFigure, Refuted, Remeasured};
 use uuid::Uuid;
 
 use super::{Before, FileFigures, by_path, confirm::relief, tested};
-use crate::regression::{Course, Figure, Told, compare, least_change};
+use crate::regression::{Figure, Standing, Told, compare, least_change};
 
 /// What was measured when files of a job ran again, by a job that went well.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,14 +105,14 @@ fn is_refuted(
     }
     let had = before.iter().flatten();
     let had: Vec<f64> = had.map(|file| of(file, figure) as f64).collect();
-    let course = |bytes: f64| match compare(&had, Figure { bytes, peak_bytes }, tested) {
-        Told::Compared(it) => Some(it.course),
+    let standing = |bytes: f64| match compare(&had, Figure { bytes, peak_bytes }, tested) {
+        Told::Compared(it) => Some(it.standing),
         Told::TooFew => None,
     };
-    match (course(one), course(other)) {
+    match (standing(one), standing(other)) {
         // What is better than in the jobs before lived in memory that another file had freed.
         (Some(one), Some(other)) => {
-            one == Course::Worse && !matches!(other, Course::Worse | Course::Better)
+            one == Standing::Worse && !matches!(other, Standing::Worse | Standing::Better)
         }
         // What a limit found, maybe; that they differ is all that is known.
         _ => true,

@@ -282,13 +282,16 @@ fn with_failures(failed: &[&str]) -> CheckReport {
         failed: u64::from(failed.contains(&path)),
         ..row(path, 5, 50)
     };
+    checked(&job_with_failures(), &paths.map(row), &before)
+}
+
+fn job_with_failures() -> JobReport {
     let mut session = samples::session(0);
-    session.failed = failed.len() as u64;
-    let job = JobReport {
+    session.failed = 1;
+    JobReport {
         sessions: vec![session],
         ..job(301, 699)
-    };
-    checked(&job, &paths.map(row), &before)
+    }
 }
 
 #[test]
@@ -299,6 +302,23 @@ fn what_was_not_compared_is_told_where_the_rest_is_clean() {
         report.sentence,
         "Nothing got worse beside 12 jobs of main. Not compared, as tests of them failed or were cut short: a.py; nor are the figures of the job itself."
     );
+}
+
+#[test]
+fn beside_findings_stands_what_they_do_not_tell() {
+    let clean = with_failures(&["a.py"]);
+    let failed = job_with_failures();
+    assert_eq!(beside_findings(&clean, &failed), clean.sentence);
+    let regression = CheckReport {
+        verdict: CheckVerdict::Regression,
+        ..clean
+    };
+    assert_eq!(
+        beside_findings(&regression, &failed),
+        "Not compared, as tests of them failed or were cut short: a.py; nor are the figures of the job itself."
+    );
+    let alone = checked(&failed, &[], &[]);
+    assert_eq!(beside_findings(&alone, &failed), "");
 }
 
 #[test]

@@ -5,47 +5,64 @@ use highwater_wire::report::{
     SetLimit,
 };
 
+use super::{has_failed, is_cut_short};
 use crate::{
-    figures::mebibytes,
-    regression::{Compared, Course, LEAST_JOBS},
+    figures::{count, mebibytes},
+    regression::{Compared, LEAST_JOBS, Standing},
     time,
 };
 
 /// So many findings are told in the sentence of the whole, and so many files that were not compared.
 const MOST_TOLD: usize = 2;
 
+/// What a check says as a whole: what it comes to, the worst that it found, what it left out.
 pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
-    let jobs = report.baseline.jobs.len();
-    let of = match report.baseline.branch.as_str() {
-        "" => "without a branch".to_owned(),
-        branch => format!("of {branch}"),
+    let comes_to = comes_to(report, job);
+    let told = match report.verdict {
+        CheckVerdict::Regression => of_failing(report),
+        _ if job.state == JobState::Running => String::new(),
+        _ if report.compared > 0 => report.findings.first().map_or_else(String::new, of_known),
+        _ => String::new(),
     };
-    let beside = match jobs {
-        1 => format!("1 job {of}"),
-        jobs => format!("{jobs} jobs {of}"),
-    };
-    let is_running = job.state == JobState::Running;
-    let cut_short = match (report.verdict, job.censored || is_running) {
+    let cut_short = match (report.verdict, is_cut_short(job)) {
         (CheckVerdict::Regression, true) => {
             " The job has not run to its end: only what ran of it is compared."
         }
         _ => "",
     };
-    let text = match report.verdict {
-        CheckVerdict::NotEnoughData if is_running => {
+    comes_to + &told + &of_left_out(report, job) + cut_short
+}
+
+/// What is to be said of a check beside its findings, where these are told one by one: what it comes to, and what it left out. Empty where there was no job to
+/// compare with.
+#[must_use]
+pub fn beside_findings(report: &CheckReport, job: &JobReport) -> String {
+    if report.baseline.jobs.is_empty() {
+        return String::new();
+    }
+    let words = comes_to(report, job) + &of_left_out(report, job);
+    words.trim_start().to_owned()
+}
+
+/// What it comes to; nothing of a regression, which the findings tell.
+fn comes_to(report: &CheckReport, job: &JobReport) -> String {
+    let jobs = report.baseline.jobs.len();
+    let of = match report.baseline.branch.as_str() {
+        "" => "without a branch".to_owned(),
+        branch => format!("of {branch}"),
+    };
+    let beside = format!("{} {of}", count(jobs, "job"));
+    match report.verdict {
+        CheckVerdict::NotEnoughData if job.state == JobState::Running => {
             "The job still runs: check it once it has ended.".to_owned()
         }
-        CheckVerdict::NotEnoughData if report.compared > 0 && job.censored => {
-            let told = report.findings.first().map_or_else(String::new, of_known);
-            format!(
-                "As far as the job ran nothing got worse beside {beside}; what it did not get to, or was at when it died, is not known.{told}"
-            )
-        }
+        CheckVerdict::NotEnoughData if report.compared > 0 && job.censored => format!(
+            "As far as the job ran nothing got worse beside {beside}; what it did not get to, or was at when it died, is not known."
+        ),
         CheckVerdict::NotEnoughData if report.compared > 0 => {
-            let told = report.findings.first().map_or_else(String::new, of_known);
             let figures = report.compared;
             format!(
-                "Too little was compared to say that nothing got worse: in {figures} figures nothing did beside {beside}.{told}"
+                "Too little was compared to say that nothing got worse: in {figures} figures nothing did beside {beside}."
             )
         }
         CheckVerdict::NotEnoughData if jobs < LEAST_JOBS => format!(
@@ -63,35 +80,32 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
                 true => "Nothing that nobody knows of got worse",
                 false => "Nothing got worse",
             };
-            let told = report.findings.first().map_or_else(String::new, of_known);
-            format!("{what} beside {beside}.{told}")
+            format!("{what} beside {beside}.")
         }
-        CheckVerdict::Regression => {
-            let fails = || {
-                let findings = report.findings.iter();
-                findings.filter(|it| it.fails())
-            };
-            let told: Vec<&str> = fails()
-                .take(MOST_TOLD)
-                .map(|it| it.sentence.as_str())
-                .collect();
-            let more = match fails().count().saturating_sub(MOST_TOLD) {
-                0 => String::new(),
-                1 => " And 1 more.".to_owned(),
-                more => format!(" And {more} more."),
-            };
-            format!("{}{more}", told.join(" "))
-        }
-    };
-    let left_out = match jobs < LEAST_JOBS || is_running {
-        true => String::new(),
-        false => of_left_out(&report.left_out, super::has_failed(job)),
-    };
-    text + &left_out + cut_short
+        CheckVerdict::Regression => String::new(),
+    }
 }
 
-/// What was not compared, and why. `is_job`: neither were the figures of the job itself.
-fn of_left_out(files: &[String], is_job: bool) -> String {
+/// The first findings that fail the check.
+fn of_failing(report: &CheckReport) -> String {
+    let fails = || report.findings.iter().filter(|it| it.fails());
+    let told: Vec<&str> = fails()
+        .take(MOST_TOLD)
+        .map(|it| it.sentence.as_str())
+        .collect();
+    let more = match fails().count().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(" And {more} more."),
+    };
+    told.join(" ") + &more
+}
+
+/// What was not compared, and why: files, and the figures of the job itself.
+fn of_left_out(report: &CheckReport, job: &JobReport) -> String {
+    if report.baseline.jobs.len() < LEAST_JOBS || job.state == JobState::Running {
+        return String::new();
+    }
+    let (files, is_job) = (&report.left_out, has_failed(job));
     let told = files.iter().take(MOST_TOLD).map(String::as_str);
     let told = told.collect::<Vec<&str>>().join(", ");
     let more = match files.len().saturating_sub(MOST_TOLD) {
@@ -160,8 +174,8 @@ pub(super) fn of_change(
     let than = if bytes > before { "more" } else { "less" };
     let by = mebibytes(bytes.saturating_sub(before).saturating_abs());
     let noise = mebibytes(compared.noise_bytes as i64);
-    let with = match compared.course {
-        Course::WorseBefore => " It came with an earlier job.",
+    let with = match compared.standing {
+        Standing::WorseBefore => " It came with an earlier job.",
         _ => "",
     };
     format!(

@@ -5,8 +5,6 @@ use std::fmt::Write;
 use highwater_wire::report::{PlanReport, PlannedJob};
 use serde_json::json;
 
-use super::is_like;
-
 /// The files of a job, a line each, as `pytest @FILE` reads them.
 #[must_use]
 pub fn selection(job: &PlannedJob) -> String {
@@ -47,40 +45,6 @@ pub fn by_list(report: &PlanReport, folder: &str, number: &str) -> String {
         "pytest {}@{folder}test_selection_{number}.txt",
         workers(report)
     )
-}
-
-/// What is to be known of a plan whose recorded job was one shard of several, behind what names that job; `None` of another.
-#[must_use]
-pub fn of_shard(report: &PlanReport) -> Option<String> {
-    let shard = report.shard?;
-    Some(format!(
-        "was shard {} of {}: files of the other shards are in none of these jobs, which would take them for new ones where they are run by the plan's file or id; run them by their lists of files (pytest @FILE, or the form args), or plan from a recording of the whole suite",
-        shard.index, shard.total
-    ))
-}
-
-/// Why there are fewer jobs than were asked for; `None` where there are as many.
-#[must_use]
-pub fn fewer(report: &PlanReport) -> Option<String> {
-    let jobs = report.jobs.len();
-    let asked = report.jobs_asked.filter(|asked| *asked > jobs)?;
-    let files = || report.jobs.iter().flat_map(|job| &job.files);
-    let kept: usize = report
-        .together
-        .iter()
-        .map(|group| {
-            let is_of_it = |path: &&String| group.globs.iter().any(|glob| is_like(glob, path));
-            files().filter(is_of_it).count().saturating_sub(1)
-        })
-        .sum();
-    let why = match files().count().saturating_sub(kept) {
-        apart if apart > jobs => "no cut into more was found that has a file in each",
-        _ if report.together.is_empty() => "each has a test file at least, and there are no more",
-        _ => "each has a test file at least, and there are no more that need not stay together",
-    };
-    Some(format!(
-        "{asked} jobs were asked for and {jobs} made: {why}"
-    ))
 }
 
 /// The same as [`command`] below the agent, which records it.

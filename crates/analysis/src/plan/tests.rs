@@ -480,7 +480,7 @@ fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
             workers: None,
             together: together.iter().map(|it| (*it).to_owned()).collect(),
         };
-        forms::fewer(&planned(&facts, &asked).unwrap())
+        notes::fewer(&planned(&facts, &asked).unwrap())
     };
     assert_eq!(told(3, &[]), None);
     for (together, says) in [
@@ -503,9 +503,9 @@ fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
         },
     )
     .unwrap();
-    assert_eq!(forms::fewer(&plan), None);
+    assert_eq!(notes::fewer(&plan), None);
     plan.jobs_asked = Some(2);
-    let why = forms::fewer(&plan).unwrap();
+    let why = notes::fewer(&plan).unwrap();
     assert!(
         why.ends_with("no cut into more was found that has a file in each"),
         "{why}"

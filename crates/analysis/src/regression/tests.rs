@@ -60,68 +60,68 @@ fn calm(count: usize) -> Vec<f64> {
     (0..count).map(|at| (30.0 + (at % 4) as f64) * MB).collect()
 }
 
-fn course(before: &[f64], mebibytes: f64) -> Option<Course> {
+fn standing(before: &[f64], mebibytes: f64) -> Option<Standing> {
     match compare(before, figure(mebibytes), 170) {
         Told::TooFew => None,
-        Told::Compared(compared) => Some(compared.course),
+        Told::Compared(compared) => Some(compared.standing),
     }
 }
 
 #[test]
 fn few_jobs_are_not_enough() {
-    assert_eq!(course(&calm(LEAST_JOBS - 1), 500.0), None);
-    assert!(course(&calm(LEAST_JOBS), 30.0).is_some());
+    assert_eq!(standing(&calm(LEAST_JOBS - 1), 500.0), None);
+    assert!(standing(&calm(LEAST_JOBS), 30.0).is_some());
 }
 
 #[test]
 fn what_lies_among_the_jobs_before_is_the_same_and_a_step_is_worse() {
     let before = calm(20);
-    assert_eq!(course(&before, 33.0), Some(Course::Same));
+    assert_eq!(standing(&before, 33.0), Some(Standing::Same));
     assert_eq!(
-        course(&before, 38.0),
-        Some(Course::Same),
+        standing(&before, 38.0),
+        Some(Standing::Same),
         "below five percent of the peak"
     );
-    assert_eq!(course(&before, 52.0), Some(Course::Worse));
-    assert_eq!(course(&before, 8.0), Some(Course::Better));
+    assert_eq!(standing(&before, 52.0), Some(Standing::Worse));
+    assert_eq!(standing(&before, 8.0), Some(Standing::Better));
 }
 
 #[test]
 fn a_step_that_the_newest_job_made_is_not_made_again() {
     let mut before = calm(20);
     before.push(60.0 * MB);
-    assert_eq!(course(&before, 61.0), Some(Course::WorseBefore));
+    assert_eq!(standing(&before, 61.0), Some(Standing::WorseBefore));
     assert_eq!(
-        course(&before, 32.0),
-        Some(Course::Same),
+        standing(&before, 32.0),
+        Some(Standing::Same),
         "it was a wild one"
     );
     assert_eq!(
-        course(&before, 90.0),
-        Some(Course::Worse),
+        standing(&before, 90.0),
+        Some(Standing::Worse),
         "worse than even that"
     );
     before.push(61.0 * MB);
     assert_eq!(
-        course(&before, 60.0),
-        Some(Course::Same),
+        standing(&before, 60.0),
+        Some(Standing::Same),
         "a level of two jobs"
     );
-    assert_eq!(course(&before, 90.0), Some(Course::Worse));
-    assert_eq!(course(&before, 32.0), Some(Course::Better));
+    assert_eq!(standing(&before, 90.0), Some(Standing::Worse));
+    assert_eq!(standing(&before, 32.0), Some(Standing::Better));
 }
 
 #[test]
 fn a_wild_newest_job_is_no_cover_for_a_smaller_step() {
     let mut before = calm(20);
     before.push(400.0 * MB);
-    assert_eq!(course(&before, 90.0), Some(Course::Worse));
-    assert_eq!(course(&before, 300.0), Some(Course::WorseBefore));
-    assert_eq!(course(&before, 405.0), Some(Course::WorseBefore));
+    assert_eq!(standing(&before, 90.0), Some(Standing::Worse));
+    assert_eq!(standing(&before, 300.0), Some(Standing::WorseBefore));
+    assert_eq!(standing(&before, 405.0), Some(Standing::WorseBefore));
     // Two jobs that have it are the level, whichever of them was higher.
     before.push(90.0 * MB);
     before.push(92.0 * MB);
-    assert_eq!(course(&before, 91.0), Some(Course::Same));
+    assert_eq!(standing(&before, 91.0), Some(Standing::Same));
 }
 
 /// It is told at once, and from the next job on it fails none.
@@ -145,12 +145,12 @@ fn a_step_of_an_earlier_job_fails_none_after_it() {
                 170,
             ) {
                 Told::TooFew => panic!("there are enough"),
-                Told::Compared(it) => told.push(it.course),
+                Told::Compared(it) => told.push(it.standing),
             }
             before.push(bytes);
         }
-        assert_eq!(told[..2], [Course::Worse, Course::WorseBefore]);
-        assert!(!told[2..].contains(&Course::Worse), "{told:?}");
+        assert_eq!(told[..2], [Standing::Worse, Standing::WorseBefore]);
+        assert!(!told[2..].contains(&Standing::Worse), "{told:?}");
     }
 }
 
@@ -158,12 +158,15 @@ fn a_step_of_an_earlier_job_fails_none_after_it() {
 fn a_wild_job_among_many_hides_no_step() {
     let mut before = calm(20);
     before[7] = 400.0 * MB;
-    assert_eq!(course(&before, 55.0), Some(Course::Worse));
+    assert_eq!(standing(&before, 55.0), Some(Standing::Worse));
     // The newest is not counted among the many.
-    for (jobs, expected) in [(MANY_JOBS, Course::Same), (MANY_JOBS + 1, Course::Worse)] {
+    for (jobs, expected) in [
+        (MANY_JOBS, Standing::Same),
+        (MANY_JOBS + 1, Standing::Worse),
+    ] {
         let mut before = calm(jobs);
         before[4] = 400.0 * MB;
-        assert_eq!(course(&before, 90.0), Some(expected), "{jobs}");
+        assert_eq!(standing(&before, 90.0), Some(expected), "{jobs}");
     }
 }
 
@@ -192,7 +195,7 @@ fn a_leak_of_a_quiet_suite_is_found_however_few_jobs_are_before() {
         let Told::Compared(told) = told else {
             panic!("{jobs}: {told:?}")
         };
-        assert_eq!(told.course, Course::Worse, "{jobs}: {told:?}");
+        assert_eq!(told.standing, Standing::Worse, "{jobs}: {told:?}");
     }
     // A step that is there to be seen is no noise.
     let stepped = [100.0, 100.0, 100.0, 108.0, 108.0, 108.0].map(|it| it * MB);
@@ -200,8 +203,8 @@ fn a_leak_of_a_quiet_suite_is_found_however_few_jobs_are_before() {
         panic!("too few")
     };
     assert_eq!(
-        (told.before_bytes, told.course),
-        (108.0 * MB, Course::Worse)
+        (told.before_bytes, told.standing),
+        (108.0 * MB, Standing::Worse)
     );
 }
 
@@ -212,12 +215,15 @@ fn figures_that_never_moved_have_floors() {
         bytes,
         peak_bytes: 40.0 * MB,
     };
-    let course = |bytes| match compare(&before, small(bytes), 100) {
+    let standing = |bytes| match compare(&before, small(bytes), 100) {
         Told::TooFew => panic!("there are enough"),
-        Told::Compared(compared) => compared.course,
+        Told::Compared(compared) => compared.standing,
     };
-    assert_eq!(course(10.0 * MB + LEAST_CHANGE_BYTES), Course::Same);
-    assert_eq!(course(10.0 * MB + LEAST_CHANGE_BYTES + 1.0), Course::Worse);
+    assert_eq!(standing(10.0 * MB + LEAST_CHANGE_BYTES), Standing::Same);
+    assert_eq!(
+        standing(10.0 * MB + LEAST_CHANGE_BYTES + 1.0),
+        Standing::Worse
+    );
 }
 
 #[test]
@@ -272,14 +278,14 @@ fn clean_jobs_are_clean_and_steps_are_found() {
             let mut value = || 20.0 * MB + sigma * noise_of_kind(kind, &mut chance);
             let before: Vec<f64> = (0..history).map(|_| value()).collect();
             let now = value();
-            let course = |bytes| match compare(&before, Figure { bytes, peak_bytes }, 2 * files) {
+            let standing = |bytes| match compare(&before, Figure { bytes, peak_bytes }, 2 * files) {
                 Told::TooFew => panic!("there are enough"),
-                Told::Compared(compared) => compared.course,
+                Told::Compared(compared) => compared.standing,
             };
-            alarm |= course(now) == Course::Worse;
+            alarm |= standing(now) == Standing::Worse;
             if file == job % files {
                 let step = (0.1 * peak_bytes).max(20.0 * MB).max(6.0 * sigma);
-                found += usize::from(course(now + step) == Course::Worse);
+                found += usize::from(standing(now + step) == Standing::Worse);
             }
         }
         alarms += usize::from(alarm);

@@ -1,5 +1,5 @@
 use highwater_analysis::check::{Limits, check};
-use highwater_wire::report::{Remeasured, Severity};
+use highwater_wire::report::{BaselineJob, Remeasured, Severity};
 
 use super::*;
 
@@ -45,4 +45,24 @@ fn a_comment_is_taken_back_with_what_was_refuted() {
         "{back}"
     );
     assert!(!back.contains("<script>"), "{back}");
+}
+
+#[test]
+fn each_form_for_people_tells_what_the_check_comes_to() {
+    let digest = recorded("tests/test_big.py");
+    let mut check = check(&digest.job, &digest.files, "main", &[], &Limits::default());
+    let told = "There is not enough to compare with: 1 job of main went well";
+    for jobs in [0, 1] {
+        let job = BaselineJob {
+            uuid: Uuid::nil(),
+            commit: String::new(),
+            ordered_at: String::new(),
+        };
+        check.baseline.jobs = vec![job; jobs];
+        let source = Source::beside(&digest, None, Some(&check));
+        for format in [Format::Terminal, Format::Markdown, Format::Html] {
+            let text = write(format, &source).unwrap();
+            assert_eq!(text.contains(told), jobs > 0, "{format:?}: {text}");
+        }
+    }
 }

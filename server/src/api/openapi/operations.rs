@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::examples;
 use crate::{
     api::{MOST_POINTS, MOST_ROWS, USUAL_ROWS},
-    comparing::{MOST_FILES, MOST_JOBS, USUAL_FILES},
+    comparing::{MOST_COMPARED, MOST_FILES, USUAL_FILES},
     error::{AppError, JOB},
     finalise::USUAL_POINTS,
     planning::MOST_WORKERS,
@@ -159,7 +159,7 @@ fn describe(parameter: &mut Value, about: &About) {
             let which = format!("^({UUID}|run:[0-9]{{1,18}}|branch:.+)$");
             (
                 "",
-                json!({"minItems": 1, "maxItems": MOST_JOBS, "items": {"type": "string", "pattern": which}}),
+                json!({"minItems": 1, "maxItems": MOST_COMPARED, "items": {"type": "string", "pattern": which}}),
                 json!([JOB]),
             )
         }

@@ -1,0 +1,92 @@
+//! What is to be known of a plan beside its figures: one sentence each, that begins small and ends without a stop.
+
+use highwater_wire::report::PlanReport;
+
+use super::is_like;
+use crate::figures::shown;
+
+/// What whoever runs the plan should know, what matters most first.
+#[must_use]
+pub fn notes(report: &PlanReport) -> Vec<String> {
+    let mut notes = Vec::new();
+    if report.is_partial {
+        notes.push(
+            "the recorded job did not run to its end: what it had not even imported is not in this plan"
+                .to_owned(),
+        );
+    }
+    notes.extend(fewer(report));
+    notes.extend(of_shard(report));
+    let of_files = [
+        (
+            &report.not_run,
+            "did not run in that recording, and no other job was found to tell: the figures are guessed, as those of the file in the middle of those that did",
+        ),
+        (
+            &report.cut_short,
+            "did not finish in that recording, and nothing else is known: planned with what was seen to be needed until then, more may be",
+        ),
+        (
+            &report.recalled,
+            "did not run in that recording, or not to the end: planned with the most that was needed in other jobs",
+        ),
+        (
+            &report.no_tests,
+            "had no test to run in that recording, or none that -k, -m or a node id left, and is in none of these jobs: a new file to them once it has one",
+        ),
+        (
+            &report.left_out,
+            "cannot stand in a plan, by a name that is empty or has a control character: where jobs run by the plan's file or id it runs in one of them as a new file, beside what is predicted, and by lists of files in none",
+        ),
+    ];
+    for (files, what) in of_files {
+        if let [first, others @ ..] = &files[..] {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            notes.push(format!("{}{more} {what}", shown(first)));
+        }
+    }
+    for group in &report.together {
+        notes.push(format!(
+            "what looks like {} is in job {}, new files too",
+            group.globs.join(" or "),
+            group.job
+        ));
+    }
+    notes
+}
+
+/// What is to be known of a plan whose recorded job was one shard of several; `None` of another.
+#[must_use]
+pub fn of_shard(report: &PlanReport) -> Option<String> {
+    let shard = report.shard?;
+    Some(format!(
+        "the recorded job was shard {} of {}: files of the other shards are in none of these jobs, which would take them for new ones where they are run by the plan's file or id; run them by their lists of files (pytest @FILE, or the form args), or plan from a recording of the whole suite",
+        shard.index, shard.total
+    ))
+}
+
+/// Why there are fewer jobs than were asked for; `None` where there are as many.
+pub(super) fn fewer(report: &PlanReport) -> Option<String> {
+    let jobs = report.jobs.len();
+    let asked = report.jobs_asked.filter(|asked| *asked > jobs)?;
+    let files = || report.jobs.iter().flat_map(|job| &job.files);
+    let kept: usize = report
+        .together
+        .iter()
+        .map(|group| {
+            let is_of_it = |path: &&String| group.globs.iter().any(|glob| is_like(glob, path));
+            files().filter(is_of_it).count().saturating_sub(1)
+        })
+        .sum();
+    let why = match files().count().saturating_sub(kept) {
+        apart if apart > jobs => "no cut into more was found that has a file in each",
+        _ if report.together.is_empty() => "each has a test file at least, and there are no more",
+        _ => "each has a test file at least, and there are no more that need not stay together",
+    };
+    Some(format!(
+        "{asked} jobs were asked for and {jobs} made: {why}"
+    ))
+}
