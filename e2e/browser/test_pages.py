@@ -34,7 +34,8 @@ def recorded(server, tmp_path_factory):
     (folder / "test_other.py").write_text("def test_b(): assert 0\n")
     recorder = Recorder(folder)
     jobs = []
-    for _ in range(2):
+    # Of three jobs that ran the same the project's page draws the peaks.
+    for _ in range(3):
         summary = recorder.run(PYTEST + ["-n", "2"], server, flags=["--job", "<b>job</b> & co", "--variant", "python=3.11"])
         job = server.job(summary["uuid"])
         jobs.append(job["uuid"])
@@ -52,7 +53,7 @@ def recorded(server, tmp_path_factory):
         "kept plan": "/plans/" + plan,
         "no such plan": "/jobs/%s/plan?budget=1MB" % job["uuid"],
         "file": "/p/test~suite/files/test_hostile.py",
-        "compare": "/compare?before=%s&after=%s" % tuple(jobs),
+        "compare": "/compare?before=%s&after=%s" % tuple(jobs[-2:]),
         "choose": "/compare?after=" + job["uuid"],
         "sign in": "/sign-in",
         "api": "/api",
@@ -114,6 +115,13 @@ def test_a_narrow_screen_shows_charts_whole_and_figures_beside_names(opened, nam
     # What is beyond the edge is reached in the table's own box, and a name does not fill all of that.
     wide = page.locator(".scroll tbody th").evaluate_all("all => all.map(one => one.offsetWidth / one.closest('.scroll').clientWidth)")
     assert wide and max(wide) <= 0.6
+
+
+def test_a_project_shows_the_peaks_of_its_jobs_and_how_they_ended(opened):
+    page = opened("project")
+    peaks = page.get_by_role("img", name="The last 3 jobs, oldest first: between")
+    assert peaks.locator("svg").count() == 1
+    assert page.get_by_role("list", name="How these jobs ended").inner_text().split() == ["tests", "failed", "3", "100", "%"]
 
 
 WORDS = """

@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod job;
 pub(crate) mod jobs;
+pub(crate) mod peaks;
 pub(crate) mod plan;
 pub(crate) mod reference;
 

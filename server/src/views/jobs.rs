@@ -2,9 +2,15 @@
 
 use highwater_analysis::time::rfc3339;
 use highwater_store::{HistoryPoint, JobRow};
-use highwater_wire::{ids::ProjectSlug, report::leg};
+use highwater_wire::{
+    ids::ProjectSlug,
+    report::{Verdict, leg},
+};
 
 use super::format;
+
+/// The state of a job that has not ended.
+const RUNNING: &str = "running";
 
 /// A job in a list.
 #[derive(Debug, Clone)]
@@ -51,8 +57,8 @@ pub(crate) fn run_name(provider: &str, id: &str) -> String {
 
 impl From<JobRow> for JobLine {
     fn from(row: JobRow) -> Self {
-        let running = row.state == "running";
-        // What is stored of a job that runs again is from when it was given up.
+        let running = row.state == RUNNING;
+        // As [`verdict_of`] says it, with endings of other versions.
         let verdict = row.verdict.as_deref().filter(|_| !running);
         let figure = |text: String| if running { "…".to_owned() } else { text };
         Self {
@@ -87,8 +93,15 @@ impl From<JobRow> for JobLine {
     }
 }
 
+/// How a job ended; none of one that has not, or whose ending no version knows.
+pub(crate) fn verdict_of(row: &JobRow) -> Option<Verdict> {
+    // What is stored of a job that runs again is from when it was given up.
+    let told = row.verdict.as_deref().filter(|_| row.state != RUNNING)?;
+    Verdict::ALL.into_iter().find(|it| it.as_str() == told)
+}
+
 /// What tells jobs of one name apart: matrix leg, shard, attempt.
-fn detail(row: &JobRow) -> String {
+pub(super) fn detail(row: &JobRow) -> String {
     let shard = (row.shard_total > 0).then_some((row.shard_index, row.shard_total));
     let variant = serde_json::from_str(&row.variant).unwrap_or_default();
     let detail = detail_of(&variant, shard, row.attempt);

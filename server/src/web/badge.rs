@@ -17,7 +17,7 @@ use highwater_wire::report::Verdict;
 use serde::Deserialize;
 
 use super::{PageError, Path, Query, Visitor};
-use crate::{api, state::AppState};
+use crate::{api, state::AppState, views::jobs::verdict_of};
 
 /// Jobs that are looked through for those that the newest can be compared with: other legs and shards lie between them.
 const LOOKED_THROUGH: u32 = 200;
@@ -63,7 +63,7 @@ pub(super) async fn show(
 
 /// What the newest job that ended says, with the other shards of its run, beside those before it that ran the same.
 fn figures(rows: &[JobRow]) -> Option<Figures> {
-    let newest = rows.iter().find(|row| verdict(row).is_some())?;
+    let newest = rows.iter().find(|row| verdict_of(row).is_some())?;
     let suite = Suite::of(newest, rows);
     let mut told: Vec<i64> = Vec::new();
     let mut runs = vec![newest.run_id];
@@ -89,11 +89,6 @@ fn figures(rows: &[JobRow]) -> Option<Figures> {
             .flatten(),
         shards: (!suite.is_whole()).then_some(shards),
     })
-}
-
-fn verdict(row: &JobRow) -> Option<Verdict> {
-    let told = row.verdict.as_deref()?;
-    Verdict::ALL.into_iter().find(|it| it.as_str() == told)
 }
 
 fn is_sharded(row: &JobRow) -> bool {
@@ -129,7 +124,7 @@ impl<'a> Suite<'a> {
         }
         let mut shards: BTreeMap<u32, &JobRow> = BTreeMap::new();
         let of_run = rows.iter().filter(|row| row.run_id == one.run_id);
-        for row in of_run.filter(|row| ran_the_same(row, one) && verdict(row).is_some()) {
+        for row in of_run.filter(|row| ran_the_same(row, one) && verdict_of(row).is_some()) {
             let last = shards.entry(row.shard_index).or_insert(row);
             if row.attempt > last.attempt {
                 *last = row;
@@ -156,7 +151,7 @@ impl<'a> Suite<'a> {
     }
 
     fn died(&self) -> bool {
-        let mut verdicts = self.jobs.iter().filter_map(|row| verdict(row));
+        let mut verdicts = self.jobs.iter().filter_map(|row| verdict_of(row));
         verdicts.any(Verdict::is_of_memory)
     }
 
@@ -166,7 +161,7 @@ impl<'a> Suite<'a> {
 
     /// Whether its peak is one that others can be compared with.
     fn is_good(&self) -> bool {
-        let is_over = |row: &&JobRow| verdict(row).is_some_and(|it| !it.is_early());
+        let is_over = |row: &&JobRow| verdict_of(row).is_some_and(|it| !it.is_early());
         self.is_whole() && self.jobs.iter().all(is_over)
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         filters, format,
         job::{self, JobData, Shown},
         jobs::{JobLine, project_href},
+        peaks::{Peaks, Share, endings},
     },
 };
 
@@ -258,6 +259,8 @@ struct ProjectPage {
     compare: (&'static str, String),
     changes: Vec<ChangeLine>,
     changes_left: u64,
+    peaks: Vec<Peaks>,
+    endings: Vec<Share>,
     jobs: Vec<JobLine>,
     next: Option<String>,
 }
@@ -291,6 +294,14 @@ async fn project(
         changes: changed.map_or_else(Vec::new, |report| {
             changes::of_project(slug.as_str(), &report.changes)
         }),
+        peaks: match filter.before {
+            None => Peaks::of(&rows),
+            Some(_) => Vec::new(),
+        },
+        endings: match filter.before {
+            None => endings(&rows),
+            Some(_) => Vec::new(),
+        },
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
@@ -339,6 +350,8 @@ async fn run(
         ),
         changes: Vec::new(),
         changes_left: 0,
+        peaks: Vec::new(),
+        endings: endings(&rows),
         jobs: rows.into_iter().map(JobLine::from).collect(),
         next,
     })
