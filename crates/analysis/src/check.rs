@@ -219,9 +219,11 @@ fn judged(
         gone_files,
         too_few,
         left_out,
+        unsteady: found.unsteady,
         unmatched_limits: broken.unmatched,
     };
     report.better.sort_by_key(largest_first);
+    report.unsteady.sort_by_key(|it| Reverse(it.least_bytes));
     judge(&mut report, job);
     report
 }

@@ -16,6 +16,10 @@ pub const CLEAN_JOBS: f64 = 1_000.0;
 pub const LEAST_CHANGE_BYTES: f64 = 4.0 * 1_048_576.0;
 /// And so are those that differ by less than this part of what the file, or the job, takes at its peak.
 pub const LEAST_CHANGE_SHARE: f64 = 0.05;
+/// A change that matters, bytes, where it is more than [`MATTERS_SHARE`]: where only larger ones are told, that is said.
+pub const MATTERS_BYTES: f64 = 20e6;
+/// And this part of what the file, or the job, takes at its peak.
+pub const MATTERS_SHARE: f64 = 0.1;
 /// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
 /// Where so many jobs are of the level beside the newest, one of these may be as wild as it likes; of fewer none was as high as what is called worse.
@@ -26,8 +30,9 @@ pub const SAME_CHANGE_SHARE: f64 = 0.5;
 /// For [`LEAST_JOBS`] jobs and each one more, so many times Student's t counts: the noise is no standard deviation, and of few jobs it is too low more often. Of more jobs t does by itself.
 /// Solved for 1.5 of 1000 clean jobs (of 173 normal figures with noise far above the floors) from 250 000 simulated baselines each, drawn as the test `clean_jobs_are_clean_however_few_are_before`
 /// draws them; from 18 on for 3 of 1000, so that steps stay found.
+/// Where fewer jobs would then ask for less than more jobs do (the median of an odd number lies otherwise), they ask for as much.
 pub const FEW_JOBS: [f64; 18] = [
-    1.0, 2.4, 1.72, 1.41, 1.3, 1.1, 1.54, 1.37, 1.18, 1.16, 1.08, 1.26, 1.16, 1.02, 1.02, 1.0,
+    1.95, 2.4, 1.72, 1.41, 1.39, 1.47, 1.54, 1.37, 1.19, 1.22, 1.24, 1.26, 1.16, 1.03, 1.04, 1.05,
     1.06, 1.04,
 ];
 
@@ -121,6 +126,12 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
         since: level.from,
         standing,
     })
+}
+
+/// Whether a figure varies so much that a change of it that matters may stay untold, where it is told from so many bytes on.
+#[must_use]
+pub fn is_unsteady(least_bytes: f64, peak_bytes: f64) -> bool {
+    least_bytes > MATTERS_BYTES.max(MATTERS_SHARE * peak_bytes)
 }
 
 /// The change that anybody wants to hear of, of a file or job that takes so much at its peak, bytes.

@@ -88,6 +88,8 @@ pub(crate) fn section(
         gone_files,
         too_few,
         left_out,
+        // The sentence has those that matter most.
+        unsteady: _,
         // The job may be one shard of many.
         unmatched_limits: _,
     } = check;

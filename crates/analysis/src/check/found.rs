@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::report::{
-    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, TestCounts,
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, TestCounts, Unsteady,
 };
 
 use super::{Before, FileFigures, imports, is_cut_short, mended, moved::Moved, words};
-use crate::regression::{self, Compared, Figure, Standing, Told};
+use crate::regression::{self, Compared, Figure, Standing, Told, is_unsteady};
 
 /// What was found so far.
 pub(super) struct Found<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Found<'a> {
     /// What moved between files.
     pub(super) moved: Moved,
     pub(super) compared: u64,
+    /// Of which a change that matters may stay untold.
+    pub(super) unsteady: Vec<Unsteady>,
     pub(super) worse: Vec<Finding>,
     pub(super) better: Vec<Finding>,
 }
@@ -42,6 +44,7 @@ impl<'a> Found<'a> {
             tested,
             moved: Moved::default(),
             compared: 0,
+            unsteady: Vec::new(),
             worse: Vec::new(),
             better: Vec::new(),
         }
@@ -210,13 +213,23 @@ impl<'a> Found<'a> {
         let compared = self.compared(history)?;
         self.compared += 1;
         let sign = sign_of(history.figure);
-        let is_moved = history.figure == CheckFigure::Retained
-            && history
-                .path
-                .is_some_and(|path| self.moved.explains(path, compared.change_bytes));
+        let is_worse = matches!(compared.standing, Standing::Worse | Standing::WorseBefore);
+        if !is_worse && is_unsteady(compared.least_bytes, history.peak_bytes as f64) {
+            self.unsteady.push(Unsteady {
+                figure: history.figure,
+                path: history.path.map(str::to_owned),
+                least_bytes: compared.least_bytes as i64,
+            });
+        }
+        // Costs more than the test itself.
+        let is_moved = || {
+            let retained = history.figure == CheckFigure::Retained;
+            let path = history.path.filter(|_| retained);
+            path.is_some_and(|path| self.moved.explains(path, compared.change_bytes))
+        };
         let since = match compared.standing {
             Standing::Same => return Some(compared),
-            _ if is_moved => return Some(compared),
+            _ if is_moved() => return Some(compared),
             Standing::Better if history.is_lower_bound => return Some(compared),
             Standing::WorseBefore => history.had.last(),
             Standing::Better | Standing::Worse => None,

@@ -271,6 +271,34 @@ fn files_that_came_went_or_failed_are_named_and_not_judged() {
     );
 }
 
+#[test]
+fn what_varies_too_much_to_be_told_is_named() {
+    let mut before = before(6);
+    for (job, mebibytes) in before.iter_mut().zip([10, 16, 8, 20, 13, 12]) {
+        job.files = vec![figures("a.py", mebibytes, 50), figures("b.py", 5, 50)];
+    }
+    let report = checked(
+        &job(300, 700),
+        &[row("a.py", 80, 50), row("b.py", 5, 50)],
+        &before,
+    );
+    assert_eq!(report.verdict, CheckVerdict::Clean, "{}", report.sentence);
+    let told: Vec<_> = report
+        .unsteady
+        .iter()
+        .map(|it| (it.figure, it.path.as_deref()))
+        .collect();
+    assert_eq!(told, [(CheckFigure::Retained, Some("a.py"))]);
+    let least = crate::figures::mebibytes(report.unsteady[0].least_bytes);
+    assert!(
+        report.sentence.starts_with(&format!(
+            "Nothing got worse beside 6 jobs of main. So unsteady, in so few jobs, that only a change above this is told: what a.py retains ({least})."
+        )),
+        "{}",
+        report.sentence
+    );
+}
+
 /// A job of some files of which tests failed, among three that did well.
 fn with_failures(failed: &[&str]) -> CheckReport {
     let paths = ["a.py", "b.py", "c.py", "d.py", "e.py"];

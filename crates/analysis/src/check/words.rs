@@ -30,7 +30,7 @@ pub(super) fn of_report(report: &CheckReport, job: &JobReport) -> String {
         }
         _ => "",
     };
-    comes_to + &told + &of_left_out(report, job) + cut_short
+    comes_to + &told + &of_unsteady(report) + &of_left_out(report, job) + cut_short
 }
 
 /// What is to be said of a check beside its findings, where these are told one by one: what it comes to, and what it left out. Empty where there was no job to
@@ -40,7 +40,7 @@ pub fn beside_findings(report: &CheckReport, job: &JobReport) -> String {
     if report.baseline.jobs.is_empty() {
         return String::new();
     }
-    let words = comes_to(report, job) + &of_left_out(report, job);
+    let words = comes_to(report, job) + &of_unsteady(report) + &of_left_out(report, job);
     words.trim_start().to_owned()
 }
 
@@ -98,6 +98,30 @@ fn of_failing(report: &CheckReport) -> String {
         more => format!(" And {more} more."),
     };
     told.join(" ") + &more
+}
+
+/// Of which figures a change that matters may have stayed untold.
+fn of_unsteady(report: &CheckReport) -> String {
+    let told = report.unsteady.iter().take(MOST_TOLD).map(|it| {
+        let what = match (it.figure, &it.path) {
+            (CheckFigure::Retained, Some(path)) => format!("what {path} retains"),
+            (CheckFigure::Spike, Some(path)) => format!("what {path} needs for a while"),
+            (figure, Some(path)) => format!("the {} of {path}", figure.as_str()),
+            (figure, None) => format!("the {} of the job", figure.as_str()),
+        };
+        format!("{what} ({})", mebibytes(it.least_bytes))
+    });
+    let told = told.collect::<Vec<String>>().join(", ");
+    let more = match report.unsteady.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match told.is_empty() {
+        true => String::new(),
+        false => format!(
+            " So unsteady, in so few jobs, that only a change above this is told: {told}{more}."
+        ),
+    }
 }
 
 /// What was not compared, and why: files, and the figures of the job itself.

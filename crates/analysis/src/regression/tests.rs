@@ -30,6 +30,10 @@ fn the_page_tells_the_figures_that_count() {
             FEW_JOBS[6],
             LEAST_JOBS + FEW_JOBS.len()
         ),
+        format!(
+            "only a change above both {} MB and {MATTERS_SHARE} of the file's tree peak",
+            MATTERS_BYTES / 1e6
+        ),
         format!("figures of files left out, {FIGURES_OF_FILE} each"),
         format!("at least {SAME_CHANGE_SHARE} of what that one was above it"),
         format!(
@@ -350,5 +354,27 @@ fn clean_jobs_are_clean_however_few_are_before() {
             jobs < 20 || (six >= least && ten >= 900.0),
             "{jobs}: {six} {ten}"
         );
+    }
+}
+
+/// With one more job before it no figure has to change more to be told.
+#[test]
+fn more_jobs_never_ask_for_a_larger_change() {
+    for tested in [1, 27, 173, 10_000] {
+        let part = 1.0 / CLEAN_JOBS / f64::from(tested);
+        let asked = |jobs: usize| {
+            // Noise far above the least, of so many jobs of one level.
+            let before: Vec<f64> = (0..jobs).map(|at| (at % 3) as f64 * 100.0 * MB).collect();
+            let level = changepoint::level(&before, 0, jobs);
+            let by_noise = apart_by_chance(&before, &[level], part) / noise(&before, &[level]);
+            by_noise * (1.0 + 1.0 / jobs as f64).sqrt()
+        };
+        for jobs in LEAST_JOBS..40 {
+            let (fewer, more) = (asked(jobs), asked(jobs + 1));
+            assert!(
+                more <= fewer * 1.01,
+                "{tested} figures, {jobs} jobs: {fewer} to {more}"
+            );
+        }
     }
 }

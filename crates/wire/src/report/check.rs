@@ -29,8 +29,23 @@ pub struct CheckReport {
     pub too_few: Vec<String>,
     /// Files that are not compared, since tests of them failed or were cut short.
     pub left_out: Vec<String>,
+    /// Figures that varied so much before that only a large change of them is told, those that vary most first.
+    #[serde(default)]
+    pub unsteady: Vec<Unsteady>,
     /// Globs that limits of files were given for and no file of the job is like.
     pub unmatched_limits: Vec<String>,
+}
+
+/// A figure of which a change that matters may stay untold: more than 20 MB and a tenth of what its file, or the job, takes at its peak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Unsteady {
+    /// Which figure.
+    pub figure: CheckFigure,
+    /// Of which test file; none of the job's own.
+    pub path: Option<String>,
+    /// From which change on it would have been told, bytes.
+    pub least_bytes: i64,
 }
 
 /// What came out of a check.
