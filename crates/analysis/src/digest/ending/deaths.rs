@@ -5,7 +5,7 @@ use highwater_wire::report::SessionReport;
 use super::{
     super::{parts::Parts, walk::Walk},
     open_sessions::{CODES_OF_SIGNALS, OpenSessions, walk_of},
-    words::is_of_crash,
+    words::{SIGKILL, is_of_crash},
 };
 
 /// A process that nobody saw end is taken to have been gone by then after its last sample.
@@ -87,7 +87,7 @@ pub(super) fn of(
 ) -> (Vec<Death>, Vec<Death>) {
     let ended_us = parts.recording.last_us();
     let leaders = open.leaders.iter().map(|at| death(parts, *at, false));
-    let workers = vanished_workers(parts, sessions);
+    let workers = vanished_workers(parts, sessions, open);
     let workers = workers.iter().map(|walk| death(parts, walk.process, true));
     let (fatal, survived) = after_their_end(parts)
         .into_iter()
@@ -168,8 +168,25 @@ fn death(parts: &Parts<'_>, at: usize, is_worker: bool) -> Death {
     }
 }
 
-/// Workers with something still running, of a session that told its end all the same.
-fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'a Walk<'a>> {
+/// Workers with something still running, of a session that told its end all the same; and those that SIGKILL ended while their session went on, though it told
+/// no end: xdist may wait for ever for one that it lost.
+fn vanished_workers<'a>(
+    parts: &Parts<'a>,
+    sessions: &[SessionReport],
+    open: &OpenSessions,
+) -> Vec<&'a Walk<'a>> {
+    let leaders = || open.leaders.iter().map(|at| &parts.processes[*at]);
+    let was_lost = |walk: &Walk<'_>| {
+        let process = &parts.processes[walk.process];
+        let ended_us = process.ended_us.filter(|_| process.signal == Some(SIGKILL));
+        ended_us.is_some_and(|ended_us| {
+            // Of those that one blow ended nobody went on without another.
+            let goes_on = |until: Option<i64>| {
+                until.is_none_or(|until_us| until_us > ended_us.saturating_add(SAME_DEATH_US))
+            };
+            leaders().any(|leader| goes_on(leader.ended_us))
+        })
+    };
     let told_its_end = |ordinal: &u32| {
         sessions.iter().any(|session| {
             // Of one that was sampled an end is told only if it was in order.
@@ -185,7 +202,7 @@ fn vanished_workers<'a>(parts: &Parts<'a>, sessions: &[SessionReport]) -> Vec<&'
             walk.running.is_some()
                 && parts.processes[walk.process].worker.is_some()
                 && walk.session_ends.is_empty()
-                && walk.session_begins.iter().any(told_its_end)
+                && (walk.session_begins.iter().any(told_its_end) || was_lost(walk))
         })
         .collect()
 }

@@ -230,6 +230,48 @@ fn a_worker_that_the_kernel_killed_is_told_with_what_held_the_memory() {
 }
 
 #[test]
+fn a_lost_worker_that_xdist_waits_for_until_a_timeout_is_what_ended_the_job() {
+    let waiting = |signal: i32| {
+        Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Controller, "", "s")
+            .samples(Metric::Rss, 0, &[10; 100])
+            .marks(&[(0, 10, 10, sb())])
+            .gone(9_900, None)
+            .with(|process| process.signal = Some(15))
+            .process(11, 10, Role::Worker, "gw0", "s")
+            .samples(Metric::Rss, 0, &[10, 410, 410])
+            .marks(&[
+                (1, 10, 10, sb()),
+                (2, 10, 10, tb("holder.py", "x")),
+                (50, 410, 410, te("passed")),
+                (60, 410, 410, tb("victim.py", "y")),
+            ])
+            .gone(200, None)
+            .with(|process| process.signal = Some(signal))
+    };
+    let ending = full(kills(waiting(9), "/job", &[0, 1]), "/job")
+        .ends(None, Some(15))
+        .digest()
+        .job
+        .ending
+        .unwrap();
+    assert_eq!(
+        (ending.verdict, ending.confidence),
+        (Verdict::OomCgroup, Confidence::Certain),
+        "{ending:?}"
+    );
+    assert_eq!(ending.victim.as_deref(), Some("victim.py::y"));
+    assert_eq!(ending.culprits[0].name, "holder.py");
+    // One that something else ended tells nothing of memory.
+    full(waiting(9), "/job").ends(None, Some(15)).ends_as(
+        "killed by hand",
+        Verdict::Killed,
+        Confidence::Likely,
+    );
+}
+
+#[test]
 fn a_child_that_the_kernel_killed_is_told_beside_the_jobs_ending() {
     for (story, verdict) in [
         (
