@@ -14,6 +14,7 @@ mod guard;
 mod headroom;
 mod holders;
 mod kernel_log;
+mod left;
 mod oom;
 mod open_sessions;
 mod progress;

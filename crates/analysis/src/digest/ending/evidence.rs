@@ -192,7 +192,7 @@ impl Evidence {
         }
         evidence.gaps = Gaps::of(parts, limits, evidence.main_death());
         evidence.holders = holders::at(parts, &running, moment_us);
-        evidence.left_behind = holders::left_behind(parts, moment_us);
+        evidence.left_behind = holders::left_behind(parts, &running, moment_us);
         evidence
     }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use highwater_wire::report::{Culprit, RUNNING, Role};
 
-use super::super::{
-    parts::Parts,
-    processes::ProcessFacts,
-    walk::{FixtureFacts, Walk},
+use super::{
+    super::{parts::Parts, processes::ProcessFacts, walk::Walk},
+    left::{self, is_named},
 };
 
 /// Most culprits that are named.
@@ -28,16 +27,21 @@ pub(super) fn at(parts: &Parts<'_>, running: &[Running<'_>], moment_us: i64) -> 
     let mut modules: BTreeMap<&str, i64> = BTreeMap::new();
     for walk in there(parts, moment_us) {
         let was = until(walk, moment_us);
-        hold(walk, was, &mut files, &mut fixtures);
+        for left in left::of(walk, was, of_process(running, walk)) {
+            let held = match (left.fixture, left.file) {
+                (Some(fixture), _) => fixtures.entry(fixture).or_default(),
+                (None, Some(path)) => files.entry(path).or_default(),
+                (None, None) => continue,
+            };
+            *held = held.saturating_add(left.bytes);
+        }
         for module in walk.modules.iter().filter(|it| it.began_us <= was) {
             let held = modules.entry(module.module).or_default();
             *held = held.saturating_add(module.own_bytes);
         }
     }
     let mut tests: BTreeMap<&str, i64> = BTreeMap::new();
-    for test in running {
-        let held = files.entry(test.path).or_default();
-        *held = held.saturating_sub(test.of_file_bytes);
+    for test in running.iter().filter(|test| test.taken_bytes > 0) {
         let taken = tests.entry(test.nodeid).or_default();
         *taken = taken.saturating_add(test.taken_bytes);
     }
@@ -105,34 +109,32 @@ pub(in crate::digest) struct LeftBehind {
 }
 
 /// `None` where so few files were finished that they say nothing of the suite. What a file's own fixtures keep is among it.
-pub(super) fn left_behind(parts: &Parts<'_>, moment_us: i64) -> Option<LeftBehind> {
-    let walks = || there(parts, moment_us);
-    let visits = || {
-        walks().flat_map(|walk| {
-            let was = until(walk, moment_us);
-            walk.visits.iter().filter(move |it| it.began_us <= was)
-        })
-    };
+pub(super) fn left_behind(
+    parts: &Parts<'_>,
+    running: &[Running<'_>],
+    moment_us: i64,
+) -> Option<LeftBehind> {
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
-    for visit in visits() {
-        let left = files.entry(visit.path).or_default();
-        *left = left.saturating_add(visit.span.retained());
-    }
-    for import in walks().flat_map(|walk| &walk.imports) {
-        if let Some(left) = files.get_mut(import.path) {
-            *left = left.saturating_add(import.own_bytes);
+    let mut finished: BTreeMap<&str, bool> = BTreeMap::new();
+    for walk in there(parts, moment_us) {
+        let was = until(walk, moment_us);
+        for left in left::of(walk, was, of_process(running, walk)) {
+            if let Some(path) = left.file {
+                let held = files.entry(path).or_default();
+                *held = held.saturating_add(left.bytes);
+            }
+        }
+        for visit in walk.visits.iter().filter(|it| it.began_us <= was) {
+            let is_over = visit.ended_us.is_some_and(|ended| ended <= was);
+            *finished.entry(visit.path).or_insert(true) &= is_over;
         }
     }
-    for visit in visits() {
-        if visit.ended_us.is_none() {
-            files.remove(visit.path);
-        }
-    }
+    files.retain(|path, _| finished.get(path) == Some(&true));
     let mut left: Vec<i64> = files.into_values().collect();
     left.sort_unstable();
     (left.len() >= FEW_FILES).then(|| LeftBehind {
         files: left.len(),
-        bytes: left.iter().sum(),
+        bytes: left.iter().copied().fold(0, i64::saturating_add),
         middle_bytes: left[left.len() / 2],
     })
 }
@@ -166,61 +168,29 @@ fn is_there(process: &ProcessFacts, moment_us: i64) -> bool {
     process.started_us <= moment_us && process.until_us >= moment_us.saturating_sub(SAME_DEATH_US)
 }
 
-/// Adds what one process held of what it began to take until then. A file holds what its imports and visits left behind, without the fixtures that are named by
-/// themselves: what these took and gave back in a visit is theirs, not the file's.
-fn hold<'a>(
-    walk: &Walk<'a>,
-    until_us: i64,
-    files: &mut BTreeMap<&'a str, i64>,
-    fixtures: &mut BTreeMap<(&'a str, &'a str), i64>,
-) {
-    let mut add = |path: &'a str, bytes: i64| {
-        let held = files.entry(path).or_default();
-        *held = held.saturating_add(bytes);
-    };
-    for import in &walk.imports {
-        add(import.path, import.own_bytes);
-    }
-    for visit in walk.visits.iter().filter(|it| it.began_us <= until_us) {
-        add(visit.path, visit.span.retained());
-    }
-    let fixtures_then = walk.fixtures.iter().filter(|it| it.began_us <= until_us);
-    for fixture in fixtures_then.filter(|fixture| is_named(fixture)) {
-        let held = fixtures.entry((fixture.name, fixture.path)).or_default();
-        let is_kept = fixture.release_began_us.is_some_and(|t| t > until_us);
-        *held = held.saturating_add(match is_kept {
-            true => fixture.setup_bytes,
-            false => fixture.held(),
-        });
-        // Of those that several files share a visit has neither.
-        let set_up = visited_at(walk, fixture.began_us).filter(|_| !fixture.is_shared());
-        if let Some(path) = set_up {
-            add(path, fixture.setup_bytes.saturating_neg());
-        }
-        let released = fixture.release_began_us.filter(|t| *t <= until_us);
-        let released = released.and_then(|t| visited_at(walk, t));
-        if let Some(path) = released.filter(|_| !fixture.outlives_files()) {
-            add(path, fixture.released_bytes);
-        }
-    }
-}
-
 /// A test that ran at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Running<'a> {
     pub(super) nodeid: &'a str,
-    path: &'a str,
-    /// What its process had grown by since it began, without the named fixtures that were set up and the modules that were imported in it.
+    process: usize,
+    pub(super) began_us: i64,
+    /// What its process had grown by since it began, without what named fixtures took and gave back and the modules that were imported in it.
     pub(super) taken_bytes: i64,
     /// What of that stands with its file.
-    of_file_bytes: i64,
+    pub(super) of_file_bytes: i64,
+}
+
+/// The one that ran in the process of a walk.
+fn of_process<'r, 'a>(running: &'r [Running<'a>], walk: &Walk<'_>) -> Option<&'r Running<'a>> {
+    running.iter().find(|test| test.process == walk.process)
 }
 
 /// The tests that ran at a moment, each with what it had taken by the samples until then.
 pub(super) fn running<'a>(parts: &Parts<'a>, moment_us: i64) -> Vec<Running<'a>> {
     let walks = there(parts, moment_us);
-    let running = walks.filter_map(|walk| running_in(parts, walk, moment_us));
-    running.filter(|test| test.taken_bytes > 0).collect()
+    walks
+        .filter_map(|walk| running_in(parts, walk, moment_us))
+        .collect()
 }
 
 fn running_in<'a>(parts: &Parts<'a>, walk: &Walk<'a>, moment_us: i64) -> Option<Running<'a>> {
@@ -244,7 +214,15 @@ fn running_in<'a>(parts: &Parts<'a>, walk: &Walk<'a>, moment_us: i64) -> Option<
         let modules = walk.modules.iter();
         let modules = modules.filter(|it| within(it.began_us) && it.began_us <= until_us);
         let modules: i64 = modules.map(|it| it.own_bytes).sum();
-        fixtures.saturating_add(modules)
+        let released = walk.fixtures.iter().filter(|it| is_named(it));
+        let released = released
+            .filter(|it| {
+                it.release_began_us
+                    .is_some_and(|t| within(t) && t <= until_us)
+            })
+            .map(|it| it.released_bytes)
+            .sum::<i64>();
+        fixtures.saturating_add(modules).saturating_sub(released)
     };
     let changed = test.end - test.span.start - others(i64::MAX);
     let taken_bytes = match went_on {
@@ -256,23 +234,10 @@ fn running_in<'a>(parts: &Parts<'a>, walk: &Walk<'a>, moment_us: i64) -> Option<
     };
     Some(Running {
         nodeid: test.nodeid,
-        path: test.path,
+        process: walk.process,
+        began_us: test.began_us,
         taken_bytes,
-        of_file_bytes: changed.max(0),
+        // What it gave back until then others had left.
+        of_file_bytes: changed.saturating_sub(taken_bytes.min(0)),
     })
-}
-
-/// What a test's own fixtures hold is told with its file.
-fn is_named(fixture: &FixtureFacts<'_>) -> bool {
-    fixture.scope != "function"
-}
-
-/// The file whose visit an instant falls into.
-fn visited_at<'a>(walk: &Walk<'a>, t_us: i64) -> Option<&'a str> {
-    let after = walk.visits.partition_point(|visit| visit.began_us <= t_us);
-    let visit = &walk.visits[after.checked_sub(1)?];
-    visit
-        .ended_us
-        .is_none_or(|ended| ended >= t_us)
-        .then_some(visit.path)
 }

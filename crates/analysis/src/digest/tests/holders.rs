@@ -2,10 +2,11 @@ use highwater_wire::{
     report::{Confidence, Verdict},
     v1::{Metric, Role},
 };
+use proptest::prelude::*;
 
 use super::{
     background::guard,
-    builder::{MB, Story, fb, fe, ib, ie, sb, se, tb, te},
+    builder::{MB, Story, fb, fe, ib, ie, one_process, rb, re, sb, se, tb, te},
 };
 
 fn killed(story: Story) -> Vec<(String, i64)> {
@@ -235,4 +236,191 @@ fn what_the_holders_that_are_not_named_held_is_told_together() {
     let mut told = ending.evidence.iter().map(|it| it.sentence.as_str());
     let rest = "3 more than the 5 that are named held 14.3 MiB together.";
     assert!(told.any(|said| said == rest), "{ending:?}");
+}
+
+/// Files of one test each, which take or give back so much, and one that runs and has taken so much.
+fn one_after_another(files: &[i64], taken: i64) -> Story {
+    let mut level = 10;
+    let mut marks = vec![(0, level, level, sb())];
+    let mut t = 0;
+    for (at, change) in files.iter().enumerate() {
+        marks.push((t + 1, level, level, tb(&format!("f{at}.py"), "x")));
+        level += change;
+        t += 10;
+        marks.push((t, level, level, te("passed")));
+    }
+    t += 1;
+    marks.push((t, level, level, tb("victim.py", "y")));
+    one_process()
+        .marks(&marks)
+        .samples(Metric::Rss, t + 10, &[level, level + taken])
+        .gone(t + 100, None)
+}
+
+#[test]
+fn what_a_later_file_gave_back_no_file_holds() {
+    let story = one_after_another(&[80, -80, 60], 45);
+    let held = named(&[("f2.py", 60), ("victim.py::y", 45)]);
+    assert_eq!(killed(story), held);
+    // The latest is given back first, and what nobody had left was there before.
+    let story = one_after_another(&[40, 30, -50, 20, -30], 45);
+    let held = named(&[("victim.py::y", 45), ("f0.py", 10)]);
+    assert_eq!(killed(story), held);
+    let story = one_after_another(&[-5, 40], 45);
+    let held = named(&[("victim.py::y", 45), ("f1.py", 40)]);
+    assert_eq!(killed(story), held);
+}
+
+#[test]
+fn what_the_running_test_gave_back_no_file_holds() {
+    let story = one_after_another(&[50, 60], -70);
+    assert_eq!(killed(story), named(&[("f0.py", 40)]));
+}
+
+#[test]
+fn each_worker_gives_back_what_was_left_in_it() {
+    let ending = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Controller, "", "s")
+        .marks(&[(0, 10, 10, sb()), (90, 10, 10, se(2))])
+        .process(11, 10, Role::Worker, "gw0", "s")
+        .marks(&[
+            (1, 10, 10, sb()),
+            (2, 10, 10, tb("a.py", "x")),
+            (3, 90, 90, te("passed")),
+            (80, 90, 90, se(2)),
+        ])
+        .process(12, 10, Role::Worker, "gw1", "s")
+        .marks(&[
+            (1, 100, 100, sb()),
+            (12, 100, 100, tb("b.py", "x")),
+            (13, 150, 150, te("passed")),
+            (14, 150, 150, tb("c.py", "x")),
+            (15, 70, 70, te("passed")),
+            (80, 70, 70, se(2)),
+        ])
+        .event(50, guard("stopped"))
+        .ends(Some(2), None)
+        .ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    let holders = ending.culprits.into_iter();
+    let holders: Vec<_> = holders.map(|it| (it.name, it.bytes / MB)).collect();
+    assert_eq!(holders, named(&[("a.py", 80)]));
+}
+
+#[test]
+fn fixtures_that_are_set_up_are_given_back_last_and_those_torn_down_as_files_are() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("a.py", "x")),
+            (2, 50, 50, te("passed")),
+            (3, 50, 50, tb("b.py", "x")),
+            (4, 50, 50, fb(1, "pool", "session", "")),
+            (5, 80, 80, fe(1)),
+            (6, 80, 80, fb(2, "client", "module", "b.py")),
+            (7, 100, 100, fe(2)),
+            // It leaves cycles.
+            (8, 100, 100, rb(2)),
+            (9, 100, 100, re(2)),
+            (10, 100, 100, te("passed")),
+            (11, 100, 100, tb("c.py", "x")),
+            (12, 65, 65, te("passed")),
+            (13, 65, 65, tb("d.py", "x")),
+        ]);
+    assert_eq!(
+        killed(story),
+        named(&[("pool (session)", 30), ("a.py", 25)])
+    );
+}
+
+#[test]
+fn a_fixture_that_is_torn_down_after_the_moment_gives_back_nothing_before() {
+    let story = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .samples(Metric::Rss, 0, &[10, 110, 230, 110])
+        .marks(&[
+            (0, 10, 10, sb()),
+            (1, 10, 10, tb("holder.py", "x")),
+            (40, 110, 110, te("passed")),
+            (60, 110, 110, tb("victim.py", "y")),
+            (61, 110, 110, fb(1, "client", "module", "victim.py")),
+            (70, 150, 150, fe(1)),
+            (140, 165, 230, rb(1)),
+            (150, 125, 165, re(1)),
+            (151, 125, 125, te("failed")),
+            (160, 125, 125, se(2)),
+        ])
+        .event(101, guard("stopped"))
+        .ends(Some(2), None);
+    let ending = story.ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    let holders = ending.culprits.into_iter();
+    let holders: Vec<_> = holders.map(|it| (it.name, it.bytes / MB)).collect();
+    assert_eq!(
+        holders,
+        named(&[
+            ("holder.py", 100),
+            ("victim.py::y", 80),
+            ("client (victim.py)", 40)
+        ])
+    );
+}
+
+#[test]
+fn files_that_ended_left_what_the_running_one_did_not_give_back() {
+    let left = |story: Story| {
+        let story = story
+            .series(Metric::CgroupOomKills, None, "/job", 6_000, &[0, 1], 1)
+            .ends(None, Some(9));
+        let told = story.digest().job.ending.unwrap().evidence.into_iter();
+        let mut told = told.map(|it| it.sentence);
+        told.find(|said| said.contains("had left")).unwrap()
+    };
+    assert_eq!(
+        left(one_after_another(&[80, -80, 60], 45)),
+        "3 test files had left 57.2 MiB behind, 0.0 MiB each in the middle."
+    );
+    assert_eq!(
+        left(one_after_another(&[80, 30, 60], -75)),
+        "3 test files had left 90.6 MiB behind, 14.3 MiB each in the middle."
+    );
+}
+
+#[test]
+fn the_file_of_a_test_that_was_interrupted_had_left_nothing_yet() {
+    let mut marks = vec![(0, 10, 10, sb())];
+    for at in 0..3 {
+        let level = 10 + 20 * at;
+        marks.push((at * 10 + 1, level, level, tb(&format!("f{at}.py"), "x")));
+        marks.push((at * 10 + 9, level + 20, level + 20, te("passed")));
+    }
+    marks.extend([
+        (60, 70, 70, tb("victim.py", "y")),
+        (140, 120, 120, te("failed")),
+        (160, 120, 120, se(2)),
+    ]);
+    let ending = one_process()
+        .samples(Metric::Rss, 0, &[10, 70, 120, 120])
+        .marks(&marks)
+        .event(101, guard("stopped"))
+        .ends(Some(2), None)
+        .ends_as("guard", Verdict::GuardStopped, Confidence::Certain);
+    let mut told = ending.evidence.iter().map(|it| it.sentence.as_str());
+    let left = "3 test files had left 57.2 MiB behind, 19.1 MiB each in the middle.";
+    assert!(told.any(|said| said == left), "{ending:?}");
+}
+
+proptest! {
+    #[test]
+    fn what_is_held_adds_up_to_what_the_process_grew_by(
+        levels in proptest::collection::vec(0_i64..50, 0..4),
+        taken in 2_i64..50,
+    ) {
+        let before = std::iter::once(0).chain(levels.iter().map(|it| it * 2));
+        let files: Vec<i64> = levels.iter().zip(before).map(|(to, from)| to * 2 - from).collect();
+        let held: i64 = killed(one_after_another(&files, taken)).iter().map(|it| it.1).sum();
+        prop_assert_eq!(held, levels.last().map_or(0, |it| it * 2) + taken);
+    }
 }
