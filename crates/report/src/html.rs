@@ -6,9 +6,7 @@ use highwater_analysis::{
     figures::{duration, mebibytes, shown, web_address, whole_moment},
     plan,
 };
-use highwater_wire::report::{
-    FileRow, FixtureRow, Grown, JobReport, JobState, PeakKind, Remark, TestRow,
-};
+use highwater_wire::report::{FileRow, FixtureRow, Grown, JobReport, JobState, Remark, TestRow};
 
 use crate::{
     Source, WriteError, diagnosis, imports, limits,
@@ -290,10 +288,7 @@ fn tests(source: &Source<'_>) -> Table {
     let job = &source.digest.job;
     let ranked = rank::spikes(source.digest);
     let row = |test: &&TestRow| {
-        let (peak, kind) = match test.tree_spike_bytes > test.spike_bytes {
-            true => (test.tree_peak_bytes, PeakKind::Sampled),
-            false => (test.peak_bytes, test.peak_kind),
-        };
+        let (peak, kind) = rank::peak(test);
         let cells = vec![
             test.outcome.clone(),
             mebibytes(test.tree_spike_bytes),

@@ -42,7 +42,7 @@ pub use comment::{comment, marker, taken_back};
 pub use format::{Format, WriteError, write};
 pub use json::document;
 pub use names::fitted;
-pub use rank::{at_least, left_running, retained_words};
+pub use rank::{at_least, left_running, retained_words, with_children};
 pub use terminal::{Look, terminal};
 pub use timeline::{Chart, Curve, Of, chart};
 pub use webhook::{Telling, Told, WebhookFormat, webhook_test};

@@ -9,7 +9,7 @@ use highwater_analysis::{
     next_step::NOTHING,
     plan,
 };
-use highwater_wire::report::{JobReport, JobState, PeakKind, Remark, RemarkKind, Severity};
+use highwater_wire::report::{JobReport, JobState, Remark, RemarkKind, Severity};
 
 use crate::{
     Source, diagnosis,
@@ -188,10 +188,7 @@ fn details(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     let spikes = rank::spikes(source.digest);
     let rows = spikes.iter().take(MOST_SPIKES).map(|test| {
         let session = rank::of_session(job, test.session);
-        let (peak, kind) = match test.tree_spike_bytes > test.spike_bytes {
-            true => (test.tree_peak_bytes, PeakKind::Sampled),
-            false => (test.peak_bytes, test.peak_kind),
-        };
+        let (peak, kind) = rank::peak(test);
         format!(
             "{}{session} | {} | {} | {} |",
             name(&test.name()),

@@ -1,13 +1,18 @@
 //! The rows that a report has room for.
 
 use highwater_analysis::{digest::Digest, figures::mebibytes};
-use highwater_wire::report::{FileRow, JobReport, TestRow, leg};
+use highwater_wire::report::{FileRow, JobReport, PeakKind, TestRow, leg};
 
 /// What retains or spikes less is not worth a row.
 const LEAST_SHOWN_BYTES: i64 = 100 << 10;
 
 /// Children that a file left running are named from here on: what they share with their parent moves by less.
 const LEAST_CHILDREN_BYTES: i64 = 4 << 20;
+
+/// Children are named in a test's spike where they make more of it than this, and than so large a part: samples of a test without any differ from its marks
+/// by less.
+const LEAST_OF_CHILDREN_BYTES: i64 = 1 << 20;
+const LEAST_OF_CHILDREN_PART: i64 = 20;
 
 /// The test files that retained most, with what children hold that outlive them.
 pub(crate) fn retained(digest: &Digest) -> Vec<&FileRow> {
@@ -64,6 +69,21 @@ pub(crate) fn spikes(digest: &Digest) -> Vec<&TestRow> {
     ranked
 }
 
+/// Whether children made a part of a test's spike that is worth a word.
+#[must_use]
+pub fn with_children(test: &TestRow) -> bool {
+    let children = test.tree_spike_bytes.saturating_sub(test.spike_bytes);
+    children > LEAST_OF_CHILDREN_BYTES && children > test.tree_spike_bytes / LEAST_OF_CHILDREN_PART
+}
+
+/// The peak that goes with a test's spike, bytes, and where it comes from: with its children where these are named.
+pub(crate) fn peak(test: &TestRow) -> (i64, PeakKind) {
+    match with_children(test) {
+        true => (test.tree_peak_bytes, PeakKind::Sampled),
+        false => (test.peak_bytes, test.peak_kind),
+    }
+}
+
 /// What tells a row's session, where there are several.
 pub(crate) fn of_session(job: &JobReport, session: u32) -> String {
     match job.sessions.len() {
@@ -82,5 +102,36 @@ pub(crate) fn job_name(job: &JobReport) -> String {
     match detail.is_empty() {
         true => job.name.clone(),
         false => format!("{} ({})", job.name, detail.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::recorded;
+
+    #[test]
+    fn children_are_named_where_they_make_a_part_of_a_spike_that_is_no_noise() {
+        const KIB: i64 = 1 << 10;
+        let mut test = recorded("tests/test_a.py").tests.remove(0);
+        test.tree_peak_bytes = test.peak_bytes + 1;
+        for (own, children, named) in [
+            (10 << 20, 0, false),
+            (10 << 20, 300 * KIB, false),
+            (0, 1024 * KIB, false),
+            (0, 1025 * KIB, true),
+            (10 << 20, 2 << 20, true),
+            // A twentieth.
+            (95 << 20, 5 << 20, false),
+            (95 << 20, 6 << 20, true),
+        ] {
+            (test.spike_bytes, test.tree_spike_bytes) = (own, own + children);
+            let peak = match named {
+                true => (test.tree_peak_bytes, PeakKind::Sampled),
+                false => (test.peak_bytes, test.peak_kind),
+            };
+            let told = (with_children(&test), super::peak(&test));
+            assert_eq!(told, (named, peak), "{own} {children}");
+        }
     }
 }

@@ -278,14 +278,10 @@ fn spikes(out: &mut String, digest: &Digest, look: &Look) -> std::fmt::Result {
         ))
     )?;
     for test in ranked.iter().take(MOST_SPIKES) {
-        let (with_children, peak, kind) = if test.tree_spike_bytes > test.spike_bytes {
-            (
-                " (with its children)",
-                test.tree_peak_bytes,
-                PeakKind::Sampled,
-            )
-        } else {
-            ("", test.peak_bytes, test.peak_kind)
+        let (peak, kind) = rank::peak(test);
+        let with_children = match rank::with_children(test) {
+            true => " (with its children)",
+            false => "",
         };
         let mark = rank::of_session(&digest.job, test.session);
         let columns = look

@@ -62,6 +62,8 @@ impl Facts {
             .filter(|session| ran_all(session))
             .map(|session| session.ordinal)
             .collect();
+        let each = sessions.iter().filter(|session| session.dist == "each");
+        let each: BTreeSet<u32> = each.map(|session| session.ordinal).collect();
         let mut sessions: BTreeMap<u32, Vec<&FileRow>> = BTreeMap::new();
         for file in files.iter().filter(|file| file.visits > 0) {
             sessions.entry(file.session).or_default().push(file);
@@ -94,7 +96,11 @@ impl Facts {
             let mut own = Vec::new();
             let mut given = Vec::new();
             for (at, row) in rows.iter().enumerate() {
-                let (file, bytes) = of_row(row, started_bytes);
+                let spike = match each.contains(session) {
+                    true => most_spike(row),
+                    false => whole_spike(row),
+                };
+                let (file, bytes) = of_row(row, spike, started_bytes);
                 own.push(file);
                 given.push((at, bytes));
             }
@@ -175,12 +181,32 @@ fn ran_all(session: &SessionReport) -> bool {
     session.not_begun == Some(0) && session.unfinished == 0 && session.exit_status.is_some()
 }
 
-/// A file of a session that stood at so many bytes before its first. Answers with it what it gave back that others had left.
-fn of_row(row: &FileRow, started_bytes: i64) -> (File, i64) {
+/// What a file needed for a while on the worker that needed most, with its children, bytes.
+fn most_spike(row: &FileRow) -> i64 {
+    row.tree_spike_bytes.max(row.spike_bytes)
+}
+
+/// What it needs for a while where all of it runs in one process: beside the spike of the part that one worker ran, what the parts of the others left, which
+/// may have run before it.
+fn whole_spike(row: &FileRow) -> i64 {
+    let left = |worker: &WorkerFigures| {
+        let children = worker.children_retained_bytes.clamp(0, MOST);
+        worker.retained_bytes.clamp(0, MOST) + children
+    };
+    let all = row.workers.iter().map(left).fold(0, i64::saturating_add);
+    let ran = row.workers.iter().filter(|worker| worker.visits > 0);
+    let parts = ran.map(|worker| {
+        let spike = worker.tree_spike_bytes.max(worker.spike_bytes);
+        spike.saturating_add(all - left(worker))
+    });
+    parts.fold(most_spike(row), i64::max)
+}
+
+/// A file with its spike, of a session that stood at so many bytes before its first. Answers with it what it gave back that others had left.
+fn of_row(row: &FileRow, spike: i64, started_bytes: i64) -> (File, i64) {
     // With the last file of a process went what others had set up.
     let of_others = row.workers.iter().map(|it| it.shared_fixture_bytes);
     let released = of_others.min().unwrap_or(0).min(0);
-    let spike = row.tree_spike_bytes.max(row.spike_bytes);
     let below = started_bytes.saturating_sub(row.end_bytes.saturating_sub(released));
     let mut file = File {
         path: row.path.clone(),

@@ -279,3 +279,54 @@ fn a_fixture_that_each_worker_set_up_is_in_the_base_and_in_no_file() {
     // 50 more for a while, and 7 of children.
     assert_eq!(told, [(10, 67), (20, 77)]);
 }
+
+/// A file of which each worker ran a part, with what that needed for a while, retained, and left in children.
+fn in_parts(parts: &[(i64, i64, i64)]) -> FileRow {
+    let part = |(at, part): (usize, &(i64, i64, i64))| WorkerFigures {
+        process: u32::try_from(at).unwrap() + 1,
+        tree_spike_bytes: part.0,
+        children_retained_bytes: part.2,
+        ..worker(100, part.1)
+    };
+    let workers: Vec<_> = parts.iter().enumerate().map(part).collect();
+    let sum = |figure: fn(&WorkerFigures) -> i64| workers.iter().map(figure).sum::<i64>();
+    let most = workers.iter().map(|it| it.tree_spike_bytes).max();
+    FileRow {
+        spike_bytes: 0,
+        tree_spike_bytes: most.unwrap(),
+        children_retained_bytes: sum(|it| it.children_retained_bytes),
+        end_bytes: 100,
+        workers: workers.clone(),
+        ..row("a", 1, 100, sum(|it| it.retained_bytes))
+    }
+}
+
+#[test]
+fn a_file_that_workers_shared_needs_beside_one_part_what_the_others_left() {
+    for (parts, spike, retained) in [
+        // One test keeps 35, and another needs 43 for a while.
+        (&[(35, 35, 0), (43, 0, 0)][..], 78, 35),
+        (&[(35, 35, 0), (43, 2, 4), (60, 20, 0)], 101, 61),
+        // What one gave back is no room for the others: it may run last.
+        (&[(43, 35, 0), (5, -20, -9)], 43, 15),
+        (&[(43, 35, 0)], 43, 35),
+    ] {
+        let facts = Facts::of(&[], &[in_parts(parts)], &[]);
+        let told = |file: &File| (file.spike_bytes, file.retained_bytes);
+        let told: Vec<_> = facts.files.iter().map(told).collect();
+        assert_eq!(told, [(spike, retained)], "{parts:?}");
+    }
+}
+
+#[test]
+fn a_file_that_each_worker_ran_whole_needs_what_one_of_them_did() {
+    let files = [in_parts(&[(43, 35, 0), (44, 35, 0)])];
+    let spike = |dist: &str| {
+        let session = SessionReport {
+            dist: dist.to_owned(),
+            ..samples::session(2)
+        };
+        Facts::of(&[session], &files, &[]).files[0].spike_bytes
+    };
+    assert_eq!((spike("each"), spike("load")), (44, 79));
+}
