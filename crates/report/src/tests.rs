@@ -296,6 +296,7 @@ fn growth_speaks_where_a_limit_is_near_and_headroom_where_little_is_left() {
     digest.job.growth.clear();
     for (used, begins) in [(449, ""), (451, "Little is left"), (501, "More was used")] {
         digest.job.limits[0].worst_used_bytes = used * MB;
+        digest.job.peak_bytes = used * MB;
         let told = remarks::of(&digest);
         let sentence = told.first().map_or("", |it| it.sentence.as_str());
         assert!(sentence.starts_with(begins) && sentence.is_empty() == begins.is_empty());
