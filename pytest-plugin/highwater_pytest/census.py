@@ -1,8 +1,8 @@
 """What live Python objects take, by type.
 
 ``gc`` knows the containers; texts, bytes, numbers and arrays hang on those that hold them. Such an object counts for each of its holders
-with its share, one divided by its references, so that it counts once and no list of what was seen has to be kept. A size is what the object
-itself takes: what classes answer in Python (``__sizeof__`` of pandas) counts what hangs on it too, and is not asked.
+with its share, how often that holder has it divided by its references, so that it counts once and no list of what was seen has to be kept. A
+size is what the object itself takes: what classes answer in Python (``__sizeof__`` of pandas) counts what hangs on it too, and is not asked.
 """
 
 import collections
@@ -53,6 +53,15 @@ def _our_references():
 _OUR_REFERENCES = _our_references()
 
 
+def _times(referents):
+    """How often each is there, by id, of those that may be there more than once: the holder and the list of referents have such a one twice each."""
+    is_tracked, references, times = gc.is_tracked, sys.getrefcount, {}
+    for one in referents:
+        if references(one) > _OUR_REFERENCES + 2 and not is_tracked(one):
+            times[id(one)] = times.get(id(one), 0) + 1
+    return times
+
+
 # How the memory of a type's objects lies.
 _ONE_BLOCK, _HEAD_AND_REST, _ORDERED = range(3)
 _mro = type.__dict__["__mro__"].__get__
@@ -85,9 +94,12 @@ class _Kind:
         else:
             self._shape = _HEAD_AND_REST
 
+    def is_view(self, one):
+        return not self.array.flags.__get__(one).owndata
+
     def base_of(self, one):
         """What an array is a view of, as a list of referents: gc does not know it."""
-        return () if self.array.flags.__get__(one).owndata else (self.array.base.__get__(one),)
+        return [self.array.base.__get__(one)]
 
     def touched(self, one, size):
         """The size without pages that nothing was written to yet."""
@@ -130,7 +142,7 @@ class Census:
                     if size > _PAGED_BYTES:
                         size = known.touched(one, size)
                     large += known.large_bytes(one, size)
-                base = known.base_of(one) if known.array is not None else ()
+                base = known.base_of(one) if known.array is not None and known.is_view(one) else None
                 is_passed_by = kind in _PASSED_BY
             except BaseException as error:
                 if is_interruption(error):
@@ -148,8 +160,10 @@ class Census:
         self.large_bytes += large
 
     def _hanging(self, referents, share, depth):
+        """Adds what gc does not track of a list of referents, and what hangs on that."""
         is_tracked, references, of = gc.is_tracked, sys.getrefcount, self._of
         total = large = 0
+        times = holders = parts = None
         for one in referents:
             if one is None or is_tracked(one):
                 continue
@@ -163,11 +177,24 @@ class Census:
                 if known is None:
                     known = of[kind] = _Kind(kind, self._array)
                 size = known.size_of(one)
+                if kind is dict or kind is tuple:
+                    holds = len(one) > 0
+                else:
+                    holds = known.array is not None and known.is_view(one)
+                # Of small ones that hold nothing it is not worth the time.
+                if count > 2 and (holds or size > SMALL_BYTES):
+                    if times is None:
+                        times = _times(referents)
+                    here = times.get(id(one), 1)
+                    if not here:
+                        continue
+                    # All at once. A type may tell of more references than it has.
+                    times[id(one)] = 0
+                    part = share * here / max(count + 1 - here, here)
                 if size > SMALL_BYTES:
                     if size > _PAGED_BYTES:
                         size = known.touched(one, size)
                     large += known.large_bytes(one, size) * part
-                base = known.base_of(one) if known.array is not None else ()
             except BaseException as error:
                 if is_interruption(error):
                     raise
@@ -175,12 +202,20 @@ class Census:
             known.count += part
             known.bytes += size * part
             total += size * part
-            if depth and (kind is dict or kind is tuple):
-                self._hanging(gc.get_referents(one), part, depth - 1)
-            elif depth and base:
-                self._hanging(base, part, depth - 1)
+            if holds and depth:
+                if holders is None:
+                    holders, parts = [], []
+                holders.append(one)
+                parts.append(part)
         self.all_bytes += total
         self.large_bytes += large
+        if holders is None:
+            return
+        # References of this list are no holder's.
+        referents.clear()
+        for one, part in zip(holders, parts):
+            kind = type(one)
+            self._hanging(gc.get_referents(one) if kind is dict or kind is tuple else of[kind].base_of(one), part, depth - 1)
 
     def by_name(self, least_bytes):
         """Count and bytes by the type's name, of types that take so much; types themselves may be a test's own and are not kept."""

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import random
 import signal
 import sys
 
@@ -193,6 +194,53 @@ def test_a_census_counts_each_object_once():
     assert abs(size - expected) < 200, (size, expected)
     assert census.large_bytes == pytest.approx(expected, rel=0.01)
     assert named[Thing.__module__ + "." + Thing.__qualname__][0] == 200
+
+
+def large_of(objects):
+    census = Census()
+    census.count(objects)
+    return census.large_bytes
+
+
+@pytest.mark.parametrize("times", [1, 2, 10, 1000])
+def test_a_census_counts_an_object_once_however_often_one_has_it(times):
+    text = "text" * 1_000_000
+    within = (text, text)
+    holders = [[text] * times, {"a": text, "b": within}, [[within] * times]]
+    del text, within
+    gc.collect()
+    assert large_of(holders[:2] + holders[2]) == pytest.approx(4_000_000, rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_census_counts_what_any_number_of_holders_have_once(seed):
+    chance = random.Random(seed)
+    texts = ["%d" % number * 100_000 for number in range(10)]
+    tuples = [tuple(chance.choice(texts) for _ in range(chance.randrange(1, 6))) for _ in range(4)]
+    holders = [[chance.choice(texts + tuples) for _ in range(chance.randrange(1, 30))] for _ in range(5)]
+    holders.append(texts + tuples)
+    expected = sum(map(sys.getsizeof, texts))
+    del texts, tuples
+    gc.collect()
+    found = large_of(holders)
+    assert expected * 0.99 < found < expected * 1.01, (found, expected)
+
+
+def test_a_census_counts_an_object_never_more_than_whole():
+    text = "text" * 100_000
+    holders = [[text] * 50, [text]]
+    # The test's own variable has it too, and is not counted.
+    assert sum(map(large_of, ([one] for one in holders))) < sys.getsizeof(text) * 1.01
+
+
+def test_a_census_finds_a_view_that_one_has_often(need):
+    need("numpy")
+    import numpy
+
+    whole = numpy.ones(1_000_000)
+    held = [whole] + [whole[::2]] * 50
+    del whole
+    assert large_of([held]) == pytest.approx(8_000_000, rel=0.01)
 
 
 HOLDS = """
