@@ -143,9 +143,18 @@ fn work(moments: &Receiver<Moment>, forewarn: Forewarn) {
             asked: &[],
             goes_on: true,
         });
-        let Some(report) = report.filter(|report| news.is_news(report)) else {
+        let Some(report) = report else {
             continue;
         };
+        if news.is_taken_back(&report) {
+            terminal::tell(format_args!(
+                "the warning no longer holds. {}",
+                report.sentence
+            ));
+        }
+        if !news.is_news(&report) {
+            continue;
+        }
         if forewarn.annotates {
             terminal::annotate(TITLE, &report.sentence);
         }

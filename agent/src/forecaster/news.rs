@@ -1,5 +1,6 @@
-//! What is worth a line: the first warning, and one that is clearly worse.
+//! What is worth a line: the first warning, one that is clearly worse, and that none holds any longer.
 
+use highwater_analysis::forecast::LIKELY;
 use highwater_wire::report::{ForecastReport, LimitCrossing};
 
 /// More lines than this nobody reads.
@@ -29,6 +30,20 @@ impl News {
         }
         self.times += 1;
         true
+    }
+
+    /// Whether to take back what was said: where each limit of which it was said now likely holds. One that was crossed is told of no more.
+    pub(super) fn is_taken_back(&mut self, report: &ForecastReport) -> bool {
+        let likely_holds = |said: &LimitCrossing| {
+            let is_same = |it: &&LimitCrossing| (it.kind, &it.path) == (said.kind, &said.path);
+            let now = report.crossings.iter().find(is_same);
+            now.is_some_and(|it| it.percent < LIKELY)
+        };
+        let is_taken_back = !self.said.is_empty() && self.said.iter().all(likely_holds);
+        if is_taken_back {
+            self.said.clear();
+        }
+        is_taken_back
     }
 }
 
@@ -91,6 +106,22 @@ mod tests {
         });
         let said: Vec<bool> = said.collect();
         assert_eq!(said, [true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_warning_that_no_longer_holds_is_taken_back_once() {
+        let mut news = News::default();
+        assert!(!news.is_taken_back(&report(false, 20, 30)), "none was said");
+        assert!(news.is_news(&report(true, 20, 30)));
+        let mut less_sure = report(false, 20, 30);
+        less_sure.crossings[0].percent = LIKELY;
+        assert!(!news.is_taken_back(&less_sure));
+        let mut crossed = report(false, 20, 30);
+        crossed.crossings.clear();
+        assert!(!news.is_taken_back(&crossed));
+        assert!(news.is_taken_back(&report(false, 20, 30)));
+        assert!(!news.is_taken_back(&report(false, 20, 30)));
+        assert!(news.is_news(&report(true, 20, 30)), "it may come again");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the draws come to, their intervals what nine in ten of them come to. The draws are the same each time: chance has a fixed seed.
 
 mod pool;
+mod settled;
 mod steps;
 mod told;
 mod words;

@@ -125,7 +125,7 @@ pub fn of(points: &[Point]) -> Growth {
 }
 
 /// Values without what one visit left and the next gave back: the running median of three, the first and the last as they are.
-fn calm(values: &[f64]) -> Vec<f64> {
+pub(crate) fn calm(values: &[f64]) -> Vec<f64> {
     let mut calm = values.to_vec();
     for (at, three) in (1..).zip(values.windows(3)) {
         calm[at] = robust::median(&mut three.to_vec()).unwrap_or(three[1]);

@@ -6,7 +6,7 @@
 //! (Pickands 1975) with the mean excess of that tenth: of as many files to come as have ended every second time one goes higher than any before.
 //! A file of history is what it was then, give or take what the files that were seen differ from history by.
 
-use super::{Chance, Known, LEAST_FILES, Point, Step, growth, robust};
+use super::{Chance, Known, LEAST_FILES, Point, Step, growth, robust, settled::Settled};
 
 /// Share of what was seen that has a tail.
 pub(super) const TAIL: f64 = 0.1;
@@ -33,6 +33,8 @@ pub(super) struct Pool {
     seen: Vec<Pair>,
     /// From here on files say what is retained: before, memory warmed up.
     warm: usize,
+    /// Or later, as likely as it is that growth ended.
+    settled: Option<Settled>,
     /// Of each file that history knows too, by how much it differs, in units of what is usual for its size.
     differences: Vec<Pair>,
     usual: (Usual, Usual),
@@ -83,7 +85,7 @@ impl Pool {
         if workers > 1 && differences.len() < LEAST_FILES && ahead.iter().any(Option::is_some) {
             return None;
         }
-        let mut warm = 0;
+        let (mut warm, mut settled) = (0, None);
         if pairs.len() < LEAST_FILES {
             // Files of history are some measure for those that it does not know.
             let of_history = ahead.iter().flatten();
@@ -91,12 +93,17 @@ impl Pool {
             if pairs.len() < LEAST_FILES && ahead.iter().any(Option::is_none) {
                 return None;
             }
-        } else if levels_off(&steps) {
-            warm = pairs.len() / 2;
+        } else {
+            let held = held(&pairs);
+            settled = Settled::of(&held);
+            if levels_off(&held) {
+                warm = pairs.len() / 2;
+            }
         }
         Some(Self {
             seen: pairs,
             warm,
+            settled,
             differences,
             usual: (of_retained, of_above),
             least,
@@ -107,8 +114,10 @@ impl Pool {
     /// A way in which the rest of the suite may go.
     pub(super) fn draw(&self, chance: &mut Chance) -> Draw {
         let common = 1.0 + BETWEEN_RUNS * chance.normal();
-        let late = anew(&self.seen[self.warm..], chance);
-        let above = match self.warm {
+        let settled = self.settled.filter(|it| chance.next() < it.chance);
+        let warm = settled.map_or(self.warm, |it| it.from);
+        let late = anew(&self.seen[warm..], chance);
+        let above = match warm {
             0 => None,
             _ => Some(Blocks::of(anew(&self.seen, chance))),
         };
@@ -175,12 +184,21 @@ fn cap(differences: &mut [Pair]) {
     }
 }
 
-fn levels_off(steps: &[&(Step, Option<Known>)]) -> bool {
-    let point = |(at, step): (i64, &&(Step, Option<Known>))| Point {
+/// Before the first file and after each, but for what workers held when they came or took with them.
+fn held(pairs: &[Pair]) -> Vec<f64> {
+    let after = pairs.iter().scan(0.0, |held, (retained, _)| {
+        *held += retained;
+        Some(*held)
+    });
+    std::iter::once(0.0).chain(after).collect()
+}
+
+fn levels_off(held: &[f64]) -> bool {
+    let point = |(at, bytes): (i64, &f64)| Point {
         t_us: at,
-        bytes: step.0.after_bytes,
+        bytes: *bytes as i64,
     };
-    let points: Vec<Point> = (0..).zip(steps).map(point).collect();
+    let points: Vec<Point> = (0..).zip(held).map(point).collect();
     growth::of(&points).course == growth::Course::LevelsOff
 }
 

@@ -33,6 +33,13 @@ fn the_page_tells_the_figures_that_count() {
         format!("a factor between 0 and {}", pool::MOST_MEETING),
         format!("from {LIKELY} on `file` is the middle"),
         format!("`is_warning` from {WARN_FROM} on"),
+        format!("Where the last {} files or more", settled::LEAST_AFTER),
+        format!(
+            "more than {} MiB and than {} of the mean",
+            growth::LEAST_GROWTH_BYTES / 2.0 / MB as f64,
+            growth::LEVEL_OFF
+        ),
+        format!("crossed in fewer than {LIKELY} of a hundred draws, it takes"),
         format!("makes {} suites", SETS.count()),
     ] {
         assert!(
@@ -183,6 +190,49 @@ fn steady(files: i64, each: i64) -> Vec<(Step, Option<Known>)> {
         is_first: at == 0,
     };
     (0..files).map(|at| (step(at), None)).collect()
+}
+
+/// Files of which the first 5 keep 40 MiB each, and the others nothing.
+fn five_that_keep(files: i64) -> Vec<(Step, Option<Known>)> {
+    let held = |at: i64| 34 + 40 * at.min(5);
+    let step = |at: i64| Step {
+        path: format!("test_{at}.py"),
+        before_bytes: held(at) * MB,
+        after_bytes: held(at + 1) * MB,
+        peak_bytes: held(at + 1) * MB,
+        is_first: at == 0,
+    };
+    (0..files).map(|at| (step(at), None)).collect()
+}
+
+#[test]
+fn the_first_files_alone_warn_of_nothing() {
+    let limit = Limit {
+        limit_bytes: 600 * MB,
+        beside_bytes: 0,
+    };
+    for files in 7..=30 {
+        let steps = five_that_keep(files);
+        let ahead = vec![None; 60 - files as usize];
+        let found = forecast(&seen(&steps), &ahead, &[limit]).unwrap();
+        let Estimate { value, high, .. } = found.peak_bytes;
+        let percent = found.crossings[0].unwrap().percent;
+        assert!(percent < LIKELY, "after {files}: {percent} %");
+        assert_eq!(value as i64 / MB, 234, "after {files}");
+        if growth_of(&steps) == growth::Course::LevelsOff {
+            assert_eq!(high as i64 / MB, 234, "after {files}");
+        }
+    }
+}
+
+/// As it is told beside the forecast.
+fn growth_of(steps: &[(Step, Option<Known>)]) -> growth::Course {
+    let point = |(at, (step, _)): (i64, &(Step, Option<Known>))| Point {
+        t_us: at,
+        bytes: step.after_bytes,
+    };
+    let points: Vec<Point> = (0..).zip(steps).map(point).collect();
+    growth::of(&points).course
 }
 
 fn seen(steps: &[(Step, Option<Known>)]) -> Seen<'_> {
