@@ -306,7 +306,7 @@ class Shard:
         """At the end, where ``-q`` hides nothing."""
         if self.plan.shard is not None:
             terminalreporter.write_line(
-                "highwater: warning: the job that plan %s was made from was shard %d of %d: files of the other shards are in none of its jobs, and ran here or in another as new files; "
+                "highwater: warning: plan %s: the recorded job was shard %d of %d: files of the other shards are in none of its jobs, and ran here or in another as new files; "
                 "run its jobs by their lists of files (pytest @FILE), or plan from a recording of the whole suite" % ((self.plan.id,) + self.plan.shard),
                 yellow=True,
             )

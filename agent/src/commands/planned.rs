@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(warning(&plan), None);
         plan.shard = Some(ShardReport { index: 2, total: 3 });
         let told = warning(&plan).unwrap();
-        let says = "was made from was shard 2 of 3: files of the other shards are in none of these jobs, which would take them for new ones";
+        let says = "the recorded job was shard 2 of 3: files of the other shards are in none of these jobs, which would take them for new ones";
         assert!(
             told.starts_with("warning: ") && told.contains(says),
             "{told}"
