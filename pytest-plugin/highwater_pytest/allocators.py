@@ -57,7 +57,8 @@ def pymalloc():
 
 def heap():
     """A function that gives the bytes that lie free in the C library's main heap and are resident all the same: right after ``malloc_trim``, what
-    blocks on the same pages pin. ``None`` where that is not told (no glibc, no heap of its own). Of the arenas of other threads it knows nothing.
+    blocks on the same pages pin. Only its growth tells: a block in use to which nothing was written lowers it, below 0 too. ``None`` where that is not
+    told (no glibc, no heap of its own). Of the arenas of other threads it knows nothing.
     """
     try:
         info = ctypes.CDLL(None).malloc_info
@@ -75,24 +76,24 @@ def heap():
         if system is None or resident is None:
             return None
         free = sum(int(size) for size in _FREE.findall(told))
-        return max(resident - (int(system.group(1)) - free), 0)
+        return resident - (int(system.group(1)) - free)
 
     return read if read() is not None else None
 
 
 def _resident_heap():
-    """RSS of the mapping that the heap grows in."""
+    """RSS of the mappings that the heap grows in: the kernel may keep several that touch apart, as after a fork. ``None`` where there is none."""
+    resident, is_heap = None, False
     try:
         with open("/proc/self/smaps", "rb") as maps:
-            is_heap = False
             for line in maps:
                 if line.endswith(b"[heap]\n"):
                     is_heap = True
                 elif is_heap and line.startswith(b"Rss:"):
-                    return int(line.split()[1]) * 1024
+                    resident, is_heap = (resident or 0) + int(line.split()[1]) * 1024, False
     except (OSError, ValueError, IndexError):
-        pass
-    return None
+        return None
+    return resident
 
 
 def untouched_bytes(address, length):
