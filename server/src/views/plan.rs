@@ -4,7 +4,7 @@ use askama::Template;
 use highwater_analysis::{
     plan::{
         forms::{by_list, command, in_gitlab, recorded, selection_name},
-        notes::notes,
+        notes::sentences,
     },
     time::{day, rfc3339},
 };
@@ -229,10 +229,7 @@ impl Planned {
             all,
             jobs: report.jobs.iter().map(job).collect(),
             instead: report.alternatives.iter().map(instead).collect(),
-            notes: notes(report)
-                .iter()
-                .map(|note| sentence(note) + ".")
-                .collect(),
+            notes: sentences(report),
             commands: Vec::new(),
             by_list: match report.shard {
                 Some(_) => by_list(report, "", "1"),

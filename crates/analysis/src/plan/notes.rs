@@ -1,13 +1,39 @@
-//! What is to be known of a plan beside its figures: one sentence each, that begins small and ends without a stop.
+//! What is to be known of a plan beside its figures.
 
 use highwater_wire::report::PlanReport;
 
 use super::is_like;
 use crate::figures::shown;
 
-/// What whoever runs the plan should know, what matters most first.
+/// What whoever runs the plan should know, what matters most first: each begins small and ends without a stop.
 #[must_use]
 pub fn notes(report: &PlanReport) -> Vec<String> {
+    [of_plan(report), of_files(report), of_groups(report)].concat()
+}
+
+/// The same as whole sentences; names of files stay as they are.
+#[must_use]
+pub fn sentences(report: &PlanReport) -> Vec<String> {
+    let begun = |notes: Vec<String>| notes.into_iter().map(|note| as_sentence(&note));
+    let of_files = of_files(report).into_iter().map(|note| note + ".");
+    begun(of_plan(report))
+        .chain(of_files)
+        .chain(begun(of_groups(report)))
+        .collect()
+}
+
+fn as_sentence(note: &str) -> String {
+    let mut letters = note.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first
+        .into_iter()
+        .flatten()
+        .chain(letters)
+        .chain(['.'])
+        .collect()
+}
+
+fn of_plan(report: &PlanReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.is_partial {
         notes.push(
@@ -17,6 +43,12 @@ pub fn notes(report: &PlanReport) -> Vec<String> {
     }
     notes.extend(fewer(report));
     notes.extend(of_shard(report));
+    notes
+}
+
+/// Each begins with the name of a file.
+fn of_files(report: &PlanReport) -> Vec<String> {
+    let mut notes = Vec::new();
     let of_files = [
         (
             &report.not_run,
@@ -48,14 +80,18 @@ pub fn notes(report: &PlanReport) -> Vec<String> {
             notes.push(format!("{}{more} {what}", shown(first)));
         }
     }
-    for group in &report.together {
-        notes.push(format!(
+    notes
+}
+
+fn of_groups(report: &PlanReport) -> Vec<String> {
+    let words = report.together.iter().map(|group| {
+        format!(
             "what looks like {} is in job {}, new files too",
             group.globs.join(" or "),
             group.job
-        ));
-    }
-    notes
+        )
+    });
+    words.collect()
 }
 
 /// What is to be known of a plan whose recorded job was one shard of several; `None` of another.
