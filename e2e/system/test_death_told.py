@@ -116,7 +116,9 @@ def test_the_plan_of_what_was_killed_is_the_least_until_another_job_knows_more(s
     # Nobody ran that file to its end: what was seen is the least.
     document, text, page = plan()
     [job] = document["jobs"]
-    assert job["bound"] == "at_least" and document["cut_short"] == ["test_3_spikes.py"] and document["recalled"] == []
+    # What ran beside it, on the other worker, may have been ended with it.
+    cut = sorted(path for path, row in rows.items() if row["censored"])
+    assert job["bound"] == "at_least" and document["cut_short"] == cut and document["recalled"] == [], (document, cut)
     assert job["peak_bytes"] >= document["base_bytes"] + killed["spike_bytes"] - 30 * MB, (job, killed)
     assert "at least %.1f MiB" % (job["peak_bytes"] / MIB) in text and "more may be" in text, text
     assert "at least %.1f MiB" % (job["peak_bytes"] / MIB) in page and "may be" in page, page
