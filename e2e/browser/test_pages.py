@@ -119,9 +119,13 @@ def test_a_narrow_screen_shows_charts_whole_and_figures_beside_names(opened, nam
 
 def test_a_project_shows_the_peaks_of_its_jobs_and_how_they_ended(opened):
     page = opened("project")
-    peaks = page.get_by_role("img", name="The last 3 jobs, oldest first: between")
+    kind = page.get_by_role("region", name="<b>job</b> & co python=3.11")
+    peaks = kind.get_by_role("img", name="The last 3 jobs, oldest first: between")
     assert peaks.locator("svg").count() == 1
-    assert page.get_by_role("list", name="How these jobs ended").inner_text().split() == ["tests", "failed", "3", "100", "%"]
+    # Other jobs of the project may have come before.
+    endings = page.get_by_role("list", name="How these jobs ended").get_by_role("listitem").all_inner_texts()
+    [failed] = [int(text.split()[2]) for text in endings if text.startswith("tests failed")]
+    assert failed >= 3, endings
 
 
 WORDS = """

@@ -1,10 +1,7 @@
 //! Whether the memory of a job got worse.
 
 use axum::{Json, extract::State};
-use highwater_analysis::{
-    check::{self, FileLimits, Limits},
-    figures::parse_bytes,
-};
+use highwater_analysis::check::{self, FileLimits, Limits};
 use highwater_wire::report::CheckReport;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -25,17 +22,13 @@ use crate::{
 pub(crate) struct CheckQuery {
     /// Branch of the jobs that it is compared with; where none is named main, else master, else its own.
     baseline: Option<String>,
-    /// The job's peak at the most: bytes, or a size such as `3GB`.
-    #[param(value_type = String, required = false)]
+    /// The job's peak at the most, bytes.
     max_peak: Option<i64>,
-    /// The job's headroom at the least, likewise.
-    #[param(value_type = String, required = false)]
+    /// The job's headroom at the least, bytes.
     min_headroom: Option<i64>,
-    /// What each file retains at the most, likewise.
-    #[param(value_type = String, required = false)]
+    /// What each file retains at the most, bytes.
     max_retained: Option<i64>,
-    /// What each file needs for a while at the most, likewise.
-    #[param(value_type = String, required = false)]
+    /// What each file needs for a while at the most, bytes.
     max_spike: Option<i64>,
     /// Limits of some files, which go before those of each: a glob (`*` stands for any characters, `?` for one) and behind `=` any of `max-retained`, `max-spike` and `max-peak` (of the
     /// file's tree peak), each with a size or `off`, as in `tests/e2e/**=max-retained:5MB,max-spike:off`. Several, each with a `file_limit=` of its own: the last for a file that says
@@ -68,11 +61,9 @@ impl TryFrom<Vec<(String, String)>> for CheckQuery {
                 "max_spike" => &mut query.max_spike,
                 _ => continue,
             };
-            let bytes = parse_bytes(&value).map_err(wrong)?;
-            if limit
-                .replace(i64::try_from(bytes).unwrap_or(i64::MAX))
-                .is_some()
-            {
+            let bytes = value.parse().ok().filter(|bytes| *bytes >= 0);
+            let bytes = bytes.ok_or_else(|| wrong(format!("{value:?} is no number of bytes")))?;
+            if limit.replace(bytes).is_some() {
                 return Err(twice());
             }
         }
@@ -121,11 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_read_and_what_nobody_knows_passed_over() {
-        let asked = "baseline=main&max_peak=3GB&max_spike=7&other=x&other=y&file_limit=tests%2F%2a%3Dmax-peak%3A5MB&file_limit=b=max-spike:off";
+        let asked = "baseline=main&max_peak=0&max_spike=7&other=x&other=y&file_limit=tests%2F%2a%3Dmax-peak%3A5MB&file_limit=b=max-spike:off";
         let read = query(asked).unwrap();
         assert_eq!(
             (read.baseline.as_deref(), read.max_peak, read.max_spike),
-            (Some("main"), Some(3_000_000_000), Some(7))
+            (Some("main"), Some(0), Some(7))
         );
         let texts: Vec<String> = read.file_limit.iter().map(FileLimits::to_string).collect();
         assert_eq!(texts, ["tests/*=max-peak:5000000", "b=max-spike:off"]);
@@ -136,11 +127,8 @@ mod tests {
     fn what_cannot_be_is_told_with_its_name() {
         let many = "file_limit=a%3Dmax-peak%3A1&".repeat(101);
         for (address, says) in [
-            (
-                "max_spike=-1",
-                "max_spike: \"-1\" is not a size such as 3GB",
-            ),
-            ("max_peak=", "max_peak: \"\" is not a size such as 3GB"),
+            ("max_spike=-1", "max_spike: \"-1\" is no number of bytes"),
+            ("max_peak=", "max_peak: \"\" is no number of bytes"),
             ("max_peak=1&max_peak=2", "max_peak: it is given twice"),
             ("baseline=a&baseline=b", "baseline: it is given twice"),
             (
