@@ -3,8 +3,8 @@
 //! What is known of a test file: it needs its spike while it runs and leaves behind what it retains. A process that runs files one after another stands at
 //! its base before the first; its peak is the highest level and spike on the way.
 //!
-//! [`Facts`] takes a suite from the rows of a job; [`cut`] makes jobs of it; [`report`] makes the document of these, with what else could be done, and
-//! [`forms`] what programs read of it.
+//! [`Facts`] takes a suite from the rows of a job; [`cut`] makes jobs of it; [`report`] makes the document of these, with what else could be done, [`notes`]
+//! says what is to be known of it, and [`forms`] is what programs read of it.
 
 mod alternatives;
 mod eased;

@@ -4,7 +4,7 @@ use askama::Template;
 use highwater_analysis::{
     plan::{
         forms::{by_list, command, in_gitlab, recorded, selection_name},
-        notes::sentences,
+        notes::{capitalised, sentences},
     },
     time::{day, rfc3339},
 };
@@ -272,18 +272,12 @@ fn instead(alternative: &Alternative) -> InsteadLine {
         None => ("not known", "warn"),
     };
     InsteadLine {
-        sentence: sentence(&alternative.sentence),
+        // Those of the API begin small and end without a stop.
+        sentence: capitalised(&alternative.sentence),
         peak: alternative.bound.words().to_owned()
             + &format::mebibytes(alternative.predicted.peak_bytes),
         duration: format::duration(alternative.predicted.duration_us),
         fits,
         tone,
     }
-}
-
-/// Sentences of the API begin small and end without a stop.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(letters).collect()
 }

@@ -1,7 +1,7 @@
 //! How a job ended: a pure decision over the evidence. An exit code alone never decides.
 //!
 //! The evidence is gathered by question: `open_sessions` (who did not tell an end), `deaths` (who was gone, and when), `progress` (how far the tests came), `oom` and `kernel_log`
-//! (what the kernel says), `headroom` (how much room there was), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
+//! (what the kernel says), `headroom` (how much room there was), `left` (what files left that nobody gave back), `failures` (why tests failed), `seen` (what the agent saw happen), `time` (whose time
 //! was up). Then the rooms are asked in the order of `ROOMS`, and the first that knows decides; `told` is asked last and always knows.
 
 mod ci;

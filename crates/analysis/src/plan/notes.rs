@@ -14,23 +14,19 @@ pub fn notes(report: &PlanReport) -> Vec<String> {
 /// The same as whole sentences; names of files stay as they are.
 #[must_use]
 pub fn sentences(report: &PlanReport) -> Vec<String> {
-    let begun = |notes: Vec<String>| notes.into_iter().map(|note| as_sentence(&note));
-    let of_files = of_files(report).into_iter().map(|note| note + ".");
-    begun(of_plan(report))
-        .chain(of_files)
-        .chain(begun(of_groups(report)))
-        .collect()
+    let begun = |notes: Vec<String>| notes.into_iter().map(|note| capitalised(&note));
+    let notes = begun(of_plan(report))
+        .chain(of_files(report))
+        .chain(begun(of_groups(report)));
+    notes.map(|note| note + ".").collect()
 }
 
-fn as_sentence(note: &str) -> String {
-    let mut letters = note.chars();
+/// Words that begin small, as a sentence begins.
+#[must_use]
+pub fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
     let first = letters.next().map(char::to_uppercase);
-    first
-        .into_iter()
-        .flatten()
-        .chain(letters)
-        .chain(['.'])
-        .collect()
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 fn of_plan(report: &PlanReport) -> Vec<String> {
