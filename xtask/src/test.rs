@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test of every language, with one closing line over all.
 
+use std::{path::Path, process::Command};
+
 use clap::{Args, ValueEnum};
 
 use crate::{
@@ -7,7 +9,10 @@ use crate::{
     dist::{self, Target},
     fuzz,
     steps::{self, mention, say, step},
-    tools::{Done, apt_install, build, command, example, on_path, root, run_and_read, said},
+    tools::{
+        Done, apt_install, build, command, example, on_path, root, run_and_read, run_side_by_side,
+        said,
+    },
     venv::{python, venv},
 };
 
@@ -170,59 +175,37 @@ fn plugin(count: &mut Count) -> Done {
     let (good, _) = step(what, || run_and_read(&mut check))?;
     count.one(good, "vermin");
     // The newest pytest meets every package; older ones meet those that still support them.
-    for (name, pytest, packages, compatible) in [
-        ("pytest9", "pytest>=9,<10", COMPATIBLE, true),
-        (
+    let newest = venv("pytest9", &[&["pytest>=9,<10"][..], COMPATIBLE].concat())?;
+    let older = [
+        venv(
             "pytest8",
-            "pytest>=8,<9",
-            &["pytest-xdist", "pytest-forked"][..],
-            false,
-        ),
-        ("pytest7", "pytest>=7,<8", &["pytest-xdist<3.6"][..], false),
-    ] {
-        let what = format!(
-            "the plugin on {pytest}{}",
-            if compatible {
-                ", with every compatible package"
-            } else {
-                ", with the packages that still support it"
-            }
-        );
-        let venv = venv(name, &[&[pytest][..], packages].concat())?;
-        let mut tests = command(python(&venv));
-        tests.args([
-            "-m",
-            "pytest",
-            "-q",
-            "-rfEs",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-            "pytest-plugin/tests",
-        ]);
-        tests.env("PYTHONPATH", root().join("pytest-plugin"));
-        if compatible {
-            tests.env("HIGHWATER_TEST_COMPAT", "1");
-        }
-        step(&what, || pytest_run(&mut tests, name, count))?;
-        if compatible {
-            let mut tests = command(python(&venv));
-            tests.args([
-                "-m",
-                "pytest",
-                "-q",
-                "-rfEs",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "no:randomly",
-                "examples/accumulating-suite/tests",
-            ]);
-            step("the examples", || pytest_run(&mut tests, "examples", count))?;
-        }
+            &["pytest>=8,<9", "pytest-xdist", "pytest-forked"],
+        )?,
+        venv("pytest7", &["pytest>=7,<8", "pytest-xdist<3.6"])?,
+    ];
+    let mut compatible = tests_of_plugin(&newest, "pytest-plugin/tests");
+    compatible.env("HIGHWATER_TEST_COMPAT", "1");
+    let [eight, seven] = older.map(|venv| tests_of_plugin(&venv, "pytest-plugin/tests"));
+    let examples = tests_of_plugin(&newest, "examples/accumulating-suite/tests");
+    let what = "the plugin on pytest 9 with every compatible package and the examples, beside pytest 8 and 7 with those that still support them";
+    // Each of these keeps one core busy and asserts on no clock.
+    let lanes = vec![vec![compatible, examples], vec![eight, seven]];
+    let runs = step(what, || run_side_by_side(lanes))?;
+    for (name, (is_good, text)) in ["pytest9", "examples", "pytest8", "pytest7"]
+        .iter()
+        .zip(&runs)
+    {
+        count.of_pytest(name, *is_good, text);
     }
     Ok(())
+}
+
+fn tests_of_plugin(venv: &Path, folder: &str) -> Command {
+    let mut tests = command(python(venv));
+    tests.args(["-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider"]);
+    tests.args(["-p", "no:randomly", folder]);
+    tests.env("PYTHONPATH", root().join("pytest-plugin"));
+    tests
 }
 
 fn end_to_end(count: &mut Count) -> Done {
@@ -246,13 +229,16 @@ fn end_to_end(count: &mut Count) -> Done {
         "no:cacheprovider",
         "-p",
         "no:xdist",
+        "--durations=25",
         "e2e",
     ]);
     tests
         .env("HIGHWATER_BIN_DIR", &binaries)
         .env("HIGHWATER_CHROMIUM", browser)
         .env("HIGHWATER_SCHEMATHESIS", schemathesis);
-    pytest_run(&mut tests, "e2e", count)
+    let (is_good, text) = run_and_read(&mut tests)?;
+    count.of_pytest("e2e", is_good, &text);
+    Ok(())
 }
 
 /// The agent as a release hands it out: linked against an old glibc, packed, and tried.
@@ -284,28 +270,6 @@ fn distribution(count: &mut Count) -> Done {
     Ok(())
 }
 
-fn pytest_run(tests: &mut std::process::Command, name: &str, count: &mut Count) -> Done {
-    let (good, text) = run_and_read(tests)?;
-    let last = text
-        .lines()
-        .rev()
-        .find(|line| line.contains(" in ") && line.contains("passed"));
-    count.add(
-        last.unwrap_or(""),
-        &["passed", "xfailed"],
-        &["failed", "error", "errors"],
-        &["skipped"],
-    );
-    count.names(&text, |line| {
-        line.strip_prefix("FAILED ")
-            .or_else(|| line.strip_prefix("ERROR "))
-    });
-    if !good || last.is_none() {
-        count.broken.push(name.to_owned());
-    }
-    Ok(())
-}
-
 impl Count {
     /// Adds what `cargo test` wrote.
     fn rust(&mut self, text: &str) {
@@ -323,6 +287,27 @@ impl Count {
         let not_run = self.not_run.len() as u64;
         self.passed -= not_run.min(self.passed);
         self.skipped += not_run;
+    }
+
+    /// Adds what a pytest wrote.
+    fn of_pytest(&mut self, name: &str, is_good: bool, text: &str) {
+        let last = text
+            .lines()
+            .rev()
+            .find(|line| line.contains(" in ") && line.contains("passed"));
+        self.add(
+            last.unwrap_or(""),
+            &["passed", "xfailed"],
+            &["failed", "error", "errors"],
+            &["skipped"],
+        );
+        self.names(text, |line| {
+            line.strip_prefix("FAILED ")
+                .or_else(|| line.strip_prefix("ERROR "))
+        });
+        if !is_good || last.is_none() {
+            self.broken.push(name.to_owned());
+        }
     }
 
     /// Adds the numbers that stand before words in a runner's closing line.

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
+    thread,
 };
 
 use crate::steps;
@@ -116,6 +117,33 @@ pub(crate) fn run_and_read(command: &mut Command) -> Done<(bool, String)> {
         .wait()
         .map_err(|source| start_error(command, source))?;
     Ok((status.success(), text))
+}
+
+/// Runs lanes of programs at the same time, those of a lane one after the other. Answers of each what [`run_and_read`] answers, lane by lane; what they put
+/// out is passed on when all have ended.
+pub(crate) fn run_side_by_side(lanes: Vec<Vec<Command>>) -> Done<Vec<(bool, String)>> {
+    let run = |mut lane: Vec<Command>| lane.iter_mut().map(output).collect::<Vec<_>>();
+    let outputs: Vec<Vec<Done<Output>>> = thread::scope(|scope| {
+        let lanes = lanes.into_iter().map(|lane| scope.spawn(move || run(lane)));
+        // All are started before one is waited for.
+        let lanes: Vec<_> = lanes.collect();
+        let ended = lanes.into_iter().map(|lane| {
+            let gone = |_| vec![Err(said("a thread that runs programs ended by itself"))];
+            lane.join().unwrap_or_else(gone)
+        });
+        ended.collect()
+    });
+    let read = outputs.into_iter().flatten().map(|output| {
+        let output = output?;
+        let is_good = output.status.success();
+        if !steps::is_quiet() {
+            println!("{}", both(&output));
+        } else if !is_good {
+            steps::show(&both(&output));
+        }
+        Ok((is_good, told(&output.stdout).into_owned()))
+    });
+    read.collect()
 }
 
 /// Runs quietly; its output is shown only when it fails.
