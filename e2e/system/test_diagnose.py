@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import textwrap
 
 import pytest
 
@@ -174,9 +175,9 @@ def test_what_stayed_is_split_as_the_suite_left_it(server, recorder, suite, tmp_
         found, size = file["diagnosis"], allocated["test_%s.py" % name]
         assert found is not None, (name, job["diagnosis"])
         parts = parts_of(found)
-        assert sum(parts.values()) == found["retained_bytes"], name
+        assert sum(parts.values()) == found["stayed_bytes"], name
         # What pytest does after the last mark of a file counts with it.
-        assert abs(found["retained_bytes"] - file["retained_bytes"]) < MB, name
+        assert abs(found["stayed_bytes"] - file["retained_bytes"]) < MB, name
         part = PART.get(name, name)
         print(name, size, parts)
         assert abs(parts[part] - size) <= size / 10, (name, size, parts)
@@ -220,3 +221,33 @@ def test_page_terminal_and_summary_say_that_the_job_was_diagnosed_and_what_to_do
     plain = recorder.run(PYTEST, server, cwd=suite, SUITE_TRUTH=tmp_path / "truth")
     assert plain["diagnosis"] is None and "Why memory stays" not in server.text("/jobs/" + plain["uuid"])
     assert all(file["diagnosis"] is None for file in server.rows(plain["uuid"], "files"))
+
+
+SESSION_FIXTURE = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def data():
+        return [bytes(1000) + b"%d" % at for at in range(30_000)]
+"""
+ASKS = """
+    def test_it(data):
+        assert data
+"""
+
+
+def test_a_file_that_asks_for_a_session_fixture_first_is_not_told_to_hold_it(server, recorder, tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(textwrap.dedent(SESSION_FIXTURE))
+    # At the end of the last one the fixture is torn down.
+    for name in ("test_a.py", "test_b.py", "test_c.py"):
+        (folder / name).write_text(textwrap.dedent(ASKS))
+    summary = recorder.run(PYTEST, server, ["--diagnose"], cwd=folder)
+    files = {file["path"]: file for file in server.rows(summary["uuid"], "files")}
+    first, second = (files[name]["diagnosis"] for name in ("test_a.py", "test_b.py"))
+    assert abs(files["test_a.py"]["retained_bytes"]) < MB
+    assert first["fixture_bytes"] > 25 * MB and abs(first["stayed_bytes"] - first["fixture_bytes"]) < MB, first
+    assert abs(second["fixture_bytes"]) < MB // 10, second
+    assert "in fixtures that were still set up" in first["sentence"]
+    assert "Give those fixtures a narrower scope" in first["advice"][0]["sentence"]

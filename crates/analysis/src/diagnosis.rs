@@ -19,14 +19,8 @@ const IN_A_SENTENCE: usize = 3;
 /// What is told in a sentence at all: it is not 0.0 MiB.
 pub const LEAST_SHOWN_BYTES: i64 = 52_429;
 
-/// What stands around a diagnosis.
-#[derive(Debug, Default)]
-pub struct Around<'a> {
-    /// What fixtures hold that are still set up, of what they took in the visits.
-    pub fixture_bytes: i64,
-    /// The diagnoses of the single files, where it is that of a job.
-    pub files: Vec<(&'a str, &'a Diagnosis)>,
-}
+/// The diagnoses of the single files, where one is that of a job.
+type Files<'a> = &'a [(&'a str, &'a Diagnosis)];
 
 fn figure(found: &Diagnosis, why: Why) -> i64 {
     let PytestKeeps {
@@ -75,13 +69,21 @@ pub fn sentence(found: &Diagnosis) -> String {
         .into_iter()
         .map(|(bytes, name)| format!("{} {name}", mebibytes(bytes)))
         .collect();
-    let stayed = mebibytes(found.retained_bytes);
-    format!("{after} {stayed} had stayed: {}.", parts.join(", "))
+    let stayed = mebibytes(found.stayed_bytes);
+    let parts = parts.join(", ");
+    match found.fixture_bytes {
+        // Of so little nobody asks whose it is.
+        bytes if bytes < LEAST_BYTES => format!("{after} {stayed} had stayed: {parts}."),
+        bytes => format!(
+            "{after} {stayed} had stayed, {} of it in fixtures that were still set up: {parts}.",
+            mebibytes(bytes)
+        ),
+    }
 }
 
 /// What to do about each part that matters, the largest first.
 #[must_use]
-pub fn advice(found: &Diagnosis, around: &Around<'_>) -> Vec<Advice> {
+pub fn advice(found: &Diagnosis, files: Files<'_>) -> Vec<Advice> {
     let stayed: f64 = PARTS
         .iter()
         .map(|why| figure(found, *why).max(0) as f64)
@@ -97,7 +99,7 @@ pub fn advice(found: &Diagnosis, around: &Around<'_>) -> Vec<Advice> {
         .map(|why| Advice {
             why,
             bytes: figure(found, why),
-            sentence: words(found, around, why),
+            sentence: words(found, files, why),
         })
         .collect();
     advice.sort_by_key(|advice| std::cmp::Reverse(advice.bytes));
@@ -108,9 +110,9 @@ fn is_most(part: i64, whole: i64) -> bool {
     part as f64 >= MOST * whole as f64
 }
 
-fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
+fn words(found: &Diagnosis, files: Files<'_>, why: Why) -> String {
     let bytes = mebibytes(figure(found, why));
-    let files = most_in(around, why);
+    let files = most_in(files, why);
     match why {
         Why::Garbage => {
             let types = named(&found.garbage);
@@ -129,10 +131,10 @@ fn words(found: &Diagnosis, around: &Around<'_>, why: Why) -> String {
         Why::Heap => format!(
             "{bytes} is free and kept by the C library's heap{files}: blocks that live keep it from going back by itself. Later files use it again, so it does no harm alone; to give back what can be, call ctypes.CDLL(None).malloc_trim(0) in the teardown of a module's fixture, set MALLOC_ARENA_MAX=2 where many threads allocate, or set MALLOC_MMAP_THRESHOLD_=65536 so that large blocks go back at once."
         ),
-        Why::Live if is_most(around.fixture_bytes, found.live_bytes) => format!(
+        Why::Live if is_most(found.fixture_bytes, found.live_bytes) => format!(
             "{bytes} is Python objects that live{}{files}, and fixtures that are still set up took {} of what stayed. Give those fixtures a narrower scope, or let their teardown drop what they hold.",
             of_types(found),
-            mebibytes(around.fixture_bytes)
+            mebibytes(found.fixture_bytes)
         ),
         Why::Live => format!(
             "{bytes} is Python objects that live{}{files}. Something of the module's or the program's holds them: a global list or dict, functools.lru_cache (cache_clear()), a registry, a singleton. Clear it in a teardown, or give a fixture that holds them a narrower scope.{}",
@@ -195,9 +197,8 @@ fn named(rows: &[Grown]) -> String {
 }
 
 /// The files that have most of a part.
-fn most_in(around: &Around<'_>, why: Why) -> String {
-    let mut files: Vec<(i64, &str)> = around
-        .files
+fn most_in(files: Files<'_>, why: Why) -> String {
+    let mut files: Vec<(i64, &str)> = files
         .iter()
         .map(|(path, found)| (figure(found, why), *path))
         .filter(|(bytes, _)| *bytes >= LEAST_BYTES)

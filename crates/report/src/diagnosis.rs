@@ -6,8 +6,9 @@ use highwater_wire::report::{Diagnosis, FileRow, Grown, Why};
 /// What a diagnosis does to the figures beside it; every form says it.
 pub(crate) const NOTE: &str = "Diagnosed, which changes the figures: garbage was collected and free memory given back after each file.";
 /// What the columns of [`parts`] are called.
-pub const PARTS: [&str; 6] = [
+pub const PARTS: [&str; 7] = [
     "Stayed",
+    "Of it fixtures",
     "Garbage",
     "Free in the heap",
     "Free in pymalloc",
@@ -18,11 +19,12 @@ pub const PARTS: [&str; 6] = [
 /// The parts without the whole.
 pub(crate) const WHYS: [Why; 5] = [Why::Garbage, Why::Heap, Why::Pymalloc, Why::Live, Why::Rest];
 
-/// What stayed and its parts, bytes; what tracemalloc took itself is in none of them.
+/// What stayed, what fixtures took of it that were still set up, and its parts, bytes; what tracemalloc took itself is in none of them.
 #[must_use]
-pub fn parts(found: &Diagnosis) -> [i64; 6] {
+pub fn parts(found: &Diagnosis) -> [i64; 7] {
     [
-        found.retained_bytes,
+        found.stayed_bytes,
+        found.fixture_bytes,
         found.garbage_bytes,
         found.allocator_bytes.saturating_sub(found.pymalloc_bytes),
         found.pymalloc_bytes,
@@ -38,7 +40,7 @@ pub fn diagnosed(files: &[FileRow]) -> Vec<(&FileRow, &Diagnosis)> {
     let mut alone: Vec<_> = alone
         .filter_map(|file| Some((file, file.diagnosis.as_ref()?)))
         .collect();
-    alone.sort_by_key(|(_, found)| std::cmp::Reverse(found.retained_bytes));
+    alone.sort_by_key(|(_, found)| std::cmp::Reverse(found.stayed_bytes));
     alone
 }
 

@@ -247,9 +247,9 @@ fn late_imports(source: &Source<'_>) -> Table {
 
 /// What a diagnosed job left, taken apart.
 fn left(source: &Source<'_>) -> Table {
-    const COLUMNS: [&str; 7] = {
-        let [a, b, c, d, e, f] = diagnosis::PARTS;
-        ["File", a, b, c, d, e, f]
+    const COLUMNS: [&str; 8] = {
+        let [a, b, c, d, e, f, g] = diagnosis::PARTS;
+        ["File", a, b, c, d, e, f, g]
     };
     let job = &source.digest.job;
     let files = diagnosis::diagnosed(&source.digest.files);

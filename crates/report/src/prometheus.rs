@@ -116,7 +116,7 @@ fn job(out: &mut Exposition, job: &JobReport) {
     );
     forecast(out, job);
     let parts = job.diagnosis.iter().flat_map(|found| {
-        let [_, parts @ ..] = diagnosis::parts(found);
+        let [_, _, parts @ ..] = diagnosis::parts(found);
         diagnosis::WHYS.map(Why::as_str).into_iter().zip(parts)
     });
     out.gauge(

@@ -131,8 +131,11 @@ pub(super) const FILES: &[Column<FileRow>] = &[
     int("duration_us", |row| row.duration_us.into()),
     bool("censored", |row| row.censored.into()),
     bool("import_failed", |row| row.import_failed.into()),
-    int("diagnosis_retained_bytes", |row| {
-        diagnosed(row, |found| found.retained_bytes)
+    int("diagnosis_stayed_bytes", |row| {
+        diagnosed(row, |found| found.stayed_bytes)
+    }),
+    int("diagnosis_fixture_bytes", |row| {
+        diagnosed(row, |found| found.fixture_bytes)
     }),
     int("diagnosis_garbage_bytes", |row| {
         diagnosed(row, |found| found.garbage_bytes)

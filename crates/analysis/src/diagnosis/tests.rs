@@ -13,7 +13,7 @@ fn row(name: &str, mib: i64) -> Grown {
 }
 
 fn whys(found: &Diagnosis) -> Vec<(Why, i64)> {
-    let advice = advice(found, &Around::default());
+    let advice = advice(found, &[]);
     advice
         .iter()
         .map(|advice| (advice.why, advice.bytes / MIB))
@@ -23,7 +23,7 @@ fn whys(found: &Diagnosis) -> Vec<(Why, i64)> {
 fn mixed() -> Diagnosis {
     Diagnosis {
         visits: 3,
-        retained_bytes: 97 * MIB,
+        stayed_bytes: 97 * MIB,
         garbage_bytes: 30 * MIB,
         allocator_bytes: 50 * MIB,
         pymalloc_bytes: 10 * MIB,
@@ -45,13 +45,26 @@ fn the_parts_are_told_largest_first_and_what_is_nothing_is_not() {
     );
     let nothing = Diagnosis {
         visits: 1,
-        retained_bytes: 40_000,
+        stayed_bytes: 40_000,
         live_bytes: 40_000,
         ..Diagnosis::default()
     };
     assert_eq!(
         sentence(&nothing),
         "After its tests next to nothing stayed."
+    );
+}
+
+#[test]
+fn what_fixtures_took_of_it_that_are_set_up_is_said() {
+    let found = Diagnosis {
+        fixture_bytes: 12 * MIB,
+        ..mixed()
+    };
+    let told = sentence(&found);
+    assert!(
+        told.starts_with("After 3 visits 97.0 MiB had stayed, 12.0 MiB of it in fixtures that were still set up: 40.0 MiB free"),
+        "{told}"
     );
 }
 
@@ -86,11 +99,7 @@ fn an_advice_names_types_and_files() {
         garbage_bytes: mib * MIB,
         ..Diagnosis::default()
     });
-    let around = Around {
-        fixture_bytes: 0,
-        files: vec![("b.py", &other), ("a.py", &node)],
-    };
-    let advice = advice(&mixed(), &around);
+    let advice = advice(&mixed(), &[("b.py", &other), ("a.py", &node)]);
     let garbage = &advice[1].sentence;
     assert!(
         garbage.starts_with("30.0 MiB was garbage that waited for Python's collector, 40 objects in cycles, most of it a.Node (25.0 MiB), bytes (4.0 MiB), c (1.0 MiB), most in a.py (20.0 MiB), b.py (5.0 MiB)."),
@@ -101,11 +110,11 @@ fn an_advice_names_types_and_files() {
 #[test]
 fn what_fixtures_left_is_a_matter_of_their_scope() {
     let told = |fixture_bytes| {
-        let around = Around {
+        let found = Diagnosis {
             fixture_bytes,
-            files: Vec::new(),
+            ..mixed()
         };
-        let advice = advice(&mixed(), &around);
+        let advice = advice(&found, &[]);
         let live = advice.iter().find(|advice| advice.why == Why::Live);
         live.unwrap().sentence.clone()
     };
@@ -125,7 +134,7 @@ fn what_pytest_keeps_is_told_by_its_largest_part() {
             },
             ..Diagnosis::default()
         };
-        let mut advice = advice(&found, &Around::default());
+        let mut advice = advice(&found, &[]);
         let advice = advice.remove(0);
         (advice.why, advice.bytes / MIB, advice.sentence)
     };
@@ -148,7 +157,7 @@ fn without_malloc_trim_the_rest_says_what_it_holds() {
         trim,
         ..Diagnosis::default()
     };
-    let told = |trim| advice(&found(trim), &Around::default()).remove(0).sentence;
+    let told = |trim| advice(&found(trim), &[]).remove(0).sentence;
     assert!(told(false).contains("no malloc_trim here") && !told(true).contains("malloc_trim"));
 }
 

@@ -8,44 +8,29 @@ use highwater_wire::{
 };
 
 use super::walk::{DiagnosisFacts, Walk};
-use crate::diagnosis::{self, Around};
+use crate::diagnosis;
 
 /// Gives each file its own diagnosis, and answers that of the job; none where nothing was diagnosed.
 pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Diagnosis> {
     let mut job = Diagnosis::default();
-    // Each with what fixtures hold of it.
-    let mut of_files: BTreeMap<(u32, &str), (Diagnosis, i64)> = BTreeMap::new();
-    let mut fixture_bytes = 0_i64;
+    let mut of_files: BTreeMap<(u32, &str), Diagnosis> = BTreeMap::new();
     let all = || walks.iter().flat_map(|walk| &walk.diagnoses);
     all().next()?;
     for facts in all() {
         add(&mut job, facts);
-        fixture_bytes = fixture_bytes.saturating_add(facts.fixture_bytes);
         // What several files left together is nobody's alone.
         if let [path, rest @ ..] = facts.paths.as_slice()
             && rest.iter().all(|other| other == path)
         {
-            let (found, held) = of_files.entry((facts.session, path)).or_default();
-            add(found, facts);
-            *held = held.saturating_add(facts.fixture_bytes);
+            add(of_files.entry((facts.session, path)).or_default(), facts);
         }
     }
-    let each = of_files
-        .iter()
-        .map(|((_, path), (found, _))| (*path, found));
-    let around = Around {
-        fixture_bytes,
-        files: each.collect(),
-    };
-    settle(&mut job, &around);
+    let each = of_files.iter().map(|((_, path), found)| (*path, found));
+    settle(&mut job, &each.collect::<Vec<_>>());
     for row in files {
         let found = of_files.get(&(row.session, row.path.as_str()));
-        row.diagnosis = found.cloned().map(|(mut found, fixture_bytes)| {
-            let around = Around {
-                fixture_bytes,
-                files: Vec::new(),
-            };
-            settle(&mut found, &around);
+        row.diagnosis = found.cloned().map(|mut found| {
+            settle(&mut found, &[]);
             found
         });
     }
@@ -67,7 +52,7 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
         cost_us,
         ..
     } = *facts.found;
-    let retained = facts.end.saturating_sub(facts.start);
+    let stayed = facts.end.saturating_sub(facts.start);
     // tracemalloc is stopped first, and what it took is given back with the rest.
     let given_back = facts.end - facts.trimmed - tracing_bytes;
     let allocator = given_back.saturating_add(kept_bytes + pinned_bytes);
@@ -75,13 +60,14 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
     let explained = [allocator, garbage, live_bytes, tracing_bytes];
     let explained = explained.into_iter().fold(0, i64::saturating_add);
     for (figure, more) in [
-        (&mut sum.retained_bytes, retained),
+        (&mut sum.stayed_bytes, stayed),
+        (&mut sum.fixture_bytes, facts.fixture_bytes),
         (&mut sum.allocator_bytes, allocator),
         (&mut sum.pymalloc_bytes, kept_bytes),
         (&mut sum.garbage_bytes, garbage),
         (&mut sum.live_bytes, live_bytes),
         (&mut sum.tracing_bytes, tracing_bytes),
-        (&mut sum.rest_bytes, retained.saturating_sub(explained)),
+        (&mut sum.rest_bytes, stayed.saturating_sub(explained)),
         (&mut sum.live_blocks, live_blocks),
     ] {
         *figure = figure.saturating_add(more);
@@ -113,12 +99,12 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
     }
 }
 
-fn settle(found: &mut Diagnosis, around: &Around<'_>) {
+fn settle(found: &mut Diagnosis, files: &[(&str, &Diagnosis)]) {
     for rows in [&mut found.garbage, &mut found.types, &mut found.lines] {
         *rows = largest(std::mem::take(rows));
     }
     found.sentence = diagnosis::sentence(found);
-    found.advice = diagnosis::advice(found, around);
+    found.advice = diagnosis::advice(found, files);
 }
 
 /// Rows of one name together, the largest first.

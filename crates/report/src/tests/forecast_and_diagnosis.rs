@@ -21,7 +21,7 @@ fn looked_at(path: &str) -> Digest {
             })
             .into(),
         visits: 2,
-        retained_bytes: 80 << 20,
+        stayed_bytes: 80 << 20,
         garbage_bytes: 20 << 20,
         live_bytes: 60 << 20,
         types: vec![Grown {

@@ -14,8 +14,12 @@ pub struct Diagnosis {
     pub advice: Vec<Advice>,
     /// Visits that were taken apart: of a file those whose end was looked at alone, of the job also several at once.
     pub visits: u64,
-    /// From the begin of these visits to the diagnoses after them; bytes.
-    pub retained_bytes: i64,
+    /// From the begin of these visits to the diagnoses after them; bytes. What fixtures took that files share is in here, unlike in what a file retained.
+    #[serde(alias = "retained_bytes")]
+    pub stayed_bytes: i64,
+    /// The part of `stayed_bytes` that fixtures took that were still set up: a file that asks for a session's fixture first sets it up, and has not to answer for it.
+    #[serde(default)]
+    pub fixture_bytes: i64,
     /// Garbage that nobody had collected yet, such as cycles.
     pub garbage_bytes: i64,
     /// Freed, but kept by the allocators: the C library's and pymalloc.

@@ -70,7 +70,7 @@ fn what_a_file_left_is_taken_apart_to_the_byte() {
     let of_a = a.diagnosis.as_ref().unwrap();
     assert_eq!(a.retained_bytes, 100 * MB);
     let told = [
-        of_a.retained_bytes,
+        of_a.stayed_bytes,
         of_a.allocator_bytes,
         of_a.pymalloc_bytes,
         of_a.garbage_bytes,
@@ -78,9 +78,9 @@ fn what_a_file_left_is_taken_apart_to_the_byte() {
         of_a.rest_bytes,
     ];
     assert_eq!(told.map(|bytes| bytes / MB), [102, 26, 6, 34, 36, 6]);
-    assert_eq!(b.diagnosis.as_ref().unwrap().retained_bytes, 0);
+    assert_eq!(b.diagnosis.as_ref().unwrap().stayed_bytes, 0);
     let of_job = digest.job.diagnosis.unwrap();
-    assert_eq!((of_job.visits, of_job.retained_bytes), (2, 102 * MB));
+    assert_eq!((of_job.visits, of_job.stayed_bytes), (2, 102 * MB));
     assert_eq!(of_job.types[0].bytes, 36 * MB);
 
     // The peaks of the measuring are nobody's, and its change is between.
@@ -141,7 +141,7 @@ fn what_several_files_left_together_is_the_jobs_alone() {
         .ends(Some(0), None)
         .digest();
     let job = digest.job.diagnosis.unwrap();
-    assert_eq!((job.visits, job.retained_bytes), (3, 70 * MB));
+    assert_eq!((job.visits, job.stayed_bytes), (3, 70 * MB));
     assert_eq!((job.garbage_bytes, job.live_bytes), (40 * MB, 30 * MB));
     let of_file = |path: &str| {
         let row = digest.files.iter().find(|row| row.path == path).unwrap();
@@ -198,7 +198,7 @@ fn a_second_session_begins_anew() {
         .ends(Some(0), None)
         .digest();
     let job = digest.job.diagnosis.unwrap();
-    assert_eq!((job.visits, job.retained_bytes), (1, 10 * MB));
+    assert_eq!((job.visits, job.stayed_bytes), (1, 10 * MB));
     let [advice] = job.advice.as_slice() else {
         panic!("{:?}", job.advice);
     };
@@ -224,8 +224,8 @@ proptest! {
             .digest();
         for found in [digest.job.diagnosis.unwrap(), digest.files[0].diagnosis.clone().unwrap()] {
             let parts = [found.garbage_bytes, found.allocator_bytes, found.live_bytes, found.tracing_bytes, found.rest_bytes];
-            prop_assert_eq!(parts.iter().sum::<i64>(), found.retained_bytes);
-            prop_assert_eq!(found.retained_bytes, (end - start) * MB);
+            prop_assert_eq!(parts.iter().sum::<i64>(), found.stayed_bytes);
+            prop_assert_eq!(found.stayed_bytes, (end - start) * MB);
         }
     }
 }
