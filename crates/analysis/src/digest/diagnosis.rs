@@ -13,36 +13,29 @@ use crate::diagnosis::{self, Around};
 /// Gives each file its own diagnosis, and answers that of the job; none where nothing was diagnosed.
 pub(super) fn take_apart(walks: &[Walk<'_>], files: &mut [FileRow]) -> Option<Diagnosis> {
     let mut job = Diagnosis::default();
-    // Each with what fixtures hold of it.
-    let mut of_files: BTreeMap<(u32, &str), (Diagnosis, i64)> = BTreeMap::new();
-    let mut fixture_bytes = 0_i64;
+    let mut of_files: BTreeMap<(u32, &str), Diagnosis> = BTreeMap::new();
     let all = || walks.iter().flat_map(|walk| &walk.diagnoses);
     all().next()?;
     for facts in all() {
         add(&mut job, facts);
-        fixture_bytes = fixture_bytes.saturating_add(facts.fixture_bytes);
         // What several files left together is nobody's alone.
         if let [path, rest @ ..] = facts.paths.as_slice()
             && rest.iter().all(|other| other == path)
         {
-            let (found, held) = of_files.entry((facts.session, path)).or_default();
-            add(found, facts);
-            *held = held.saturating_add(facts.fixture_bytes);
+            add(of_files.entry((facts.session, path)).or_default(), facts);
         }
     }
-    let each = of_files
-        .iter()
-        .map(|((_, path), (found, _))| (*path, found));
+    let each = of_files.iter().map(|((_, path), found)| (*path, found));
     let around = Around {
-        fixture_bytes,
+        fixture_bytes: job.fixture_bytes,
         files: each.collect(),
     };
     settle(&mut job, &around);
     for row in files {
         let found = of_files.get(&(row.session, row.path.as_str()));
-        row.diagnosis = found.cloned().map(|(mut found, fixture_bytes)| {
+        row.diagnosis = found.cloned().map(|mut found| {
             let around = Around {
-                fixture_bytes,
+                fixture_bytes: found.fixture_bytes,
                 files: Vec::new(),
             };
             settle(&mut found, &around);
@@ -76,6 +69,13 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
     let explained = explained.into_iter().fold(0, i64::saturating_add);
     for (figure, more) in [
         (&mut sum.retained_bytes, retained),
+        (&mut sum.start_bytes, facts.start),
+        (&mut sum.end_bytes, facts.end),
+        (&mut sum.trimmed_bytes, facts.trimmed),
+        (&mut sum.collected_bytes, collected_bytes.cast_signed()),
+        (&mut sum.pinned_bytes, pinned_bytes),
+        (&mut sum.freed_bytes, freed_bytes),
+        (&mut sum.fixture_bytes, facts.fixture_bytes),
         (&mut sum.allocator_bytes, allocator),
         (&mut sum.pymalloc_bytes, kept_bytes),
         (&mut sum.garbage_bytes, garbage),

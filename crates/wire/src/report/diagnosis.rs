@@ -14,8 +14,29 @@ pub struct Diagnosis {
     pub advice: Vec<Advice>,
     /// Visits that were taken apart: of a file those whose end was looked at alone, of the job also several at once.
     pub visits: u64,
-    /// From the begin of these visits to the diagnoses after them; bytes.
+    /// From the begin of these visits to the diagnoses after them; bytes: `end_bytes` minus `start_bytes`.
     pub retained_bytes: i64,
+    /// RSS at the begin of the first visit that each diagnosis looks back at; summed over diagnoses, as all that follows.
+    #[serde(default)]
+    pub start_bytes: i64,
+    /// RSS where the diagnosis began.
+    #[serde(default)]
+    pub end_bytes: i64,
+    /// RSS after the C library had given back what it could.
+    #[serde(default)]
+    pub trimmed_bytes: i64,
+    /// RSS after garbage had been collected and the C library had given back once more.
+    #[serde(default)]
+    pub collected_bytes: i64,
+    /// Growth of what is free in the C library's heap and cannot be given back, since a live block lies on the same page, up to the collection.
+    #[serde(default)]
+    pub pinned_bytes: i64,
+    /// Growth of what is free in pymalloc and in the C library's heap by the collection.
+    #[serde(default)]
+    pub freed_bytes: i64,
+    /// Growth of what fixtures hold that are set up where the diagnosis began.
+    #[serde(default)]
+    pub fixture_bytes: i64,
     /// Garbage that nobody had collected yet, such as cycles.
     pub garbage_bytes: i64,
     /// Freed, but kept by the allocators: the C library's and pymalloc.
