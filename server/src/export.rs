@@ -3,13 +3,14 @@
 //! Rooms: `table` says what a table is and `tables` which there are; `csv` and `parquet` write one; `json` and `perfetto` write the whole job;
 //! `body` is the way to an HTTP client.
 //!
-//! Bound: an export holds rows of the job (of one kind at a time, of two for Perfetto), one window of 65 536 samples with its ticks, and what a writer
+//! Bound: an export holds rows of the job (of one kind at a time, of two for Perfetto; for its marks the recording without samples), one window of 65 536 samples with its ticks, and what a writer
 //! gathers: for Parquet a group of 65 536 rows or 8 MiB of text, else 64 KiB. How long the job is does not matter. The server writes so many at once
 //! as together weigh no more than one job may, and four at most; a client that takes nothing for as long as a body may take to come is left.
 
 mod body;
 mod csv;
 mod json;
+mod marks;
 mod parquet;
 mod perfetto;
 mod samples;
@@ -19,6 +20,7 @@ mod tables;
 use std::io::Write;
 
 use highwater_store::DetailKind;
+use highwater_wire::report::FileRow;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -26,6 +28,7 @@ pub(crate) use body::body;
 
 use crate::reading::{PieceError, Settled};
 use table::Tabular;
+use tables::OnWorker;
 
 /// How a job is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum, utoipa::ToSchema)]
@@ -51,10 +54,22 @@ pub enum What {
     Tests,
     /// Test files.
     Files,
+    /// Test files, on each worker that ran or imported them.
+    Workers,
+    /// Visits: who ran which test file when.
+    Visits,
+    /// Test files that the sessions were to run, in the order in which they were to begin.
+    Collected,
     /// Fixtures.
     Fixtures,
+    /// What processes read of themselves at each boundary.
+    Marks,
     /// Processes.
     Processes,
+    /// Sessions of pytest.
+    Sessions,
+    /// Limits.
+    Limits,
 }
 
 impl What {
@@ -63,8 +78,14 @@ impl What {
             Self::Series => "series",
             Self::Tests => "tests",
             Self::Files => "files",
+            Self::Workers => "workers",
+            Self::Visits => "visits",
+            Self::Collected => "collected",
             Self::Fixtures => "fixtures",
+            Self::Marks => "marks",
             Self::Processes => "processes",
+            Self::Sessions => "sessions",
+            Self::Limits => "limits",
         }
     }
 }
@@ -161,11 +182,24 @@ fn table<T: Tabular, W: Write + Send>(job: &Settled, what: What, out: W) -> Done
         What::Files => T::write(of, tables::FILES, out, |take| {
             take(&job.rows(DetailKind::Files)?)
         }),
+        What::Workers => T::write(of, tables::WORKERS, out, |take| {
+            let files: Vec<FileRow> = job.rows(DetailKind::Files)?;
+            take(&files.into_iter().flat_map(OnWorker::of).collect::<Vec<_>>())
+        }),
+        What::Visits => T::write(of, tables::VISITS, out, |take| {
+            take(&job.rows(DetailKind::Visits)?)
+        }),
+        What::Collected => T::write(of, tables::COLLECTED, out, |take| {
+            take(&job.rows(DetailKind::Collected)?)
+        }),
         What::Fixtures => T::write(of, tables::FIXTURES, out, |take| {
             take(&job.rows(DetailKind::Fixtures)?)
         }),
+        What::Marks => T::write(of, tables::MARKS, out, |take| marks::rows(job, take)),
         What::Processes => T::write(of, tables::PROCESSES, out, |take| {
             take(&job.rows(DetailKind::Processes)?)
         }),
+        What::Sessions => T::write(of, tables::SESSIONS, out, |take| take(&of.sessions)),
+        What::Limits => T::write(of, tables::LIMITS, out, |take| take(&of.limits)),
     }
 }

@@ -21,7 +21,7 @@ pub use table::{Total, changed, counted, signed, sizes, totals};
 pub const NOISE_BYTES: i64 = 2 << 20;
 /// Nor is one of no more than this part of the larger figure.
 pub const NOISE_SHARE: f64 = 0.05;
-/// Allowed for besides where children make the spike, bytes: what a child shares with its parent counts twice until its PSS was read, and that was
+/// Allowed for besides where children make the spike or the change of what was retained, bytes: what a child shares with its parent counts twice until its PSS was read, and that was
 /// before its highest moment or not. The same suite differed by 5.3 MiB so.
 pub const CHILDREN_BYTES: u64 = 8 << 20;
 

@@ -1,11 +1,12 @@
 //! From a recording to its figures.
 //!
 //! Rooms, each resting on those before it: `processes` (who was there), `memory` (how much at each tick), `walk` (what a
-//! process's marks say), `children` (what its descendants held meanwhile), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`; then
+//! process's marks say), `children` (what its descendants held meanwhile), then the rows: `process_rows`, `visits`, `files`, `tests_rows`, `fixtures`, `collected`; then
 //! the job from its `parts`: `peak`, `readings`, `cgroups`, `limits`, `growth`, `fallen`, `forecast`, `ending`, `job`.
 
 mod cgroups;
 mod children;
+mod collected;
 mod diagnosis;
 mod ending;
 mod fallen;
@@ -28,7 +29,9 @@ mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 
-use highwater_wire::report::{FileRow, FixtureRow, JobReport, JobState, ProcessRow, TestRow};
+use highwater_wire::report::{
+    CollectedRow, FileRow, FixtureRow, JobReport, JobState, ProcessRow, TestRow,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -68,6 +71,8 @@ pub struct Digest {
     pub fixtures: Vec<FixtureRow>,
     /// The lanes: who ran which file when.
     pub visits: Vec<Visit>,
+    /// The test files that each session was to run, where its plugin told them.
+    pub collected: Vec<CollectedRow>,
     /// The job's curve, on the ticks of the grid.
     pub tree: Vec<TreePoint>,
 }
@@ -135,6 +140,7 @@ pub fn digest_with(recording: &Recording, context: &Context, history: &History) 
         tests,
         fixtures,
         visits,
+        collected: collected::rows(&walks),
         tree: memory.tree().to_vec(),
     }
 }

@@ -155,11 +155,16 @@ fn forecast(out: &mut Exposition, job: &JobReport) {
 
 fn files(out: &mut Exposition, files: &[&FileRow]) {
     type Figure = fn(&FileRow) -> i64;
-    const FIGURES: [(&str, &str, Figure); 3] = [
+    const FIGURES: [(&str, &str, Figure); 5] = [
         (
             "file_retained_bytes",
             "What a test file still held afterwards.",
             |file| file.retained_bytes,
+        ),
+        (
+            "file_tree_retained_bytes",
+            "What a test file still held afterwards, with what children hold that outlive it.",
+            FileRow::tree_retained_bytes,
         ),
         (
             "file_peak_bytes",
@@ -168,8 +173,13 @@ fn files(out: &mut Exposition, files: &[&FileRow]) {
         ),
         (
             "file_spike_bytes",
-            "Largest peak of a visit above its start and what modules that its tests imported had taken.",
+            "Largest peak of a visit above its start and what modules that its tests imported and fixtures that files share had taken.",
             |file| file.spike_bytes,
+        ),
+        (
+            "file_tree_spike_bytes",
+            "The same with what children took at the same time, above what they held when the visit began.",
+            |file| file.tree_spike_bytes,
         ),
     ];
     for (name, help, figure) in FIGURES {

@@ -170,6 +170,27 @@ fn a_file_that_gave_back_what_it_took_is_exposed_all_the_same() {
 }
 
 #[test]
+fn prometheus_tells_a_file_with_and_without_its_children() {
+    let mut digest = recorded("tests/test_b.py");
+    let [file, ..] = &mut digest.files[..] else {
+        panic!("{:?}", digest.files)
+    };
+    (file.retained_bytes, file.children_retained_bytes) = (7, 30 << 20);
+    (file.spike_bytes, file.tree_spike_bytes) = (8, 40 << 20);
+    let text = written(Format::Prometheus, &digest);
+    let of_file = |gauge: &str| {
+        let gauge = format!("highwater_file_{gauge}_bytes{{");
+        let mut lines = text.lines().filter(|line| line.starts_with(&gauge));
+        let line = lines.find(|line| line.contains("test_calm.py"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
+    };
+    assert_eq!(of_file("retained"), Some(7));
+    assert_eq!(of_file("tree_retained"), Some(7 + (30 << 20)));
+    assert_eq!(of_file("spike"), Some(8));
+    assert_eq!(of_file("tree_spike"), Some(40 << 20));
+}
+
+#[test]
 fn a_file_that_was_cut_short_is_told_with_at_least_what_it_retained() {
     let mut digest = recorded("tests/test_b.py");
     let tables = [Format::Terminal, Format::Markdown, Format::Html];

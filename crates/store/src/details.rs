@@ -29,6 +29,8 @@ pub enum Kind {
     Fixtures,
     /// Its visits.
     Visits,
+    /// The test files that its sessions were to run.
+    Collected,
     /// The recording without samples, in protobuf.
     Residue,
 }
@@ -42,6 +44,7 @@ impl Kind {
             Self::Tests => "tests",
             Self::Fixtures => "fixtures",
             Self::Visits => "visits",
+            Self::Collected => "collected",
             Self::Residue => "residue",
         }
     }

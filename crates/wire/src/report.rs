@@ -5,6 +5,7 @@
 
 mod acknowledgement;
 mod check;
+mod collected;
 mod compare;
 mod diagnosis;
 mod ending;
@@ -26,6 +27,7 @@ pub use check::{
     Baseline, BaselineJob, ChangedFixture, CheckFigure, CheckLimits, CheckReport, CheckVerdict,
     Finding, FindingCause, LimitName, Refuted, Remeasured, SetLimit, TestCounts, Unsteady,
 };
+pub use collected::CollectedRow;
 pub use compare::{
     ComparedFigure, ComparedFile, ComparedFixture, ComparedJob, ComparedSide, ComparisonReport,
     FileChange, FileComparison, FileCounts, FixtureComparison,

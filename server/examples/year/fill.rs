@@ -139,6 +139,7 @@ async fn templates(database: &str) -> Result<Vec<Template>, Failure> {
                 DetailKind::Tests,
                 DetailKind::Fixtures,
                 DetailKind::Visits,
+                DetailKind::Collected,
                 DetailKind::Residue,
             ] {
                 details.extend(snapshot.detail(key.id, kind).await?);

@@ -119,6 +119,7 @@ fn digest(job: JobReport, within: Within, columns: &[Column]) -> Digest {
         tests: within.tests,
         fixtures: within.fixtures,
         visits: within.visits,
+        collected: Vec::new(),
         tree: points.collect(),
     }
 }

@@ -1,14 +1,15 @@
-//! A job as one JSON document: `{"report", "processes", "files", "tests", "fixtures", "series"}`. Rows are those of the API; a series has all its samples,
-//! each `[t_us, value]`.
+//! A job as one JSON document: `{"report", "processes", "files", "visits", "collected", "tests", "fixtures", "marks", "series"}`. Rows are those of the API, visits,
+//! marks and what was collected as in their tables; a series has all its samples, each `[t_us, value]`.
 
 use std::io::Write;
 
+use highwater_analysis::digest::Visit;
 use highwater_store::DetailKind;
-use highwater_wire::report::{FileRow, FixtureRow, ProcessRow, TestRow};
+use highwater_wire::report::{CollectedRow, FileRow, FixtureRow, ProcessRow, TestRow};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{Done, samples};
+use super::{Done, marks, samples};
 use crate::reading::Settled;
 
 pub(super) fn write(job: &Settled, mut out: impl Write) -> Done {
@@ -16,8 +17,21 @@ pub(super) fn write(job: &Settled, mut out: impl Write) -> Done {
     serde_json::to_writer(&mut out, job.report())?;
     list::<ProcessRow>(job, DetailKind::Processes, "processes", &mut out)?;
     list::<FileRow>(job, DetailKind::Files, "files", &mut out)?;
+    list::<Visit>(job, DetailKind::Visits, "visits", &mut out)?;
+    list::<CollectedRow>(job, DetailKind::Collected, "collected", &mut out)?;
     list::<TestRow>(job, DetailKind::Tests, "tests", &mut out)?;
     list::<FixtureRow>(job, DetailKind::Fixtures, "fixtures", &mut out)?;
+    out.write_all(b",\n\"marks\":[")?;
+    let mut written = 0;
+    marks::rows(job, &mut |rows| {
+        for row in rows {
+            writeln!(out, "{}", separator(written))?;
+            serde_json::to_writer(&mut out, row)?;
+            written += 1;
+        }
+        Ok(())
+    })?;
+    out.write_all(b"]")?;
     out.write_all(b",\n\"series\":[")?;
     for (nth, (row, of)) in samples::headings(job)?.into_iter().enumerate() {
         let heading = json!({"id": of.id, "metric": of.metric, "unit": of.unit, "process": of.process, "pid": of.pid, "worker": of.worker,

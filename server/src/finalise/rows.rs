@@ -13,7 +13,7 @@ use super::{FinaliseError, Loaded, columns};
 
 /// First byte of stored rows. Raise it when a change of `highwater_wire::report` makes rows of before unreadable or wrong: jobs whose
 /// rows begin with another byte are made again when somebody looks. Before there were versions the first byte was a bracket.
-const VERSION: u8 = 9;
+const VERSION: u8 = 10;
 
 pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;
@@ -30,6 +30,7 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
         rows(job, DetailKind::Tests, &digest.tests)?,
         rows(job, DetailKind::Fixtures, &digest.fixtures)?,
         rows(job, DetailKind::Visits, &digest.visits)?,
+        rows(job, DetailKind::Collected, &digest.collected)?,
         Detail::pack(job, DetailKind::Residue, &residue)?,
     ];
     let report = &digest.job;

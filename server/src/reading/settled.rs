@@ -1,5 +1,6 @@
 use highwater_store::{DetailKind, SeriesRow, Snapshot, StoreError};
-use highwater_wire::report::JobReport;
+use highwater_wire::{report::JobReport, v1::Batch};
+use prost::Message;
 use serde::de::DeserializeOwned;
 use tokio::{runtime::Handle, sync::Mutex};
 use uuid::Uuid;
@@ -62,6 +63,17 @@ impl Settled {
             Some(Rows::Current(rows) | Rows::Older(rows)) => Ok(rows),
             Some(Rows::Unreadable) | None => Err(PieceError::Changed(self.report.uuid)),
         }
+    }
+
+    /// Its recording without samples.
+    pub(crate) fn residue(&self) -> Result<Batch, PieceError> {
+        let detail = Handle::current().block_on(async {
+            let mut snapshot = self.snapshot().await?;
+            Ok::<_, PieceError>(snapshot.detail(self.id, DetailKind::Residue).await?)
+        })?;
+        let detail = detail.ok_or(PieceError::Changed(self.report.uuid))?;
+        let residue = Batch::decode(detail.unpack()?.as_slice());
+        Ok(residue.map_err(|error| FinaliseError::damaged(self.id, "residue", error))?)
     }
 
     /// What there are samples of.

@@ -145,6 +145,7 @@ async fn remarks_of(
         tests: Vec::new(),
         fixtures: Vec::new(),
         visits: Vec::new(),
+        collected: Vec::new(),
         tree: Vec::new(),
     };
     let remarks = Source::beside(&digest, None, check.as_ref()).remarks;

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use crate::app::{App, batch, end, job, wait_for};
 
-const KINDS: [DetailKind; 6] = [
+const KINDS: [DetailKind; 7] = [
     DetailKind::Report,
     DetailKind::Processes,
     DetailKind::Files,
     DetailKind::Tests,
     DetailKind::Fixtures,
     DetailKind::Visits,
+    DetailKind::Collected,
 ];
 const PAGES: [&str; 5] = ["", "/processes", "/files", "/tests", "/fixtures"];
 

@@ -34,9 +34,9 @@ fn write_text(out: &mut String, report: &ComparisonReport) -> std::fmt::Result {
     }
     let told = told_files(report);
     if !told.is_empty() {
-        let head = ["what", "retained", "spike", "file"].map(str::to_owned);
+        let head = ["what", "retained", "spike", "import", "file"].map(str::to_owned);
         let rows = told.iter().map(|file| file_cells(file)).collect();
-        left(out, &[vec![head], rows].concat())?;
+        named(out, &[vec![head], rows].concat())?;
     }
     more(out, report, told.len())?;
     if !report.fixtures.is_empty() {
@@ -44,7 +44,7 @@ fn write_text(out: &mut String, report: &ComparisonReport) -> std::fmt::Result {
         let head = ["what", "one set-up", "retained", "fixture"].map(str::to_owned);
         let first = report.fixtures.iter().take(SHOWN_FIXTURES);
         let rows = first.map(fixture_cells).collect();
-        left(out, &[vec![head], rows].concat())?;
+        named(out, &[vec![head], rows].concat())?;
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ fn cells(total: Total) -> [String; 4] {
     [name.to_owned(), before, after, change]
 }
 
-fn file_cells(file: &FileComparison) -> [String; 4] {
+fn file_cells(file: &FileComparison) -> [String; 5] {
     let sizes = |figure: fn(&ComparedFile) -> i64| {
         let [was, is] = compare::sizes(file, figure);
         format!("{was} → {is}")
@@ -90,6 +90,7 @@ fn file_cells(file: &FileComparison) -> [String; 4] {
         compare::changed(file),
         sizes(|file| file.retained_bytes),
         sizes(|file| file.tree_spike_bytes),
+        sizes(|file| file.import_bytes),
         shown(&file.path) + &from,
     ]
 }
@@ -120,19 +121,22 @@ fn aligned(out: &mut String, rows: &[[String; 4]]) -> std::fmt::Result {
     Ok(())
 }
 
-/// Columns, all to the left.
-fn left(out: &mut String, rows: &[[String; 4]]) -> std::fmt::Result {
-    let [what, one, other, _] = widths(rows);
-    for [first, second, third, last] in rows {
-        writeln!(
-            out,
-            "{first:what$}  {second:>one$}  {third:>other$}  {last}"
-        )?;
+/// Columns, the first to the left, figures to the right, and a name as the last.
+fn named<const N: usize>(out: &mut String, rows: &[[String; N]]) -> std::fmt::Result {
+    let widths = widths(rows);
+    for row in rows {
+        for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+            match at {
+                0 => write!(out, "{cell:width$}")?,
+                at if at + 1 == N => writeln!(out, "  {cell}")?,
+                _ => write!(out, "  {cell:>width$}")?,
+            }
+        }
     }
     Ok(())
 }
 
-fn widths(rows: &[[String; 4]]) -> [usize; 4] {
+fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
     std::array::from_fn(|at| {
         let widths = rows.iter().map(|row| row[at].chars().count());
         widths.max().unwrap_or(0)
@@ -169,8 +173,8 @@ fn write_markdown(out: &mut String, report: &ComparisonReport) -> std::fmt::Resu
         let rows = told.iter().map(|file| file_cells(file));
         table(
             out,
-            ["What", "Retained", "Spike", "Test file"],
-            "| --- | ---: | ---: | --- |",
+            ["What", "Retained", "Spike", "Import", "Test file"],
+            "| --- | ---: | ---: | ---: | --- |",
             rows,
         )?;
     }
@@ -188,11 +192,11 @@ fn write_markdown(out: &mut String, report: &ComparisonReport) -> std::fmt::Resu
     Ok(())
 }
 
-fn table(
+fn table<const N: usize>(
     out: &mut String,
-    head: [&str; 4],
+    head: [&str; N],
     rule: &str,
-    rows: impl Iterator<Item = [String; 4]>,
+    rows: impl Iterator<Item = [String; N]>,
 ) -> std::fmt::Result {
     writeln!(out, "| {} |\n{rule}", head.join(" | "))?;
     for row in rows {

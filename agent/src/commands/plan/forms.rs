@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use highwater_analysis::{
-    figures::mebibytes,
+    figures::{duration, mebibytes},
     plan::{
         forms::{by_list, command, recorded},
         notes::notes,
@@ -110,21 +110,22 @@ fn count(number: usize, what: &str) -> String {
     }
 }
 
-fn duration(us: i64) -> String {
-    let seconds = us as f64 / 1e6;
-    match seconds {
-        ..60.0 => format!("{seconds:.1} s"),
-        ..3_600.0 => format!("{} m {:02} s", us / 60_000_000, us / 1_000_000 % 60),
-        _ => format!("{} h {:02} m", us / 3_600_000_000, us / 60_000_000 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use highwater_wire::report::ShardReport;
 
     use super::*;
     use crate::commands::kept::tests::plan_of;
+
+    #[test]
+    fn a_duration_is_told_as_on_the_page() {
+        let mut plan = plan_of(&["a.py", "b.py"]);
+        plan.jobs[0].predicted.duration_us = 18_900;
+        plan.jobs[1].predicted.duration_us = 125_000_000;
+        let told = text(&plan, false);
+        assert!(told.contains("    18.9 ms\n"), "{told}");
+        assert!(told.contains(" 2 min 05 s\n"), "{told}");
+    }
 
     #[test]
     fn a_plan_of_one_shard_is_told_as_that_and_run_by_its_lists() {

@@ -96,6 +96,7 @@ fn beyond(before: &ComparedFile, after: &ComparedFile) -> Vec<ComparedFigure> {
     });
     let allowed = |figure: ComparedFigure| match figure {
         ComparedFigure::TreeSpike if has_children => CHILDREN_BYTES,
+        ComparedFigure::Retained if is_of_children(before, after) => CHILDREN_BYTES,
         _ => 0,
     };
     let is_known = |name: ComparedFigure, one: i64, other: i64| {
@@ -108,6 +109,20 @@ fn beyond(before: &ComparedFile, after: &ComparedFile) -> Vec<ComparedFigure> {
         .filter(|(name, figure)| is_known(*name, figure(before), figure(after)))
         .map(|(name, _)| *name)
         .collect()
+}
+
+/// Whether what changed of what a file retained is what children were measured to hold that were there both times: what the workers themselves retained is
+/// exact, and a child that is there on one side only is a change.
+fn is_of_children(before: &ComparedFile, after: &ComparedFile) -> bool {
+    let has_children = |file: &ComparedFile| {
+        let held = file.children_retained_bytes.saturating_abs();
+        file.children_start_bytes.max(held) > NOISE_BYTES
+    };
+    let own = |file: &ComparedFile| {
+        let children = file.children_retained_bytes;
+        file.retained_bytes.saturating_sub(children)
+    };
+    has_children(before) && has_children(after) && !beyond_noise(own(before), own(after), 0)
 }
 
 /// What a file is put in order by: what it changed, by more than noise first; one that ran on one side only by what it takes there.

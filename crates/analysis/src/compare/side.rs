@@ -228,6 +228,8 @@ fn figures(row: &FileRow) -> ComparedFile {
         spike_bytes: row.spike_bytes,
         tree_spike_bytes: row.tree_spike_bytes.max(row.spike_bytes),
         retained_bytes: row.tree_retained_bytes(),
+        children_start_bytes: row.children_start_bytes,
+        children_retained_bytes: row.children_retained_bytes,
         fixture_bytes: row.fixture_bytes,
         import_bytes: row.imported_bytes(),
         tests: row.tests,
@@ -252,6 +254,10 @@ fn together(one: ComparedFile, other: ComparedFile, jobs: u32) -> ComparedFile {
         spike_bytes: one.spike_bytes.max(other.spike_bytes),
         tree_spike_bytes: one.tree_spike_bytes.max(other.tree_spike_bytes),
         retained_bytes: one.retained_bytes.saturating_add(other.retained_bytes),
+        children_start_bytes: one.children_start_bytes.max(other.children_start_bytes),
+        children_retained_bytes: one
+            .children_retained_bytes
+            .saturating_add(other.children_retained_bytes),
         fixture_bytes: one.fixture_bytes.saturating_add(other.fixture_bytes),
         import_bytes: one.import_bytes.saturating_add(other.import_bytes),
         tests: one.tests.saturating_add(other.tests),

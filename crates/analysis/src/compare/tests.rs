@@ -286,6 +286,40 @@ fn what_children_share_with_their_parent_is_noise() {
 }
 
 #[test]
+fn what_a_child_that_is_there_both_times_is_measured_to_hold_is_noise() {
+    // What its worker retains, and what children hold as it begins and more as it ends.
+    let with = |path: &str, [own, start, more]: [i64; 3]| FileRow {
+        children_start_bytes: start * MIB,
+        children_retained_bytes: more * MIB,
+        ..file(path, own, own.max(9))
+    };
+    let before = passed(&[
+        with("noise.py", [3, 40, 0]),
+        with("leaves_it.py", [3, 0, 40]),
+        with("more.py", [3, 40, 0]),
+        with("own.py", [3, 40, 0]),
+        with("new_child.py", [3, 0, 0]),
+    ]);
+    let after = passed(&[
+        with("noise.py", [3, 44, 4]),
+        with("leaves_it.py", [4, 0, 36]),
+        with("more.py", [3, 40, 20]),
+        with("own.py", [8, 40, 0]),
+        with("new_child.py", [3, 0, 6]),
+    ]);
+    assert_eq!(
+        became(&compare(&before, &after, ALL)),
+        [
+            ("more.py", FileChange::Changed),
+            ("new_child.py", FileChange::Changed),
+            ("own.py", FileChange::Changed),
+            ("noise.py", FileChange::Alike),
+            ("leaves_it.py", FileChange::Alike),
+        ]
+    );
+}
+
+#[test]
 fn what_a_files_own_fixtures_keep_is_its_change_also_where_files_share_others() {
     let with = |path: &str, retained: i64, fixtures: i64, shared: i64| FileRow {
         fixture_bytes: fixtures * MIB,

@@ -61,6 +61,12 @@ fn add(sum: &mut Diagnosis, facts: &DiagnosisFacts<'_>) {
     let explained = explained.into_iter().fold(0, i64::saturating_add);
     for (figure, more) in [
         (&mut sum.stayed_bytes, stayed),
+        (&mut sum.start_bytes, facts.start),
+        (&mut sum.end_bytes, facts.end),
+        (&mut sum.trimmed_bytes, facts.trimmed),
+        (&mut sum.collected_bytes, collected_bytes.cast_signed()),
+        (&mut sum.pinned_bytes, pinned_bytes),
+        (&mut sum.freed_bytes, freed_bytes),
         (&mut sum.fixture_bytes, facts.fixture_bytes),
         (&mut sum.allocator_bytes, allocator),
         (&mut sum.pymalloc_bytes, kept_bytes),

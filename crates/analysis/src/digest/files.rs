@@ -140,7 +140,7 @@ fn add(own: &mut WorkerFigures, visit: &Visit, duration_us: i64) {
     own.spike_bytes = own.spike_bytes.max(visit.spike_bytes);
     own.tree_spike_bytes = own.tree_spike_bytes.max(visit.tree_spike_bytes);
     for (sum, change) in [
-        (&mut own.retained_bytes, visit.retained_bytes()),
+        (&mut own.retained_bytes, visit.retained_bytes),
         (
             &mut own.children_retained_bytes,
             visit.children_retained_bytes,

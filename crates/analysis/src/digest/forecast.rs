@@ -5,7 +5,7 @@ use highwater_wire::{
     v1::{Metric, event::What},
 };
 
-use super::{limits, parts::Parts, readings, visits::Visit};
+use super::{collected, limits, parts::Parts, readings, visits::Visit};
 use crate::{
     forecast::{Ended, Limit, Measured, Situation, Steps, report},
     recording::Subject,
@@ -111,9 +111,8 @@ fn stopped_us(parts: &Parts<'_>) -> i64 {
 fn steps(parts: &Parts<'_>, session: u32) -> Steps {
     let stopped_us = stopped_us(parts);
     let mut steps = Steps::default();
-    let mut lists = parts.walks.iter().flat_map(|walk| &walk.collected);
-    if let Some(list) = lists.rfind(|list| list.session == session) {
-        steps.collected(list.files);
+    if let Some(list) = collected::of_session(parts.walks, session) {
+        steps.collected(list);
     }
     let mut visits: Vec<(i64, &Visit)> = parts
         .visits

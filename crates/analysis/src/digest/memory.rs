@@ -532,3 +532,28 @@ fn share(curve: &mut Curve, readings: &[(i64, i64)], copy: i64, ticks: &[i64]) {
         .clamp(0, *rss);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the page for users says of the curve.
+    const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
+
+    #[test]
+    fn the_page_says_what_the_constants_are() {
+        for told in [
+            format!(
+                "that of the parent at that tick to {} %",
+                FORK_SEEN_SHARE * 100.0
+            ),
+            format!("with the same command, at least {FORK_COPY_SHARE} of it"),
+            format!("whole once it falls below {FORK_COPY_LEFT} of it"),
+        ] {
+            assert!(
+                PAGE.contains(&told),
+                "docs/ANALYSIS.md does not say {told:?}"
+            );
+        }
+    }
+}

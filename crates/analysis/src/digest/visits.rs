@@ -47,15 +47,18 @@ pub struct Visit {
     /// What they held more when it ended, without those that fixtures started which several files share.
     #[serde(default)]
     pub children_retained_bytes: i64,
+    /// Its change without what follows: still held afterwards.
+    #[serde(default)]
+    pub retained_bytes: i64,
     /// The part of its change that modules which its tests imported made.
     #[serde(default)]
     pub late_import_bytes: i64,
     /// The part of its change that fixtures made which several files share: set-ups, and teardowns of those that outlive files.
     #[serde(default)]
     pub shared_fixture_bytes: i64,
-    /// The part of its change that set-ups and teardowns of other fixtures made.
+    /// The part of `retained_bytes` that set-ups and teardowns of other fixtures made.
     pub fixture_bytes: i64,
-    /// The part of its change that fell between its tests.
+    /// The part of `retained_bytes` that fell between its tests.
     pub between_bytes: i64,
     /// Executions.
     pub tests: u64,
@@ -64,11 +67,6 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// What it left behind, bytes.
-    pub(super) fn retained_bytes(&self) -> i64 {
-        (self.end_bytes - self.start_bytes).saturating_sub(self.of_others_bytes())
-    }
-
     /// The part of its change that is nobody's: of modules that its tests imported, and of fixtures that several files share.
     pub(super) fn of_others_bytes(&self) -> i64 {
         self.late_import_bytes
@@ -115,6 +113,7 @@ pub(super) fn rows(
                     tree_spike_bytes: visit.span.spike_bytes.saturating_add(children.spike_bytes),
                     children_start_bytes: children.start_bytes,
                     children_retained_bytes: children.retained_bytes,
+                    retained_bytes: visit.span.retained(),
                     late_import_bytes: visit.span.late_import_bytes,
                     shared_fixture_bytes: visit.span.shared_fixture_bytes,
                     fixture_bytes: visit.fixture_bytes,

@@ -233,6 +233,12 @@ pub struct ComparedFile {
     /// End minus start, summed over visits, without what modules that its tests imported late and fixtures took that several files share; with what children
     /// hold that it left running.
     pub retained_bytes: i64,
+    /// What descendants of its workers held when it began, of several the most; sampled.
+    #[serde(default)]
+    pub children_start_bytes: i64,
+    /// The part of `retained_bytes` that they held more as it ended; sampled.
+    #[serde(default)]
+    pub children_retained_bytes: i64,
     /// The part of `retained_bytes` that set-ups and teardowns of the file's own fixtures changed.
     pub fixture_bytes: i64,
     /// Change across its imports and those of modules that its tests imported late.

@@ -14,10 +14,28 @@ pub struct Diagnosis {
     pub advice: Vec<Advice>,
     /// Visits that were taken apart: of a file those whose end was looked at alone, of the job also several at once.
     pub visits: u64,
-    /// From the begin of these visits to the diagnoses after them; bytes. What fixtures took that files share is in here, unlike in what a file retained.
+    /// From the begin of these visits to the diagnoses after them; bytes: `end_bytes` minus `start_bytes`. What fixtures took that files share is in here, unlike in what a file retained.
     #[serde(alias = "retained_bytes")]
     pub stayed_bytes: i64,
-    /// The part of `stayed_bytes` that fixtures took that were still set up: a file that asks for a session's fixture first sets it up, and has not to answer for it.
+    /// RSS at the begin of the first visit that each diagnosis looks back at; summed over diagnoses, as all that follows.
+    #[serde(default)]
+    pub start_bytes: i64,
+    /// RSS where the diagnosis began.
+    #[serde(default)]
+    pub end_bytes: i64,
+    /// RSS after the C library had given back what it could.
+    #[serde(default)]
+    pub trimmed_bytes: i64,
+    /// RSS after garbage had been collected and the C library had given back once more.
+    #[serde(default)]
+    pub collected_bytes: i64,
+    /// Growth of what is free in the C library's heap and cannot be given back, since a live block lies on the same page, up to the collection.
+    #[serde(default)]
+    pub pinned_bytes: i64,
+    /// Growth of what is free in pymalloc and in the C library's heap by the collection.
+    #[serde(default)]
+    pub freed_bytes: i64,
+    /// The part of `stayed_bytes` that fixtures took that are set up where the diagnosis begins: a file that asks for a session's fixture first sets it up, and has not to answer for it.
     #[serde(default)]
     pub fixture_bytes: i64,
     /// Garbage that nobody had collected yet, such as cycles.

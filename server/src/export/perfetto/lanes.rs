@@ -57,6 +57,10 @@ fn write_visit<'a, W: Write>(
         Note::Number("peak_bytes", visit.peak_bytes),
         Note::Text("peak_kind", visit.peak_kind.as_str()),
         Note::Number("tree_peak_bytes", visit.tree_peak_bytes),
+        Note::Number("spike_bytes", visit.spike_bytes),
+        Note::Number("tree_spike_bytes", visit.tree_spike_bytes),
+        Note::Number("retained_bytes", visit.retained_bytes),
+        Note::Number("children_retained_bytes", visit.children_retained_bytes),
     ];
     trace.open(lane, visit.began_us, "file", &visit.path, &notes)?;
     let mut tests = tests.peekable();

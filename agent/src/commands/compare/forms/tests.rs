@@ -14,7 +14,7 @@ fn report(path: &str) -> ComparisonReport {
     };
     let file = |retained: i64| {
         json!({"jobs": 1, "peak_bytes": 0, "peak_kind": "exact", "tree_peak_bytes": 0, "spike_bytes": 0, "tree_spike_bytes": 3 << 20,
-            "retained_bytes": retained << 20, "fixture_bytes": 0, "import_bytes": 0, "tests": 1, "failed": 0, "duration_us": 1, "censored": false})
+            "retained_bytes": retained << 20, "fixture_bytes": 0, "import_bytes": 2 << 20, "tests": 1, "failed": 0, "duration_us": 1, "censored": false})
     };
     let told = |path: &str, change: &str, figures: &[&str]| {
         json!({"path": path, "moved_from": null, "change": change, "beyond_noise": figures, "before": file(1), "after": file(9),
@@ -46,8 +46,8 @@ Test files that ran          at least 1         1                   –
 Retained by them       at least 0.0 MiB   0.0 MiB                   –
 
 4 test files: 3 changed, 1 alike.
-what                        retained              spike  file
-changed: retained  1.0 MiB → 9.0 MiB  3.0 MiB → 3.0 MiB  tests/test_a.py
+what                        retained              spike             import  file
+changed: retained  1.0 MiB → 9.0 MiB  3.0 MiB → 3.0 MiB  2.0 MiB → 2.0 MiB  tests/test_a.py
 and 2 more; --format json has all of them
 
 Fixtures that changed:
@@ -63,6 +63,6 @@ fn what_a_comparison_quotes_is_neither_markup_nor_moves_a_cursor() {
     let text = text(&report(hostile));
     assert!(text.contains("a|b\\u{1b}[2J\\n<img src=x>"), "{text}");
     let markdown = markdown(&report(hostile));
-    let row = r"| changed: retained | 1.0 MiB → 9.0 MiB | 3.0 MiB → 3.0 MiB | a\|b\\u{1b}\[2J\\n&lt;img src=x>\*\@all\*.py |";
+    let row = r"| changed: retained | 1.0 MiB → 9.0 MiB | 3.0 MiB → 3.0 MiB | 2.0 MiB → 2.0 MiB | a\|b\\u{1b}\[2J\\n&lt;img src=x>\*\@all\*.py |";
     assert!(markdown.contains(row), "{markdown}");
 }

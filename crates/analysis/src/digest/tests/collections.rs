@@ -1,6 +1,6 @@
 use highwater_wire::{
-    report::{Collection, JobState},
-    v1::{Metric, Role},
+    report::{CollectedRow, Collection, JobState},
+    v1::{CollectEnd, Metric, Role, mark::What},
 };
 
 use super::builder::{Story, cb, ce, context, ib, ie, sb, se, tb, te, xx};
@@ -73,4 +73,38 @@ fn workers_collect_and_their_controller_does_not() {
         digest.processes[1].collections,
         [collection(1, 21, Some(30))]
     );
+}
+
+#[test]
+fn the_files_that_a_session_was_to_run_are_told_in_their_order() {
+    let list = |items, files: &str| {
+        What::CollectEnd(CollectEnd {
+            items,
+            files: files.to_owned(),
+        })
+    };
+    let digest = Story::new()
+        .session("s", 0)
+        .process(10, 1, Role::Pytest, "", "s")
+        .marks(&[
+            (0, 10, 10, sb()),
+            (5, 10, 10, cb()),
+            (31, 20, 20, list(4, "3 b.py\n1 a.py\n+7")),
+            (40, 20, 20, tb("b.py", "x")),
+            (50, 20, 20, te("passed")),
+        ])
+        .digest();
+    let row = |place, path: Option<&str>, files, tests| CollectedRow {
+        session: 1,
+        place,
+        path: path.map(str::to_owned),
+        files,
+        tests,
+    };
+    let told = [
+        row(1, Some("b.py"), 1, Some(3)),
+        row(2, Some("a.py"), 1, Some(1)),
+        row(3, None, 7, None),
+    ];
+    assert_eq!(digest.collected, told);
 }

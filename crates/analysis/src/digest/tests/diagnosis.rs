@@ -78,6 +78,20 @@ fn what_a_file_left_is_taken_apart_to_the_byte() {
         of_a.rest_bytes,
     ];
     assert_eq!(told.map(|bytes| bytes / MB), [102, 26, 6, 34, 36, 6]);
+    // The readings that they are made of.
+    let readings = [
+        of_a.start_bytes,
+        of_a.end_bytes,
+        of_a.trimmed_bytes,
+        of_a.collected_bytes,
+        of_a.pinned_bytes,
+        of_a.freed_bytes,
+        of_a.fixture_bytes,
+    ];
+    assert_eq!(
+        readings.map(|bytes| bytes / MB),
+        [31, 133, 113, 83, 0, 4, 0]
+    );
     assert_eq!(b.diagnosis.as_ref().unwrap().stayed_bytes, 0);
     let of_job = digest.job.diagnosis.unwrap();
     assert_eq!((of_job.visits, of_job.stayed_bytes), (2, 102 * MB));
