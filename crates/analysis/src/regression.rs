@@ -93,39 +93,118 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
     let floor = least_change(figure.peak_bytes);
     // Bonferroni.
     let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
-    let levels = sure(before, changepoint::levels(before, floor / 2.0), part);
-    let Some(level) = levels.last().copied() else {
+    let Some(ground) = Ground::of(before, floor, part) else {
         return Told::TooFew;
     };
-    let noise_bytes = noise(before, &levels).max(LEAST_NOISE_BYTES);
-    let needed = apart_by_chance(before, &levels, part) * (1.0 + 1.0 / level.len() as f64).sqrt();
-    let least_bytes = needed.max(floor);
-    let is_surely =
-        |bytes: f64| bytes - level.value > least_bytes && bytes > highest(before, &level);
-    let change_bytes = figure.bytes - level.value;
+    let ground = ground.of_climb(before, part);
+    let least_bytes = ground.least_bytes;
+    let change_bytes = figure.bytes - ground.level.value;
     let newest = before[before.len() - 1];
     // One wild job is no cover for whatever comes below it.
     let is_alike = |newest: f64| {
         figure.bytes - newest < least_bytes
-            && change_bytes >= SAME_CHANGE_SHARE * (newest - level.value)
+            && change_bytes >= SAME_CHANGE_SHARE * (newest - ground.level.value)
     };
     let standing = if -change_bytes > least_bytes {
         Standing::Better
-    } else if !is_surely(figure.bytes) {
+    } else if !ground.is_below(figure.bytes) {
         Standing::Same
-    } else if is_surely(newest) && is_alike(newest) {
+    } else if ground.is_below(newest) && is_alike(newest) {
         Standing::WorseBefore
     } else {
         Standing::Worse
     };
     Told::Compared(Compared {
-        before_bytes: level.value,
-        noise_bytes,
+        before_bytes: ground.level.value,
+        noise_bytes: ground.noise_bytes,
         change_bytes,
         least_bytes,
-        since: level.from,
+        since: ground.level.from,
         standing,
     })
+}
+
+/// What a figure is compared with.
+struct Ground {
+    level: Level,
+    /// A figure that is no higher is not worse, bytes.
+    highest: f64,
+    noise_bytes: f64,
+    /// From which change on a figure is worse, bytes.
+    least_bytes: f64,
+    floor: f64,
+    /// How far two figures lie apart by chance, bytes.
+    apart_bytes: f64,
+}
+
+impl Ground {
+    /// The last level; none of no jobs.
+    fn of(before: &[f64], floor: f64, part: f64) -> Option<Self> {
+        let levels = sure(before, changepoint::levels(before, floor / 2.0), part);
+        let level = *levels.last()?;
+        let apart_bytes = apart_by_chance(before, &levels, part);
+        Some(Self {
+            level,
+            highest: highest(before, &level),
+            noise_bytes: noise(before, &levels).max(LEAST_NOISE_BYTES),
+            least_bytes: least(apart_bytes, level.len(), floor),
+            floor,
+            apart_bytes,
+        })
+    }
+
+    /// The same without the newest jobs, where all of these are surely above the level that is there without them: several regressions in a row are neither noise, nor do they
+    /// hide the next. What the newest two of them have both is then the level.
+    fn of_climb(self, before: &[f64], part: f64) -> Self {
+        let first = LEAST_JOBS.max(self.level.from + 1);
+        let (mut found, mut lesser) = (None, f64::INFINITY);
+        for place in (first..before.len()).rev() {
+            lesser = lesser.min(before[place]);
+            let earlier = &before[self.level.from..place];
+            let lowest = earlier.iter().copied().fold(f64::INFINITY, f64::min);
+            // No level of these lies lower.
+            if lesser - lowest <= self.floor {
+                break;
+            }
+            // The test below would say so too, and takes longer.
+            let recent = earlier.iter().rev().skip(1).take(LEAST_JOBS);
+            if recent.filter(|bytes| **bytes >= lesser).count() > 1 {
+                continue;
+            }
+            let without = Self::of(&before[..place], self.floor, part);
+            let without =
+                without.filter(|it| it.level.from >= self.level.from && it.is_below(lesser));
+            found = without.or(found);
+        }
+        match (found, before) {
+            (None, _) => self,
+            (Some(without), [.., one, other]) if without.level.to + 2 <= before.len() => {
+                let value = one.min(*other);
+                let level = Level {
+                    from: before.len() - 2,
+                    to: before.len(),
+                    value,
+                };
+                Self {
+                    level,
+                    highest: value,
+                    least_bytes: least(without.apart_bytes, 1, without.floor),
+                    ..without
+                }
+            }
+            (Some(without), _) => without,
+        }
+    }
+
+    /// Whether a figure is surely more.
+    fn is_below(&self, bytes: f64) -> bool {
+        bytes - self.level.value > self.least_bytes && bytes > self.highest
+    }
+}
+
+/// From which change on a figure is worse than a level of so many jobs, bytes.
+fn least(apart_bytes: f64, jobs: usize, floor: f64) -> f64 {
+    floor.max(apart_bytes * (1.0 + 1.0 / jobs as f64).sqrt())
 }
 
 /// Whether a figure varies so much that a change of it that matters may stay untold, where it is told from so many bytes on.

@@ -158,6 +158,106 @@ fn a_step_of_an_earlier_job_fails_none_after_it() {
     }
 }
 
+/// What became of values that follow each other, each beside those before it, of a file of so many MiB.
+fn standings(before: &[f64], values: &[f64], peak: f64) -> Vec<Standing> {
+    let mut before = before.to_vec();
+    let told = values.iter().map(|bytes| {
+        let figure = Figure {
+            bytes: *bytes,
+            peak_bytes: peak * MB,
+        };
+        let told = compare(&before, figure, 173);
+        before.push(*bytes);
+        match told {
+            Told::TooFew => panic!("there are enough"),
+            Told::Compared(it) => it.standing,
+        }
+    });
+    told.collect()
+}
+
+#[test]
+fn each_of_several_regressions_in_a_row_is_told() {
+    let mut chance = Chance(7);
+    let mut tried = 0;
+    for jobs in [6, 8, 10, 12, 15, 20, 29] {
+        for (sigma, step) in [
+            (0.0, 8.0),
+            (0.05, 8.0),
+            (0.05, 10.0),
+            (0.05, 20.0),
+            (0.3, 10.0),
+            (0.3, 20.0),
+            (1.0, 20.0),
+            (2.0, 40.0),
+        ] {
+            let mut value = |added: f64| (30.0 + added + sigma * chance.normal()) * MB;
+            let calm: Vec<f64> = (0..jobs).map(|_| value(0.0)).collect();
+            let Told::Compared(of_calm) = compare(&calm, figure(30.0), 173) else {
+                panic!("there are enough")
+            };
+            // What is told beside one job, with the noise of both.
+            let least = LEAST_CHANGE_BYTES.max(2.0_f64.sqrt() * of_calm.least_bytes.max(0.0));
+            let is_told = step * MB > least.max(LEAST_CHANGE_SHARE * 80.0 * MB) + 6.0 * sigma * MB;
+            if !is_told {
+                continue;
+            }
+            tried += 1;
+            let climb: Vec<f64> = (1..8).map(|at| value(step * f64::from(at))).collect();
+            assert_eq!(
+                standings(&calm, &climb, 80.0),
+                [Standing::Worse; 7],
+                "{jobs} jobs, {step} MiB a job, noise of {sigma} MiB"
+            );
+            // And where each stays for a job, or for two.
+            for held in [2, 3] {
+                let climb: Vec<f64> = (0..6 * held)
+                    .map(|at| value(step * (1 + at / held) as f64))
+                    .collect();
+                let told = standings(&calm, &climb, 80.0);
+                for (at, standing) in told.iter().enumerate() {
+                    assert_eq!(
+                        *standing == Standing::Worse,
+                        at % held == 0,
+                        "{jobs} jobs, {step} MiB each {held} jobs, noise of {sigma} MiB: {told:?}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(tried >= 15, "{tried}");
+}
+
+/// What is below the floor each time is told as soon as it comes to more.
+#[test]
+fn small_regressions_in_a_row_add_up() {
+    for jobs in [6, 10, 20] {
+        let calm = vec![30.0 * MB; jobs];
+        let climb: Vec<f64> = (1..12)
+            .map(|at| (30.0 + 8.0 * f64::from(at)) * MB)
+            .collect();
+        let told = standings(&calm, &climb, 200.0);
+        assert_eq!(told[0], Standing::Same, "8 MiB of 200");
+        let silent = told[1..].windows(2);
+        let silent = silent.filter(|two| !two.contains(&Standing::Worse));
+        assert_eq!(silent.count(), 0, "{jobs}: {told:?}");
+    }
+}
+
+#[test]
+fn after_several_regressions_what_stays_is_the_same_and_what_is_mended_is_better() {
+    let climb = [50.0, 70.0, 90.0].map(|it| it * MB);
+    let before = [vec![30.0 * MB; 8], climb.to_vec()].concat();
+    assert_eq!(standing(&before, 91.0), Some(Standing::WorseBefore));
+    assert_eq!(standing(&before, 120.0), Some(Standing::Worse));
+    assert_eq!(standing(&before, 72.0), Some(Standing::Same));
+    assert_eq!(standing(&before, 31.0), Some(Standing::Better));
+    // Two wild jobs of unlike size raise no level above the lower of them.
+    let before = [vec![30.0 * MB; 8], vec![400.0 * MB, 90.0 * MB]].concat();
+    assert_eq!(standing(&before, 92.0), Some(Standing::Same));
+    assert_eq!(standing(&before, 130.0), Some(Standing::Worse));
+}
+
 #[test]
 fn a_wild_job_among_many_hides_no_step() {
     let mut before = calm(20);
