@@ -22,7 +22,7 @@ pub const MATTERS_BYTES: f64 = 20e6;
 pub const MATTERS_SHARE: f64 = 0.1;
 /// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
-/// Where so many jobs are of the level beside the newest, one of these may be as wild as it likes; of fewer none was as high as what is called worse.
+/// One of so many jobs of the level, the newest left out, may be as wild as it likes; of fewer none was as high as what is called worse.
 pub const MANY_JOBS: usize = 10;
 /// What is less than this part of what the newest job had above the level did not come with that job.
 pub const SAME_CHANGE_SHARE: f64 = 0.5;
@@ -258,14 +258,14 @@ fn noise(before: &[f64], levels: &[Level]) -> f64 {
     changepoint::noise(&levels.iter().flat_map(of).collect::<Vec<f64>>())
 }
 
-/// What a job of the level had without being another level; one wild one of many does not count, nor does the newest, of which nobody knows yet.
+/// What a job of the level had without being another level; of many one in [`MANY_JOBS`] may be wild and does not count, nor does the newest, of which nobody knows yet.
 fn highest(before: &[f64], level: &Level) -> f64 {
     let mut values = before[level.from..level.to].to_vec();
     if level.len() > 1 && level.to == before.len() {
         values.pop();
     }
     values.sort_unstable_by(f64::total_cmp);
-    let wild = usize::from(values.len() >= MANY_JOBS);
+    let wild = values.len() / MANY_JOBS;
     values[values.len() - 1 - wild]
 }
 
