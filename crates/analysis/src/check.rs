@@ -38,7 +38,7 @@ use found::Found;
 use moved::Moved;
 pub(crate) use refuted::taken;
 
-use crate::time;
+use crate::{regression::size_of_file, time};
 
 /// A job of the baseline is looked for among those that have [`comparable`] alike; of so many at most, the newest.
 pub const MOST_BASELINE: usize = 30;
@@ -129,6 +129,15 @@ pub struct FileFigures {
     pub tests: u64,
     /// Whether they tell of it as it is: none failed, none was cut short.
     pub is_whole: bool,
+}
+
+impl FileFigures {
+    /// What changes of its figures are held against, bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> f64 {
+        let own_bytes = self.retained_bytes.max(0) as f64 + self.spike_bytes.max(0) as f64;
+        size_of_file(self.tree_peak_bytes as f64, own_bytes)
+    }
 }
 
 impl From<&FileRow> for FileFigures {

@@ -14,12 +14,14 @@ pub const LEAST_JOBS: usize = 5;
 pub const CLEAN_JOBS: f64 = 1_000.0;
 /// Figures that differ by less are the same, bytes.
 pub const LEAST_CHANGE_BYTES: f64 = 4.0 * 1_048_576.0;
-/// And so are those that differ by less than this part of what the file, or the job, takes at its peak.
+/// And so are those that differ by less than this part of the size of the file ([`size_of_file`]), or of the job's peak.
 pub const LEAST_CHANGE_SHARE: f64 = 0.05;
 /// A change that matters, bytes, where it is more than [`MATTERS_SHARE`]: where only larger ones are told, that is said.
 pub const MATTERS_BYTES: f64 = 20e6;
-/// And this part of what the file, or the job, takes at its peak.
+/// And this part of the size of the file, or of the job's peak.
 pub const MATTERS_SHARE: f64 = 0.1;
+/// A file is no larger than so many times what it retains and needs for a while itself: the rest of its peak is what others left behind.
+pub const OWN_TIMES: f64 = 2.0;
 /// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
 /// One of so many jobs of the level, the newest left out, may be as wild as it likes; of fewer none was as high as what is called worse.
@@ -41,8 +43,8 @@ pub const FEW_JOBS: [f64; 18] = [
 pub struct Figure {
     /// It itself, bytes; more is worse.
     pub bytes: f64,
-    /// What the file, or the job, takes at its peak, bytes.
-    pub peak_bytes: f64,
+    /// What the floors are shares of, bytes: the size of the file ([`size_of_file`]), or the job's peak.
+    pub size_bytes: f64,
 }
 
 /// What is told of a figure.
@@ -90,7 +92,7 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
     if before.len() < LEAST_JOBS {
         return Told::TooFew;
     }
-    let floor = least_change(figure.peak_bytes);
+    let floor = least_change(figure.size_bytes);
     // Bonferroni.
     let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
     let Some(ground) = Ground::of(before, floor, part) else {
@@ -209,14 +211,22 @@ fn least(apart_bytes: f64, jobs: usize, floor: f64) -> f64 {
 
 /// Whether a figure varies so much that a change of it that matters may stay untold, where it is told from so many bytes on.
 #[must_use]
-pub fn is_unsteady(least_bytes: f64, peak_bytes: f64) -> bool {
-    least_bytes > MATTERS_BYTES.max(MATTERS_SHARE * peak_bytes)
+pub fn is_unsteady(least_bytes: f64, size_bytes: f64) -> bool {
+    least_bytes > MATTERS_BYTES.max(MATTERS_SHARE * size_bytes)
 }
 
-/// The change that anybody wants to hear of, of a file or job that takes so much at its peak, bytes.
+/// The change that anybody wants to hear of, of a file of this size, or a job of this peak, bytes.
 #[must_use]
-pub fn least_change(peak_bytes: f64) -> f64 {
-    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * peak_bytes)
+pub fn least_change(size_bytes: f64) -> f64 {
+    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * size_bytes)
+}
+
+/// How large a file is that retains and needs for a while so much itself, bytes: its tree peak, of which in a large process most is what others left behind; so no
+/// more than [`OWN_TIMES`] its own, or than what [`MATTERS_BYTES`] is a share of that matters.
+#[must_use]
+pub fn size_of_file(tree_peak_bytes: f64, own_bytes: f64) -> f64 {
+    let own = (OWN_TIMES * own_bytes).max(MATTERS_BYTES / MATTERS_SHARE);
+    tree_peak_bytes.min(own)
 }
 
 /// Levels that are no further apart than noise explains are made one, those that are least so first: a cut that chance made leaves less noise than there is.

@@ -36,7 +36,7 @@ pub struct CheckReport {
     pub unmatched_limits: Vec<String>,
 }
 
-/// A figure of which a change that matters may stay untold: more than 20 MB and a tenth of what its file, or the job, takes at its peak.
+/// A figure of which a change that matters may stay untold: more than 20 MB and a tenth of the job's peak, or of the file's, of which in a large process no more counts than 200 MB or twice what the file itself took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unsteady {
