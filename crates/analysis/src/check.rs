@@ -12,6 +12,7 @@ mod limits;
 mod mended;
 mod moved;
 mod refuted;
+mod renamed;
 mod words;
 
 use std::{
@@ -32,7 +33,8 @@ pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
-pub use words::{beside_findings, of_refuted};
+pub use renamed::{MOST_RENAMINGS, Renaming, rename, renaming, tell_moved};
+pub use words::{beside_findings, of_moved, of_refuted};
 
 use found::Found;
 use moved::Moved;
@@ -226,6 +228,7 @@ fn judged(
         better: found.better,
         new_files,
         gone_files,
+        moved_files: Vec::new(),
         too_few,
         left_out,
         unsteady: found.unsteady,
