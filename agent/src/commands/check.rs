@@ -4,7 +4,11 @@ mod confirm;
 
 use std::{fmt::Write as _, time::Duration};
 
-use highwater_analysis::{check::of_refuted, figures::shown, time};
+use highwater_analysis::{
+    check::{of_moved, of_refuted},
+    figures::shown,
+    time,
+};
 use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause};
 use uuid::Uuid;
 
@@ -139,9 +143,14 @@ fn text(report: &CheckReport) -> String {
         let sentence = shown(&finding.sentence);
         let _ = writeln!(text, "  {mark:<12} {sentence}{tests}{known}");
     }
+    let moved: Vec<String> = report.moved_files.iter().map(of_moved).collect();
     for (what, names) in [
         ("Files new, not compared", &report.new_files),
         ("Files gone", &report.gone_files),
+        (
+            "Files compared with what they were under another name",
+            &moved,
+        ),
         ("Files with too few jobs before", &report.too_few),
         (
             "Files left out, as tests failed or were cut short",

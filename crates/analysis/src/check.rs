@@ -12,6 +12,7 @@ mod limits;
 mod mended;
 mod moved;
 mod refuted;
+mod renamed;
 mod words;
 
 use std::{
@@ -32,13 +33,14 @@ pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
-pub use words::{beside_findings, of_refuted};
+pub use renamed::{MOST_RENAMINGS, Renaming, rename, renaming, tell_moved};
+pub use words::{beside_findings, of_moved, of_refuted};
 
 use found::Found;
 use moved::Moved;
 pub(crate) use refuted::taken;
 
-use crate::time;
+use crate::{regression::size_of_file, time};
 
 /// A job of the baseline is looked for among those that have [`comparable`] alike; of so many at most, the newest.
 pub const MOST_BASELINE: usize = 30;
@@ -131,6 +133,15 @@ pub struct FileFigures {
     pub is_whole: bool,
 }
 
+impl FileFigures {
+    /// What changes of its figures are held against, bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> f64 {
+        let own_bytes = self.retained_bytes.max(0) as f64 + self.spike_bytes.max(0) as f64;
+        size_of_file(self.tree_peak_bytes as f64, own_bytes)
+    }
+}
+
 impl From<&FileRow> for FileFigures {
     fn from(row: &FileRow) -> Self {
         Self {
@@ -217,6 +228,7 @@ fn judged(
         better: found.better,
         new_files,
         gone_files,
+        moved_files: Vec::new(),
         too_few,
         left_out,
         unsteady: found.unsteady,

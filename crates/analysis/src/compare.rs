@@ -14,6 +14,7 @@ mod words;
 use highwater_wire::report::ComparisonReport;
 
 pub use files::only_here;
+pub use moved::{TestNames, pairs};
 pub use side::Side;
 pub use table::{Total, changed, counted, signed, sizes, totals};
 

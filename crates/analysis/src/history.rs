@@ -1,9 +1,10 @@
 //! Where a figure changed for good over jobs alike, in the order of their commits: at once, or little by little.
 //!
-//! A series falls into pieces: levels ([`crate::changepoint`]), and climbs, which are levels in a row that a line explains better. Between two pieces that
-//! do not meet lies a step; a climb is a creep, which no single step shows.
+//! A series falls into pieces: levels ([`crate::changepoint`]), and climbs, which explain levels in a row better than steps between these do: a line through
+//! all of their jobs, or a short one from one level to the next. Between two pieces that do not meet lies a step; a climb is a creep, which no single step shows.
 
 mod pieces;
+mod short;
 mod suite;
 mod words;
 
@@ -11,6 +12,7 @@ use highwater_wire::report::Confidence;
 
 use pieces::{Cut, Piece};
 
+pub use short::{BETTER, CLEARLY_BETTER, COST_BETWEEN, LEAST_BETWEEN};
 pub use suite::{Series, newest_first, of_file, of_suite, tells};
 pub use words::{of_change, of_report, tell_apart};
 
@@ -18,7 +20,7 @@ pub use words::{of_change, of_report, tell_apart};
 pub const MOST_JOBS: usize = 60;
 /// With fewer jobs nothing is said.
 pub const LEAST_JOBS: usize = 5;
-/// Of so many series without a change one may show a step by chance; a suite of 85 files has 171.
+/// Of so many series without a change one may show a step by chance; a suite of 85 files has 172.
 pub const CLEAN_SERIES: f64 = 20_000.0;
 /// A step is certain where each of both levels has so many jobs,
 pub const CERTAIN_JOBS: usize = 5;
@@ -28,9 +30,9 @@ pub const CERTAIN_NOISES: f64 = 6.0;
 pub const LIKELY_JOBS: usize = 3;
 /// and they differ by so many times the noise; else it is possible.
 pub const LIKELY_NOISES: f64 = 4.0;
-/// Fewer jobs make no creep.
+/// Fewer jobs make no creep whose trend is sure; a shorter one is possible at the most ([`CLEARLY_BETTER`]).
 pub const LEAST_CREEP_JOBS: usize = 12;
-/// How sure the trend of a creep must be, as Mann and Kendall count it: 1 in 30,000 by chance.
+/// How sure the trend of a creep must be, up or down, as Mann and Kendall count it: 1 in 30,000 by chance each way.
 pub const CREEP_SURE: f64 = 4.0;
 /// A creep is certain where it has so many jobs and the low end of its interval alone is worth telling; likely where half of that is.
 pub const CERTAIN_CREEP_JOBS: usize = 20;
@@ -68,9 +70,18 @@ pub fn shifts(values: &[f64], floor: f64) -> Vec<Shift> {
     let noise = cut.noise();
     let mut shifts = Vec::new();
     for (at, piece) in cut.pieces.iter().enumerate() {
-        let before = at.checked_sub(1).map(|before| &cut.pieces[before]);
-        let step = before.filter(|before| cut.apart(before, piece, noise) >= 1.0);
-        shifts.extend(step.map(|before| step_of(before, piece, noise)));
+        let before = at.checked_sub(1);
+        let step = before.filter(|before| cut.apart(&cut.pieces[*before], piece, noise) >= 1.0);
+        shifts.extend(step.map(|before| {
+            let step = step_of(&cut.pieces[before], piece, noise);
+            match step.confidence {
+                Confidence::Certain if cut.may_be_a_climb(before, noise) => Shift {
+                    confidence: Confidence::Likely,
+                    ..step
+                },
+                _ => step,
+            }
+        }));
         shifts.extend(creep_of(piece, floor, noise));
     }
     shifts

@@ -14,15 +14,17 @@ pub const LEAST_JOBS: usize = 5;
 pub const CLEAN_JOBS: f64 = 1_000.0;
 /// Figures that differ by less are the same, bytes.
 pub const LEAST_CHANGE_BYTES: f64 = 4.0 * 1_048_576.0;
-/// And so are those that differ by less than this part of what the file, or the job, takes at its peak.
+/// And so are those that differ by less than this part of the size of the file ([`size_of_file`]), or of the job's peak.
 pub const LEAST_CHANGE_SHARE: f64 = 0.05;
 /// A change that matters, bytes, where it is more than [`MATTERS_SHARE`]: where only larger ones are told, that is said.
 pub const MATTERS_BYTES: f64 = 20e6;
-/// And this part of what the file, or the job, takes at its peak.
+/// And this part of the size of the file, or of the job's peak.
 pub const MATTERS_SHARE: f64 = 0.1;
+/// A file is no larger than so many times what it retains and needs for a while itself: the rest of its peak is what others left behind.
+pub const OWN_TIMES: f64 = 2.0;
 /// No figure is known better, bytes: the kernel counts pages in batches, and allocators take whole arenas.
 pub const LEAST_NOISE_BYTES: f64 = 0.25 * 1_048_576.0;
-/// Where so many jobs are of the level beside the newest, one of these may be as wild as it likes; of fewer none was as high as what is called worse.
+/// One of so many jobs of the level, the newest left out, may be as wild as it likes; of fewer none was as high as what is called worse.
 pub const MANY_JOBS: usize = 10;
 /// What is less than this part of what the newest job had above the level did not come with that job.
 pub const SAME_CHANGE_SHARE: f64 = 0.5;
@@ -41,8 +43,8 @@ pub const FEW_JOBS: [f64; 18] = [
 pub struct Figure {
     /// It itself, bytes; more is worse.
     pub bytes: f64,
-    /// What the file, or the job, takes at its peak, bytes.
-    pub peak_bytes: f64,
+    /// What the floors are shares of, bytes: the size of the file ([`size_of_file`]), or the job's peak.
+    pub size_bytes: f64,
 }
 
 /// What is told of a figure.
@@ -90,54 +92,141 @@ pub fn compare(before: &[f64], figure: Figure, tested: usize) -> Told {
     if before.len() < LEAST_JOBS {
         return Told::TooFew;
     }
-    let floor = least_change(figure.peak_bytes);
+    let floor = least_change(figure.size_bytes);
     // Bonferroni.
     let part = 1.0 / CLEAN_JOBS / tested.max(1) as f64;
-    let levels = sure(before, changepoint::levels(before, floor / 2.0), part);
-    let Some(level) = levels.last().copied() else {
+    let Some(ground) = Ground::of(before, floor, part) else {
         return Told::TooFew;
     };
-    let noise_bytes = noise(before, &levels).max(LEAST_NOISE_BYTES);
-    let needed = apart_by_chance(before, &levels, part) * (1.0 + 1.0 / level.len() as f64).sqrt();
-    let least_bytes = needed.max(floor);
-    let is_surely =
-        |bytes: f64| bytes - level.value > least_bytes && bytes > highest(before, &level);
-    let change_bytes = figure.bytes - level.value;
+    let ground = ground.of_climb(before, part);
+    let least_bytes = ground.least_bytes;
+    let change_bytes = figure.bytes - ground.level.value;
     let newest = before[before.len() - 1];
     // One wild job is no cover for whatever comes below it.
     let is_alike = |newest: f64| {
         figure.bytes - newest < least_bytes
-            && change_bytes >= SAME_CHANGE_SHARE * (newest - level.value)
+            && change_bytes >= SAME_CHANGE_SHARE * (newest - ground.level.value)
     };
     let standing = if -change_bytes > least_bytes {
         Standing::Better
-    } else if !is_surely(figure.bytes) {
+    } else if !ground.is_below(figure.bytes) {
         Standing::Same
-    } else if is_surely(newest) && is_alike(newest) {
+    } else if ground.is_below(newest) && is_alike(newest) {
         Standing::WorseBefore
     } else {
         Standing::Worse
     };
     Told::Compared(Compared {
-        before_bytes: level.value,
-        noise_bytes,
+        before_bytes: ground.level.value,
+        noise_bytes: ground.noise_bytes,
         change_bytes,
         least_bytes,
-        since: level.from,
+        since: ground.level.from,
         standing,
     })
 }
 
-/// Whether a figure varies so much that a change of it that matters may stay untold, where it is told from so many bytes on.
-#[must_use]
-pub fn is_unsteady(least_bytes: f64, peak_bytes: f64) -> bool {
-    least_bytes > MATTERS_BYTES.max(MATTERS_SHARE * peak_bytes)
+/// What a figure is compared with.
+struct Ground {
+    level: Level,
+    /// A figure that is no higher is not worse, bytes.
+    highest: f64,
+    noise_bytes: f64,
+    /// From which change on a figure is worse, bytes.
+    least_bytes: f64,
+    floor: f64,
+    /// How far two figures lie apart by chance, bytes.
+    apart_bytes: f64,
 }
 
-/// The change that anybody wants to hear of, of a file or job that takes so much at its peak, bytes.
+impl Ground {
+    /// The last level; none of no jobs.
+    fn of(before: &[f64], floor: f64, part: f64) -> Option<Self> {
+        let levels = sure(before, changepoint::levels(before, floor / 2.0), part);
+        let level = *levels.last()?;
+        let apart_bytes = apart_by_chance(before, &levels, part);
+        Some(Self {
+            level,
+            highest: highest(before, &level),
+            noise_bytes: noise(before, &levels).max(LEAST_NOISE_BYTES),
+            least_bytes: least(apart_bytes, level.len(), floor),
+            floor,
+            apart_bytes,
+        })
+    }
+
+    /// The same without the newest jobs, where all of these are surely above the level that is there without them: several regressions in a row are neither noise, nor do they
+    /// hide the next. What the newest two of them have both is then the level.
+    fn of_climb(self, before: &[f64], part: f64) -> Self {
+        let first = LEAST_JOBS.max(self.level.from + 1);
+        let (mut found, mut lesser) = (None, f64::INFINITY);
+        for place in (first..before.len()).rev() {
+            lesser = lesser.min(before[place]);
+            let earlier = &before[self.level.from..place];
+            let lowest = earlier.iter().copied().fold(f64::INFINITY, f64::min);
+            // No level of these lies lower.
+            if lesser - lowest <= self.floor {
+                break;
+            }
+            // The test below would say so too, and takes longer.
+            let recent = earlier.iter().rev().skip(1).take(LEAST_JOBS);
+            if recent.filter(|bytes| **bytes >= lesser).count() > 1 {
+                continue;
+            }
+            let without = Self::of(&before[..place], self.floor, part);
+            let without =
+                without.filter(|it| it.level.from >= self.level.from && it.is_below(lesser));
+            found = without.or(found);
+        }
+        match (found, before) {
+            (None, _) => self,
+            (Some(without), [.., one, other]) if without.level.to + 2 <= before.len() => {
+                let value = one.min(*other);
+                let level = Level {
+                    from: before.len() - 2,
+                    to: before.len(),
+                    value,
+                };
+                Self {
+                    level,
+                    highest: value,
+                    least_bytes: least(without.apart_bytes, 1, without.floor),
+                    ..without
+                }
+            }
+            (Some(without), _) => without,
+        }
+    }
+
+    /// Whether a figure is surely more.
+    fn is_below(&self, bytes: f64) -> bool {
+        bytes - self.level.value > self.least_bytes && bytes > self.highest
+    }
+}
+
+/// From which change on a figure is worse than a level of so many jobs, bytes.
+fn least(apart_bytes: f64, jobs: usize, floor: f64) -> f64 {
+    floor.max(apart_bytes * (1.0 + 1.0 / jobs as f64).sqrt())
+}
+
+/// Whether a figure varies so much that a change of it that matters may stay untold, where it is told from so many bytes on.
 #[must_use]
-pub fn least_change(peak_bytes: f64) -> f64 {
-    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * peak_bytes)
+pub fn is_unsteady(least_bytes: f64, size_bytes: f64) -> bool {
+    least_bytes > MATTERS_BYTES.max(MATTERS_SHARE * size_bytes)
+}
+
+/// The change that anybody wants to hear of, of a file of this size, or a job of this peak, bytes.
+#[must_use]
+pub fn least_change(size_bytes: f64) -> f64 {
+    LEAST_CHANGE_BYTES.max(LEAST_CHANGE_SHARE * size_bytes)
+}
+
+/// How large a file is that retains and needs for a while so much itself, bytes: its tree peak, of which in a large process most is what others left behind; so no
+/// more than [`OWN_TIMES`] its own, or than what [`MATTERS_BYTES`] is a share of that matters.
+#[must_use]
+pub fn size_of_file(tree_peak_bytes: f64, own_bytes: f64) -> f64 {
+    let own = (OWN_TIMES * own_bytes).max(MATTERS_BYTES / MATTERS_SHARE);
+    tree_peak_bytes.min(own)
 }
 
 /// Levels that are no further apart than noise explains are made one, those that are least so first: a cut that chance made leaves less noise than there is.
@@ -179,14 +268,14 @@ fn noise(before: &[f64], levels: &[Level]) -> f64 {
     changepoint::noise(&levels.iter().flat_map(of).collect::<Vec<f64>>())
 }
 
-/// What a job of the level had without being another level; one wild one of many does not count, nor does the newest, of which nobody knows yet.
+/// What a job of the level had without being another level; of many one in [`MANY_JOBS`] may be wild and does not count, nor does the newest, of which nobody knows yet.
 fn highest(before: &[f64], level: &Level) -> f64 {
     let mut values = before[level.from..level.to].to_vec();
     if level.len() > 1 && level.to == before.len() {
         values.pop();
     }
     values.sort_unstable_by(f64::total_cmp);
-    let wild = usize::from(values.len() >= MANY_JOBS);
+    let wild = values.len() / MANY_JOBS;
     values[values.len() - 1 - wild]
 }
 

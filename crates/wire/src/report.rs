@@ -25,7 +25,8 @@ pub use acknowledgement::{
 };
 pub use check::{
     Baseline, BaselineJob, ChangedFixture, CheckFigure, CheckLimits, CheckReport, CheckVerdict,
-    Finding, FindingCause, LimitName, Refuted, Remeasured, SetLimit, TestCounts, Unsteady,
+    Finding, FindingCause, LimitName, MovedFile, Refuted, Remeasured, SetLimit, TestCounts,
+    Unsteady,
 };
 pub use collected::CollectedRow;
 pub use compare::{

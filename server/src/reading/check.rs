@@ -2,12 +2,14 @@
 
 use highwater_analysis::{
     check::{self, Again, Before, Checked, FileFigures, Limits},
+    compare::TestNames,
     regression::LEAST_JOBS,
     time::{self, rfc3339},
 };
 use highwater_store::{Alike, BaselineRow, FileFact, Snapshot};
 use highwater_wire::report::{
-    Acknowledgement, BaselineJob, CheckReport, FileRow, FixtureRow, JobReport, JobState,
+    Acknowledgement, BaselineJob, CheckReport, FileRow, FixtureRow, JobReport, JobState, MovedFile,
+    TestRow,
 };
 
 use super::{
@@ -104,8 +106,9 @@ impl Job<'_> {
         let weight = counted.weight() + own + measured_again;
         let room = self.state.comparing.claim(weight).await;
         let mut snapshot = self.state.store.snapshot().await?;
-        let before = counted.read(&mut snapshot, &room, Of::All).await?;
+        let mut before = counted.read(&mut snapshot, &room, Of::All).await?;
         drop(snapshot);
+        let moved = self.renamed(&report, &files, &mut before).await?;
         let again = match confirming {
             Some(uuid) => of_again(self.state, uuid).await?,
             None => None,
@@ -113,6 +116,7 @@ impl Job<'_> {
         let work = move || {
             let limits = &against.limits;
             let mut checked = check::check(&report, &files, &branch, &before, limits);
+            check::tell_moved(&mut checked, &report, moved);
             if let Some((again, rows)) = &again {
                 let of = Checked {
                     job: &report,
@@ -144,6 +148,33 @@ impl Job<'_> {
         let mut snapshot = self.state.store.snapshot().await?;
         let confirming = snapshot.confirming(self.key.project_id, self.uuid).await?;
         Ok(confirming == Some(again))
+    }
+
+    /// Puts files of the baseline that have another name since under that one; which these are. The tests of a job are read only where a file may have moved since.
+    async fn renamed(
+        &self,
+        report: &JobReport,
+        files: &[FileRow],
+        before: &mut [Before],
+    ) -> Result<Vec<MovedFile>, AppError> {
+        let mut moved = Vec::new();
+        let mut own: Option<Vec<TestRow>> = None;
+        let mut until = before.len();
+        for _ in 0..check::MOST_RENAMINGS {
+            let Some(found) = check::renaming(report, files, before, until) else {
+                break;
+            };
+            let (mut then, mut now) = (TestNames::default(), TestNames::default());
+            then.add(&tests_of(self.state, found.job).await?, &found.gone);
+            let own = match &mut own {
+                Some(own) => own,
+                None => own.insert(tests_of(self.state, self.uuid).await?),
+            };
+            now.add(own, &found.came);
+            moved.extend(check::rename(before, &found, &then, &now));
+            until = found.at;
+        }
+        Ok(moved)
     }
 
     /// The jobs that it may be compared with, the newest commit first, and their branch.
@@ -221,6 +252,18 @@ async fn fixtures_of(state: &AppState, uuid: Uuid) -> Result<Option<Vec<FixtureR
     match job.fixtures().await {
         Ok(fixtures) => Ok(Some(fixtures)),
         Err(error) if error.is_removed() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The tests of a job; none where retention took them.
+async fn tests_of(state: &AppState, uuid: Uuid) -> Result<Vec<TestRow>, AppError> {
+    let Some(mut job) = Job::any(state, uuid).await? else {
+        return Ok(Vec::new());
+    };
+    match job.tests().await {
+        Ok(tests) => Ok(tests),
+        Err(error) if error.is_removed() => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,9 @@
 //! The section of a job's page that sets it beside the jobs before it.
 
-use highwater_analysis::{check::of_refuted, time};
+use highwater_analysis::{
+    check::{of_moved, of_refuted},
+    time,
+};
 use highwater_wire::report::{CheckReport, CheckVerdict, Finding, FindingCause, JobReport};
 use uuid::Uuid;
 
@@ -86,6 +89,7 @@ pub(crate) fn section(
         better,
         new_files,
         gone_files,
+        moved_files,
         too_few,
         left_out,
         // The sentence has those that matter most.
@@ -108,15 +112,18 @@ pub(crate) fn section(
         format!(", the newest of commit {commit}")
     };
     let refuted = of_refuted(&baseline.refuted);
+    let moved: Vec<String> = moved_files.iter().map(of_moved).collect();
+    let moved = note("Compared with what they were under another name", &moved);
+    let told_beside = [refuted, moved].into_iter().flatten();
+    let told_beside: String = told_beside.map(|words| format!(" {words}")).collect();
     let beside = match newest {
         None => "There is no job before to compare it with.".to_owned(),
         Some(_) => format!(
-            "{compared} figures beside {jobs} {}{until}.{}",
+            "{compared} figures beside {jobs} {}{until}.{told_beside}",
             match baseline.branch.as_str() {
                 "" => "without a branch".to_owned(),
                 branch => format!("of {branch}"),
             },
-            refuted.map_or_else(String::new, |words| format!(" {words}")),
         ),
     };
     let project_href = project_href(&of.project);

@@ -192,3 +192,31 @@ fn jobs_of_other_names_and_branches_are_told_apart() {
         assert!(message.contains(what), "{message}");
     }
 }
+
+#[test]
+fn a_renamed_file_is_checked_beside_what_it_was_under_its_old_name() {
+    let app = App::start();
+    let (old, new) = ("tests/test_old.py", "tests/test_new.py");
+    for day in 0..6 {
+        record(&app, "unit", ("main", day), old, 20 * MIB);
+    }
+    let uuid = record(&app, "unit", ("main", 6), new, 60 * MIB);
+    let report = app.get(&format!("/api/v1/jobs/{uuid}/check")).json();
+    let moved = json!([{"path": new, "moved_from": old}]);
+    assert_eq!(report["moved_files"], moved, "{report}");
+    assert_eq!(
+        (&report["new_files"], &report["gone_files"]),
+        (&json!([]), &json!([]))
+    );
+    let findings = report["findings"].as_array().unwrap();
+    let of_file = findings.iter().find(|it| it["path"] == new).unwrap();
+    assert_eq!(of_file["cause"], "changed");
+    let sentence = of_file["sentence"].as_str().unwrap();
+    assert!(
+        sentence.ends_with("It was tests/test_old.py before."),
+        "{sentence}"
+    );
+    let page = app.get(&format!("/jobs/{uuid}")).text.replace("<wbr>", "");
+    let told = "Compared with what they were under another name: tests/test_new.py (was tests/test_old.py).";
+    assert!(page.contains(told), "{page}");
+}

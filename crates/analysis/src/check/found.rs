@@ -29,7 +29,8 @@ struct History<'a> {
     path: Option<&'a str>,
     tests: Option<TestCounts>,
     now: i64,
-    peak_bytes: i64,
+    /// What the floors are shares of, bytes.
+    size_bytes: f64,
     had: Vec<(usize, i64)>,
     /// What of a change is told by another figure, bytes.
     held_bytes: i64,
@@ -67,7 +68,7 @@ impl<'a> Found<'a> {
             path: None,
             tests: None,
             now: peak_bytes,
-            peak_bytes,
+            size_bytes: peak_bytes as f64,
             had: whole().map(|(at, it)| (at, it.peak_bytes)).collect(),
             held_bytes: 0,
             is_lower_bound: job.censored || job.state == JobState::Running,
@@ -167,7 +168,7 @@ impl<'a> Found<'a> {
                 before: it.tests,
             }),
             now: file.retained_bytes,
-            peak_bytes: file.tree_peak_bytes,
+            size_bytes: file.size_bytes(),
             had: whole().map(|(at, it)| (*at, it.retained_bytes)).collect(),
             held_bytes: 0,
             is_lower_bound: false,
@@ -200,7 +201,7 @@ impl<'a> Found<'a> {
             .collect();
         let figure = Figure {
             bytes: sign * history.now.saturating_sub(history.held_bytes) as f64,
-            peak_bytes: history.peak_bytes as f64,
+            size_bytes: history.size_bytes,
         };
         match regression::compare(&values, figure, self.tested) {
             Told::Compared(compared) => Some(compared),
@@ -214,7 +215,7 @@ impl<'a> Found<'a> {
         self.compared += 1;
         let sign = sign_of(history.figure);
         let is_worse = matches!(compared.standing, Standing::Worse | Standing::WorseBefore);
-        if !is_worse && is_unsteady(compared.least_bytes, history.peak_bytes as f64) {
+        if !is_worse && is_unsteady(compared.least_bytes, history.size_bytes) {
             self.unsteady.push(Unsteady {
                 figure: history.figure,
                 path: history.path.map(str::to_owned),

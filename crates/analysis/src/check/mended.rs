@@ -67,17 +67,17 @@ impl Pairs {
         for figure in [CheckFigure::Retained, CheckFigure::Spike] {
             let values: Vec<f64> = had.iter().map(|file| of(file, figure) as f64).collect();
             let bytes = other.map_or(0, |other| of(other, figure));
-            let peak_bytes = one.tree_peak_bytes as f64;
+            let size_bytes = one.size_bytes();
             let is_worse = |bytes: i64| {
                 let bytes = bytes as f64;
-                match compare(&values, Figure { bytes, peak_bytes }, tested) {
+                match compare(&values, Figure { bytes, size_bytes }, tested) {
                     Told::Compared(it) => {
                         matches!(it.standing, Standing::Worse | Standing::WorseBefore)
                     }
                     Told::TooFew => true,
                 }
             };
-            let is_less = (of(one, figure) - bytes) as f64 >= least_change(peak_bytes);
+            let is_less = (of(one, figure) - bytes) as f64 >= least_change(size_bytes);
             let is_as_before = values.is_empty() || other.is_none() || !is_worse(bytes);
             if is_less && is_worse(of(one, figure)) && is_as_before {
                 *of_mut(&mut less, figure) = bytes;

@@ -54,7 +54,7 @@ impl Moved {
             if values.len() < LEAST_JOBS {
                 continue;
             }
-            let floor = least_change(file.tree_peak_bytes as f64);
+            let floor = least_change(file.size_bytes());
             let levels = changepoint::levels(&values, floor / 2.0);
             let mut away = Vec::with_capacity(values.len());
             for level in &levels {

@@ -98,14 +98,14 @@ fn is_refuted(
     figure: CheckFigure,
     tested: usize,
 ) -> bool {
-    let peak_bytes = first.tree_peak_bytes as f64;
+    let size_bytes = first.size_bytes();
     let (one, other) = (of(first, figure) as f64, of(again, figure) as f64);
-    if one - other < least_change(peak_bytes) {
+    if one - other < least_change(size_bytes) {
         return false;
     }
     let had = before.iter().flatten();
     let had: Vec<f64> = had.map(|file| of(file, figure) as f64).collect();
-    let standing = |bytes: f64| match compare(&had, Figure { bytes, peak_bytes }, tested) {
+    let standing = |bytes: f64| match compare(&had, Figure { bytes, size_bytes }, tested) {
         Told::Compared(it) => Some(it.standing),
         Told::TooFew => None,
     };

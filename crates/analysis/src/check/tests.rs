@@ -124,6 +124,20 @@ fn a_file_that_retains_more_is_told_once_and_with_its_figures() {
 }
 
 #[test]
+fn a_file_that_retains_more_in_a_large_process_is_told() {
+    let mut before = before(12);
+    for job in &mut before {
+        job.peak_bytes += 3_000 * MIB;
+        job.files[0].tree_peak_bytes = 3_000 * MIB;
+    }
+    let mut file = row("a.py", 141, 161);
+    file.tree_peak_bytes = 3_120 * MIB;
+    let report = checked(&job(3_421, 690), &[file, row("b.py", 1, 90)], &before);
+    let retained = (CheckFigure::Retained, Some("a.py"), FindingCause::Changed);
+    assert_eq!(told(&report), [retained], "120 MiB are no 5 % of the job");
+}
+
+#[test]
 fn a_spike_of_its_own_is_told_beside_what_is_retained() {
     let report = checked(
         &job(301, 699),

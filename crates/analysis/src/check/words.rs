@@ -1,8 +1,8 @@
 //! A check in plain sentences.
 
 use highwater_wire::report::{
-    CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause, JobReport, JobState, Refuted,
-    SetLimit,
+    CheckFigure, CheckReport, CheckVerdict, Finding, FindingCause, JobReport, JobState, MovedFile,
+    Refuted, SetLimit,
 };
 
 use super::{has_failed, is_cut_short};
@@ -184,6 +184,12 @@ pub fn of_refuted(refuted: &[Refuted]) -> Option<String> {
             "Refuted by a confirming run, in jobs before, and taken as it measured: {told}{more}."
         )
     })
+}
+
+/// A file that has another name now, with the old one.
+#[must_use]
+pub fn of_moved(moved: &MovedFile) -> String {
+    format!("{} (was {})", moved.path, moved.moved_from)
 }
 
 /// What changed, with what it is judged by. `sign` is -1 for a figure of which less is worse.

@@ -24,7 +24,7 @@ fn paths_only_in<'a>(one: &'a Side, other: &'a Side) -> impl Iterator<Item = &'a
 pub(super) fn compare(before: &Side, after: &Side) -> Vec<FileComparison> {
     let gone: Vec<&str> = paths_only_in(before, after).collect();
     let came: Vec<&str> = paths_only_in(after, before).collect();
-    let moved = moved::pairs((before, gone), (after, came));
+    let moved = moved::pairs((&before.tests, gone), (&after.tests, came));
     let left: BTreeSet<&str> = moved.values().copied().collect();
     let paths: BTreeSet<&str> = [before, after]
         .iter()

@@ -1,15 +1,14 @@
 //! The jobs of a side, put together as they come.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_wire::report::{
     ComparedFile, ComparedFixture, ComparedJob, ComparedSide, FileRow, FixtureRow, JobReport,
     JobState, LimitUse, SessionReport, Span, TestRow, Verdict,
 };
 use uuid::Uuid;
+
+use super::moved::TestNames;
 
 /// The jobs of a side, and what their files and fixtures took.
 #[derive(Debug, Default)]
@@ -19,8 +18,8 @@ pub struct Side {
     pub(super) files: BTreeMap<String, Option<ComparedFile>>,
     /// By name and where they are defined.
     pub(super) fixtures: BTreeMap<(String, String), ComparedFixture>,
-    /// Digests of the names of the tests of some files, by path.
-    pub(super) tests: BTreeMap<String, BTreeSet<u64>>,
+    /// The tests of some files.
+    pub(super) tests: TestNames,
     /// Jobs of which the rows within are not there any more.
     pub(super) without_files: Vec<Uuid>,
     pub(super) around: Around,
@@ -62,13 +61,7 @@ impl Side {
 
     /// Adds the tests of some files of a job, by which a file that moved is known.
     pub fn add_tests(&mut self, rows: &[TestRow], wanted: &BTreeSet<String>) {
-        for row in rows.iter().filter(|row| wanted.contains(&row.path)) {
-            let name = row.nodeid.split_once("::").map_or("", |(_, name)| name);
-            let mut hasher = DefaultHasher::new();
-            name.hash(&mut hasher);
-            let names = self.tests.entry(row.path.clone()).or_default();
-            names.insert(hasher.finish());
-        }
+        self.tests.add(rows, wanted);
     }
 
     /// Whether the files of all its jobs are known.

@@ -1,6 +1,11 @@
 //! A series as levels and climbs.
 
-use super::{CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS};
+use std::ops::Range;
+
+use super::{
+    CERTAIN_CREEP_JOBS, CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS,
+    short::{self, BETTER, CLEARLY_BETTER},
+};
 use crate::{
     changepoint::{self, Level},
     regression::{self, LEAST_NOISE_BYTES},
@@ -28,7 +33,31 @@ impl<'a> Cut<'a> {
             let joined = changepoint::level(values, cut.pieces[at].from, to);
             cut.pieces[at] = Piece::from(&joined);
         }
+        while let Some((levels, pieces)) = cut.short_climb() {
+            cut.pieces.splice(levels, pieces);
+        }
         cut
+    }
+
+    /// Levels in a row that a short climb explains clearly better, and the pieces that take their place; of the longest such row.
+    fn short_climb(&self) -> Option<(Range<usize>, Vec<Piece>)> {
+        let noise = self.noise();
+        let counts = (2..=self.pieces.len()).rev();
+        let mut rows =
+            counts.flat_map(|count| (count..=self.pieces.len()).map(move |to| to - count..to));
+        rows.find_map(|row| {
+            let climb = short::between(self.values, &self.pieces[row.clone()], noise)?;
+            (climb.gain >= CLEARLY_BETTER).then_some((row, climb.pieces))
+        })
+    }
+
+    /// Whether the step from a piece to the next one may be a short climb as well, or a part of one.
+    pub(super) fn may_be_a_climb(&self, at: usize, noise: f64) -> bool {
+        let Some(pieces) = self.pieces.get(at..at + 2) else {
+            return false;
+        };
+        let climb = short::between(self.values, pieces, noise);
+        pieces.iter().any(Piece::is_short_climb) || climb.is_some_and(|it| it.gain >= BETTER)
     }
 
     /// Takes the longest climb out of levels, and so on with what is left before and behind it.
@@ -85,11 +114,18 @@ pub(super) struct Piece {
     pub(super) begin: f64,
     /// Of each value over the one before it, with the end of its interval that is nearer to nothing; none of a level.
     pub(super) slope: Option<(f64, f64)>,
+    /// Its values need not lie on the line, only between its ends.
+    pub(super) is_rough: bool,
 }
 
 impl Piece {
     pub(super) fn len(&self) -> usize {
         self.to - self.from
+    }
+
+    /// Whether it is a climb of so few jobs that where it begins and ends is not certain.
+    fn is_short_climb(&self) -> bool {
+        self.slope.is_some() && self.len() < CERTAIN_CREEP_JOBS
     }
 
     fn at(&self, place: usize) -> f64 {
@@ -102,10 +138,14 @@ impl Piece {
     }
 
     fn residuals<'a>(&'a self, values: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        (self.from..self.to).map(|place| values[place] - self.at(place))
+        let ends = (self.begin.min(self.end()), self.begin.max(self.end()));
+        (self.from..self.to).map(move |place| match self.is_rough {
+            true => values[place] - values[place].max(ends.0).min(ends.1),
+            false => values[place] - self.at(place),
+        })
     }
 
-    fn loss(&self, values: &[f64], noise: f64) -> f64 {
+    pub(super) fn loss(&self, values: &[f64], noise: f64) -> f64 {
         let losses = self.residuals(values);
         losses.map(|away| changepoint::loss(away, noise)).sum()
     }
@@ -118,8 +158,14 @@ impl From<&Level> for Piece {
             to: level.to,
             begin: level.value,
             slope: None,
+            is_rough: false,
         }
     }
+}
+
+/// The middle of the values between two places.
+pub(super) fn median(values: &[f64], from: usize, to: usize) -> f64 {
+    changepoint::level(values, from, to).value
 }
 
 /// The line that explains levels in a row better than they do themselves, where it goes one way all the time, surely, and far enough.
@@ -149,6 +195,7 @@ fn climb(values: &[f64], levels: &[Level], floor: f64) -> Option<Piece> {
         to,
         begin: robust::median(&mut begins)?,
         slope: Some((slope.value, nearer)),
+        is_rough: false,
     };
     let noise = changepoint::scale(values, floor / 2.0);
     let cost = changepoint::cost(values.len());

@@ -44,7 +44,7 @@ pub fn of_suite(series: &Series<'_>) -> Vec<Change> {
         let values = whole.map(|(at, job)| Value {
             at,
             bytes: bytes(job),
-            peak_bytes: job.peak_bytes,
+            size_bytes: job.peak_bytes as f64,
         });
         changes.extend(told(series, figure, None, &values.collect::<Vec<_>>()));
     }
@@ -87,7 +87,8 @@ struct Value {
     /// Place of the job.
     at: usize,
     bytes: i64,
-    peak_bytes: i64,
+    /// What the floor is a share of, bytes.
+    size_bytes: f64,
 }
 
 /// Whether a job tells of a file, or where none is named of the suite: all of the file ran there, and went well.
@@ -125,7 +126,7 @@ fn of_figures(
         let values = whole.map(|(at, figures)| Value {
             at: *at,
             bytes: bytes(figures),
-            peak_bytes: figures.tree_peak_bytes,
+            size_bytes: figures.size_bytes(),
         });
         values.collect::<Vec<Value>>()
     };
@@ -134,7 +135,7 @@ fn of_figures(
     let mut changes = told(series, CheckFigure::Retained, Some(path), &retained);
     // What is still held at the end was needed for a while too, and is told already.
     let is_told = |spike: &Change| {
-        let least = least_change(peak(&spikes)) as i64;
+        let least = least_change(size(&spikes)) as i64;
         changes.iter().any(|held: &Change| {
             let differ = spike.change_bytes.saturating_sub(held.change_bytes);
             held.since == spike.since && held.kind == spike.kind && differ.saturating_abs() < least
@@ -146,10 +147,10 @@ fn of_figures(
     changes
 }
 
-/// What the figure's file or job usually takes at its peak, bytes.
-fn peak(values: &[Value]) -> f64 {
-    let mut peaks: Vec<f64> = values.iter().map(|it| it.peak_bytes as f64).collect();
-    robust::median(&mut peaks).unwrap_or(0.0)
+/// What the floor is a share of in most jobs, bytes.
+fn size(values: &[Value]) -> f64 {
+    let mut sizes: Vec<f64> = values.iter().map(|it| it.size_bytes).collect();
+    robust::median(&mut sizes).unwrap_or(0.0)
 }
 
 fn told(
@@ -159,7 +160,7 @@ fn told(
     values: &[Value],
 ) -> Vec<Change> {
     let bytes: Vec<f64> = values.iter().map(|value| value.bytes as f64).collect();
-    let shifts = shifts(&bytes, least_change(peak(values)));
+    let shifts = shifts(&bytes, least_change(size(values)));
     let job = |place: usize| {
         let value = values.get(place)?;
         Some(&series.jobs.get(value.at)?.job)

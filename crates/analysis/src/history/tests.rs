@@ -29,6 +29,10 @@ fn the_page_tells_the_figures_that_count() {
         format!("| likely | {LIKELY_JOBS} or more | {LIKELY_NOISES} times"),
         format!("of {LEAST_CREEP_JOBS} jobs or more"),
         format!("must be {CREEP_SURE} or more"),
+        format!("{LEAST_BETWEEN} jobs or more between two levels"),
+        format!("or anywhere between the levels at {COST_BETWEEN} a job"),
+        format!("by {CLEARLY_BETTER} or more it takes their place"),
+        format!("by {BETTER} or more the step is likely at the most"),
         format!("it has {CERTAIN_CREEP_JOBS} jobs or more"),
     ] {
         assert!(
@@ -151,6 +155,115 @@ fn how_sure_a_step_is_hangs_on_both_levels_and_the_noise() {
         .map(|at| [0.0, 2.7, -2.7, 1.4, -1.4][at % 5] * MB + if at >= 20 { 9.0 * MB } else { 0.0 })
         .collect();
     assert_eq!(confidence(&noisy), Some(Confidence::Likely));
+}
+
+/// Noise of several kinds, in units of what [`changepoint::noise`](crate::changepoint::noise) takes it for: normal, Laplace's, two-valued, and with wild jobs.
+fn noise_of_kind(kind: usize, chance: &mut Chance) -> f64 {
+    match kind {
+        0 => chance.normal(),
+        1 => {
+            let part = chance.between(-0.5, 0.5);
+            -part.signum() * (1.0 - 2.0 * part.abs()).max(1e-12).ln() / 2_f64.sqrt()
+        }
+        2 if chance.next() < 0.15 => 1.3,
+        2 => 0.0,
+        _ if chance.next() < 0.02 => chance.between(-10.0, 20.0),
+        _ => chance.normal(),
+    }
+}
+
+/// That a climb may explain it too makes hardly a step less sure.
+#[test]
+fn a_step_stays_certain_whatever_the_noise() {
+    let mut chance = Chance(21);
+    for kind in 0..4 {
+        for (size, least) in [(7.0, 85), (10.0, 95)] {
+            let (mut steps, mut certain) = (0, 0);
+            for _ in 0..400 {
+                let (before, after) = (chance.whole(5, 30), chance.whole(5, 30));
+                let noise = chance.between(0.7, 3.0) * MB;
+                let values: Vec<f64> = (0..before + after)
+                    .map(|at| {
+                        let step = if at < before { 0.0 } else { size * noise };
+                        40.0 * MB + step + noise * noise_of_kind(kind, &mut chance)
+                    })
+                    .collect();
+                let found = shifts(&values, FLOOR);
+                let is_step = found
+                    .iter()
+                    .find(|it| it.per_job.is_none() && it.from == before);
+                // How sure it would be were there no such thing as a climb.
+                let Some(step) = is_step else { continue };
+                let jobs = before.min(after);
+                let change = (step.after - step.before).abs();
+                if jobs >= CERTAIN_JOBS && change >= CERTAIN_NOISES * step.noise {
+                    steps += 1;
+                    certain += usize::from(step.confidence == Confidence::Certain);
+                }
+            }
+            println!(
+                "noise of kind {kind}: of {steps} steps of {size} times it {certain} are certain"
+            );
+            assert!(
+                certain * 100 >= steps * least && steps >= 100,
+                "{certain} of {steps}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_climb_over_a_few_jobs_is_charged_to_no_commit_for_certain() {
+    let mut chance = Chance(22);
+    for kind in 0..4 {
+        for length in 4..LEAST_CREEP_JOBS {
+            let (mut creeps, mut certain) = (0, 0);
+            for _ in 0..100 {
+                let (before, after) = (chance.whole(5, 25), chance.whole(1, 25));
+                let noise = chance.between(0.05, 2.0) * MB;
+                let grown = FLOOR.max(10.0 * noise) * chance.between(1.2, 4.0);
+                // Each job adds its part, one more and one less.
+                let parts: Vec<f64> = (0..length).map(|_| chance.between(0.5, 1.5)).collect();
+                let whole: f64 = parts.iter().sum();
+                let values: Vec<f64> = (0..before + length + after)
+                    .map(|at| {
+                        let had = (at + 1).saturating_sub(before).min(length);
+                        let grown = grown * parts[..had].iter().sum::<f64>() / whole;
+                        40.0 * MB + grown + noise * noise_of_kind(kind, &mut chance)
+                    })
+                    .collect();
+                let found = shifts(&values, FLOOR);
+                creeps += usize::from(found.iter().any(|it| it.per_job.is_some()));
+                let of_one =
+                    |it: &&Shift| it.per_job.is_none() && it.confidence == Confidence::Certain;
+                certain += found.iter().filter(of_one).count();
+            }
+            println!(
+                "noise of kind {kind}: of 100 climbs over {length} jobs {creeps} are told as such, {certain} as certain steps"
+            );
+            assert_eq!(certain, 0, "noise of kind {kind}, {length} jobs");
+            assert!(
+                creeps >= 80,
+                "noise of kind {kind}, {length} jobs: {creeps}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_short_climb_is_told_with_its_jobs() {
+    let jobs: Vec<Before> = (0..20)
+        .map(|at| job(at, 20 + 5 * (at.clamp(7, 13) as i64 - 7), 60, 200))
+        .collect();
+    let found = of(&jobs);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        found[0].sentence,
+        "From 07aaaaaaaa (20 Nov 2025) to 13aaaaaaaa (26 Nov 2025) tests/test_a.py came to retain 50.0 MiB, 30.0 MiB more than 6 jobs before, about 5.0 MiB a job and with no single step; possible."
+    );
+    assert_eq!(found[0].kind, ChangeKind::Creep);
+    assert_eq!(found[0].last_before.as_ref(), Some(&jobs[6].job));
+    assert!(!found[0].is_current);
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub struct CheckReport {
     pub new_files: Vec<String>,
     /// Files that the newest job of the baseline ran and this one did not.
     pub gone_files: Vec<String>,
+    /// Files that have another name since jobs of the baseline, and are compared with what they were under the old one.
+    #[serde(default)]
+    pub moved_files: Vec<MovedFile>,
     /// Files of which too few jobs of the baseline have figures.
     pub too_few: Vec<String>,
     /// Files that are not compared, since tests of them failed or were cut short.
@@ -36,7 +39,17 @@ pub struct CheckReport {
     pub unmatched_limits: Vec<String>,
 }
 
-/// A figure of which a change that matters may stay untold: more than 20 MB and a tenth of what its file, or the job, takes at its peak.
+/// A file that has another name now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MovedFile {
+    /// Its path.
+    pub path: String,
+    /// Its path before.
+    pub moved_from: String,
+}
+
+/// A figure of which a change that matters may stay untold: more than 20 MB and a tenth of the job's peak, or of the file's, of which in a large process no more counts than 200 MB or twice what the file itself took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unsteady {

@@ -105,7 +105,7 @@ fn compared(before: &[Job], now: &Job, path: &str, kind: Kind) -> Told {
     let had: Vec<f64> = values(before, path, |it| kind.of(it));
     let figure = Figure {
         bytes: kind.of(file) as f64,
-        peak_bytes: file.tree_peak_bytes as f64,
+        size_bytes: file.size_bytes(),
     };
     regression::compare(&had, figure, 2 * now.files.len() + 2)
 }

@@ -111,15 +111,13 @@ impl Stepped {
         for value in &mut values[at..] {
             *value += self.bytes as f64;
         }
-        let peak = self.history.now.file(&self.path);
-        let peak = peak.map_or(0.0, |file| file.tree_peak_bytes as f64);
-        (values, at, least_change(peak))
+        let file = self.history.now.file(&self.path);
+        // Levels that differ by less are one.
+        let least = file.map_or(0.0, |file| {
+            regression::least_change(file.size_bytes()) / 2.0
+        });
+        (values, at, least)
     }
-}
-
-/// Levels that differ by less are one.
-fn least_change(peak_bytes: f64) -> f64 {
-    regression::LEAST_CHANGE_BYTES.max(regression::LEAST_CHANGE_SHARE * peak_bytes) / 2.0
 }
 
 /// Where a series changes.
