@@ -160,7 +160,7 @@ fn steps_are_named_by_their_files() {
     assert!(
         report
             .sentence
-            .contains("over 24 files: in test_15.py (114.4 MiB), and hardly between."),
+            .contains("over 24 files: in test_15.py (114.4 MiB), and hardly in any other."),
         "{}",
         report.sentence
     );
