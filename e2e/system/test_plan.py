@@ -304,7 +304,6 @@ def test_a_plan_that_cannot_be_kept_is_told(server, suite):
         (["--kept", job], "a server keeps it, and none is named"),
         (["--kept", job, "--server", server.url], "there is no plan " + job),
         (["--kept", job, "--budget", "1GB"], "cannot be used with"),
-        ([], "--budget"),
     ]:
         told = planned(suite, None, where + ["--spool", suite.spool] if "--kept" not in where else where, ok=False)
         assert told.returncode == 2 and why in told.stderr, told.stderr
