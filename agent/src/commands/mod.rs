@@ -11,6 +11,7 @@ mod kept;
 mod lost;
 mod named;
 pub mod one_by_one;
+mod others;
 pub mod plan;
 mod planned;
 pub mod record;
