@@ -1,7 +1,9 @@
 """One death of a suite with workers, as its owner meets it: the summary, the page, the report and the plan say the same, and what they say fits together."""
 
+import html
 import json
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -156,3 +158,42 @@ def test_the_least_budget_of_workers_counts_a_fixture_once_each(suite, server):
     assert plan["bound"] == "at_most" and 150 * MB < beside < controller + 165 * MB, (beside, controller)
     run = suite.run(PYTEST + ["-p", "no:randomly", "-n", "2", "--dist", "loadfile", "test_3_spikes.py"])
     assert 150 * MB < run["peak_bytes"] <= least, (run["peak_bytes"], least)
+
+
+def test_the_command_that_is_named_finds_a_plan_and_where_nothing_fits_none_is_named(suite, server, cgroup):
+    died = die(suite, server, cgroup)
+
+    def told():
+        hint = server.get("/api/v1/jobs/%s/report?format=json" % died["uuid"])["plan_hint"]
+        page = server.text("/jobs/%s" % died["uuid"])
+        markdown = highwater(suite, "report", "--format", "markdown", "--server", server.url, died["uuid"]).stdout
+        return hint, page, markdown
+
+    hint, page, markdown = told()
+    command = hint["command"]
+    assert command in page and command in html.unescape(markdown) and server.url in command, (hint, page)
+    done = highwater(suite, *shlex.split(command)[1:])
+    assert done.returncode == 0 and "of 5 test files inside" in done.stdout, done
+    # Without a budget it is the same plan, and says of which limit.
+    words = [word for word in shlex.split(command)[1:] if not re.fullmatch(r"--budget|\d+MB", word)]
+    same = highwater(suite, *words)
+    [plan] = re.findall(r"^plan (\S+)$", done.stdout, re.MULTILINE)
+    assert "plan %s\n" % plan in same.stdout and re.search(r"\(\d+ % of the limit of the cgroup, 248\.0 MiB", same.stdout), same
+
+    # Another job saw that a file needs more than the limit bears.
+    (suite.folder / "test_3_spikes.py").write_text(SPIKES.replace("range(150)", "range(400)").replace("0.01", "0.001"))
+    whole = suite.run(COMMAND, server, FLAGS)
+    assert suite.done.returncode == 0, suite.done.stdout
+    server.job(whole["uuid"])
+    hint, page, markdown = told()
+    says = "No cut of the suite fits into the limit of the cgroup, 248.0 MiB: "
+    assert says in hint["nothing"] and "test_3_spikes.py alone brings a job to" in hint["nothing"] and "It needs a runner that has" in hint["nothing"], hint
+    assert says in page and says in markdown and "highwater plan" not in markdown, (page, markdown)
+    done = highwater(suite, "plan", "--server", server.url, died["uuid"])
+    assert done.returncode == 2 and "no plan fits into the limit of the cgroup, 248.0 MiB: a job stands at" in done.stderr and "; it needs a runner that has" in done.stderr, done
+
+    # The next to die is told at once, though it did not get so far as to see that.
+    assert "test_3_spikes.py alone brings a job to" not in suite.done.stderr.decode()
+    died = die(suite, server, cgroup)
+    told = suite.done.stderr.decode()
+    assert re.search("highwater: other jobs saw more of its files. %s[^\n]*test_3_spikes.py alone" % re.escape(says), told), told

@@ -164,6 +164,52 @@ def test_workers_have_a_base_each(server, suite):
     assert tests == 24
 
 
+#: Six tests, in the order in which several workers take them apart.
+IN_PARTS = """
+import time
+kept = []
+
+def test_before(shared): time.sleep({seconds})
+def test_holds(): kept.append(b"x" * ({retained} << 20)); time.sleep({seconds})
+def test_needs_for_a_while():
+    block = b"y" * ({spike} << 20)
+    time.sleep(0.06)
+def test_between(): time.sleep({seconds})
+def test_holds_more(): kept.append(b"z" * ({retained} << 19)); time.sleep({seconds})
+def test_after(): pass
+"""
+
+
+def test_shards_of_files_that_were_recorded_in_parts_stay_inside_their_budgets(server, recorder):
+    """Under `--dist load` each test goes to the worker that is free, so that workers share files."""
+    pytest.importorskip("xdist")
+    (recorder.folder / "conftest.py").write_text(CONFTEST)
+    names = ["test_%02d.py" % number for number in range(10)]
+    for number, name in enumerate(names):
+        # Of blocks so large that malloc gives them back at once.
+        text = IN_PARTS.format(retained=8 + number, spike=40 + 8 * (number % 3), seconds=0.01 * (1 + number % 3))
+        (recorder.folder / name).write_text(text)
+    summary = recorder.run(PYTEST + ["-p", "no:randomly", "-n", "2", "--dist", "load", "--maxschedchunk", "1"], server)
+    assert recorder.done.returncode == 0, recorder.done.stdout
+    server.job(summary["uuid"])
+    rows = {row["path"]: row for row in server.rows(summary["uuid"], "files")}
+    split = [name for name in names if sum(1 for worker in rows[name]["workers"] if worker["visits"]) == 2]
+    assert len(split) >= 5, rows
+    budget = 170 * MIB
+    where = ["--server", server.url, summary["uuid"], "--budget", "170MiB", "--write", "plan", "--format", "json"]
+    plan = json.loads(planned(recorder, server, where).stdout)
+    assert len(plan["jobs"]) >= 2 and sorted(path for job in plan["jobs"] for path in job["files"]) == names, plan
+    ran = []
+    for job in plan["jobs"]:
+        shard = "%d/%d" % (job["index"], len(plan["jobs"]))
+        run = recorder.run(PYTEST + ["-p", "no:randomly"], server, ["--plan", "plan/plan.json", "--shard", shard])
+        assert recorder.done.returncode == 0, recorder.done.stdout
+        server.job(run["uuid"])
+        assert run["peak_bytes"] <= job["peak_bytes"] + 0.02 * budget and run["peak_bytes"] <= budget, (run["peak_bytes"], job)
+        ran += [test["nodeid"] for test in server.rows(run["uuid"], "tests")]
+    assert len(ran) == len(set(ran)) == 60, ran
+
+
 def test_shards_by_id_are_cut_as_those_by_file(suite, tmp_path):
     """By a server that asks for tokens: kept by one who may, run by those who may read."""
     (tmp_path / "guarded").mkdir()
@@ -258,7 +304,6 @@ def test_a_plan_that_cannot_be_kept_is_told(server, suite):
         (["--kept", job], "a server keeps it, and none is named"),
         (["--kept", job, "--server", server.url], "there is no plan " + job),
         (["--kept", job, "--budget", "1GB"], "cannot be used with"),
-        ([], "--budget"),
     ]:
         told = planned(suite, None, where + ["--spool", suite.spool] if "--kept" not in where else where, ok=False)
         assert told.returncode == 2 and why in told.stderr, told.stderr

@@ -6,12 +6,13 @@ mod rows;
 
 use highwater_analysis::{
     arrival,
+    branches::Branch,
     digest::{Context, Digest, digest_with, process_numbers},
     forecast::History,
     recording::Recording,
 };
 use highwater_store::{
-    Detail, DetailKind, JobKey, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
+    Detail, DetailKind, JobKey, OfBranch, SeriesRow, Snapshot, StoreError, StoredBatch, StoredPage,
 };
 use highwater_wire::{
     codec,
@@ -150,10 +151,50 @@ pub(crate) async fn read(
         series: snapshot.series(id).await?,
         pages: snapshot.value_pages(id).await?,
         batches: snapshot.batch_bodies(id).await?,
-        before: snapshot.last_good(id).await?,
+        before: last_good(snapshot, id).await?,
         uuid,
         key,
     })
+}
+
+/// The job whose files a forecast knows: of the nearest branch that has one, else of any.
+async fn last_good(snapshot: &mut Snapshot, job: i64) -> Result<Option<Good>, StoreError> {
+    let Some(place) = snapshot.place(job).await? else {
+        return Ok(None);
+    };
+    let own = Branch {
+        name: place.branch.clone(),
+        pull_request: place.pull_request.clone(),
+    };
+    let near = own.near();
+    let near = near.iter().map(|branch| Some(of_branch(branch)));
+    for branch in near.chain([None]) {
+        if let Some((report, files)) = snapshot.last_good(job, &place, branch).await? {
+            let is_near = branch.is_some();
+            return Ok(Some(Good {
+                report,
+                files,
+                is_near,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// As the store asks for it.
+pub(crate) fn of_branch(branch: &Branch) -> OfBranch<'_> {
+    OfBranch {
+        name: &branch.name,
+        pull_request: &branch.pull_request,
+    }
+}
+
+/// The job whose files a forecast knows.
+struct Good {
+    report: Detail,
+    files: Detail,
+    /// Whether it is of the job's own branch or of a baseline's.
+    is_near: bool,
 }
 
 /// What there is of a job at one moment, as it lies in the store.
@@ -165,8 +206,8 @@ pub(crate) struct Stored {
     series: Vec<SeriesRow>,
     pages: Vec<StoredPage>,
     batches: Vec<StoredBatch>,
-    /// Report and rows of the files of the last good job of its name.
-    before: Option<(Detail, Detail)>,
+    /// The last good job of its name.
+    before: Option<Good>,
 }
 
 impl Stored {
@@ -198,15 +239,20 @@ impl Stored {
             }
         };
         // Rows of another version may mean something else, and a diagnosis makes files begin lower; the forecast then goes without.
-        let before = self.before.as_ref().map(|(report, files)| {
-            let report = read_rows::<JobReport>(report);
-            (report, read_rows::<Vec<FileRow>>(files))
+        let before = self.before.as_ref().map(|good| {
+            let report = read_rows::<JobReport>(&good.report);
+            let files = read_rows::<Vec<FileRow>>(&good.files);
+            (report, files, good.is_near)
         });
         let history = match before {
-            Some((Rows::Current(report), Rows::Current(files)))
+            Some((Rows::Current(report), Rows::Current(files), is_near))
                 if files.iter().all(|file| file.diagnosis.is_none()) =>
             {
-                History::of(&files, &report.sessions)
+                let history = History::of(&files, &report.sessions);
+                match is_near {
+                    true => history,
+                    false => history.elsewhere(&Branch::of(&report)),
+                }
             }
             _ => History::default(),
         };

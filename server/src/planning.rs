@@ -4,19 +4,22 @@
 pub(crate) mod kept;
 
 use highwater_analysis::{
+    branches::Branch,
     figures::parse_bytes,
     plan::{self, Asked, Facts, MOST_EARLIER, Ran, Refusal},
 };
-use highwater_wire::report::{JobReport, PlanReport};
+use highwater_store::HistoryPoint;
+use highwater_wire::report::{FileRow, FixtureRow, JobReport, PlanHint, PlanReport};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::{error::AppError, reading::Job, state::AppState};
+use crate::{error::AppError, finalise::of_branch, reading::Job, state::AppState};
 
 /// A plan of more files takes longer than an answer may.
 const MOST_FILES: usize = 5_000;
 /// No runner has room for more workers.
 pub(crate) const MOST_WORKERS: u32 = 1_024;
+const NAME_A_BUDGET: &str = "say what a job may take at its peak: `budget=3GB`";
 /// Most globs of what stays together.
 const MOST_GLOBS: usize = 100;
 
@@ -25,8 +28,9 @@ const MOST_GLOBS: usize = 100;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PlanQuery {
-    /// What a job may take at its peak, such as `3GB` or `512MiB`; a bare number is bytes.
-    #[param(required = true)]
+    /// What a job may take at its peak, such as `3GB` or `512MiB`; a bare number is bytes. 85 % of what the limit of the recorded job that has least left leaves it where nothing is
+    /// said, or as much of that as the file needs that needs most; refused where no limit is known.
+    #[param(value_type = Option<String>)]
     pub(crate) budget: String,
     /// How many jobs; the fewest that are found to fit where nothing is said.
     #[param(value_type = Option<u32>)]
@@ -41,19 +45,11 @@ pub(crate) struct PlanQuery {
 
 impl PlanQuery {
     fn asked(&self) -> Result<Asked, AppError> {
-        let budget = self.budget.trim();
-        if budget.is_empty() {
-            return Err(AppError::bad_request(
-                "a plan needs a budget",
-                "say what a job may take at its peak: `budget=3GB`",
-            ));
-        }
-        let budget_bytes = parse_bytes(budget).map_err(|what| {
-            AppError::bad_request(
-                format!("budget: {what}"),
-                "say what a job may take at its peak: `budget=3GB`",
-            )
-        })?;
+        let budget = Some(self.budget.trim()).filter(|budget| !budget.is_empty());
+        let budget_bytes = budget
+            .map(parse_bytes)
+            .transpose()
+            .map_err(|what| AppError::bad_request(format!("budget: {what}"), NAME_A_BUDGET))?;
         let globs = self.together.lines().map(str::trim);
         let together: Vec<String> = globs
             .filter(|glob| !glob.is_empty())
@@ -69,7 +65,7 @@ impl PlanQuery {
             ));
         }
         Ok(Asked {
-            budget_bytes: i64::try_from(budget_bytes).unwrap_or(i64::MAX),
+            budget_bytes: budget_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
             jobs: number("jobs", &self.jobs, u32::MAX)?.map(|jobs| jobs as usize),
             workers: number("workers", &self.workers, MOST_WORKERS)?,
             together,
@@ -109,6 +105,7 @@ impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
         match refusal {
+            Refusal::NoLimit => Self::bad_request(message, NAME_A_BUDGET),
             Refusal::Infeasible { .. } => Self::infeasible(message),
             Refusal::TooFew { .. } => Self::too_few_jobs(message),
             Refusal::Nothing | Refusal::Sampled(_) | Refusal::OddPath(_) => {
@@ -143,34 +140,81 @@ pub(crate) async fn plan(
     let work = move || (Facts::of(&report.sessions, &files, &fixtures), report);
     let gathered = state.reading.run(0, work).await;
     let (mut facts, report) = gathered.map_err(|error| AppError::internal(&error))?;
-    for path in facts.to_recall() {
-        let history = history(state, project, &report, &path).await?;
-        facts.recall(&path, report.uuid, &history);
-    }
+    recall(state, project, &report, &mut facts).await?;
     let work = move || plan::report(&report, &facts, &asked);
     let planned = state.reading.run(0, work).await;
     Ok(planned.map_err(|error| AppError::internal(&error))??)
 }
 
-/// A file in the newest jobs of the name.
-async fn history(
+/// How to cut the suite of a job, by all that is known of its files, where that is worth a word; of those that retention took nothing is told. Keeps no
+/// connection of the store, nor may whoever asks.
+pub(crate) async fn hint(
+    state: &AppState,
+    project: i64,
+    (report, files, fixtures): (&JobReport, &[FileRow], &[FixtureRow]),
+    page: Option<&str>,
+) -> Result<Option<PlanHint>, AppError> {
+    if !plan::is_due(report) || files.is_empty() || files.len() > MOST_FILES {
+        return Ok(None);
+    }
+    let mut facts = Facts::of(&report.sessions, files, fixtures);
+    recall(state, project, report, &mut facts).await?;
+    let (report, page) = (report.clone(), page.map(str::to_owned));
+    let work = move || plan::hint(&report, &facts, page.as_deref());
+    let hint = state.reading.run(0, work).await;
+    hint.map_err(|error| AppError::internal(&error))
+}
+
+/// Adds what other jobs saw of files that this one does not tell of.
+async fn recall(
+    state: &AppState,
+    project: i64,
+    report: &JobReport,
+    facts: &mut Facts,
+) -> Result<(), AppError> {
+    for path in facts.to_recall() {
+        let history = history(state, project, report, &path, MOST_EARLIER).await?;
+        let history: Vec<Ran> = history.into_iter().map(ran).collect();
+        facts.recall(&path, report.uuid, &Branch::of(report), &history);
+    }
+    Ok(())
+}
+
+/// What a file took in other jobs of the name, of so many rows the newest: in those of the nearest branch where it ran to its end, else in all.
+pub(crate) async fn history(
     state: &AppState,
     project: i64,
     job: &JobReport,
     path: &str,
-) -> Result<Vec<Ran>, AppError> {
-    let history = state
+    rows: u32,
+) -> Result<Vec<HistoryPoint>, AppError> {
+    let tells = |point: &HistoryPoint| point.uuid != job.uuid && !point.censored;
+    for branch in Branch::of(job).near() {
+        let branch = of_branch(&branch);
+        let of_branch = state
+            .store
+            .file_history_of_branch(project, path, &job.name, branch, rows);
+        let history = of_branch.await?;
+        if history.iter().any(tells) {
+            return Ok(history);
+        }
+    }
+    let all = state
         .store
-        .file_history(project, path, Some(&job.name), None, MOST_EARLIER)
-        .await?;
-    let ran = history.into_iter().map(|point| Ran {
+        .file_history(project, path, Some(&job.name), None, rows);
+    Ok(all.await?)
+}
+
+fn ran(point: HistoryPoint) -> Ran {
+    Ran {
         job: point.uuid,
+        branch: point.branch,
+        pull_request: point.pull_request,
         tree_spike_bytes: point.tree_spike_bytes,
         spike_bytes: point.spike_bytes,
         retained_bytes: point.retained_bytes,
         children_retained_bytes: point.children_retained_bytes,
         duration_us: point.duration_us,
         censored: point.censored,
-    });
-    Ok(ran.collect())
+    }
 }

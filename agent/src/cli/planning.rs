@@ -12,8 +12,9 @@ const MOST_WORKERS: i64 = 1_024;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// What a job may take at its peak, as 3GB or 512MiB.
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, required_unless_present = "kept")]
+    /// What a job may take at its peak, as 3GB or 512MiB; 85 % of what the limit of the recorded job leaves it (cgroup, machine or budget, whichever has least
+    /// left) where it is not given, or as much of that as the file needs that needs most.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     budget: Option<u64>,
     /// How many jobs; the fewest that fit where it is not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -84,8 +85,8 @@ pub struct PlanTask {
 pub enum Which {
     /// One that is made.
     Made {
-        /// What a job may take at its peak, bytes.
-        budget_bytes: u64,
+        /// What a job may take at its peak, bytes; what the job's limit bears where none.
+        budget_bytes: Option<u64>,
         /// How many jobs; the fewest where none.
         jobs: Option<u32>,
         /// Workers of each job; none of xdist where none.
@@ -106,8 +107,7 @@ impl From<PlanArgs> for PlanTask {
         let which = match args.kept {
             Some(id) => Which::Kept(id),
             None => Which::Made {
-                // clap asks for it.
-                budget_bytes: args.budget.unwrap_or(0),
+                budget_bytes: args.budget,
                 jobs: args.jobs,
                 workers: args.workers,
                 together: args.together,

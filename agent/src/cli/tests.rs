@@ -111,7 +111,6 @@ fn a_plan_that_is_kept_is_made_by_nothing_else() {
     for (words, says) in [
         (&["--keep", "--budget", "1GB"][..], "<JOB>"),
         (&["--kept", "x"], "--kept"),
-        (&[], "--budget"),
         (
             &["--kept", "20ae0677-d026-5218-8f01-9ba3b2a9777e", "--keep"],
             "cannot be used with",

@@ -11,6 +11,7 @@ mod kept;
 mod lost;
 mod named;
 pub mod one_by_one;
+mod others;
 pub mod plan;
 mod planned;
 pub mod record;
@@ -170,7 +171,10 @@ pub enum CommandError {
     NotAcknowledged(String),
     /// There is no plan of it.
     #[error("job {0}: {1}")]
-    Unplannable(uuid::Uuid, highwater_analysis::plan::Refusal),
+    Unplannable(uuid::Uuid, Box<highwater_analysis::plan::Refusal>),
+    /// Nothing is known that the budget of its plan could be taken of.
+    #[error("job {0}: {1}; say what a job may take at its peak: --budget 3GB")]
+    NoBudget(uuid::Uuid, Box<highwater_analysis::plan::Refusal>),
     /// A plan is named by its id, and no server.
     #[error(
         "plan {0}: a server keeps it, and none is named; give --server URL or set HIGHWATER_SERVER"

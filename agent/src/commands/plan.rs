@@ -6,7 +6,7 @@ mod keep;
 
 use std::path::Path;
 
-use highwater_analysis::plan::{self, Asked, forms as of_programs, notes::notes};
+use highwater_analysis::plan::{self, Asked, Refusal, forms as of_programs, notes::notes};
 use highwater_wire::report::PlanReport;
 
 use super::{CommandError, environment, kept, named, tell, working_folder};
@@ -44,7 +44,7 @@ pub fn plan(task: &PlanTask) -> Result<u8, CommandError> {
             keep,
         } => {
             let asked = Asked {
-                budget_bytes: i64::try_from(*budget_bytes).unwrap_or(i64::MAX),
+                budget_bytes: budget_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
                 jobs: jobs.map(|jobs| jobs as usize),
                 workers: *workers,
                 together: together.clone(),
@@ -94,8 +94,10 @@ fn made(
     if found.job.diagnosis.is_some() {
         terminal::tell(DIAGNOSED);
     }
-    plan::report(&found.job, &found.facts, asked)
-        .map_err(|why| CommandError::Unplannable(found.job.uuid, why))
+    plan::report(&found.job, &found.facts, asked).map_err(|why| match why {
+        Refusal::NoLimit => CommandError::NoBudget(found.job.uuid, why.into()),
+        why => CommandError::Unplannable(found.job.uuid, why.into()),
+    })
 }
 
 /// The plan, a file a job, and none of a plan of before that had more of them. Each is there whole or not at all, and what was in its place is

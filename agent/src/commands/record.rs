@@ -1,12 +1,15 @@
 //! `highwater run`: records a command from its settings to its summary.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use highwater_wire::{VERSION, v1};
 use uuid::Uuid;
 
 use super::{
-    environment, planned,
+    environment, others, planned,
     run::{self, RecordingProps, RunOutcome, RunProps},
     step_summary, tell,
     told::{self, Sent},
@@ -241,6 +244,12 @@ fn conclude(mut prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u6
         terminal::tell(lost);
     }
     let kept = told::settle(&prepared.folder, sent.as_ref());
+    let hurries = outcome.hurry.load(Ordering::Relaxed);
+    if let (Some(digest), None) = (digest.as_ref().filter(|_| !quiet && !hurries), &kept) {
+        let places = &prepared.settings.places;
+        let server = places.server.as_deref();
+        others::tell(digest, server, places.token.as_ref(), &environment());
+    }
     if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
         told::write_summary(file, digest, prepared.page, kept.as_deref());
     }

@@ -9,7 +9,7 @@ use std::{
 use highwater_wire::codec;
 
 use super::{
-    CommandError, environment, lost, step_summary, tell,
+    CommandError, environment, lost, others, step_summary, tell,
     told::{self, Sent},
     working_folder,
 };
@@ -122,6 +122,9 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     };
     let sent = sent.filter(|_| server.is_some());
     let kept = told::settle(folder, sent.as_ref());
+    if let (Some(digest), None) = (digest.as_ref().filter(|_| !quiet), &kept) {
+        others::tell(digest, server.as_deref(), places.token.as_ref(), &env);
+    }
     if let (Some(file), Some(digest)) = (&summary, digest) {
         told::write_summary(file, digest, page, kept.as_deref());
     }

@@ -65,6 +65,7 @@ mod tests {
             files_done: 5,
             files: 40,
             files_known: 0,
+            elsewhere: None,
             is_warning,
             peak_bytes,
             crossings: vec![LimitCrossing {

@@ -18,6 +18,8 @@ use crate::{
 use pool::Pool;
 
 pub use steps::{Ended, Steps};
+pub(crate) use words::limit_name;
+
 pub use told::{History, Measured, Situation, report};
 
 /// With fewer files behind it nothing is said of files that no job before has run.
@@ -120,6 +122,8 @@ pub struct Crossing {
 pub struct Forecast {
     /// The peak at the end, bytes.
     pub peak_bytes: Estimate,
+    /// Whether what history knows of files to come was taken into account.
+    pub rests_on_history: bool,
     /// Of each limit, in the order given; none where it was passed already.
     pub crossings: Vec<Option<Crossing>>,
 }
@@ -179,6 +183,7 @@ pub fn forecast(seen: &Seen<'_>, ahead: &[Option<Known>], limits: &[Limit]) -> O
             low: at(LOW),
             high: at(HIGH),
         },
+        rests_on_history: ahead.iter().any(Option::is_some),
         crossings: crossings.collect(),
     })
 }

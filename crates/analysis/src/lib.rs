@@ -8,6 +8,7 @@
 //! Architecture invariant: the same batches, in whatever order they came, give the same recording and the same digest.
 
 pub mod arrival;
+pub mod branches;
 pub mod chance;
 pub mod changepoint;
 pub mod check;

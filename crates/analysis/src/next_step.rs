@@ -246,6 +246,7 @@ mod tests {
             files_done: 1,
             files: 2,
             files_known: 0,
+            elsewhere: None,
             is_warning,
             peak_bytes: bytes,
             crossings: Vec::new(),

@@ -16,6 +16,7 @@ mod ground;
 mod hint;
 pub mod notes;
 mod recalled;
+mod refusal;
 mod report;
 mod together;
 
@@ -25,9 +26,10 @@ use fit::{Bin, Unit};
 
 pub use facts::Facts;
 pub use ground::Ground;
-pub use hint::{SHARE, budget, cuts, grows_near, hint, workers};
+pub use hint::{SHARE, cuts, grows_near, has_limit, hint, is_due, workers, written};
 pub use recalled::{MOST_EARLIER, Ran};
-pub use report::{Asked, Each, Refusal, report};
+pub use refusal::{Each, Refusal};
+pub use report::{Asked, report};
 pub use together::{Group, groups, is_like};
 
 /// What a test file takes, as it was recorded.
@@ -41,6 +43,17 @@ pub struct File {
     pub retained_bytes: i64,
     /// How long it takes, µs.
     pub duration_us: i64,
+}
+
+impl File {
+    /// The same if it gave back all that it took.
+    fn given_back(&self) -> Self {
+        Self {
+            spike_bytes: top(self),
+            retained_bytes: self.retained_bytes.min(0),
+            ..self.clone()
+        }
+    }
 }
 
 /// The files of one job, in the order that keeps its peak lowest.
@@ -126,7 +139,18 @@ fn top(file: &File) -> i64 {
 pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> Plan {
     let units = fit::units(files, groups);
     let Some(units) = eased::eased(ground, units.clone(), wanted.budget_bytes) else {
-        return infeasible(ground, &units);
+        let Heaviest {
+            path,
+            with,
+            alone_bytes,
+            least_bytes,
+        } = heaviest(ground, &units);
+        return Plan::Infeasible {
+            path,
+            with,
+            alone_bytes,
+            least_bytes,
+        };
     };
     if units.is_empty() {
         return Plan::Shards(Vec::new());
@@ -145,14 +169,22 @@ pub fn cut(ground: Ground, files: &[File], groups: &[Group], wanted: Wanted) -> 
     }
 }
 
-/// Names what needs most, with the least budget.
-fn infeasible(ground: Ground, units: &[Unit<'_>]) -> Plan {
+/// What needs most of a suite, as [`Plan::Infeasible`] tells of it.
+#[derive(Debug)]
+struct Heaviest {
+    path: String,
+    with: usize,
+    alone_bytes: i64,
+    least_bytes: i64,
+}
+
+fn heaviest(ground: Ground, units: &[Unit<'_>]) -> Heaviest {
     let needs = |unit: &&Unit<'_>| ground.peak(unit.files());
     let worst = units.iter().max_by_key(needs);
     let files = worst.map_or(&[][..], Unit::files);
-    let heaviest = files.iter().max_by_key(|file| top(file));
-    Plan::Infeasible {
-        path: heaviest.map_or_else(String::new, |file| file.path.clone()),
+    let most = files.iter().max_by_key(|file| top(file));
+    Heaviest {
+        path: most.map_or_else(String::new, |file| file.path.clone()),
         with: files.len().saturating_sub(1),
         alone_bytes: ground.peak(files),
         least_bytes: eased::least_budget(ground, units),

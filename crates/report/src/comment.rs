@@ -1,6 +1,6 @@
 //! The comment on a pull request: written where there is something to say, and the same one each time.
 
-use highwater_wire::report::{JobReport, Remark, Severity};
+use highwater_wire::report::{JobReport, PlanHint, Remark, Severity};
 use uuid::Uuid;
 
 use crate::{escape::code, markdown, rank};
@@ -19,10 +19,15 @@ pub fn marker(job: &JobReport) -> String {
 /// What to say of a job. `None` where there is nothing: what was said before is then taken back, and nothing else is written. Notices alone are
 /// nothing.
 #[must_use]
-pub fn comment(job: &JobReport, remarks: &[Remark], page: Option<&str>) -> Option<String> {
+pub fn comment(
+    job: &JobReport,
+    remarks: &[Remark],
+    plan_hint: Option<&PlanHint>,
+    page: Option<&str>,
+) -> Option<String> {
     let mut speaking = remarks.iter();
     let speaks = speaking.any(|remark| remark.severity < Severity::Notice);
-    let text = || markdown::brief(job, remarks, page, MOST_BYTES);
+    let text = || markdown::brief(job, remarks, plan_hint, page, MOST_BYTES);
     speaks.then(|| format!("{}\n{}", marker(job), text()))
 }
 

@@ -6,7 +6,9 @@ use highwater_analysis::{
     figures::{duration, mebibytes, shown, web_address, whole_moment},
     plan,
 };
-use highwater_wire::report::{FileRow, FixtureRow, Grown, JobReport, JobState, Remark, TestRow};
+use highwater_wire::report::{
+    FileRow, FixtureRow, Grown, JobReport, JobState, PlanHint, Remark, TestRow,
+};
 
 use crate::{
     Source, WriteError, diagnosis, imports, limits,
@@ -60,7 +62,9 @@ struct Page<'a> {
     sentence: String,
     next_step: Option<&'a str>,
     checked: &'a str,
-    plan_hint: Option<String>,
+    plan_hint: Option<&'a str>,
+    /// Why no cut fits, where none does.
+    no_plan: Option<&'a str>,
     plan_cuts: String,
     facts: Vec<(&'static str, String)>,
     remarks: &'a [Remark],
@@ -103,7 +107,8 @@ pub(crate) fn write(source: &Source<'_>) -> Result<String, WriteError> {
         sentence: sentence(job),
         next_step: source.next_step.as_deref(),
         checked: &source.checked,
-        plan_hint: plan::hint(job, source.page),
+        plan_hint: source.plan_hint.as_ref().and_then(PlanHint::command),
+        no_plan: source.plan_hint.as_ref().and_then(PlanHint::why_not),
         plan_cuts: plan::cuts(job),
         facts: facts(job),
         remarks: &source.remarks,

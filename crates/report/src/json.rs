@@ -16,6 +16,7 @@ pub fn document(source: &Source<'_>) -> ReportDocument {
     ReportDocument {
         job,
         remarks: source.remarks.clone(),
+        plan_hint: source.plan_hint.clone(),
         files: source.digest.files.clone(),
         files_gone: source.files_gone.clone(),
     }

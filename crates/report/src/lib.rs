@@ -34,8 +34,9 @@ use highwater_analysis::{
     check::{self, Limits},
     digest::Digest,
     next_step,
+    plan::{self, Facts},
 };
-use highwater_wire::report::{CheckReport, Remark};
+use highwater_wire::report::{CheckReport, PlanHint, Remark};
 
 pub use badge::{Figures, badge, unknown_badge};
 pub use comment::{comment, marker, taken_back};
@@ -58,6 +59,8 @@ pub struct Source<'a> {
     pub checked: String,
     /// What to do next; none of a job that runs well.
     pub next_step: Option<String>,
+    /// How to cut it into jobs that fit, or why none do; none where that is no matter.
+    pub plan_hint: Option<PlanHint>,
     /// Its memory over time, to be drawn.
     pub curves: Vec<Curve<'a>>,
     /// Why there are no samples; empty where there are.
@@ -92,6 +95,9 @@ impl<'a> Source<'a> {
             remarks,
             checked: check.map_or_else(String::new, |it| check::beside_findings(it, &digest.job)),
             next_step: next_step::of(&digest.job, findings),
+            plan_hint: plan::is_due(&digest.job)
+                .then(|| Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures))
+                .and_then(|facts| plan::hint(&digest.job, &facts, page)),
             curves: Vec::new(),
             samples_gone: String::new(),
             files_gone: String::new(),

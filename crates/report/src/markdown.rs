@@ -9,7 +9,7 @@ use highwater_analysis::{
     next_step::NOTHING,
     plan,
 };
-use highwater_wire::report::{JobReport, JobState, Remark, RemarkKind, Severity};
+use highwater_wire::report::{JobReport, JobState, PlanHint, Remark, RemarkKind, Severity};
 
 use crate::{
     Source, diagnosis,
@@ -38,7 +38,7 @@ pub(crate) fn write(source: &Source<'_>) -> String {
         &source.digest.job,
         &source.remarks,
         next,
-        source.page,
+        source.plan_hint.as_ref(),
     );
     if !source.checked.is_empty() {
         let _ = writeln!(out, "**Check:** {}\n", sentence(&source.checked));
@@ -52,12 +52,13 @@ pub(crate) fn write(source: &Source<'_>) -> String {
 pub(crate) fn brief(
     job: &JobReport,
     remarks: &[Remark],
+    plan_hint: Option<&PlanHint>,
     page: Option<&str>,
     most_bytes: usize,
 ) -> String {
     let mut out = String::new();
     let next = job.ending.as_ref().map(|ending| ending.next_step.as_str());
-    let _ = head(&mut out, job, remarks, next, page);
+    let _ = head(&mut out, job, remarks, next, plan_hint);
     let _ = foot(&mut out, page);
     bounded(out, most_bytes)
 }
@@ -67,7 +68,7 @@ fn head(
     job: &JobReport,
     remarks: &[Remark],
     next_step: Option<&str>,
-    page: Option<&str>,
+    plan_hint: Option<&PlanHint>,
 ) -> std::fmt::Result {
     writeln!(out, "### Memory of {}\n", name(&rank::job_name(job)))?;
     match &job.ending {
@@ -134,13 +135,15 @@ fn head(
     if let Some(next) = next_step.filter(is_told) {
         writeln!(out, "**Next:** {}\n", sentence(next))?;
     }
-    if let Some(hint) = plan::hint(job, page) {
-        writeln!(
+    match plan_hint {
+        Some(PlanHint::Command(command)) => writeln!(
             out,
             "To cut {} into jobs that fit: {}\n",
             plan::cuts(job),
-            code(&hint)
-        )?;
+            code(command)
+        )?,
+        Some(PlanHint::Nothing(why)) => writeln!(out, "{}\n", sentence(why))?,
+        None => {}
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use highwater_analysis::{
     counts::Counts, digest::Digest, figures::mebibytes, next_step::NOTHING, plan,
 };
 use highwater_wire::report::{
-    Books, Course, Diagnosis, JobReport, LimitKind, PeakKind, PeakMetric, Remark, RemarkKind,
+    Books, Course, Diagnosis, JobReport, LimitKind, PeakKind, PeakMetric, PlanHint, Remark,
+    RemarkKind,
 };
 
 pub use look::Look;
@@ -37,9 +38,7 @@ pub fn terminal(source: &Source<'_>) -> String {
 }
 
 fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
-    let Source {
-        digest, look, page, ..
-    } = source;
+    let Source { digest, look, .. } = source;
     let job = &digest.job;
     writeln!(out)?;
     writeln!(
@@ -103,8 +102,14 @@ fn write(out: &mut String, source: &Source<'_>) -> std::fmt::Result {
     if !counts.is_whole() && !told.contains(&counts.words()) {
         writeln!(out, "{}", counts.words())?;
     }
-    if let Some(hint) = plan::hint(job, *page) {
-        writeln!(out, "To cut {} into jobs that fit: {hint}", plan::cuts(job))?;
+    match &source.plan_hint {
+        Some(PlanHint::Command(command)) => writeln!(
+            out,
+            "To cut {} into jobs that fit: {command}",
+            plan::cuts(job)
+        )?,
+        Some(PlanHint::Nothing(why)) => writeln!(out, "{}", fitted(why, MOST_NOTICE_COLUMNS))?,
+        None => {}
     }
     if let Some(test) = job.peak_during.first() {
         let more = match job.peak_during.len() {

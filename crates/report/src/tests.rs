@@ -218,7 +218,7 @@ fn a_calm_job_has_nothing_to_say() {
     assert_eq!(remarks::of(&digest), []);
     assert_eq!(written(Format::Github, &digest), "");
     assert_eq!(written(Format::Gitlab, &digest), "[]\n");
-    assert_eq!(comment(&digest.job, &[], None), None);
+    assert_eq!(comment(&digest.job, &[], None, None), None);
     let junit = written(Format::Junit, &digest);
     assert!(junit.contains("tests=\"3\" failures=\"0\""), "{junit}");
     insta::assert_snapshot!(written(Format::Markdown, &digest));
@@ -311,7 +311,7 @@ fn growth_speaks_where_a_limit_is_near_and_headroom_where_little_is_left() {
         digest.job.growth = vec![growth.clone()];
         let told = remarks::of(&digest);
         assert_eq!(told.first().map(|it| it.severity), severity, "{course:?}");
-        let speaks = comment(&digest.job, &told, None).is_some();
+        let speaks = comment(&digest.job, &told, None, None).is_some();
         assert_eq!(speaks, severity == Some(Severity::Warning));
     }
     digest.job.growth.clear();
@@ -358,7 +358,7 @@ fn hostile_names_are_text_in_every_form() {
             "{line}"
         );
     }
-    let marked = comment(&digest.job, &remarks::of(&digest), None).unwrap();
+    let marked = comment(&digest.job, &remarks::of(&digest), None, None).unwrap();
     assert!(marked.starts_with(&marker(&digest.job)));
     assert_eq!(marked.matches("-->").count(), 1, "{marked}");
     assert_eq!(taken_back(&digest.job, &[]).matches("-->").count(), 1);
@@ -404,7 +404,7 @@ fn a_summary_and_a_comment_stay_within_their_bounds() {
         text.matches("</details>").count()
     );
     let remark = remarks::of(&digest);
-    let said = comment(&digest.job, &remark, None).unwrap();
+    let said = comment(&digest.job, &remark, None, None).unwrap();
     assert!(said.len() <= 65_536, "{}", said.len());
 }
 

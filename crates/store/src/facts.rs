@@ -40,7 +40,7 @@ macro_rules! history {
     ($from:literal) => {
         concat!(
             "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
-            r.head_commit, ",
+            r.pull_request, r.head_commit, ",
             crate::facts::figures!(),
             " ",
             $from
@@ -67,12 +67,23 @@ pub(crate) const HISTORY_OF_NAME: &str = history!(
     AND j.confirms IS NULL
     ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
 );
+// The same of jobs of one branch, or one pull request from it.
+pub(crate) const HISTORY_OF_BRANCH: &str = history!(
+    "FROM (SELECT id FROM job INDEXED BY job_by_branch_name WHERE project_id = $1 AND branch = $3 AND name = $4 AND confirms IS NULL
+    ORDER BY started_unix_us DESC, id DESC LIMIT $7) AS newest CROSS JOIN job j ON j.id = newest.id
+    CROSS JOIN run r ON r.id = j.run_id CROSS JOIN file_fact f
+    WHERE r.pull_request = $5 AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    AND f.started_unix_us = j.started_unix_us AND f.job_id = j.id
+    ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
+);
 pub(crate) const NEWEST: &str = "SELECT started_unix_us FROM file_fact
     WHERE project_id = $1 AND file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     ORDER BY started_unix_us DESC LIMIT 1";
 pub(crate) const JOB_OF_NAME: &str =
     "SELECT started_unix_us FROM job WHERE project_id = $1 AND name = $2 AND started_unix_us <= $3
     ORDER BY started_unix_us DESC LIMIT 1 OFFSET $4";
+/// Of so many jobs of a name and a branch it is looked whether they tell of a file, the newest first.
+const MOST_OF_BRANCH: u32 = 200;
 /// Of so many jobs of a name it is looked whether they ran a file, so that a long history costs no more where few or none did.
 const MOST_GONE_THROUGH: u32 = 20_000;
 // The newest rows only, so that a long history costs no more.
@@ -145,6 +156,7 @@ pub struct HistoryPoint {
     pub started_unix_us: i64,
     pub verdict: Option<String>,
     pub branch: String,
+    pub pull_request: String,
     pub head_commit: String,
     pub session: u32,
     pub start_bytes: i64,
@@ -170,6 +182,15 @@ impl HistoryPoint {
         self.retained_bytes
             .saturating_add(self.children_retained_bytes)
     }
+}
+
+/// Jobs of a branch itself, or of a pull request from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfBranch<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Number of the pull request; empty for the branch itself.
+    pub pull_request: &'a str,
 }
 
 impl Store {
@@ -201,6 +222,30 @@ impl Store {
             .bind(id)
             .bind(session)
             .bind(limit)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// A test file in the newest jobs of a name that are of one branch itself, or of one pull request from it, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn file_history_of_branch(
+        &self,
+        project: i64,
+        path: &str,
+        name: &str,
+        branch: OfBranch<'_>,
+        limit: u32,
+    ) -> Result<Vec<HistoryPoint>, StoreError> {
+        Ok(sqlx::query_as(HISTORY_OF_BRANCH)
+            .bind(project)
+            .bind(path)
+            .bind(branch.name)
+            .bind(name)
+            .bind(branch.pull_request)
+            .bind(limit)
+            .bind(MOST_OF_BRANCH)
             .fetch_all(&self.readers)
             .await?)
     }

@@ -1,15 +1,12 @@
 mod made;
+mod statements;
 
 use highwater_wire::v1;
-use sqlx::Executor;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    acknowledgements, backup, baselines, batches, db, details, facts, good, jobs, kinds, plans,
-    projects, retention, series, sizes, space, tokens, trouble, writer,
-};
+use crate::{facts, jobs};
 
 pub(crate) use made::{fact, plan_of};
 
@@ -50,145 +47,6 @@ pub(crate) fn batch(stream: Uuid, seq: u64, digest: u8, body: u8) -> NewBatch {
         digest: [digest; 32],
         body: vec![body],
         weight: 1_000,
-    }
-}
-
-#[tokio::test]
-async fn every_statement_can_be_prepared() {
-    let (_folder, store) = store().await;
-    let statements = [
-        db::PING,
-        projects::INSERT,
-        projects::ID,
-        projects::KEY,
-        projects::LIST,
-        projects::PUBLISH,
-        jobs::INSERT_RUN,
-        jobs::RUN_ID,
-        jobs::INSERT,
-        jobs::ID,
-        jobs::BEGIN_BODY,
-        jobs::REOPEN,
-        jobs::END_BODY,
-        jobs::SET_END,
-        jobs::KEY,
-        jobs::NAMED,
-        good::LAST_GOOD,
-        good::WHICH,
-        jobs::UNSETTLED,
-        jobs::JUST_ENDED,
-        jobs::SETTLE,
-        jobs::RUNS,
-        jobs::RUN,
-        jobs::COUNTS,
-        crate::look::QUICK_CHECK,
-        crate::look::APPLIED,
-        crate::look::FOREIGN_KEYS,
-        jobs::PROJECT,
-        jobs::FIGURES,
-        jobs::PIN,
-        jobs::CONFIRMING,
-        jobs::IMPORTED,
-        batches::INSERT_STREAM,
-        batches::COUNTS,
-        batches::BODIES,
-        batches::DROP_BODIES,
-        series::LIST,
-        series::DELETE_SERIES,
-        series::DELETE_PAGES,
-        series::PAGES,
-        series::VALUES,
-        details::GET,
-        details::DELETE,
-        facts::DELETE,
-        baselines::BASELINE,
-        baselines::FILES,
-        baselines::COUNT_FILES,
-        facts::HISTORY,
-        facts::HISTORY_OF_NAME,
-        facts::NEWEST,
-        facts::JOB_OF_NAME,
-        facts::JOB_NAMES,
-        kinds::KINDS,
-        kinds::KINDS_OF_NAME,
-        kinds::BRANCH,
-        kinds::BRANCH_OF_NAME,
-        kinds::KINDS_OF_FILE,
-        kinds::FILE,
-        tokens::INSERT,
-        tokens::LIST,
-        tokens::FIND,
-        tokens::SIGNED_IN,
-        tokens::ANY,
-        tokens::REVOKE,
-        tokens::USED,
-        tokens::SIGN_IN,
-        tokens::RENAME,
-        tokens::SIGN_OUT,
-        tokens::FORGET_EXPIRED,
-        acknowledgements::INSERT,
-        acknowledgements::REPLACE,
-        acknowledgements::WITHDRAW,
-        acknowledgements::FIND,
-        acknowledgements::LIST,
-        acknowledgements::COUNTING,
-        acknowledgements::COUNT,
-        plans::INSERT,
-        plans::USED,
-        plans::KNOWN,
-        plans::COUNT,
-        plans::MAKE_ROOM,
-        plans::FIND,
-        plans::OF_JOB,
-        sizes::HEADS,
-        sizes::PAGE_BYTES,
-        sizes::TABLES,
-        sizes::PAGE_KINDS,
-        retention::EXPIRE_PAGES,
-        retention::EXPIRE_DETAIL,
-        retention::EXPIRE_JOBS,
-        retention::survey::PROJECTS,
-        retention::survey::JOBS,
-        retention::survey::PAGES,
-        retention::survey::DETAIL,
-        retention::survey::FACTS,
-        retention::sweep::LEFT,
-        retention::sweep::NEXT,
-        retention::sweep::DELETE_PAGES,
-        retention::sweep::DELETE_SERIES,
-        retention::sweep::DELETE_FACTS,
-        retention::sweep::DELETE_BATCHES,
-        retention::sweep::DELETE_BODIES,
-        retention::sweep::DELETE_STREAMS,
-        retention::sweep::DETAILS,
-        retention::sweep::DELETE_DETAIL,
-        retention::sweep::DONE,
-        retention::sweep::DELETE_JOB,
-        retention::sweep::DELETE_RUN,
-        space::VACUUM_KIND,
-        space::PAGES,
-        space::FREE_PAGES,
-        space::PAGE_BYTES,
-        space::GIVE_BACK,
-        space::CHECKPOINT,
-        backup::COPY,
-        backup::COPY_SHRINKS,
-        backup::CHECK,
-        backup::COUNTS,
-        writer::BEGIN,
-        writer::COMMIT,
-        writer::ROLLBACK,
-        trouble::TRY,
-        writer::SAVEPOINT,
-        writer::RELEASE,
-        writer::BACK,
-    ];
-    let mut connection = store.readers.acquire().await.unwrap();
-    for statement in statements {
-        let prepared = connection
-            .prepare(sqlx::SqlStr::from_static(statement))
-            .await;
-        assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }
 }
 

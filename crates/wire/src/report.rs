@@ -44,7 +44,10 @@ pub use job::{
     NoticeReport, PeakMetric, RecorderReport, RunReport, SAMPLES_THINNED, SPOOL_REMOVED,
     SessionReport, ShardReport, leg,
 };
-pub use plan::{Alternative, AlternativeKind, Bound, PlanReport, PlannedJob, Predicted, Together};
+pub use plan::{
+    Alternative, AlternativeKind, Bound, BudgetLimit, PlanHint, PlanReport, PlannedJob, Predicted,
+    Together,
+};
 pub use processes::{Books, Collection, PeakKind, ProcessRow, ProcessesPage, Role};
 pub use remarks::{Remark, RemarkKind, ReportDocument, Severity};
 pub use tests_and_fixtures::{FixtureRow, FixturesPage, PhaseRow, TestRow, TestsPage};

@@ -13,6 +13,8 @@ use crate::{
     access::Access,
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
+    planning,
+    reading::Job,
     state::AppState,
 };
 
@@ -163,6 +165,8 @@ struct HistoryItem {
     attempt: u32,
     started_at: String,
     branch: String,
+    /// Number of the pull request; empty outside.
+    pull_request: String,
     commit: String,
     verdict: Option<String>,
     session: u32,
@@ -192,6 +196,7 @@ impl From<HistoryPoint> for HistoryItem {
             attempt: point.attempt,
             started_at: rfc3339(point.started_unix_us),
             branch: point.branch,
+            pull_request: point.pull_request,
             commit: point.head_commit,
             verdict: point.verdict,
             session: point.session,
@@ -231,6 +236,9 @@ pub(crate) struct JobsQuery {
 pub(crate) struct HistoryQuery {
     /// Of this name only.
     name: Option<String>,
+    /// What tells of this job of the project: rows of jobs of its name, and of the nearest branch of which one ran the file to its end; of its own branch or pull request, else of main, else
+    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page.
+    near: Option<Uuid>,
 }
 
 /// Number of the project that a path names, if it may be seen; one that may not is not found.
@@ -345,15 +353,13 @@ pub(crate) async fn file_history(
     let limit = page.limit()?;
     let before = page.numbers()?;
     let name = query.name.as_deref();
+    if let Some(uuid) = query.near {
+        return near(&state, &access, (id, &slug), &path, uuid, limit).await;
+    }
     let history = state.store.file_history(id, &path, name, before, limit);
     let history = history.await?;
     if history.is_empty() && before.is_none() {
-        let named = name.map_or_else(String::new, |name| format!(" named {name:?}"));
-        let what = format!("{slug} has no finished job{named} with the test file {path:?}");
-        return Err(AppError::not_found(
-            what,
-            "see the files of one of its jobs for their paths",
-        ));
+        return Err(no_history(&slug, name, &path));
     }
     let key = |point: &HistoryPoint| [point.started_unix_us, point.job, point.session.into()];
     Ok(Json(HistoryPage {
@@ -361,4 +367,39 @@ pub(crate) async fn file_history(
         path,
         history: history.into_iter().map(HistoryItem::from).collect(),
     }))
+}
+
+/// The same of what tells of one job.
+async fn near(
+    state: &AppState,
+    access: &Access,
+    (project, slug): (i64, &ProjectSlug),
+    path: &str,
+    uuid: Uuid,
+    limit: u32,
+) -> Result<Json<HistoryPage>, AppError> {
+    let mut job = Job::find(state, access, uuid).await?;
+    if job.run().0 != project {
+        return Err(access.hidden(AppError::no_job(uuid)));
+    }
+    let report = job.report().await?;
+    // Nobody keeps a connection of the store while they ask for another.
+    drop(job);
+    let history = planning::history(state, project, &report, path, limit).await?;
+    if history.is_empty() {
+        return Err(no_history(slug, Some(&report.name), path));
+    }
+    Ok(Json(HistoryPage {
+        next: None,
+        path: path.to_owned(),
+        history: history.into_iter().map(HistoryItem::from).collect(),
+    }))
+}
+
+fn no_history(slug: &ProjectSlug, name: Option<&str>, path: &str) -> AppError {
+    let named = name.map_or_else(String::new, |name| format!(" named {name:?}"));
+    AppError::not_found(
+        format!("{slug} has no finished job{named} with the test file {path:?}"),
+        "see the files of one of its jobs for their paths",
+    )
 }

@@ -20,6 +20,7 @@ use crate::{
     error::{AppError, ErrorEnvelope},
     extract::{Path, Query},
     finalise::{Column, Span},
+    planning,
     reading::{Job, Within},
     state::AppState,
     views::curves,
@@ -72,6 +73,9 @@ pub(crate) async fn report(
         false => Vec::new(),
     };
     let page = page(&state, &headers, uuid);
+    job.let_go();
+    let of = (&report, &within.files[..], &within.fixtures[..]);
+    let plan_hint = planning::hint(&state, job.run().0, of, page.as_deref()).await?;
     let check = job.beside_where_quick(&report, &within.files).await?;
     let write = move || {
         let digest = digest(report, within, &columns);
@@ -79,6 +83,7 @@ pub(crate) async fn report(
             curves: curves::of(&columns),
             samples_gone: removed.samples_words(),
             files_gone,
+            plan_hint,
             ..Source::beside(&digest, page.as_deref(), check.as_ref())
         };
         highwater_report::write(format, &source)

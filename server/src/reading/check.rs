@@ -1,6 +1,7 @@
 //! A job beside the jobs of its baseline.
 
 use highwater_analysis::{
+    branches::{Branch, of_baseline},
     check::{self, Again, Before, Checked, FileFigures, Limits},
     compare::TestNames,
     regression::LEAST_JOBS,
@@ -21,8 +22,6 @@ use crate::{
 };
 use uuid::Uuid;
 
-/// The branches that a baseline is looked for on where none is named, before the job's own.
-pub(super) const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
 /// So many jobs are looked through for the commit that a pull request began at.
 const MOST_LOOKED_AT: u32 = 200;
 /// A job of more files is checked only where that is asked for.
@@ -186,13 +185,7 @@ impl Job<'_> {
     ) -> Result<(String, Vec<BaselineRow>), AppError> {
         let branches = match branch {
             Some(branch) => vec![branch],
-            None => {
-                let mut branches = USUAL_BRANCHES.map(str::to_owned).to_vec();
-                if !branches.contains(&report.branch) {
-                    branches.push(report.branch.clone());
-                }
-                branches
-            }
+            None => of_baseline(&report.branch),
         };
         let comparable = check::kind(report);
         let mut most: (String, Vec<BaselineRow>) = (String::new(), Vec::new());
@@ -212,7 +205,7 @@ impl Job<'_> {
             let base = rows
                 .iter()
                 .position(|row| row.head_commit == report.run.base_commit);
-            let is_beside = !is_of(report, &branch) && !report.run.base_commit.is_empty();
+            let is_beside = !Branch::of(report).is(&branch) && !report.run.base_commit.is_empty();
             if let Some(base) = base.filter(|_| is_beside) {
                 rows.drain(..base);
             }
@@ -268,15 +261,10 @@ async fn tests_of(state: &AppState, uuid: Uuid) -> Result<Vec<TestRow>, AppError
     }
 }
 
-/// Whether the job is of the branch, and not of a pull request that has its name.
-fn is_of(report: &JobReport, branch: &str) -> bool {
-    report.branch == branch && report.run.pull_request.is_empty()
-}
-
 /// A commit of the branch itself comes after those that are older. One of another branch may be as old as it says and begins where that branch stands.
 fn until(report: &JobReport, branch: &str) -> i64 {
     let ordered = check::ordered_unix_us(report);
-    match is_of(report, branch) {
+    match Branch::of(report).is(branch) {
         true => ordered,
         false => time::unix_us(&report.started_at).map_or(ordered, |began| began.max(ordered)),
     }

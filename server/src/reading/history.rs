@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use highwater_analysis::{
+    branches::{USUAL_BRANCHES, of_baseline},
     check::Before,
     history::{self, LEAST_JOBS, MOST_JOBS, Series},
 };
@@ -10,7 +11,6 @@ use highwater_store::{Alike, BaselineRow, JobKind, Snapshot, StoreError};
 use highwater_wire::report::{Change, ChangesReport, JobsAlike};
 
 use super::{
-    check::USUAL_BRANCHES,
     facts::{Counted, Of},
     histories::{Found, Key},
 };
@@ -120,9 +120,8 @@ impl Wanted {
 
 /// The branches that are looked at where none is named.
 fn usual(newest: Option<String>) -> Vec<String> {
-    let mut branches = USUAL_BRANCHES.map(str::to_owned).to_vec();
-    branches.extend(newest.filter(|branch| !USUAL_BRANCHES.contains(&branch.as_str())));
-    branches
+    let own = newest.unwrap_or_else(|| USUAL_BRANCHES[0].to_owned());
+    of_baseline(&own)
 }
 
 /// Jobs of the kind that has most of them.

@@ -10,7 +10,7 @@ use highwater_wire::{
     ids::ProjectSlug,
     report::{
         CheckReport, Finding, FixtureRow, JobReport, JobState, LimitKind, PeakKind, PeakMetric,
-        ProcessRow, RecorderReport, Role, TestRow,
+        PlanHint, ProcessRow, RecorderReport, Role, TestRow,
     },
 };
 use serde::Deserialize;
@@ -47,6 +47,8 @@ pub(crate) struct JobPage {
     tone: &'static str,
     sentence: String,
     plan_hint: Option<String>,
+    /// Why no cut fits; empty where one does, or that is no matter.
+    no_plan: String,
     plan_cuts: String,
     /// Page of its plan; empty where there is nothing to plan.
     plan_href: String,
@@ -119,8 +121,8 @@ pub(crate) struct JobData {
     pub(crate) removed: Removed,
     /// Whether retention passes it by.
     pub(crate) is_pinned: bool,
-    /// Address of the page, as who looks reaches it.
-    pub(crate) page: Option<String>,
+    /// How to cut its suite, where that is worth a word.
+    pub(crate) plan_hint: Option<PlanHint>,
     /// Whether who looks may say that a finding is known.
     pub(crate) may_acknowledge: bool,
 }
@@ -148,7 +150,7 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
         check,
         removed,
         is_pinned,
-        page,
+        plan_hint,
         may_acknowledge,
     } = data;
     let detail_gone = match &within {
@@ -213,7 +215,10 @@ pub(crate) fn page(data: JobData, shown: &Shown) -> JobPage {
             .is_some_and(|it| it.findings.iter().any(Finding::fails)),
         next_step: next_step::of(&job, check.as_ref().map_or(&[], |it| &it.findings)),
         check: check.and_then(|it| check::section(&job, it, may_acknowledge)),
-        plan_hint: plan::hint(&job, page.as_deref()),
+        no_plan: (plan_hint.as_ref())
+            .and_then(PlanHint::why_not)
+            .map_or_else(String::new, str::to_owned),
+        plan_hint: plan_hint.and_then(|hint| hint.command().map(str::to_owned)),
         plan_cuts: plan::cuts(&job),
         plan_href: match files.is_empty() || job.sessions.iter().any(|session| session.sampled) {
             true => String::new(),

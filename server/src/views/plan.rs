@@ -4,7 +4,7 @@ use askama::Template;
 use highwater_analysis::{
     plan::{
         forms::{by_list, command, in_gitlab, recorded, selection_name},
-        notes::{capitalised, sentences},
+        notes::{capitalised, of_budget, sentences},
     },
     time::{day, rfc3339},
 };
@@ -219,10 +219,11 @@ impl Planned {
         };
         Self {
             words: format!(
-                "{} of {} inside {}; {each} at {}.",
+                "{} of {} inside {}{}; {each} at {}.",
                 format::count(all, "job"),
                 format::count(files, "test file"),
                 format::mebibytes(report.budget_bytes),
+                of_budget(report).map_or_else(String::new, |of| format!(" ({of})")),
                 format::mebibytes(report.base_bytes)
             ),
             id: report.id,

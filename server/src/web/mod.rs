@@ -19,6 +19,7 @@ use crate::{
     api::{self, PageQuery},
     error::AppError,
     finalise::Span,
+    planning,
     reading::{Job, Wanted},
     state::AppState,
     views::{
@@ -434,12 +435,15 @@ async fn job_page(
         is_pinned: job.is_pinned(),
         may_acknowledge: access.may(job.project(), Scope::Admin),
         check: None,
-        page: state
-            .guard
-            .origin(&headers)
-            .map(|origin| format!("{origin}/jobs/{uuid}")),
+        plan_hint: None,
     };
+    let page = state
+        .guard
+        .origin(&headers)
+        .map(|origin| format!("{origin}/jobs/{uuid}"));
     if let Some(within) = &data.within {
+        let of = (&data.job, &within.files[..], &within.fixtures[..]);
+        data.plan_hint = planning::hint(&state, project, of, page.as_deref()).await?;
         data.check = job.beside_where_quick(&data.job, &within.files).await?;
     }
     // Thousands of rows are put in order, and a chart is drawn.

@@ -16,7 +16,6 @@ use crate::{
     views::plan::{kept_page, page as view},
 };
 
-const BYTES_A_MEGABYTE: u64 = 1_000_000;
 /// Most kept plans of a job that its page names.
 const KEPT_SHOWN: u32 = 20;
 
@@ -30,18 +29,14 @@ pub(super) async fn page(
     let uuid = Uuid::parse_str(&uuid).map_err(|_| no_job())?;
     let mut job = Job::find(&state, &access, uuid).await?;
     let report = job.report().await?;
-    if query.budget.trim().is_empty()
-        && let Some(bytes) = plan::budget(&report)
-    {
-        query.budget = format!("{}MB", bytes / BYTES_A_MEGABYTE);
-        let workers = plan::workers(&report).min(MOST_WORKERS);
-        if query.workers.trim().is_empty() && workers > 1 {
-            query.workers = workers.to_string();
-        }
+    let is_named = !query.budget.trim().is_empty();
+    let workers = plan::workers(&report).min(MOST_WORKERS);
+    if !is_named && query.workers.trim().is_empty() && workers > 1 {
+        query.workers = workers.to_string();
     }
-    let planned = match query.budget.trim() {
-        "" => None,
-        _ => Some(planning::plan(&state, &mut job, &query).await),
+    let planned = match is_named || plan::has_limit(&report) {
+        true => Some(planning::plan(&state, &mut job, &query).await),
+        false => None,
     };
     let planned = match planned {
         // What cannot be planned is told beside the form; what has nothing to do with it as on every page.
@@ -53,7 +48,12 @@ pub(super) async fn page(
             as_sentence(&error.message),
             as_sentence(error.hint)
         ))),
-        Some(Ok(plan)) => Some(Ok(plan)),
+        Some(Ok(plan)) => {
+            if !is_named {
+                query.budget = plan::written(plan.budget_bytes);
+            }
+            Some(Ok(plan))
+        }
         None => None,
     };
     let may_keep = access.may(job.project(), Scope::Admin);

@@ -209,6 +209,47 @@ fn what_cannot_be_planned_is_told_with_what_can() {
 }
 
 #[test]
+fn a_budget_that_nobody_names_is_taken_of_the_limit_and_it_is_said() {
+    let app = App::start();
+    // Each file alone takes 15 MB.
+    for (limit, budget, of) in [
+        (20_000_000, 17_000_000, "85 % of the budget, 19.1 MiB"),
+        (
+            16_000_000,
+            15_000_000,
+            "94 % of the budget, 15.3 MiB, which the file that needs most takes",
+        ),
+    ] {
+        let path = recorded(&app, NAMES, json!(limit));
+        let plan = app.get(&format!("{path}/plan")).json();
+        assert_eq!(
+            (&plan["budget_bytes"], &plan["limit"]),
+            (
+                &json!(budget),
+                &json!({"kind": "budget", "limit_bytes": limit, "left_bytes": limit})
+            ),
+            "{plan}"
+        );
+        let named = app.get(&format!("{path}/plan?budget={budget}")).json();
+        assert_eq!((&named["id"], named.get("limit")), (&plan["id"], None));
+        let page = app
+            .get(&format!("{}/plan", path.replace("/api/v1", "")))
+            .text;
+        assert!(page.contains(&format!(" ({of}); each begins")), "{page}");
+    }
+    let path = recorded(&app, NAMES, json!(14_000_000));
+    let answer = app.get(&format!("{path}/plan"));
+    let error = answer.json()["error"].clone();
+    assert_eq!((answer.status, &error["code"]), (422, &json!("infeasible")));
+    for says in [
+        "no plan fits into the budget, 13.4 MiB: a job stands at ",
+        "; it needs a runner that has 16.9 MiB for it, or that file less memory",
+    ] {
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+    }
+}
+
+#[test]
 fn the_page_of_a_plan_is_a_form_that_keeps_what_was_said() {
     let app = App::start();
     let names = ["test_a.py", "test_<b>.py", "test_c.py", "test_d.py"];
@@ -267,4 +308,161 @@ fn the_page_of_a_plan_is_a_form_that_keeps_what_was_said() {
         "{told}"
     );
     assert_eq!(page("/jobs/none", "").status, 404);
+}
+
+/// A job of a branch, or of a pull request from it.
+fn begin_of(branch: &str, pull_request: &str) -> Value {
+    let mut begin = job("unit");
+    let id = Uuid::now_v7().to_string();
+    begin["run"] =
+        json!({"provider": "local", "id": id, "branch": branch, "pullRequest": pull_request});
+    begin
+}
+
+/// Its batches but for the last, which is sent without the end of its test: it was cut short there.
+fn cut_short(app: &App, begin: &Value) -> String {
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, begin);
+    for (n, name) in (0_i64..).zip(["test_a.py", "test_b.py"]) {
+        let mut sent = batch(n, name);
+        if n == 1 {
+            sent["marks"].as_array_mut().unwrap().pop();
+        }
+        app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
+    }
+    let mut end = end(stream, 2);
+    end["exitCode"] = Value::Null;
+    end["signal"] = json!(9);
+    app.put_new(&format!("{path}/end"), &end);
+    app.settled(uuid, "finished");
+    path
+}
+
+/// A job that ran two files, of which the second needed so much for a while, bytes.
+fn needed(app: &App, begin: &Value, spike_bytes: i64) {
+    let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+    let path = format!("/api/v1/jobs/{uuid}");
+    app.put_new(&path, begin);
+    for (n, name) in (0_i64..).zip(["test_a.py", "test_b.py"]) {
+        let mut sent = batch(n, name);
+        if n == 1 {
+            sent["marks"][1]["peakBytes"] = json!(11_000_000 + spike_bytes);
+        }
+        app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
+    }
+    app.put_new(&format!("{path}/end"), &end(stream, 2));
+    app.settled(uuid, "finished");
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_planned_by_its_own_branch_then_by_the_baseline_and_else_it_is_said()
+{
+    let app = App::start();
+    let path = cut_short(&app, &begin_of("fix", "7"));
+    let at = format!("{path}/plan?budget=1GB");
+    let uuid = path.rsplit('/').next().unwrap();
+    let note = "test_b.py ran to the end in no other job of its own branch or of the baseline";
+    let page = |path: &str| {
+        app.get(&format!("{}/plan?budget=1GB", path.replace("/api/v1", "")))
+            .text
+    };
+    let told = || {
+        let plan = app.get(&at).json();
+        let history = format!("/api/v1/projects/owner~repo/files/test_b.py?near={uuid}");
+        let history = app.get(&history).json();
+        let newest = history["history"][0].clone();
+        let spike = newest["spike_bytes"].as_i64().unwrap();
+        assert_eq!(
+            newest["censored"],
+            json!(plan["recalled"] == json!([])),
+            "{history}"
+        );
+        // The base is 10 MB, and the file that needs most comes first.
+        (
+            plan["jobs"][0]["peak_bytes"].as_i64().unwrap() / 1_000_000,
+            spike / 1_000_000,
+            plan["elsewhere"].clone(),
+        )
+    };
+    assert_eq!(app.get(&at).json()["cut_short"], json!(["test_b.py"]));
+    // Of a fork, whose main is not this project's.
+    needed(&app, &begin_of("main", "8"), 700_000_000);
+    assert_eq!(told(), (710, 700, json!(["test_b.py"])));
+    assert!(page(&path).contains(note), "{}", page(&path));
+    needed(&app, &begin_of("main", ""), 300_000_000);
+    needed(&app, &begin_of("main", "8"), 700_000_000);
+    assert_eq!(told(), (310, 300, Value::Null));
+    assert!(!page(&path).contains(note));
+    needed(&app, &begin_of("fix", ""), 200_000_000);
+    assert_eq!(told(), (210, 200, Value::Null));
+    needed(&app, &begin_of("fix", "7"), 100_000_000);
+    needed(&app, &begin_of("main", ""), 300_000_000);
+    assert_eq!(told(), (110, 100, Value::Null));
+    // What many jobs of others ran since hides it not.
+    for _ in 0..21 {
+        needed(&app, &begin_of("main", "8"), 700_000_000);
+    }
+    assert_eq!(told(), (110, 100, Value::Null));
+    let stranger = Uuid::now_v7();
+    let answer = app.get(&format!(
+        "/api/v1/projects/owner~repo/files/test_b.py?near={stranger}"
+    ));
+    assert_eq!(answer.status, 404, "{}", answer.text);
+}
+
+#[test]
+fn a_forecast_knows_the_last_good_job_of_its_branch_or_the_baseline_and_else_says_whose_it_is() {
+    let app = App::start();
+    let forecast = |branch: &str, pull_request: &str| {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        let mut begin = begin_of(branch, pull_request);
+        begin["startedUnixUs"] = json!("1700000009000000");
+        app.put_new(&path, &begin);
+        let sent = batch(0, "test_a.py");
+        app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
+        app.get(&path).json()["forecast"].clone()
+    };
+    let good = |branch: &str, pull_request: &str, names: [&str; 4]| {
+        let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
+        let path = format!("/api/v1/jobs/{uuid}");
+        app.put_new(&path, &begin_of(branch, pull_request));
+        for (n, name) in (0_i64..).zip(names) {
+            let mut sent = batch(n, name);
+            if n == 3 {
+                let ended = json!({"tUs": 3_900_000, "rssBytes": 14_000_000, "sessionEnd": {"exitStatus": 0}});
+                sent["marks"].as_array_mut().unwrap().push(ended);
+            }
+            app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
+        }
+        app.put_new(&format!("{path}/end"), &end(stream, 4));
+        app.settled(uuid, "finished");
+    };
+    assert_eq!(forecast("main", ""), Value::Null);
+    let many = ["test_a.py", "test_b.py", "test_c.py", "test_d.py"];
+    good("fix", "7", many);
+    let told = forecast("main", "");
+    assert_eq!(
+        (&told["files"], &told["elsewhere"]),
+        (&json!(4), &json!("pull request 7"))
+    );
+    let says = "as in the last good job of this name (of pull request 7, as none of its own branch or of the baseline's is known)";
+    assert!(told["sentence"].as_str().unwrap().contains(says), "{told}");
+    good(
+        "main",
+        "",
+        ["test_a.py", "test_b.py", "test_b.py", "test_b.py"],
+    );
+    good("fix", "7", many);
+    for (branch, pull_request, files) in [("main", "", 2), ("other", "", 2), ("fix", "7", 4)] {
+        let told = forecast(branch, pull_request);
+        assert_eq!(
+            (&told["files"], told.get("elsewhere")),
+            (&json!(files), None),
+            "{told}"
+        );
+        let says = "as in the last good job of this name, memory comes to";
+        assert!(told["sentence"].as_str().unwrap().contains(says), "{told}");
+    }
 }

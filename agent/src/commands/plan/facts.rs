@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use highwater_analysis::plan::{Facts, MOST_EARLIER, Ran};
+use highwater_analysis::{
+    branches::Branch,
+    plan::{Facts, MOST_EARLIER, Ran},
+};
 use highwater_wire::{
     ids::ProjectSlug,
     report::{FileRow, FilesPage, FixtureRow, FixturesPage, JobReport},
@@ -73,7 +76,7 @@ pub(super) fn find(
     let mut facts = Facts::of(&report.sessions, &files, &fixtures);
     for path in facts.to_recall() {
         match history(&client, &report, &path) {
-            Ok(history) => facts.recall(&path, report.uuid, &history),
+            Ok(history) => facts.recall(&path, report.uuid, &Branch::of(&report), &history),
             Err(why) => {
                 // The plan stands without it, and tells which files are guessed.
                 terminal::tell(format!(
@@ -91,12 +94,14 @@ struct History {
     history: Vec<Ran>,
 }
 
-/// A file in the newest jobs of the name.
+/// A file in the newest jobs of the name, of those that tell most of this one.
 fn history(client: &Client, job: &JobReport, path: &str) -> Result<Vec<Ran>, String> {
     // In a path a blank is no plus.
     let encoded: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
     let query = form_urlencoded::Serializer::new(String::new())
+        // A server that does not know of what is near tells of all of the name.
         .append_pair("name", &job.name)
+        .append_pair("near", &job.uuid.to_string())
         .append_pair("limit", &MOST_EARLIER.to_string())
         .finish();
     let address = format!(

@@ -6,7 +6,7 @@ use highwater_analysis::{
     figures::{duration, mebibytes},
     plan::{
         forms::{by_list, command, recorded},
-        notes::notes,
+        notes::{notes, of_budget},
     },
 };
 use highwater_wire::report::{Alternative, PlanReport, Predicted};
@@ -27,9 +27,10 @@ fn write(out: &mut String, report: &PlanReport, is_kept: bool) -> std::fmt::Resu
     };
     writeln!(
         out,
-        "{} of {files} test files inside {}, from job {}; {each} at {}",
+        "{} of {files} test files inside {}{}, from job {}; {each} at {}",
         count(report.jobs.len(), "job"),
         mebibytes(report.budget_bytes),
+        of_budget(report).map_or_else(String::new, |of| format!(" ({of})")),
         report.of,
         mebibytes(report.base_bytes)
     )?;

@@ -35,7 +35,9 @@ pub(super) fn keep(
 /// What is asked, as part of an address.
 fn in_address(asked: &Asked) -> String {
     let mut fields = form_urlencoded::Serializer::new(String::new());
-    fields.append_pair("budget", &asked.budget_bytes.to_string());
+    if let Some(budget_bytes) = asked.budget_bytes {
+        fields.append_pair("budget", &budget_bytes.to_string());
+    }
     if let Some(jobs) = asked.jobs {
         fields.append_pair("jobs", &jobs.to_string());
     }
@@ -54,10 +56,9 @@ mod tests {
 
     #[test]
     fn an_address_asks_for_what_was_asked_for_alone() {
-        let mut asked = Asked {
-            budget_bytes: 3_000_000_000,
-            ..Asked::default()
-        };
+        let mut asked = Asked::default();
+        assert_eq!(in_address(&asked), "");
+        asked.budget_bytes = Some(3_000_000_000);
         assert_eq!(in_address(&asked), "budget=3000000000");
         asked.jobs = Some(3);
         asked.workers = Some(2);

@@ -22,7 +22,7 @@ pub(super) fn comment(
         terminal::tell("--comment: this job belongs to no pull request, so nothing was written");
         return Ok(());
     };
-    let text = text_of(job, &document.remarks, page);
+    let text = text_of(job, &document.remarks, document.plan_hint.as_ref(), page);
     let said = Comments::of(pull_request, env).and_then(|comments| {
         comments.say(
             &marker(job),

@@ -6,7 +6,7 @@ use highwater_wire::report::{Course, GrowthReport, GrowthStep, LimitKind, LimitU
 
 use super::visits::Visit;
 use crate::{
-    figures::mebibytes,
+    figures::{count, mebibytes, shown},
     growth::{self, Growth, Point},
     robust::Estimate,
 };
@@ -206,59 +206,59 @@ fn span(estimate: Estimate) -> Span {
 
 fn sentence(report: &GrowthReport, workers: usize) -> String {
     let grown = mebibytes(report.grown_bytes);
-    let files = report.files;
+    let files = count(usize::try_from(report.files).unwrap_or(usize::MAX), "file");
     let on = match workers {
         1 => String::new(),
         workers => format!(" on {workers} workers"),
     };
-    match report.course {
-        // What went up and came down again may have been much.
+    // Of several workers some may have given back what others grew by.
+    let course = match report.grown_bytes < LEAST_TOLD_BYTES {
+        true => Course::Level,
+        false => report.course,
+    };
+    match course {
         Course::Level if report.grown_bytes.abs() < LEAST_TOLD_BYTES => {
-            format!("After {files} files{on} memory was about where it was after the first.")
+            format!("After {files}{on} memory was about where it was after the first.")
         }
-        Course::Level => {
-            let than = if report.grown_bytes < 0 {
-                "below"
-            } else {
-                "above"
-            };
-            let by = mebibytes(report.grown_bytes.abs());
-            format!(
-                "Memory went up and down: after {files} files{on} it was {by} {than} what it was after the first."
-            )
+        Course::Level if report.grown_bytes < 0 => {
+            let by = mebibytes(report.grown_bytes.saturating_neg());
+            format!("After {files}{on} memory was {by} below where it was after the first.")
         }
-        Course::LevelsOff => format!(
-            "Memory grew by {grown} with the first files and then levelled off, over {files} files{on}."
+        // What went up and came down again may have been much.
+        Course::Level => format!(
+            "Memory went up and down: after {files}{on} it was {grown} above where it was after the first."
         ),
+        Course::LevelsOff => {
+            format!("Memory grew by {grown} with the first of {files}{on} and then levelled off.")
+        }
         Course::Steps => {
             let mut largest: Vec<&GrowthStep> = report.steps.iter().collect();
             largest.sort_by_key(|step| std::cmp::Reverse(step.bytes));
             let named = largest.iter().take(growth::MOST_STEPS);
-            let named = named.map(|step| format!("{} ({})", step.path, mebibytes(step.bytes)));
+            let named =
+                named.map(|step| format!("{} ({})", shown(&step.path), mebibytes(step.bytes)));
             let named = named.collect::<Vec<_>>().join(", ");
             let more = match largest.len().saturating_sub(growth::MOST_STEPS) {
                 0 => String::new(),
-                1 => " and 1 file more".to_owned(),
-                more => format!(" and {more} files more"),
+                more => format!(" and {} more", count(more, "file")),
             };
             let beside = beside_steps(report);
-            format!(
-                "Memory stepped up by {grown} over {files} files{on}: in {named}{more}{beside}."
-            )
+            format!("Memory stepped up by {grown} over {files}{on}: in {named}{more}{beside}.")
         }
         Course::Steady => {
             let Span { value, low, high } = report.per_file_bytes;
             let [value, low, high] = [value, low, high].map(mebibytes);
             let each = match value == low && value == high {
+                true if value == mebibytes(0) => "less than 0.1 MiB a file".to_owned(),
                 true => format!("{value} a file"),
                 false => format!("{value} a file ({low} to {high})"),
             };
-            let ran = i64::try_from(files).unwrap_or(i64::MAX);
+            let ran = i64::try_from(report.files).unwrap_or(i64::MAX);
             // Where there is none left the ending or the limit says so.
             let is_news = |room: &&Room| (1..=ran.saturating_mul(NEWS)).contains(&room.files.value);
             let room = report.room.as_ref().filter(is_news);
             let room = room.map_or_else(String::new, room_sentence);
-            format!("Memory grew on and on: {each}, {grown} over {files} files{on}.{room}")
+            format!("Memory grew on and on: {each}, {grown} over {files}{on}.{room}")
         }
     }
 }
@@ -271,7 +271,7 @@ fn beside_steps(report: &GrowthReport) -> String {
     let rest = grown.saturating_sub(stepped);
     let share = rest as f64 / grown as f64;
     if share.abs() < HARDLY {
-        return ", and hardly between".to_owned();
+        return ", and hardly in any other".to_owned();
     }
     let bytes = mebibytes(rest.saturating_abs());
     let percent = share.abs() * 100.0;
@@ -288,10 +288,145 @@ fn room_sentence(room: &Room) -> String {
         LimitKind::Machine => "the machine",
         LimitKind::Budget => "the budget",
     };
+    let more = match value {
+        1 => "1 file more".to_owned(),
+        value => format!("{value} files more"),
+    };
     let files = match low == high {
-        true if value == 1 => "1 file more".to_owned(),
-        true => format!("{value} files more"),
-        false => format!("about {value} files more ({low} to {high})"),
+        true => more,
+        false => format!("about {more} ({low} to {high})"),
     };
     format!(" If it goes on so, {limit} has room for {files}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of files that grew by so many MiB in all.
+    fn said(course: Course, files: u64, workers: usize, grown: i64) -> String {
+        let each = |bytes: i64| Span {
+            value: bytes,
+            low: bytes,
+            high: bytes,
+        };
+        let grown_bytes = grown << 20;
+        let report = GrowthReport {
+            session: 1,
+            course,
+            sentence: String::new(),
+            files,
+            grown_bytes,
+            per_file_bytes: each(grown_bytes / files as i64),
+            per_minute_bytes: each(0),
+            steps: vec![GrowthStep {
+                path: "a.py".to_owned(),
+                bytes: grown_bytes,
+            }],
+            room: None,
+        };
+        sentence(&report, workers)
+    }
+
+    #[test]
+    fn growth_is_told_in_english_whatever_the_numbers_are() {
+        use Course::{Level, LevelsOff, Steady, Steps};
+        for (course, files, workers, grown, says) in [
+            (
+                Level,
+                1,
+                1,
+                0,
+                "After 1 file memory was about where it was after the first.",
+            ),
+            (
+                Level,
+                2,
+                2,
+                -3,
+                "After 2 files on 2 workers memory was about where it was after the first.",
+            ),
+            (
+                Level,
+                3,
+                1,
+                -12,
+                "After 3 files memory was 12.0 MiB below where it was after the first.",
+            ),
+            (
+                Level,
+                9,
+                1,
+                12,
+                "Memory went up and down: after 9 files it was 12.0 MiB above where it was after the first.",
+            ),
+            (
+                LevelsOff,
+                9,
+                1,
+                12,
+                "Memory grew by 12.0 MiB with the first of 9 files and then levelled off.",
+            ),
+            (
+                Steps,
+                9,
+                1,
+                12,
+                "Memory stepped up by 12.0 MiB over 9 files: in a.py (12.0 MiB), and hardly in any other.",
+            ),
+            (
+                Steady,
+                1,
+                2,
+                12,
+                "Memory grew on and on: 12.0 MiB a file, 12.0 MiB over 1 file on 2 workers.",
+            ),
+            (
+                Steady,
+                300,
+                1,
+                12,
+                "Memory grew on and on: less than 0.1 MiB a file, 12.0 MiB over 300 files.",
+            ),
+            // What one worker grew by others gave back.
+            (
+                Steady,
+                9,
+                3,
+                0,
+                "After 9 files on 3 workers memory was about where it was after the first.",
+            ),
+            (
+                LevelsOff,
+                9,
+                3,
+                -9,
+                "After 9 files on 3 workers memory was 9.0 MiB below where it was after the first.",
+            ),
+        ] {
+            assert_eq!(said(course, files, workers, grown), says);
+        }
+    }
+
+    #[test]
+    fn room_for_one_file_is_no_room_for_files() {
+        let room = |value, low, high| {
+            room_sentence(&Room {
+                kind: LimitKind::Budget,
+                bytes: 1,
+                files: Span { value, low, high },
+                duration_us: Span { value, low, high },
+            })
+        };
+        for (spanned, says) in [
+            ((1, 1, 1), "1 file more"),
+            ((1, 0, 3), "about 1 file more (0 to 3)"),
+            ((4, 4, 4), "4 files more"),
+            ((4, 1, 7), "about 4 files more (1 to 7)"),
+        ] {
+            let (value, low, high) = spanned;
+            let expected = format!(" If it goes on so, the budget has room for {says}.");
+            assert_eq!(room(value, low, high), expected);
+        }
+    }
 }

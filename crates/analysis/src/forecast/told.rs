@@ -7,6 +7,7 @@ use highwater_wire::report::{
 };
 
 use super::{Crossing, Known, Limit, Seen, Step, Steps, WARN_FROM, forecast, words};
+use crate::branches::Branch;
 
 /// What a job before saw of each file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct History {
     known: BTreeMap<String, Known>,
     /// The arguments of its only session; none where it had several.
     asked: Option<Vec<String>>,
+    /// The branch of that job, where its code may be another.
+    elsewhere: Option<Branch>,
 }
 
 impl History {
@@ -43,6 +46,15 @@ impl History {
             }
         }
         history
+    }
+
+    /// The same of a job that is neither of the branch of the one that is forecast nor of a baseline's.
+    #[must_use]
+    pub fn elsewhere(self, branch: &Branch) -> Self {
+        Self {
+            elsewhere: Some(branch.clone()),
+            ..self
+        }
     }
 
     /// Whether that job was asked to run the same, and knows all files that ended: else it says nothing of which are to come.
@@ -153,6 +165,9 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
         files_done: done.len() as u64,
         files: (done.len() + known.len()) as u64,
         files_known: known.iter().flatten().count() as u64,
+        elsewhere: (of.history.elsewhere.as_ref())
+            .filter(|_| found.rests_on_history)
+            .map(Branch::words),
         is_warning: of.goes_on && crossings.iter().any(|it| it.percent >= WARN_FROM),
         peak_bytes: Span {
             value: found.peak_bytes.value as i64,
@@ -163,7 +178,7 @@ pub fn report(of: &Situation<'_>) -> Option<ForecastReport> {
     };
     let reached = of.limits.iter().find(|it| it.is_reached);
     Some(ForecastReport {
-        sentence: words::sentence(&report, reached, of.goes_on),
+        sentence: words::sentence(&report, found.rests_on_history, reached, of.goes_on),
         ..report
     })
 }
@@ -211,172 +226,4 @@ fn told_crossing(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::forecast::Ended;
-
-    const MB: i64 = 1_000_000;
-
-    fn steps(files: usize, done: usize) -> Steps {
-        let mut steps = Steps::default();
-        let list: Vec<String> = (1..=files).map(|at| format!("2 test_{at:02}.py")).collect();
-        steps.collected(&list.join("\n"));
-        for at in 1..=done {
-            let held = 100 + 20 * at as i64;
-            let is_done = steps.ended(&Ended {
-                process: 7,
-                path: &format!("test_{at:02}.py"),
-                start_bytes: (held - 20) * MB,
-                end_bytes: held * MB,
-                peak_bytes: (held + 5) * MB,
-                tests: 2,
-            });
-            assert!(is_done);
-        }
-        steps
-    }
-
-    fn situation<'a>(
-        steps: &'a Steps,
-        limits: &'a [Measured],
-        history: &'a History,
-    ) -> Situation<'a> {
-        Situation {
-            session: 1,
-            steps,
-            peak_bytes: steps.held_bytes() + 5 * MB,
-            held_bytes: 0,
-            workers: 1,
-            limits,
-            history,
-            asked: &[],
-            goes_on: true,
-        }
-    }
-
-    fn cgroup(limit: i64) -> Measured {
-        Measured {
-            kind: LimitKind::Cgroup,
-            path: "/a".to_owned(),
-            limit: Limit {
-                limit_bytes: limit * MB,
-                beside_bytes: 0,
-            },
-            is_reached: false,
-        }
-    }
-
-    #[test]
-    fn the_file_at_which_a_limit_is_crossed_is_named() {
-        let (steps, history) = (steps(40, 20), History::default());
-        let limits = [cgroup(9_000), cgroup(700)];
-        let told = report(&situation(&steps, &limits, &history)).unwrap();
-        assert_eq!(
-            (told.files_done, told.files, told.is_warning),
-            (20, 40, true)
-        );
-        let first = &told.crossings[0];
-        // 100 MB, 20 a file and 5 above that.
-        assert_eq!(
-            (first.file, first.test_file.as_str()),
-            (Some(30), "test_30.py")
-        );
-        assert_eq!(
-            told.sentence,
-            "If it goes on so, memory comes to 863.1 MiB by the end, after 20 of 40 files. It crosses the limit of the cgroup, 667.6 MiB, at file 30 of 40, test_30.py."
-        );
-        let workers = Situation {
-            workers: 2,
-            goes_on: false,
-            ..situation(&steps, &limits, &history)
-        };
-        assert_eq!(
-            report(&workers).unwrap().sentence,
-            "Had it gone on so, memory would have come to 863.1 MiB by the end, after 20 of 40 files. It would have crossed the limit of the cgroup, 667.6 MiB, at file 30 of 40."
-        );
-    }
-
-    #[test]
-    fn a_suite_that_ran_to_its_end_has_no_forecast() {
-        let (steps, history) = (steps(20, 20), History::default());
-        assert_eq!(report(&situation(&steps, &[], &history)), None);
-    }
-
-    #[test]
-    fn history_names_the_files_where_no_list_does() {
-        let mut history = History {
-            asked: Some(Vec::new()),
-            ..History::default()
-        };
-        for path in ["a.py", "b.py", "c.py"] {
-            history.paths.push(path.to_owned());
-            let known = Known {
-                retained_bytes: 0,
-                above_bytes: 300 * MB,
-            };
-            history.known.insert(path.to_owned(), known);
-        }
-        let steps = Steps::default();
-        let nothing_yet = Situation {
-            peak_bytes: 50 * MB,
-            held_bytes: 50 * MB,
-            ..situation(&steps, &[], &history)
-        };
-        let told = report(&nothing_yet).unwrap();
-        assert_eq!((told.files_done, told.files, told.files_known), (0, 3, 3));
-        assert!(
-            told.sentence
-                .starts_with("By the last good job of this name memory comes to "),
-            "{}",
-            told.sentence
-        );
-        // Of a job that ended, or was asked for something else, or ran a file that the other did not, it is not known what was to come.
-        let ended = Situation {
-            goes_on: false,
-            ..nothing_yet
-        };
-        assert_eq!(report(&ended), None);
-        let asked = ["other.py".to_owned()];
-        let other = Situation {
-            asked: &asked,
-            ..nothing_yet
-        };
-        assert_eq!(report(&other), None);
-        let mut steps = Steps::default();
-        steps.ended(&Ended {
-            process: 7,
-            path: "other.py",
-            start_bytes: MB,
-            end_bytes: MB,
-            peak_bytes: MB,
-            tests: 1,
-        });
-        let strange = Situation {
-            steps: &steps,
-            ..nothing_yet
-        };
-        assert_eq!(report(&strange), None);
-    }
-
-    #[test]
-    fn no_figure_lies_below_a_limit_that_was_reached() {
-        let (steps, history) = (steps(20, 19), History::default());
-        let mut limits = [cgroup(9_000), cgroup(700)];
-        limits[1].is_reached = true;
-        limits[1].limit.beside_bytes = 50 * MB;
-        let died = Situation {
-            goes_on: false,
-            ..situation(&steps, &limits, &history)
-        };
-        // One file of 20 MB is to come, and 480 are held.
-        let told = report(&died).unwrap();
-        assert_eq!(told.peak_bytes.low, 650 * MB);
-        assert_eq!((told.crossings.len(), told.is_warning), (1, false));
-        assert!(
-            told.sentence
-                .ends_with(" It had reached the limit of the cgroup, 667.6 MiB."),
-            "{}",
-            told.sentence
-        );
-    }
-}
+mod tests;

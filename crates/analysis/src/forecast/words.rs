@@ -3,14 +3,16 @@
 use highwater_wire::report::{ForecastReport, LimitCrossing, LimitKind, Span};
 
 use super::{LIKELY, Measured};
-use crate::figures::mebibytes;
+use crate::figures::{count, mebibytes};
 
 /// A chance below so many of a hundred is not worth a sentence.
 const TOLD_FROM: u32 = 10;
 
-/// A forecast in sentences; of a job that goes on, or of one that ended early.
+/// A forecast in sentences; of a job that goes on, or of one that ended early. Where it `rests_on_history`, that is said: one that knows none comes to
+/// something else.
 pub(super) fn sentence(
     report: &ForecastReport,
+    rests_on_history: bool,
     reached: Option<&Measured>,
     goes_on: bool,
 ) -> String {
@@ -18,15 +20,21 @@ pub(super) fn sentence(
         files_done, files, ..
     } = report;
     let peak = spanned(report.peak_bytes);
+    let as_then = match rests_on_history {
+        true => as_then(report),
+        false => String::new(),
+    };
     let mut text = match (goes_on, files_done) {
         (true, 0) => format!(
-            "By the last good job of this name memory comes to {peak} by the end of {files} files."
+            "By {} memory comes to {peak} by the end of {}.",
+            last_good(report),
+            count(usize::try_from(*files).unwrap_or(usize::MAX), "file")
         ),
         (true, _) => format!(
-            "If it goes on so, memory comes to {peak} by the end, after {files_done} of {files} files."
+            "If it goes on so{as_then}, memory comes to {peak} by the end, after {files_done} of {files} files."
         ),
         (false, _) => format!(
-            "Had it gone on so, memory would have come to {peak} by the end, after {files_done} of {files} files."
+            "Had it gone on so{as_then}, memory would have come to {peak} by the end, after {files_done} of {files} files."
         ),
     };
     if let Some(reached) = reached {
@@ -41,7 +49,29 @@ pub(super) fn sentence(
     text
 }
 
-fn limit_name(kind: LimitKind) -> &'static str {
+/// Which of the files to come are taken to be as a job before had them.
+fn as_then(report: &ForecastReport) -> String {
+    let ahead = report.files.saturating_sub(report.files_done);
+    let which = match (report.files_known, ahead) {
+        (known, ahead) if known < ahead => format!("{known} of the {ahead} files to come"),
+        (_, 1) => "the file to come".to_owned(),
+        _ => "the files to come".to_owned(),
+    };
+    format!(", with {which} as in {}", last_good(report))
+}
+
+fn last_good(report: &ForecastReport) -> String {
+    let of = match &report.elsewhere {
+        Some(branch) => {
+            format!(" (of {branch}, as none of its own branch or of the baseline's is known)")
+        }
+        None => String::new(),
+    };
+    format!("the last good job of this name{of}")
+}
+
+/// A limit as people call it.
+pub(crate) fn limit_name(kind: LimitKind) -> &'static str {
     match kind {
         LimitKind::Cgroup => "the limit of the cgroup",
         LimitKind::Machine => "the memory of the machine",

@@ -1,23 +1,31 @@
 //! What else could be done than cutting a suite, and what that leads to.
 
-use highwater_wire::report::{Alternative, AlternativeKind, Bound, Predicted};
+use highwater_wire::report::{Alternative, AlternativeKind, Bound, JobReport, JobState, Predicted};
 
-use super::{Facts, File, Ground, SHARE, order, report::predicted, top};
-use crate::figures::mebibytes;
+use super::{Facts, File, Ground, SHARE, hint, order, report::predicted, top};
+use crate::figures::{count, mebibytes};
 
 /// So many workers are told of where nobody asks for a number.
 pub(super) const USUAL_WORKERS: u32 = 2;
 /// Fixtures of the session are worth a word from this part of the budget on.
 pub(super) const LEAST_SHARED_PART: i64 = 20;
+/// What is less is not worth a word.
+const LEAST_TOLD_BYTES: i64 = 1 << 20;
 /// So many of these fixtures are named.
 const MOST_NAMED: usize = 3;
 
 /// All that is known of, for comparison. `ground` is that of the plan's jobs.
-pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Alternative> {
+pub(super) fn of(
+    job: &JobReport,
+    facts: &Facts,
+    ground: Ground,
+    budget_bytes: i64,
+) -> Vec<Alternative> {
     let alone = alone(facts);
-    let mut ordered = facts.files.clone();
+    let files = facts.surely();
+    let mut ordered = files.clone();
     order(&mut ordered);
-    let recorded = predicted(alone, &facts.files);
+    let in_order = predicted(alone, &files);
     // A file that was cut short needs no less than is known of it: nothing that counts it is expected, or a bound from above.
     let (about, at_most) = match facts.cut_short.is_empty() {
         true => (Bound::About, Bound::AtMost),
@@ -43,8 +51,11 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
     let mut all = vec![
         told(
             AlternativeKind::AsRecorded,
-            "all files in one process, in the order in which they were recorded".to_owned(),
-            recorded,
+            format!(
+                "all files in one process, in the order in which they were recorded{}",
+                came_to(job, in_order.peak_bytes)
+            ),
+            in_order,
             about,
         ),
         told(
@@ -58,7 +69,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
             ..told(
                 AlternativeKind::Workers,
                 format!("all files in one job of {workers} workers (-n {workers} --dist loadfile)"),
-                predicted(Ground { workers, ..ground }, &facts.files),
+                predicted(Ground { workers, ..ground }, &files),
                 at_most,
             )
         },
@@ -82,6 +93,7 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
         let kind = AlternativeKind::FixtureScope;
         all.push(told(kind, sentence, predicted, Bound::AtLeast));
     }
+    let recorded = recorded(job, facts, in_order);
     let needed_bytes = (recorded.peak_bytes as f64 / SHARE).ceil() as i64;
     all.push(Alternative {
         needed_bytes: Some(needed_bytes),
@@ -99,6 +111,46 @@ pub(super) fn of(facts: &Facts, ground: Ground, budget_bytes: i64) -> Vec<Altern
         )
     });
     all
+}
+
+/// What the job came to as it was recorded, in words behind what its files are predicted to lead to in one process; nothing where that is about the same.
+fn came_to(job: &JobReport, predicted_bytes: i64) -> String {
+    let recorded_bytes = i64::try_from(job.peak_bytes).unwrap_or(i64::MAX);
+    let off_bytes = predicted_bytes.saturating_sub(recorded_bytes);
+    if job.peak_bytes == 0 || off_bytes.saturating_abs() < LEAST_TOLD_BYTES {
+        return String::new();
+    }
+    let recorded = mebibytes(recorded_bytes);
+    let ran = job.sessions.iter().filter(|session| session.tests > 0);
+    let sessions = ran.count();
+    let how = match (hint::workers(job), sessions) {
+        _ if is_cut_short(job) => ", until it was cut short".to_owned(),
+        (workers @ 2.., _) => format!(", on {}", count(workers as usize, "worker")),
+        (_, 2..) => format!(", in {}", count(sessions, "session")),
+        _ => "; a plan counts what files share from the start".to_owned(),
+    };
+    format!(" (that job came to {recorded}{how})")
+}
+
+fn is_cut_short(job: &JobReport) -> bool {
+    job.censored || job.state == JobState::Running
+}
+
+/// What the suite takes if it runs as it did: what it came to, where all of it ran.
+fn recorded(job: &JobReport, facts: &Facts, in_order: Predicted) -> Predicted {
+    let unknown = [&facts.cut_short, &facts.not_run, &facts.recalled];
+    let is_whole = !is_cut_short(job) && unknown.iter().all(|files| files.is_empty());
+    if !is_whole || job.peak_bytes == 0 {
+        return in_order;
+    }
+    let ran = Ground {
+        workers: hint::workers(job),
+        ..alone(facts)
+    };
+    Predicted {
+        peak_bytes: i64::try_from(job.peak_bytes).unwrap_or(i64::MAX),
+        duration_us: ran.duration_us(&facts.files),
+    }
 }
 
 fn fits(peak_bytes: i64, bound: Bound, budget_bytes: i64) -> Option<bool> {
@@ -131,7 +183,8 @@ fn restarted(facts: &Facts, budget_bytes: i64) -> Option<(usize, Predicted)> {
         begins.all(|from| reach[from] >= all.min(from + files))
     };
     let files = (1..all).rev().find(fits)?;
-    let parts = facts.files.chunks(files);
+    let surely = facts.surely();
+    let parts = surely.chunks(files);
     let begins = i64::try_from(parts.len()).unwrap_or(i64::MAX) - 1;
     let work_us: i64 = facts.files.iter().map(|file| file.duration_us).sum();
     let begin_us = facts.begin_us.unwrap_or(0).saturating_mul(begins);
@@ -187,179 +240,4 @@ fn narrowed(facts: &Facts, ordered: &[File], budget_bytes: i64) -> Option<(Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn facts() -> Facts {
-        let file = |at: i64| File {
-            path: format!("test_{at}.py"),
-            spike_bytes: 50 + at,
-            retained_bytes: 40,
-            duration_us: 100,
-        };
-        Facts {
-            base_bytes: 100,
-            controller_bytes: 30,
-            begin_us: Some(7),
-            shared: vec![("shared".to_owned(), 60)],
-            files: (0..10).map(file).collect(),
-            ..Facts::default()
-        }
-    }
-
-    fn told(
-        facts: &Facts,
-        workers: u32,
-        budget_bytes: i64,
-        kind: AlternativeKind,
-    ) -> Option<Alternative> {
-        let ground = Ground {
-            base_bytes: facts.base_bytes,
-            set_up_bytes: facts.set_up_bytes,
-            controller_bytes: facts.controller_bytes,
-            workers,
-        };
-        let all = of(facts, ground, budget_bytes);
-        all.into_iter().find(|it| it.kind == kind)
-    }
-
-    proptest! {
-        #[test]
-        fn a_pytest_is_restarted_after_the_most_files_that_stay_inside(
-            figures in proptest::collection::vec((0..100_i64, -60..80_i64), 1..30),
-            set_up_bytes in 0..60_i64,
-            budget_bytes in 90..400_i64,
-        ) {
-            let file = |(spike_bytes, retained_bytes)| File { path: String::new(), spike_bytes, retained_bytes, duration_us: 1 };
-            let facts = Facts {
-                base_bytes: 50,
-                set_up_bytes,
-                begin_us: Some(7),
-                files: figures.into_iter().map(file).collect(),
-                ..Facts::default()
-            };
-            let highest = |files: usize| facts.files.chunks(files).map(|part| alone(&facts).peak(part)).max().unwrap();
-            let all = facts.files.len();
-            let most = (1..=all).rev().find(|files| highest(*files) <= budget_bytes);
-            let expected = most.filter(|files| *files < all).map(|files| {
-                let begins = i64::try_from(all.div_ceil(files)).unwrap() - 1;
-                let duration_us = i64::try_from(all).unwrap() + 7 * begins;
-                (files, Predicted { peak_bytes: highest(files), duration_us })
-            });
-            prop_assert_eq!(restarted(&facts, budget_bytes), expected);
-        }
-    }
-
-    #[test]
-    fn each_alternative_has_its_peak_and_duration() {
-        let facts = facts();
-        // 100 and nine files of 40 lie there when the last needs 59, or the first of them 50.
-        for (kind, peak, duration, bound, fits) in [
-            (
-                AlternativeKind::AsRecorded,
-                100 + 360 + 59,
-                1_000,
-                Bound::About,
-                Some(false),
-            ),
-            (
-                AlternativeKind::BestOrder,
-                100 + 360 + 50,
-                1_000,
-                Bound::About,
-                Some(false),
-            ),
-            (
-                AlternativeKind::Workers,
-                230 + 400 + 19 + 18,
-                500,
-                Bound::AtMost,
-                None,
-            ),
-            // In fours, of which the second is the highest: 100, 120 and 57 for the last. Two begins more.
-            (
-                AlternativeKind::Restart,
-                277,
-                1_014,
-                Bound::About,
-                Some(true),
-            ),
-            (
-                AlternativeKind::FixtureScope,
-                40 + 360 + 50,
-                1_000,
-                Bound::AtLeast,
-                Some(false),
-            ),
-            (
-                AlternativeKind::LargerRunner,
-                519,
-                1_000,
-                Bound::About,
-                Some(true),
-            ),
-        ] {
-            let told = told(&facts, 1, 280, kind).unwrap();
-            let predicted = (told.predicted.peak_bytes, told.predicted.duration_us);
-            assert_eq!(
-                (predicted, told.bound, told.fits),
-                ((peak, duration), bound, fits),
-                "{kind:?}"
-            );
-        }
-        let runner = told(&facts, 1, 280, AlternativeKind::LargerRunner).unwrap();
-        assert_eq!(runner.needed_bytes, Some(611));
-        let restart = told(&facts, 1, 280, AlternativeKind::Restart).unwrap();
-        assert_eq!(restart.files, Some(4));
-        let workers = told(&facts, 5, 800, AlternativeKind::Workers).unwrap();
-        assert_eq!(
-            (workers.workers, workers.predicted.duration_us),
-            (Some(5), 200)
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_told_as_known() {
-        for (peak, bound, told) in [
-            (9, Bound::About, Some(true)),
-            (11, Bound::About, Some(false)),
-            (9, Bound::AtMost, Some(true)),
-            (11, Bound::AtMost, None),
-            (9, Bound::AtLeast, None),
-            (11, Bound::AtLeast, Some(false)),
-        ] {
-            assert_eq!(fits(peak, bound, 10), told, "{peak} {bound:?}");
-        }
-        // Fixtures that hold little are no matter, and a suite that fits needs no restart.
-        assert_eq!(
-            told(&facts(), 1, 1_220, AlternativeKind::FixtureScope),
-            None
-        );
-        assert_eq!(told(&facts(), 1, 1_000, AlternativeKind::Restart), None);
-        // Of a file that was cut short only the least is known.
-        let cut_short = Facts {
-            cut_short: vec!["test_9.py".to_owned()],
-            ..facts()
-        };
-        for (kind, bound, fits) in [
-            (AlternativeKind::AsRecorded, Bound::AtLeast, None),
-            (AlternativeKind::Workers, Bound::About, None),
-            (AlternativeKind::LargerRunner, Bound::AtLeast, None),
-        ] {
-            let told = told(&cut_short, 1, 1_000, kind).unwrap();
-            assert_eq!((told.bound, told.fits), (bound, fits), "{kind:?}");
-        }
-        let unseen = Facts {
-            begin_us: None,
-            ..facts()
-        };
-        let restart = told(&unseen, 1, 280, AlternativeKind::Restart).unwrap();
-        assert!(
-            restart.sentence.contains("is not counted"),
-            "{}",
-            restart.sentence
-        );
-    }
-}
+mod tests;

@@ -33,6 +33,8 @@ pub struct Facts {
     pub cut_short: Vec<String>,
     /// Those that were cut short, or did not run, and of which other jobs tell more.
     pub recalled: Vec<String>,
+    /// Those of these of which no job of their own branch or of a baseline's tells, but others.
+    pub elsewhere: Vec<String>,
     /// Files that were imported and did not run, behind those that did, and of which no other job tells: they are taken to be as those in the middle.
     pub not_run: Vec<String>,
     /// Files that were collected and had no test to run, such as modules without doctests: not among the files.
@@ -114,6 +116,20 @@ impl Facts {
         }
         facts.add_what_did_not_run(files, &places, &whole);
         facts
+    }
+
+    /// A file with what it surely leaves: what one held as it was cut short it may have needed for a while alone.
+    pub(super) fn surely_of(&self, file: &File) -> File {
+        match self.cut_short.contains(&file.path) {
+            true => file.given_back(),
+            false => file.clone(),
+        }
+    }
+
+    /// All files so: the suite takes no less than these lead to.
+    pub(super) fn surely(&self) -> Vec<File> {
+        let files = self.files.iter();
+        files.map(|file| self.surely_of(file)).collect()
     }
 
     /// Adds a file as a session had it: of several sessions the most.

@@ -1,18 +1,58 @@
 //! When cutting a suite is worth a word.
 
-use highwater_wire::report::{Course, GrowthReport, JobReport, LimitUse, Verdict};
+use highwater_wire::report::{
+    BudgetLimit, Course, GrowthReport, JobReport, LimitUse, PlanHint, Verdict,
+};
+
+use super::{Asked, Facts, report::feasible};
 
 /// A job is planned with so much of what a limit leaves it: what the next run needs more must fit too.
 pub const SHARE: f64 = 0.85;
 
-/// What a job is planned with of the limit that has least left, bytes: the share of what others do not use of it. What was used at the worst above the
-/// job's own peak was theirs, and is there in the next run too. `None` where there is no limit, or others use all of it.
-#[must_use]
-pub fn budget(job: &JobReport) -> Option<u64> {
+/// Budgets that nobody names are whole numbers of megabytes.
+const MEGABYTE: i64 = 1_000_000;
+
+/// The limit of a job that has least left. What was used at the worst above the job's own peak was others', and is there in the next run too. `None` where no
+/// limit is known, or others use all of it.
+pub(super) fn limit(job: &JobReport) -> Option<BudgetLimit> {
     let limit = LimitUse::tightest(&job.limits)?;
     let beside_bytes = limit.worst_used_bytes.saturating_sub(job.peak_bytes);
     let left_bytes = limit.limit_bytes.saturating_sub(beside_bytes);
-    (left_bytes > 0).then_some((left_bytes as f64 * SHARE) as u64)
+    (left_bytes > 0).then_some(BudgetLimit {
+        kind: limit.kind,
+        limit_bytes: limit.limit_bytes,
+        left_bytes,
+    })
+}
+
+/// Whether a job has a limit that a budget can be taken of.
+#[must_use]
+pub fn has_limit(job: &JobReport) -> bool {
+    limit(job).is_some()
+}
+
+/// A budget as people name it: in megabytes where it is whole ones, else in bytes.
+#[must_use]
+pub fn written(bytes: i64) -> String {
+    match bytes % MEGABYTE {
+        0 => format!("{}MB", bytes / MEGABYTE),
+        _ => bytes.to_string(),
+    }
+}
+
+/// What a job is planned with of what a limit leaves, bytes, where all files fit into that.
+pub(super) fn usual_bytes(limit: &BudgetLimit) -> i64 {
+    let share = (limit.left_bytes as f64 * SHARE) as i64;
+    match share / MEGABYTE {
+        0 => share,
+        megabytes => megabytes * MEGABYTE,
+    }
+}
+
+/// Bytes in whole megabytes that are no less.
+pub(super) fn rounded_up(bytes: i64) -> i64 {
+    let more = (MEGABYTE - bytes.rem_euclid(MEGABYTE)) % MEGABYTE;
+    bytes.saturating_add(more)
 }
 
 /// Workers of each job: as many as ran; 0 or 1 without xdist.
@@ -51,10 +91,9 @@ pub fn cuts(job: &JobReport) -> String {
     }
 }
 
-/// How to cut the suite of a job that memory ended, or that grows towards its limit, whose `page` tells of which server to ask for it; `None` where that is no matter, there is no limit to go by, or the
-/// recording is too coarse for a plan.
+/// Whether how to cut the suite of a job is worth a word: memory ended it, or it grows towards its limit.
 #[must_use]
-pub fn hint(job: &JobReport, page: Option<&str>) -> Option<String> {
+pub fn is_due(job: &JobReport) -> bool {
     let of_memory = job.ending.as_ref().is_some_and(|ending| {
         matches!(
             ending.verdict,
@@ -65,24 +104,44 @@ pub fn hint(job: &JobReport, page: Option<&str>) -> Option<String> {
                 | Verdict::GuardStopped
         )
     });
-    let is_sampled = job.sessions.iter().any(|session| session.sampled);
-    if !of_memory && !job.growth.iter().any(grows_near) || is_sampled {
+    of_memory || job.growth.iter().any(grows_near)
+}
+
+/// How to cut the suite of a job for which that [is due](is_due), by what is known of its files: with as many workers as ran or, where nothing fits among these, in one process. Its `page` tells of
+/// which server to ask for it. `None` where it is no matter, there is no limit to go by, or the recording is no ground for a plan.
+#[must_use]
+pub fn hint(job: &JobReport, facts: &Facts, page: Option<&str>) -> Option<PlanHint> {
+    if !is_due(job) {
         return None;
     }
-    let megabytes = budget(job)? / 1_000_000;
-    let workers = match workers(job) {
-        0 | 1 => String::new(),
+    let with = |workers: u32| {
+        let asked = Asked {
+            workers: Some(workers),
+            ..Asked::default()
+        };
+        feasible(job, facts, &asked).map(|bytes| (bytes, workers))
+    };
+    let ran = workers(job).max(1);
+    let found = match with(ran) {
+        Err(_) if ran > 1 => with(1),
+        found => found,
+    };
+    let (bytes, workers) = match found {
+        Ok(found) => found,
+        Err(why) => return why.of_limit(&cuts(job)).map(PlanHint::Nothing),
+    };
+    let workers = match workers {
+        1 => String::new(),
         workers => format!(" --workers {workers}"),
     };
     let server = page
         .and_then(|page| server_of(job, page))
         .map_or_else(String::new, |server| format!(" --server {server}"));
-    (megabytes > 0).then(|| {
-        format!(
-            "highwater plan --budget {megabytes}MB{workers}{server} {}",
-            job.uuid
-        )
-    })
+    Some(PlanHint::Command(format!(
+        "highwater plan --budget {}{workers}{server} {}",
+        written(bytes),
+        job.uuid
+    )))
 }
 
 #[cfg(test)]
@@ -112,9 +171,10 @@ mod tests {
                 limit_bytes: gigabytes(7),
                 worst_used_bytes: gigabytes(worst_used),
             }];
-            assert_eq!(budget(&job), expected, "{worst_used} {peak}");
+            let budget = limit(&job).map(|limit| usual_bytes(&limit));
+            assert_eq!(budget, expected, "{worst_used} {peak}");
         }
-        assert_eq!(budget(&samples::job()), None);
+        assert_eq!(limit(&samples::job()), None);
     }
     #[test]
     fn what_a_plan_of_a_shard_cuts_is_not_called_the_suite() {

@@ -1,14 +1,39 @@
 //! What is to be known of a plan beside its figures.
 
-use highwater_wire::report::PlanReport;
+use highwater_wire::report::{BudgetLimit, PlanReport};
 
-use super::is_like;
-use crate::figures::shown;
+use super::{hint, is_like};
+use crate::{
+    figures::{mebibytes, shown},
+    forecast::limit_name,
+};
 
 /// What whoever runs the plan should know, what matters most first: each begins small and ends without a stop.
 #[must_use]
 pub fn notes(report: &PlanReport) -> Vec<String> {
     [of_plan(report), of_files(report), of_groups(report)].concat()
+}
+
+/// Which limit, and how much of it, the budget of a plan is; `None` where it was named.
+#[must_use]
+pub fn of_budget(report: &PlanReport) -> Option<String> {
+    let limit = report.limit?;
+    let percent = 100.0 * report.budget_bytes as f64 / limit.left_bytes.max(1) as f64;
+    let why = match report.budget_bytes > hint::usual_bytes(&limit) {
+        true => ", which the file that needs most takes",
+        false => "",
+    };
+    Some(format!("{percent:.0} % of {}{why}", of_limit(&limit)))
+}
+
+/// All that a limit leaves a job, in words.
+pub(super) fn of_limit(limit: &BudgetLimit) -> String {
+    let bytes = |bytes: u64| mebibytes(i64::try_from(bytes).unwrap_or(i64::MAX));
+    let all = format!("{}, {}", limit_name(limit.kind), bytes(limit.limit_bytes));
+    match limit.left_bytes < limit.limit_bytes {
+        true => format!("the {} that others leave of {all}", bytes(limit.left_bytes)),
+        false => all,
+    }
 }
 
 /// The same as whole sentences; names of files stay as they are.
@@ -57,6 +82,10 @@ fn of_files(report: &PlanReport) -> Vec<String> {
         (
             &report.recalled,
             "did not run in that recording, or not to the end: planned with the most that was needed in other jobs",
+        ),
+        (
+            &report.elsewhere,
+            "ran to the end in no other job of its own branch or of the baseline's (main, else master): what was needed there is of other branches or pull requests, whose code may be another",
         ),
         (
             &report.no_tests,

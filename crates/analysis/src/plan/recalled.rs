@@ -4,6 +4,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Facts;
+use crate::branches::Branch;
 
 /// So many of a file's newest figures are looked at.
 pub const MOST_EARLIER: u32 = 20;
@@ -11,10 +12,16 @@ pub const MOST_EARLIER: u32 = 20;
 const MOST_FILES: usize = 128;
 
 /// A file in one job of its history, as the API tells of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Ran {
     /// The job.
     pub job: Uuid,
+    /// Its branch; empty where it is not known.
+    #[serde(default)]
+    pub branch: String,
+    /// Number of its pull request; empty outside, and of servers that do not tell.
+    #[serde(default)]
+    pub pull_request: String,
     /// What it needed above its start, its children's memory at its highest among it, bytes.
     #[serde(default)]
     pub tree_spike_bytes: i64,
@@ -37,6 +44,16 @@ impl Ran {
         self.retained_bytes
             .saturating_add(self.children_retained_bytes)
     }
+
+    /// Whether it tells what the file needs: it ran to its end, in another job than this one.
+    #[must_use]
+    pub fn tells_beside(&self, job: Uuid) -> bool {
+        self.job != job && !self.censored
+    }
+
+    fn is_of(&self, branch: &Branch) -> bool {
+        self.branch == branch.name && self.pull_request == branch.pull_request
+    }
 }
 
 impl Facts {
@@ -47,10 +64,14 @@ impl Facts {
         unknown.take(MOST_FILES).cloned().collect()
     }
 
-    /// Plans a file that was cut short, or did not run, with the most that it needed in other jobs than this one, of those in which it ran to its end. One that was cut short needs no less than it was seen
+    /// Plans a file that was cut short, or did not run, with the most that it needed in other jobs than this one, of those in which it ran to its end: in those of the nearest branch that has any, and
+    /// where none has in those of all others, which is noted. One that was cut short needs no less than it was seen
     /// to need here. What it held as it was cut short may have been for a while, so what it leaves behind is the others' word alone.
-    pub fn recall(&mut self, path: &str, job: Uuid, history: &[Ran]) {
-        let others = || history.iter().filter(|it| it.job != job && !it.censored);
+    pub fn recall(&mut self, path: &str, job: Uuid, own: &Branch, history: &[Ran]) {
+        let whole = || history.iter().filter(|it| it.tells_beside(job));
+        let near = own.near();
+        let near = near.iter().find(|near| whole().any(|it| it.is_of(near)));
+        let others = || whole().filter(|it| near.is_none_or(|near| it.is_of(near)));
         let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
             most(|it| it.tree_spike_bytes.max(it.spike_bytes)),
@@ -79,6 +100,9 @@ impl Facts {
         };
         list.retain(|it| it != path);
         self.recalled.push(path.to_owned());
+        if near.is_none() {
+            self.elsewhere.push(path.to_owned());
+        }
     }
 }
 
@@ -101,11 +125,20 @@ mod tests {
         }
     }
 
+    fn branch(name: &str, pull_request: &str) -> Branch {
+        Branch {
+            name: name.to_owned(),
+            pull_request: pull_request.to_owned(),
+        }
+    }
+
     const KILLED: Uuid = Uuid::from_u128(1);
 
     fn ran(spike_bytes: i64, retained_bytes: i64) -> Ran {
         Ran {
             job: Uuid::from_u128(2),
+            branch: String::new(),
+            pull_request: String::new(),
             tree_spike_bytes: spike_bytes + 7,
             spike_bytes,
             retained_bytes,
@@ -134,6 +167,7 @@ mod tests {
         facts.recall(
             "killed.py",
             KILLED,
+            &branch("", ""),
             &[own, ran(120, 4), cut_short, ran(90, 6)],
         );
         assert_eq!(told(&facts), [(48, 48, 3), (127, 6, 9)]);
@@ -154,12 +188,45 @@ mod tests {
         facts.files.extend([light, unknown]);
         facts.not_run = vec!["light.py".to_owned(), "unknown.py".to_owned()];
         assert_eq!(facts.to_recall(), ["killed.py", "light.py", "unknown.py"]);
-        facts.recall("light.py", KILLED, &[ran(2, 1), ran(4, -3)]);
-        facts.recall("unknown.py", KILLED, &[]);
+        facts.recall(
+            "light.py",
+            KILLED,
+            &branch("", ""),
+            &[ran(2, 1), ran(4, -3)],
+        );
+        facts.recall("unknown.py", KILLED, &branch("", ""), &[]);
         // Less than the guess, which was other files'.
         assert_eq!(told(&facts)[2..], [(11, 1, 9), (48, 48, 3)], "{facts:?}");
         assert_eq!(facts.recalled, ["light.py"]);
         assert_eq!(facts.not_run, ["unknown.py"]);
+    }
+
+    #[test]
+    fn figures_of_its_own_branch_go_before_those_of_the_baseline_and_of_others_none_where_there_are_any()
+     {
+        let of = |branch: Branch, spike_bytes| Ran {
+            branch: branch.name,
+            pull_request: branch.pull_request,
+            ..ran(spike_bytes, 1)
+        };
+        let cut_short = Ran {
+            censored: true,
+            ..of(branch("fix", ""), 800)
+        };
+        let foreign = of(branch("main", "7"), 700);
+        let other = of(branch("wild", ""), 600);
+        let main = of(branch("main", ""), 300);
+        let own = of(branch("fix", ""), 200);
+        let recalled = |history: &[Ran]| {
+            let mut facts = facts();
+            facts.recall("killed.py", KILLED, &branch("fix", ""), history);
+            (facts.files[1].spike_bytes, facts.elsewhere)
+        };
+        let all = [cut_short, foreign, other, main, own];
+        assert_eq!(recalled(&all), (207, vec![]));
+        assert_eq!(recalled(&all[..4]), (307, vec![]));
+        let elsewhere = vec!["killed.py".to_owned()];
+        assert_eq!(recalled(&all[..3]), (707, elsewhere));
     }
 
     #[test]
@@ -173,11 +240,11 @@ mod tests {
     #[test]
     fn it_needs_no_less_than_it_was_seen_to_need_and_nothing_is_made_up() {
         let mut facts = facts();
-        facts.recall("killed.py", KILLED, &[ran(20, -3)]);
+        facts.recall("killed.py", KILLED, &branch("", ""), &[ran(20, -3)]);
         assert_eq!(told(&facts)[1], (48, 0, 9));
         let mut unknown = self::facts();
-        unknown.recall("killed.py", KILLED, &[]);
-        unknown.recall("whole.py", KILLED, &[ran(900, 900)]);
+        unknown.recall("killed.py", KILLED, &branch("", ""), &[]);
+        unknown.recall("whole.py", KILLED, &branch("", ""), &[ran(900, 900)]);
         assert_eq!(unknown, self::facts());
     }
 }

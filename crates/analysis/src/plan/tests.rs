@@ -2,6 +2,7 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 
 use super::*;
 
+mod hints;
 mod least;
 
 fn file(path: &str, spike_bytes: i64, retained_bytes: i64, duration_us: i64) -> File {
@@ -386,6 +387,7 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
 fn of_a_base_only_parts_that_are_something_are_told() {
     let told = |imported_bytes, shared_bytes| {
         let refusal = Refusal::Infeasible {
+            limit: None,
             path: "a.py".to_owned(),
             with: 0,
             budget_bytes: 1,
@@ -435,7 +437,7 @@ fn a_file_whose_name_can_stand_in_no_plan_is_named_and_the_others_are_planned() 
         ..Facts::default()
     };
     let asked = Asked {
-        budget_bytes: 3,
+        budget_bytes: Some(3),
         together: vec!["c".to_owned(), "b".to_owned()],
         ..Asked::default()
     };
@@ -475,7 +477,7 @@ fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
     };
     let told = |jobs, together: &[&str]| {
         let asked = Asked {
-            budget_bytes: 9,
+            budget_bytes: Some(9),
             jobs: Some(jobs),
             workers: None,
             together: together.iter().map(|it| (*it).to_owned()).collect(),
@@ -498,7 +500,7 @@ fn of_fewer_jobs_than_were_asked_for_it_is_told_why() {
     let mut plan = planned(
         &facts,
         &Asked {
-            budget_bytes: 9,
+            budget_bytes: Some(9),
             ..Asked::default()
         },
     )
@@ -529,7 +531,7 @@ fn what_a_file_needs_at_least_is_told_without_the_imports_of_others() {
     };
     let told = |together: &[&str], workers| {
         let asked = Asked {
-            budget_bytes: 1 << 20,
+            budget_bytes: Some(1 << 20),
             jobs: None,
             workers,
             together: together.iter().map(|it| (*it).to_owned()).collect(),

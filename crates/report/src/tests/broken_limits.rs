@@ -60,7 +60,7 @@ fn a_broken_limit_is_told_with_its_files_wherever_findings_are() {
             assert!(!text.contains("<script>"), "{format:?}: {text}");
         }
     }
-    let comment = comment(&digest.job, &remarks, None).unwrap();
+    let comment = comment(&digest.job, &remarks, None, None).unwrap();
     assert!(
         comment.contains("max-peak of ") && !comment.contains("<script>"),
         "{comment}"

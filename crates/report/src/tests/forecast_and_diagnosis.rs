@@ -43,6 +43,7 @@ fn looked_at(path: &str) -> Digest {
         files_done: 2,
         files: 4,
         files_known: 0,
+        elsewhere: None,
         is_warning: true,
         peak_bytes: Span {
             value: 700 << 20,
@@ -139,7 +140,10 @@ fn a_forecast_speaks_up_only_while_there_is_time_and_a_diagnosis_never() {
     let mut expected = vec![forecast(Severity::Notice)];
     expected.extend(stays);
     assert_eq!(of(&digest), expected);
-    assert_eq!(comment(&digest.job, &remarks::of(&digest), None), None);
+    assert_eq!(
+        comment(&digest.job, &remarks::of(&digest), None, None),
+        None
+    );
     digest.job.state = JobState::Running;
     expected[0] = forecast(Severity::Warning);
     assert_eq!(of(&digest), expected);

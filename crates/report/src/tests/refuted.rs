@@ -29,7 +29,7 @@ fn a_comment_is_taken_back_with_what_was_refuted() {
         (confirmed[0].severity, confirmed[0].is_refuted),
         (Severity::Warning, false)
     );
-    assert!(comment(&digest.job, &confirmed, None).is_some());
+    assert!(comment(&digest.job, &confirmed, None, None).is_some());
     assert!(!taken_back(&digest.job, &confirmed).contains("Refuted"));
     let refuted = told(&digest, false);
     assert_eq!(
@@ -37,7 +37,7 @@ fn a_comment_is_taken_back_with_what_was_refuted() {
         (Severity::Notice, true)
     );
     assert_eq!(refuted[0].fingerprint, confirmed[0].fingerprint);
-    assert_eq!(comment(&digest.job, &refuted, None), None);
+    assert_eq!(comment(&digest.job, &refuted, None, None), None);
     let back = taken_back(&digest.job, &refuted);
     assert!(back.starts_with(&marker(&digest.job)), "{back}");
     assert!(

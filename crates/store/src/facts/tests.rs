@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::{HISTORY_OF_NAME, JOB_NAMES, JOB_OF_NAME, NEWEST};
+use super::{HISTORY_OF_BRANCH, HISTORY_OF_NAME, JOB_NAMES, JOB_OF_NAME, NEWEST};
 use crate::{tests::*, *};
 
 #[tokio::test]
@@ -22,6 +22,12 @@ async fn the_history_of_one_name_is_read_in_the_order_of_an_index() {
     has(&["SEARCH f ", "file_id=?", "started_unix_us=?", "job_id=?"]);
     let is_sorted_later = steps.iter().any(|step| step.contains("TEMP B-TREE"));
     assert!(!is_sorted_later, "{steps:?}");
+    let steps = plan_of(&store, HISTORY_OF_BRANCH).await;
+    let is_bounded =
+        |step: &String| step.contains("SEARCH job USING") && step.contains("job_by_branch_name");
+    assert!(steps.iter().any(is_bounded), "{steps:?}");
+    let is_slow = |step: &String| step.contains("SCAN") && !step.contains("newest");
+    assert!(!steps.iter().any(is_slow), "{steps:?}");
     for statement in [NEWEST, JOB_OF_NAME] {
         let steps = plan_of(&store, statement).await;
         let is_of_index = |step: &String| step.contains("SEARCH") || step.contains("SUBQUERY");

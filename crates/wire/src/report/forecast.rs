@@ -16,6 +16,9 @@ pub struct ForecastReport {
     pub files: u64,
     /// Of the files to come, those that a job of the same name ran before.
     pub files_known: u64,
+    /// The branch or pull request of that job, in words, where it is neither the job's own nor a baseline's, so that its code may be another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Whether it is worth a warning: the session goes on, and with a chance of three in four a limit is crossed before the last file ends.
     pub is_warning: bool,
     /// The peak of the job at the end, bytes.

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ShardReport;
+use super::{LimitKind, ShardReport};
 
 /// A suite cut into jobs that fit a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct PlanReport {
     pub of: Uuid,
     /// What a job may take at its peak.
     pub budget_bytes: i64,
+    /// The limit of the recorded job that this was taken of, where no budget was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<BudgetLimit>,
     /// What each process stands at before its first file, imports and fixtures that files share included.
     pub base_bytes: i64,
     /// Processes of each job that run tests: `-n` of xdist, 1 without.
@@ -39,6 +42,10 @@ pub struct PlanReport {
     /// Files that did not run in that recording, or not to their end: planned with the most that they needed in other jobs of the name, or until then.
     #[serde(default)]
     pub recalled: Vec<String>,
+    /// Those of `recalled` that no other job of the recorded job's branch or pull request ran to their end, and none of main or master: planned with figures of other branches
+    /// and pull requests, whose code may be another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
     /// Files that were collected in that recording and had no test to run, such as modules without doctests: in none of the jobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub no_tests: Vec<String>,
@@ -81,6 +88,49 @@ impl PlanReport {
             && groups.all(|group| {
                 (1..=self.jobs.len()).contains(&group.job) && group.globs.iter().all(is_line)
             })
+    }
+}
+
+/// A limit of a recorded job that the budget of a plan is taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BudgetLimit {
+    /// Which constraint.
+    pub kind: LimitKind,
+    /// What it allows.
+    pub limit_bytes: u64,
+    /// What it leaves the job: all but what others used of it at the worst.
+    pub left_bytes: u64,
+}
+
+/// How to cut the suite of a job that memory ended, or that grows towards its limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PlanHint {
+    /// The command that does, as a shell takes it.
+    Command(String),
+    /// Why no cut fits, with what is to be done instead.
+    Nothing(String),
+}
+
+impl PlanHint {
+    /// The command, where there is one.
+    #[must_use]
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Command(command) => Some(command),
+            Self::Nothing(_) => None,
+        }
+    }
+
+    /// Why there is none, where there is none.
+    #[must_use]
+    pub fn why_not(&self) -> Option<&str> {
+        match self {
+            Self::Command(_) => None,
+            Self::Nothing(why) => Some(why),
+        }
     }
 }
 
@@ -234,6 +284,7 @@ mod tests {
             id: Uuid::nil(),
             of: Uuid::from_u128(0x0197_a7d4_0000_7000_8000_0000_0000_0001),
             budget_bytes: 1,
+            limit: None,
             base_bytes: 1,
             workers: 1,
             jobs_asked: None,
@@ -251,6 +302,7 @@ mod tests {
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),
+            elsewhere: Vec::new(),
             no_tests: Vec::new(),
             left_out: Vec::new(),
             shard: None,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{FileRow, JobReport};
+use super::{FileRow, JobReport, PlanHint};
 
 /// A job as one document: its figures, what is to be said of it, and its test files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,6 +10,9 @@ pub struct ReportDocument {
     pub job: JobReport,
     /// What is to be said of it, the worst first; empty where there is nothing.
     pub remarks: Vec<Remark>,
+    /// How to cut its suite into jobs that fit, where memory ended it or it grows towards its limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_hint: Option<PlanHint>,
     /// Its test files, in the order they first ran; empty where they are gone.
     pub files: Vec<FileRow>,
     /// Why there are no test files where they are gone; empty where they are there.

@@ -207,7 +207,7 @@ fn describe(parameter: &mut Value, about: &About) {
         "max_peak" | "min_headroom" | "max_retained" | "max_spike" => {
             ("", json!({"minimum": 0}), Value::Null)
         }
-        "budget" => ("", json!({"minLength": 1}), json!("1GB")),
+        "budget" => ("", json!({}), json!("1GB")),
         "jobs" => ("", json!({"minimum": 1, "maximum": u32::MAX}), Value::Null),
         "workers" => (
             "",

@@ -1,10 +1,10 @@
 use highwater_wire::{
-    report::{Course, GrowthReport, LimitKind},
+    report::{Course, GrowthReport, JobReport, LimitKind},
     v1::{Metric, Role},
 };
 
 use super::builder::{MB, Story, fb, fe, rb, re, sb, se, tb, te};
-use crate::plan;
+use crate::plan::{self, Facts};
 
 /// A worker that ends its files at so many MB each, one every `every` ms.
 fn worker(story: Story, pid: u32, name: &str, every: i64, ends: &[(&str, i64)]) -> Story {
@@ -45,7 +45,9 @@ fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
         .series(Metric::MachineTotal, None, "", 0, &[8_000, 8_000], MB)
         .series(Metric::MachineAvailable, None, "", 0, &[5_000, 4_000], MB)
         .of_process(10, |process| process.cgroup = "/a".to_owned());
-    let job = story.ends(Some(0), None).digest().job;
+    let digest = story.ends(Some(0), None).digest();
+    let facts = Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures);
+    let job = digest.job;
     let [report] = &job.growth[..] else {
         panic!("one session");
     };
@@ -53,27 +55,31 @@ fn steady_growth_says_how_many_files_more_the_tightest_limit_bears() {
         (report.session, report.course, report.files),
         (1, Course::Steady, 20)
     );
+    let command = |job: &JobReport, page: Option<&str>| {
+        let hint = plan::hint(job, &facts, page)?;
+        Some(hint.command().unwrap().to_owned())
+    };
     // 50 of what was used of the limit are not the job's.
     let hint = format!("highwater plan --budget 1317MB {}", job.uuid);
-    assert_eq!(plan::hint(&job, None), Some(hint));
+    assert_eq!(command(&job, None), Some(hint));
     // It runs as it stands where the recording is on a server.
     let page = |server: &str| format!("{server}/jobs/{}", job.uuid);
-    let told = plan::hint(&job, Some(&page("http://127.0.0.1:8080/highwater"))).unwrap();
+    let told = command(&job, Some(&page("http://127.0.0.1:8080/highwater"))).unwrap();
     assert!(
         told.starts_with(
             "highwater plan --budget 1317MB --server http://127.0.0.1:8080/highwater "
         ),
         "{told}"
     );
-    let strange = plan::hint(&job, Some(&page("http://a$(b)"))).unwrap();
+    let strange = command(&job, Some(&page("http://a$(b)"))).unwrap();
     assert!(!strange.contains("--server"), "{strange}");
     // Its jobs are for as many workers as ran, and a coarse recording is no ground for a plan.
     let mut wide = job.clone();
     wide.sessions[0].numprocesses = 4;
     let hint = format!("highwater plan --budget 1317MB --workers 4 {}", job.uuid);
-    assert_eq!(plan::hint(&wide, None), Some(hint));
+    assert_eq!(command(&wide, None), Some(hint));
     wide.sessions[0].sampled = true;
-    assert_eq!(plan::hint(&wide, None), None);
+    assert_eq!(command(&wide, None), None);
     let each = report.per_file_bytes;
     assert_eq!([each.value, each.low, each.high].map(|it| it / MB), [40; 3]);
     assert_eq!(report.per_minute_bytes.value / MB, 2_400);
@@ -160,7 +166,7 @@ fn steps_are_named_by_their_files() {
     assert!(
         report
             .sentence
-            .contains("over 24 files: in test_15.py (114.4 MiB), and hardly between."),
+            .contains("over 24 files: in test_15.py (114.4 MiB), and hardly in any other."),
         "{}",
         report.sentence
     );

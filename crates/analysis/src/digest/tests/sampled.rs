@@ -39,7 +39,7 @@ fn no_plan_is_made_of_what_was_sampled() {
     let digest = story(Some(0), true).digest();
     let facts = Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures);
     let asked = Asked {
-        budget_bytes: 1 << 40,
+        budget_bytes: Some(1 << 40),
         ..Asked::default()
     };
     let refusal = plan::report(&digest.job, &facts, &asked).unwrap_err();
