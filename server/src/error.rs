@@ -18,6 +18,7 @@ pub(crate) use samples::JOB;
 
 /// When to come again while nothing can be written, s: somebody has to make room first.
 const UNWRITTEN_PAUSE_S: u64 = 5;
+const INFEASIBLE: &str = "infeasible";
 
 /// An answer that is an error. What it says is for the user; causes inside go to the log.
 #[derive(Debug, Clone)]
@@ -101,7 +102,12 @@ impl AppError {
     pub(crate) fn infeasible(message: impl Into<String>) -> Self {
         let hint = "raise the budget, or make that file need less";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::new(status, "infeasible", message, hint)
+        Self::new(status, INFEASIBLE, message, hint)
+    }
+
+    /// Whether it is that nothing fits.
+    pub(crate) fn is_infeasible(&self) -> bool {
+        self.code == INFEASIBLE
     }
 
     /// More jobs are needed than were asked for.

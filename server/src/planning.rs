@@ -157,9 +157,12 @@ pub(crate) async fn hint(
     if !plan::is_due(report) || files.is_empty() || files.len() > MOST_FILES {
         return Ok(None);
     }
-    let mut facts = Facts::of(&report.sessions, files, fixtures);
-    recall(state, project, report, &mut facts).await?;
-    let (report, page) = (report.clone(), page.map(str::to_owned));
+    let (report, files, fixtures) = (report.clone(), files.to_vec(), fixtures.to_vec());
+    let work = move || (Facts::of(&report.sessions, &files, &fixtures), report);
+    let gathered = state.reading.run(0, work).await;
+    let (mut facts, report) = gathered.map_err(|error| AppError::internal(&error))?;
+    recall(state, project, &report, &mut facts).await?;
+    let page = page.map(str::to_owned);
     let work = move || plan::hint(&report, &facts, page.as_deref());
     let hint = state.reading.run(0, work).await;
     hint.map_err(|error| AppError::internal(&error))

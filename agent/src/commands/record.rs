@@ -244,16 +244,17 @@ fn conclude(mut prepared: Prepared, outcome: &mut RunOutcome<Spool>, batches: u6
         terminal::tell(lost);
     }
     let kept = told::settle(&prepared.folder, sent.as_ref());
-    let hurries = outcome.hurry.load(Ordering::Relaxed);
-    if let (Some(digest), None) = (digest.as_ref().filter(|_| !quiet && !hurries), &kept) {
-        let places = &prepared.settings.places;
-        let server = places.server.as_deref();
-        others::tell(digest, server, places.token.as_ref(), &environment());
-    }
-    if let (Some(file), Some(digest)) = (&prepared.settings.summary, digest) {
+    let mut digest = digest;
+    if let (Some(file), Some(digest)) = (&prepared.settings.summary, &mut digest) {
         told::write_summary(file, digest, prepared.page, kept.as_deref());
     }
     let places = &prepared.settings.places;
+    let hurries = outcome.hurry.load(Ordering::Relaxed);
+    // Last of all: a server may take its time.
+    if let (Some(digest), None) = (digest.filter(|_| !quiet && !hurries), &kept) {
+        let server = places.server.as_deref();
+        others::tell(&digest, server, places.token.as_ref(), &environment());
+    }
     told::tell_unsent(
         places.server.as_deref(),
         prepared.uuid,

@@ -122,11 +122,13 @@ fn end(task: StopTask) -> Result<u8, CommandError> {
     };
     let sent = sent.filter(|_| server.is_some());
     let kept = told::settle(folder, sent.as_ref());
-    if let (Some(digest), None) = (digest.as_ref().filter(|_| !quiet), &kept) {
-        others::tell(digest, server.as_deref(), places.token.as_ref(), &env);
-    }
-    if let (Some(file), Some(digest)) = (&summary, digest) {
+    let mut digest = digest;
+    if let (Some(file), Some(digest)) = (&summary, &mut digest) {
         told::write_summary(file, digest, page, kept.as_deref());
+    }
+    // Last of all: a server may take its time.
+    if let (Some(digest), None) = (digest.filter(|_| !quiet), &kept) {
+        others::tell(&digest, server.as_deref(), places.token.as_ref(), &env);
     }
     let uuid = started.agent.uuid;
     told::tell_unsent(

@@ -39,7 +39,7 @@ pub(super) fn settle(folder: &Path, sent: Option<&Sent>) -> Option<PathBuf> {
 /// Writes the summary as JSON, with the job's page and the folder that is kept.
 pub(super) fn write_summary(
     file: &Path,
-    mut digest: Digest,
+    digest: &mut Digest,
     page: Option<String>,
     kept: Option<&Path>,
 ) {

@@ -33,7 +33,7 @@ pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
 pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
 pub use refuted::Again;
-pub use renamed::{MOST_RENAMINGS, Renaming, rename, renaming, tell_moved};
+pub use renamed::{LEAST_SHARED, MOST_RENAMINGS, Renaming, rename, renaming, tell_moved};
 pub use words::{beside_findings, of_moved, of_refuted};
 
 use found::Found;

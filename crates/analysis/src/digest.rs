@@ -133,6 +133,8 @@ pub fn digest_with(recording: &Recording, context: &Context, history: &History) 
         cgroups: &cgroups::Cgroups::of(recording, &processes),
         history,
     });
+    let collected = collected::rows(&walks);
+    files::cut_short(&mut files, &collected, &job.sessions);
     Digest {
         job,
         processes: process_rows::rows(recording, &processes, &walks, &memory),
@@ -140,7 +142,7 @@ pub fn digest_with(recording: &Recording, context: &Context, history: &History) 
         tests,
         fixtures,
         visits,
-        collected: collected::rows(&walks),
+        collected,
         tree: memory.tree().to_vec(),
     }
 }

@@ -82,7 +82,7 @@ pub fn shifts(values: &[f64], floor: f64) -> Vec<Shift> {
                 _ => step,
             }
         }));
-        shifts.extend(creep_of(piece, floor, noise));
+        shifts.extend(creep_of(piece, values, floor, noise));
     }
     shifts
 }
@@ -109,8 +109,13 @@ fn step_of(before: &Piece, after: &Piece, noise: f64) -> Shift {
     }
 }
 
-fn creep_of(piece: &Piece, floor: f64, noise: f64) -> Option<Shift> {
+fn creep_of(piece: &Piece, values: &[f64], floor: f64, noise: f64) -> Option<Shift> {
     let (slope, nearer) = piece.slope?;
+    // A line through a level and the climb behind it begins where nothing was ever measured.
+    let had = &values[piece.from..piece.to];
+    let lowest = had.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = had.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let measured = |bytes: f64| bytes.max(lowest).min(highest);
     let at_least = nearer.abs() * (piece.len() - 1) as f64;
     let confidence = if piece.len() >= CERTAIN_CREEP_JOBS && at_least >= floor {
         Confidence::Certain
@@ -124,8 +129,8 @@ fn creep_of(piece: &Piece, floor: f64, noise: f64) -> Option<Shift> {
         before_from: 0,
         from: piece.from,
         to: piece.to,
-        before: piece.begin,
-        after: piece.end(),
+        before: measured(piece.begin),
+        after: measured(piece.end()),
         noise,
         confidence,
     })

@@ -75,6 +75,15 @@ impl Format {
         }
     }
 
+    /// Whether it says how to cut a job into jobs that fit.
+    #[must_use]
+    pub fn tells_of_plans(self) -> bool {
+        match self {
+            Self::Terminal | Self::Markdown | Self::Html | Self::Json => true,
+            Self::Junit | Self::Prometheus | Self::Github | Self::Gitlab | Self::Badge => false,
+        }
+    }
+
     /// What it is to whoever gets it over HTTP.
     #[must_use]
     pub fn media_type(self) -> &'static str {

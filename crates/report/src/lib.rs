@@ -79,10 +79,15 @@ impl<'a> Source<'a> {
     pub fn new(digest: &'a Digest, page: Option<&'a str>) -> Self {
         let limits = Limits::of(&digest.job);
         let check = check::check(&digest.job, &digest.files, "", &[], &limits);
-        Self::beside(digest, page, Some(&check))
+        let facts = plan::is_due(&digest.job)
+            .then(|| Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures));
+        Self {
+            plan_hint: facts.and_then(|facts| plan::hint(&digest.job, &facts, page)),
+            ..Self::beside(digest, page, Some(&check))
+        }
     }
 
-    /// The same with what a check beside the jobs before found, where there was one.
+    /// The same with what a check beside the jobs before found, where there was one; without a hint of a plan, which rests on more than this job.
     #[must_use]
     pub fn beside(digest: &'a Digest, page: Option<&'a str>, check: Option<&CheckReport>) -> Self {
         let mut remarks = remarks::of(digest);
@@ -95,9 +100,7 @@ impl<'a> Source<'a> {
             remarks,
             checked: check.map_or_else(String::new, |it| check::beside_findings(it, &digest.job)),
             next_step: next_step::of(&digest.job, findings),
-            plan_hint: plan::is_due(&digest.job)
-                .then(|| Facts::of(&digest.job.sessions, &digest.files, &digest.fixtures))
-                .and_then(|facts| plan::hint(&digest.job, &facts, page)),
+            plan_hint: None,
             curves: Vec::new(),
             samples_gone: String::new(),
             files_gone: String::new(),

@@ -237,7 +237,7 @@ pub(crate) struct HistoryQuery {
     /// Of this name only.
     name: Option<String>,
     /// What tells of this job of the project: rows of jobs of its name, and of the nearest branch of which one ran the file to its end; of its own branch or pull request, else of main, else
-    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page.
+    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page: without `name` and `after`.
     near: Option<Uuid>,
 }
 
@@ -354,6 +354,13 @@ pub(crate) async fn file_history(
     let before = page.numbers()?;
     let name = query.name.as_deref();
     if let Some(uuid) = query.near {
+        if name.is_some() || before.is_some() {
+            let what = "near is asked for with name or after, which it leaves nothing to";
+            return Err(AppError::bad_request(
+                what,
+                "leave these out: it goes by the job's own name, and answers one page",
+            ));
+        }
         return near(&state, &access, (id, &slug), &path, uuid, limit).await;
     }
     let history = state.store.file_history(id, &path, name, before, limit);

@@ -75,7 +75,10 @@ pub(crate) async fn report(
     let page = page(&state, &headers, uuid);
     job.let_go();
     let of = (&report, &within.files[..], &within.fixtures[..]);
-    let plan_hint = planning::hint(&state, job.run().0, of, page.as_deref()).await?;
+    let plan_hint = match format.tells_of_plans() {
+        true => planning::hint(&state, job.run().0, of, page.as_deref()).await?,
+        false => None,
+    };
     let check = job.beside_where_quick(&report, &within.files).await?;
     let write = move || {
         let digest = digest(report, within, &columns);

@@ -426,6 +426,52 @@ mod tests {
         has_every_figure::<LimitUse, _>(LIMITS);
     }
 
+    /// A row as the document of the API describes it, of nothing.
+    fn row_of_nothing() -> FileRow {
+        let schema = serde_json::to_value(FileRow::schema()).unwrap();
+        let fields = schema["properties"].as_object().unwrap().iter();
+        let nothing = fields.filter_map(|(name, field)| {
+            let value = match field["type"].as_str()? {
+                "integer" => 0.into(),
+                "boolean" => false.into(),
+                "string" => String::new().into(),
+                "array" => serde_json::Value::Array(Vec::new()),
+                _ => return None,
+            };
+            Some((name.clone(), value))
+        });
+        let mut row: serde_json::Map<_, _> = nothing.collect();
+        row.insert("peak_kind".to_owned(), "exact".into());
+        serde_json::from_value(row.into()).unwrap()
+    }
+
+    #[test]
+    fn each_column_of_a_diagnosis_has_its_own_figure() {
+        let mut found = serde_json::to_value(Diagnosis::default()).unwrap();
+        let figures = found.as_object_mut().unwrap();
+        let names: Vec<String> = figures
+            .keys()
+            .filter(|name| name.ends_with("_bytes"))
+            .cloned()
+            .collect();
+        for (bytes, name) in (1_i64..).zip(&names) {
+            figures.insert(name.clone(), bytes.into());
+        }
+        let row = FileRow {
+            diagnosis: serde_json::from_value(found).unwrap(),
+            ..row_of_nothing()
+        };
+        let column = |name: &str| {
+            let name = format!("diagnosis_{name}");
+            let column = FILES.iter().find(|column| column.name == name);
+            let column = column.unwrap_or_else(|| panic!("no column {name}"));
+            (column.of)(&row)
+        };
+        for (bytes, name) in (1..).zip(&names) {
+            assert_eq!(column(name), Value::Int(bytes), "{name}");
+        }
+    }
+
     #[test]
     fn every_figure_of_a_visit_and_of_a_mark_has_a_column() {
         let visit = Visit {

@@ -19,7 +19,8 @@ use crate::{
 /// Most kept plans of a job that its page names.
 const KEPT_SHOWN: u32 = 20;
 
-/// Where nothing is asked yet, the plan is for what the job's tightest limit bears, and for as many workers as ran.
+/// Where nothing is asked yet, the plan is for what the job's tightest limit bears, and for as many workers as ran or, where nothing fits among these, for one process: so
+/// is what the job's page says of cutting it.
 pub(super) async fn page(
     State(state): State<AppState>,
     Visitor(access): Visitor,
@@ -31,13 +32,23 @@ pub(super) async fn page(
     let report = job.report().await?;
     let is_named = !query.budget.trim().is_empty();
     let workers = plan::workers(&report).min(MOST_WORKERS);
-    if !is_named && query.workers.trim().is_empty() && workers > 1 {
+    let is_preset = !is_named && query.workers.trim().is_empty() && workers > 1;
+    if is_preset {
         query.workers = workers.to_string();
     }
-    let planned = match is_named || plan::has_limit(&report) {
+    let mut planned = match is_named || plan::has_limit(&report) {
         true => Some(planning::plan(&state, &mut job, &query).await),
         false => None,
     };
+    if is_preset && matches!(planned, Some(Err(ref error)) if error.is_infeasible()) {
+        let alone = PlanQuery {
+            workers: String::new(),
+            ..query.clone()
+        };
+        if let Ok(plan) = planning::plan(&state, &mut job, &alone).await {
+            (query, planned) = (alone, Some(Ok(plan)));
+        }
+    }
     let planned = match planned {
         // What cannot be planned is told beside the form; what has nothing to do with it as on every page.
         Some(Err(error)) if !error.status.is_client_error() || error.is_removed() => {

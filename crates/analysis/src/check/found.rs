@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use highwater_wire::report::{
-    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, TestCounts, Unsteady,
+    CheckFigure, Finding, FindingCause, JobReport, JobState, LimitKind, LimitUse, TestCounts,
+    Unsteady,
 };
 
 use super::{Before, FileFigures, imports, is_cut_short, mended, moved::Moved, words};
@@ -78,12 +79,24 @@ impl<'a> Found<'a> {
             .limits
             .iter()
             .filter(|limit| limit.kind != LimitKind::Machine);
-        let is_own = |now: &i64| own.clone().any(|limit| limit.left_bytes() == *now);
-        let headroom = job.headroom_bytes.filter(is_own).map(|now| History {
+        let own = job
+            .headroom_bytes
+            .and_then(|now| own.into_iter().find(|limit| limit.left_bytes() == now));
+        let machine = job
+            .limits
+            .iter()
+            .find(|limit| limit.kind == LimitKind::Machine);
+        let headroom = own.map(|own| History {
             figure: CheckFigure::Headroom,
-            now,
+            now: own.left_bytes(),
             had: whole()
                 .filter_map(|(at, it)| Some((at, it.headroom_bytes?)))
+                .filter(|(at, left)| {
+                    // A job before the first budget, or cgroup, has what the machine left it.
+                    let bore = self.before[*at].peak_bytes.saturating_add(*left);
+                    let is_nearer = |it: &LimitUse| bore.abs_diff(it.limit_bytes.cast_signed());
+                    machine.is_none_or(|machine| is_nearer(own) <= is_nearer(machine))
+                })
                 .collect(),
             ..peak.clone()
         });
@@ -124,7 +137,16 @@ impl<'a> Found<'a> {
             let is_same = |it: Compared| it.standing == Standing::Same;
             match are_imports_told || !self.compared(&without).is_some_and(is_same) {
                 true => drop(self.test(&self.without_replaced(history, job, files))),
-                false => self.compared += 1,
+                false => {
+                    self.compared += 1;
+                    // Headroom varies as the peak does.
+                    let peak = Some(&history).filter(|it| it.figure == CheckFigure::Peak);
+                    if let Some((peak, compared)) =
+                        peak.and_then(|it| Some((it, self.compared(it)?)))
+                    {
+                        self.note_unsteady(peak, &compared);
+                    }
+                }
             }
             if self.told() > told {
                 break;
@@ -174,12 +196,23 @@ impl<'a> Found<'a> {
             is_lower_bound: false,
         };
         let compared = self.test(&retained);
-        // What is still held at the end was needed for a while too.
+        // What is still held at the end was needed for a while too, in this job as in those before that surely held more.
         let held_bytes = compared.map_or(0.0, |it| it.change_bytes.max(0.0)) as i64;
+        let less = |it: &FileFigures| {
+            let held = compared.map_or(0.0, |compared| {
+                let more = it.retained_bytes as f64 - compared.before_bytes;
+                if more > compared.least_bytes {
+                    more
+                } else {
+                    0.0
+                }
+            });
+            it.spike_bytes.saturating_sub(held as i64)
+        };
         self.test(&History {
             figure: CheckFigure::Spike,
             now: file.spike_bytes,
-            had: whole().map(|(at, it)| (*at, it.spike_bytes)).collect(),
+            had: whole().map(|(at, it)| (*at, less(it))).collect(),
             held_bytes,
             is_lower_bound: held_bytes > 0,
             ..retained
@@ -209,11 +242,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The same, and what is to be told of it is.
-    fn test(&mut self, history: &History<'_>) -> Option<Compared> {
-        let compared = self.compared(history)?;
-        self.compared += 1;
-        let sign = sign_of(history.figure);
+    /// Names a figure that is not worse where it varies so much that a change that matters may stay untold.
+    fn note_unsteady(&mut self, history: &History<'_>, compared: &Compared) {
         let is_worse = matches!(compared.standing, Standing::Worse | Standing::WorseBefore);
         if !is_worse && is_unsteady(compared.least_bytes, history.size_bytes) {
             self.unsteady.push(Unsteady {
@@ -222,6 +252,14 @@ impl<'a> Found<'a> {
                 least_bytes: compared.least_bytes as i64,
             });
         }
+    }
+
+    /// The same, and what is to be told of it is.
+    fn test(&mut self, history: &History<'_>) -> Option<Compared> {
+        let compared = self.compared(history)?;
+        self.compared += 1;
+        let sign = sign_of(history.figure);
+        self.note_unsteady(history, &compared);
         // Costs more than the test itself.
         let is_moved = || {
             let retained = history.figure == CheckFigure::Retained;

@@ -11,6 +11,9 @@ use crate::compare::{TestNames, pairs};
 /// Files are looked for under another name in so many jobs at the most, the newest of those that may have them.
 pub const MOST_RENAMINGS: usize = 3;
 
+/// Two files of one name are the same where this part of the tests of the smaller is in both: of one that judges more is asked than of one that shows.
+pub const LEAST_SHARED: f64 = 0.5;
+
 /// The last job of the baseline with files that are gone since, where other files came after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renaming {
@@ -65,7 +68,7 @@ pub fn renaming(
 }
 
 /// Puts what the files took until that job under the names that they have now, and gives these. They are known as in a [comparison](crate::compare), by the tests that they
-/// had `then` and have `now`, or by their name.
+/// had `then` and have `now`, or by their name and [most](LEAST_SHARED) of their tests.
 pub fn rename(
     before: &mut [Before],
     renaming: &Renaming,
@@ -75,7 +78,12 @@ pub fn rename(
     let gone = renaming.gone.iter().map(String::as_str).collect();
     let came = renaming.came.iter().map(String::as_str).collect();
     let pairs = pairs((then, gone), (now, came));
-    let moved = pairs.iter().map(|(path, from)| MovedFile {
+    let is_one = |path: &str, from: &str| {
+        let shared = then.shared(from, now, path);
+        shared.is_none_or(|shared| shared >= LEAST_SHARED)
+    };
+    let pairs = pairs.iter().filter(|(path, from)| is_one(path, from));
+    let moved = pairs.map(|(path, from)| MovedFile {
         path: (*path).to_owned(),
         moved_from: (*from).to_owned(),
     });

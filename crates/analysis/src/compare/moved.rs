@@ -23,6 +23,14 @@ impl TestNames {
         }
     }
 
+    /// Which part of the tests of the smaller of two files is in both; none where those of one are not known.
+    #[must_use]
+    pub fn shared(&self, path: &str, others: &Self, other: &str) -> Option<f64> {
+        let (one, other) = (self.of(path)?, others.of(other)?);
+        let both = one.intersection(other).count();
+        Some(both as f64 / one.len().min(other.len()) as f64)
+    }
+
     fn of(&self, path: &str) -> Option<&BTreeSet<u64>> {
         self.0.get(path).filter(|tests| !tests.is_empty())
     }

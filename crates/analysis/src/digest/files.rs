@@ -5,12 +5,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use highwater_wire::report::{FileRow, LateImport, PeakKind, WorkerFigures};
+use highwater_wire::report::{
+    CollectedRow, FileRow, LateImport, PeakKind, SessionReport, WorkerFigures,
+};
 
 use super::{processes::ProcessFacts, visits::Visit, walk::Walk};
 
 /// So many modules are named of a file.
 const MOST_MODULES: usize = 5;
+/// pytest's exit status of a session that was interrupted.
+const INTERRUPTED: i32 = 2;
 
 pub(super) fn rows(
     walks: &[Walk<'_>],
@@ -71,6 +75,30 @@ pub(super) fn rows(
         (a.visits == 0, a.started_us, &a.path).cmp(&(b.visits == 0, b.started_us, &b.path))
     });
     rows
+}
+
+/// A session that is interrupted, by the guard, a signal or `pytest.exit`, ends its tests in order. A file of which it had not run all of them was cut short like one whose
+/// test never ended.
+pub(super) fn cut_short(
+    rows: &mut [FileRow],
+    collected: &[CollectedRow],
+    sessions: &[SessionReport],
+) {
+    let interrupted: BTreeSet<u32> = sessions
+        .iter()
+        .filter(|session| session.exit_status == Some(INTERRUPTED))
+        .map(|session| session.ordinal)
+        .collect();
+    let to_run: BTreeMap<(u32, &str), u64> = collected
+        .iter()
+        .filter_map(|row| Some(((row.session, row.path.as_deref()?), row.tests?)))
+        .collect();
+    for row in rows {
+        let tests = to_run.get(&(row.session, row.path.as_str()));
+        row.censored |= row.visits > 0
+            && interrupted.contains(&row.session)
+            && tests.is_some_and(|tests| row.tests < *tests);
+    }
 }
 
 /// The modules that took most, the most first.

@@ -549,6 +549,7 @@ mod tests {
             ),
             format!("with the same command, at least {FORK_COPY_SHARE} of it"),
             format!("whole once it falls below {FORK_COPY_LEFT} of it"),
+            format!("is seen up to {} ms late", END_SEEN_US / 1_000),
         ] {
             assert!(
                 PAGE.contains(&told),

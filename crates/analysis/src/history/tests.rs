@@ -556,3 +556,17 @@ proptest! {
         prop_assert!(found.windows(2).all(|pair| pair[0].from <= pair[1].from));
     }
 }
+
+#[test]
+fn a_creep_behind_a_level_is_told_with_figures_that_were_measured() {
+    let climb = (1..=13).map(|at| 1.0 + 3.0 * f64::from(at));
+    let values: Vec<f64> = [1.0; 6].into_iter().chain(climb).chain([40.0; 2]).collect();
+    let values: Vec<f64> = values.into_iter().map(|it| it * MB).collect();
+    let told = shifts(&values, 4.0 * MB);
+    assert!(told.iter().any(|it| it.per_job.is_some()), "{told:?}");
+    for shift in told {
+        for bytes in [shift.before, shift.after] {
+            assert!((MB..=40.0 * MB).contains(&bytes), "{shift:?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
     use crate::check::{
-        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, MOST_NAMED,
+        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, LEAST_SHARED, MOST_NAMED,
     };
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
@@ -47,6 +47,7 @@ fn the_page_tells_the_figures_that_count() {
         format!("nor where in {FLOATS} of the jobs"),
         format!("with a probability of {FLOATS_BY_CHANCE} at the most"),
         format!("headroom up to {MOST_NAMED} of them are named"),
+        format!("only where {LEAST_SHARED} of the tests of the smaller or more are in both"),
         format!("by as much ({LEAST_SHARE} of it to 1 / {LEAST_SHARE})"),
     ] {
         assert!(
@@ -432,6 +433,23 @@ fn gaussian(chance: &mut Chance) -> f64 {
     (-2.0 * radius.ln()).sqrt() * angle.cos()
 }
 
+/// From which figure on one is worse: as it was guessed where that is so, else by halving.
+fn threshold(guessed: f64, is_worse: impl Fn(f64) -> bool) -> f64 {
+    if !is_worse(guessed - 1.0) && is_worse(guessed + 1.0) {
+        return guessed;
+    }
+    let (mut same, mut worse) = (0.0, 1_000_000.0 * MB);
+    while worse - same > 1_024.0 {
+        let middle = f64::midpoint(same, worse);
+        *(if is_worse(middle) {
+            &mut worse
+        } else {
+            &mut same
+        }) = middle;
+    }
+    worse
+}
+
 /// Of so many clean jobs of 85 files with normal noise far above the floors, those that are told of, and of steps of so many times the noise those that are found, both in a thousand.
 /// Of each baseline the chance itself is taken, not one draw of it.
 fn told_of(jobs: usize, rounds: usize, step: f64) -> (f64, f64) {
@@ -455,6 +473,9 @@ fn told_of(jobs: usize, rounds: usize, step: f64) -> (f64, f64) {
             value: judged.before_bytes,
         };
         let least = (judged.before_bytes + judged.least_bytes).max(highest(&before, &level));
+        let least = threshold(least, |bytes| {
+            matches!(at(bytes).standing, Standing::Worse | Standing::WorseBefore)
+        });
         let away = (least - 100.0 * MB) / sigma;
         alarms += standard.sf(away) * tested as f64;
         found += standard.sf(away - step);
@@ -482,7 +503,8 @@ fn clean_jobs_are_clean_however_few_are_before() {
     }
 }
 
-/// Nor do wild jobs and heavy tails make more of them told: of normal noise with one wild value in a hundred, and of Student's with three degrees of freedom.
+/// Nor do wild jobs make more of them told, one value in a hundred of normal noise. Under tails as heavy as Student's with three degrees of freedom some are, which is more than
+/// is promised of noise as suites show it: no more than here.
 #[test]
 fn clean_jobs_are_clean_where_noise_is_wild() {
     let mut chance = Chance(8);
@@ -527,6 +549,7 @@ fn clean_jobs_are_clean_where_noise_is_wild() {
             alarms[0], alarms[1]
         );
         assert_eq!(alarms[0], 0, "{history}: {alarms:?}");
+        assert!(alarms[1] <= 6, "{history}: {alarms:?}");
     }
 }
 

@@ -133,4 +133,20 @@ fn what_may_be_another_file_is_not_taken_for_it() {
     let mut renamed = before.clone();
     assert_eq!(rename(&mut renamed, &found, &then, &is), []);
     assert_eq!(renamed, before);
+    // Nor are they of a file of the same name elsewhere, which is another one; some of them may be new.
+    let files = [row("unit/a.py", 61, 81), row("b.py", 1, 90)];
+    let found = renaming(&now, &files, &before, 12).unwrap();
+    let then = names("a.py", &["test_users", "test_login"]);
+    let renamed_as = |tests: &[&str]| {
+        let mut renamed = before.clone();
+        rename(&mut renamed, &found, &then, &names("unit/a.py", tests))
+    };
+    assert_eq!(
+        renamed_as(&["test_pdf", "test_fonts", "test_thumbnails"]),
+        []
+    );
+    assert_eq!(
+        renamed_as(&["test_users", "test_fonts", "test_thumbnails"]),
+        [moved("unit/a.py", "a.py")]
+    );
 }
