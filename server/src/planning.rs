@@ -3,6 +3,8 @@
 
 pub(crate) mod kept;
 
+use std::collections::BTreeMap;
+
 use highwater_analysis::{
     branches::Branch,
     figures::parse_bytes,
@@ -183,7 +185,8 @@ async fn recall(
     Ok(())
 }
 
-/// What a file took in other jobs of the name, of so many rows the newest: in those of the nearest branch where it ran to its end, else in all.
+/// What a file took in other jobs of the name, of so many rows the newest: in those of its matrix leg where there are any, of the nearest branch where it ran to its end, else
+/// in all.
 pub(crate) async fn history(
     state: &AppState,
     project: i64,
@@ -191,16 +194,29 @@ pub(crate) async fn history(
     path: &str,
     rows: u32,
 ) -> Result<Vec<HistoryPoint>, AppError> {
+    // Another Python, or another system, takes other memory.
+    let is_of_leg = |point: &HistoryPoint| {
+        serde_json::from_str(&point.variant)
+            .is_ok_and(|variant: BTreeMap<_, _>| variant == job.variant)
+    };
     let tells = |point: &HistoryPoint| point.uuid != job.uuid && !point.censored;
+    let mut of_other_legs = None;
     for branch in Branch::of(job).near() {
         let branch = of_branch(&branch);
         let of_branch = state
             .store
             .file_history_of_branch(project, path, &job.name, branch, rows);
         let history = of_branch.await?;
-        if history.iter().any(tells) {
-            return Ok(history);
+        let (own, others): (Vec<_>, Vec<_>) = history.into_iter().partition(is_of_leg);
+        if own.iter().any(tells) {
+            return Ok(own);
         }
+        if others.iter().any(tells) {
+            of_other_legs.get_or_insert(others);
+        }
+    }
+    if let Some(others) = of_other_legs {
+        return Ok(others);
     }
     let all = state
         .store

@@ -1,4 +1,4 @@
-//! Of which branch a job is, and jobs of which others tell of it: one rule for checks, changes, plans and forecasts.
+//! Of which branch a job is, and jobs of which others tell of it: what it is compared with ([`of_baseline`]), and what a plan or a forecast takes from others ([`Branch::near`]).
 
 use highwater_wire::report::JobReport;
 

@@ -30,6 +30,8 @@ pub const CERTAIN_NOISES: f64 = 6.0;
 pub const LIKELY_JOBS: usize = 3;
 /// and they differ by so many times the noise; else it is possible.
 pub const LIKELY_NOISES: f64 = 4.0;
+/// A step is no more than possible where a job beside it has this part of it already, or not yet.
+pub const SHARED: f64 = 0.5;
 /// Fewer jobs make no creep whose trend is sure; a shorter one is possible at the most ([`CLEARLY_BETTER`]).
 pub const LEAST_CREEP_JOBS: usize = 12;
 /// How sure the trend of a creep must be, up or down, as Mann and Kendall count it: 1 in 30,000 by chance each way.
@@ -75,6 +77,11 @@ pub fn shifts(values: &[f64], floor: f64) -> Vec<Shift> {
         shifts.extend(step.map(|before| {
             let step = step_of(&cut.pieces[before], piece, noise);
             match step.confidence {
+                // The job beside the step may have brought it, or most of it.
+                Confidence::Certain | Confidence::Likely if cut.is_shared_at(at, noise) => Shift {
+                    confidence: Confidence::Possible,
+                    ..step
+                },
                 Confidence::Certain if cut.may_be_a_climb(before, noise) => Shift {
                     confidence: Confidence::Likely,
                     ..step

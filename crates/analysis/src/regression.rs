@@ -174,8 +174,12 @@ impl Ground {
                 continue;
             }
             let without = Self::of(&before[..place], self.floor, part);
-            let without =
-                without.filter(|it| it.level.from >= self.level.from && it.is_below(lesser));
+            // What goes up and down is noise that the jobs before did not have.
+            let goes_up =
+                |it: &Self| before.len() - place <= 2 || !falls(&before[place..], it.least_bytes);
+            let without = without.filter(|it| {
+                it.level.from >= self.level.from && it.is_below(lesser) && goes_up(it)
+            });
             found = without.or(found);
         }
         match (found, before) {
@@ -202,6 +206,15 @@ impl Ground {
     fn is_below(&self, bytes: f64) -> bool {
         bytes - self.level.value > self.least_bytes && bytes > self.highest
     }
+}
+
+/// Whether a figure is less than one before it by so much.
+fn falls(values: &[f64], least: f64) -> bool {
+    let mut highest = f64::NEG_INFINITY;
+    values.iter().any(|value| {
+        highest = highest.max(*value);
+        highest - value > least
+    })
 }
 
 /// From which change on a figure is worse than a level of so many jobs, bytes.

@@ -409,6 +409,30 @@ fn a_file_that_was_cut_short_is_planned_by_its_own_branch_then_by_the_baseline_a
         "/api/v1/projects/owner~repo/files/test_b.py?near={stranger}"
     ));
     assert_eq!(answer.status, 404, "{}", answer.text);
+    for beside in ["name=unit", "after=1.1.1"] {
+        let at = format!("/api/v1/projects/owner~repo/files/test_b.py?near={uuid}&{beside}");
+        assert_eq!(app.get(&at).status, 400, "{beside}");
+    }
+}
+
+#[test]
+fn a_plan_takes_what_another_matrix_leg_needed_only_where_its_own_tells_nothing() {
+    let app = App::start();
+    let of_leg = |python: &str| {
+        let mut begin = begin_of("main", "");
+        begin["variant"] = json!({ "python": python });
+        begin
+    };
+    let path = cut_short(&app, &of_leg("3.11"));
+    let spike = || {
+        let plan = app.get(&format!("{path}/plan?budget=1GB")).json();
+        plan["jobs"][0]["peak_bytes"].as_i64().unwrap() / 1_000_000 - 10
+    };
+    needed(&app, &of_leg("3.8"), 500_000_000);
+    assert_eq!(spike(), 500);
+    needed(&app, &of_leg("3.11"), 100_000_000);
+    needed(&app, &of_leg("3.8"), 500_000_000);
+    assert_eq!(spike(), 100);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Renaming {
 }
 
 /// The newest job of the baseline, of the first `until` of them, since which files may have another name. None for a job that was cut short, of which nobody knows what
-/// else it would have run.
+/// else it would have run, nor for a shard, whose files may be in another one now.
 #[must_use]
 pub fn renaming(
     job: &JobReport,
@@ -36,7 +36,7 @@ pub fn renaming(
     before: &[Before],
     until: usize,
 ) -> Option<Renaming> {
-    if is_cut_short(job) {
+    if is_cut_short(job) || job.shard.is_some() {
         return None;
     }
     // In which job of the baseline each file was first, and in which last.

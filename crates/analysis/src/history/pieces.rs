@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    CERTAIN_CREEP_JOBS, CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS,
+    CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS, SHARED,
     short::{self, BETTER, CLEARLY_BETTER},
 };
 use crate::{
@@ -57,7 +57,23 @@ impl<'a> Cut<'a> {
             return false;
         };
         let climb = short::between(self.values, pieces, noise);
-        pieces.iter().any(Piece::is_short_climb) || climb.is_some_and(|it| it.gain >= BETTER)
+        pieces.iter().any(|it| it.slope.is_some()) || climb.is_some_and(|it| it.gain >= BETTER)
+    }
+
+    /// Whether one of the two jobs beside the begin of a piece has half of the step there or more, of which it has no part by its own piece, and that is more than noise: which of
+    /// both commits brought it nobody knows.
+    pub(super) fn is_shared_at(&self, at: usize, noise: f64) -> bool {
+        let before = at.checked_sub(1).map(|before| &self.pieces[before]);
+        let (Some(before), Some(after)) = (before, self.pieces.get(at)) else {
+            return false;
+        };
+        let step = after.begin - before.end();
+        let least = (changepoint::WILD * noise).max(SHARED * step.abs());
+        let last = self.values[after.from - 1] - before.end();
+        let first = after.begin - self.values[after.from];
+        [last, first]
+            .iter()
+            .any(|away| away * step.signum() >= least)
     }
 
     /// Takes the longest climb out of levels, and so on with what is left before and behind it.
@@ -121,11 +137,6 @@ pub(super) struct Piece {
 impl Piece {
     pub(super) fn len(&self) -> usize {
         self.to - self.from
-    }
-
-    /// Whether it is a climb of so few jobs that where it begins and ends is not certain.
-    fn is_short_climb(&self) -> bool {
-        self.slope.is_some() && self.len() < CERTAIN_CREEP_JOBS
     }
 
     fn at(&self, place: usize) -> f64 {

@@ -33,6 +33,7 @@ fn the_page_tells_the_figures_that_count() {
         format!("or anywhere between the levels at {COST_BETWEEN} a job"),
         format!("by {CLEARLY_BETTER} or more it takes their place"),
         format!("by {BETTER} or more the step is likely at the most"),
+        format!("has {SHARED} of the step already"),
         format!("it has {CERTAIN_CREEP_JOBS} jobs or more"),
     ] {
         assert!(
@@ -569,4 +570,27 @@ fn a_creep_behind_a_level_is_told_with_figures_that_were_measured() {
             assert!((MB..=40.0 * MB).contains(&bytes), "{shift:?}");
         }
     }
+}
+
+/// Two regressions in a row, and a wild job before a step: one job between the levels has most of the change, and the next is not charged with it.
+#[test]
+fn a_job_between_two_levels_leaves_no_commit_certain() {
+    let series = |head: usize, middle: &[f64], tail: usize, last: f64| {
+        let middle = middle.iter().copied();
+        let all = [5.0]
+            .repeat(head)
+            .into_iter()
+            .chain(middle)
+            .chain([last].repeat(tail));
+        all.map(|it| it * MB).collect::<Vec<f64>>()
+    };
+    for values in [series(14, &[45.0], 16, 65.0), series(14, &[80.0], 16, 25.0)] {
+        let told = shifts(&values, 4.0 * MB);
+        assert!(!told.is_empty());
+        for shift in told {
+            assert_ne!(shift.confidence, Confidence::Certain, "{shift:?}");
+        }
+    }
+    let clean = shifts(&series(15, &[], 16, 65.0), 4.0 * MB);
+    assert_eq!(clean[0].confidence, Confidence::Certain);
 }

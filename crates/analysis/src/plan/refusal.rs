@@ -88,8 +88,10 @@ pub enum Refusal {
     Infeasible {
         /// The file that needs most.
         path: String,
+        /// Its figures are guessed: it did not run, and no other job tells of it.
+        is_guessed: bool,
         /// So many stay together with it.
-        with: usize,
+        with: u32,
         /// What was asked for, or all that the limit leaves, bytes.
         budget_bytes: i64,
         /// That limit, where nothing was asked for.
@@ -139,6 +141,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Infeasible {
                 path,
+                is_guessed,
                 with,
                 budget_bytes,
                 limit,
@@ -159,10 +162,11 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "no plan fits into {budget}: a job stands at {} before its first file{}, and {} {alone} brings it to {}, ",
+                    "no plan fits into {budget}: a job stands at {} before its first file{}, and {}{} {alone} brings it to {}, ",
                     mebibytes(*idle_bytes),
                     each.words(),
                     shown(path),
+                    of_guess(*is_guessed),
                     mebibytes_at_least(*alone_bytes)
                 )?;
                 match least_bytes < alone_bytes {
@@ -202,11 +206,19 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+fn of_guess(is_guessed: bool) -> &'static str {
+    match is_guessed {
+        true => " (which did not run: a guess, by the files that did)",
+        false => "",
+    }
+}
+
 impl Refusal {
     /// Why not even all of a job's limit bears what it ran, in a sentence; `cuts` is what is to be cut. `None` where there is another reason.
     pub(super) fn of_limit(&self, cuts: &str) -> Option<String> {
         let Self::Infeasible {
             path,
+            is_guessed,
             limit: Some(limit),
             idle_bytes,
             each,
@@ -218,9 +230,10 @@ impl Refusal {
             return None;
         };
         Some(format!(
-            "No cut of {cuts} fits into {}: {} alone brings a job to {}, which stands at {} before its first file. {}.",
+            "No cut of {cuts} fits into {}: {}{} alone brings a job to {}, which stands at {} before its first file. {}.",
             of_limit(limit),
             shown(path),
+            of_guess(*is_guessed),
             mebibytes_at_least(*alone_bytes),
             mebibytes(*idle_bytes),
             capitalised(&each.way_out(*least_bytes))

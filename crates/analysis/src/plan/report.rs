@@ -114,8 +114,9 @@ impl Suite {
         let bare_bytes = units.iter().map(|unit| bare.peak(unit.files())).max();
         Refusal::Infeasible {
             bare_bytes: bare_bytes.unwrap_or(0),
+            is_guessed: facts.not_run.contains(&heaviest.path),
             path: heaviest.path,
-            with: heaviest.with,
+            with: u32::try_from(heaviest.with).unwrap_or(u32::MAX),
             budget_bytes,
             limit,
             idle_bytes: self.ground.idle_bytes(),

@@ -387,6 +387,7 @@ fn jobs_that_were_asked_for_have_files_and_about_the_same_time() {
 fn of_a_base_only_parts_that_are_something_are_told() {
     let told = |imported_bytes, shared_bytes| {
         let refusal = Refusal::Infeasible {
+            is_guessed: false,
             limit: None,
             path: "a.py".to_owned(),
             with: 0,

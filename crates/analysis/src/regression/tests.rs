@@ -263,6 +263,23 @@ fn after_several_regressions_what_stays_is_the_same_and_what_is_mended_is_better
     assert_eq!(standing(&before, 130.0), Some(Standing::Worse));
 }
 
+/// A figure that was quiet and varies since: what it was once is no measure of it any more.
+#[test]
+fn a_figure_that_became_noisy_is_hardly_told_again() {
+    let mut chance = Chance(21);
+    for noisy in [5, 8, 10, 12, 15] {
+        let mut alarms = 0;
+        for _ in 0..100 {
+            let mut value = || chance.between(25.0, 45.0) * MB;
+            let mut before = vec![5.0 * MB; 10];
+            before.extend((0..noisy).map(|_| value()));
+            alarms += usize::from(standing(&before, value() / MB) == Some(Standing::Worse));
+        }
+        println!("{noisy} noisy jobs after 10 quiet ones: {alarms} of 100 told to be worse");
+        assert!(alarms <= 4, "{noisy}: {alarms}");
+    }
+}
+
 #[test]
 fn a_wild_job_among_many_hides_no_step() {
     let mut before = calm(20);

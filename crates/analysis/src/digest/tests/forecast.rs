@@ -46,6 +46,39 @@ fn story(done: i64, list: What) -> Story {
         .series(Metric::CgroupWorkingSet, None, "/a", 0, &used, MB)
 }
 
+/// The guard, a signal and `pytest.exit` end the tests of a session in order.
+#[test]
+fn a_file_in_which_a_session_was_interrupted_was_cut_short() {
+    let files = |exit_status| {
+        let list = What::CollectEnd(CollectEnd {
+            items: 4,
+            files: "1 test_a.py\n2 test_b.py\n1 test_c.py".to_owned(),
+        });
+        let story = Story::new()
+            .session("s", 0)
+            .process(10, 1, Role::Pytest, "", "s")
+            .marks(&[
+                (0, 10, 10, sb()),
+                (1, 10, 10, list),
+                (2, 10, 10, tb("test_a.py", "one")),
+                (3, 20, 20, te("passed")),
+                (4, 20, 20, tb("test_b.py", "one")),
+                (5, 20, 20, te("passed")),
+                (6, 20, 20, se(exit_status)),
+            ])
+            .ends(Some(exit_status), None);
+        let files = story.digest().files;
+        files
+            .iter()
+            .map(|row| (row.path.clone(), row.censored))
+            .collect::<Vec<_>>()
+    };
+    let told = |b| [("test_a.py".to_owned(), false), ("test_b.py".to_owned(), b)];
+    assert_eq!(files(2), told(true));
+    // Of one that ended by itself nobody cut anything short.
+    assert_eq!(files(0), told(false));
+}
+
 fn forecast(digest: Digest) -> ForecastReport {
     digest.job.forecast.expect("a forecast")
 }
