@@ -175,13 +175,13 @@ fn steps(workers: &[Worker<'_>]) -> Vec<GrowthStep> {
     steps.into_iter().map(|(_, step)| step).collect()
 }
 
-/// How many files more the tightest limit bears: each raises what is used at the worst by what it retains.
+/// How many files more the tightest limit bears, none where it was passed: each raises what is used at the worst by what it retains.
 fn room(per_file: Estimate, per_minute: Estimate, limits: &[LimitUse]) -> Option<Room> {
     let limit = LimitUse::tightest(limits)?;
     let bytes = limit.left_bytes();
     let fits = |each: Estimate, unit: f64| {
         let fit = |each: f64| (bytes as f64 / each * unit).clamp(0.0, MOST_FILES * unit) as i64;
-        (bytes > 0 && each.value > 0.0).then(|| Span {
+        (each.value > 0.0).then(|| Span {
             value: fit(each.value),
             low: fit(each.high),
             // Where it may be that nothing grows there may be room for ever.
@@ -406,6 +406,28 @@ mod tests {
         ] {
             assert_eq!(said(course, files, workers, grown), says);
         }
+    }
+
+    #[test]
+    fn a_limit_that_was_passed_has_room_for_nothing() {
+        let each = Estimate {
+            value: 20e6,
+            low: 19e6,
+            high: 21e6,
+        };
+        let limit = |used| LimitUse {
+            kind: LimitKind::Budget,
+            path: String::new(),
+            limit_bytes: 300_000_000,
+            worst_used_bytes: used,
+        };
+        let over = room(each, each, &[limit(310_000_000)]).unwrap();
+        assert_eq!(
+            (over.bytes, over.files.value, over.files.high),
+            (-10_000_000, 0, 0)
+        );
+        let under = room(each, each, &[limit(250_000_000)]).unwrap();
+        assert_eq!(under.files.value, 2);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct GrowthStep {
 pub struct Room {
     /// The limit that is met first.
     pub kind: LimitKind,
-    /// What is left below it, bytes.
+    /// What is left below it, bytes; negative where it was passed.
     pub bytes: i64,
     /// Files that still fit.
     pub files: Span,
