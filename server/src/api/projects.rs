@@ -237,7 +237,7 @@ pub(crate) struct HistoryQuery {
     /// Of this name only.
     name: Option<String>,
     /// What tells of this job of the project: rows of jobs of its name, and of the nearest branch of which one ran the file to its end; of its own branch or pull request, else of main, else
-    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page: without `name` and `after`.
+    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page: without `after`.
     near: Option<Uuid>,
 }
 
@@ -354,14 +354,15 @@ pub(crate) async fn file_history(
     let before = page.numbers()?;
     let name = query.name.as_deref();
     if let Some(uuid) = query.near {
-        if name.is_some() || before.is_some() {
-            let what = "near is asked for with name or after, which it leaves nothing to";
+        if before.is_some() {
+            let hint = "leave `after` out: what is near is answered on one page";
             return Err(AppError::bad_request(
-                what,
-                "leave these out: it goes by the job's own name, and answers one page",
+                "near and after exclude each other",
+                hint,
             ));
         }
-        return near(&state, &access, (id, &slug), &path, uuid, limit).await;
+        let asked = (path.as_str(), name, uuid);
+        return near(&state, &access, (id, &slug), asked, limit).await;
     }
     let history = state.store.file_history(id, &path, name, before, limit);
     let history = history.await?;
@@ -381,8 +382,7 @@ async fn near(
     state: &AppState,
     access: &Access,
     (project, slug): (i64, &ProjectSlug),
-    path: &str,
-    uuid: Uuid,
+    (path, name, uuid): (&str, Option<&str>, Uuid),
     limit: u32,
 ) -> Result<Json<HistoryPage>, AppError> {
     let mut job = Job::find(state, access, uuid).await?;
@@ -392,6 +392,13 @@ async fn near(
     let report = job.report().await?;
     // Nobody keeps a connection of the store while they ask for another.
     drop(job);
+    if let Some(name) = name.filter(|name| *name != report.name) {
+        let what = format!(
+            "near is a job named {:?}, and name asks for {name:?}",
+            report.name
+        );
+        return Err(AppError::bad_request(what, "leave `name` out"));
+    }
     let history = planning::history(state, project, &report, path, limit).await?;
     if history.is_empty() {
         return Err(no_history(slug, Some(&report.name), path));

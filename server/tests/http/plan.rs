@@ -409,9 +409,14 @@ fn a_file_that_was_cut_short_is_planned_by_its_own_branch_then_by_the_baseline_a
         "/api/v1/projects/owner~repo/files/test_b.py?near={stranger}"
     ));
     assert_eq!(answer.status, 404, "{}", answer.text);
-    for beside in ["name=unit", "after=1.1.1"] {
+    for (beside, status) in [
+        ("name=unit", 200),
+        ("name=other", 400),
+        ("after=1.1.1", 400),
+    ] {
         let at = format!("/api/v1/projects/owner~repo/files/test_b.py?near={uuid}&{beside}");
-        assert_eq!(app.get(&at).status, 400, "{beside}");
+        let answer = app.get(&at);
+        assert_eq!(answer.status, status, "{beside}: {}", answer.text);
     }
 }
 
