@@ -237,7 +237,7 @@ pub(crate) struct HistoryQuery {
     /// Of this name only.
     name: Option<String>,
     /// What tells of this job of the project: rows of jobs of its name, and of the nearest branch of which one ran the file to its end; of its own branch or pull request, else of main, else
-    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page: without `after`.
+    /// master, and of all others where none of these has any. So many of the newest as `limit` says, on one page; behind it is nothing, and of another name neither.
     near: Option<Uuid>,
 }
 
@@ -354,13 +354,8 @@ pub(crate) async fn file_history(
     let before = page.numbers()?;
     let name = query.name.as_deref();
     if let Some(uuid) = query.near {
-        if before.is_some() {
-            let hint = "leave `after` out: what is near is answered on one page";
-            return Err(AppError::bad_request(
-                "near and after exclude each other",
-                hint,
-            ));
-        }
+        // All of it is on one page, and behind that is nothing.
+        let limit = Some(limit).filter(|_| before.is_none());
         let asked = (path.as_str(), name, uuid);
         return near(&state, &access, (id, &slug), asked, limit).await;
     }
@@ -383,7 +378,7 @@ async fn near(
     access: &Access,
     (project, slug): (i64, &ProjectSlug),
     (path, name, uuid): (&str, Option<&str>, Uuid),
-    limit: u32,
+    limit: Option<u32>,
 ) -> Result<Json<HistoryPage>, AppError> {
     let mut job = Job::find(state, access, uuid).await?;
     if job.run().0 != project {
@@ -392,15 +387,14 @@ async fn near(
     let report = job.report().await?;
     // Nobody keeps a connection of the store while they ask for another.
     drop(job);
-    if let Some(name) = name.filter(|name| *name != report.name) {
-        let what = format!(
-            "near is a job named {:?}, and name asks for {name:?}",
-            report.name
-        );
-        return Err(AppError::bad_request(what, "leave `name` out"));
+    if name.is_some_and(|name| !name.is_empty() && name != report.name) {
+        return Err(no_history(slug, name, path));
     }
-    let history = planning::history(state, project, &report, path, limit).await?;
-    if history.is_empty() {
+    let history = match limit {
+        Some(limit) => planning::history(state, project, &report, path, limit).await?,
+        None => Vec::new(),
+    };
+    if history.is_empty() && limit.is_some() {
         return Err(no_history(slug, Some(&report.name), path));
     }
     Ok(Json(HistoryPage {

@@ -411,12 +411,15 @@ fn a_file_that_was_cut_short_is_planned_by_its_own_branch_then_by_the_baseline_a
     assert_eq!(answer.status, 404, "{}", answer.text);
     for (beside, status) in [
         ("name=unit", 200),
-        ("name=other", 400),
-        ("after=1.1.1", 400),
+        ("name=other", 404),
+        ("after=1_1_1", 200),
     ] {
         let at = format!("/api/v1/projects/owner~repo/files/test_b.py?near={uuid}&{beside}");
         let answer = app.get(&at);
         assert_eq!(answer.status, status, "{beside}: {}", answer.text);
+        if beside.starts_with("after") {
+            assert_eq!(answer.json()["history"], json!([]), "there is one page");
+        }
     }
 }
 
