@@ -18,7 +18,8 @@ import time
 
 import pytest
 
-HOLD = "import sys; held = b'x' * (%d << 20); print('ready', flush=True); sys.stdin.read()"
+# Seen by a sample before it grows: one that was last seen as a copy of its parent, before its exec, counts without that until it was seen to be smaller.
+HOLD = "import sys, time; time.sleep(0.15); held = b'x' * (%d << 20); print('ready', flush=True); sys.stdin.read()"
 left = []
 
 def holding(size):
