@@ -307,3 +307,6 @@ fn sign_of(figure: CheckFigure) -> f64 {
         _ => 1.0,
     }
 }
+
+#[cfg(test)]
+mod tests;
