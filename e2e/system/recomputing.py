@@ -207,10 +207,13 @@ class Memory:
         self.rss = {id_: series.get((id_, "rss"), []) for id_ in self.processes}
         self.ticks = sorted({t_us for samples in self.rss.values() for t_us, _ in samples})
         self.parents = {id_: self.parent_of(row) for id_, row in self.processes.items()}
-        self.own = {}
+        self.own, self.steady = {}, {}
         for id_, samples in self.rss.items():
-            shared = list(self.shared(id_, samples, series.get((id_, "pss"), [])))
+            readings = self.readings_of_shared(samples, series.get((id_, "pss"), []))
+            own_from_us, shared = self.shared(id_, samples, readings)
             self.own[id_] = {t_us: rss - part for (t_us, rss), part in zip(samples, shared)}
+            least = min((part for t_us, part in readings if t_us >= own_from_us), default=0)
+            self.steady[id_] = {t_us: max(rss - least, 0) if t_us >= own_from_us else self.own[id_][t_us] for t_us, rss in samples}
 
     def parent_of(self, row):
         # A start is told in hundredths of a second.
@@ -218,33 +221,43 @@ class Memory:
         return max(before, key=lambda it: it["started_us"])["id"] if before else None
 
     def copy_of_parent(self, id_, samples):
+        """Bytes of the copy that it began as, and the RSS up to which it may be that still soon after."""
         parent = self.parents[id_]
         beside = dict(self.rss[parent]).get(samples[0][0]) if parent and samples else None
         if beside is None:
-            return 0
+            return 0, 0
         first = samples[0][1]
         same_command = self.processes[id_]["command"] == self.processes[parent]["command"]
         is_copy = (same_command and first >= 0.5 * beside) or abs(first / max(beside, 1) - 1) <= 0.02
-        return min(first, beside) if is_copy else 0
+        copy = min(first, beside) if is_copy else 0
+        return copy, math.inf if same_command else 1.02 * copy
 
-    def shared(self, id_, samples, readings):
+    def readings_of_shared(self, samples, readings):
         def rss_at(t_us):
             before = [rss for at, rss in samples if at <= t_us]
             return before[-1] if before else samples[0][1] if samples else 0
 
-        known = [(t_us, max(rss_at(t_us) - pss, 0)) for t_us, pss in readings]
-        copy = self.copy_of_parent(id_, samples)
-        is_copy = copy > 0
+        return [(t_us, max(rss_at(t_us) - pss, 0)) for t_us, pss in readings]
+
+    def shared(self, id_, samples, known):
+        """Since when it was no copy of its parent, and what it shares at each sample."""
+        copy, most = self.copy_of_parent(id_, samples)
+        fresh_us = samples[0][0] + 200_000 if samples else 0
+        own_from_us = next((t_us for t_us, rss in samples if copy == 0 or rss < 0.9 * copy or (t_us <= fresh_us and rss > most)), math.inf)
+        parts = []
         for t_us, rss in samples:
-            is_copy = is_copy and rss >= 0.9 * copy
-            before = [bytes_ for at, bytes_ in known if at <= t_us]
+            before = [(at, bytes_) for at, bytes_ in known if at <= t_us]
+            is_own = t_us >= own_from_us
             if before:
-                part = before[-1]
+                read_us, part = before[-1]
+                # What was read of the copy is nothing of the program after it.
+                part = 0 if is_own and read_us < own_from_us else part
             elif copy:
-                part = copy if is_copy else 0
+                part = 0 if is_own else copy
             else:
                 part = known[0][1] if known else 0
-            yield min(max(part, 0), rss)
+            parts.append(min(max(part, 0), rss))
+        return own_from_us, parts
 
     def tree(self):
         """The job's curve: all together, and never less than the largest alone."""
@@ -265,7 +278,7 @@ class Memory:
             if parent == id_:
                 held = {}
                 for one in [child] + self.descendants(child):
-                    for t_us, bytes_ in self.own[one].items():
+                    for t_us, bytes_ in self.steady[one].items():
                         held[t_us] = held.get(t_us, 0) + bytes_
                 yield child, held
 

@@ -13,7 +13,7 @@ use super::{FinaliseError, Loaded, columns};
 
 /// First byte of stored rows. Raise it when a change of `highwater_wire::report` makes rows of before unreadable or wrong: jobs whose
 /// rows begin with another byte are made again when somebody looks. Before there were versions the first byte was a bracket.
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 
 pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, FinaliseError> {
     let job = loaded.key.id;

@@ -4,25 +4,14 @@
 //! so at a tick a process counts with its RSS less what it last shared: RSS minus PSS of the latest reading before it
 //! (of the first reading, for ticks before that). A process alone in the tree counts with its RSS, since there is
 //! nobody to share with. The figure is labelled `pss_corrected`. Never do all together count with less than the largest of them has alone.
-//!
-//! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. It is known by its command, which
-//! is still its parent's, or by an RSS that is. Until its first
-//! PSS reading it counts with what it has above that copy; once its RSS falls well below the copy (it called
-//! exec), it counts whole.
 
 use std::{cell::OnceCell, collections::BTreeMap, ops::Range};
 
-use highwater_wire::v1::Metric;
-
 use super::processes::ProcessFacts;
-use crate::recording::{Group, Rate, Recording, SeriesKey, Subject};
+use crate::recording::{Group, Rate, Recording};
+use curve::{Curve, copy_of_parent, pss_of, rss_of, share};
 
-/// A child that runs its parent's command is taken for a copy of it when its first RSS is at least this share of the parent's.
-const FORK_COPY_SHARE: f64 = 0.5;
-/// A child that runs another command may have been seen before it called exec: its first RSS was then that of its parent, to this share.
-const FORK_SEEN_SHARE: f64 = 0.02;
-/// A copy that falls below this share of itself has called exec.
-const FORK_COPY_LEFT: f64 = 0.9;
+mod curve;
 
 /// The end of a process is seen so much late at the most, µs.
 const END_SEEN_US: i64 = 30_000;
@@ -34,29 +23,6 @@ pub struct TreePoint {
     pub t_us: i64,
     /// Memory of all processes of the job; shared pages counted once as far as known, and never less than one process has alone.
     pub bytes: i64,
-}
-
-/// Memory of one process at consecutive and other ticks.
-#[derive(Debug, Default)]
-struct Curve {
-    /// Tick, RSS, and how much of it is taken as shared with others of the tree.
-    points: Vec<(usize, i64, i64)>,
-}
-
-impl Curve {
-    fn at(&self, tick: usize) -> Option<(i64, i64)> {
-        // A process is rarely missed at a tick, so its points mostly stand as close as the ticks.
-        let close = tick.checked_sub(self.points.first()?.0)?;
-        let found = self.points.get(close).filter(|point| point.0 == tick);
-        let (_, rss, shared) = match found {
-            Some(point) => *point,
-            None => {
-                let position = self.points.binary_search_by_key(&tick, |point| point.0);
-                self.points[position.ok()?]
-            }
-        };
-        Some((rss, shared))
-    }
 }
 
 /// Memory at each tick.
@@ -392,10 +358,9 @@ impl Memory {
         let branch = |child: &usize| {
             let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
             let all = std::iter::once(*child).chain(self.descendants(*child));
-            let curves = all.map(|at| &self.curves[at]);
-            for (tick, rss, shared) in curves.flat_map(|curve| &curve.points) {
-                let sum = sums.entry(*tick).or_default();
-                *sum = sum.saturating_add(rss - shared);
+            for (tick, bytes) in all.flat_map(|at| self.curves[at].steady()) {
+                let sum = sums.entry(tick).or_default();
+                *sum = sum.saturating_add(bytes);
             }
             Branch {
                 process: *child,
@@ -452,87 +417,6 @@ impl Memory {
     }
 }
 
-fn rss_of(grid: &Group, process: &ProcessFacts) -> Curve {
-    let key = SeriesKey {
-        subject: Subject::Process(process.key),
-        metric: Metric::Rss,
-    };
-    let runs = grid.series.get(&key).map_or(&[][..], Vec::as_slice);
-    let points = runs
-        .iter()
-        .flat_map(|run| {
-            run.values
-                .iter()
-                .enumerate()
-                .map(|(at, rss)| (run.first + at, *rss, 0))
-        })
-        .collect();
-    Curve { points }
-}
-
-/// Time and PSS of each reading.
-fn pss_of(slow: &Group, process: &ProcessFacts) -> Vec<(i64, i64)> {
-    let key = SeriesKey {
-        subject: Subject::Process(process.key),
-        metric: Metric::Pss,
-    };
-    let runs = slow.series.get(&key).map_or(&[][..], Vec::as_slice);
-    runs.iter()
-        .flat_map(|run| {
-            run.values
-                .iter()
-                .enumerate()
-                .map(|(at, pss)| (slow.t_us[run.first + at], *pss))
-        })
-        .collect()
-}
-
-/// RSS of the copy that a process began as; 0 when it did not begin as one.
-fn copy_of_parent(curves: &[Curve], processes: &[ProcessFacts], at: usize) -> i64 {
-    let Some(parent) = processes[at].parent else {
-        return 0;
-    };
-    let Some((tick, first, _)) = curves[at].points.first().copied() else {
-        return 0;
-    };
-    let Some((rss, _)) = curves[parent].at(tick) else {
-        return 0;
-    };
-    let (first_share, same_command) = (
-        first as f64 / rss.max(1) as f64,
-        processes[at].command == processes[parent].command,
-    );
-    let is_copy = (same_command && first_share >= FORK_COPY_SHARE)
-        || (first_share - 1.0).abs() <= FORK_SEEN_SHARE;
-    if is_copy { first.min(rss) } else { 0 }
-}
-
-/// Fills in what is shared at each point.
-fn share(curve: &mut Curve, readings: &[(i64, i64)], copy: i64, ticks: &[i64]) {
-    let rss_near = |points: &[(usize, i64, i64)], t_us: i64| {
-        let after = points.partition_point(|point| ticks[point.0] <= t_us);
-        points
-            .get(after.saturating_sub(1))
-            .map_or(0, |point| point.1)
-    };
-    let shared: Vec<(i64, i64)> = readings
-        .iter()
-        .map(|(t_us, pss)| (*t_us, (rss_near(&curve.points, *t_us) - pss).max(0)))
-        .collect();
-    let mut still_copy = copy > 0;
-    for (tick, rss, out) in &mut curve.points {
-        let after = shared.partition_point(|(t_us, _)| *t_us <= ticks[*tick]);
-        still_copy = still_copy && (*rss as f64) >= copy as f64 * FORK_COPY_LEFT;
-        *out = match after.checked_sub(1) {
-            Some(at) => shared[at].1,
-            None if still_copy => copy,
-            None if copy > 0 => 0,
-            None => shared.first().map_or(0, |(_, bytes)| *bytes),
-        }
-        .clamp(0, *rss);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,20 +425,11 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 
     #[test]
-    fn the_page_says_what_the_constants_are() {
-        for told in [
-            format!(
-                "that of the parent at that tick to {} %",
-                FORK_SEEN_SHARE * 100.0
-            ),
-            format!("with the same command, at least {FORK_COPY_SHARE} of it"),
-            format!("whole once it falls below {FORK_COPY_LEFT} of it"),
-            format!("is seen up to {} ms late", END_SEEN_US / 1_000),
-        ] {
-            assert!(
-                PAGE.contains(&told),
-                "docs/ANALYSIS.md does not say {told:?}"
-            );
-        }
+    fn the_page_says_what_the_constant_is() {
+        let told = format!("is seen up to {} ms late", END_SEEN_US / 1_000);
+        assert!(
+            PAGE.contains(&told),
+            "docs/ANALYSIS.md does not say {told:?}"
+        );
     }
 }

@@ -81,6 +81,18 @@ fn a_child_that_outlives_its_file_is_that_files_and_no_spike_of_those_after_it()
 }
 
 #[test]
+fn what_a_child_shares_with_others_that_come_and_go_is_no_change_of_it() {
+    let story = child(three_files("session"), 20, 20, &[80; 12])
+        // Others of its kind are there at the second reading, and a new one reads more at the last.
+        .samples(Metric::Pss, 100, &[76])
+        .samples(Metric::Pss, 300, &[70])
+        .samples(Metric::Pss, 500, &[73]);
+    let digest = story.ends(Some(0), None).digest();
+    assert_eq!(told(&digest), [[0, 0, 0], [76, 0, 0], [76, 0, 0]]);
+    assert_eq!(digest.fixtures[0].children_bytes, 76 * MB);
+}
+
+#[test]
 fn one_that_ends_in_a_later_file_was_left_by_the_former_and_is_no_room_for_the_later() {
     let story = child(three_files("function"), 20, 120, &[80; 4]);
     // It ends at 300 ms, and then another one begins.

@@ -50,6 +50,7 @@ fn shared_pages_count_once_where_pss_was_read() {
         .samples(Metric::Rss, 0, &[300, 300, 300])
         .samples(Metric::Pss, 0, &[160])
         .process(11, 10, Role::Child, "", "")
+        .with(|process| process.command = "process 10".into())
         .samples(Metric::Rss, 0, &[300, 300, 340])
         .samples(Metric::Pss, 0, &[160])
         .digest();
@@ -76,10 +77,34 @@ fn a_fresh_fork_is_no_second_parent() {
         .process(10, 1, Role::Child, "", "")
         .samples(Metric::Rss, 0, &[300, 300, 300, 300])
         .process(11, 10, Role::Child, "", "")
+        .with(|process| process.command = "process 10".into())
         .samples(Metric::Rss, 50, &[300, 310, 20])
         .digest();
     let curve: Vec<_> = digest.tree.iter().map(|point| point.bytes / MB).collect();
     assert_eq!(curve, [300, 300, 310, 320]);
+}
+
+#[test]
+fn a_fork_that_became_another_program_and_grew_between_two_samples_counts_whole() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300, 300, 300, 300, 300])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[300, 304, 330, 300])
+        .digest();
+    let curve: Vec<_> = digest.tree.iter().map(|point| point.bytes / MB).collect();
+    assert_eq!(curve, [300, 300, 304, 630, 600]);
+}
+
+#[test]
+fn a_fork_that_changes_its_title_and_grows_later_stays_a_copy() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300; 8])
+        .process(11, 10, Role::Child, "", "")
+        .samples(Metric::Rss, 50, &[300, 300, 300, 300, 300, 330])
+        .digest();
+    assert_eq!(digest.job.peak_bytes, 330 * MB as u64);
 }
 
 #[test]
