@@ -63,6 +63,8 @@ pub struct Birth {
     pub words: Vec<String>,
     /// Whether it is a fork of a pytest and has not called exec: those words are not its own.
     pub is_copy: bool,
+    /// Whether its address space was about as large as its parent's; `None` where the parent is none of the tree.
+    pub is_as_large: Option<bool>,
 }
 
 /// How far up an unknown process's ancestry is followed.
@@ -260,12 +262,15 @@ impl Tree {
         self.member_pids.insert(key.pid);
         let mut member = Member::new(key, statm, command_line(&words), now_us);
         member.is_copy = is_copy;
+        let parent = self.members.iter_mut().find(|it| it.key.pid == parent_pid);
+        let is_as_large = parent.map_or(Ok(None), |parent| member.is_as_large_as(parent))?;
         self.members.push(member);
         self.events.push(TreeEvent::Born(Birth {
             key,
             parent_pid,
             words,
             is_copy,
+            is_as_large,
         }));
         Ok(())
     }

@@ -224,7 +224,7 @@ class Memory:
         """Bytes of the copy that it began as, and the RSS up to which it may be that still soon after."""
         parent = self.parents[id_]
         beside = dict(self.rss[parent]).get(samples[0][0]) if parent and samples else None
-        if beside is None:
+        if beside is None or self.processes[id_]["as_large_as_parent"] is False:
             return 0, 0
         first = samples[0][1]
         same_command = self.processes[id_]["command"] == self.processes[parent]["command"]

@@ -11,8 +11,8 @@ from conftest import PYTEST
 MIB = 1 << 20
 SERVICE = 40
 LEFT = 70
-# With what an interpreter takes more than their parent ever has: who is first seen with just as much as its parent is taken for a copy of it.
-BRIEF = 55
+# With what an interpreter takes it has about as much as its parent, and is no copy of it for all that.
+BRIEF = 30
 CONFTEST = """
 import subprocess
 import sys
@@ -54,6 +54,8 @@ def test_starts_a_child():
     child = conftest.holding({brief})
     if {leaves}:
         conftest.left.append(conftest.holding({left}))
+        # Beside the other one for long enough that a busy machine sees both at once.
+        time.sleep(0.4)
     conftest.ended(child)
     time.sleep(0.2)
 """

@@ -173,6 +173,7 @@ impl<T: From<Seen> + Tellable> PortableSampler<T> {
             parent_pid: seen.parent_pid,
             words,
             is_copy: false,
+            is_as_large: None,
         };
         self.tell(Seen::Tree(TreeEvent::Born(birth), now_us));
     }

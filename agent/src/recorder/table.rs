@@ -90,6 +90,7 @@ impl Table {
         known.word.parent_pid = birth.parent_pid;
         known.word.command = command_line(&birth.words);
         known.words = birth.words;
+        known.word.as_large_as_parent = birth.is_as_large;
         known.is_copy = birth.is_copy;
         // Clock ticks are 10 ms, so the start may seem to lie before the job's; it cannot lie after the first sight either.
         known.word.started_us = Some(clock.at_ticks(birth.key.start_ticks).clamp(0, t_us.max(0)));

@@ -110,6 +110,7 @@ impl Scene {
             parent_pid,
             words: line.split(' ').map(str::to_owned).collect(),
             is_copy: false,
+            is_as_large: None,
         };
         self.tell(Message::Seen(Seen::Tree(TreeEvent::Born(birth), t_us)));
     }

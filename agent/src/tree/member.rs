@@ -9,6 +9,9 @@ pub use highwater_analysis::recording::ProcessKey;
 /// calls exec, and where that runs the same program the size of its code does not betray it.
 const LOOKS_AT_COMMAND_US: [i64; 3] = [200_000, 1_000_000, 5_000_000];
 
+/// Address spaces are about as large up to this share of the larger one, percent: a fork has its parent's until one of them maps more.
+const AS_LARGE_PERCENT: u64 = 95;
+
 /// Where a process has its values among those that are gathered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -92,6 +95,20 @@ impl Member {
             None => self.ended = true,
         }
         Ok(statm)
+    }
+
+    /// Whether the address space of this process is about as large as that of another; `None` where one of them is gone.
+    pub(super) fn is_as_large_as(&mut self, other: &mut Self) -> Result<Option<bool>, ProcError> {
+        let (Some(own), Some(others)) = (self.statm.read()?, other.statm.read()?) else {
+            return Ok(None);
+        };
+        let (less, more) = (
+            own.size_bytes.min(others.size_bytes),
+            own.size_bytes.max(others.size_bytes),
+        );
+        Ok(Some(
+            less.saturating_mul(100) >= more.saturating_mul(AS_LARGE_PERCENT),
+        ))
     }
 
     pub(super) fn takes_look_at_command(&mut self, now_us: i64) -> bool {

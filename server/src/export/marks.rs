@@ -175,6 +175,7 @@ mod tests {
             peak_kind: PeakKind::Exact,
             exact_reason: String::new(),
             oom_score_adj: None,
+            as_large_as_parent: None,
             books: None,
             collections: Vec::new(),
         }

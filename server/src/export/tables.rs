@@ -327,6 +327,7 @@ pub(super) const PROCESSES: &[Column<ProcessRow>] = &[
     int("oom_score_adj", |row| {
         row.oom_score_adj.map(i64::from).into()
     }),
+    bool("as_large_as_parent", |row| row.as_large_as_parent.into()),
     int("books_first_bytes", |row| {
         booked(row, |books| books.first_bytes)
     }),

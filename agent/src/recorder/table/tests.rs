@@ -14,6 +14,7 @@ fn born(table: &mut Table) {
         parent_pid: 1,
         words: vec!["python".to_owned()],
         is_copy: false,
+        is_as_large: None,
     };
     table.born(birth, 5, JobClock::new(0));
 }

@@ -50,6 +50,7 @@ impl Scene {
             parent_pid,
             words: ["python", "-u", "-c", WORKER].map(str::to_owned).to_vec(),
             is_copy: false,
+            is_as_large: None,
         };
         self.tell(Message::Seen(Seen::Tree(TreeEvent::Born(birth), t_us)));
     }

@@ -94,6 +94,7 @@ impl Scene {
             parent_pid: std::process::id(),
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             is_copy: false,
+            is_as_large: None,
         };
         self.sights.hear(&TreeEvent::Born(birth), 0);
     }

@@ -50,6 +50,7 @@ pub(super) fn rows(
             peak_kind: kind,
             exact_reason: process.exact_reason.clone(),
             oom_score_adj: process.oom_score_adj,
+            as_large_as_parent: process.as_large_as_parent,
             books: walk.and_then(|walk| walk.books),
             // A controller leaves that to its workers.
             collections: walk

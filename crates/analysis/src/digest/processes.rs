@@ -36,6 +36,8 @@ pub(super) struct ProcessFacts {
     /// What its private memory that it may write to may grow to (RLIMIT_DATA), bytes.
     pub(super) data_limit_bytes: Option<u64>,
     pub(super) oom_score_adj: Option<i32>,
+    /// Whether its address space was about as large as its parent's when it was first seen.
+    pub(super) as_large_as_parent: Option<bool>,
     /// Every memory cgroup it was in, the last it went to last.
     pub(super) cgroups: Vec<String>,
     pub(super) versions: [(&'static str, String); 3],
@@ -65,6 +67,7 @@ impl ProcessFacts {
             address_space_peak_bytes: None,
             data_limit_bytes: None,
             oom_score_adj: None,
+            as_large_as_parent: None,
             cgroups: Vec::new(),
             versions: [
                 ("python", String::new()),
@@ -120,6 +123,7 @@ impl ProcessFacts {
             .address_space_peak_bytes
             .max(word.address_space_peak_bytes);
         self.data_limit_bytes = word.data_limit_bytes.or(self.data_limit_bytes);
+        self.as_large_as_parent = self.as_large_as_parent.or(word.as_large_as_parent);
         self.oom_score_adj = word.oom_score_adj.or(self.oom_score_adj);
         if !word.cgroup.is_empty() && self.cgroups.last() != Some(&word.cgroup) {
             self.cgroups.push(word.cgroup.clone());

@@ -41,6 +41,9 @@ pub struct ProcessRow {
     /// What the agent raised its `oom_score_adj` to, so that the kernel takes it before the agent and the CI's runner; none where it was left alone.
     #[serde(default)]
     pub oom_score_adj: Option<i32>,
+    /// Whether its address space was about as large as its parent's when it was first seen, as a fork's is until it calls exec; none where that was not read.
+    #[serde(default)]
+    pub as_large_as_parent: Option<bool>,
     /// The balance of its memory; none without the plugin.
     pub books: Option<Books>,
     /// When it collected tests: once a session; empty without the plugin, and for a controller, whose workers do.

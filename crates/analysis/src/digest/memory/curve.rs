@@ -1,7 +1,7 @@
 //! Memory of one process at each tick of the grid, and what of it is taken as shared.
 //!
 //! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. It is known by its command, which
-//! is still its parent's, or by an RSS that is. Until its first
+//! is still its parent's, or by an RSS that is, and by an address space that is about as large, where the agent could read both. Until its first
 //! PSS reading it counts with what it has above that copy; once its RSS leaves the copy (it called
 //! exec), it counts whole.
 //!
@@ -126,6 +126,9 @@ pub(super) fn copy_of_parent(
     at: usize,
 ) -> Option<Copied> {
     let parent = processes[at].parent?;
+    if processes[at].as_large_as_parent == Some(false) {
+        return None;
+    }
     let (tick, first, _) = curves[at].points.first().copied()?;
     let (rss, _) = curves[parent].at(tick)?;
     let first_share = first as f64 / rss.max(1) as f64;

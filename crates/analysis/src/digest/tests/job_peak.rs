@@ -108,6 +108,25 @@ fn a_fork_that_changes_its_title_and_grows_later_stays_a_copy() {
 }
 
 #[test]
+fn a_child_as_large_as_its_parent_in_another_address_space_is_no_copy_of_it() {
+    let peak = |as_large: bool| {
+        Story::new()
+            .process(10, 1, Role::Child, "", "")
+            .samples(Metric::Rss, 0, &[100; 3])
+            .process(11, 10, Role::Child, "", "")
+            .with(|process| process.as_large_as_parent = Some(as_large))
+            .samples(Metric::Rss, 50, &[100, 100])
+            .digest()
+            .job
+            .peak_bytes
+    };
+    assert_eq!(
+        [peak(true), peak(false)],
+        [100, 200].map(|it| it * MB as u64)
+    );
+}
+
+#[test]
 fn a_large_child_of_another_command_is_no_copy_of_its_parent() {
     let digest = Story::new()
         .process(10, 1, Role::Child, "", "")
