@@ -26,8 +26,8 @@ left = []
 def holding(size):
     child = subprocess.Popen([sys.executable, "-S", "-c", HOLD % size], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child.stdout.readline()
-    # Seen by a few samples.
-    time.sleep(0.2)
+    # Seen by a few samples on a busy machine too.
+    time.sleep(0.4)
     return child
 
 def ended(child):
@@ -54,8 +54,6 @@ def test_starts_a_child():
     child = conftest.holding({brief})
     if {leaves}:
         conftest.left.append(conftest.holding({left}))
-        # Beside the other one for long enough that a busy machine sees both at once.
-        time.sleep(0.4)
     conftest.ended(child)
     time.sleep(0.2)
 """
