@@ -82,8 +82,14 @@ pub fn kind(job: &JobReport) -> String {
     }
     // Between its files garbage was collected and free memory given back.
     if let Some(diagnosis) = &job.diagnosis {
-        let traced = diagnosis.tracing_bytes != 0;
-        words.push(if traced { "traced" } else { "diagnosed" }.to_owned());
+        words.push(
+            if diagnosis.is_traced() {
+                "traced"
+            } else {
+                "diagnosed"
+            }
+            .to_owned(),
+        );
     }
     words.join(", ")
 }

@@ -45,7 +45,7 @@ pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM
 pub(crate) const JUST_ENDED: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE project_id = $1 AND heard_unix_us >= $2 AND unsettled = 1 AND end_body IS NOT NULL)";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
-    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14,
+    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14, diagnosed = $15,
     unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1
     AND pages_removed_unix_us IS NULL";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, j.branch,

@@ -238,6 +238,7 @@ pub(crate) fn finalised(
         failed: 0,
         comparable: None,
         ordered_unix_us: 0,
+        diagnosed: false,
         series: Vec::new(),
         pages: Vec::new(),
         details: vec![report(key, &revision.to_string())],
