@@ -326,6 +326,7 @@ pub(crate) async fn jobs(
     let limit = page.limit()?;
     let filter = JobFilter {
         branch: query.branch,
+        is_itself: false,
         name: query.name,
         verdict: query.verdict.map(|verdict| verdict.as_str().to_owned()),
         run: None,

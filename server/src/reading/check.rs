@@ -1,7 +1,7 @@
 //! A job beside the jobs of its baseline.
 
 use highwater_analysis::{
-    branches::{Branch, of_baseline},
+    branches::Branch,
     check::{self, Again, Before, Checked, FileFigures, Limits},
     compare::TestNames,
     regression::LEAST_JOBS,
@@ -185,7 +185,7 @@ impl Job<'_> {
     ) -> Result<(String, Vec<BaselineRow>), AppError> {
         let branches = match branch {
             Some(branch) => vec![branch],
-            None => of_baseline(&report.branch),
+            None => Branch::of(report).of_baseline(),
         };
         let comparable = check::kind(report);
         let mut most: (String, Vec<BaselineRow>) = (String::new(), Vec::new());

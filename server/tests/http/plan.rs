@@ -468,6 +468,21 @@ fn a_plan_takes_what_another_matrix_leg_needed_only_where_its_own_tells_nothing(
 }
 
 #[test]
+fn a_plan_of_a_forks_pull_request_takes_nothing_from_a_branch_that_is_called_as_the_forks() {
+    let app = App::start();
+    needed(&app, &begin_of("main", ""), 300_000_000);
+    needed(&app, &begin_of("fix", ""), 200_000_000);
+    for (is_fork, mb) in [(false, 210), (true, 310)] {
+        let mut begin = begin_of("fix", "7");
+        begin["run"]["fork"] = json!(is_fork);
+        let path = cut_short(&app, &begin);
+        let plan = app.get(&format!("{path}/plan?budget=1GB")).json();
+        let peak = plan["jobs"][0]["peak_bytes"].as_i64().unwrap();
+        assert_eq!(peak / 1_000_000, mb, "{plan}");
+    }
+}
+
+#[test]
 fn a_diagnosed_job_tells_plans_of_others_only_where_no_other_does_and_is_named_beside_others() {
     let app = App::start();
     let path = cut_short(&app, &begin_of("fix", ""));

@@ -141,6 +141,7 @@ mod tests {
         Branch {
             name: name.to_owned(),
             pull_request: pull_request.to_owned(),
+            is_fork: false,
         }
     }
 
