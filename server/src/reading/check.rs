@@ -1,5 +1,7 @@
 //! A job beside the jobs of its baseline.
 
+use std::collections::BTreeSet;
+
 use highwater_analysis::{
     branches::Branch,
     check::{self, Again, Before, Checked, FileFigures, Limits},
@@ -281,6 +283,7 @@ pub(super) fn of_row(row: BaselineRow, facts: &[FileFact], again: Option<Again>)
         headroom_bytes: row.headroom_bytes,
         failed: row.failed.cast_unsigned(),
         files: facts.iter().map(figures).collect(),
+        renamed: BTreeSet::new(),
         again,
     }
 }
