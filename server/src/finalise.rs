@@ -151,20 +151,24 @@ pub(crate) async fn read(
         series: snapshot.series(id).await?,
         pages: snapshot.value_pages(id).await?,
         batches: snapshot.batch_bodies(id).await?,
-        before: last_good(snapshot, id).await?,
+        before: last_good(snapshot, &key).await?,
         uuid,
         key,
     })
 }
 
 /// The job whose files a forecast knows: of the nearest branch that has one, else of any.
-async fn last_good(snapshot: &mut Snapshot, job: i64) -> Result<Option<Good>, StoreError> {
+async fn last_good(snapshot: &mut Snapshot, key: &JobKey) -> Result<Option<Good>, FinaliseError> {
+    let job = key.id;
     let Some(place) = snapshot.place(job).await? else {
         return Ok(None);
     };
+    let begun = Job::decode(key.begin_body.as_slice())
+        .map_err(|error| FinaliseError::damaged(job, "begin", error))?;
     let own = Branch {
         name: place.branch.clone(),
         pull_request: place.pull_request.clone(),
+        is_fork: begun.run.is_some_and(|run| run.fork),
     };
     let near = own.near();
     let near = near.iter().map(|branch| Some(of_branch(branch)));

@@ -186,7 +186,7 @@ async fn recall(
 }
 
 /// What a file took in other jobs of the name, of so many rows the newest: in those of its matrix leg where there are any, of the nearest branch where it ran to its end, else
-/// in all.
+/// in all. Those that were diagnosed tell where no other of these branches does.
 pub(crate) async fn history(
     state: &AppState,
     project: i64,
@@ -200,23 +200,25 @@ pub(crate) async fn history(
             .is_ok_and(|variant: BTreeMap<_, _>| variant == job.variant)
     };
     let tells = |point: &HistoryPoint| point.uuid != job.uuid && !point.censored;
-    let mut of_other_legs = None;
-    for branch in Branch::of(job).near() {
-        let branch = of_branch(&branch);
-        let of_branch = state
-            .store
-            .file_history_of_branch(project, path, &job.name, branch, rows);
-        let history = of_branch.await?;
-        let (own, others): (Vec<_>, Vec<_>) = history.into_iter().partition(is_of_leg);
-        if own.iter().any(tells) {
-            return Ok(own);
+    let near = Branch::of(job).near();
+    for diagnosed in [false, true] {
+        let mut of_other_legs = None;
+        for branch in near.iter().map(of_branch) {
+            let of_branch = state
+                .store
+                .file_history_of_branch(project, path, &job.name, branch, diagnosed, rows);
+            let history = of_branch.await?;
+            let (own, others): (Vec<_>, Vec<_>) = history.into_iter().partition(is_of_leg);
+            if own.iter().any(tells) {
+                return Ok(own);
+            }
+            if others.iter().any(tells) {
+                of_other_legs.get_or_insert(others);
+            }
         }
-        if others.iter().any(tells) {
-            of_other_legs.get_or_insert(others);
+        if let Some(others) = of_other_legs {
+            return Ok(others);
         }
-    }
-    if let Some(others) = of_other_legs {
-        return Ok(others);
     }
     let all = state
         .store
@@ -229,6 +231,7 @@ fn ran(point: HistoryPoint) -> Ran {
         job: point.uuid,
         branch: point.branch,
         pull_request: point.pull_request,
+        diagnosed: point.diagnosed,
         tree_spike_bytes: point.tree_spike_bytes,
         spike_bytes: point.spike_bytes,
         retained_bytes: point.retained_bytes,

@@ -5,6 +5,7 @@ mod check;
 mod facts;
 mod histories;
 mod history;
+mod of_branch;
 mod removed;
 mod settled;
 
@@ -27,6 +28,7 @@ pub(crate) use check::Against;
 pub(crate) use facts::{MOST_ROWS, ROW_WEIGHT};
 pub(crate) use histories::Histories;
 pub(crate) use history::Wanted;
+pub(crate) use of_branch::of_branch;
 pub(crate) use removed::Removed;
 pub(crate) use settled::{PieceError, Settled};
 

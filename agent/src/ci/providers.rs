@@ -135,6 +135,11 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
             .to_owned()
     };
     let is_pull = event.get("pull_request").is_some();
+    let pull = event
+        .pointer("/pull_request/number")
+        .and_then(Value::as_u64);
+    // Where the event cannot be read, as in a container that does not have the file.
+    let pull = pull.or_else(|| merged(&get(env, "GITHUB_REF"), &get(env, "GITHUB_REF_NAME")));
     let project = get(env, "GITHUB_REPOSITORY");
     let run_url = page(
         env,
@@ -146,7 +151,11 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
         run_id: get(env, "GITHUB_RUN_ID"),
         job: get(env, "GITHUB_JOB"),
         attempt: number(env, "GITHUB_RUN_ATTEMPT"),
-        branch: first(env, &["GITHUB_HEAD_REF", "GITHUB_REF_NAME"]),
+        // The branch of a pull request of which no number is known would be taken for the one of that name here.
+        branch: match pull.is_none() && has(env, "GITHUB_HEAD_REF") {
+            true => String::new(),
+            false => first(env, &["GITHUB_HEAD_REF", "GITHUB_REF_NAME"]),
+        },
         head_commit: if is_pull {
             text("/pull_request/head/sha")
         } else {
@@ -157,11 +166,7 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
         } else {
             text("/before")
         },
-        pull_request: event
-            .pointer("/pull_request/number")
-            .and_then(Value::as_u64)
-            .map(|number| number.to_string())
-            .unwrap_or_default(),
+        pull_request: pull.map_or_else(String::new, |number| number.to_string()),
         // A fork that was deleted has no repository any more.
         fork: is_pull && head_repo != project,
         event: get(env, "GITHUB_EVENT_NAME"),
@@ -172,9 +177,17 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
     }
 }
 
+/// The number of a pull request, by GitHub's name of what it comes to once it is merged: `refs/pull/7/merge`, `7/merge`.
+fn merged(reference: &str, name: &str) -> Option<u64> {
+    let name = reference.strip_prefix("refs/pull/").unwrap_or(name);
+    name.strip_suffix("/merge")?.parse().ok()
+}
+
 fn gitlab(env: &Env) -> Metadata {
     let source = get(env, "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH");
     let project = get(env, "CI_PROJECT_PATH");
+    // A pipeline may run in the fork itself.
+    let target = first(env, &["CI_MERGE_REQUEST_PROJECT_PATH", "CI_PROJECT_PATH"]);
     Metadata {
         run_id: get(env, "CI_PIPELINE_ID"),
         job: get(env, "CI_JOB_NAME"),
@@ -197,8 +210,11 @@ fn gitlab(env: &Env) -> Metadata {
             &["CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_COMMIT_BEFORE_SHA"],
         ),
         commit_unix_us: timestamp_us(&get(env, "CI_COMMIT_TIMESTAMP")),
-        pull_request: get(env, "CI_MERGE_REQUEST_IID"),
-        fork: !source.is_empty() && source != project,
+        pull_request: first(
+            env,
+            &["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"],
+        ),
+        fork: !source.is_empty() && source != target,
         event: get(env, "CI_PIPELINE_SOURCE"),
         // Seconds, as the runner itself counts them from the begin of the job.
         timeout_us: times(env, "CI_JOB_TIMEOUT", 1_000_000),

@@ -46,6 +46,50 @@ fn a_pull_request_from_a_fork_on_github_is_its_head_and_not_the_merge_commit() {
 }
 
 #[test]
+fn a_pull_request_on_github_is_none_of_the_branch_of_its_name_though_its_event_cannot_be_read() {
+    let told = |pairs: &[(&str, &str)]| {
+        let here = [("GITHUB_ACTIONS", "true"), ("GITHUB_HEAD_REF", "main")];
+        let run = detect(&env(&[&here[..], pairs].concat()), &|_| None).unwrap();
+        (run.branch, run.pull_request)
+    };
+    let number = ("main".to_owned(), "7".to_owned());
+    assert_eq!(told(&[("GITHUB_REF", "refs/pull/7/merge")]), number);
+    assert_eq!(told(&[("GITHUB_REF_NAME", "7/merge")]), number);
+    // Of `pull_request_target` these are the branch that it is to be merged into.
+    let target = [
+        ("GITHUB_REF", "refs/heads/main"),
+        ("GITHUB_REF_NAME", "main"),
+    ];
+    assert_eq!(told(&target), (String::new(), String::new()));
+}
+
+#[test]
+fn a_merge_request_on_gitlab_is_a_forks_wherever_its_pipeline_runs() {
+    for (runs_in, source, is_fork) in [
+        ("group/repo", "someone/repo", true),
+        ("someone/repo", "someone/repo", true),
+        ("group/repo", "group/repo", false),
+    ] {
+        let run = seen(
+            &[
+                ("GITLAB_CI", "true"),
+                ("CI_PROJECT_PATH", runs_in),
+                ("CI_MERGE_REQUEST_PROJECT_PATH", "group/repo"),
+                ("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", source),
+                ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "main"),
+                ("CI_MERGE_REQUEST_IID", "7"),
+            ],
+            "",
+        );
+        assert_eq!(run.fork, is_fork, "{runs_in} {source}");
+        assert_eq!(
+            (run.branch.as_str(), run.pull_request.as_str()),
+            ("main", "7")
+        );
+    }
+}
+
+#[test]
 fn a_push_on_github_is_its_own_commit() {
     let run = seen(
         &[

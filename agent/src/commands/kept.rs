@@ -180,6 +180,7 @@ pub(super) mod tests {
             together: Vec::new(),
             alternatives: Vec::new(),
             is_partial: false,
+            is_diagnosed: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),

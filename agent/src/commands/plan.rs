@@ -18,8 +18,6 @@ use crate::{
     terminal,
 };
 
-const DIAGNOSED: &str = "the job was diagnosed: garbage was collected and free memory given back after each file, so without that the jobs will take more than is predicted; plan from one that was not";
-
 /// Prints the plan, and writes its files.
 ///
 /// # Errors
@@ -91,9 +89,6 @@ fn made(
     env: &Env,
 ) -> Result<PlanReport, CommandError> {
     let found = facts::find(job, word, places, env)?;
-    if found.job.diagnosis.is_some() {
-        terminal::tell(DIAGNOSED);
-    }
     plan::report(&found.job, &found.facts, asked).map_err(|why| match why {
         Refusal::NoLimit => CommandError::NoBudget(found.job.uuid, why.into()),
         why => CommandError::Unplannable(found.job.uuid, why.into()),

@@ -12,6 +12,8 @@ pub struct Branch {
     pub name: String,
     /// Number of the pull request; empty outside.
     pub pull_request: String,
+    /// Whether it is a fork's, so that a branch of the same name here is another.
+    pub is_fork: bool,
 }
 
 impl Branch {
@@ -21,32 +23,49 @@ impl Branch {
         Self {
             name: job.branch.clone(),
             pull_request: job.run.pull_request.clone(),
+            is_fork: job.run.fork,
         }
     }
 
     /// Whether it is the branch of that name itself, and no pull request from one that is called so.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name == name && self.pull_request.is_empty()
+        self.name == name && self.is_itself()
     }
 
-    /// Those whose jobs tell of its own, the nearest first: itself, then of a pull request the branch that it comes from, then those of a baseline. Every other may
+    /// Whether it is a branch of the project, and no pull request.
+    fn is_itself(&self) -> bool {
+        self.pull_request.is_empty() && !self.is_fork
+    }
+
+    /// Those whose jobs tell of its own, the nearest first: itself, then of a pull request the branch that it comes from where that is no fork's, then those of a baseline. Every other may
     /// have changed anything.
     #[must_use]
     pub fn near(&self) -> Vec<Self> {
-        let of_own = Some(self.name.as_str()).filter(|name| !name.is_empty());
-        let names = of_own.into_iter().filter(|it| !is_usual(it));
         let mut near = vec![self.clone()];
-        for name in names.chain(USUAL_BRANCHES) {
+        for name in self.own().into_iter().chain(USUAL_BRANCHES) {
             let itself = Self {
                 name: name.to_owned(),
                 pull_request: String::new(),
+                is_fork: false,
             };
             if !near.contains(&itself) {
                 near.push(itself);
             }
         }
         near
+    }
+
+    /// The branches that are looked through for a baseline where none is named: the usual ones, then its own where that is no fork's.
+    #[must_use]
+    pub fn of_baseline(&self) -> Vec<String> {
+        of_baseline(self.own().unwrap_or_default())
+    }
+
+    /// The branch of the project that it is, or that it is to be merged from, where that is none of the usual ones.
+    fn own(&self) -> Option<&str> {
+        let name = Some(self.name.as_str()).filter(|_| !self.is_fork);
+        name.filter(|name| !name.is_empty() && !is_usual(name))
     }
 
     /// As people call it.
@@ -64,13 +83,15 @@ impl Branch {
 #[must_use]
 pub fn of_baseline(own: &str) -> Vec<String> {
     let mut branches = USUAL_BRANCHES.map(str::to_owned).to_vec();
-    if !is_usual(own) {
+    if !own.is_empty() && !is_usual(own) {
         branches.push(own.to_owned());
     }
     branches
 }
 
-fn is_usual(name: &str) -> bool {
+/// Whether a branch is one of the usual ones.
+#[must_use]
+pub fn is_usual(name: &str) -> bool {
     USUAL_BRANCHES.contains(&name)
 }
 
@@ -82,7 +103,25 @@ mod tests {
         Branch {
             name: name.to_owned(),
             pull_request: pull_request.to_owned(),
+            is_fork: false,
         }
+    }
+
+    #[test]
+    fn a_branch_of_the_name_that_a_forks_has_is_another() {
+        let usual = [branch("main", ""), branch("master", "")];
+        for (name, pull_request) in [("patch-1", "7"), ("main", "7"), ("patch-1", "")] {
+            let fork = Branch {
+                is_fork: true,
+                ..branch(name, pull_request)
+            };
+            let near = [&[fork.clone()][..], &usual].concat();
+            assert_eq!(fork.near(), near, "{fork:?}");
+            assert_eq!(fork.of_baseline(), ["main", "master"], "{fork:?}");
+            assert!(!fork.is(name), "{fork:?}");
+        }
+        let own = branch("patch-1", "7").of_baseline();
+        assert_eq!(own, ["main", "master", "patch-1"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use renamed::{LEAST_SHARED, MOST_RENAMINGS, Renaming, rename, renaming, tell
 pub use words::{beside_findings, of_moved, of_refuted};
 
 use found::Found;
-use moved::Moved;
+use moved::{Moved, Order};
 pub(crate) use refuted::taken;
 
 use crate::{regression::size_of_file, time};
@@ -82,8 +82,14 @@ pub fn kind(job: &JobReport) -> String {
     }
     // Between its files garbage was collected and free memory given back.
     if let Some(diagnosis) = &job.diagnosis {
-        let traced = diagnosis.tracing_bytes != 0;
-        words.push(if traced { "traced" } else { "diagnosed" }.to_owned());
+        words.push(
+            if diagnosis.is_traced() {
+                "traced"
+            } else {
+                "diagnosed"
+            }
+            .to_owned(),
+        );
     }
     words.join(", ")
 }
@@ -110,6 +116,8 @@ pub struct Before {
     pub failed: u64,
     /// Its files.
     pub files: Vec<FileFigures>,
+    /// Those of them that have another name since, by that one: [`rename`] says so.
+    pub renamed: BTreeSet<String>,
     /// What was measured when files of it ran again, to confirm what was found of them.
     pub again: Option<Again>,
 }
@@ -165,16 +173,37 @@ pub fn check(
     before: &[Before],
     limits: &Limits,
 ) -> CheckReport {
-    let ran = files.iter().filter(|row| row.visits > 0);
-    let files = by_path(ran.map(FileFigures::from));
-    judged(job, files.clone(), &files, branch, before, limits)
+    let run = OneRun::of(files);
+    judged(job, run.files.clone(), &run, branch, before, limits)
 }
 
-/// The same by the figures of the files. What moved between them is told by `measured`, their figures in one run of all: those of several runs say nothing of that.
+/// The files of a job as one run of all of them had them: what several runs come to says nothing of what moved between files.
+struct OneRun {
+    files: BTreeMap<String, FileFigures>,
+    /// When each of them began first, µs.
+    began_us: BTreeMap<String, i64>,
+}
+
+impl OneRun {
+    fn of(rows: &[FileRow]) -> Self {
+        let ran = || rows.iter().filter(|row| row.visits > 0);
+        let mut began_us: BTreeMap<String, i64> = BTreeMap::new();
+        for row in ran() {
+            let began = began_us.entry(row.path.clone()).or_insert(row.started_us);
+            *began = row.started_us.min(*began);
+        }
+        Self {
+            files: by_path(ran().map(FileFigures::from)),
+            began_us,
+        }
+    }
+}
+
+/// The same by the figures of the files. What moved between them is told by the `run` of all.
 fn judged(
     job: &JobReport,
     mut files: BTreeMap<String, FileFigures>,
-    measured: &BTreeMap<String, FileFigures>,
+    run: &OneRun,
     branch: &str,
     before: &[Before],
     limits: &Limits,
@@ -200,7 +229,11 @@ fn judged(
         .cloned()
         .collect();
     files.retain(|_, file| file.is_whole);
-    found.moved = Moved::of(measured, &earlier, is_shared_out(job));
+    let order = match is_shared_out(job) {
+        true => Order::OfChance,
+        false => Order::of_names(job, run, &before, &earlier),
+    };
+    found.moved = Moved::of(&run.files, &earlier, order);
     let (mut new_files, mut too_few) = (Vec::new(), Vec::new());
     for file in files.values() {
         let had: Vec<(usize, &FileFigures)> = earlier

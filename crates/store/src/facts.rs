@@ -39,7 +39,7 @@ pub(crate) use figures;
 macro_rules! history {
     ($from:literal) => {
         concat!(
-            "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, r.branch,
+            "SELECT j.id AS job, j.uuid, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.started_unix_us, j.verdict, j.diagnosed, r.branch,
             r.pull_request, r.head_commit, ",
             crate::facts::figures!(),
             " ",
@@ -67,12 +67,12 @@ pub(crate) const HISTORY_OF_NAME: &str = history!(
     AND j.confirms IS NULL
     ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
 );
-// The same of jobs of one branch, or one pull request from it.
+// The same of jobs of one branch, or one pull request from it, that were diagnosed, or were not.
 pub(crate) const HISTORY_OF_BRANCH: &str = history!(
     "FROM (SELECT id FROM job INDEXED BY job_by_branch_name WHERE project_id = $1 AND branch = $3 AND name = $4 AND confirms IS NULL
     ORDER BY started_unix_us DESC, id DESC LIMIT $7) AS newest CROSS JOIN job j ON j.id = newest.id
     CROSS JOIN run r ON r.id = j.run_id CROSS JOIN file_fact f
-    WHERE r.pull_request = $5 AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
+    WHERE r.pull_request = $5 AND j.diagnosed = $8 AND f.project_id = $1 AND f.file_id = (SELECT id FROM file WHERE project_id = $1 AND path = $2)
     AND f.started_unix_us = j.started_unix_us AND f.job_id = j.id
     ORDER BY j.started_unix_us DESC, j.id DESC, f.session LIMIT $6"
 );
@@ -155,6 +155,7 @@ pub struct HistoryPoint {
     pub attempt: u32,
     pub started_unix_us: i64,
     pub verdict: Option<String>,
+    pub diagnosed: bool,
     pub branch: String,
     pub pull_request: String,
     pub head_commit: String,
@@ -226,7 +227,7 @@ impl Store {
             .await?)
     }
 
-    /// A test file in the newest jobs of a name that are of one branch itself, or of one pull request from it, newest first.
+    /// A test file in the newest jobs of a name that are of one branch itself, or of one pull request from it, and were `diagnosed` or were not; newest first.
     ///
     /// # Errors
     /// When the database fails.
@@ -236,6 +237,7 @@ impl Store {
         path: &str,
         name: &str,
         branch: OfBranch<'_>,
+        diagnosed: bool,
         limit: u32,
     ) -> Result<Vec<HistoryPoint>, StoreError> {
         Ok(sqlx::query_as(HISTORY_OF_BRANCH)
@@ -246,6 +248,7 @@ impl Store {
             .bind(branch.pull_request)
             .bind(limit)
             .bind(MOST_OF_BRANCH)
+            .bind(diagnosed)
             .fetch_all(&self.readers)
             .await?)
     }

@@ -33,6 +33,7 @@ pub struct Finalised {
     pub comparable: Option<String>,
     /// What it is ordered by among these, µs since 1970.
     pub ordered_unix_us: i64,
+    pub diagnosed: bool,
     pub series: Vec<SeriesRow>,
     pub pages: Vec<StoredPage>,
     pub details: Vec<Detail>,
@@ -63,6 +64,7 @@ pub(crate) async fn write(
         .bind(done.arrivals)
         .bind(&done.comparable)
         .bind(done.ordered_unix_us)
+        .bind(done.diagnosed)
         .execute(&mut *connection)
         .await?;
     if updated.rows_affected() == 0 {

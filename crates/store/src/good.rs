@@ -4,15 +4,15 @@ use crate::{Detail, DetailKind, OfBranch, Snapshot, StoreError};
 
 /// So many jobs of the name are looked at, the newest before it: a long history costs no more, whatever is in it.
 const MOST_LOOKED_AT: u32 = 200;
-/// A statement for the newest of some jobs that went well and ran alike.
+/// A statement for the newest of some jobs that went well and ran alike. A diagnosis makes files begin lower.
 macro_rules! last_good {
     ($of:literal) => {
         concat!(
-            "SELECT before.id FROM (SELECT id, run_id, variant, shard_index, shard_total, comparable, started_unix_us FROM job ",
+            "SELECT before.id FROM (SELECT id, run_id, variant, shard_index, shard_total, comparable, diagnosed, started_unix_us FROM job ",
             $of,
             " AND started_unix_us < $3 ORDER BY started_unix_us DESC, id DESC LIMIT $5) AS before JOIN job j ON j.id = $4
             JOIN run r ON r.id = before.run_id
-            WHERE before.comparable IS NOT NULL AND before.variant = j.variant
+            WHERE before.comparable IS NOT NULL AND before.diagnosed = 0 AND before.variant = j.variant
             AND before.shard_index = j.shard_index AND before.shard_total = j.shard_total
             AND ($6 IS NULL OR r.pull_request = $6)
             ORDER BY before.started_unix_us DESC, before.id DESC LIMIT 1"

@@ -45,11 +45,11 @@ pub(crate) const UNSETTLED: &str = "SELECT uuid, arrivals FROM
 pub(crate) const JUST_ENDED: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE project_id = $1 AND heard_unix_us >= $2 AND unsettled = 1 AND end_body IS NOT NULL)";
 pub(crate) const SETTLE: &str =
     "UPDATE job SET state = $2, revision = $3, duration_us = $4, peak_bytes = $5, peak_kind = $6,
-    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14,
+    headroom_bytes = $7, verdict = $8, confidence = $9, tests = $10, failed = $11, comparable = $13, ordered_unix_us = $14, diagnosed = $15,
     unsettled = CASE WHEN arrivals = $12 THEN 0 ELSE 1 END WHERE id = $1 AND revision = $3 - 1
     AND pages_removed_unix_us IS NULL";
 pub(crate) const LIST: &str = "SELECT j.id, j.uuid, p.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, j.branch,
-    r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
+    r.pull_request, r.head_commit, j.name, j.variant, j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us,
     j.peak_bytes, j.peak_kind, j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned, j.confirms
     FROM job j JOIN run r ON r.id = j.run_id JOIN project p ON p.id = j.project_id
     WHERE j.project_id = ";
@@ -64,6 +64,8 @@ const OF_NAME: &str = " AND j.name = ";
 const OF_VERDICT: &str = " AND j.verdict = ";
 /// What runs files of another job again stands for nothing by itself.
 const ALONE: &str = " AND j.confirms IS NULL";
+/// Of the branch itself.
+const OF_NO_PULL_REQUEST: &str = " AND r.pull_request = ''";
 const OF_RUN: &str = " AND j.run_id = ";
 // The last word counts.
 pub(crate) const CONFIRMING: &str =
@@ -155,6 +157,8 @@ pub struct JobRow {
     pub provider_run_id: String,
     /// Branch of the run.
     pub branch: String,
+    /// Number of the pull request; empty outside.
+    pub pull_request: String,
     /// Commit under test.
     pub head_commit: String,
     /// Name.
@@ -216,6 +220,8 @@ pub struct RunRow {
 pub struct JobFilter {
     /// Of this branch only.
     pub branch: Option<String>,
+    /// Of no pull request: in a fork its branch may be called as any is here.
+    pub is_itself: bool,
     /// Of this name only.
     pub name: Option<String>,
     /// With this ending only.
@@ -397,6 +403,9 @@ pub(crate) fn list(
         if let Some(word) = word {
             query.push(of).push_bind(word.as_str());
         }
+    }
+    if filter.is_itself {
+        query.push(OF_NO_PULL_REQUEST);
     }
     if !filter.confirming {
         query.push(ALONE);

@@ -130,13 +130,14 @@ async fn a_list_is_in_the_order_of_an_index_whatever_it_is_filtered_by() {
     let (_folder, store) = store().await;
     let explain = |statement: &str| format!("EXPLAIN QUERY PLAN {statement}");
     let word = |is_asked: bool| is_asked.then(|| "x".to_owned());
-    for asked in 0..16_u8 {
+    for asked in 0..32_u8 {
         let is_asked = |bit: u8| asked & (1 << bit) != 0;
         let filter = JobFilter {
             branch: word(is_asked(0)),
             name: word(is_asked(1)),
             verdict: word(is_asked(2)),
             run: is_asked(3).then_some(1),
+            is_itself: is_asked(4),
             confirming: false,
             before: None,
         };
@@ -156,11 +157,11 @@ async fn a_list_is_in_the_order_of_an_index_whatever_it_is_filtered_by() {
                 "verdict=?",
             ),
         ] {
-            assert!(!is_asked || job.contains(column), "{asked:04b}: {steps:?}");
+            assert!(!is_asked || job.contains(column), "{asked:05b}: {steps:?}");
         }
         assert!(
             !steps.iter().any(|step| step.contains("TEMP B-TREE")) || filter.run.is_some(),
-            "{asked:04b}: {steps:?}"
+            "{asked:05b}: {steps:?}"
         );
     }
     for statement in [jobs::RUNS, facts::HISTORY] {
@@ -238,6 +239,7 @@ pub(crate) fn finalised(
         failed: 0,
         comparable: None,
         ordered_unix_us: 0,
+        diagnosed: false,
         series: Vec::new(),
         pages: Vec::new(),
         details: vec![report(key, &revision.to_string())],

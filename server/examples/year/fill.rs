@@ -270,6 +270,7 @@ impl Template {
             failed: self.failed,
             comparable: check::comparable(&report),
             ordered_unix_us: check::ordered_unix_us(&report),
+            diagnosed: report.diagnosis.is_some(),
             series: if has_pages {
                 self.series.clone()
             } else {

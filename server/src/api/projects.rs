@@ -169,6 +169,8 @@ struct HistoryItem {
     pull_request: String,
     commit: String,
     verdict: Option<String>,
+    /// Whether it was diagnosed, which changes its figures.
+    diagnosed: bool,
     session: u32,
     start_bytes: i64,
     peak_bytes: i64,
@@ -199,6 +201,7 @@ impl From<HistoryPoint> for HistoryItem {
             pull_request: point.pull_request,
             commit: point.head_commit,
             verdict: point.verdict,
+            diagnosed: point.diagnosed,
             session: point.session,
             start_bytes: point.start_bytes,
             peak_bytes: point.peak_bytes,
@@ -323,6 +326,7 @@ pub(crate) async fn jobs(
     let limit = page.limit()?;
     let filter = JobFilter {
         branch: query.branch,
+        is_itself: false,
         name: query.name,
         verdict: query.verdict.map(|verdict| verdict.as_str().to_owned()),
         run: None,

@@ -8,7 +8,10 @@ use highwater_wire::report::{JobReport, Verdict};
 use uuid::Uuid;
 
 use super::which::{Find, MOST_OF_A_RUN, Which, newest_attempts};
-use crate::{error::AppError, reading::Job};
+use crate::{
+    error::AppError,
+    reading::{Job, of_branch},
+};
 
 /// So many jobs of a branch that passed are looked at: of a suite that was split all shards must have.
 const MOST_OF_A_BRANCH: u32 = 50;
@@ -97,13 +100,12 @@ impl Find<'_> {
 
     async fn passed_on(&self, branch: &str, name: Option<String>) -> Result<Vec<JobRow>, AppError> {
         let filter = JobFilter {
-            branch: Some(branch.to_owned()),
             name,
             verdict: Some(Verdict::Passed.as_str().to_owned()),
             ..JobFilter::default()
         };
         let project = self.project()?.0;
-        let rows = self.state.store.jobs(project, &filter, MOST_OF_A_BRANCH);
+        let rows = of_branch(self.state, project, branch, filter, MOST_OF_A_BRANCH);
         Ok(rows.await?)
     }
 

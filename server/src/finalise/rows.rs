@@ -59,6 +59,7 @@ pub(crate) fn finalised(loaded: &Loaded, digest: Digest) -> Result<Finalised, Fi
         failed: sum(|session| session.failed),
         comparable: check::comparable(report),
         ordered_unix_us: check::ordered_unix_us(report),
+        diagnosed: report.diagnosis.is_some(),
         series,
         pages,
         details,

@@ -1,7 +1,9 @@
 //! A job beside the jobs of its baseline.
 
+use std::collections::BTreeSet;
+
 use highwater_analysis::{
-    branches::{Branch, of_baseline},
+    branches::Branch,
     check::{self, Again, Before, Checked, FileFigures, Limits},
     compare::TestNames,
     regression::LEAST_JOBS,
@@ -185,7 +187,7 @@ impl Job<'_> {
     ) -> Result<(String, Vec<BaselineRow>), AppError> {
         let branches = match branch {
             Some(branch) => vec![branch],
-            None => of_baseline(&report.branch),
+            None => Branch::of(report).of_baseline(),
         };
         let comparable = check::kind(report);
         let mut most: (String, Vec<BaselineRow>) = (String::new(), Vec::new());
@@ -281,6 +283,7 @@ pub(super) fn of_row(row: BaselineRow, facts: &[FileFact], again: Option<Again>)
         headroom_bytes: row.headroom_bytes,
         failed: row.failed.cast_unsigned(),
         files: facts.iter().map(figures).collect(),
+        renamed: BTreeSet::new(),
         again,
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Line {
 pub(super) fn part(job: Option<&Diagnosis>, files: &[FileRow]) -> Option<DiagnosisPart> {
     let job = job?;
     let diagnosed = diagnosed(files);
-    let traced = job.tracing_bytes != 0;
+    let traced = job.is_traced();
     let mut columns = PARTS.to_vec();
     columns.extend(traced.then_some("tracemalloc"));
     Some(DiagnosisPart {

@@ -147,6 +147,7 @@ mod tests {
             provider: "github".to_owned(),
             provider_run_id: "1".to_owned(),
             branch: "main".to_owned(),
+            pull_request: String::new(),
             head_commit: String::new(),
             name: name.to_owned(),
             variant: "{}".to_owned(),

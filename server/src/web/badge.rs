@@ -17,7 +17,7 @@ use highwater_wire::report::Verdict;
 use serde::Deserialize;
 
 use super::{PageError, Path, Query, Visitor};
-use crate::{api, state::AppState, views::jobs::verdict_of};
+use crate::{api, reading::of_branch, state::AppState, views::jobs::verdict_of};
 
 /// Jobs that are looked through for those that the newest can be compared with: other legs and shards lie between them.
 const LOOKED_THROUGH: u32 = 200;
@@ -44,10 +44,12 @@ pub(super) async fn show(
     let (id, slug) = api::find_project(&state, &access, &project).await?;
     let filter = JobFilter {
         name: query.name,
-        branch: query.branch,
         ..JobFilter::default()
     };
-    let rows = state.store.jobs(id, &filter, LOOKED_THROUGH).await?;
+    let rows = match query.branch {
+        Some(branch) => of_branch(&state, id, &branch, filter, LOOKED_THROUGH).await?,
+        None => state.store.jobs(id, &filter, LOOKED_THROUGH).await?,
+    };
     let svg = figures(&rows).map_or_else(unknown_badge, |figures| badge(&figures));
     let kind = [(header::CONTENT_TYPE, "image/svg+xml")];
     let is_public = state.store.project(slug.as_str()).await?;
@@ -101,9 +103,10 @@ fn is_older(row: &JobRow, than: &JobRow) -> bool {
 
 /// Whether two are of suites that may be compared: of one in shards, which of them does not matter.
 fn ran_the_same(row: &JobRow, as_row: &JobRow) -> bool {
-    fn kind(of: &JobRow) -> (&str, &str, &str, u32, Option<u32>) {
+    fn kind(of: &JobRow) -> (&str, &str, [&str; 2], u32, Option<u32>) {
         let alone = (!is_sharded(of)).then_some(of.shard_index);
-        (&of.name, &of.variant, &of.branch, of.shard_total, alone)
+        let branch = [of.branch.as_str(), &of.pull_request];
+        (&of.name, &of.variant, branch, of.shard_total, alone)
     }
     kind(row) == kind(as_row)
 }

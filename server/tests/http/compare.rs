@@ -142,6 +142,48 @@ fn a_branch_is_its_newest_job_that_passed_with_all_shards() {
 }
 
 #[test]
+fn a_pull_request_from_a_branch_that_is_called_so_is_not_the_branch() {
+    let app = App::start();
+    let of = |branch: &'static str, pull_request: &'static str| {
+        let record = |app: &App| {
+            let run = json!({"provider": "local", "id": Uuid::now_v7(), "branch": branch, "pullRequest": pull_request});
+            record(app, |begin| begin["run"] = run, &["a.py"])
+        };
+        record(&app)
+    };
+    let asked = |branch: &str, after: Uuid| {
+        let query = format!("before=branch:{branch}&after={after}&project=owner~repo");
+        app.get(&format!("/api/v1/compare?{query}"))
+    };
+    let fork = of("main", "7");
+    let own = of("patch-1", "8");
+    assert_eq!(asked("main", own).status, 404);
+    let main = of("main", "");
+    of("main", "7");
+    assert_eq!(uuids(&asked("main", fork).json()["before"]), [main]);
+    // Where only pull requests are recorded these are all that there is of a branch.
+    assert_eq!(uuids(&asked("patch-1", main).json()["before"]), [own]);
+    let itself = of("patch-1", "");
+    of("patch-1", "8");
+    assert_eq!(uuids(&asked("patch-1", main).json()["before"]), [itself]);
+}
+
+#[test]
+fn a_check_of_a_forks_pull_request_goes_by_no_branch_that_is_called_as_the_forks() {
+    let app = App::start();
+    let of = |run: Value| record(&app, |begin| begin["run"] = run, &["a.py"]);
+    let branch = json!({"provider": "local", "id": "branch", "branch": "patch-1"});
+    let itself = of(branch);
+    for (is_fork, compared_with) in [(false, vec![itself]), (true, vec![])] {
+        let pull = of(
+            json!({"provider": "local", "id": Uuid::now_v7(), "branch": "patch-1", "pullRequest": "7", "fork": is_fork}),
+        );
+        let report = app.get(&format!("/api/v1/jobs/{pull}/check")).json();
+        assert_eq!(uuids(&report["baseline"]), compared_with, "{report}");
+    }
+}
+
+#[test]
 fn jobs_are_compared_by_those_who_may_read_all_of_them() {
     let guarded = Guarded::start();
     let (own, other) = (guarded.job, guarded.others_job);

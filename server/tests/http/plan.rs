@@ -340,7 +340,16 @@ fn cut_short(app: &App, begin: &Value) -> String {
 }
 
 /// A job that ran two files, of which the second needed so much for a while, bytes.
-fn needed(app: &App, begin: &Value, spike_bytes: i64) {
+fn needed(app: &App, begin: &Value, spike_bytes: i64) -> Uuid {
+    needed_as(app, begin, spike_bytes, |_, _| {})
+}
+
+fn needed_as(
+    app: &App,
+    begin: &Value,
+    spike_bytes: i64,
+    sent_as: impl Fn(i64, &mut Value),
+) -> Uuid {
     let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
     let path = format!("/api/v1/jobs/{uuid}");
     app.put_new(&path, begin);
@@ -349,10 +358,25 @@ fn needed(app: &App, begin: &Value, spike_bytes: i64) {
         if n == 1 {
             sent["marks"][1]["peakBytes"] = json!(11_000_000 + spike_bytes);
         }
+        sent_as(n, &mut sent);
         app.put_new(&format!("{path}/streams/{stream}/batches/{n}"), &sent);
     }
     app.put_new(&format!("{path}/end"), &end(stream, 2));
     app.settled(uuid, "finished");
+    uuid
+}
+
+/// What the file of a batch left, taken apart.
+fn diagnosed(n: i64, sent: &mut Value) {
+    let at = |us: i64| n * 1_000_000 + us;
+    let rss = 11_000_000 + n * 1_000_000;
+    let found = json!({"trimmedBytes": rss, "collectedBytes": rss, "trim": true});
+    let marks = sent["marks"].as_array_mut().unwrap();
+    marks
+        .push(json!({"tUs": at(600_000), "rssBytes": rss, "peakBytes": rss, "diagnosisBegin": {}}));
+    marks.push(
+        json!({"tUs": at(700_000), "rssBytes": rss, "peakBytes": rss, "diagnosisEnd": found}),
+    );
 }
 
 #[test]
@@ -444,6 +468,63 @@ fn a_plan_takes_what_another_matrix_leg_needed_only_where_its_own_tells_nothing(
 }
 
 #[test]
+fn a_plan_of_a_forks_pull_request_takes_nothing_from_a_branch_that_is_called_as_the_forks() {
+    let app = App::start();
+    needed(&app, &begin_of("main", ""), 300_000_000);
+    needed(&app, &begin_of("fix", ""), 200_000_000);
+    for (is_fork, mb) in [(false, 210), (true, 310)] {
+        let mut begin = begin_of("fix", "7");
+        begin["run"]["fork"] = json!(is_fork);
+        let path = cut_short(&app, &begin);
+        let plan = app.get(&format!("{path}/plan?budget=1GB")).json();
+        let peak = plan["jobs"][0]["peak_bytes"].as_i64().unwrap();
+        assert_eq!(peak / 1_000_000, mb, "{plan}");
+    }
+}
+
+#[test]
+fn a_diagnosed_job_tells_plans_of_others_only_where_no_other_does_and_is_named_beside_others() {
+    let app = App::start();
+    let path = cut_short(&app, &begin_of("fix", ""));
+    let main = begin_of("main", "");
+    let spike = || {
+        let plan = app.get(&format!("{path}/plan?budget=1GB")).json();
+        plan["jobs"][0]["peak_bytes"].as_i64().unwrap() / 1_000_000 - 10
+    };
+    let own = needed_as(&app, &begin_of("fix", ""), 500_000_000, diagnosed);
+    assert_eq!(spike(), 500);
+    let plain = needed(&app, &main, 100_000_000);
+    needed_as(&app, &main, 500_000_000, diagnosed);
+    assert_eq!(spike(), 100);
+    let uuid = path.rsplit('/').next().unwrap();
+    let history = format!("/api/v1/projects/owner~repo/files/test_b.py?near={uuid}");
+    let history = app.get(&history).json();
+    assert_eq!(history["history"][0]["diagnosed"], json!(false));
+    let history = app.get("/api/v1/projects/owner~repo/files/test_b.py");
+    let newest = &history.json()["history"][0];
+    assert_eq!(newest["diagnosed"], json!(true));
+
+    let note = "the recorded job was diagnosed";
+    for (job, is_diagnosed) in [(own, true), (plain, false)] {
+        let plan = app
+            .get(&format!("/api/v1/jobs/{job}/plan?budget=1GB"))
+            .json();
+        assert_eq!(
+            plan.get("is_diagnosed"),
+            is_diagnosed.then_some(&json!(true))
+        );
+        let page = app.get(&format!("/jobs/{job}/plan?budget=1GB")).text;
+        assert_eq!(page.contains(&note.replacen("the", "The", 1)), is_diagnosed);
+    }
+    let beside = format!("compare?before={plain}&after={own}");
+    let said = "Diagnosis differs: not diagnosed → diagnosed.";
+    let compared = app.get(&format!("/api/v1/{beside}"));
+    assert!(compared.text.contains(said), "{}", compared.text);
+    let page = app.get(&format!("/{beside}")).text;
+    assert!(page.contains(said), "{page}");
+}
+
+#[test]
 fn a_forecast_knows_the_last_good_job_of_its_branch_or_the_baseline_and_else_says_whose_it_is() {
     let app = App::start();
     let forecast = |branch: &str, pull_request: &str| {
@@ -456,12 +537,15 @@ fn a_forecast_knows_the_last_good_job_of_its_branch_or_the_baseline_and_else_say
         app.put_new(&format!("{path}/streams/{stream}/batches/0"), &sent);
         app.get(&path).json()["forecast"].clone()
     };
-    let good = |branch: &str, pull_request: &str, names: [&str; 4]| {
+    let good_as = |branch: &str, pull_request: &str, names: [&str; 4], is_diagnosed: bool| {
         let (uuid, stream) = (Uuid::now_v7(), Uuid::new_v4());
         let path = format!("/api/v1/jobs/{uuid}");
         app.put_new(&path, &begin_of(branch, pull_request));
         for (n, name) in (0_i64..).zip(names) {
             let mut sent = batch(n, name);
+            if is_diagnosed {
+                diagnosed(n, &mut sent);
+            }
             if n == 3 {
                 let ended = json!({"tUs": 3_900_000, "rssBytes": 14_000_000, "sessionEnd": {"exitStatus": 0}});
                 sent["marks"].as_array_mut().unwrap().push(ended);
@@ -470,6 +554,9 @@ fn a_forecast_knows_the_last_good_job_of_its_branch_or_the_baseline_and_else_say
         }
         app.put_new(&format!("{path}/end"), &end(stream, 4));
         app.settled(uuid, "finished");
+    };
+    let good = |branch: &str, pull_request: &str, names: [&str; 4]| {
+        good_as(branch, pull_request, names, false);
     };
     assert_eq!(forecast("main", ""), Value::Null);
     let many = ["test_a.py", "test_b.py", "test_c.py", "test_d.py"];
@@ -487,6 +574,8 @@ fn a_forecast_knows_the_last_good_job_of_its_branch_or_the_baseline_and_else_say
         ["test_a.py", "test_b.py", "test_b.py", "test_b.py"],
     );
     good("fix", "7", many);
+    // Its files began lower.
+    good_as("main", "", many, true);
     for (branch, pull_request, files) in [("main", "", 2), ("other", "", 2), ("fix", "7", 4)] {
         let told = forecast(branch, pull_request);
         assert_eq!(

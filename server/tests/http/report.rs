@@ -113,6 +113,9 @@ fn a_badge_tells_of_the_newest_job_beside_those_before_it() {
         record(&app, "unit", "main", mb);
     }
     record(&app, "unit", "main", 200);
+    let mut forks = job("unit");
+    forks["run"] = json!({"provider": "ci", "id": "fork", "branch": "main", "pullRequest": "7"});
+    recorded(&app, &forks, 700);
     record(&app, "e2e", "wild", 900);
     let title = |query: &str| {
         let answer = app.get(&format!("/p/owner~repo/badge.svg{query}"));

@@ -262,6 +262,7 @@ async fn keep_large(store: &Store, name: &str, days: i64) {
         failed: 0,
         comparable: None,
         ordered_unix_us: 0,
+        diagnosed: false,
         series: Vec::new(),
         pages: (0..2_000).map(page).collect(),
         details: Vec::new(),

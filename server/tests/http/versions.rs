@@ -47,6 +47,7 @@ async fn leave(database: &str, uuid: Uuid, rows: impl Fn(Vec<u8>) -> Vec<u8>) {
         failed: 0,
         comparable: None,
         ordered_unix_us: 0,
+        diagnosed: false,
         series: snapshot.series(key.id).await.unwrap(),
         pages: snapshot.value_pages(key.id).await.unwrap(),
         details,

@@ -1,16 +1,14 @@
 //! Has the server make a plan and keep it.
 
 use highwater_analysis::plan::Asked;
-use highwater_wire::report::{JobReport, PlanReport};
+use highwater_wire::report::PlanReport;
 use uuid::Uuid;
 
-use super::{DIAGNOSED, facts};
 use crate::{
     ci::Env,
     commands::{CommandError, kept},
     settings::Places,
     shipper::Client,
-    terminal,
 };
 
 /// The server makes it of the recording that it has: what it keeps rests on nobody's word.
@@ -22,10 +20,6 @@ pub(super) fn keep(
 ) -> Result<PlanReport, CommandError> {
     let server = places.server.as_ref().ok_or(CommandError::NoServer)?;
     let client = Client::new(server, places.token.as_ref(), env, job);
-    let report: JobReport = facts::one(&client, job, "")?;
-    if report.diagnosis.is_some() {
-        terminal::tell(DIAGNOSED);
-    }
     let path = format!("/api/v1/jobs/{job}/plan?{}", in_address(asked));
     let not_kept = |why| CommandError::PlanNotKept(job, why);
     let answer = client.post_up_to(&path, "", kept::MOST_BYTES);

@@ -7,7 +7,7 @@ use highwater_wire::report::{
     Verdict,
 };
 
-use super::{Before, FileFigures, Limits, by_path, judge, judged};
+use super::{Before, FileFigures, Limits, OneRun, by_path, judge, judged};
 use crate::{digest::headroom, figures::mebibytes};
 
 /// So many files run again at the most, those with the largest findings.
@@ -73,8 +73,8 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
     }
     let ran = rows.iter().filter(|row| row.visits > 0);
     let mut second = by_path(ran.map(FileFigures::from));
-    let ran = of.files.iter().filter(|row| row.visits > 0);
-    let first = by_path(ran.map(FileFigures::from));
+    let run = OneRun::of(of.files);
+    let first = &run.files;
     // Of a file of which fewer tests ran the second time nothing is known.
     let is_measured = |path: &String, file: &FileFigures| {
         file.is_whole && first.get(path).is_some_and(|one| file.tests >= one.tests)
@@ -98,9 +98,9 @@ pub fn confirm(report: &mut CheckReport, of: Checked<'_>, again: &JobReport, row
             *file = lesser(file, other);
         }
     }
-    let relief = relief(&first, &files);
+    let relief = relief(first, &files);
     let job = relieved(of.job, relief);
-    let both = judged(&job, files.clone(), &first, of.branch, of.before, of.limits);
+    let both = judged(&job, files.clone(), &run, of.branch, of.before, of.limits);
     for finding in report.findings.iter_mut().filter(|it| it.fails()) {
         let bytes = match (&finding.path, finding.figure) {
             (Some(path), figure) => second.get(path).and_then(|file| match figure {

@@ -1,11 +1,13 @@
 //! What moved from one file to another. Which file imports a library late, or fills a cache first, changes with the order under xdist: what one file holds more
-//! another holds less, or in the jobs before another held. In one process the order is the same each time: what one file holds less there is no reason for what another holds more.
+//! another holds less, or in the jobs before another held. In one process the order is the same each time: what one file holds less there is no reason for what another holds more, unless
+//! one of both has another name since the job before, or is gone, so that another comes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_wire::report::JobReport;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
-use super::FileFigures;
+use super::{Before, FileFigures, OneRun, is_cut_short};
 use crate::{
     changepoint,
     regression::{LEAST_CHANGE_BYTES, LEAST_JOBS, LEAST_NOISE_BYTES, least_change},
@@ -28,21 +30,94 @@ pub(super) struct Moved {
     before: Vec<Vec<(String, f64)>>,
     /// How far each file lies from its levels without a reason, bytes.
     noise: Vec<(String, f64)>,
-    is_shared_out: bool,
+    order: Order,
+}
+
+/// What the order in which files run hangs on.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Order {
+    /// On chance, as workers share them.
+    #[default]
+    OfChance,
+    /// On what they are called, and on which there are, as one process runs each in its turn.
+    OfNames(Names),
+}
+
+/// What became of the names of files since the job before, so that another may come first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    /// Those that have another name since.
+    renamed: BTreeSet<String>,
+    /// When each file of this job began, µs.
+    began_us: BTreeMap<String, i64>,
+    /// What those retained that are gone since, bytes.
+    gone: Vec<f64>,
+}
+
+impl Order {
+    /// Of a job whose files one process ran.
+    pub(super) fn of_names(
+        job: &JobReport,
+        run: &OneRun,
+        before: &[Before],
+        earlier: &[BTreeMap<String, FileFigures>],
+    ) -> Self {
+        let renamed = before.last().map(|it| it.renamed.clone());
+        // Those of a shard may be in another one.
+        let knows_gone = !is_cut_short(job) && job.shard.is_none();
+        Self::OfNames(Names {
+            renamed: renamed.unwrap_or_default(),
+            began_us: run.began_us.clone(),
+            gone: match knows_gone {
+                true => gone(&run.files, earlier),
+                false => Vec::new(),
+            },
+        })
+    }
+}
+
+impl Names {
+    /// Whether one of both files has another name since, and the first began before the other.
+    fn changed_places(&self, first: &str, later: &str) -> bool {
+        let began = self.began_us.get(first).zip(self.began_us.get(later));
+        began.is_some_and(|(first, later)| first < later)
+            && (self.renamed.contains(first) || self.renamed.contains(later))
+    }
+}
+
+/// What files of the newest of the earlier jobs retained that are there no more, bytes.
+fn gone(
+    files: &BTreeMap<String, FileFigures>,
+    earlier: &[BTreeMap<String, FileFigures>],
+) -> Vec<f64> {
+    let newest = earlier.last().into_iter().flat_map(BTreeMap::keys);
+    let gone = newest.filter(|path| !files.contains_key(*path));
+    let level = |path: &String| {
+        let had = earlier.iter().filter_map(|files| files.get(path));
+        let had = had.filter(|file| file.is_whole);
+        let values: Vec<f64> = had.map(|file| file.retained_bytes as f64).collect();
+        let levels = changepoint::levels(&values, LEAST_CHANGE_BYTES / 2.0);
+        levels
+            .last()
+            .filter(|_| values.len() >= LEAST_JOBS)
+            .map(|level| level.value)
+    };
+    gone.filter_map(level)
+        .filter(|bytes| *bytes >= LEAST_CHANGE_BYTES)
+        .collect()
 }
 
 impl Moved {
-    /// `is_shared_out`: whether workers share the files.
     pub(super) fn of(
         files: &BTreeMap<String, FileFigures>,
         earlier: &[BTreeMap<String, FileFigures>],
-        is_shared_out: bool,
+        order: Order,
     ) -> Self {
         let mut moved = Self {
             now: Vec::new(),
             before: vec![Vec::new(); earlier.len()],
             noise: Vec::new(),
-            is_shared_out,
+            order,
         };
         for file in files.values().filter(|file| file.is_whole) {
             let had = earlier.iter().enumerate();
@@ -81,26 +156,45 @@ impl Moved {
         moved
     }
 
+    /// Whether files that this one changed places with, or that are gone, held about as much as it holds more, or the other way round, and no third has it now.
+    fn is_reordered(&self, names: &Names, path: &str, change_bytes: f64) -> bool {
+        // Whichever comes first holds it now.
+        let changed_places = |other: &str| match change_bytes > 0.0 {
+            true => names.changed_places(path, other),
+            false => names.changed_places(other, path),
+        };
+        let is_passed_on = |by: &f64| is_like(-by, change_bytes);
+        let others = self.now.iter().filter(|(other, _)| other != path);
+        let beside = others.filter_map(|(other, by)| {
+            let is_alike = *by * change_bytes > 0.0;
+            (is_alike || is_passed_on(by) && changed_places(other)).then_some(*by)
+        });
+        let gone = names.gone.iter().map(|bytes| -bytes);
+        let all = beside.chain(gone.filter(is_passed_on)).sum::<f64>();
+        all * change_bytes.signum() <= -LEAST_NET * change_bytes.abs()
+    }
+
     /// Whether a change of a file is one that came from another, or went to it.
     pub(super) fn explains(&self, path: &str, change_bytes: f64) -> bool {
-        // What the others gained or lost together: a fall that went to a third file is not this one's.
-        let beside = self.now.iter().filter(|(other, _)| other != path);
-        let beside = beside
-            .map(|(_, by)| by * change_bytes.signum())
-            .sum::<f64>();
         let others = |job: &[(String, f64)], is: &dyn Fn(f64) -> bool| {
             job.iter().any(|(other, by)| other != path && is(*by))
         };
-        let is_like = |by: f64| {
-            let share = by / change_bytes;
-            (LEAST_SHARE..=1.0 / LEAST_SHARE).contains(&share)
-        };
+        let is_like = |by: f64| is_like(by, change_bytes);
         let had = self
             .before
             .iter()
             .filter(|job| others(job, &is_like))
             .count();
-        self.is_shared_out && beside <= -LEAST_NET * change_bytes.abs()
+        let came_from_others = match &self.order {
+            Order::OfChance => {
+                // What the others gained or lost together: a fall that went to a third file is not this one's.
+                let beside = self.now.iter().filter(|(other, _)| other != path);
+                let beside = beside.map(|(_, by)| by * change_bytes.signum());
+                beside.sum::<f64>() <= -LEAST_NET * change_bytes.abs()
+            }
+            Order::OfNames(names) => self.is_reordered(names, path, change_bytes),
+        };
+        came_from_others
             || had as f64 >= FLOATS * self.before.len().max(1) as f64
                 && self.is_no_chance(had, path, change_bytes)
     }
@@ -124,8 +218,17 @@ impl Moved {
     }
 }
 
+/// Whether a change is about as much as another.
+fn is_like(by: f64, change_bytes: f64) -> bool {
+    let share = by / change_bytes;
+    (LEAST_SHARE..=1.0 / LEAST_SHARE).contains(&share)
+}
+
 fn note(job: &mut Vec<(String, f64)>, file: &FileFigures, by: f64) {
     if by.abs() >= LEAST_SHARE * LEAST_CHANGE_BYTES {
         job.push((file.path.clone(), by));
     }
 }
+
+#[cfg(test)]
+mod tests;

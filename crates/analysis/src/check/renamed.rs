@@ -97,6 +97,7 @@ pub fn rename(
         for file in job.files.iter_mut().chain(again) {
             if let Some(path) = by_old.get(file.path.as_str()) {
                 file.path = (*path).to_owned();
+                job.renamed.insert((*path).to_owned());
             }
         }
     }

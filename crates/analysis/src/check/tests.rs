@@ -5,7 +5,7 @@ use highwater_wire::report::{
 use uuid::Uuid;
 
 use super::*;
-use crate::{chance::Chance, regression::LEAST_JOBS, samples};
+use crate::{regression::LEAST_JOBS, samples};
 
 pub(super) const MIB: i64 = 1 << 20;
 
@@ -49,6 +49,7 @@ pub(super) fn before(count: usize) -> Vec<Before> {
                 figures("a.py", 20 + moved, 40 + moved),
                 figures("b.py", 1, 90),
             ],
+            renamed: BTreeSet::new(),
             again: None,
         }
     };
@@ -69,7 +70,7 @@ pub(super) fn job(peak: i64, headroom: i64) -> JobReport {
     }
 }
 
-fn told(report: &CheckReport) -> Vec<(CheckFigure, Option<&str>, FindingCause)> {
+pub(super) fn told(report: &CheckReport) -> Vec<(CheckFigure, Option<&str>, FindingCause)> {
     let findings = report.findings.iter();
     findings
         .map(|it| (it.figure, it.path.as_deref(), it.cause))
@@ -503,88 +504,4 @@ fn what_others_take_of_the_machine_is_no_doing_of_the_job() {
     job.limits[0].kind = LimitKind::Machine;
     let report = checked(&job, &[row("a.py", 21, 41)], &before(12));
     assert_eq!(told(&report), []);
-}
-
-/// Jobs in which a library of 40 MiB was imported by one file or another.
-fn with_a_late_import(by: impl Fn(usize) -> usize) -> Vec<Before> {
-    let mut jobs = before(12);
-    for (at, job) in jobs.iter_mut().enumerate() {
-        job.files = ["a.py", "b.py", "c.py", "d.py"]
-            .map(|path| figures(path, 5, 50))
-            .into();
-        job.files[by(at)].retained_bytes += 40 * MIB;
-    }
-    jobs
-}
-
-fn rows_with(late: &[usize], grown: &[usize]) -> Vec<FileRow> {
-    let paths = ["a.py", "b.py", "c.py", "d.py"].into_iter().enumerate();
-    let retained = |at: usize| {
-        let of = |files: &[usize]| i64::from(files.contains(&at));
-        5 + 40 * of(late) + 30 * of(grown)
-    };
-    paths
-        .map(|(at, path)| row(path, retained(at), 50))
-        .collect()
-}
-
-/// A job whose files two workers shared.
-fn shared_out() -> JobReport {
-    JobReport {
-        sessions: vec![samples::session(2)],
-        ..job(301, 699)
-    }
-}
-
-#[test]
-fn what_moved_from_one_file_to_another_is_nobodys() {
-    // The same file had it in each job; or another each time.
-    for before in [with_a_late_import(|_| 0), with_a_late_import(|at| at % 3)] {
-        let report = checked(&shared_out(), &rows_with(&[3], &[]), &before);
-        assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
-        let report = checked(&shared_out(), &rows_with(&[0], &[3]), &before);
-        let changed = (CheckFigure::Retained, Some("d.py"), FindingCause::Changed);
-        assert_eq!(told(&report), [changed], "{before:?}");
-    }
-}
-
-#[test]
-fn a_file_that_was_mended_excuses_no_other_where_each_runs_in_its_turn() {
-    let before = with_a_late_import(|_| 0);
-    let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
-    let changed = (CheckFigure::Retained, Some("d.py"), FindingCause::Changed);
-    assert_eq!(told(&report), [changed]);
-    let better: Vec<Option<&str>> = report.better.iter().map(|it| it.path.as_deref()).collect();
-    assert_eq!(better, [Some("a.py")]);
-    // What falls on another file in each job is nobody's there too, as with tests in random order.
-    let before = with_a_late_import(|at| at % 3);
-    let report = checked(&job(301, 699), &rows_with(&[3], &[]), &before);
-    assert_eq!((told(&report), report.better.len()), (Vec::new(), 0));
-}
-
-/// With many files of much noise there is one that lies anywhere in most jobs: it excuses no other that got worse.
-#[test]
-fn noise_of_many_files_excuses_no_other() {
-    let mut chance = Chance(9);
-    let noisy: Vec<String> = (0..60).map(|at| format!("noisy_{at}.py")).collect();
-    let mut noise = |path: &String| figures(path, 60 + (6.0 * chance.normal()) as i64, 90);
-    let mut before = before(12);
-    for job in &mut before {
-        job.files = noisy.iter().map(&mut noise).collect();
-        job.files.push(figures("calm.py", 5, 50));
-    }
-    let rows = |calm: i64| {
-        let rows = noisy.iter().map(|path| row(path, 60, 90));
-        rows.chain([row("calm.py", calm, 50)]).collect::<Vec<_>>()
-    };
-    for job in [job(301, 699), shared_out()] {
-        let report = checked(&job, &rows(17), &before);
-        let changed = (
-            CheckFigure::Retained,
-            Some("calm.py"),
-            FindingCause::Changed,
-        );
-        assert_eq!(told(&report), [changed]);
-        assert_eq!(told(&checked(&job, &rows(5), &before)), []);
-    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Around {
     pub(super) workers: BTreeSet<String>,
     /// Memory of the machines, bytes.
     pub(super) machines: BTreeSet<u64>,
+    /// How the jobs were recorded: whether they were diagnosed, which changes their figures.
+    pub(super) recorded: BTreeSet<&'static str>,
 }
 
 impl Side {
@@ -158,6 +160,11 @@ impl Around {
         self.workers.extend(job.sessions.iter().map(workers));
         let memory = job.environment.memory_total_bytes;
         self.machines.extend((memory > 0).then_some(memory));
+        self.recorded.insert(match &job.diagnosis {
+            None => "not diagnosed",
+            Some(diagnosis) if diagnosis.is_traced() => "diagnosed with tracemalloc",
+            Some(_) => "diagnosed",
+        });
     }
 }
 

@@ -3,8 +3,8 @@ mod moved;
 
 use highwater_wire::{
     report::{
-        ComparedFigure, Confidence, Ending, FileChange, FileComparison, FileRow, FixtureRow,
-        JobReport, JobState, LimitKind, LimitUse, PeakKind, TestRow, Verdict,
+        ComparedFigure, Confidence, Diagnosis, Ending, FileChange, FileComparison, FileRow,
+        FixtureRow, JobReport, JobState, LimitKind, LimitUse, PeakKind, TestRow, Verdict,
     },
     v1::Job,
 };
@@ -121,6 +121,48 @@ fn side_of(jobs: &[(JobReport, &[FileRow], &[FixtureRow])]) -> Side {
 
 fn passed(files: &[FileRow]) -> Side {
     side_of(&[(job(1, Verdict::Passed, 100), files, &[])])
+}
+
+#[test]
+fn a_diagnosed_job_beside_others_is_said_to_be_that() {
+    let of = |diagnoses: &[Option<i64>]| {
+        let jobs = diagnoses.iter().map(|traced| {
+            let mut job = job(1, Verdict::Passed, 100);
+            job.diagnosis = traced.map(|tracing_bytes| Diagnosis {
+                tracing_bytes,
+                ..Diagnosis::default()
+            });
+            (job, &[][..], &[][..])
+        });
+        side_of(&jobs.collect::<Vec<_>>())
+    };
+    let (plain, diagnosed, traced) = (None, Some(0), Some(1));
+    for (before, after, told) in [
+        (&[plain][..], &[plain][..], None),
+        (&[diagnosed], &[diagnosed], None),
+        (&[plain], &[diagnosed], Some("not diagnosed → diagnosed.")),
+        (&[diagnosed], &[plain], Some("diagnosed → not diagnosed.")),
+        (
+            &[diagnosed],
+            &[traced],
+            Some("diagnosed → diagnosed with tracemalloc."),
+        ),
+        // What a side mixes makes its own figures.
+        (
+            &[plain, diagnosed],
+            &[plain, diagnosed],
+            Some("diagnosed, not diagnosed → diagnosed, not diagnosed."),
+        ),
+    ] {
+        let notes = compare(&of(before), &of(after), ALL).notes;
+        let said = notes
+            .iter()
+            .find(|it| it.starts_with("Diagnosis differs: "));
+        assert_eq!(said.is_some(), told.is_some(), "{notes:?}");
+        if let (Some(said), Some(told)) = (said, told) {
+            assert!(said.contains(told), "{said}");
+        }
+    }
 }
 
 fn became(report: &ComparisonReport) -> Vec<(&str, FileChange)> {

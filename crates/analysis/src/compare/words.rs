@@ -149,7 +149,21 @@ pub(super) fn notes(before: &Side, after: &Side) -> Vec<String> {
     };
     let (was, is) = (sizes(&was.machines), sizes(&is.machines));
     differ(&mut notes, "Memory of the machines differs", &was, &is);
+    notes.extend(diagnosed(before, after));
     notes
+}
+
+/// Jobs that were diagnosed beside others, on one side or on both: their figures differ for that alone.
+fn diagnosed(before: &Side, after: &Side) -> Option<String> {
+    let (was, is) = (&before.around.recorded, &after.around.recorded);
+    let words = |all: &BTreeSet<&str>| all.iter().copied().collect::<Vec<_>>().join(", ");
+    (was.union(is).count() > 1).then(|| {
+        format!(
+            "Diagnosis differs: {} → {}. After each file of a diagnosed job garbage is collected and free memory given back, so figures of it and of others differ by that too.",
+            words(was),
+            words(is)
+        )
+    })
 }
 
 fn differ<T: Display + Ord>(

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use highwater_wire::report::{
     BaselineJob, Change, ChangeKind, ChangesReport, CheckFigure, Direction, JobsAlike,
 };
@@ -299,6 +301,7 @@ fn job(at: usize, retained: i64, spike: i64, peak: i64) -> Before {
             tests: 3,
             is_whole: true,
         }],
+        renamed: BTreeSet::new(),
         again: None,
     }
 }

@@ -62,6 +62,12 @@ fn of_plan(report: &PlanReport) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if report.is_diagnosed {
+        notes.push(
+            "the recorded job was diagnosed: garbage was collected and free memory given back after each file, so without that the jobs will take more than is predicted; plan from one that was not"
+                .to_owned(),
+        );
+    }
     notes.extend(fewer(report));
     notes.extend(of_shard(report));
     notes

@@ -22,6 +22,9 @@ pub struct Ran {
     /// Number of its pull request; empty outside, and of servers that do not tell.
     #[serde(default)]
     pub pull_request: String,
+    /// Whether the job was diagnosed, so that its files began lower; servers that do not tell say no.
+    #[serde(default)]
+    pub diagnosed: bool,
     /// What it needed above its start, its children's memory at its highest among it, bytes.
     #[serde(default)]
     pub tree_spike_bytes: i64,
@@ -65,13 +68,22 @@ impl Facts {
     }
 
     /// Plans a file that was cut short, or did not run, with the most that it needed in other jobs than this one, of those in which it ran to its end: in those of the nearest branch that has any, and
-    /// where none has in those of all others, which is noted. One that was cut short needs no less than it was seen
+    /// where none has in those of all others, which is noted. Jobs that were diagnosed count where there is no other among the near ones, or among all. One that was cut short needs no less than it was seen
     /// to need here. What it held as it was cut short may have been for a while, so what it leaves behind is the others' word alone.
     pub fn recall(&mut self, path: &str, job: Uuid, own: &Branch, history: &[Ran]) {
-        let whole = || history.iter().filter(|it| it.tells_beside(job));
+        let whole = |diagnosed| {
+            let whole = history.iter().filter(|it| it.tells_beside(job));
+            whole.filter(move |it| it.diagnosed == diagnosed)
+        };
         let near = own.near();
-        let near = near.iter().find(|near| whole().any(|it| it.is_of(near)));
-        let others = || whole().filter(|it| near.is_none_or(|near| it.is_of(near)));
+        let nearest = |diagnosed| {
+            let has = |near: &&Branch| whole(diagnosed).any(|it| it.is_of(near));
+            near.iter().find(has).map(|near| (Some(near), diagnosed))
+        };
+        let of_any = || (None, whole(false).next().is_none());
+        let nearest = nearest(false).or_else(|| nearest(true));
+        let (near, diagnosed) = nearest.unwrap_or_else(of_any);
+        let others = || whole(diagnosed).filter(|it| near.is_none_or(|near| it.is_of(near)));
         let most = |figure: fn(&Ran) -> i64| others().map(figure).max();
         let (Some(spike), Some(retained), Some(duration)) = (
             most(|it| it.tree_spike_bytes.max(it.spike_bytes)),
@@ -129,6 +141,7 @@ mod tests {
         Branch {
             name: name.to_owned(),
             pull_request: pull_request.to_owned(),
+            is_fork: false,
         }
     }
 
@@ -139,6 +152,7 @@ mod tests {
             job: Uuid::from_u128(2),
             branch: String::new(),
             pull_request: String::new(),
+            diagnosed: false,
             tree_spike_bytes: spike_bytes + 7,
             spike_bytes,
             retained_bytes,
@@ -227,6 +241,35 @@ mod tests {
         assert_eq!(recalled(&all[..4]), (307, vec![]));
         let elsewhere = vec!["killed.py".to_owned()];
         assert_eq!(recalled(&all[..3]), (707, elsewhere));
+    }
+
+    #[test]
+    fn figures_of_diagnosed_jobs_count_only_where_no_other_job_tells() {
+        let of = |branch: &str, diagnosed, spike_bytes| Ran {
+            branch: branch.to_owned(),
+            diagnosed,
+            ..ran(spike_bytes, 1)
+        };
+        let recalled = |history: &[Ran]| {
+            let mut facts = facts();
+            facts.recall("killed.py", KILLED, &branch("fix", ""), history);
+            (facts.files[1].spike_bytes, facts.elsewhere.len())
+        };
+        let all = [
+            of("wild", true, 900),
+            of("wild", false, 800),
+            of("fix", true, 700),
+            of("fix", false, 600),
+            of("fix", true, 500),
+        ];
+        assert_eq!(recalled(&all), (607, 0));
+        assert_eq!(recalled(&all[..3]), (707, 0));
+        assert_eq!(
+            recalled(&[of("main", false, 400), all[2].clone()]),
+            (407, 0)
+        );
+        assert_eq!(recalled(&all[..2]), (807, 1));
+        assert_eq!(recalled(&all[..1]), (907, 1));
     }
 
     #[test]

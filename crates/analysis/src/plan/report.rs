@@ -231,6 +231,7 @@ pub fn report(job: &JobReport, facts: &Facts, asked: &Asked) -> Result<PlanRepor
         together: Vec::new(),
         alternatives: alternatives::of(job, facts, ground, budget_bytes),
         is_partial: job.censored || job.state == JobState::Running,
+        is_diagnosed: job.diagnosis.is_some(),
         not_run: facts.not_run.clone(),
         cut_short: facts.cut_short.clone(),
         recalled: facts.recalled.clone(),

@@ -68,6 +68,14 @@ pub struct Diagnosis {
     pub cost_us: u64,
 }
 
+impl Diagnosis {
+    /// Whether tracemalloc traced the job, so that its tests were larger than those of other diagnosed ones.
+    #[must_use]
+    pub const fn is_traced(&self) -> bool {
+        self.tracing_bytes != 0
+    }
+}
+
 /// What pytest keeps to the end of a session, by growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

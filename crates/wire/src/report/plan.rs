@@ -35,6 +35,9 @@ pub struct PlanReport {
     pub alternatives: Vec<Alternative>,
     /// The recorded job did not run to its end: what it had not even imported is not in the plan.
     pub is_partial: bool,
+    /// The recorded job was diagnosed: files began lower in it than they will in these jobs, which may take more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_diagnosed: bool,
     /// Files that were imported and did not run in that recording, and of which no other job was found to tell: a guess, the figures of those in the middle.
     pub not_run: Vec<String>,
     /// Files whose recording was cut short and of which no other job tells: planned with what they were seen to need until then, which is the least.
@@ -299,6 +302,7 @@ mod tests {
             }],
             alternatives: Vec::new(),
             is_partial: false,
+            is_diagnosed: false,
             not_run: Vec::new(),
             cut_short: Vec::new(),
             recalled: Vec::new(),

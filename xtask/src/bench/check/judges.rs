@@ -1,5 +1,7 @@
 //! Who says of a job whether it got worse: `highwater check`, and beside it what Bencher documents.
 
+use std::collections::BTreeSet;
+
 use highwater_analysis::{
     check::{self, Before, Checked, Limits},
     regression::{self, Figure, Told},
@@ -71,6 +73,7 @@ fn told(before: &[Job], now: &Job, again: Option<&Job>) -> Vec<Option<String>> {
             headroom_bytes: None,
             failed: 0,
             files: job.files.clone(),
+            renamed: BTreeSet::new(),
             again: None,
         })
         .collect();

@@ -178,6 +178,7 @@ fn a_forecast_that_rests_on_another_job_says_so_and_of_which_branch_that_was() {
     let fork = Branch {
         name: "main".to_owned(),
         pull_request: "7".to_owned(),
+        is_fork: true,
     };
     let (begin, elsewhere) = said(&history.elsewhere(&fork), false);
     assert_eq!(elsewhere.as_deref(), Some("pull request 7"));
