@@ -3,6 +3,7 @@
 //! A series falls into pieces: levels ([`crate::changepoint`]), and climbs, which explain levels in a row better than steps between these do: a line through
 //! all of their jobs, or a short one from one level to the next. Between two pieces that do not meet lies a step; a climb is a creep, which no single step shows.
 
+mod open;
 mod pieces;
 mod short;
 mod suite;
@@ -12,6 +13,7 @@ use highwater_wire::report::Confidence;
 
 use pieces::{Cut, Piece};
 
+pub use open::LEAST_RISING;
 pub use short::{BETTER, CLEARLY_BETTER, COST_BETWEEN, LEAST_BETWEEN};
 pub use suite::{Series, newest_first, of_file, of_suite, tells};
 pub use words::{of_change, of_report, tell_apart};
@@ -119,7 +121,7 @@ fn step_of(before: &Piece, after: &Piece, noise: f64) -> Shift {
 fn creep_of(piece: &Piece, values: &[f64], floor: f64, noise: f64) -> Option<Shift> {
     let (slope, nearer) = piece.slope?;
     // A line through a level and the climb behind it begins where nothing was ever measured.
-    let had = &values[piece.from..piece.to];
+    let had = &values[piece.from.saturating_sub(1)..piece.to];
     let lowest = had.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = had.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let measured = |bytes: f64| bytes.max(lowest).min(highest);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS, SHARED,
+    CERTAIN_CREEP_JOBS, CLEAN_SERIES, CREEP_SURE, LEAST_CREEP_JOBS, SHARED, open,
     short::{self, BETTER, CLEARLY_BETTER},
 };
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
 
 /// A series and the pieces that it falls into.
 pub(super) struct Cut<'a> {
-    values: &'a [f64],
-    floor: f64,
+    pub(super) values: &'a [f64],
+    pub(super) floor: f64,
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -33,10 +33,51 @@ impl<'a> Cut<'a> {
             let joined = changepoint::level(values, cut.pieces[at].from, to);
             cut.pieces[at] = Piece::from(&joined);
         }
+        for at in 1..cut.pieces.len() {
+            cut.meet(at);
+        }
+        if let Some((levels, pieces)) = open::climb(&cut) {
+            cut.replace(levels, pieces);
+        }
         while let Some((levels, pieces)) = cut.short_climb() {
-            cut.pieces.splice(levels, pieces);
+            cut.replace(levels, pieces);
         }
         cut
+    }
+
+    /// Lets a climb begin where it leaves the level before, if the jobs between lie on it about as well: the first jobs of a climb are too near to that level to be one of their own.
+    fn meet(&mut self, at: usize) {
+        let (before, climb) = (self.pieces[at - 1], self.pieces[at]);
+        let (None, Some((slope, _))) = (before.slope, climb.slope) else {
+            return;
+        };
+        let jobs = (climb.begin - before.begin) / slope;
+        if !(0.5..before.len() as f64 - 0.5).contains(&jobs) {
+            return;
+        }
+        let jobs = jobs.round() as usize;
+        let from = climb.from - jobs;
+        let level = changepoint::level(self.values, before.from, from);
+        let longer = Piece {
+            from,
+            begin: climb.begin - slope * jobs as f64,
+            ..climb
+        };
+        let together = [Piece::from(&level), longer];
+        let noise = self.noise();
+        let loss = |pieces: [Piece; 2]| -> f64 {
+            pieces.iter().map(|it| it.loss(self.values, noise)).sum()
+        };
+        // There is no step between them any more.
+        let of_step = changepoint::cost(self.values.len());
+        if loss(together) < loss([before, climb]) + of_step {
+            self.pieces.splice(at - 1..=at, together);
+        }
+    }
+
+    fn replace(&mut self, levels: Range<usize>, pieces: Vec<Piece>) {
+        let pieces = pieces.into_iter().filter(|it| it.len() > 0);
+        self.pieces.splice(levels, pieces);
     }
 
     /// Levels in a row that a short climb explains clearly better, and the pieces that take their place; of the longest such row.
@@ -46,7 +87,12 @@ impl<'a> Cut<'a> {
         let mut rows =
             counts.flat_map(|count| (count..=self.pieces.len()).map(move |to| to - count..to));
         rows.find_map(|row| {
-            let climb = short::between(self.values, &self.pieces[row.clone()], noise)?;
+            let climb = short::between(
+                self.values,
+                &self.pieces[row.clone()],
+                noise,
+                CERTAIN_CREEP_JOBS,
+            )?;
             (climb.gain >= CLEARLY_BETTER).then_some((row, climb.pieces))
         })
     }
@@ -56,7 +102,7 @@ impl<'a> Cut<'a> {
         let Some(pieces) = self.pieces.get(at..at + 2) else {
             return false;
         };
-        let climb = short::between(self.values, pieces, noise);
+        let climb = short::between(self.values, pieces, noise, CERTAIN_CREEP_JOBS);
         pieces.iter().any(|it| it.slope.is_some()) || climb.is_some_and(|it| it.gain >= BETTER)
     }
 
@@ -104,20 +150,37 @@ impl<'a> Cut<'a> {
 
     /// How far values lie from their pieces.
     pub(super) fn noise(&self) -> f64 {
-        let residuals = self
-            .pieces
+        self.noise_with(self.pieces.len(), &[])
+    }
+
+    /// The same with other pieces from one of them on; a rough climb to the end says nothing of it.
+    pub(super) fn noise_with(&self, from: usize, others: &[Piece]) -> f64 {
+        let others = others.iter().filter(|piece| !piece.is_rough);
+        let residuals = self.pieces[..from]
             .iter()
+            .chain(others)
             .flat_map(|piece| piece.residuals(self.values));
         changepoint::noise(&residuals.collect::<Vec<f64>>()).max(LEAST_NOISE_BYTES)
     }
 
     /// How far two pieces that follow each other are apart; a step is 1 at least.
     pub(super) fn apart(&self, before: &Piece, after: &Piece, noise: f64) -> f64 {
+        let by_chance = self.by_chance(before, after, self.pieces.len(), noise);
+        (after.begin - before.end()).abs() / by_chance.max(self.floor)
+    }
+
+    /// How far two pieces are apart by chance, where the series has so many of them.
+    pub(super) fn by_chance(
+        &self,
+        before: &Piece,
+        after: &Piece,
+        pieces: usize,
+        noise: f64,
+    ) -> f64 {
         let part = 1.0 / CLEAN_SERIES / (2 * self.values.len()) as f64;
-        let degrees = self.values.len().saturating_sub(self.pieces.len());
+        let degrees = self.values.len().saturating_sub(pieces);
         let error = noise * (1.0 / before.len() as f64 + 1.0 / after.len() as f64).sqrt();
-        let least = self.floor.max(regression::quantile(degrees, part) * error);
-        (after.begin - before.end()).abs() / least
+        regression::quantile(degrees, part) * error
     }
 }
 
@@ -179,6 +242,18 @@ pub(super) fn median(values: &[f64], from: usize, to: usize) -> f64 {
     changepoint::level(values, from, to).value
 }
 
+/// The slope of values by their place, and the end of its interval that is nearer to nothing.
+pub(super) fn sure_slope(values: &[f64]) -> Option<(f64, f64)> {
+    let places = (0_u32..).map(f64::from);
+    let points: Vec<(f64, f64)> = places.zip(values.iter().copied()).collect();
+    let slope = robust::slope(&points)?;
+    let nearer = match slope.value > 0.0 {
+        true => slope.low.max(0.0),
+        false => slope.high.min(0.0),
+    };
+    Some((slope.value, nearer))
+}
+
 /// The line that explains levels in a row better than they do themselves, where it goes one way all the time, surely, and far enough.
 fn climb(values: &[f64], levels: &[Level], floor: f64) -> Option<Piece> {
     let (from, to) = (levels.first()?.from, levels.last()?.to);
@@ -190,22 +265,17 @@ fn climb(values: &[f64], levels: &[Level], floor: f64) -> Option<Piece> {
     if robust::trend(part).abs() < CREEP_SURE {
         return None;
     }
-    let points: Vec<(f64, f64)> = part
+    let (slope, nearer) = sure_slope(part)?;
+    let mut begins: Vec<f64> = part
         .iter()
         .zip(0_u32..)
-        .map(|(y, x)| (f64::from(x), *y))
+        .map(|(y, x)| y - slope * f64::from(x))
         .collect();
-    let slope = robust::slope(&points)?;
-    let nearer = match slope.value > 0.0 {
-        true => slope.low.max(0.0),
-        false => slope.high.min(0.0),
-    };
-    let mut begins: Vec<f64> = points.iter().map(|(x, y)| y - slope.value * x).collect();
     let line = Piece {
         from,
         to,
         begin: robust::median(&mut begins)?,
-        slope: Some((slope.value, nearer)),
+        slope: Some((slope, nearer)),
         is_rough: false,
     };
     let noise = changepoint::scale(values, floor / 2.0);

@@ -1,9 +1,6 @@
 //! Climbs over a few jobs: too few for a trend to be sure, and yet no step that one commit made.
 
-use super::{
-    CERTAIN_CREEP_JOBS,
-    pieces::{Piece, median},
-};
+use super::pieces::{Piece, median};
 use crate::changepoint;
 
 /// A climb that fits better by so much, in squares of the noise, takes the place of the steps: by as much as one wild job costs.
@@ -24,14 +21,19 @@ pub(super) struct Climb {
     pub(super) gain: f64,
 }
 
-/// The climb that fits best in the place of the steps between levels in a row, all of which go one way; none where they do not, or where there is no room for one.
-pub(super) fn between(values: &[f64], levels: &[Piece], noise: f64) -> Option<Climb> {
+/// The climb of fewer jobs than `longest` that fits best in the place of the steps between levels in a row, all of which go one way; none where they do not, or where there is no room for one.
+pub(super) fn between(
+    values: &[f64],
+    levels: &[Piece],
+    noise: f64,
+    longest: usize,
+) -> Option<Climb> {
     let [first, .., last] = levels else {
         return None;
     };
     let steps = || levels.windows(2).map(|pair| pair[1].begin - pair[0].begin);
     let goes_one_way = steps().all(|step| step * (last.begin - first.begin) > 0.0);
-    let is_short = last.from - first.to + LEAST_BETWEEN < CERTAIN_CREEP_JOBS;
+    let is_short = last.from - first.to + LEAST_BETWEEN < longest;
     if !goes_one_way || !is_short || levels.iter().any(|it| it.slope.is_some()) {
         return None;
     }
@@ -40,8 +42,7 @@ pub(super) fn between(values: &[f64], levels: &[Piece], noise: f64) -> Option<Cl
     let of_steps = of_steps + changepoint::cost(values.len()) * (levels.len() - 2) as f64;
     let mut best: Option<Climb> = None;
     for begin in first.from + 1..=first.to {
-        for end in last.from.max(begin + LEAST_BETWEEN)..last.to.min(begin + CERTAIN_CREEP_JOBS - 2)
-        {
+        for end in last.from.max(begin + LEAST_BETWEEN)..last.to.min(begin + longest - 2) {
             let low = median(values, first.from, begin);
             let high = median(values, end, last.to);
             if (high - low) * (last.begin - first.begin) <= 0.0 {

@@ -67,11 +67,16 @@ fn told(change: &Change, who: &str) -> String {
             )
         }
         ChangeKind::Creep => format!(
-            "From {since} to {until} {who} came to {} {}, {by} {than} than {} before, about {} a job and with no single step; {confidence}.",
+            "From {since} to {until} {who} came to {} {}, {by} {than} than {} before, about {} a job and with no single step{}; {confidence}.",
             does(change.figure).2,
             mebibytes(change.bytes),
             jobs(change.jobs.saturating_sub(1)).trim_start_matches("the "),
             mebibytes(change.per_job_bytes.unwrap_or_default().saturating_abs()),
+            match (change.is_current, change.change_bytes > 0) {
+                (false, _) => "",
+                (true, true) => ", and still climbs",
+                (true, false) => ", and still falls",
+            },
         ),
     }
 }
