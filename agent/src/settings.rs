@@ -187,6 +187,14 @@ pub fn resolve(
         ),
         url: ci.run_url,
     };
+    let run = v1::Run {
+        // As a branch of a fork it would be taken for the project's of that name.
+        branch: match run.fork && run.pull_request.is_empty() {
+            true => String::new(),
+            false => run.branch,
+        },
+        ..run
+    };
     let interval = given
         .interval
         .or(file.interval)

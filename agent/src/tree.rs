@@ -263,7 +263,8 @@ impl Tree {
         let mut member = Member::new(key, statm, command_line(&words), now_us);
         member.is_copy = is_copy;
         let parent = self.members.iter_mut().find(|it| it.key.pid == parent_pid);
-        let is_as_large = parent.map_or(Ok(None), |parent| member.is_as_large_as(parent))?;
+        // What cannot be read is not known.
+        let is_as_large = parent.and_then(|parent| member.is_as_large_as(parent).ok().flatten());
         self.members.push(member);
         self.events.push(TreeEvent::Born(Birth {
             key,

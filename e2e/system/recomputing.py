@@ -207,11 +207,13 @@ class Memory:
         self.rss = {id_: series.get((id_, "rss"), []) for id_ in self.processes}
         self.ticks = sorted({t_us for samples in self.rss.values() for t_us, _ in samples})
         self.parents = {id_: self.parent_of(row) for id_, row in self.processes.items()}
-        self.own, self.steady = {}, {}
+        self.own, self.steady, self.forks = {}, {}, set()
         for id_, samples in self.rss.items():
             readings = self.readings_of_shared(samples, series.get((id_, "pss"), []))
             own_from_us, shared = self.shared(id_, samples, readings)
             self.own[id_] = {t_us: rss - part for (t_us, rss), part in zip(samples, shared)}
+            if samples and own_from_us == math.inf:
+                self.forks.add(id_)
             least = min((part for t_us, part in readings if t_us >= own_from_us), default=0)
             self.steady[id_] = {t_us: max(rss - least, 0) if t_us >= own_from_us else self.own[id_][t_us] for t_us, rss in samples}
 
@@ -224,11 +226,12 @@ class Memory:
         """Bytes of the copy that it began as, and the RSS up to which it may be that still soon after."""
         parent = self.parents[id_]
         beside = dict(self.rss[parent]).get(samples[0][0]) if parent and samples else None
-        if beside is None or self.processes[id_]["as_large_as_parent"] is False:
+        if beside is None:
             return 0, 0
         first = samples[0][1]
         same_command = self.processes[id_]["command"] == self.processes[parent]["command"]
-        is_copy = (same_command and first >= 0.5 * beside) or abs(first / max(beside, 1) - 1) <= 0.02
+        may_be_fork = self.processes[id_]["as_large_as_parent"] is not False
+        is_copy = first >= 0.5 * beside if same_command else may_be_fork and abs(first / max(beside, 1) - 1) <= 0.02
         copy = min(first, beside) if is_copy else 0
         return copy, math.inf if same_command else 1.02 * copy
 
@@ -242,18 +245,16 @@ class Memory:
     def shared(self, id_, samples, known):
         """Since when it was no copy of its parent, and what it shares at each sample."""
         copy, most = self.copy_of_parent(id_, samples)
+        read_us = known[0][0] if known and copy else math.inf
         fresh_us = samples[0][0] + 200_000 if samples else 0
-        own_from_us = next((t_us for t_us, rss in samples if copy == 0 or rss < 0.9 * copy or (t_us <= fresh_us and rss > most)), math.inf)
+        own_from_us = next((t_us for t_us, rss in samples if t_us < read_us and (copy == 0 or rss < 0.9 * copy or (t_us <= fresh_us and rss > most))), math.inf)
         parts = []
         for t_us, rss in samples:
-            before = [(at, bytes_) for at, bytes_ in known if at <= t_us]
-            is_own = t_us >= own_from_us
+            before = [bytes_ for at, bytes_ in known if at <= t_us]
             if before:
-                read_us, part = before[-1]
-                # What was read of the copy is nothing of the program after it.
-                part = 0 if is_own and read_us < own_from_us else part
+                part = before[-1]
             elif copy:
-                part = 0 if is_own else copy
+                part = 0 if t_us >= own_from_us else copy
             else:
                 part = known[0][1] if known else 0
             parts.append(min(max(part, 0), rss))
@@ -278,7 +279,8 @@ class Memory:
             if parent == id_:
                 held = {}
                 for one in [child] + self.descendants(child):
-                    for t_us, bytes_ in self.steady[one].items():
+                    has_forks = any(parent == one and of in self.forks for of, parent in self.parents.items())
+                    for t_us, bytes_ in (self.own if has_forks else self.steady)[one].items():
                         held[t_us] = held.get(t_us, 0) + bytes_
                 yield child, held
 

@@ -151,8 +151,8 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
         run_id: get(env, "GITHUB_RUN_ID"),
         job: get(env, "GITHUB_JOB"),
         attempt: number(env, "GITHUB_RUN_ATTEMPT"),
-        // The branch of a pull request of which no number is known would be taken for the one of that name here.
-        branch: match pull.is_none() && has(env, "GITHUB_HEAD_REF") {
+        // Where it is not known whether a fork's branch is meant, it would be taken for the one of that name here.
+        branch: match !is_pull && has(env, "GITHUB_HEAD_REF") {
             true => String::new(),
             false => first(env, &["GITHUB_HEAD_REF", "GITHUB_REF_NAME"]),
         },
@@ -179,7 +179,10 @@ fn github(env: &Env, read: Read<'_>) -> Metadata {
 
 /// The number of a pull request, by GitHub's name of what it comes to once it is merged: `refs/pull/7/merge`, `7/merge`.
 fn merged(reference: &str, name: &str) -> Option<u64> {
-    let name = reference.strip_prefix("refs/pull/").unwrap_or(name);
+    let name = match reference {
+        "" => name,
+        _ => reference.strip_prefix("refs/pull/")?,
+    };
     name.strip_suffix("/merge")?.parse().ok()
 }
 

@@ -52,9 +52,11 @@ fn a_pull_request_on_github_is_none_of_the_branch_of_its_name_though_its_event_c
         let run = detect(&env(&[&here[..], pairs].concat()), &|_| None).unwrap();
         (run.branch, run.pull_request)
     };
-    let number = ("main".to_owned(), "7".to_owned());
+    let number = (String::new(), "7".to_owned());
     assert_eq!(told(&[("GITHUB_REF", "refs/pull/7/merge")]), number);
     assert_eq!(told(&[("GITHUB_REF_NAME", "7/merge")]), number);
+    let pushed = [("GITHUB_REF", "refs/heads/7/merge")];
+    assert_eq!(told(&pushed), (String::new(), String::new()));
     // Of `pull_request_target` these are the branch that it is to be merged into.
     let target = [
         ("GITHUB_REF", "refs/heads/main"),

@@ -9,7 +9,7 @@ pub use highwater_analysis::recording::ProcessKey;
 /// calls exec, and where that runs the same program the size of its code does not betray it.
 const LOOKS_AT_COMMAND_US: [i64; 3] = [200_000, 1_000_000, 5_000_000];
 
-/// Address spaces are about as large up to this share of the larger one, percent: a fork has its parent's until one of them maps more.
+/// An address space is about as large as another from this share of it on, percent, and the other way round: a fork has its parent's until one of them maps more.
 const AS_LARGE_PERCENT: u64 = 95;
 
 /// Where a process has its values among those that are gathered.
@@ -46,6 +46,8 @@ pub struct Member {
     /// Its RSS when it was last read, bytes.
     pub resident_bytes: u64,
     statm: StatmFile,
+    /// Its address space as it was last read.
+    size_bytes: Option<u64>,
     text_bytes: Option<u64>,
     command: String,
     may_be_renamed: bool,
@@ -66,6 +68,7 @@ impl Member {
             is_held: false,
             resident_bytes: 0,
             statm,
+            size_bytes: None,
             text_bytes: None,
             command,
             may_be_renamed: false,
@@ -89,6 +92,7 @@ impl Member {
             Some(statm) => {
                 self.resident_bytes = statm.resident_bytes;
                 self.facts.saw_size(statm.size_bytes);
+                self.size_bytes = Some(statm.size_bytes);
                 let before = self.text_bytes.replace(statm.text_bytes);
                 self.may_be_renamed |= before.is_some_and(|before| before != statm.text_bytes);
             }
@@ -97,18 +101,17 @@ impl Member {
         Ok(statm)
     }
 
-    /// Whether the address space of this process is about as large as that of another; `None` where one of them is gone.
-    pub(super) fn is_as_large_as(&mut self, other: &mut Self) -> Result<Option<bool>, ProcError> {
-        let (Some(own), Some(others)) = (self.statm.read()?, other.statm.read()?) else {
+    /// Whether the address space of this process, which was just born, is about as large as that of its parent is, or was at any time since the last tick;
+    /// `None` where one of them is gone.
+    pub(super) fn is_as_large_as(&mut self, parent: &mut Self) -> Result<Option<bool>, ProcError> {
+        let (Some(own), Some(now)) = (self.statm.read()?, parent.statm.read()?) else {
             return Ok(None);
         };
-        let (less, more) = (
-            own.size_bytes.min(others.size_bytes),
-            own.size_bytes.max(others.size_bytes),
-        );
-        Ok(Some(
-            less.saturating_mul(100) >= more.saturating_mul(AS_LARGE_PERCENT),
-        ))
+        let (own, now) = (own.size_bytes, now.size_bytes);
+        let before = parent.size_bytes.unwrap_or(now);
+        let is_least = own.saturating_mul(100) >= now.min(before).saturating_mul(AS_LARGE_PERCENT);
+        let is_most = now.max(before).saturating_mul(100) >= own.saturating_mul(AS_LARGE_PERCENT);
+        Ok(Some(is_least && is_most))
     }
 
     pub(super) fn takes_look_at_command(&mut self, now_us: i64) -> bool {

@@ -97,18 +97,23 @@ fn a_birth_tells_whether_the_address_space_is_about_that_of_the_parent() {
     let mut world = World::new();
     world.process(200, AGENT, 20, "pytest");
     world.write("200/statm", "1000 5 1 1 0 1 0\n");
-    // A fork that has mapped a little since, and a program of its own.
-    for (pid, pages) in [(201, 1030), (202, 400)] {
+    // A fork that has mapped a little since, and a program of its own; then the parent maps more, and another fork has no part of that.
+    for (pid, pages, of_parent) in [(201, 1030, 1000), (202, 400, 1000), (203, 1000, 1500)] {
         world.process(pid, 200, 21, "child");
         world.write(&format!("{pid}/statm"), &format!("{pages} 5 1 1 0 1 0\n"));
+        world.write("200/statm", &format!("{of_parent} 5 1 1 0 1 0\n"));
         world.tree.consider(pid, 0).unwrap();
+        for member in world.tree.members_mut() {
+            member.read().unwrap();
+        }
     }
     let births = world.tree.take_events().filter_map(|event| match event {
         TreeEvent::Born(birth) => Some((birth.key.pid, birth.is_as_large)),
         TreeEvent::Renamed { .. } | TreeEvent::Gone { .. } => None,
     });
     let told: Vec<_> = births.collect();
-    assert_eq!(told, [(200, None), (201, Some(true)), (202, Some(false))]);
+    let children = [(201, Some(true)), (202, Some(false)), (203, Some(true))];
+    assert_eq!(told, [&[(200, None)][..], &children].concat());
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use file_limits::{
 };
 pub use fixtures::{MOST_NAMED, before_the_change, name_fixtures};
 pub use limits::{Limits, NEAR};
-pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE};
+pub use moved::{FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, MOST_GONE};
 pub use refuted::Again;
 pub use renamed::{LEAST_SHARED, MOST_RENAMINGS, Renaming, rename, renaming, tell_moved};
 pub use words::{beside_findings, of_moved, of_refuted};
@@ -53,7 +53,7 @@ pub const FIGURES_OF_FILE: usize = 2;
 pub fn comparable(job: &JobReport) -> Option<String> {
     // One that runs files of another again is compared with that one alone.
     let stands_alone = job.confirms.is_none();
-    (went_well(job) && stands_alone).then(|| kind(job))
+    (went_well(job) && !ran_no_test(job) && stands_alone).then(|| kind(job))
 }
 
 /// [`comparable`] of a job however it ended, for one that is checked itself.
@@ -180,21 +180,25 @@ pub fn check(
 /// The files of a job as one run of all of them had them: what several runs come to says nothing of what moved between files.
 struct OneRun {
     files: BTreeMap<String, FileFigures>,
-    /// When each of them began first, µs.
-    began_us: BTreeMap<String, i64>,
+    /// The session in which each of them began first, and when, µs.
+    began: BTreeMap<String, (u32, i64)>,
+    /// All that there are, those too that were imported only.
+    known: BTreeSet<String>,
 }
 
 impl OneRun {
     fn of(rows: &[FileRow]) -> Self {
         let ran = || rows.iter().filter(|row| row.visits > 0);
-        let mut began_us: BTreeMap<String, i64> = BTreeMap::new();
+        let mut began: BTreeMap<String, (u32, i64)> = BTreeMap::new();
         for row in ran() {
-            let began = began_us.entry(row.path.clone()).or_insert(row.started_us);
-            *began = row.started_us.min(*began);
+            let this = (row.session, row.started_us);
+            let first = began.entry(row.path.clone()).or_insert(this);
+            *first = this.min(*first);
         }
         Self {
             files: by_path(ran().map(FileFigures::from)),
-            began_us,
+            began,
+            known: rows.iter().map(|row| row.path.clone()).collect(),
         }
     }
 }
@@ -222,7 +226,8 @@ fn judged(
         .filter(|file| !file.is_whole)
         .map(|file| file.path.clone())
         .collect();
-    let newest = earlier.last().filter(|_| !is_cut_short(job));
+    let is_told = !is_cut_short(job) && !ran_no_test(job);
+    let newest = earlier.last().filter(|_| is_told);
     let gone_files = newest.into_iter().flat_map(BTreeMap::keys);
     let gone_files = gone_files
         .filter(|path| !files.contains_key(*path))
@@ -278,9 +283,15 @@ fn is_cut_short(job: &JobReport) -> bool {
     job.censored || job.state == JobState::Running
 }
 
-/// Whether tests of it failed: then it did not do what it does.
+/// Whether tests of it failed, or none ran: then it did not do what it does.
 fn has_failed(job: &JobReport) -> bool {
-    job.sessions.iter().any(|session| session.failed > 0)
+    job.sessions.iter().any(|session| session.failed > 0) || ran_no_test(job)
+}
+
+/// Whether pytest ran no test of it, as where a test file could not be imported, or none was selected.
+fn ran_no_test(job: &JobReport) -> bool {
+    let mut sessions = job.sessions.iter();
+    !job.sessions.is_empty() && sessions.all(|session| session.tests == 0)
 }
 
 /// Whether files that were left out have more figures than were compared.

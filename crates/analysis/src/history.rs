@@ -120,8 +120,9 @@ fn step_of(before: &Piece, after: &Piece, noise: f64) -> Shift {
 
 fn creep_of(piece: &Piece, values: &[f64], floor: f64, noise: f64) -> Option<Shift> {
     let (slope, nearer) = piece.slope?;
+    let to = piece.to - piece.off_at_end(values, noise);
     // A line through a level and the climb behind it begins where nothing was ever measured.
-    let had = &values[piece.from.saturating_sub(1)..piece.to];
+    let had = &values[piece.from.saturating_sub(1)..to];
     let lowest = had.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = had.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let measured = |bytes: f64| bytes.max(lowest).min(highest);
@@ -137,9 +138,9 @@ fn creep_of(piece: &Piece, values: &[f64], floor: f64, noise: f64) -> Option<Shi
         per_job: Some(slope),
         before_from: 0,
         from: piece.from,
-        to: piece.to,
+        to,
         before: measured(piece.begin),
-        after: measured(piece.end()),
+        after: measured(piece.at(to - 1)),
         noise,
         confidence,
     })

@@ -11,7 +11,7 @@ pub(crate) const KEY: &str = "SELECT id, public FROM project WHERE slug = $1";
 pub(crate) const PUBLISH: &str = "UPDATE project SET public = $2 WHERE id = $1";
 /// Only projects with a job: one that has nothing but tokens so far is not listed.
 pub(crate) const LIST: &str = "SELECT (SELECT COUNT(*) FROM job c WHERE c.project_id = q.id) AS jobs,
-    j.id, j.uuid, q.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch, r.head_commit, j.name, j.variant,
+    j.id, j.uuid, q.slug AS project, r.id AS run_id, r.provider, r.provider_run_id, r.branch, r.pull_request, r.head_commit, j.name, j.variant,
     j.shard_index, j.shard_total, j.attempt, j.state, j.started_unix_us, j.duration_us, j.peak_bytes, j.peak_kind,
     j.headroom_bytes, j.verdict, j.confidence, j.tests, j.failed, j.pinned, j.confirms
     FROM project q JOIN job j ON j.id =

@@ -22,6 +22,14 @@ pub(crate) async fn of_branch(
     if !rows.is_empty() || is_usual(branch) {
         return Ok(rows);
     }
+    let of_any_kind = JobFilter {
+        branch: itself.branch.clone(),
+        is_itself: true,
+        ..JobFilter::default()
+    };
+    if !state.store.jobs(project, &of_any_kind, 1).await?.is_empty() {
+        return Ok(rows);
+    }
     let any = JobFilter {
         is_itself: false,
         ..itself

@@ -16,6 +16,8 @@ use crate::{
 
 /// A change came from others where these changed by this share of it the other way, all together.
 pub const LEAST_NET: f64 = 0.6;
+/// A job in which more than this part of the files is missing ran a part of the suite: none of them is gone.
+pub const MOST_GONE: f64 = 0.25;
 /// What files of several jobs hold more is the same where the one is at least this share of the other.
 pub const LEAST_SHARE: f64 = 0.8;
 /// What now this file and now that one holds is no one's where this share of the jobs before had it elsewhere.
@@ -48,10 +50,10 @@ pub(super) enum Order {
 pub(super) struct Names {
     /// Those that have another name since.
     renamed: BTreeSet<String>,
-    /// When each file of this job began, µs.
-    began_us: BTreeMap<String, i64>,
-    /// What those retained that are gone since, bytes.
-    gone: Vec<f64>,
+    /// Session of each file of this job, and when it began there, µs.
+    began: BTreeMap<String, (u32, i64)>,
+    /// Those that are gone since, with what they retained, bytes.
+    gone: Vec<(String, f64)>,
 }
 
 impl Order {
@@ -67,9 +69,9 @@ impl Order {
         let knows_gone = !is_cut_short(job) && job.shard.is_none();
         Self::OfNames(Names {
             renamed: renamed.unwrap_or_default(),
-            began_us: run.began_us.clone(),
+            began: run.began.clone(),
             gone: match knows_gone {
-                true => gone(&run.files, earlier),
+                true => gone(run, earlier),
                 false => Vec::new(),
             },
         })
@@ -79,19 +81,20 @@ impl Order {
 impl Names {
     /// Whether one of both files has another name since, and the first began before the other.
     fn changed_places(&self, first: &str, later: &str) -> bool {
-        let began = self.began_us.get(first).zip(self.began_us.get(later));
-        began.is_some_and(|(first, later)| first < later)
+        let began = self.began.get(first).zip(self.began.get(later));
+        began.is_some_and(|(first, later)| first.0 == later.0 && first.1 < later.1)
             && (self.renamed.contains(first) || self.renamed.contains(later))
     }
 }
 
-/// What files of the newest of the earlier jobs retained that are there no more, bytes.
-fn gone(
-    files: &BTreeMap<String, FileFigures>,
-    earlier: &[BTreeMap<String, FileFigures>],
-) -> Vec<f64> {
+/// Files of the newest of the earlier jobs that are there no more, and what they retained, bytes; none where so many are missing that the job ran a part of the suite.
+fn gone(run: &OneRun, earlier: &[BTreeMap<String, FileFigures>]) -> Vec<(String, f64)> {
     let newest = earlier.last().into_iter().flat_map(BTreeMap::keys);
-    let gone = newest.filter(|path| !files.contains_key(*path));
+    let gone: Vec<&String> = newest.filter(|path| !run.known.contains(*path)).collect();
+    let had = earlier.last().map_or(0, BTreeMap::len);
+    if gone.len() as f64 > MOST_GONE * had as f64 {
+        return Vec::new();
+    }
     let level = |path: &String| {
         let had = earlier.iter().filter_map(|files| files.get(path));
         let had = had.filter(|file| file.is_whole);
@@ -102,8 +105,11 @@ fn gone(
             .filter(|_| values.len() >= LEAST_JOBS)
             .map(|level| level.value)
     };
-    gone.filter_map(level)
-        .filter(|bytes| *bytes >= LEAST_CHANGE_BYTES)
+    let retained = gone
+        .into_iter()
+        .filter_map(|path| Some((path.clone(), level(path)?)));
+    retained
+        .filter(|(_, bytes)| *bytes >= LEAST_CHANGE_BYTES)
         .collect()
 }
 
@@ -169,7 +175,9 @@ impl Moved {
             let is_alike = *by * change_bytes > 0.0;
             (is_alike || is_passed_on(by) && changed_places(other)).then_some(*by)
         });
-        let gone = names.gone.iter().map(|bytes| -bytes);
+        // pytest goes through the files of a folder in the order of their names.
+        let came_before = names.gone.iter().filter(|(gone, _)| gone.as_str() < path);
+        let gone = came_before.map(|(_, bytes)| -bytes);
         let all = beside.chain(gone.filter(is_passed_on)).sum::<f64>();
         all * change_bytes.signum() <= -LEAST_NET * change_bytes.abs()
     }

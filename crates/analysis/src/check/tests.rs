@@ -314,7 +314,7 @@ fn what_varies_too_much_to_be_told_is_named() {
         [0, 1].map(|at| crate::figures::mebibytes(report.unsteady[at].least_bytes));
     assert!(
         report.sentence.starts_with(&format!(
-            "Nothing got worse beside 6 jobs of main. So unsteady, in so few jobs, that only a change above this is told: what a.py retains ({of_file}), the peak of the job ({of_peak})."
+            "Nothing got worse beside 6 jobs of main. Some figures are so unsteady, in so few jobs, that only a change above this is told: what a.py retains ({of_file}), the peak of the job ({of_peak})."
         )),
         "{}",
         report.sentence
@@ -342,6 +342,24 @@ fn job_with_failures() -> JobReport {
         sessions: vec![session],
         ..job(301, 699)
     }
+}
+
+#[test]
+fn a_job_in_which_no_test_ran_is_compared_with_nothing_and_nothing_with_it() {
+    let mut none = samples::session(0);
+    none.tests = 0;
+    let job = JobReport {
+        sessions: vec![none],
+        ..job(900, 100)
+    };
+    assert_eq!(comparable(&job), None);
+    let report = checked(&job, &[], &before(12));
+    assert_eq!(report.verdict, CheckVerdict::NotEnoughData);
+    assert_eq!(
+        report.sentence,
+        "No test ran in the job, so there is nothing to compare."
+    );
+    assert_eq!((report.compared, report.gone_files), (0, Vec::new()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use highwater_wire::report::{
     Refuted, SetLimit,
 };
 
-use super::{has_failed, is_cut_short};
+use super::{has_failed, is_cut_short, ran_no_test};
 use crate::{
     figures::{count, mebibytes},
     regression::{Compared, LEAST_JOBS, Standing},
@@ -55,6 +55,9 @@ fn comes_to(report: &CheckReport, job: &JobReport) -> String {
     match report.verdict {
         CheckVerdict::NotEnoughData if job.state == JobState::Running => {
             "The job still runs: check it once it has ended.".to_owned()
+        }
+        CheckVerdict::NotEnoughData if ran_no_test(job) => {
+            "No test ran in the job, so there is nothing to compare.".to_owned()
         }
         CheckVerdict::NotEnoughData if report.compared > 0 && job.censored => format!(
             "As far as the job ran nothing got worse beside {beside}; what it did not get to, or was at when it died, is not known."
@@ -119,7 +122,7 @@ fn of_unsteady(report: &CheckReport) -> String {
     match told.is_empty() {
         true => String::new(),
         false => format!(
-            " So unsteady, in so few jobs, that only a change above this is told: {told}{more}."
+            " Some figures are so unsteady, in so few jobs, that only a change above this is told: {told}{more}."
         ),
     }
 }
@@ -129,7 +132,7 @@ fn of_left_out(report: &CheckReport, job: &JobReport) -> String {
     if report.baseline.jobs.len() < LEAST_JOBS || job.state == JobState::Running {
         return String::new();
     }
-    let (files, is_job) = (&report.left_out, has_failed(job));
+    let (files, is_job) = (&report.left_out, has_failed(job) && !ran_no_test(job));
     let told = files.iter().take(MOST_TOLD).map(String::as_str);
     let told = told.collect::<Vec<&str>>().join(", ");
     let more = match files.len().saturating_sub(MOST_TOLD) {

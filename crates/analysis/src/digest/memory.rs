@@ -358,9 +358,18 @@ impl Memory {
         let branch = |child: &usize| {
             let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
             let all = std::iter::once(*child).chain(self.descendants(*child));
-            for (tick, bytes) in all.flat_map(|at| self.curves[at].steady()) {
-                let sum = sums.entry(tick).or_default();
+            let mut add = |(tick, bytes)| {
+                let sum: &mut i64 = sums.entry(tick).or_default();
                 *sum = sum.saturating_add(bytes);
+            };
+            for at in all {
+                // What a process shares with its own forks counts once, as far as that is known.
+                let mut children = self.children[at].iter();
+                let has_forks = children.any(|child| self.curves[*child].is_fork());
+                match has_forks {
+                    true => self.curves[at].held().for_each(&mut add),
+                    false => self.curves[at].steady().for_each(&mut add),
+                }
             }
             Branch {
                 process: *child,

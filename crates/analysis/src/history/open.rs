@@ -13,7 +13,7 @@ use crate::changepoint;
 pub const LEAST_RISING: usize = 3;
 
 /// Of so many jobs it is asked whether the climb had ended there.
-const NEWEST: usize = 5;
+pub(super) const NEWEST: usize = 5;
 
 /// Jobs whose middle lies off the level by fewer errors of it are not looked at: [`is_sure`] asks for more than twice as many.
 const HOPELESS: f64 = 2.0;

@@ -36,6 +36,7 @@ impl<'a> Cut<'a> {
         for at in 1..cut.pieces.len() {
             cut.meet(at);
         }
+        cut.settle();
         if let Some((levels, pieces)) = open::climb(&cut) {
             cut.replace(levels, pieces);
         }
@@ -72,6 +73,34 @@ impl<'a> Cut<'a> {
         let of_step = changepoint::cost(self.values.len());
         if loss(together) < loss([before, climb]) + of_step {
             self.pieces.splice(at - 1..=at, together);
+        }
+    }
+
+    /// Lets a line to the newest job end before the newest few, where these are better told as a level at its end: too few for one of their own.
+    fn settle(&mut self) {
+        let Some(line) = self.pieces.last().copied() else {
+            return;
+        };
+        let Some((slope, _)) = line.slope.filter(|_| line.len() > LEAST_CREEP_JOBS) else {
+            return;
+        };
+        let noise = self.noise();
+        let parted = |newest: usize| {
+            let at = line.to - newest;
+            let level = Piece::from(&changepoint::level(self.values, at, line.to));
+            let before = Piece { to: at, ..line };
+            let goes_on = (level.begin - before.end()) * slope > slope.powi(2) * newest as f64;
+            let pieces = [before, level];
+            let loss: f64 = pieces.iter().map(|it| it.loss(self.values, noise)).sum();
+            (loss, goes_on, pieces)
+        };
+        let parted = (2..=open::NEWEST).map(parted).filter(|it| !it.1);
+        let Some((loss, _, pieces)) = parted.min_by(|one, other| one.0.total_cmp(&other.0)) else {
+            return;
+        };
+        if loss + changepoint::cost(self.values.len()) < line.loss(self.values, noise) {
+            self.pieces.pop();
+            self.pieces.extend(pieces);
         }
     }
 
@@ -202,7 +231,19 @@ impl Piece {
         self.to - self.from
     }
 
-    fn at(&self, place: usize) -> f64 {
+    /// How many of its last values lie off its line by more than noise and half of what it rose, so that it had ended before them; fewer than half of them.
+    pub(super) fn off_at_end(&self, values: &[f64], noise: f64) -> usize {
+        let rise = (self.end() - self.begin).abs();
+        let least = (changepoint::WILD * noise).max(SHARED * rise);
+        let is_off = |place: &usize| (values[*place] - self.at(*place)).abs() > least;
+        let off = (self.from..self.to).rev().take_while(is_off).count();
+        if self.is_rough {
+            return 0;
+        }
+        off.min((self.len() - 1) / 2)
+    }
+
+    pub(super) fn at(&self, place: usize) -> f64 {
         let (slope, _) = self.slope.unwrap_or_default();
         self.begin + slope * place.saturating_sub(self.from) as f64
     }

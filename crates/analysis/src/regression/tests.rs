@@ -10,7 +10,8 @@ const PAGE: &str = include_str!("../../../../docs/ANALYSIS.md");
 fn the_page_tells_the_figures_that_count() {
     use crate::changepoint::{CALM_SHARE, COST_BY_LENGTH, LEAST_COST, MOST_VALUES, WILD};
     use crate::check::{
-        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, LEAST_SHARED, MOST_NAMED,
+        FIGURES_OF_FILE, FLOATS, FLOATS_BY_CHANCE, LEAST_NET, LEAST_SHARE, LEAST_SHARED, MOST_GONE,
+        MOST_NAMED,
     };
     for told in [
         format!("costs {LEAST_COST} or {COST_BY_LENGTH} times the logarithm"),
@@ -45,6 +46,7 @@ fn the_page_tells_the_figures_that_count() {
             LEAST_SHARE * LEAST_CHANGE_BYTES / MB
         ),
         format!("nor where in {FLOATS} of the jobs"),
+        format!("in which more than {MOST_GONE} of the files are missing"),
         format!("with a probability of {FLOATS_BY_CHANCE} at the most"),
         format!("headroom up to {MOST_NAMED} of them are named"),
         format!("only where {LEAST_SHARED} of the tests of the smaller or more are in both"),

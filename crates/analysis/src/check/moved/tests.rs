@@ -129,6 +129,25 @@ fn what_the_first_caller_fills_for_all_moves_with_a_file_that_has_another_name_o
         job.files[3].retained_bytes = 205 * MIB;
     }
     assert_eq!(told(&checked(&job(301, 699), &rows, &heavy)).len(), 2);
+    // What came later by its name was not before it; and who runs a part of the suite has deleted nothing.
+    let late = with_a_late_import(|_| 3);
+    let rows = in_turn(&[("a.py", 45), ("b.py", 5), ("c.py", 5)]);
+    assert_eq!(
+        told(&checked(&job(301, 699), &rows, &late)),
+        changed("a.py")
+    );
+    let rows = in_turn(&[("b.py", 45), ("c.py", 5)]);
+    assert_eq!(
+        told(&checked(&job(301, 699), &rows, &gone)),
+        changed("b.py")
+    );
+    // Each session is a process of its own.
+    let mut rows = in_turn(&[("b.py", 45), ("c.py", 5), ("d.py", 5), ("z.py", 5)]);
+    rows[3].session = 2;
+    assert_eq!(
+        told(&checked(&job(301, 699), &rows, &renamed)),
+        changed("b.py")
+    );
     // In a shard it may be in another one, and of a job that was cut short still to come.
     let mut shard = job(301, 699);
     shard.shard = Some(ShardReport { index: 1, total: 2 });

@@ -2,7 +2,7 @@
 //!
 //! A forked child starts as a copy of its parent and shows its RSS, though all of its pages are the parent's. It is known by its command, which
 //! is still its parent's, or by an RSS that is, and by an address space that is about as large, where the agent could read both. Until its first
-//! PSS reading it counts with what it has above that copy; once its RSS leaves the copy (it called
+//! PSS reading it counts with what it has above that copy; once its RSS leaves the copy before that (it called
 //! exec), it counts whole.
 //!
 //! What a program of its own shares changes as others of the same come and go, though nothing changes in it. So where a child is asked what it took
@@ -37,6 +37,17 @@ pub(super) struct Curve {
 }
 
 impl Curve {
+    /// Whether it was a copy of its parent for as long as it was seen: a fork.
+    pub(super) fn is_fork(&self) -> bool {
+        !self.points.is_empty() && self.own_from == self.points.len()
+    }
+
+    /// Ticks and what it held at each, pages that others have too counted as far as they were last read to be shared.
+    pub(super) fn held(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
+        let points = self.points.iter();
+        points.map(|(tick, rss, shared)| (*tick, rss.saturating_sub(*shared)))
+    }
+
     /// Ticks and what it held at each, told so that a change between two is its own doing.
     pub(super) fn steady(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
         let points = self.points.iter().enumerate();
@@ -126,15 +137,15 @@ pub(super) fn copy_of_parent(
     at: usize,
 ) -> Option<Copied> {
     let parent = processes[at].parent?;
-    if processes[at].as_large_as_parent == Some(false) {
-        return None;
-    }
     let (tick, first, _) = curves[at].points.first().copied()?;
     let (rss, _) = curves[parent].at(tick)?;
     let first_share = first as f64 / rss.max(1) as f64;
     let is_replaced = processes[at].command != processes[parent].command;
-    let is_copy = (!is_replaced && first_share >= FORK_COPY_SHARE)
-        || (first_share - 1.0).abs() <= FORK_SEEN_SHARE;
+    let may_be_fork = processes[at].as_large_as_parent != Some(false);
+    let is_copy = match is_replaced {
+        false => first_share >= FORK_COPY_SHARE,
+        true => may_be_fork && (first_share - 1.0).abs() <= FORK_SEEN_SHARE,
+    };
     let bytes = first.min(rss);
     (is_copy && bytes > 0).then_some(Copied { bytes, is_replaced })
 }
@@ -160,7 +171,15 @@ pub(super) fn share(
     let has_left = |(tick, rss, _): &(usize, i64, i64)| {
         copied.is_none_or(|it| !it.is_seen_in(*rss, ticks[*tick] - first_us))
     };
-    let left = curve.points.iter().position(has_left);
+    // Once it was read what a copy shares, that tells.
+    let first_read_us = shared.first().filter(|_| copied.is_some());
+    let may_leave = |point: &(usize, i64, i64)| {
+        first_read_us.is_none_or(|(read_us, _)| ticks[point.0] < *read_us)
+    };
+    let left = curve
+        .points
+        .iter()
+        .position(|it| may_leave(it) && has_left(it));
     curve.own_from = left.unwrap_or(curve.points.len());
     let own_from_us = curve.points.get(curve.own_from).map(|it| ticks[it.0]);
     let since = |t_us: i64| own_from_us.is_some_and(|from_us| t_us >= from_us);
@@ -171,16 +190,9 @@ pub(super) fn share(
         let after = shared.partition_point(|reading| reading.0 <= t_us);
         let latest = after.checked_sub(1).map(|at| shared[at]);
         *out = match (latest, copied) {
-            // What was read of the copy is nothing of the program after it.
-            (Some((read_us, _)), _) if since(t_us) && !since(read_us) => 0,
             (Some((_, bytes)), _) => bytes,
-            (None, Some(copied)) => {
-                if since(t_us) {
-                    0
-                } else {
-                    copied.bytes
-                }
-            }
+            (None, Some(_)) if since(t_us) => 0,
+            (None, Some(copied)) => copied.bytes,
             (None, None) => shared.first().map_or(0, |(_, bytes)| *bytes),
         }
         .clamp(0, *rss);
@@ -202,7 +214,7 @@ mod tests {
                 FORK_SEEN_SHARE * 100.0
             ),
             format!("with the same command, at least {FORK_COPY_SHARE} of it"),
-            format!("whole once it falls below {FORK_COPY_LEFT} of it, or"),
+            format!("whole once before that it falls below {FORK_COPY_LEFT} of it, or"),
             format!(
                 "rises above it by {} % within {} ms of its first sample",
                 FORK_SEEN_SHARE * 100.0,

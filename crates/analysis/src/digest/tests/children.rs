@@ -93,6 +93,25 @@ fn what_a_child_shares_with_others_that_come_and_go_is_no_change_of_it() {
 }
 
 #[test]
+fn a_child_and_its_forks_count_once_what_they_share() {
+    // It was read alone first, and then, beside two forks, what it shares by then.
+    let story = child(three_files("session"), 20, 20, &[200; 12])
+        .samples(Metric::Pss, 50, &[200])
+        .samples(Metric::Pss, 300, &[70]);
+    let forks = [21, 22].into_iter().fold(story, |story, pid| {
+        story
+            .process(pid, 20, Role::Child, "", "")
+            .with(|process| process.started_us = Some(200_000))
+            .with(|process| process.command = "process 20".into())
+            .samples(Metric::Rss, 250, &[200; 8])
+            .samples(Metric::Pss, 300, &[70])
+    });
+    let digest = forks.ends(Some(0), None).digest();
+    let most = told(&digest).iter().map(|it| it[0] + it[2]).max();
+    assert!(most.is_some_and(|it| it <= 215), "{:?}", told(&digest));
+}
+
+#[test]
 fn one_that_ends_in_a_later_file_was_left_by_the_former_and_is_no_room_for_the_later() {
     let story = child(three_files("function"), 20, 120, &[80; 4]);
     // It ends at 300 ms, and then another one begins.

@@ -127,6 +127,21 @@ fn a_child_as_large_as_its_parent_in_another_address_space_is_no_copy_of_it() {
 }
 
 #[test]
+fn a_fork_that_frees_memory_stays_what_was_read_of_it() {
+    let digest = Story::new()
+        .process(10, 1, Role::Child, "", "")
+        .samples(Metric::Rss, 0, &[300; 5])
+        .samples(Metric::Pss, 0, &[290])
+        .process(11, 10, Role::Child, "", "")
+        .with(|process| process.command = "process 10".into())
+        .samples(Metric::Rss, 0, &[300, 300, 260, 260])
+        .samples(Metric::Pss, 0, &[20])
+        .digest();
+    // It gave back pages that were its parent's too.
+    assert_eq!(digest.job.peak_bytes, 310 * MB as u64);
+}
+
+#[test]
 fn a_large_child_of_another_command_is_no_copy_of_its_parent() {
     let digest = Story::new()
         .process(10, 1, Role::Child, "", "")

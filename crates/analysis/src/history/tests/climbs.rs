@@ -41,6 +41,34 @@ fn a_climb_over_a_few_jobs_is_charged_to_no_commit_for_certain() {
 }
 
 #[test]
+fn a_climb_that_the_newest_jobs_left_does_not_go_on() {
+    let level = |megabytes: usize, jobs: usize| vec![megabytes; jobs];
+    let line = |from: usize, jobs: usize| (0..jobs).map(|at| from + at).collect::<Vec<_>>();
+    for (series, last) in [
+        // Back at the level, below it, and far above the climb.
+        ([level(10, 14), vec![20, 30, 40, 10]].concat(), 40),
+        ([level(30, 14), vec![40, 50, 60, 5]].concat(), 60),
+        ([level(10, 14), vec![20, 30, 40, 200]].concat(), 40),
+        // Level for a few jobs, too few for a level of their own.
+        ([line(20, 30), level(50, 3)].concat(), 50),
+        ([line(20, 30), level(49, 4)].concat(), 50),
+    ] {
+        let values: Vec<f64> = series.iter().map(|it| *it as f64 * MB).collect();
+        for found in shifts(&values, FLOOR) {
+            assert!(
+                found.per_job.is_none() || found.to < values.len(),
+                "{series:?}: {found:?}"
+            );
+            let most = f64::from(last) * MB + FLOOR / 4.0;
+            assert!(
+                found.per_job.is_none() || found.after <= most,
+                "{series:?}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_short_climb_is_told_with_its_jobs() {
     let jobs: Vec<Before> = (0..20)
         .map(|at| job(at, 20 + 5 * (at.clamp(7, 13) as i64 - 7), 60, 200))
