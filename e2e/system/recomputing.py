@@ -207,15 +207,21 @@ class Memory:
         self.rss = {id_: series.get((id_, "rss"), []) for id_ in self.processes}
         self.ticks = sorted({t_us for samples in self.rss.values() for t_us, _ in samples})
         self.parents = {id_: self.parent_of(row) for id_, row in self.processes.items()}
-        self.own, self.steady, self.forks = {}, {}, set()
+        self.own, self.beside, self.own_from_us, self.forks = {}, {}, {}, set()
         for id_, samples in self.rss.items():
             readings = self.readings_of_shared(samples, series.get((id_, "pss"), []))
             own_from_us, shared = self.shared(id_, samples, readings)
             self.own[id_] = {t_us: rss - part for (t_us, rss), part in zip(samples, shared)}
+            self.own_from_us[id_] = own_from_us
             if samples and own_from_us == math.inf:
                 self.forks.add(id_)
             least = min((part for t_us, part in readings if t_us >= own_from_us), default=0)
-            self.steady[id_] = {t_us: max(rss - least, 0) if t_us >= own_from_us else self.own[id_][t_us] for t_us, rss in samples}
+            copy, _ = self.copy_of_parent(id_, samples)
+            # What it has beside its parent.
+            self.beside[id_] = {}
+            for (t_us, rss), part in zip(samples, shared):
+                has_less = least if t_us >= own_from_us else min(2 * part, copy)
+                self.beside[id_][t_us] = max(rss - has_less, 0)
 
     def parent_of(self, row):
         # A start is told in hundredths of a second.
@@ -237,8 +243,7 @@ class Memory:
 
     def readings_of_shared(self, samples, readings):
         def rss_at(t_us):
-            before = [rss for at, rss in samples if at <= t_us]
-            return before[-1] if before else samples[0][1] if samples else 0
+            return min(samples, key=lambda sample: abs(sample[0] - t_us))[1] if samples else 0
 
         return [(t_us, max(rss_at(t_us) - pss, 0)) for t_us, pss in readings]
 
@@ -280,7 +285,8 @@ class Memory:
                 held = {}
                 for one in [child] + self.descendants(child):
                     has_forks = any(parent == one and of in self.forks for of, parent in self.parents.items())
-                    for t_us, bytes_ in (self.own if has_forks else self.steady)[one].items():
+                    whole = {t_us: rss for t_us, rss in self.rss[one] if has_forks and t_us >= self.own_from_us[one]}
+                    for t_us, bytes_ in {**self.beside[one], **whole}.items():
                         held[t_us] = held.get(t_us, 0) + bytes_
                 yield child, held
 
@@ -367,8 +373,8 @@ class Memory:
     def tree_peak_of(self, visit):
         until_us = math.inf if visit.ended_us is None else visit.ended_us
         below = {}
-        for one in self.descendants(visit.process):
-            for t_us, bytes_ in self.own[one].items():
+        for _, held in self.branches(visit.process):
+            for t_us, bytes_ in held.items():
                 below[t_us] = below.get(t_us, 0) + bytes_
         together = [rss + below[t_us] for t_us, rss in self.rss[visit.process] if t_us in below and visit.began_us <= t_us <= until_us]
         return max(together + [visit.peak_bytes])

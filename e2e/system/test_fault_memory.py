@@ -119,7 +119,7 @@ def test_the_guard(server, recorder, way):
     assert job["censored"] and found["victim"] == "test_2_eats.py::test_eats"
     held = check_holders(job, "test_1_holds.py", "service (session)")
     assert abs(held["test_1_holds.py"] - 60 * MB) < 2 * MB
-    check_told(job, "The guard told pytest to end by SIGINT, at the budget's limit")
+    check_told(job, "The guard told pytest to end by SIGINT, at the memory limit")
     report = ElementTree.parse(str(recorder.folder / "report.xml"))
     names = {case.get("name") for case in report.iter("testcase") if not len(case)}
     assert names >= {"test_keeps", "test_before"}

@@ -1,5 +1,7 @@
 //! Figures as people read and write them: one rule for the sentences, the terminal, the pages and the charts.
 
+use highwater_wire::report::PeakKind;
+
 /// From here on a size is written in GiB.
 const GIBIBYTES_FROM: f64 = 10_240.0;
 
@@ -129,12 +131,16 @@ const APART_FROM_BYTES: i64 = 2 << 20;
 
 /// Which is which where the highest point of the sampled curve is notably below the job's peak; nothing where they agree.
 #[must_use]
-pub fn peak_above_curve(peak_bytes: u64, highest_of_curve: i64) -> Option<String> {
+pub fn peak_above_curve(peak_bytes: u64, kind: PeakKind, highest_of_curve: i64) -> Option<String> {
     let peak = peak_bytes.cast_signed();
+    let by = match kind {
+        PeakKind::Exact => "by the kernel's mark",
+        PeakKind::Sampled => "by the kernel's marks and samples together",
+    };
     let apart = peak.saturating_sub(highest_of_curve);
     (apart >= APART_FROM_BYTES && apart >= peak / APART_FROM_PART).then(|| {
         format!(
-            "The peak is {} by the kernel's mark; the curve is sampled and reaches {}.",
+            "The peak is {} {by}; the curve is sampled and reaches {}.",
             mebibytes(peak),
             mebibytes(highest_of_curve)
         )
@@ -143,6 +149,8 @@ pub fn peak_above_curve(peak_bytes: u64, highest_of_curve: i64) -> Option<String
 
 #[cfg(test)]
 mod tests {
+    use highwater_wire::report::PeakKind;
+
     use super::{mebibytes, mebibytes_at_least, parse_bytes, peak_above_curve};
 
     #[test]
@@ -157,12 +165,17 @@ mod tests {
             (90 * MIB, 100 << 20, false),
             (0, 0, false),
         ] {
-            let told = peak_above_curve(peak, highest);
+            let told = peak_above_curve(peak, PeakKind::Exact, highest);
             assert_eq!(told.is_some(), is_told, "{peak} {highest}");
         }
         assert_eq!(
-            peak_above_curve(300 * MIB, 200 << 20).unwrap(),
+            peak_above_curve(300 * MIB, PeakKind::Exact, 200 << 20).unwrap(),
             "The peak is 300.0 MiB by the kernel's mark; the curve is sampled and reaches 200.0 MiB."
+        );
+        // Others were there beside the process whose mark it is.
+        assert_eq!(
+            peak_above_curve(300 * MIB, PeakKind::Sampled, 200 << 20).unwrap(),
+            "The peak is 300.0 MiB by the kernel's marks and samples together; the curve is sampled and reaches 200.0 MiB."
         );
     }
 

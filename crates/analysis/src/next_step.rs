@@ -25,10 +25,10 @@ pub fn of_ending(job: &JobReport, ending: &Ending) -> String {
     let tightest = LimitUse::tightest(&job.limits);
     let is_over_budget =
         tightest.is_some_and(|it| it.kind == LimitKind::Budget && it.left_bytes() < 0);
-    // Of a budget that was passed the ending speaks by itself.
+    // Of a budget that was passed the ending speaks by itself, and there is no room left to make.
     let ran = matches!(ending.verdict, Verdict::Passed | Verdict::TestsFailed);
     let lacks_room =
-        ran && (job_is_tight(job) && !is_over_budget || job.growth.iter().any(plan::grows_near));
+        ran && !is_over_budget && (job_is_tight(job) || job.growth.iter().any(plan::grows_near));
     let is_advised = job.diagnosis.iter().any(|it| !it.advice.is_empty());
     let parts = [
         Some(ending.next_step.as_str()).filter(|own| *own != NOTHING),
@@ -97,7 +97,9 @@ pub fn job_is_tight(job: &JobReport) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use highwater_wire::report::{Advice, Confidence, Diagnosis, ForecastReport, Span, Why};
+    use highwater_wire::report::{
+        Advice, Confidence, Course, Diagnosis, ForecastReport, GrowthReport, Room, Span, Why,
+    };
 
     use super::*;
     use crate::samples;
@@ -228,7 +230,33 @@ mod tests {
             LimitKind::Budget,
             101,
         );
-        assert_eq!(step(&over, &[]), "Raise the budget.");
+        let span = Span {
+            value: -1,
+            low: -1,
+            high: -1,
+        };
+        let growing = JobReport {
+            growth: vec![GrowthReport {
+                session: 1,
+                course: Course::Steady,
+                sentence: String::new(),
+                files: 9,
+                grown_bytes: 9,
+                per_file_bytes: span,
+                per_minute_bytes: span,
+                steps: Vec::new(),
+                room: Some(Room {
+                    kind: LimitKind::Budget,
+                    bytes: -1,
+                    files: span,
+                    duration_us: span,
+                }),
+            }],
+            ..over.clone()
+        };
+        for over in [over, growing] {
+            assert_eq!(step(&over, &[]), "Raise the budget.");
+        }
         let died = used(ended(Verdict::OomCgroup, "Cut it."), LimitKind::Cgroup, 100);
         assert_eq!(step(&died, &one), "Cut it.");
     }

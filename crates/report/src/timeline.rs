@@ -348,7 +348,7 @@ fn words(
     }
     let peak = bytes_label(job.peak_bytes.cast_signed());
     let highest = data.tree.iter().map(|band| band.max).max().unwrap_or(0);
-    let apart = peak_above_curve(job.peak_bytes, highest)
+    let apart = peak_above_curve(job.peak_bytes, job.peak_kind, highest)
         .map_or_else(String::new, |apart| format!(" {apart}"));
     format!(
         "Memory of all processes over {}: from {} at the start to {} {}, highest with {peak} ({}) after {}.{apart}{below}{}",

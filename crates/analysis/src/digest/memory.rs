@@ -363,13 +363,9 @@ impl Memory {
                 *sum = sum.saturating_add(bytes);
             };
             for at in all {
-                // What a process shares with its own forks counts once, as far as that is known.
                 let mut children = self.children[at].iter();
                 let has_forks = children.any(|child| self.curves[*child].is_fork());
-                match has_forks {
-                    true => self.curves[at].held().for_each(&mut add),
-                    false => self.curves[at].steady().for_each(&mut add),
-                }
+                self.curves[at].beside_parent(has_forks).for_each(&mut add);
             }
             Branch {
                 process: *child,
@@ -381,18 +377,13 @@ impl Memory {
     }
 
     fn subtree(&self, process: usize) -> Vec<(usize, i64)> {
-        let descendants = self.descendants(process);
-        if descendants.is_empty() {
-            return Vec::new();
-        }
-        let mut below: Vec<Option<i64>> = vec![None; self.ticks.len()];
-        let curves = descendants.into_iter().map(|at| &self.curves[at]);
-        for (tick, rss, shared) in curves.flat_map(|curve| &curve.points) {
-            let sum = below[*tick].unwrap_or(0);
-            below[*tick] = Some(sum.saturating_add(rss - shared));
+        let mut below: BTreeMap<usize, i64> = BTreeMap::new();
+        for (tick, bytes) in self.branches(process).iter().flat_map(|it| &it.points) {
+            let sum = below.entry(*tick).or_default();
+            *sum = sum.saturating_add(*bytes);
         }
         let own = self.curves[process].points.iter();
-        own.filter_map(|(tick, rss, _)| Some((*tick, below[*tick]?.saturating_add(*rss))))
+        own.filter_map(|(tick, rss, _)| Some((*tick, below.get(tick)?.saturating_add(*rss))))
             .collect()
     }
 

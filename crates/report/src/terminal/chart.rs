@@ -68,7 +68,11 @@ pub(super) fn lines(digest: &Digest, look: &Look) -> Vec<String> {
         "",
         " ".repeat(gap)
     ));
-    lines.extend(peak_above_curve(digest.job.peak_bytes, highest_point));
+    lines.extend(peak_above_curve(
+        digest.job.peak_bytes,
+        digest.job.peak_kind,
+        highest_point,
+    ));
     lines
 }
 

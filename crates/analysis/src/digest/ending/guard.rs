@@ -12,12 +12,14 @@ use super::{
 use crate::figures::mebibytes;
 
 impl Guarded {
-    /// As "the budget's limit: 5.4 GiB of 6.0 GiB".
+    /// As "the memory limit: 5.4 GiB used, 6.0 GiB allowed".
     pub(super) fn words(&self) -> String {
         let used = mebibytes(self.used_bytes);
         let limit = mebibytes(self.limit_bytes);
         let whose = match self.limit.as_str() {
             "" => "its limit".to_owned(),
+            // Not to be taken for the budget that a job is planned for.
+            "budget" => "the memory limit".to_owned(),
             limit => format!("the {limit}'s limit"),
         };
         format!("{whose}: {used} used, {limit} allowed")

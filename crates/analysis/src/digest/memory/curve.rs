@@ -6,7 +6,8 @@
 //! exec), it counts whole.
 //!
 //! What a program of its own shares changes as others of the same come and go, though nothing changes in it. So where a child is asked what it took
-//! from one moment to another, it counts with one figure of what it shares: the least that was read.
+//! from one moment to another, it counts with one figure of what it shares: the least that was read. A fork counts with what it has above what it began as, since
+//! its parent counts whole beside it.
 
 use highwater_wire::v1::Metric;
 
@@ -34,6 +35,8 @@ pub(super) struct Curve {
     own_from: usize,
     /// The least that it was read to share since then, bytes.
     least_shared: i64,
+    /// RSS of that copy, bytes; 0 where it never was one.
+    copied: i64,
 }
 
 impl Curve {
@@ -42,18 +45,17 @@ impl Curve {
         !self.points.is_empty() && self.own_from == self.points.len()
     }
 
-    /// Ticks and what it held at each, pages that others have too counted as far as they were last read to be shared.
-    pub(super) fn held(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
-        let points = self.points.iter();
-        points.map(|(tick, rss, shared)| (*tick, rss.saturating_sub(*shared)))
-    }
-
-    /// Ticks and what it held at each, told so that a change between two is its own doing.
-    pub(super) fn steady(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
+    /// Ticks and what it held at each beside its parent, told so that a change between two is its own doing. One that `has_forks` counts whole, and these with what they
+    /// have above what they began as.
+    pub(super) fn beside_parent(&self, has_forks: bool) -> impl Iterator<Item = (usize, i64)> + '_ {
         let points = self.points.iter().enumerate();
-        points.map(|(at, (tick, rss, shared))| {
-            let is_own = at >= self.own_from;
-            let shared = if is_own { self.least_shared } else { *shared };
+        points.map(move |(at, (tick, rss, shared))| {
+            let shared = match at >= self.own_from {
+                // Of a page that two have PSS counts half.
+                false => shared.saturating_mul(2).min(self.copied),
+                true if has_forks => 0,
+                true => self.least_shared,
+            };
             (*tick, rss.saturating_sub(shared).max(0))
         })
     }
@@ -157,16 +159,20 @@ pub(super) fn share(
     copied: Option<Copied>,
     ticks: &[i64],
 ) {
+    // What grows as it is read is hardly what it was at the tick before.
     let rss_near = |points: &[(usize, i64, i64)], t_us: i64| {
         let after = points.partition_point(|point| ticks[point.0] <= t_us);
-        points
-            .get(after.saturating_sub(1))
-            .map_or(0, |point| point.1)
+        let around = after.saturating_sub(1)..(after + 1).min(points.len());
+        let nearest = points[around]
+            .iter()
+            .min_by_key(|point| ticks[point.0].abs_diff(t_us));
+        nearest.map_or(0, |point| point.1)
     };
     let shared: Vec<(i64, i64)> = readings
         .iter()
         .map(|(t_us, pss)| (*t_us, (rss_near(&curve.points, *t_us) - pss).max(0)))
         .collect();
+    curve.copied = copied.map_or(0, |it| it.bytes);
     let first_us = curve.points.first().map_or(0, |point| ticks[point.0]);
     let has_left = |(tick, rss, _): &(usize, i64, i64)| {
         copied.is_none_or(|it| !it.is_seen_in(*rss, ticks[*tick] - first_us))

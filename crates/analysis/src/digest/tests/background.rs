@@ -262,7 +262,7 @@ fn each_action_of_the_guard() {
             .find(|it| it.sentence.starts_with("The guard "));
         let told = &told.unwrap().sentence;
         assert!(
-            told.ends_with("the budget's limit: 90.6 MiB used, 95.4 MiB allowed (process 10)."),
+            told.ends_with("the memory limit: 90.6 MiB used, 95.4 MiB allowed (process 10)."),
             "{told}"
         );
     }

@@ -93,6 +93,34 @@ fn what_a_child_shares_with_others_that_come_and_go_is_no_change_of_it() {
 }
 
 #[test]
+fn a_fork_that_grows_counts_with_what_it_has_above_its_parent() {
+    // Both were read while they shared 30 MB.
+    let digest = three_files("function")
+        .samples(Metric::Pss, 150, &[15])
+        .process(20, 10, Role::Child, "", "")
+        .with(|process| process.started_us = Some(110_000))
+        .with(|process| process.command = "process 10".into())
+        .samples(Metric::Rss, 150, &[70; 9])
+        .samples(Metric::Pss, 150, &[55])
+        .ends(Some(0), None)
+        .digest();
+    assert_eq!(told(&digest)[0], [0, 40, 40]);
+}
+
+#[test]
+fn what_grows_while_it_is_read_is_held_against_the_nearest_sample() {
+    let digest = three_files("function")
+        .process(20, 10, Role::Child, "", "")
+        .with(|process| process.started_us = Some(60_000))
+        .with(|process| process.command = "process 10".into())
+        .samples(Metric::Rss, 100, &[28, 70, 70, 70, 70, 70, 70, 70, 70, 70])
+        .samples(Metric::Pss, 130, &[55])
+        .ends(Some(0), None)
+        .digest();
+    assert_eq!(told(&digest)[0], [0, 42, 42]);
+}
+
+#[test]
 fn a_child_and_its_forks_count_once_what_they_share() {
     // It was read alone first, and then, beside two forks, what it shares by then.
     let story = child(three_files("session"), 20, 20, &[200; 12])
