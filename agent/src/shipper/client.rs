@@ -378,6 +378,7 @@ impl Client {
             StatusCode::UNAUTHORIZED => {
                 Err("the server asks for a token of the scope admin (HIGHWATER_TOKEN)".to_owned())
             }
+            StatusCode::NOT_FOUND => Err(not_there(&body)),
             status => Err(format!("the server answered {status}{}", said_of(&body))),
         }
     }
@@ -465,9 +466,7 @@ fn read(page: Page, most_bytes: u64) -> Result<String, String> {
             most_bytes / 1_000_000
         )),
         StatusCode::OK => Ok(page.body),
-        StatusCode::NOT_FOUND => {
-            Err("it is not there, or not for whoever asks".to_owned() + &said_of(&page.body))
-        }
+        StatusCode::NOT_FOUND => Err(not_there(&page.body)),
         StatusCode::UNAUTHORIZED => {
             Err("the server asks for a token that may read (HIGHWATER_TOKEN)".to_owned())
         }
@@ -476,6 +475,11 @@ fn read(page: Page, most_bytes: u64) -> Result<String, String> {
             said_of(&page.body)
         )),
     }
+}
+
+/// A server tells nobody of what is not for him.
+fn not_there(body: &str) -> String {
+    "it is not there, or not for whoever asks".to_owned() + &said_of(body)
 }
 
 /// What a server of ours says of a refusal, behind what is told of it anyway.
