@@ -62,10 +62,6 @@ pub fn detect(env: &Env, read: &dyn Fn(&Path) -> Option<String>) -> Option<Metad
             provider.name.clone_into(&mut metadata.provider);
             metadata
         })?;
-    // Else it would be taken for the branch of that name here.
-    if metadata.fork && metadata.pull_request.is_empty() {
-        metadata.branch.clear();
-    }
     for text in [
         &mut metadata.branch,
         &mut metadata.job,

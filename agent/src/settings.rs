@@ -166,14 +166,19 @@ pub fn resolve(
     };
     let variant = variant([given.variant, file.variant], &mut problems);
     let run_id = text(given.run_id, None, &ci.run_id, "");
-    let run = v1::Run {
+    // What is checked out for a pull request may be called as a branch of the project is.
+    let git_branch = match ci.pull_request.is_empty() {
+        true => git.branch.as_str(),
+        false => "",
+    };
+    let mut run = v1::Run {
         provider: text(given.provider, None, &ci.provider, "local"),
         id: if run_id.is_empty() {
             Uuid::now_v7().to_string()
         } else {
             run_id
         },
-        branch: text(given.branch, None, &ci.branch, &git.branch),
+        branch: text(given.branch, None, &ci.branch, git_branch),
         base_commit: text(given.base_commit, None, ci_base, git_base),
         commit_unix_us: commit_time(&head_commit, &ci, &git),
         head_commit,
@@ -187,14 +192,14 @@ pub fn resolve(
         ),
         url: ci.run_url,
     };
-    let run = v1::Run {
-        // As a branch of a fork it would be taken for the project's of that name.
-        branch: match run.fork && run.pull_request.is_empty() {
-            true => String::new(),
-            false => run.branch,
-        },
-        ..run
-    };
+    // It would be taken for the project's branch of that name.
+    if run.fork && run.pull_request.is_empty() && !run.branch.is_empty() {
+        problems.push(format!(
+            "branch {:?} is a fork's and of no pull request that is named: it is left out; --pull-request names one",
+            run.branch
+        ));
+        run.branch.clear();
+    }
     let interval = given
         .interval
         .or(file.interval)

@@ -66,6 +66,21 @@ fn a_flag_beats_the_file_beats_the_ci_beats_the_default() {
 }
 
 #[test]
+fn the_branch_of_a_fork_is_told_with_its_pull_request_alone() {
+    let bare = folder("");
+    let told = |pairs: &[(&str, &str)]| {
+        let fork = [("HIGHWATER_FORK", "yes"), ("HIGHWATER_BRANCH", "patch-1")];
+        let settings = resolve_in(&bare, Given::default(), &[&fork[..], pairs].concat());
+        let is_told = |it: &String| it.contains("\"patch-1\" is a fork's");
+        let branch = settings.job.run.unwrap_or_default().branch;
+        (branch, settings.places.problems.iter().any(is_told))
+    };
+    assert_eq!(told(&[]), (String::new(), true));
+    let numbered = [("HIGHWATER_PULL_REQUEST", "7")];
+    assert_eq!(told(&numbered), ("patch-1".to_owned(), false));
+}
+
+#[test]
 fn a_problem_names_the_file_the_setting_and_what_is_expected_and_nothing_else_is_left_out() {
     let cases = [
         (

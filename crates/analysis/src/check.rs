@@ -82,14 +82,11 @@ pub fn kind(job: &JobReport) -> String {
     }
     // Between its files garbage was collected and free memory given back.
     if let Some(diagnosis) = &job.diagnosis {
-        words.push(
-            if diagnosis.is_traced() {
-                "traced"
-            } else {
-                "diagnosed"
-            }
-            .to_owned(),
-        );
+        let how = match diagnosis.is_traced() {
+            true => "traced",
+            false => "diagnosed",
+        };
+        words.push(how.to_owned());
     }
     words.join(", ")
 }
